@@ -1,0 +1,36 @@
+"""`kevo.search(...)` on arrays of one's own: scikit-learn's digits, as somebody's script may hold them."""
+
+import argparse
+import dataclasses
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+import kevo
+
+
+def main() -> None:
+    """Evolves a classifier, loads it and uses it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", help="the run folder")
+    parser.add_argument("--max-trials", type=int, default=6)
+    arguments = parser.parse_args()
+
+    digits = load_digits()
+    pictures = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+
+    space = dataclasses.replace(kevo.PRESETS["small"], filters=(16, 32), families=("conv",))
+    settings = kevo.Settings(max_trials=arguments.max_trials, epochs=12, space=space, population=4)
+    result = kevo.search((pictures, digits.target), settings, out=arguments.out)
+
+    print(f"best: {result.words}")
+    print(f"test accuracy {result.test.accuracy:.3f}")
+    model = result.best_model
+    # The saved model takes raw pixels 0-255, three channels, of any size.
+    print(
+        "the first picture shows a", model.predict(np.repeat(pictures[:1, :, :, None], 3, axis=3), verbose=0).argmax()
+    )
+
+
+if __name__ == "__main__":
+    main()

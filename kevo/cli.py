@@ -1,0 +1,184 @@
+"""The command `kevo`: parse, call, print. Results go to stdout as JSON, everything else to stderr.
+
+Exit codes: 0 a model was found, 1 the search failed, 2 the command was used wrongly, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import kevo
+from kevo.errors import KevoError, SearchFailedError, SearchInterruptedError
+from kevo.objectives import OBJECTIVES
+from kevo.space import PRESETS
+
+if TYPE_CHECKING:
+    from kevo.searching import Listener, SearchResult
+
+_FAILED, _MISUSED, _INTERRUPTED = 1, 2, 130
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+class Duration(click.ParamType[float]):
+    """A length of time such as 90s, 10m or 1h30m, in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Reads a length of time."""
+        text = str(value).strip().lower()
+        parts = re.findall(r"(\d+(?:\.\d+)?)\s*([hms]?)", text)
+        if not parts or re.sub(r"\d+(?:\.\d+)?\s*[hms]?\s*", "", text):
+            self.fail(f"{value!r} is no length of time. Expected something like 90s, 10m or 1h30m.", param, ctx)
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+class WeightsPair(click.ParamType[tuple[str, str]]):
+    """NAME=PATH, NAME=imagenet or NAME=none."""
+
+    name = "name=source"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Reads a pair."""
+        name, equals, source = str(value).partition("=")
+        if not (name and equals and source):
+            self.fail(f"{value!r} names no weights. Expected NAME=PATH, NAME=imagenet or NAME=none.", param, ctx)
+        return name, source
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(kevo.__version__, prog_name="kevo")
+def main() -> None:
+    """Evolves the best Keras image classifier for a folder of pictures."""
+
+
+@main.command()
+@click.argument("data", required=False)
+@click.option("--max-trials", type=click.IntRange(min=1), help="Candidates to train at most.  [default: 30]")
+@click.option("--max-time", type=Duration(), help="Time for the whole search, such as 90s, 10m or 1h30m.")
+@click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True, help="Epochs of a candidate.")
+@click.option("--population", type=click.IntRange(min=2), default=8, show_default=True, help="Size of a generation.")
+@click.option(
+    "--space",
+    type=click.Choice(list(PRESETS)),
+    default="default",
+    show_default=True,
+    help="How wide to search.",
+)
+@click.option(
+    "--weights",
+    type=WeightsPair(),
+    multiple=True,
+    help="Pretrained weights of a backbone: NAME=PATH, NAME=imagenet (downloaded) or NAME=none. May be repeated; "
+    "backbones that are not named are then left out.",
+)
+@click.option(
+    "--objective", type=click.Choice(list(OBJECTIVES)), default="accuracy", show_default=True, help="What to improve."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same search.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: kevo-runs/NAME-TIME]")
+@click.option("--quiet", is_flag=True, help="Print nothing but the result.")
+def search(
+    data: str | None,
+    max_trials: int | None,
+    max_time: float | None,
+    weights: tuple[tuple[str, str], ...],
+    out: Path | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Searches the best classifier for DATA and saves it.
+
+    DATA is a folder of class folders, a folder with train/ and optionally validation/ and test/, a .zip of either, a
+    .csv of path,label[,split], an .npz, or one of digits, mnist, fashion_mnist, cifar10, cifar100. Without DATA:
+    digits.
+    """
+    with _user_errors():
+        from kevo.settings import MAX_TRIALS, Settings
+
+        # Whoever gives a time has said how long to search; a number of trials on top would only cut it short.
+        trials = max_trials or (None if max_time else MAX_TRIALS)
+        settings = Settings(max_trials=trials, max_time=max_time, weights=dict(weights), **options)
+        with _quiet_tensorflow():
+            from kevo import searching
+        _announce(lambda listener: searching.search(data, settings, out=out, listener=listener), options, quiet)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--quiet", is_flag=True, help="Print nothing but the result.")
+def resume(run: Path, quiet: bool) -> None:
+    """Goes on with the interrupted search in the run folder RUN."""
+    with _user_errors():
+        from kevo.runs import Run
+
+        settings = Run.open(run).settings["search"]
+        with _quiet_tensorflow():
+            from kevo import searching
+        _announce(lambda listener: searching.resume(run, listener=listener), settings, quiet)
+
+
+@main.command()
+def backbones() -> None:
+    """Lists the pretrained backbones with their sizes, widths and cut points."""
+    from kevo.backbones import BACKBONES
+
+    for row in BACKBONES.values():
+        widths = f"  alpha {', '.join(f'{alpha:g}' for alpha in row.alphas)}" if row.alphas else ""
+        click.echo(f"{row.name}  from {row.min_size} px{widths}  cut points {', '.join(row.cut_points)}")
+
+
+def _announce(run: Callable[[Listener | None], SearchResult], settings: dict[str, Any], quiet: bool) -> None:
+    from rich.console import Console
+
+    from kevo.reporting import Live
+
+    listener = None if quiet else Live(Console(stderr=True), OBJECTIVES[settings["objective"]])
+    result = run(listener)
+    click.echo(json.dumps(result.to_json(), indent=2))
+    if result.interrupted:
+        click.echo(f"Go on with: kevo resume {result.run_folder}", err=True)
+        sys.exit(_INTERRUPTED)
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    """Turns what a user can mend into one line and an exit code; a traceback is for our own mistakes."""
+    try:
+        yield
+    except SearchFailedError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(_FAILED)
+    except SearchInterruptedError as error:
+        click.echo(str(error), err=True)
+        sys.exit(_INTERRUPTED)
+    except KevoError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(_MISUSED)
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        sys.exit(_INTERRUPTED)
+
+
+@contextmanager
+def _quiet_tensorflow() -> Iterator[None]:
+    """Keeps TensorFlow's start-up notes off the terminal: they are written by native code, below `sys.stderr`."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

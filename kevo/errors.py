@@ -1,0 +1,40 @@
+"""Every error that a user of kevo can mend, under one root.
+
+A message says what was received, what was expected and what to do. The command prints it without a traceback.
+"""
+
+
+class KevoError(Exception):
+    """Root of all errors that kevo raises on purpose."""
+
+
+class DataError(KevoError, ValueError):
+    """The pictures cannot be read as a classification data set."""
+
+
+class SpaceError(KevoError, ValueError):
+    """The search space cannot be declared as asked."""
+
+
+class UnknownBackboneError(KevoError, LookupError):
+    """No pretrained backbone has this name."""
+
+
+class WeightsError(KevoError, ValueError):
+    """Pretrained weights cannot be had, or do not fit the backbone."""
+
+
+class RunError(KevoError):
+    """A run folder cannot be written, read or resumed."""
+
+
+class SearchFailedError(KevoError, RuntimeError):
+    """The search ended without a single usable model."""
+
+
+class SettingsError(KevoError, ValueError):
+    """A search cannot run with these settings."""
+
+
+class SearchInterruptedError(KevoError):
+    """The search was stopped by hand before there was a model; it can be resumed."""

@@ -1,0 +1,196 @@
+"""Genome -> `keras.Model`, from stock layers only, so that the saved model loads where kevo is not installed.
+
+A classifier is put together from parts that training handles apart: augmentation (present only while training), a body
+(conv stack, or a frozen backbone with its preprocessing), a head, and at the very end a layer that resizes pictures of
+any size.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import Input, Model, layers
+
+from kevo import backbones
+from kevo.space import Genome, image_size
+from kevo.weights import Weights
+
+
+def conv_network(genome: Genome, *, num_classes: int) -> keras.Model:
+    """Builds the conv stack of a genome of the family `conv`, with random weights.
+
+    Args:
+        genome: The genome.
+        num_classes: Number of outputs.
+
+    Returns:
+        A model from pixels 0-255, shape (batch, size, size, 3), to class probabilities, shape (batch, num_classes).
+    """
+    size = image_size(genome)
+    pixels = Input((size, size, 3), name="pixels")
+    x = layers.Rescaling(1 / 127.5, offset=-1.0)(pixels)
+    for block in range(1, int(genome["conv/num_blocks"]) + 1):
+        x = _conv_block(x, genome, block)
+    x = _summarize(x, str(genome["conv/summary"]))
+    probabilities = _head_layers(x, genome, num_classes)
+    return Model(pixels, probabilities, name="conv_stack")
+
+
+def _conv_block(x: keras.KerasTensor, genome: Genome, block: int) -> keras.KerasTensor:
+    batch_norm = bool(genome["conv/batch_norm"])
+    pooling = str(genome["conv/pooling"])
+    num_convs = int(genome[f"conv/block_{block}/num_convs"])
+    for conv in range(1, num_convs + 1):
+        strided = pooling == "stride" and conv == num_convs
+        x = layers.Conv2D(
+            int(genome[f"conv/block_{block}/filters"]),
+            int(genome[f"conv/block_{block}/kernel_size"]),
+            strides=2 if strided else 1,
+            padding="same",
+            use_bias=not batch_norm,
+            kernel_regularizer=_regularizer(genome),
+        )(x)
+        if batch_norm:
+            x = layers.BatchNormalization()(x)
+        x = layers.Activation(str(genome["conv/activation"]))(x)
+    # "same" padding keeps a map of one pixel at one pixel, so that no number of blocks makes a small picture vanish.
+    if pooling == "max":
+        x = layers.MaxPooling2D(2, padding="same")(x)
+    elif pooling == "average":
+        x = layers.AveragePooling2D(2, padding="same")(x)
+    return x
+
+
+def feature_extractor(genome: Genome, *, weights: Weights | None) -> keras.Model:
+    """Builds the frozen body of a genome of the family `pretrained`.
+
+    Args:
+        genome: The genome.
+        weights: Where the backbone's weights come from. `None` means random ones.
+
+    Returns:
+        A model from pixels 0-255, shape (batch, size, size, 3), through the backbone's own preprocessing up to its cut
+        and the genome's pooling, to features, shape (batch, num_features).
+    """
+    name = str(genome["backbone"])
+    alpha = genome.get(f"{name}/alpha")
+    backbone = backbones.build(
+        backbones.get(name),
+        image_size=image_size(genome),
+        cut=str(genome[f"{name}/cut"]),
+        alpha=None if alpha is None else float(alpha),
+        weights=weights,
+    )
+    backbone.trainable = False
+    features = _summarize(backbone.output, str(genome["pretrained/summary"]))
+    return Model(backbone.input, features, name="features")
+
+
+def head(genome: Genome, *, num_features: int, num_classes: int) -> keras.Model:
+    """Builds the classifier that stands on a backbone's features.
+
+    Args:
+        genome: The genome, of the family `pretrained`.
+        num_features: Length of the feature vector.
+        num_classes: Number of outputs.
+
+    Returns:
+        A model from features, shape (batch, num_features), to class probabilities, shape (batch, num_classes).
+    """
+    features = Input((num_features,), name="features")
+    x = features
+    if genome["pretrained/normalize_features"]:
+        # Features of one network differ in scale by orders of magnitude; a single learning rate fits them only when
+        # they are brought to one scale.
+        x = layers.BatchNormalization()(x)
+    return Model(features, _head_layers(x, genome, num_classes), name="head")
+
+
+def _head_layers(x: keras.KerasTensor, genome: Genome, num_classes: int) -> keras.KerasTensor:
+    activation = str(genome.get("conv/activation", "relu"))
+    dropout = float(genome["head/dropout"])
+    for _ in range(int(genome["head/num_dense"])):
+        x = layers.Dense(int(genome["head/units"]), kernel_regularizer=_regularizer(genome))(x)
+        x = layers.Activation(activation)(x)
+        if dropout:
+            x = layers.Dropout(dropout)(x)
+    if dropout and not genome["head/num_dense"]:
+        x = layers.Dropout(dropout)(x)
+    # Probabilities stay float32 under mixed precision: float16 cannot tell 0.9999 from 1.
+    return layers.Dense(
+        num_classes,
+        activation="softmax",
+        dtype="float32",
+        kernel_regularizer=_regularizer(genome),
+        name="probabilities",
+    )(x)
+
+
+def _summarize(x: keras.KerasTensor, summary: str) -> keras.KerasTensor:
+    table = {
+        "average": layers.GlobalAveragePooling2D,
+        "max": layers.GlobalMaxPooling2D,
+        "flatten": layers.Flatten,
+    }
+    return table[summary]()(x)
+
+
+def _regularizer(genome: Genome) -> keras.Regularizer | None:
+    return keras.regularizers.L2(float(genome["l2"])) if genome["l2"] else None
+
+
+def join(extractor: keras.Model, classifier: keras.Model) -> keras.Model:
+    """Puts a head on a feature extractor; both keep their weights and share them with the result."""
+    return Model(extractor.input, classifier(extractor.output), name="pretrained")
+
+
+def augmentation(genome: Genome, *, seed: int) -> keras.Sequential | None:
+    """Builds the genome's random picture changes, for training only.
+
+    Args:
+        genome: The genome.
+        seed: Seed of the random changes.
+
+    Returns:
+        A model from pixels 0-255 to changed pixels 0-255, or `None` for a genome that changes nothing.
+    """
+    if not genome["augment"]:
+        return None
+    changes: list[layers.Layer] = []
+    if genome["augment/flip"] != "none":
+        changes.append(layers.RandomFlip(str(genome["augment/flip"]), seed=seed))
+    rotation, zoom, translation, contrast = (
+        float(genome[f"augment/{gene}"]) for gene in ("rotation", "zoom", "translation", "contrast")
+    )
+    if rotation:
+        changes.append(layers.RandomRotation(rotation, fill_mode="nearest", seed=seed + 1))
+    if zoom:
+        changes.append(layers.RandomZoom(zoom, fill_mode="nearest", seed=seed + 2))
+    if translation:
+        changes.append(layers.RandomTranslation(translation, translation, fill_mode="nearest", seed=seed + 3))
+    if contrast:
+        changes.append(layers.RandomContrast(contrast, value_range=(0, 255), seed=seed + 4))
+    return keras.Sequential(changes, name="augmentation") if changes else None
+
+
+def augmented(network: keras.Model, changes: keras.Sequential | None) -> keras.Model:
+    """Puts augmentation before a network for training; weights are shared, and inference skips the changes."""
+    if changes is None:
+        return network
+    pixels = Input(network.input.shape[1:], name="pixels")
+    return Model(pixels, network(changes(pixels)), name="training")
+
+
+def deployable(network: keras.Model) -> keras.Model:
+    """Wraps a trained network so that it takes pictures as they come.
+
+    Args:
+        network: A model from pixels 0-255 of one size to class probabilities.
+
+    Returns:
+        A model from raw pixels 0-255, shape (batch, any height, any width, 3), to class probabilities. Its resizing is
+        antialiased and bilinear, as it was when the training pictures were decoded.
+    """
+    _, height, width, _ = network.input.shape
+    pixels = Input((None, None, 3), name="pixels")
+    resized = layers.Resizing(height, width, interpolation="bilinear", antialias=True)(pixels)
+    return Model(pixels, network(resized), name="kevo_classifier")

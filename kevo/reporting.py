@@ -1,0 +1,113 @@
+"""What a person sees while a search runs: a bar for the running candidate, a line for each finished one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from kevo.objectives import Objective
+from kevo.runs import TrialRecord
+
+
+class Live:
+    """Tells about a search on a terminal; plain lines where the console is not one.
+
+    Args:
+        console: Where to write. stdout is kept for the result, so this is stderr for the command.
+        objective: What the candidates compete for.
+    """
+
+    def __init__(self, console: Console, objective: Objective) -> None:
+        self._console = console
+        self._objective = objective
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("epoch {task.fields[epoch]}/{task.total:.0f}"),
+            TextColumn("{task.fields[metrics]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def note(self, text: str) -> None:
+        """Writes a line."""
+        self._console.print(escape(text), highlight=False)
+
+    def trial_started(self, number: int, words: str, seconds_left: float | None) -> None:
+        """Starts the bar of a candidate."""
+        left = "" if seconds_left is None else f"{duration(max(0.0, seconds_left))} left"
+        if self._console.is_terminal:
+            self._console.print(f"[dim]{number + 1:>4}  {escape(words)}[/dim]", highlight=False)
+        self._bar.start()
+        self._task = self._bar.add_task("", total=None, epoch=0, metrics="", left=left)
+
+    def progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        """Moves the bar."""
+        if self._task is None:
+            return
+        accuracy = metrics.get("accuracy")
+        self._bar.update(
+            self._task,
+            description=stage,
+            completed=done,
+            total=total,
+            epoch=min(int(done) + 1, total),
+            metrics="" if accuracy is None else f"accuracy {accuracy:.3f}",
+        )
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """Writes the line of a finished candidate."""
+        self.closed()
+        name = self._objective.metric.removeprefix("val_").replace("_", " ")
+        number = f"{record.number + 1:>4}{' full' if record.full_length else ''}"
+        if record.fitness is None:
+            self._console.print(f"{number}  failed after {duration(record.seconds)}: {escape(record.reason or '')}")
+            return
+        marker = "  [bold]best so far[/bold]" if best is record else f"  best {best.fitness:.4f}" if best else ""
+        self._console.print(
+            f"{number}  {name} {record.fitness:.4f}  {count(record.num_parameters or 0)} parameters  "
+            f"{record.num_epochs} epochs  {duration(record.seconds)}{marker}",
+            highlight=False,
+        )
+
+    def closed(self) -> None:
+        """Takes the bar away."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+            self._task = None
+        self._bar.stop()
+
+
+def duration(seconds: float) -> str:
+    """Says a number of seconds in words.
+
+    Example:
+        >>> duration(3.21), duration(75), duration(7260)
+        ('3.2 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def count(number: int) -> str:
+    """Says a large number in few letters.
+
+    Example:
+        >>> count(950), count(410208), count(138357544)
+        ('950', '410k', '138.4M')
+    """
+    if number < 1000:
+        return str(number)
+    return f"{number / 1000:.0f}k" if number < 1_000_000 else f"{number / 1_000_000:.1f}M"

@@ -1,0 +1,371 @@
+"""The run folder: one search's settings, candidates, class names and models, each written whole or not at all.
+
+    settings.json      what was asked for
+    trials.jsonl       one finished candidate in each line
+    labels.json        class names, in the order of the model's outputs
+    best.keras         the winner
+    checkpoints/       models that may still win
+    result.json        scores of the winner
+    plots/             pictures of the search
+    search/            the oracle's own state
+
+Everything is JSON, so that it reads without kevo; numbers that are none (NaN, infinity) are written as null. The folder
+may come from someone else: nothing in it is executed, and no name in it leads outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import math
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from kevo.errors import RunError
+
+_SETTINGS = "settings.json"
+_TRIALS = "trials.jsonl"
+_LABELS = "labels.json"
+_LOCK = ".lock"
+_PARTIAL = ".partial-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord:
+    """What came of one candidate.
+
+    Args:
+        number: Its place in the search, from 0.
+        trial_id: Its name in the search. Letters, digits, `_` and `-`.
+        generation: The generation that it was bred for, from 0.
+        genome: Its genes.
+        status: Whether it has a fitness.
+        fitness: The objective's value on the validation split; `None` if it failed.
+        metrics: Its metrics in its best epoch.
+        history: The metrics of every epoch.
+        stages: The training stage of every epoch.
+        num_epochs: How many epochs it trained, over all stages.
+        seconds: What it cost.
+        num_parameters: The size of its network; `None` if it failed.
+        reason: Why it failed; `None` if it did not.
+        finished_at: When it ended, in seconds of search, over all sittings.
+        full_length: Whether this is the final training of a finalist, and no step of the evolution.
+
+    Raises:
+        ValueError: a trial_id that could be mistaken for a path, or a status and fitness that contradict each other.
+    """
+
+    number: int
+    trial_id: str
+    generation: int
+    genome: dict[str, Any]
+    status: Literal["completed", "failed"]
+    fitness: float | None
+    metrics: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list)
+    num_epochs: int
+    seconds: float
+    num_parameters: int | None
+    reason: str | None = None
+    finished_at: float
+    full_length: bool = False
+
+    def __post_init__(self) -> None:
+        # Files are named after it, and a run folder may come from someone else.
+        if not re.fullmatch(r"[\w-]+", self.trial_id):
+            raise ValueError(f"`trial_id` may hold letters, digits, '_' and '-' only. Received: {self.trial_id!r}.")
+        completed = self.status == "completed" and self.fitness is not None and math.isfinite(self.fitness)
+        if not completed and (self.status != "failed" or self.fitness is not None):
+            raise ValueError(
+                "A completed trial has a finite fitness, a failed one has none. "
+                f"Received: status {self.status!r}, fitness {self.fitness}."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a mapping of JSON values, from which `from_json` makes the same record."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: these are not the values of a record.
+        """
+        try:
+            return cls(
+                number=int(values["number"]),
+                trial_id=str(values["trial_id"]),
+                generation=int(values["generation"]),
+                genome=dict(values["genome"]),
+                status=values["status"],
+                fitness=None if values["fitness"] is None else float(values["fitness"]),
+                metrics=_numbers(values["metrics"]),
+                history=[_numbers(epoch) for epoch in values["history"]],
+                stages=[str(stage) for stage in values["stages"]],
+                num_epochs=int(values["num_epochs"]),
+                seconds=float(values["seconds"]),
+                num_parameters=None if values["num_parameters"] is None else int(values["num_parameters"]),
+                reason=None if values["reason"] is None else str(values["reason"]),
+                finished_at=float(values["finished_at"]),
+                full_length=bool(values["full_length"]),
+            )
+        except KeyError as error:
+            raise ValueError(f"{error} is missing") from error
+        except (AttributeError, TypeError) as error:
+            raise ValueError(str(error)) from error
+
+
+class Run:
+    """One search's folder. `create` starts a new one, `open` finds an old one.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp()) / "first"
+        >>> run = Run.create(folder, {"seed": 0})
+        >>> run.write_labels(["cat", "dog"])
+        >>> Run.open(folder).settings, Run.open(folder).trials()
+        ({'seed': 0}, [])
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+        self.path = path
+        self.settings = settings
+
+    @classmethod
+    def create(cls, path: str | Path, settings: Mapping[str, Any]) -> Self:
+        """Makes a run folder.
+
+        Args:
+            path: The folder, which must not exist yet or be empty.
+            settings: What the search was asked for, in JSON values.
+
+        Raises:
+            RunError: the folder holds something already, or cannot be written.
+        """
+        path = Path(path)
+        with _writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+            occupied = any(entry.name != _LOCK for entry in path.iterdir())
+        if (path / _SETTINGS).exists():
+            raise RunError(f"{path} already holds a run. Go on with it: kevo resume {path}. Or name another folder.")
+        if occupied:
+            raise RunError(f"{path} is not empty. Name a folder that is empty or does not exist yet.")
+        run = cls(path, dict(settings))
+        with run.locked():
+            if (path / _SETTINGS).exists():
+                raise RunError(f"Another search has just begun in {path}. Name another folder.")
+            run.write_json(_SETTINGS, run.settings)
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Finds a run folder again.
+
+        Raises:
+            RunError: the folder holds no run, or its settings are damaged.
+        """
+        path = Path(path)
+        if not (path / _SETTINGS).is_file():
+            raise RunError(f"{path} is no run folder: it has no {_SETTINGS}. Name the folder that `kevo search` wrote.")
+        settings = cls(path, {}).read_json(_SETTINGS)
+        if not isinstance(settings, dict):
+            raise RunError(f"{path / _SETTINGS} is damaged: expected a JSON object. Restore it, or start a new search.")
+        return cls(path, settings)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps every other search out of the folder; the system lets go of it however this process ends.
+
+        Raises:
+            RunError: another search is at work in the folder.
+        """
+        with _writing(self.path):
+            descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(
+                    f"Another search is at work in {self.path}. Wait for it or stop it, or name another folder."
+                ) from error
+            for leftover in self.path.rglob(f"{_PARTIAL}*"):
+                leftover.unlink()
+            yield
+        finally:
+            os.close(descriptor)
+
+    def append_trial(self, record: TrialRecord) -> None:
+        """Writes a candidate down. It is safe on disk when this returns.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        line = _dumps(record.to_json()) + "\n"
+        path = self.path / _TRIALS
+        with _writing(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            with os.fdopen(descriptor, "r+b") as file:
+                if file.seek(0, os.SEEK_END):
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":
+                        # Whoever was killed while writing left half a line behind.
+                        file.seek(0)
+                        file.truncate(file.read().rfind(b"\n") + 1)
+                        file.seek(0, os.SEEK_END)
+                file.write(line.encode())
+                file.flush()
+                os.fsync(descriptor)
+
+    def trials(self) -> list[TrialRecord]:
+        """Returns the finished candidates, in the order in which they finished first.
+
+        The last word counts where a candidate was written down twice. A last line without its end is no word.
+
+        Raises:
+            RunError: a line is damaged.
+        """
+        path = self.path / _TRIALS
+        records: dict[str, TrialRecord] = {}
+        if not path.exists():
+            return []
+        *lines, _unfinished = _read(path).split(b"\n")
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = TrialRecord.from_json(_loads(line))
+            except ValueError as error:
+                raise RunError(
+                    f"Line {number} of {path} is damaged: {error}. Delete the line to go on without that candidate."
+                ) from error
+            records[record.trial_id] = record
+        return list(records.values())
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Writes JSON values into the file `name`.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        atomic_write_text(self.path / name, _dumps(value, indent=2) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        """Reads what `write_json` wrote.
+
+        Raises:
+            RunError: there is no such file, or it is damaged.
+        """
+        path = self.path / name
+        try:
+            return _loads(_read(path))
+        except ValueError as error:
+            raise RunError(f"{path} is damaged: {error}. Restore it, or start a new search.") from error
+
+    def write_labels(self, class_names: Sequence[str]) -> None:
+        """Writes the names of the classes, in the order of the model's outputs."""
+        self.write_json(_LABELS, list(class_names))
+
+    @contextlib.contextmanager
+    def replacing(self, name: str) -> Iterator[Path]:
+        """Lets a file be written under a path of its own, and puts it in place of `name` once it is whole.
+
+        Args:
+            name: The file, relative to the run folder; folders on its way are made. The path lent out has the same
+                suffix.
+
+        Example:
+            >>> import tempfile
+            >>> run = Run.create(tempfile.mkdtemp(), {})
+            >>> with run.replacing("note.txt") as path:
+            ...     _ = path.write_text("whole")
+            >>> (run.path / "note.txt").read_text()
+            'whole'
+        """
+        with _replacing(self.path / name) as path:
+            yield path
+
+
+def atomic_write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file so that whoever reads it, and whatever happens, sees the old or the new content whole.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    with _replacing(path) as temporary, _writing(path):
+        temporary.write_bytes(content)
+
+
+def atomic_write_text(path: Path, text: str) -> None:
+    """As `atomic_write_bytes`, for text in UTF-8.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    atomic_write_bytes(path, text.encode())
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    # The same folder means the same file system, without which a move is no single step.
+    temporary = path.with_name(f"{_PARTIAL}{secrets.token_hex(8)}{path.suffix}")
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield temporary
+        with _writing(path):
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Says what to do where the system refuses to write."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"Cannot write {path}: {error.strerror}. Make room or permit writing there, or name another folder."
+        ) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(f"Cannot read {path}: {error.strerror}. Restore it, or start a new search.") from error
+
+
+def _dumps(value: Any, *, indent: int | None = None) -> str:
+    return json.dumps(_without_nan(value), allow_nan=False, indent=indent)
+
+
+def _loads(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("too deeply nested") from error
+
+
+def _without_nan(value: Any) -> Any:
+    """Takes out the numbers that JSON cannot say."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return value
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): math.nan if value is None else float(value) for name, value in values.items()}

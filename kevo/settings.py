@@ -1,0 +1,99 @@
+"""How a search is to run, as plain data that goes into the run folder and back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from kevo.errors import SettingsError
+from kevo.objectives import OBJECTIVES
+from kevo.space import Space, preset
+
+
+MAX_TRIALS = 30
+"""How many candidates a search trains when nobody says how long it may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a search is to run.
+
+    Args:
+        max_trials: How many candidates to train at most; `None` for no limit but `max_time`.
+        max_time: How many seconds the whole search may take, the final training included; `None` for no limit.
+        epochs: How many epochs a candidate trains at most in each of its stages.
+        final_epochs: The same for the best candidates, which are trained once more at the end; `None` for twice
+            `epochs`.
+        num_finalists: How many of the best candidates are trained at full length.
+        population: How many candidates make a generation.
+        space: What is searched: a preset's name (`small`, `default`, `wide`) or a `Space`.
+        weights: Where the weights of each backbone come from: a path, `imagenet` or `none`. Backbones not named here
+            are tried with `imagenet` when `weights` is empty, and left out otherwise.
+        objective: What to improve on the validation split: `accuracy`, `macro_f1` or `loss`.
+        seed: Seed of the splits, the evolution and the training.
+
+    Raises:
+        SettingsError: a number is not positive, or a name is unknown.
+        SpaceError: the preset is unknown.
+    """
+
+    max_trials: int | None = MAX_TRIALS
+    max_time: float | None = None
+    epochs: int = 20
+    final_epochs: int | None = None
+    num_finalists: int = 3
+    population: int = 8
+    space: str | Space = "default"
+    weights: Mapping[str, str] = field(default_factory=dict)
+    objective: str = "accuracy"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("max_trials", "max_time", "epochs", "final_epochs", "num_finalists", "population"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise SettingsError(f"`{name}` must be positive. Received: {value!r}.")
+        if self.population < 2:
+            raise SettingsError(
+                f"`population` must be at least 2, so that there is a pair. Received: {self.population}."
+            )
+        if self.seed < 0:
+            raise SettingsError(f"`seed` must not be negative. Received: {self.seed}.")
+        if self.objective not in OBJECTIVES:
+            raise SettingsError(f"Unknown objective {self.objective!r}. Expected one of: {', '.join(OBJECTIVES)}.")
+        if isinstance(self.space, str):
+            preset(self.space)
+
+    @property
+    def resolved_space(self) -> Space:
+        """The space itself, also when it was given by its name."""
+        return preset(self.space) if isinstance(self.space, str) else self.space
+
+    @property
+    def resolved_final_epochs(self) -> int:
+        """The epochs of the final training, also when they were left open."""
+        return self.final_epochs or 2 * self.epochs
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a mapping of JSON values, from which `from_json` makes the same settings."""
+        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        values["weights"] = dict(self.weights)
+        if isinstance(self.space, Space):
+            values["space"] = {key: list(genes) for key, genes in dataclasses.asdict(self.space).items()}
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            SettingsError: a name or value is not one of ours.
+            SpaceError: the space is not one.
+        """
+        try:
+            space = values.get("space", "default")
+            return cls(**{**values, "space": space if isinstance(space, str) else Space(**space)})
+        except TypeError as error:
+            raise SettingsError(f"These are no settings of a search: {error}.") from error

@@ -1,0 +1,345 @@
+"""Trains one candidate in its stages: a conv stack from scratch, or a head on frozen features and then fine-tuning.
+
+The head is trained before anything below it moves, since a random head would wreck the pretrained features
+(Kumar et al. 2022, "Fine-tuning can distort pretrained features and underperform out-of-distribution",
+arXiv:2202.10054).
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from keras import callbacks, optimizers
+
+from kevo import backbones, models
+from kevo.datasets import ImageDataset
+from kevo.errors import KevoError
+from kevo.features import NUM_VIEWS, FeatureCache
+from kevo.objectives import OBJECTIVES, Objective
+from kevo.space import Genome, image_size
+from kevo.weights import Weights
+
+
+class CandidateError(KevoError, RuntimeError):
+    """One candidate cannot be trained; the search goes on without it."""
+
+
+PATIENCE = 5
+"""How many epochs in a row may bring nothing new before a stage of training ends."""
+_EXECUTIONS_PER_EPOCH = 8
+"""How often in an epoch Python gets a word: to move the bar, and to see whether the time is up."""
+
+
+class Progress(Protocol):
+    """Is told how far a candidate is: the stage in words, epochs done (with fractions) of all, latest metrics."""
+
+    def __call__(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much one candidate may cost.
+
+    `num_epochs` counts for each stage; `seconds` is wall-clock time for the whole candidate, `None` for no limit.
+    Training also ends when `patience` epochs in a row bring nothing new.
+    """
+
+    num_epochs: int
+    seconds: float | None = None
+    patience: int = PATIENCE
+
+
+@dataclass(slots=True)
+class Trained:
+    """A trained candidate.
+
+    `network` maps pixels 0-255 at the genome's size to class probabilities, with the weights of the best epoch.
+    `metrics` are that epoch's; `history` holds every epoch of every stage, and `stages` names the stage of each.
+    """
+
+    network: keras.Model
+    metrics: dict[str, float]
+    num_parameters: int
+    seconds: float
+    history: list[dict[str, float]] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list)
+
+
+class Trainer:
+    """Trains the candidates of one search.
+
+    Args:
+        dataset: The pictures.
+        objective: A name of `OBJECTIVES`.
+        weights: The weights for each backbone and width multiplier, as (name, alpha).
+        seed: Seed of initial weights, shuffling, dropout and augmentation.
+    """
+
+    def __init__(
+        self,
+        dataset: ImageDataset,
+        *,
+        objective: str = "accuracy",
+        weights: Mapping[tuple[str, float | None], Weights],
+        seed: int = 0,
+    ) -> None:
+        self.objective = OBJECTIVES[objective]
+        self._dataset = dataset
+        self._weights = weights
+        self._seed = seed
+        self._cache = FeatureCache(dataset)
+        self._labels = {
+            split: np.eye(dataset.num_classes, dtype=np.float32)[getattr(dataset, split).labels]
+            for split in ("train", "validation")
+        }
+        self._class_weights = dataset.class_weights()
+
+    def train(self, genome: Genome, effort: Effort, *, progress: Progress | None = None) -> Trained:
+        """Trains the network of a genome.
+
+        Args:
+            genome: The genome.
+            effort: How long to train.
+            progress: Is called after every step.
+
+        Returns:
+            The trained candidate, with the weights of its best epoch on the validation split.
+
+        Raises:
+            CandidateError: the network cannot be trained: its loss is no longer a number, it does not fit into memory,
+                or its time was up before there was anything to measure.
+        """
+        # Keras keeps every graph of every model it ever built until told otherwise.
+        keras.backend.clear_session()
+        gc.collect()
+        keras.utils.set_random_seed(self._seed)
+        fit = _Fit(self.objective, effort, self._class_weights, progress)
+        try:
+            if genome["family"] == "conv":
+                network = self._train_conv(genome, fit)
+            else:
+                network = self._train_pretrained(genome, fit)
+        except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+            raise CandidateError("out of memory: the network or its batch is too large for this machine") from error
+        except _OutOfTimeError as error:
+            raise CandidateError(f"too slow: {error}") from error
+        return Trained(
+            network=network,
+            metrics=fit.best,
+            num_parameters=int(network.count_params()),
+            seconds=fit.seconds,
+            history=fit.history,
+            stages=fit.stages,
+        )
+
+    def _train_conv(self, genome: Genome, fit: _Fit) -> keras.Model:
+        network = models.conv_network(genome, num_classes=self._dataset.num_classes)
+        model = models.augmented(network, models.augmentation(genome, seed=self._seed))
+        self._compile(model, genome, fit.effort.num_epochs)
+        fit("train", model, genome, self._pixels("train", genome), self._pixels("validation", genome))
+        return network
+
+    def _train_pretrained(self, genome: Genome, fit: _Fit) -> keras.Model:
+        name = str(genome["backbone"])
+        alpha = genome.get(f"{name}/alpha")
+        weights = self._weights[name, None if alpha is None else float(alpha)]
+        extractor = models.feature_extractor(genome, weights=weights)
+
+        def features(split: str, view: int = 0) -> npt.NDArray[np.float32]:
+            return self._cache.features(
+                split, genome, extractor=lambda: extractor, weights=weights, view=view, callbacks=[_Deadline(fit)]
+            )
+
+        views = range(1 + NUM_VIEWS if models.augmentation(genome, seed=0) is not None else 1)
+        train = np.concatenate([features("train", view) for view in views])
+        labels = np.concatenate([self._labels["train"] for _ in views])
+        classifier = models.head(genome, num_features=train.shape[1], num_classes=self._dataset.num_classes)
+        self._compile(classifier, genome, fit.effort.num_epochs, num_pictures=len(train))
+        fit("head", classifier, genome, (train, labels), (features("validation"), self._labels["validation"]))
+        network = models.join(extractor, classifier)
+        if genome["pretrained/tuning"] == "fine_tune":
+            self._fine_tune(network, extractor, genome, fit)
+        return network
+
+    def _fine_tune(self, network: keras.Model, extractor: keras.Model, genome: Genome, fit: _Fit) -> None:
+        name = str(genome["backbone"])
+        backbones.unfreeze(
+            extractor,
+            backbones.get(name),
+            cut=str(genome[f"{name}/cut"]),
+            num_blocks=int(genome["fine_tune/num_blocks"]),
+        )
+        model = models.augmented(network, models.augmentation(genome, seed=self._seed))
+        rate = float(genome["fine_tune/learning_rate"])
+        self._compile(model, genome, fit.effort.num_epochs, learning_rate=rate)
+        fit("fine-tune", model, genome, self._pixels("train", genome), self._pixels("validation", genome))
+
+    def _pixels(self, split: str, genome: Genome) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+        return self._cache.pictures(split, image_size(genome)), self._labels[split]
+
+    def _compile(
+        self,
+        model: keras.Model,
+        genome: Genome,
+        num_epochs: int,
+        *,
+        num_pictures: int | None = None,
+        learning_rate: float | None = None,
+    ) -> None:
+        steps = math.ceil((num_pictures or len(self._dataset.train)) / int(genome["batch_size"]))
+        model.compile(
+            optimizer=_optimizer(genome, num_steps=num_epochs * steps, fine_tune_rate=learning_rate),
+            loss=keras.losses.CategoricalCrossentropy(label_smoothing=float(genome["label_smoothing"])),
+            metrics=[
+                keras.metrics.CategoricalAccuracy(name="accuracy"),
+                keras.metrics.F1Score(average="macro", name="macro_f1"),
+                keras.metrics.CategoricalCrossentropy(name="cross_entropy"),
+            ],
+            # A small network spends more time between its steps than in them.
+            steps_per_execution=max(1, steps // _EXECUTIONS_PER_EPOCH),
+        )
+
+
+def _optimizer(genome: Genome, *, num_steps: int, fine_tune_rate: float | None) -> keras.optimizers.Optimizer:
+    name = str(genome["optimizer"])
+    rate = fine_tune_rate
+    schedule: float | optimizers.schedules.LearningRateSchedule
+    if rate is not None:
+        # Warm-up: the fresh optimizer state would otherwise make the first steps the largest of all.
+        warmup = max(1, num_steps // 10)
+        schedule = optimizers.schedules.CosineDecay(0.0, num_steps, warmup_target=rate, warmup_steps=warmup)
+        # What is tuned was trained by others: a rate that fits Adam's steps is far too small for plain descent.
+        name = "adam" if name == "sgd" else name
+    else:
+        rate = float(genome["sgd/learning_rate" if name == "sgd" else "learning_rate"])
+        cosine = genome["schedule"] == "cosine"
+        schedule = optimizers.schedules.CosineDecay(rate, num_steps) if cosine else rate
+    decay = float(genome.get("weight_decay", 0.0))
+    if name == "adam":
+        return optimizers.Adam(schedule)
+    if name == "adamw":
+        return optimizers.AdamW(schedule, weight_decay=decay)
+    if name == "rmsprop":
+        return optimizers.RMSprop(schedule)
+    return optimizers.SGD(schedule, momentum=0.9, weight_decay=decay or None)
+
+
+class _OutOfTimeError(Exception):
+    """The candidate's time is up before there is anything to measure."""
+
+
+class _Fit:
+    """One candidate's way through its stages: its clock, its history and its best epoch over all of them."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        effort: Effort,
+        class_weights: dict[int, float] | None,
+        progress: Progress | None,
+    ) -> None:
+        self.objective = objective
+        self.effort = effort
+        self.progress = progress
+        self.history: list[dict[str, float]] = []
+        self.stages: list[str] = []
+        self.best: dict[str, float] = {}
+        self._class_weights = class_weights
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    @property
+    def time_is_up(self) -> bool:
+        return self.effort.seconds is not None and self.seconds > self.effort.seconds
+
+    def __call__(
+        self,
+        stage: str,
+        model: keras.Model,
+        genome: Genome,
+        train: tuple[npt.NDArray[Any], npt.NDArray[np.float32]],
+        validation: tuple[npt.NDArray[Any], npt.NDArray[np.float32]],
+    ) -> None:
+        """Trains `model` for one stage and leaves the best weights of this and all stages before in it."""
+        batch_size = int(genome["batch_size"])
+        watch = _Watch(self, stage)
+        model.fit(
+            *train,
+            batch_size=batch_size,
+            epochs=self.effort.num_epochs,
+            validation_data=validation,
+            # Validation keeps nothing for gradients: larger batches fit, and are faster.
+            validation_batch_size=max(batch_size, 64),
+            class_weight=self._class_weights,
+            callbacks=[watch],
+            verbose=0,
+        )
+        model.set_weights(watch.best_weights)
+
+
+class _Watch(callbacks.Callback):  # type: ignore[misc]
+    """Keeps the best weights of a stage, and ends it when it goes wrong, stands still or takes too long."""
+
+    def __init__(self, fit: _Fit, stage: str) -> None:
+        super().__init__()
+        self.best_weights: list[npt.NDArray[Any]] = []
+        self._fit = fit
+        self._stage = stage
+        self._epoch = 0
+        self._epochs_without_gain = 0
+
+    def on_train_begin(self, logs: object = None) -> None:
+        self.best_weights = self.model.get_weights()
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        if self._fit.progress is not None:
+            done = self._epoch + (batch + 1) / self.params["steps"]
+            self._fit.progress(self._stage, done, self._fit.effort.num_epochs, logs or {})
+        if self._fit.time_is_up:
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        fit, metrics = self._fit, {name: float(value) for name, value in (logs or {}).items()}
+        fit.history.append(metrics)
+        fit.stages.append(self._stage)
+        if not all(map(math.isfinite, metrics.values())):
+            raise CandidateError(f"the loss is no longer a number in epoch {epoch + 1} of the stage '{self._stage}'")
+        if fit.objective.better(metrics[fit.objective.metric], fit.best.get(fit.objective.metric, fit.objective.worst)):
+            fit.best, self.best_weights, self._epochs_without_gain = metrics, self.model.get_weights(), 0
+        else:
+            self._epochs_without_gain += 1
+            self.model.stop_training |= self._epochs_without_gain >= fit.effort.patience
+
+
+class _Deadline(callbacks.Callback):  # type: ignore[misc]
+    """Ends a backbone's forward pass when its candidate's time is up."""
+
+    def __init__(self, fit: _Fit) -> None:
+        super().__init__()
+        self._fit = fit
+
+    def on_predict_batch_end(self, batch: int, logs: object = None) -> None:
+        if self._fit.time_is_up:
+            raise _OutOfTimeError(
+                f"one pass of the backbone over the pictures takes more than its {self._fit.effort.seconds:.0f} seconds"
+            )
+
+
+def predict(model: keras.Model, pictures: npt.NDArray[np.uint8], *, batch_size: int = 64) -> npt.NDArray[np.float32]:
+    """Returns class probabilities, shape (n, num_classes), for pictures 0-255 of one size, shape (n, h, w, 3)."""
+    return np.asarray(model.predict(pictures, batch_size=batch_size, verbose=0), dtype=np.float32)

@@ -1,0 +1,135 @@
+"""The command: what it prints where, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import stripes
+from PIL import Image
+
+from kevo.backbones import BACKBONES
+from kevo.cli import main
+
+QUICK = ["--space", "small", "--max-trials", "2", "--population", "2", "--epochs", "2"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pictures")
+    pictures, labels = stripes(90)
+    for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+        path = root / ("upright", "level", "none")[label] / f"{number}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(picture).save(path, quality=95)
+    (root / "none" / "broken.jpg").write_bytes(b"\xff\xd8\xff not a picture")
+    return root
+
+
+def kevo(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kevo", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+
+
+@pytest.fixture(scope="module")
+def searched(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    return kevo("search", folder, *QUICK, cwd=tmp_path_factory.mktemp("cwd"))
+
+
+def test_stdout_is_one_json_object(searched: subprocess.CompletedProcess[str]) -> None:
+    assert searched.returncode == 0, searched.stderr
+    result = json.loads(searched.stdout)
+    assert result["trials_completed"] == 2
+    assert set(result["test"]["recall"]) == {"level", "none", "upright"}
+    assert result["words"].startswith("conv stack")
+
+
+def test_stderr_tells_what_happened_and_nothing_else(searched: subprocess.CompletedProcess[str]) -> None:
+    lines = searched.stderr.splitlines()
+    assert any("broken.jpg" in line for line in lines)
+    assert sum("accuracy" in line and "parameters" in line for line in lines) >= 2
+    noise = ("cudart", "oneDNN", "WARNING", "Traceback", "Reloading", "cuda", "absl")
+    assert not [line for line in lines if any(word in line for word in noise)]
+
+
+def test_the_model_loads(searched: subprocess.CompletedProcess[str], folder: Path) -> None:
+    result = json.loads(searched.stdout)
+    run = Path(result["run_folder"])
+    assert run.is_absolute() and run.parent.name == "kevo-runs"
+    model = keras.models.load_model(result["model_path"])
+    picture = np.asarray(Image.open(folder / "level" / "1.jpg"))
+    assert model.predict(picture[None], verbose=0).shape == (1, 3)
+
+
+def test_quiet_prints_the_result_alone(folder: Path, tmp_path: Path) -> None:
+    done = kevo("search", folder, *QUICK, "--max-trials", "1", "--quiet", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["run_folder"] == str(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "nowhere"], "nowhere"),
+        (["search", "--space", "huge"], "'huge' is not one of 'small', 'default', 'wide'"),
+        (["search", "--weights", "mobilenet_v2"], "Expected NAME=PATH, NAME=imagenet or NAME=none"),
+        (["search", "--weights", "mobilnet=none"], "Did you mean 'mobilenet'"),
+        (["search", "--weights", "vgg16=absent.h5"], "absent.h5"),
+        (["search", "--max-time", "soon"], "'soon' is no length of time"),
+        (["search", "--max-trials", "0"], "0 is not in the range x>=1"),
+        (["search", "--seed", "-1"], "-1 is not in the range x>=0"),
+        (["resume", "nowhere"], "nowhere is no run folder"),
+        (["search", "digits", "--out", "taken"], "taken is not empty"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("mine")
+    done = kevo(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["taken"]
+
+
+def test_ctrl_c_ends_with_130_and_the_resume_command(folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "kevo", "search", folder, "--space", "small", "--out", "run", "--epochs", "4"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment
+    ) as process:
+        trials = tmp_path / "run" / "trials.jsonl"
+        deadline = time.monotonic() + 240
+        while not trials.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate()
+    assert process.returncode == 130, stderr
+    assert "kevo resume" in stderr.splitlines()[-1]
+    assert "Traceback" not in stderr
+    result = json.loads(stdout)
+    assert result["interrupted"]
+    keras.models.load_model(result["model_path"])
+
+
+def test_backbones_lists_the_table() -> None:
+    lines = CliRunner().invoke(main, ["backbones"]).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(BACKBONES)
+    assert all(row.cut_points[-1] in line for row, line in zip(BACKBONES.values(), lines, strict=True))
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("1.5h", 5400)])
+def test_lengths_of_time(text: str, seconds: float) -> None:
+    from kevo.cli import Duration
+
+    assert Duration().convert(text, None, None) == seconds

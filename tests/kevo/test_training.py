@@ -1,0 +1,162 @@
+"""Training one candidate."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from conftest import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
+
+from kevo import backbones, datasets, models
+from kevo.datasets import ImageDataset
+from kevo.training import CandidateError, Effort, Trainer, predict
+from kevo.weights import Weights
+
+RANDOM = {
+    (name, None): Weights(backbone=name, source="none") for name in ("vgg16", "resnet50")
+} | {("mobilenet_v2", 0.35): Weights(backbone="mobilenet_v2", source="none", alpha=0.35)}
+
+
+def trainer(dataset: ImageDataset, **options: Any) -> Trainer:
+    return Trainer(dataset, weights=RANDOM, **options)
+
+
+def test_a_conv_stack_learns_and_keeps_its_best_epoch(dataset: ImageDataset) -> None:
+    trained = trainer(dataset).train(CONV_GENOME, Effort(8))
+    assert trained.metrics["val_accuracy"] > 0.9
+    assert trained.metrics["val_accuracy"] == max(epoch["val_accuracy"] for epoch in trained.history)
+    probabilities = predict(trained.network, dataset.validation.pictures)
+    accuracy = (probabilities.argmax(axis=1) == dataset.validation.labels).mean()
+    assert accuracy == pytest.approx(trained.metrics["val_accuracy"])
+    assert trained.num_parameters == trained.network.count_params()
+    assert trained.stages == ["train"] * len(trained.history)
+
+
+def test_the_same_seed_trains_the_same_network(dataset: ImageDataset) -> None:
+    genome = {**CONV_GENOME, "augment": True, "augment/flip": "horizontal", "head/dropout": 0.3}
+    genome |= {f"augment/{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")}
+    first, second, other = (trainer(dataset, seed=seed).train(genome, Effort(2)) for seed in (3, 3, 4))
+    assert first.history == second.history
+    assert first.history != other.history
+
+
+@pytest.mark.parametrize("objective", ["accuracy", "macro_f1", "loss"])
+def test_the_best_epoch_is_the_objectives(dataset: ImageDataset, objective: str) -> None:
+    teacher = trainer(dataset, objective=objective)
+    trained = teacher.train({**CONV_GENOME, "learning_rate": 0.05}, Effort(4))
+    scores = [epoch[teacher.objective.metric] for epoch in trained.history]
+    best = max(scores) if teacher.objective.direction == "max" else min(scores)
+    assert trained.metrics[teacher.objective.metric] == best
+
+
+def test_standing_still_ends_training(dataset: ImageDataset) -> None:
+    frozen_rate = {**CONV_GENOME, "learning_rate": 1e-12, "schedule": "constant", "conv/batch_norm": False}
+    trained = trainer(dataset).train(frozen_rate, Effort(30, patience=2))
+    assert len(trained.history) == 3
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
+def test_every_optimizer_and_schedule_trains(dataset: ImageDataset, optimizer: str) -> None:
+    genome: dict[str, Any] = {**CONV_GENOME, "optimizer": optimizer, "label_smoothing": 0.1, "schedule": "constant"}
+    genome |= {"weight_decay": 1e-4} if optimizer in ("adamw", "sgd") else {}
+    if optimizer == "sgd":
+        genome["sgd/learning_rate"] = genome.pop("learning_rate")
+    history = trainer(dataset).train(genome, Effort(3)).history
+    assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_a_loss_that_is_no_number_fails_the_candidate(dataset: ImageDataset) -> None:
+    wild = {**CONV_GENOME, "conv/batch_norm": False, "optimizer": "sgd", "sgd/learning_rate": 1e20, "l2": 1e-3}
+    with pytest.raises(CandidateError, match="no longer a number in epoch 1"):
+        trainer(dataset).train(wild, Effort(3))
+
+
+def test_time_up_keeps_what_there_is(dataset: ImageDataset) -> None:
+    trained = trainer(dataset).train(CONV_GENOME, Effort(50, seconds=0.0))
+    assert len(trained.history) == 1
+    assert "val_accuracy" in trained.metrics
+
+
+def test_a_backbone_too_slow_for_its_time_fails_with_the_reason(dataset: ImageDataset) -> None:
+    genome = {**pretrained_genome("mobilenet_v2", "out_relu"), "mobilenet_v2/alpha": 0.35}
+    with pytest.raises(CandidateError, match="too slow: one pass of the backbone"):
+        trainer(dataset).train(genome, Effort(5, seconds=0.0))
+
+
+def test_progress_runs_from_start_to_end(dataset: ImageDataset) -> None:
+    seen: list[tuple[str, float, int]] = []
+
+    def progress(stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        assert "accuracy" in metrics
+        seen.append((stage, done, total))
+
+    trainer(dataset).train(CONV_GENOME, Effort(2), progress=progress)
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+    assert seen[-1] == ("train", 2.0, 2)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "cut"),
+    [("vgg16", "block5_pool"), ("vgg16", "block4_pool"), ("resnet50", "conv3_block4_out")],
+)
+def test_a_backbone_is_frozen_then_tuned_from_its_block(dataset: ImageDataset, backbone: str, cut: str) -> None:
+    small = ImageDataset(
+        **{name: getattr(dataset, name) for name in ("name", "class_names", "skipped")},
+        train=datasets.Split(dataset.train.pictures[:32], dataset.train.labels[:32]),
+        validation=datasets.Split(dataset.validation.pictures[:16], dataset.validation.labels[:16]),
+        test=dataset.test,
+    )
+    teacher = trainer(small)
+    frozen = teacher.train(pretrained_genome(backbone, cut), Effort(1))
+    tuned = teacher.train(pretrained_genome(backbone, cut, **FINE_TUNED), Effort(1))
+    assert frozen.stages == ["head"]
+    assert tuned.stages == ["head", "fine-tune"]
+    assert tuned.history[0] == frozen.history[0], "both begin with the same head"
+    assert frozen.num_parameters == tuned.num_parameters
+
+
+def test_fine_tuning_moves_the_last_block_only_and_no_statistics(dataset: ImageDataset) -> None:
+    genome = {**pretrained_genome("mobilenet_v2", "out_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
+    teacher = trainer(dataset)
+    keras.utils.set_random_seed(0)
+    keras.backend.clear_session()
+    before = models.feature_extractor(genome, weights=RANDOM["mobilenet_v2", 0.35]).get_layer("mobilenet_v2")
+    trained = teacher.train({**genome, "optimizer": "adam"}, Effort(2, patience=99))
+    if trained.stages[-1] != "fine-tune" or trained.metrics not in trained.history[2:]:
+        pytest.fail("the fine-tuning stage must win here, or nothing is left to compare")
+    after = trained.network.get_layer("mobilenet_v2")
+    moved = {
+        old.name
+        for old, new in zip(before.layers, after.layers, strict=True)
+        if any(not np.array_equal(a, b) for a, b in zip(old.get_weights(), new.get_weights(), strict=True))
+    }
+    names = [layer.name for layer in before.layers]
+    last_block = set(names[names.index("block_16_project_BN") + 1 :])
+    assert moved and moved <= last_block
+    assert not any(isinstance(after.get_layer(name), keras.layers.BatchNormalization) for name in moved)
+
+
+def test_augmented_views_of_a_frozen_backbone_are_learned_from_too(dataset: ImageDataset) -> None:
+    genes = {"augment": True, "augment__flip": "horizontal"}
+    genes |= {f"augment__{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")}
+    plain = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu"), "mobilenet_v2/alpha": 0.35}
+    changed = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **genes), "mobilenet_v2/alpha": 0.35}
+    teacher = trainer(dataset)
+    assert teacher.train(plain, Effort(1)).history != teacher.train(changed, Effort(1)).history
+
+
+def test_a_rare_class_is_not_forgotten() -> None:
+    pictures, labels = stripes(600)
+    keep = (labels != 0) | (np.cumsum(labels == 0) <= 20)
+    rare = datasets.load((pictures[keep], labels[keep]))
+    assert rare.class_weights() is not None
+    trained = trainer(rare, objective="macro_f1").train(CONV_GENOME, Effort(8))
+    predicted = predict(trained.network, rare.validation.pictures).argmax(axis=1)
+    assert (predicted[rare.validation.labels == 0] == 0).mean() > 0.5
+
+
+def test_every_backbone_has_a_place_in_the_default_space() -> None:
+    from kevo.space import preset
+
+    assert set(preset("default").backbones) == set(backbones.BACKBONES)

@@ -1,0 +1,150 @@
+"""How the house is built: who imports whom, what an import costs, and what the package says of itself."""
+
+import ast
+import configparser
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import kevo
+
+ROOT = Path(__file__).parent.parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+# A room of `tuners` imports from lower floors and from its own.
+FLOORS = {
+    "tuners.genome": 0,
+    "tuners.operators": 1,
+    "tuners.survival": 2,
+    "tuners.pareto": 2,
+    "tuners.surrogate": 2,
+    "tuners.fidelity": 2,
+    "tuners.evolution": 3,
+    "tuners.oracle": 4,
+    "tuners.tuner": 5,
+    "tuners": 6,
+}
+
+
+def modules(package: str) -> dict[str, Path]:
+    found = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(name: str, path: Path) -> Iterator[str]:
+    """Everything that a module imports anywhere in it, as dotted names; `from a import b` may mean `a.b`."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
+            source = ".".join(part for part in (base, node.module) if part)
+            yield source
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def room(name: str) -> str:
+    """The room of `tuners` that a dotted name lies in."""
+    return max((room for room in FLOORS if within(name, room)), key=len)
+
+
+TUNERS = modules("tuners")
+KEVO = modules("kevo")
+
+
+@pytest.mark.parametrize("name", TUNERS)
+def test_tuners_never_import_kevo(name: str) -> None:
+    assert [source for source in imports(name, TUNERS[name]) if within(source, "kevo")] == []
+
+
+@pytest.mark.parametrize("name", TUNERS)
+def test_tuners_import_downward(name: str) -> None:
+    assert name == "tuners" or room(name) != "tuners", f"{name} has no floor: give it one here and in DESIGN.md."
+    # `from tuners import genome` names the roof on its way to the room.
+    sources = {source for source in imports(name, TUNERS[name]) if within(source, "tuners")} - {"tuners"}
+    upward = [source for source in sorted(sources) if FLOORS[room(source)] > FLOORS[room(name)]]
+    assert upward == []
+
+
+@pytest.mark.parametrize("name", KEVO)
+def test_one_room_of_kevo_knows_tuners(name: str) -> None:
+    known = any(within(source, "tuners") for source in imports(name, KEVO[name]))
+    assert known == (name == "kevo.searching")
+
+
+@pytest.mark.parametrize("name", KEVO)
+def test_nothing_imports_the_command(name: str) -> None:
+    if name != "kevo.__main__":
+        assert "kevo.cli" not in imports(name, KEVO[name])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import kevo",
+        "import kevo.cli",
+        "import tuners.evolution",
+        "import runpy; sys.argv[1:] = ['--help']; runpy.run_module('kevo', run_name='__main__')",
+    ],
+)
+def test_loads_no_tensorflow(code: str) -> None:
+    watch = """
+import atexit, sys
+heavy = {"tensorflow", "keras", "keras_tuner"}
+atexit.register(lambda: print("loaded:", sorted(heavy & sys.modules.keys()), file=sys.stderr))
+"""
+    done = subprocess.run([sys.executable, "-c", watch + code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "loaded: []"
+
+
+@pytest.mark.parametrize("package", ["kevo", "tuners"])
+def test_setuptools_finds_every_folder_with_code(package: str) -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert f"{package}*" in setup["options.packages.find"]["include"].split()
+    folders = {path.parent for path in (ROOT / package).rglob("*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
+    assert (ROOT / package / "py.typed").exists()
+
+
+def test_version_is_told_once() -> None:
+    assert kevo.__version__ == PYPROJECT["project"]["version"]
+
+
+def test_command_exists() -> None:
+    module, _, function = PYPROJECT["project"]["scripts"]["kevo"].partition(":")
+    assert callable(getattr(__import__(module, fromlist=[function]), function))
+
+
+def test_every_dependency_has_a_lower_bound() -> None:
+    extras = PYPROJECT["project"]["optional-dependencies"].values()
+    needed = [*PYPROJECT["project"]["dependencies"], *(line for extra in extras for line in extra)]
+    assert [line for line in needed if ">=" not in line] == []
+
+
+def test_no_absolute_paths_in_tracked_files() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode != 0:
+        pytest.skip(f"{ROOT / '.git'} is missing: only a git checkout knows its tracked files")
+    absolute = re.compile(rb"(?<![\w.~-])/(?:home|root|tmp|Users|work)/")
+    found = []
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        content = path.read_bytes() if path.is_file() else b""
+        if b"\0" not in content and absolute.search(content):
+            found.append(name)
+    assert found == []
