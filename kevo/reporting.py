@@ -26,7 +26,7 @@ class Live:
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("epoch {task.fields[epoch]}/{task.total:.0f}"),
+            TextColumn("{task.fields[epoch]}"),
             TextColumn("{task.fields[metrics]}"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
@@ -46,7 +46,7 @@ class Live:
         if self._console.is_terminal:
             self._console.print(f"[dim]{number + 1:>4}  {escape(words)}[/dim]", highlight=False)
         self._bar.start()
-        self._task = self._bar.add_task("", total=None, epoch=0, metrics="", left=left)
+        self._task = self._bar.add_task("", total=None, epoch="", metrics="", left=left)
 
     def progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
         """Moves the bar."""
@@ -58,7 +58,7 @@ class Live:
             description=stage,
             completed=done,
             total=total,
-            epoch=min(int(done) + 1, total),
+            epoch=f"epoch {min(int(done) + 1, total)}/{total}",
             metrics="" if accuracy is None else f"accuracy {accuracy:.3f}",
         )
 

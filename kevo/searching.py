@@ -260,13 +260,15 @@ class _Search:
             weights={(name, variant.alpha): variant for name, variants in usable.items() for variant in variants},
             seed=settings.seed,
         )
+        self.records: dict[str, TrialRecord] = {}
         self._dataset = dataset
         self._started = time.monotonic()
-        self.records = {record.trial_id: record for record in run.trials()}
-        self._seconds_before = max((record.finished_at for record in self.records.values()), default=0.0)
+        self._seconds_before = 0.0
 
     def run(self, hyperparameters: keras_tuner.HyperParameters, notes: list[str]) -> SearchResult:
         with self.folder.locked():
+            self.records = {record.trial_id: record for record in self.folder.trials()}
+            self._seconds_before = max((record.finished_at for record in self.records.values()), default=0.0)
             self.listener.note(self._dataset.summary())
             for skipped in self._dataset.skipped:
                 self.listener.note(f"Skipped {skipped.path}: {skipped.reason}")
@@ -451,7 +453,7 @@ class _CandidateTuner(GeneticTuner):
             allow_new_entries=False,
             # A space with a hopeless corner must not end the search: it learns to avoid it.
             max_consecutive_failed_trials=10**9,
-            settings=EvolutionSettings(population_size=settings.population),
+            settings=EvolutionSettings(population_size=settings.population, num_elites=min(2, settings.population - 1)),
             directory=str(search.folder.path),
             project_name="search",
         )

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import stripes
 from PIL import Image
+from samples import stripes
 
 from kevo.backbones import BACKBONES
 from kevo.cli import main

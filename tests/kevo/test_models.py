@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import CONV_GENOME, pretrained_genome
+from samples import CONV_GENOME, pretrained_genome
 
 from kevo import models
 
@@ -39,7 +39,7 @@ def test_a_conv_stack_has_the_layers_that_its_genome_says() -> None:
 
 @pytest.mark.parametrize(
     ("size", "pooling", "summary"),
-    itertools.product((8, 16), ("max", "average", "stride"), ("average", "max", "flatten")),
+    list(itertools.product((8, 16), ("max", "average", "stride"), ("average", "max", "flatten"))),
 )
 def test_no_number_of_blocks_makes_a_small_picture_vanish(size: int, pooling: str, summary: str) -> None:
     blocks = {

@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import stripes
+from samples import stripes
 
 import kevo
 from kevo.errors import RunError, SearchFailedError, SearchInterruptedError, WeightsError
@@ -169,9 +169,7 @@ class Interrupting(Diary):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_ctrl_c_keeps_everything_and_still_writes_the_best(
-    found: tuple[SearchResult, Diary], tmp_path: Path
-) -> None:
+def test_ctrl_c_keeps_everything_and_still_writes_the_best(found: tuple[SearchResult, Diary], tmp_path: Path) -> None:
     result = kevo.search(stripes(240), SETTINGS, out=tmp_path / "run", listener=Interrupting(3))
     assert result.interrupted
     assert result.trials_completed == 2
@@ -198,7 +196,7 @@ def test_a_killed_search_goes_on_from_every_completed_candidate(
         import os, signal, sys
         sys.path.insert(0, sys.argv[2])
         import kevo
-        from conftest import stripes
+        from samples import stripes
         from test_searching import SETTINGS, Diary
         class Killer(Diary):
             def progress(self, stage, done, total, metrics):

@@ -1,0 +1,142 @@
+"""What a data set is once it is read, and how much a source may ask of the machine."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_BALANCED = 1.5
+"""Up to this ratio between the largest and the smallest class, weights would change less than chance does."""
+
+SPLITS = ("train", "validation", "test")
+SPLIT_ALIASES = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Pictures with their labels.
+
+    Args:
+        pictures: Raw RGB pixels 0-255 of shape (n, size, size, 3).
+        labels: Positions in the data set's class names, of shape (n,).
+    """
+
+    pictures: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that was stepped over, and why.
+
+    Args:
+        path: Where it stands: inside the folder or archive, or as the CSV wrote it.
+        reason: What is wrong with it.
+    """
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDataset:
+    """Pictures of one size in classes, for training, choosing and measuring.
+
+    Args:
+        name: A short name, fit for a file.
+        class_names: The classes, in the order of a model's outputs.
+        train: What models learn from.
+        validation: What decides between them.
+        test: What is looked at once, at the end.
+        skipped: The files that could not be used.
+        made_splits: The splits that the source did not give and that were taken out of `train`.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    skipped: tuple[Skipped, ...] = ()
+    made_splits: tuple[str, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+    @property
+    def image_size(self) -> int:
+        """The side of the stored squares, in pixels."""
+        return int(self.train.pictures.shape[1])
+
+    def class_weights(self) -> dict[int, float] | None:
+        """Weighs the classes so that each counts the same in training.
+
+        Returns:
+            For each label `n / (k * count)`, with n training pictures in k classes, as scikit-learn's "balanced";
+            `None` when the largest class has at most 1.5 times the pictures of the smallest.
+        """
+        counts = np.bincount(self.train.labels, minlength=self.num_classes)
+        if counts.max() <= _BALANCED * counts.min():
+            return None
+        return {label: len(self.train) / (self.num_classes * int(count)) for label, count in enumerate(counts)}
+
+    def summary(self) -> str:
+        """Describes the data set in one line.
+
+        Example:
+            >>> from kevo import datasets
+            >>> datasets.load("digits").summary()
+            'digits: 1797 pictures of 8 x 8 px in 10 classes (1168 train, 360 validation made from train, 269 test made from train)'
+        """
+        sizes = [
+            f"{len(getattr(self, split))} {split}" + (" made from train" if split in self.made_splits else "")
+            for split in SPLITS
+        ]
+        total = sum(len(getattr(self, split)) for split in SPLITS)
+        skipped = f"; {len(self.skipped)} skipped" if self.skipped else ""
+        return (
+            f"{self.name}: {total} pictures of {self.image_size} x {self.image_size} px in {self.num_classes} classes "
+            f"({', '.join(sizes)}){skipped}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much a source may ask of the machine, so that a hostile file cannot take it down.
+
+    Args:
+        max_pixels: Width times height of one picture; a greater one is skipped. Defaults to Pillow's own line.
+        max_file_bytes: Bytes of one picture's file, unpacked; a greater one is skipped.
+        max_members: Files and folders in one archive.
+        max_archive_bytes: Bytes of all members of an archive, unpacked.
+        max_archive_ratio: Unpacked bytes for each byte of the archive.
+    """
+
+    max_pixels: int = 89_478_485
+    max_file_bytes: int = 256 * 1024**2
+    max_members: int = 2_000_000
+    max_archive_bytes: int = 64 * 1024**3
+    max_archive_ratio: float = 200.0
+
+
+def natural(text: str) -> tuple[Any, ...]:
+    """Sorts names as people do: `picture 9` before `picture 10`."""
+    parts = re.split(r"([0-9]+)", text)
+    return tuple((int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in parts), text

@@ -1,0 +1,53 @@
+"""Settings of a search, to JSON and back."""
+
+import dataclasses
+import json
+
+import pytest
+
+from kevo.errors import SettingsError, SpaceError
+from kevo.settings import Settings
+from kevo.space import preset
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(),
+        Settings(max_trials=None, max_time=90.0, space="wide", weights={"vgg16": "none"}, objective="loss", seed=7),
+        Settings(space=dataclasses.replace(preset("small"), filters=(4, 8))),
+    ],
+)
+def test_to_json_and_back(settings: Settings) -> None:
+    assert Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"max_trials": 0}, "`max_trials` must be positive. Received: 0"),
+        ({"max_time": -1.0}, "`max_time` must be positive. Received: -1.0"),
+        ({"population": 1}, "`population` must be at least 2"),
+        ({"objective": "acc"}, "Unknown objective 'acc'. Expected one of: accuracy, macro_f1, loss"),
+        ({"seed": -1}, "`seed` must not be negative"),
+    ],
+)
+def test_a_wrong_setting_says_what_is_wrong(change: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Settings(**change)
+
+
+def test_an_unknown_space_is_named() -> None:
+    with pytest.raises(SpaceError, match="Unknown space 'huge'"):
+        Settings(space="huge")
+
+
+@pytest.mark.parametrize("values", [{"epoch": 3}, {"space": {"filter": [3]}}])
+def test_what_is_no_settings_is_refused(values: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match="no settings of a search"):
+        Settings.from_json(values)
+
+
+def test_final_training_is_twice_as_long_unless_told() -> None:
+    assert Settings(epochs=7).resolved_final_epochs == 14
+    assert Settings(epochs=7, final_epochs=8).resolved_final_epochs == 8

@@ -1,0 +1,45 @@
+"""Who stays in the population that breeds.
+
+- De Jong 1975, An Analysis of the Behavior of a Class of Genetic Adaptive Systems (elitism, generation gap)
+- Whitley 1989, The GENITOR algorithm and selection pressure (steady state)
+"""
+
+from collections.abc import Callable, Sequence
+
+
+def generational(fitness: Sequence[float], generations: Sequence[int], *, size: int, num_elites: int) -> list[int]:
+    """Keeps the youngest generation and the fittest of all before it (De Jong 1975).
+
+    The elders get `num_elites` places, and those that the youngest leave free because some of them failed.
+
+    Args:
+        fitness: One value per individual that finished; greater is better.
+        generations: The generation of each.
+        size: Number of places.
+        num_elites: Number of elders that stay in any case.
+
+    Returns:
+        Indices of those who stay, in ascending order.
+    """
+    if not fitness:
+        return []
+    last = max(generations)
+    youngest = [index for index, generation in enumerate(generations) if generation == last]
+    elders = [index for index, generation in enumerate(generations) if generation < last]
+    return sorted([*youngest, *_fittest(fitness, elders, max(num_elites, size - len(youngest)))])
+
+
+def steady_state(fitness: Sequence[float], generations: Sequence[int], *, size: int, num_elites: int) -> list[int]:
+    """Keeps the fittest of all: every newcomer replaces the worst if it is better (Whitley 1989).
+
+    Arguments and result are those of `generational`; the ages do not count, and elites need no places of their own.
+    """
+    return sorted(_fittest(fitness, range(len(fitness)), size))
+
+
+def _fittest(fitness: Sequence[float], indices: Sequence[int], num: int) -> list[int]:
+    # Among equals the elder stays: a search on a plateau is then the same in whatever order workers finish.
+    return sorted(indices, key=lambda index: (-fitness[index], index))[:num]
+
+
+SURVIVALS: dict[str, Callable[..., list[int]]] = {"generational": generational, "steady_state": steady_state}

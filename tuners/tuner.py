@@ -1,0 +1,155 @@
+"""`GeneticTuner`: evolution where `keras_tuner.RandomSearch` would stand."""
+
+import copy
+import os
+import time
+import traceback
+from typing import Any
+
+import keras_tuner
+from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.errors import FailedTrialError, FatalError
+
+from tuners.evolution import Settings
+from tuners.genome import SearchSpace
+from tuners.oracle import GeneticOracle, write_json
+
+# Seconds between two questions for a trial while the oracle waits for a generation to end.
+_IDLE_SECONDS = 0.2
+# Letters of an error that the one-line reason of a failed trial keeps.
+_REASON_LENGTH = 300
+
+
+class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is not typed.
+    """Searches hyperparameters by evolution. Takes what `keras_tuner.RandomSearch` takes, and `settings`.
+
+    >>> import tempfile
+    >>> class Parabola(GeneticTuner):
+    ...     def run_trial(self, trial, **kwargs):
+    ...         return (trial.hyperparameters.Float("x", -5, 5) - 2) ** 2
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tuner = Parabola(max_trials=60, seed=0, directory=folder)
+    ...     tuner.search(verbose=0)
+    ...     abs(tuner.get_best_hyperparameters()[0]["x"] - 2) < 0.2
+    True
+
+    Args:
+        hypermodel: A `keras_tuner.HyperModel`, or a function from `hp` to a compiled model. Optional in a subclass with
+            a `run_trial` of its own.
+        objective: A name such as "val_accuracy", a `keras_tuner.Objective`, or a list of them. Optional where the trial
+            returns a single number to minimize.
+        max_trials: Number of trials at most; None for no end. Fewer are run when the space is exhausted.
+        seed: The same seed gives the same proposals for the same scores. By default a random one.
+        hyperparameters: The space, or a part of it, declared in advance.
+        tune_new_entries: Whether hyperparameters that `hyperparameters` lacks are searched; otherwise they keep their
+            defaults.
+        allow_new_entries: Whether the hypermodel may ask for such ones at all.
+        max_retries_per_trial: How often a trial that crashed, or whose score is not finite, is run again.
+        max_consecutive_failed_trials: After so many failed trials in a row the search ends with an error.
+        settings: How to evolve. By default `Settings()`.
+        **kwargs: Those of `keras_tuner.Tuner`: `directory`, `project_name`, `overwrite`, `distribution_strategy`,
+            `executions_per_trial` and so on. The directory must be local: files in it are replaced in one step.
+    """
+
+    def __init__(
+        self,
+        hypermodel: Any = None,
+        objective: Any = None,
+        max_trials: int | None = 10,
+        seed: int | None = None,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        settings: Settings | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.seed = seed
+        self._given_tuner_id = kwargs.get("tuner_id")
+        self._is_idle = False
+        oracle = GeneticOracle(
+            objective=objective,
+            max_trials=max_trials,
+            seed=seed,
+            hyperparameters=hyperparameters,
+            tune_new_entries=tune_new_entries,
+            allow_new_entries=allow_new_entries,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+            settings=settings,
+        )
+        super().__init__(oracle, hypermodel, **kwargs)
+        # A project is taken up again only if this was saved: a kill during the first trial must not lose it.
+        self.save()
+
+    def on_search_begin(self) -> None:
+        super().on_search_begin()
+        self._is_idle = False
+
+    def pre_create_trial(self) -> None:
+        """Waits a moment if the last question for a trial was in vain, which Keras Tuner does not."""
+        super().pre_create_trial()
+        if self._is_idle:
+            time.sleep(_IDLE_SECONDS)
+        self._is_idle = True
+
+    def on_trial_begin(self, trial: Trial) -> None:
+        self._is_idle = False
+        super().on_trial_begin(trial)
+
+    def save(self) -> None:
+        if not self._is_worker():
+            self.oracle.save()
+        write_json(self._get_tuner_fname(), self.get_state())
+
+    def _get_tuner_fname(self) -> str:
+        # Keras Tuner looks for this file before it knows the `tuner_id` that it was given.
+        return os.path.join(self.project_dir, f"{self._given_tuner_id or self.tuner_id}.json")
+
+    def _activate_all_conditions(self) -> None:
+        """Builds the hypermodel until every conditional scope was active once, as Keras Tuner does.
+
+        Its own way fills up the values at random, so that the same seed could meet another space, and loses the values
+        of names that occur in several scopes.
+        """
+        known: list[Any] = []
+        waiting: list[Any] = [[]]
+        while waiting:
+            scope = waiting.pop(0)
+            hp = self.oracle.get_space()
+            asked = {**hp.values, **{condition.name: condition.values[0] for condition in scope}}
+            hp.values = SearchSpace.from_hyperparameters(hp).default(asked)
+            self.hypermodel.build(hp)
+            self.oracle.update_space(hp)
+            known.extend(copy.deepcopy([scope, *hp.active_scopes]))
+            waiting = [other for other in waiting if other not in known]
+            waiting.extend(other for other in copy.deepcopy(hp.inactive_scopes) if other not in [*known, *waiting])
+
+    def _try_run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
+        """Runs a trial and sets its status; a reason in one line begins the message of one that failed.
+
+        `sys.exit` in a hypermodel fails its trial only. Interrupts and Keras Tuner's fatal errors end the search.
+        """
+        try:
+            self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
+        except FatalError:
+            raise
+        except (Exception, SystemExit) as error:
+            is_final = isinstance(error, FailedTrialError)
+            trial.status = TrialStatus.FAILED if is_final else TrialStatus.INVALID
+            trial.message = f"{_reason(error)}\n\n{traceback.format_exc()}"
+            if not is_final:
+                traceback.print_exc()
+        else:
+            trial.status = TrialStatus.COMPLETED
+
+
+def _reason(error: BaseException) -> str:
+    """Says in one line what went wrong."""
+    lines = str(error).strip().splitlines()
+    words = lines[0].strip()[:_REASON_LENGTH] if lines else ""
+    if isinstance(error, FailedTrialError) and words:
+        # The author of the hypermodel chose these words for the reader.
+        return words
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
