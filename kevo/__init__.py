@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kevo.datasets import ImageDataset
     from kevo.errors import KevoError
-    from kevo.searching import SearchResult, resume, search
+    from kevo.results import SearchResult
+    from kevo.searching import resume, search
     from kevo.settings import Settings
     from kevo.space import PRESETS, Space
 
@@ -21,7 +22,7 @@ _ROOMS = {
     "ImageDataset": "kevo.datasets",
     "KevoError": "kevo.errors",
     "PRESETS": "kevo.space",
-    "SearchResult": "kevo.searching",
+    "SearchResult": "kevo.results",
     "Settings": "kevo.settings",
     "Space": "kevo.space",
     "resume": "kevo.searching",

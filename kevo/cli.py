@@ -19,10 +19,12 @@ import click
 import kevo
 from kevo.errors import KevoError, SearchFailedError, SearchInterruptedError
 from kevo.objectives import OBJECTIVES
+from kevo.settings import MAX_TRIALS, Settings
 from kevo.space import PRESETS
 
 if TYPE_CHECKING:
-    from kevo.searching import Listener, SearchResult
+    from kevo.reporting import Listener
+    from kevo.results import SearchResult
 
 _FAILED, _MISUSED, _INTERRUPTED = 1, 2, 130
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -63,7 +65,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("data", required=False)
-@click.option("--max-trials", type=click.IntRange(min=1), help="Candidates to train at most.  [default: 30]")
+@click.option("--max-trials", type=click.IntRange(min=1), help=f"Candidates to train at most.  [default: {MAX_TRIALS}]")
 @click.option("--max-time", type=Duration(), help="Time for the whole search, such as 90s, 10m or 1h30m.")
 @click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True, help="Epochs of a candidate.")
 @click.option("--population", type=click.IntRange(min=2), default=8, show_default=True, help="Size of a generation.")
@@ -103,8 +105,6 @@ def search(
     digits.
     """
     with _user_errors():
-        from kevo.settings import MAX_TRIALS, Settings
-
         # Whoever gives a time has said how long to search; a number of trials on top would only cut it short.
         trials = max_trials or (None if max_time else MAX_TRIALS)
         settings = Settings(max_trials=trials, max_time=max_time, weights=dict(weights), **options)

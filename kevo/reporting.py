@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,6 +11,35 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from kevo.objectives import Objective
 from kevo.runs import TrialRecord
+
+
+class Listener(Protocol):
+    """Is told what happens while it happens."""
+
+    def note(self, text: str) -> None:
+        """Something that a user should know."""
+
+    def trial_started(self, number: int, words: str, seconds_left: float | None) -> None:
+        """A candidate starts to train."""
+
+    def progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        """A step of a candidate's training is done."""
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """A candidate has finished or failed."""
+
+    def closed(self) -> None:
+        """Nothing more will be told."""
+
+
+class Silent:
+    """A listener for nobody."""
+
+    def note(self, text: str) -> None: ...
+    def trial_started(self, number: int, words: str, seconds_left: float | None) -> None: ...
+    def progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None: ...
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None: ...
+    def closed(self) -> None: ...
 
 
 class Live:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import io
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import keras_tuner
@@ -21,11 +19,13 @@ import kevo
 from kevo import datasets, evaluation, models, plots, space, weights
 from kevo.datasets import ImageDataset
 from kevo.errors import KevoError, RunError, SearchFailedError, SearchInterruptedError, WeightsError
-from kevo.evaluation import Evaluation
+from kevo.reporting import Listener, Silent
+from kevo.results import SearchResult
 from kevo.runs import Run, TrialRecord
 from kevo.settings import Settings
 from kevo.training import PATIENCE, CandidateError, Effort, Trained, Trainer, predict
 from kevo.weights import Weights
+from kevo.words import describe
 from tuners import GeneticTuner
 from tuners.evolution import Settings as EvolutionSettings
 
@@ -38,73 +38,6 @@ _SMALLEST_PRETRAINED = 32
 
 
 MODEL = "best.keras"
-
-
-class Listener(Protocol):
-    """Is told what happens while it happens."""
-
-    def note(self, text: str) -> None:
-        """Something that a user should know."""
-
-    def trial_started(self, number: int, words: str, seconds_left: float | None) -> None:
-        """A candidate starts to train."""
-
-    def progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
-        """A step of a candidate's training is done."""
-
-    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
-        """A candidate has finished or failed."""
-
-    def closed(self) -> None:
-        """Nothing more will be told."""
-
-
-class _Silent:
-    """A listener for nobody."""
-
-    def note(self, text: str) -> None: ...
-    def trial_started(self, number: int, words: str, seconds_left: float | None) -> None: ...
-    def progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None: ...
-    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None: ...
-    def closed(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """What a search found.
-
-    `validation` and `test` are the scores of the saved model, after it was loaded again. `seconds` counts all sittings
-    of a resumed search. `interrupted` says that the search was stopped by hand, and can be resumed.
-    """
-
-    run_folder: Path
-    model_path: Path
-    genome: dict[str, Any]
-    words: str
-    num_parameters: int
-    validation: Evaluation
-    test: Evaluation
-    trials_completed: int
-    trials_failed: int
-    seconds: float
-    interrupted: bool
-
-    @property
-    def best_model(self) -> keras.Model:
-        """The best model, loaded from its file: raw pixels 0-255 in, class probabilities out."""
-        return keras.models.load_model(self.model_path, safe_mode=True)
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns a mapping of JSON values."""
-        values = dataclasses.asdict(self)
-        return {**values, "run_folder": str(self.run_folder), "model_path": str(self.model_path)}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> SearchResult:
-        """Reads what `to_json` wrote."""
-        splits = {split: Evaluation(**values[split]) for split in ("validation", "test")}
-        paths = {name: Path(values[name]) for name in ("run_folder", "model_path")}
-        return cls(**{**values, **splits, **paths})
 
 
 def search(
@@ -148,7 +81,7 @@ def search(
         },
     )
     run.write_labels(dataset.class_names)
-    return _Search(run, dataset, settings, usable, listener or _Silent()).run(hyperparameters, notes)
+    return _Search(run, dataset, settings, usable, listener or Silent()).run(hyperparameters, notes)
 
 
 def resume(
@@ -181,7 +114,7 @@ def resume(
         )
     usable, notes = _usable_weights(settings, dataset)
     hyperparameters = _declare(settings, dataset, usable)
-    return _Search(run, dataset, settings, usable, listener or _Silent()).run(hyperparameters, notes)
+    return _Search(run, dataset, settings, usable, listener or Silent()).run(hyperparameters, notes)
 
 
 def _source(data: Any) -> str | None:
@@ -318,7 +251,7 @@ class _Search:
     ) -> TrialRecord:
         """Trains one candidate and writes down what came of it, a failure included."""
         number = len(self.records)
-        self.listener.trial_started(number, space.describe(genome), self.seconds_left())
+        self.listener.trial_started(number, describe(genome), self.seconds_left())
         started = time.monotonic()
         trained, reason = None, None
         try:
@@ -403,7 +336,7 @@ class _Search:
             run_folder=self.folder.path,
             model_path=self.folder.path / MODEL,
             genome=winner.genome,
-            words=space.describe(winner.genome),
+            words=describe(winner.genome),
             num_parameters=model.count_params(),
             validation=scores["validation"],
             test=scores["test"],

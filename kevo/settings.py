@@ -11,8 +11,7 @@ from kevo.errors import SettingsError
 from kevo.objectives import OBJECTIVES
 from kevo.space import Space, preset
 
-
-MAX_TRIALS = 30
+MAX_TRIALS = 20
 """How many candidates a search trains when nobody says how long it may take."""
 
 

@@ -103,17 +103,15 @@ class ImageDataset:
         Example:
             >>> from kevo import datasets
             >>> datasets.load("digits").summary()
-            'digits: 1797 pictures of 8 x 8 px in 10 classes (1168 train, 360 validation made from train, 269 test made from train)'
+            'digits: 1797 pictures of 8 x 8 px in 10 classes (1169 train, 359 validation*, 269 test*; * made from train)'
         """
-        sizes = [
-            f"{len(getattr(self, split))} {split}" + (" made from train" if split in self.made_splits else "")
-            for split in SPLITS
-        ]
+        sizes = [f"{len(getattr(self, split))} {split}{'*' * (split in self.made_splits)}" for split in SPLITS]
         total = sum(len(getattr(self, split)) for split in SPLITS)
+        made = "; * made from train" if self.made_splits else ""
         skipped = f"; {len(self.skipped)} skipped" if self.skipped else ""
         return (
             f"{self.name}: {total} pictures of {self.image_size} x {self.image_size} px in {self.num_classes} classes "
-            f"({', '.join(sizes)}){skipped}"
+            f"({', '.join(sizes)}{made}){skipped}"
         )
 
 

@@ -10,13 +10,13 @@ import re
 import stat
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from kevo.datasets.dataset import SPLIT_ALIASES, Limits, Skipped, natural
+from kevo.datasets.dataset import SPLIT_ALIASES, SPLITS, Limits, Skipped, natural
 from kevo.datasets.pictures import File
 from kevo.errors import DataError
 
@@ -39,16 +39,18 @@ class Listing:
 
     Args:
         files: In order.
+        splits: The splits in order, also those without a file.
         class_names: The classes in natural order, also those without a file.
         skipped: What cannot be a picture of any class.
     """
 
     files: list[Listed]
+    splits: tuple[str, ...]
     class_names: tuple[str, ...]
     skipped: list[Skipped]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Folder:
     path: str = ""
     folders: dict[str, _Folder] = field(default_factory=dict)
@@ -60,7 +62,8 @@ class _Folder:
 
     def all_files(self) -> list[File]:
         """The files at any depth, in natural order."""
-        files, folders = [], [self]
+        files: list[File] = []
+        folders = [self]
         while folders:
             folder = folders.pop()
             files += folder.files.values()
@@ -172,6 +175,7 @@ def list_csv(path: Path) -> Listing:
     files: list[Listed] = []
     skipped: list[Skipped] = []
     names: set[str] = set()
+    splits: set[str] = set()
     for number, row in enumerate(rows[1:], start=2):
         values = dict(zip(header, (value.strip() for value in row), strict=False))
         if not any(values.values()):
@@ -185,12 +189,13 @@ def list_csv(path: Path) -> Listing:
                 f"Row {number} of {path} has the split {values['split']!r}. Expected train, validation or test."
             )
         names.add(values["label"])
+        splits.add(split)
         file = _csv_file(path.parent / values["path"], values["path"])
         if isinstance(file, Skipped):
             skipped.append(file)
         else:
             files.append(Listed(file, values["label"], split))
-    return Listing(files, tuple(sorted(names, key=natural)), skipped)
+    return _listing(files, splits, names, skipped)
 
 
 def _csv_file(path: Path, name: str) -> File | Skipped:
@@ -200,7 +205,7 @@ def _csv_file(path: Path, name: str) -> File | Skipped:
         return Skipped(name, f"cannot be found: {getattr(error, 'strerror', None) or error}")
     if not stat.S_ISREG(status.st_mode):
         return Skipped(name, "is no file")
-    return File(name, status.st_size, partial(path.open, "rb"))
+    return File(name, status.st_size, partial(_open, str(path)))
 
 
 def _scan(path: Path, folder: _Folder, above: frozenset[tuple[int, int]], skipped: list[Skipped]) -> None:
@@ -222,9 +227,13 @@ def _scan(path: Path, folder: _Folder, above: frozenset[tuple[int, int]], skippe
                 else:
                     _scan(Path(entry.path), folder.folder(name), above | {identity}, skipped)
             elif stat.S_ISREG(status.st_mode):
-                folder.files[name] = File(here, status.st_size, partial(open, entry.path, "rb"))
+                folder.files[name] = File(here, status.st_size, partial(_open, entry.path))
             else:
                 skipped.append(Skipped(here, "is no file"))
+
+
+def _open(path: str) -> BinaryIO:
+    return open(path, "rb")
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -254,17 +263,11 @@ def _arrange(root: _Folder, source: str, skipped: list[Skipped]) -> Listing:
         if not inner.folders:
             break
         root = inner
-    splits = _split_folders(root)
-    if not splits:
-        splits = {"train": root}
-    else:
-        loose = [Skipped(name, "stands beside the folders of the splits") for name in root.files]
-        others = [folder for folder in root.folders.values() if folder not in splits.values()]
-        skipped = [
-            *skipped,
-            *loose,
-            *(Skipped(folder.path, "stands beside the folders of the splits") for folder in others),
-        ]
+    splits = _split_folders(root) or {"train": root}
+    if root not in splits.values():
+        beside = {*(file.path for file in root.files.values()), *(folder.path for folder in root.folders.values())}
+        beside -= {folder.path for folder in splits.values()}
+        skipped += (Skipped(path, "stands beside the folders of the splits") for path in sorted(beside))
     files: list[Listed] = []
     names: set[str] = set()
     for split, folder in splits.items():
@@ -273,7 +276,7 @@ def _arrange(root: _Folder, source: str, skipped: list[Skipped]) -> Listing:
                 f"{source} has no class folders{f' in {folder.path}' if folder.path else ''}. Expected one folder of "
                 "pictures for each class, or such folders inside train/ and optionally validation/ and test/."
             )
-        skipped = [*skipped, *(Skipped(file.path, "lies in no class folder") for file in folder.files.values())]
+        skipped += (Skipped(file.path, "lies in no class folder") for file in folder.files.values())
         for label, members in folder.folders.items():
             inside = members.all_files()
             if not inside:
@@ -281,7 +284,11 @@ def _arrange(root: _Folder, source: str, skipped: list[Skipped]) -> Listing:
             names.add(label)
             files += (Listed(file, label, split) for file in inside)
     files.sort(key=lambda listed: natural(listed.file.path))
-    return Listing(files, tuple(sorted(names, key=natural)), skipped)
+    return _listing(files, splits, names, skipped)
+
+
+def _listing(files: list[Listed], splits: Iterable[str], names: Iterable[str], skipped: list[Skipped]) -> Listing:
+    return Listing(files, tuple(sorted(splits, key=SPLITS.index)), tuple(sorted(names, key=natural)), skipped)
 
 
 def _split_folders(root: _Folder) -> dict[str, _Folder]:
@@ -293,4 +300,6 @@ def _split_folders(root: _Folder) -> dict[str, _Folder]:
             raise DataError(f"{splits[split].path} and {folder.path} both are the {split} split. Keep one.")
         if split is not None:
             splits[split] = folder
+    if splits and "train" not in splits and len(splits) == len(root.folders):
+        raise DataError(f"{', '.join(sorted(root.folders))} stand without a train/ folder beside them. Add train/.")
     return splits if "train" in splits else {}

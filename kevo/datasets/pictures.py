@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,29 +150,31 @@ def _attempt(function: Callable[..., _Answer], *arguments: Any) -> tuple[_Answer
         return None, f"is broken: {str(error).strip() or type(error).__name__}"
 
 
-def _open(file: File, limits: Limits) -> Image.Image:
+@contextlib.contextmanager
+def _opened(file: File, limits: Limits) -> Iterator[Image.Image]:
     if file.num_bytes == 0:
         raise _UnusableError("is empty")
     if file.num_bytes > limits.max_file_bytes:
         raise _UnusableError(f"is larger than {limits.max_file_bytes:,} bytes")
-    try:
-        image = Image.open(file.open(), formats=[name for name in _FORMATS if name in Image.OPEN])
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _UnusableError(f"has more than {limits.max_pixels:,} pixels") from None
-    if image.width * image.height > limits.max_pixels:
-        image.close()
-        raise _UnusableError(f"has more than {limits.max_pixels:,} pixels")
-    return image
+    too_large = _UnusableError(f"has more than {limits.max_pixels:,} pixels")
+    with file.open() as stream:
+        try:
+            image = Image.open(stream, formats=[name for name in _FORMATS if name in Image.OPEN])
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise too_large from None
+        if image.width * image.height > limits.max_pixels:
+            raise too_large
+        yield image
 
 
 def _measure(file: File, limits: Limits) -> tuple[int, int]:
-    with _open(file, limits) as image:
+    with _opened(file, limits) as image:
         return image.size
 
 
 def _decode(file: File, limits: Limits, out: Pictures) -> None:
     size = len(out)
-    with _open(file, limits) as image:
+    with _opened(file, limits) as image:
         # A JPEG far larger than needed is decoded at an eighth, a quarter or half its size, still at least twice `out`.
         image.draft(None, (2 * size, 2 * size))
         out[:] = resize(_rgb(ImageOps.exif_transpose(image)), size)

@@ -17,8 +17,8 @@ from samples import stripes
 
 import kevo
 from kevo.errors import RunError, SearchFailedError, SearchInterruptedError, WeightsError
+from kevo.results import SearchResult
 from kevo.runs import Run, TrialRecord
-from kevo.searching import SearchResult
 
 TINY = dataclasses.replace(
     kevo.PRESETS["small"],

@@ -1,0 +1,181 @@
+"""`load()` reads pictures from wherever they are."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kevo.datasets import arrays, builtin, files, pictures, splitting
+from kevo.datasets.dataset import SPLITS, ImageDataset, Limits, Skipped, Split, natural
+from kevo.datasets.pictures import Pictures
+from kevo.errors import DataError, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a source holds, at one size, before its labels are numbers."""
+
+    pictures: dict[str, Pictures]
+    labels: dict[str, npt.NDArray[Any]]
+    class_names: Sequence[str] | None = None
+    skipped: Sequence[Skipped] = ()
+
+
+def load(
+    source: Any = None,
+    *,
+    seed: int = 0,
+    validation_fraction: float = 0.2,
+    test_fraction: float = 0.15,
+    image_size: int | None = None,
+    limits: Limits | None = None,
+) -> ImageDataset:
+    """Reads pictures in classes, decodes them once, and makes the splits that are missing.
+
+    Files may be JPEG, PNG, GIF (its first frame), BMP, TIFF, WebP, AVIF, JPEG 2000, PPM, PCX, SGI or ICO, of any colors
+    and depth. What is transparent is put on white, and cameras' orientation is applied. A file that cannot be used is
+    skipped and named in `skipped`; hidden files are ignored.
+
+    Args:
+        source: One of
+
+            - `None`: `digits`.
+            - A built-in name: `digits`, `mnist`, `fashion_mnist`, `cifar10`, `cifar100`. A path of that name wins.
+            - A path: a folder of class folders; a folder with `train/` and optionally `validation/` (or `val/`) and
+              `test/`; a `.zip` of either; a `.csv` with the columns `path,label[,split]`; an `.npz` with `x_train` and
+              `y_train`, or `x` and `y`, optionally `x_val`, `y_val`, `x_test`, `y_test` and `class_names`.
+            - A pair of arrays (pictures, labels): pictures of shape (n, height, width[, 1, 3 or 4]), either integers
+              0-255, 16-bit integers, floats 0-1 or floats 0-255; labels are integers, strings or one-hot.
+            - A `tf.data.Dataset` of such pairs, batched or not.
+            - A mapping of `train`, `validation` and `test` to any of the two.
+        seed: Seed of the splits.
+        validation_fraction: What to take for validation out of each class's training pictures, when no validation split
+            is given.
+        test_fraction: The same for the test split.
+        image_size: The side in pixels of the squares to which pictures are squashed. `None`: squares of one size stay
+            as they are; others take the next of 8, 16, ... 224 above the median of their longer sides. 224 is the most,
+            and less where all pictures would take more than a quarter of the machine's memory.
+        limits: What to refuse. Defaults to `Limits()`.
+
+    Returns:
+        The data set. The same source, seed and machine give the same arrays in the same order.
+
+    Raises:
+        DataError: the source cannot be read, or is no data set for classification.
+        SettingsError: `image_size` or a fraction is out of range.
+
+    Example:
+        >>> from kevo import datasets
+        >>> digits = datasets.load("digits", seed=1)
+        >>> digits.train.pictures.shape
+        (1169, 8, 8, 3)
+    """
+    fractions = {"validation": validation_fraction, "test": test_fraction}
+    if not (min(fractions.values()) > 0 and sum(fractions.values()) < 1):
+        raise SettingsError(
+            "`validation_fraction` and `test_fraction` must be positive and leave something to train on. Received: "
+            f"{validation_fraction} and {test_fraction}."
+        )
+    name, found = _read(builtin.DEFAULT_NAME if source is None else source, image_size, limits or Limits())
+    if "train" not in found.pictures:
+        raise DataError(f"{name} has no pictures to train on, only: {', '.join(found.pictures)}. Add a train split.")
+    labels, class_names = splitting.number_labels(found.labels, found.class_names)
+    splits = {split: Split(found.pictures[split], labels[split]) for split in labels}
+    missing = {split: fraction for split, fraction in fractions.items() if split not in splits}
+    if missing:
+        splits |= splitting.make_splits(splits["train"], missing, class_names=class_names, seed=seed)
+    return ImageDataset(
+        name=name,
+        class_names=class_names,
+        skipped=tuple(sorted(found.skipped, key=lambda skipped: natural(skipped.path))),
+        made_splits=tuple(missing),
+        **{split: splits[split] for split in SPLITS},
+    )
+
+
+def _read(source: Any, image_size: int | None, limits: Limits) -> tuple[str, _Found]:
+    """Finds out what `source` is, and reads it."""
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if path.exists():
+            name = re.sub(r"[^\w.-]+", "_", path.resolve().stem if path.is_file() else path.resolve().name)
+            return name or "pictures", _read_path(path, image_size, limits)
+        if str(source) in builtin.BUILT_IN_NAMES:
+            splits, class_names = builtin.read(str(source))
+            return str(source), _from_arrays(splits, class_names, image_size)
+        close = difflib.get_close_matches(str(source), builtin.BUILT_IN_NAMES, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise DataError(
+            f"There is no such path or data set: {str(source)!r}.{hint} Expected a folder, a .zip, .csv or .npz file, or "
+            f"one of: {', '.join(builtin.BUILT_IN_NAMES)}."
+        )
+    if arrays.is_tf_dataset(source):
+        return "tf_data", _from_arrays({"train": source}, getattr(source, "class_names", None), image_size)
+    if isinstance(source, Mapping):
+        return "arrays", _from_arrays(source, None, image_size)
+    if isinstance(source, tuple | list) and len(source) == 2:
+        return "arrays", _from_arrays({"train": source}, None, image_size)
+    raise DataError(
+        f"Cannot read pictures from {type(source).__name__}. Expected a path, a built-in name, a pair (pictures, "
+        "labels), a tf.data.Dataset, or a mapping of train, validation and test to such pairs or data sets."
+    )
+
+
+def _read_path(path: Path, image_size: int | None, limits: Limits) -> _Found:
+    if path.is_dir():
+        return _from_files(files.list_folder(path), path, image_size, limits)
+    match path.suffix.casefold():
+        case ".zip":
+            with files.list_zip(path, limits) as listing:
+                return _from_files(listing, path, image_size, limits)
+        case ".csv":
+            return _from_files(files.list_csv(path), path, image_size, limits)
+        case ".npz":
+            return _from_arrays(*arrays.from_npz(path, limits), image_size)
+    raise DataError(f"Cannot read {path}. Expected a folder, or a .zip, .csv or .npz file.")
+
+
+def _from_arrays(source: Mapping[Any, Any], class_names: Sequence[str] | None, image_size: int | None) -> _Found:
+    splits = arrays.from_mapping(source)
+    return _Found(
+        arrays.to_pictures({split: blocks for split, (blocks, _) in splits.items()}, image_size=image_size),
+        {split: labels for split, (_, labels) in splits.items()},
+        class_names,
+    )
+
+
+def _from_files(listing: files.Listing, path: Path, image_size: int | None, limits: Limits) -> _Found:
+    listed = sorted(listing.files, key=lambda entry: listing.splits.index(entry.split))
+    decoded, reasons = pictures.decode([entry.file for entry in listed], image_size=image_size, limits=limits)
+    skipped = [
+        *listing.skipped,
+        *(Skipped(entry.file.path, reason) for entry, reason in zip(listed, reasons, strict=True) if reason),
+    ]
+    good = [entry for entry, reason in zip(listed, reasons, strict=True) if reason is None]
+    if len(good) < len(listed):
+        decoded = decoded[[reason is None for reason in reasons]]
+    # Sorted by split, each split is a slice and no copy.
+    slices: dict[str, slice] = {}
+    start = 0
+    for split in listing.splits:
+        num_pictures = sum(entry.split == split for entry in good)
+        if num_pictures == 0:
+            examples = "".join(f" {one.path} {one.reason}." for one in skipped[:3])
+            raise DataError(f"{path} has no {split} picture that can be read.{examples}")
+        slices[split] = slice(start, start + num_pictures)
+        start += num_pictures
+    labels = np.array([entry.label for entry in good])
+    return _Found(
+        {split: decoded[part] for split, part in slices.items()},
+        {split: labels[part] for split, part in slices.items()},
+        listing.class_names,
+        skipped,
+    )
