@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import zipfile
 import zlib
@@ -15,13 +16,14 @@ from PIL import Image
 
 from kevo.datasets.dataset import SPLIT_ALIASES, Limits
 from kevo.datasets.files import open_archive
-from kevo.datasets.pictures import Pictures, choose_size, in_parallel, resize
+from kevo.datasets.pictures import Pictures, choose_size, for_each, memory, resize
 from kevo.errors import DataError
 
 Array = npt.NDArray[Any]
 Blocks = list[Array]
 """Pictures as arrays of shape (n, height, width, channels); each block may have its own height and width."""
 
+_NUM_CHANNELS = (1, 3, 4)
 _CHUNK = 1024
 """Pictures converted at a time, so that no second copy of all of them is ever needed."""
 
@@ -31,7 +33,7 @@ def is_tf_dataset(source: Any) -> bool:
     return hasattr(source, "element_spec") and hasattr(source, "as_numpy_iterator")
 
 
-def from_mapping(source: Mapping[Any, Any]) -> dict[str, tuple[Blocks, Array]]:
+def from_mapping(source: Mapping[Any, Any]) -> dict[str, tuple[Blocks, list[int] | list[str]]]:
     """Reads a mapping of split names to pairs of arrays or to `tf.data.Dataset`s.
 
     Returns:
@@ -51,7 +53,7 @@ def from_mapping(source: Mapping[Any, Any]) -> dict[str, tuple[Blocks, Array]]:
         if is_tf_dataset(value):
             splits[split] = _from_tf(value, split)
         elif isinstance(value, tuple | list) and len(value) == 2:
-            splits[split] = _blocks(value[0], split), np.asarray(value[1])
+            splits[split] = _blocks(_array(value[0], f"{split} pictures"), split), _array(value[1], f"{split} labels")
         else:
             raise DataError(
                 f"The {split} split is a {type(value).__name__}. Expected a pair (pictures, labels) or a "
@@ -60,16 +62,16 @@ def from_mapping(source: Mapping[Any, Any]) -> dict[str, tuple[Blocks, Array]]:
     return {split: (blocks, _labels(labels, blocks, split)) for split, (blocks, labels) in splits.items()}
 
 
-def from_npz(path: Path, limits: Limits) -> tuple[dict[str, tuple[Blocks, Array]], tuple[str, ...] | None]:
+def from_npz(path: Path, limits: Limits) -> tuple[dict[str, tuple[Array, Array]], tuple[str, ...] | None]:
     """Reads an `.npz` with `x_train` and `y_train`, or `x` and `y`; optionally `x_val`, `y_val`, `x_test`, `y_test`.
 
     Returns:
-        The splits as `from_mapping`, and the class names if the file has `class_names`.
+        Pictures and labels of each split, for `from_mapping`; and the class names if the file has `class_names`.
 
     Raises:
         DataError: the file is broken, holds Python objects, or lacks an array.
     """
-    with open_archive(path, limits):
+    with open_archive(path, dataclasses.replace(limits, max_archive_bytes=min(limits.max_archive_bytes, memory()))):
         pass
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -80,13 +82,13 @@ def from_npz(path: Path, limits: Limits) -> tuple[dict[str, tuple[Blocks, Array]
                     found[name[1:] or "train"] = stored[f"x{name}"], stored[f"y{name}"]
                 elif f"x{name}" in keys or f"y{name}" in keys:
                     raise DataError(f"{path} has only one of x{name} and y{name}. Expected both.")
-            names = tuple(map(str, stored["class_names"].tolist())) if "class_names" in keys else None
+            names = tuple(map(str, stored["class_names"].ravel().tolist())) if "class_names" in keys else None
     except (OSError, ValueError, EOFError, MemoryError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, DataError):
             raise
         if "pickle" in str(error):
             raise DataError(
-                f"{path} holds Python objects, which may run code when they are read. Save arrays of numbers and strings."
+                f"{path} holds Python objects, which may run code when they are read. Save numbers or strings."
             ) from error
         raise DataError(
             f"Cannot read {path} as .npz: {str(error) or type(error).__name__}. Make or download it again."
@@ -95,7 +97,7 @@ def from_npz(path: Path, limits: Limits) -> tuple[dict[str, tuple[Blocks, Array]
         raise DataError(
             f"{path} holds {', '.join(sorted(keys)) or 'nothing'}. Expected the arrays x_train and y_train, or x and y."
         )
-    return from_mapping(found), names
+    return found, names
 
 
 def to_pictures(splits: Mapping[str, Blocks], *, image_size: int | None) -> dict[str, Pictures]:
@@ -129,7 +131,9 @@ def _squares(blocks: Blocks, size: int, factor: float) -> Pictures:
             whole = factor == 1 and chunk.dtype.kind in "iu"
             pictures = _rgb((chunk if whole else np.rint(chunk * np.float32(factor))).astype(np.uint8))
             if pictures.shape[1:3] != (size, size):
-                pictures = np.stack(in_parallel(lambda picture: resize(Image.fromarray(picture), size), list(pictures)))
+                pictures = np.stack(
+                    for_each(lambda picture: resize(Image.fromarray(picture), size), list(pictures), size=size)
+                )
             squares[start : start + len(chunk)] = pictures
             start += len(chunk)
     return squares
@@ -166,25 +170,32 @@ def _factor(blocks: Blocks) -> float:
     return 255 / white if high > 255 else 1.0
 
 
-def _blocks(pictures: Any, split: str) -> Blocks:
+def _array(values: Any, what: str) -> Array:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"The {what} are no array: {error}. Expected one shape for all of them.") from error
+
+
+def _blocks(pictures: Array, split: str) -> Blocks:
     """Checks an array of pictures and gives it a channel axis."""
-    array = np.asarray(pictures)
+    array = pictures
     if array.ndim == 3:
         array = array[..., np.newaxis]
-    if array.ndim != 4 or array.shape[3] not in (1, 3, 4) or 0 in array.shape:
+    if array.ndim != 4 or array.shape[3] not in _NUM_CHANNELS or 0 in array.shape:
         hint = ""
-        if array.ndim == 4 and array.shape[1] in (1, 3, 4):
+        if array.ndim == 4 and array.shape[1] in _NUM_CHANNELS:
             hint = " The channels seem to come first: np.moveaxis(pictures, 1, -1) puts them last."
         elif array.ndim == 2:
             hint = " The pictures seem to be flat: give them back their height and width with reshape."
         raise DataError(
-            f"The {split} pictures have the shape {np.shape(pictures)}. Expected (n, height, width) or "
+            f"The {split} pictures have the shape {pictures.shape}. Expected (n, height, width) or "
             f"(n, height, width, channels) with 1, 3 or 4 channels, and at least one picture.{hint}"
         )
     return [array]
 
 
-def _labels(labels: Array, blocks: Blocks, split: str) -> Array:
+def _labels(labels: Array, blocks: Blocks, split: str) -> list[int] | list[str]:
     """Checks labels and returns one integer or string for each picture."""
     num_pictures = sum(map(len, blocks))
     if labels.ndim == 0 or len(labels) != num_pictures:
@@ -194,9 +205,12 @@ def _labels(labels: Array, blocks: Blocks, split: str) -> Array:
         )
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.dtype.kind == "O" or labels.dtype.kind == "S":
-        plain = [label.decode() if isinstance(label, bytes) else label for label in labels.ravel().tolist()]
-        labels = np.array(plain).reshape(labels.shape) if len({type(label) for label in plain}) == 1 else labels
+    if labels.ndim == 1 and labels.dtype.kind in "OST":
+        plain = [label.decode(errors="backslashreplace") if isinstance(label, bytes) else label for label in labels]
+        if all(isinstance(label, str) for label in plain):
+            return [str(label) for label in plain]
+        if all(isinstance(label, int) for label in plain):
+            labels = np.array(plain)
     if labels.ndim == 2 and labels.dtype.kind in "biuf":
         if not (np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()):
             raise DataError(
@@ -211,7 +225,8 @@ def _labels(labels: Array, blocks: Blocks, split: str) -> Array:
             f"The {split} labels have the shape {labels.shape} and the type {labels.dtype}. Expected (n,) integers or "
             "strings, or (n, num_classes) one-hot."
         )
-    return labels if labels.dtype.kind == "U" else labels.astype(np.int64)
+    answer: list[int] | list[str] = (labels if labels.dtype.kind == "U" else labels.astype(np.int64)).tolist()
+    return answer
 
 
 def _from_tf(source: Any, split: str) -> tuple[Blocks, Array]:
@@ -225,7 +240,7 @@ def _from_tf(source: Any, split: str) -> tuple[Blocks, Array]:
             raise DataError(f"The {split} tf.data.Dataset yields {source.element_spec}. Expected (picture, label).")
         picture, label = map(np.asarray, element)
         # (height, width, channels) with a one-hot label has as many axes as a batch of (height, width).
-        one_hot = picture.ndim == 3 and label.ndim == 1 and len(label) != len(picture)
+        one_hot = picture.ndim == 3 and label.ndim == 1 and picture.shape[2] in _NUM_CHANNELS
         batched = label.ndim > 0 and not one_hot
         picture, label = (picture, label) if batched else (picture[np.newaxis], label[np.newaxis])
         pictures += _blocks(picture, split)

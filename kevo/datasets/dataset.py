@@ -103,11 +103,11 @@ class ImageDataset:
         Example:
             >>> from kevo import datasets
             >>> datasets.load("digits").summary()
-            'digits: 1797 pictures of 8 x 8 px in 10 classes (1169 train, 359 validation*, 269 test*; * made from train)'
+            'digits: 1797 pictures of 8 x 8 px in 10 classes (1169 train, 359 validation*, 269 test*; * from train)'
         """
         sizes = [f"{len(getattr(self, split))} {split}{'*' * (split in self.made_splits)}" for split in SPLITS]
         total = sum(len(getattr(self, split)) for split in SPLITS)
-        made = "; * made from train" if self.made_splits else ""
+        made = "; * from train" if self.made_splits else ""
         skipped = f"; {len(self.skipped)} skipped" if self.skipped else ""
         return (
             f"{self.name}: {total} pictures of {self.image_size} x {self.image_size} px in {self.num_classes} classes "
@@ -124,17 +124,17 @@ class Limits:
         max_file_bytes: Bytes of one picture's file, unpacked; a greater one is skipped.
         max_members: Files and folders in one archive.
         max_archive_bytes: Bytes of all members of an archive, unpacked.
-        max_archive_ratio: Unpacked bytes for each byte of the archive.
+        max_archive_ratio: Unpacked bytes for each byte of the archive; not looked at up to `max_file_bytes` in all.
     """
 
     max_pixels: int = 89_478_485
     max_file_bytes: int = 256 * 1024**2
-    max_members: int = 2_000_000
+    max_members: int = 1_000_000
     max_archive_bytes: int = 64 * 1024**3
     max_archive_ratio: float = 200.0
 
 
 def natural(text: str) -> tuple[Any, ...]:
     """Sorts names as people do: `picture 9` before `picture 10`."""
-    parts = re.split(r"([0-9]+)", text)
-    return tuple((int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in parts), text
+    parts = re.split(r"0*([0-9]+)", text)  # Names and numbers take turns; a longer number is a greater one.
+    return tuple((len(part), part) if turn % 2 else (0, part.casefold()) for turn, part in enumerate(parts)), text

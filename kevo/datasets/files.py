@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
 import os
 import re
 import stat
+import struct
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -22,6 +24,8 @@ from kevo.errors import DataError
 
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini", "icon\r"}
 """What file managers leave behind, besides names that begin with a dot; ignored in silence."""
+_MAX_DEPTH = 64
+"""Folders around a member of an archive; no data set needs more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +65,14 @@ class _Folder:
         return self.folders.setdefault(name, _Folder(f"{self.path}{name}/"))
 
     def all_files(self) -> list[File]:
-        """The files at any depth, in natural order."""
+        """The files at any depth."""
         files: list[File] = []
         folders = [self]
         while folders:
             folder = folders.pop()
             files += folder.files.values()
             folders += folder.folders.values()
-        return sorted(files, key=lambda file: natural(file.path))
+        return files
 
 
 def list_folder(path: Path) -> Listing:
@@ -82,7 +86,7 @@ def list_folder(path: Path) -> Listing:
     skipped: list[Skipped] = []
     root = _Folder()
     try:
-        _scan(path, root, frozenset({_identity(path)}), skipped)
+        _scan(path, root, frozenset({_identity(path.stat())}), skipped)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or path}: {error.strerror}.") from error
     return _arrange(root, str(path), skipped)
@@ -106,15 +110,14 @@ def list_zip(path: Path, limits: Limits) -> Iterator[Listing]:
 
         root = _Folder()
         for member in archive.infolist():
-            *parents, name = _parts(member, path)
-            if any(map(_is_litter, (*parents, name))):
+            parts = _parts(member, path)
+            parents, names = (parts, []) if member.is_dir() else (parts[:-1], parts[-1:])
+            if any(map(_is_litter, parents)):
                 continue
             folder = root
             for parent in parents:
                 folder = folder.folder(parent)
-            if member.is_dir():
-                folder.folder(name)
-            else:
+            for name in itertools.filterfalse(_is_litter, names):
                 folder.files[name] = File(f"{folder.path}{name}", member.file_size, partial(unpack, member))
         yield _arrange(root, str(path), [])
 
@@ -128,21 +131,22 @@ def open_archive(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
     """
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
         raise DataError(f"Cannot read {path} as a zip archive: {error}. Make or download it again.") from error
     with archive:
         members = archive.infolist()
-        unpacked, packed = sum(member.file_size for member in members), path.stat().st_size
+        unpacked = sum(member.file_size for member in members)
+        packed = path.stat().st_size  # The members' own word on it may count the same bytes many times.
         if len(members) > limits.max_members:
             raise DataError(
                 f"{path} holds {len(members):,} files and folders, more than the {limits.max_members:,} allowed. "
                 "Unpack it yourself if you trust it, and give the folder."
             )
-        if unpacked > min(limits.max_archive_bytes, limits.max_archive_ratio * packed):
+        allowed = min(limits.max_archive_bytes, max(limits.max_file_bytes, limits.max_archive_ratio * packed))
+        if unpacked > allowed:
             raise DataError(
-                f"{path} unpacks from {packed:,} to {unpacked:,} bytes, as a zip bomb does: at most "
-                f"{limits.max_archive_bytes:,} bytes and {limits.max_archive_ratio:g} times its own size are allowed. "
-                "Unpack it yourself if you trust it, and give the folder."
+                f"{path} unpacks from {packed:,} to {unpacked:,} bytes, as a zip bomb does. At most {allowed:,.0f} "
+                "bytes are allowed. Unpack it yourself if you trust it, and give the folder."
             )
         encrypted = next((member.filename for member in members if member.flag_bits & 1), None)
         if encrypted is not None:
@@ -195,6 +199,8 @@ def list_csv(path: Path) -> Listing:
             skipped.append(file)
         else:
             files.append(Listed(file, values["label"], split))
+    if not names:
+        raise DataError(f"{path} names no pictures. Expected a row path,label[,split] for each.")
     return _listing(files, splits, names, skipped)
 
 
@@ -221,7 +227,7 @@ def _scan(path: Path, folder: _Folder, above: frozenset[tuple[int, int]], skippe
                 skipped.append(Skipped(here, f"cannot be found: {error.strerror}"))
                 continue
             if stat.S_ISDIR(status.st_mode):
-                identity = _identity(Path(entry.path))
+                identity = _identity(status)
                 if identity in above:
                     skipped.append(Skipped(f"{here}/", "is a link to a folder that it lies in"))
                 else:
@@ -236,8 +242,7 @@ def _open(path: str) -> BinaryIO:
     return open(path, "rb")
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
+def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
@@ -250,18 +255,22 @@ def _parts(member: zipfile.ZipInfo, path: Path) -> list[str]:
     name = member.filename.replace("\\", "/")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     link = stat.S_ISLNK(member.external_attr >> 16)
-    if link or name.startswith("/") or ".." in parts or re.match("[A-Za-z]:", name) or not parts:
-        what = "is a link" if link else "lies outside of its folder"
-        raise DataError(f"{path} is refused: its member {member.filename!r} {what}. Make the archive anew without it.")
+    deep = len(parts) > _MAX_DEPTH
+    if link or deep or name.startswith("/") or ".." in parts or re.match("[A-Za-z]:", name):
+        what = "is a link" if link else f"lies {len(parts)} folders deep" if deep else "lies outside of its folder"
+        raise DataError(
+            f"{path} is refused: its member {member.filename[:200]!r} {what}. Make the archive anew without it."
+        )
     return parts
 
 
 def _arrange(root: _Folder, source: str, skipped: list[Skipped]) -> Listing:
     """Tells splits from classes; a single folder around everything is passed through."""
-    while not root.files and len(root.folders) == 1 and not _split_folders(root):
+    while len(root.folders) == 1 and not _split_folders(root):
         inner = next(iter(root.folders.values()))
         if not inner.folders:
             break
+        skipped += (Skipped(file.path, "lies in no class folder") for file in root.files.values())
         root = inner
     splits = _split_folders(root) or {"train": root}
     if root not in splits.values():

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from kevo.datasets import arrays, builtin, files, pictures, splitting
 from kevo.datasets.dataset import SPLITS, ImageDataset, Limits, Skipped, Split, natural
 from kevo.datasets.pictures import Pictures
@@ -24,7 +21,7 @@ class _Found:
     """What a source holds, at one size, before its labels are numbers."""
 
     pictures: dict[str, Pictures]
-    labels: dict[str, npt.NDArray[Any]]
+    labels: dict[str, list[int] | list[str]]
     class_names: Sequence[str] | None = None
     skipped: Sequence[Skipped] = ()
 
@@ -49,16 +46,17 @@ def load(
 
             - `None`: `digits`.
             - A built-in name: `digits`, `mnist`, `fashion_mnist`, `cifar10`, `cifar100`. A path of that name wins.
-            - A path: a folder of class folders; a folder with `train/` and optionally `validation/` (or `val/`) and
-              `test/`; a `.zip` of either; a `.csv` with the columns `path,label[,split]`; an `.npz` with `x_train` and
-              `y_train`, or `x` and `y`, optionally `x_val`, `y_val`, `x_test`, `y_test` and `class_names`.
+            - A path: a folder of class folders, with pictures at any depth; a folder with `train/` and optionally
+              `validation/` (or `val/`) and `test/`; a `.zip` of either; a `.csv` with the columns `path,label[,split]`;
+              an `.npz` with `x_train` and `y_train`, or `x` and `y`, optionally `x_val`, `y_val`, `x_test`, `y_test`
+              and `class_names`.
             - A pair of arrays (pictures, labels): pictures of shape (n, height, width[, 1, 3 or 4]), either integers
               0-255, 16-bit integers, floats 0-1 or floats 0-255; labels are integers, strings or one-hot.
             - A `tf.data.Dataset` of such pairs, batched or not.
             - A mapping of `train`, `validation` and `test` to any of the two.
         seed: Seed of the splits.
         validation_fraction: What to take for validation out of each class's training pictures, when no validation split
-            is given.
+            is given. Each class keeps at least one picture in every split, and identical pictures stay together.
         test_fraction: The same for the test split.
         image_size: The side in pixels of the squares to which pictures are squashed. `None`: squares of one size stay
             as they are; others take the next of 8, 16, ... 224 above the median of their longer sides. 224 is the most,
@@ -70,7 +68,7 @@ def load(
 
     Raises:
         DataError: the source cannot be read, or is no data set for classification.
-        SettingsError: `image_size` or a fraction is out of range.
+        SettingsError: `seed`, `image_size` or a fraction is out of range.
 
     Example:
         >>> from kevo import datasets
@@ -78,6 +76,8 @@ def load(
         >>> digits.train.pictures.shape
         (1169, 8, 8, 3)
     """
+    if seed < 0:
+        raise SettingsError(f"`seed` must not be negative. Received: {seed}.")
     fractions = {"validation": validation_fraction, "test": test_fraction}
     if not (min(fractions.values()) > 0 and sum(fractions.values()) < 1):
         raise SettingsError(
@@ -86,7 +86,7 @@ def load(
         )
     name, found = _read(builtin.DEFAULT_NAME if source is None else source, image_size, limits or Limits())
     if "train" not in found.pictures:
-        raise DataError(f"{name} has no pictures to train on, only: {', '.join(found.pictures)}. Add a train split.")
+        raise DataError(f"{name} has no train split, only: {', '.join(found.pictures) or 'nothing'}. Add one.")
     labels, class_names = splitting.number_labels(found.labels, found.class_names)
     splits = {split: Split(found.pictures[split], labels[split]) for split in labels}
     missing = {split: fraction for split, fraction in fractions.items() if split not in splits}
@@ -114,8 +114,8 @@ def _read(source: Any, image_size: int | None, limits: Limits) -> tuple[str, _Fo
         close = difflib.get_close_matches(str(source), builtin.BUILT_IN_NAMES, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise DataError(
-            f"There is no such path or data set: {str(source)!r}.{hint} Expected a folder, a .zip, .csv or .npz file, or "
-            f"one of: {', '.join(builtin.BUILT_IN_NAMES)}."
+            f"There is no such path or data set: {str(source)!r}.{hint} Expected a folder, a .zip, .csv or .npz file, "
+            f"or one of: {', '.join(builtin.BUILT_IN_NAMES)}."
         )
     if arrays.is_tf_dataset(source):
         return "tf_data", _from_arrays({"train": source}, getattr(source, "class_names", None), image_size)
@@ -172,7 +172,7 @@ def _from_files(listing: files.Listing, path: Path, image_size: int | None, limi
             raise DataError(f"{path} has no {split} picture that can be read.{examples}")
         slices[split] = slice(start, start + num_pictures)
         start += num_pictures
-    labels = np.array([entry.label for entry in good])
+    labels = [entry.label for entry in good]
     return _Found(
         {split: decoded[part] for split, part in slices.items()},
         {split: labels[part] for split, part in slices.items()},

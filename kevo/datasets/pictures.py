@@ -1,4 +1,4 @@
-"""Picture files of any kind become RGB squares of one size, decoded once and in parallel."""
+"""Picture files of any kind become RGB squares of one size, decoded once."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ SIZES = (8, 16, 24, 28, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224)
 
 _MEMORY_SHARE = 1 / 4
 """Of the machine's memory for the stored pictures: cutting splits out of them copies them, and models need the rest."""
+
+_WORTH_A_THREAD = 96
+"""From this side on, in pixels, threads gain more than they cost (measured on two cores)."""
 
 # Pillow also reads formats that start other programs (EPS) or take nearly anything for a picture (TGA).
 _FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "SGI", "TIFF", "WEBP")
@@ -65,7 +68,7 @@ def decode(files: Sequence[File], *, image_size: int | None, limits: Limits) -> 
     # Pillow warns of broken metadata and of large pictures; whether they matter is judged here.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        measured = in_parallel(lambda file: _attempt(_measure, file, limits), files)
+        measured = [_attempt(_measure, file, limits) for file in files]
         shapes = [shape for shape, _ in measured if shape is not None]
         size = choose_size(shapes, image_size=image_size) if shapes else SIZES[0]
         pictures = np.empty((len(files), size, size, 3), np.uint8)
@@ -74,7 +77,7 @@ def decode(files: Sequence[File], *, image_size: int | None, limits: Limits) -> 
             reason = measured[position][1]
             return reason or _attempt(_decode, files[position], limits, pictures[position])[1]
 
-        return pictures, in_parallel(fill, range(len(files)))
+        return pictures, for_each(fill, range(len(files)), size=size)
 
 
 def choose_size(shapes: Sequence[tuple[int, int]], *, image_size: int | None) -> int:
@@ -94,7 +97,7 @@ def choose_size(shapes: Sequence[tuple[int, int]], *, image_size: int | None) ->
         DataError: the pictures do not fit into memory.
         SettingsError: `image_size` is too small.
     """
-    affordable = _MEMORY_SHARE * _memory() / (3 * len(shapes))
+    affordable = _MEMORY_SHARE * memory() / (3 * len(shapes))
     smallest, largest = SIZES[0], SIZES[-1]
     if image_size is None:
         longer = np.array(shapes).max(axis=1)
@@ -104,10 +107,12 @@ def choose_size(shapes: Sequence[tuple[int, int]], *, image_size: int | None) ->
         size = next((size for size in (wanted, *reversed(SIZES)) if size <= wanted and size**2 <= affordable), smallest)
     else:
         size = image_size
-        if size < smallest:
-            raise SettingsError(f"`image_size` must be at least {smallest} pixels. Received: {size}.")
+        if not isinstance(size, int) or size < smallest:
+            raise SettingsError(
+                f"`image_size` must be a whole number of pixels, at least {smallest}. Received: {size}."
+            )
     if size**2 > affordable:
-        needed, there = 3 * len(shapes) * size**2 / 1e9, _memory() / 1e9
+        needed, there = 3 * len(shapes) * size**2 / 1e9, memory() / 1e9
         raise DataError(
             f"{len(shapes)} pictures of {size} x {size} px take {needed:.1f} GB, more than a quarter of this machine's "
             f"{there:.1f} GB of memory. Use a smaller `image_size`, fewer pictures or more memory."
@@ -115,8 +120,13 @@ def choose_size(shapes: Sequence[tuple[int, int]], *, image_size: int | None) ->
     return size
 
 
-def in_parallel(function: Callable[[Any], _Answer], items: Sequence[Any]) -> list[_Answer]:
-    """Calls `function` on every item, on all cores: Pillow lets other threads run while it works."""
+def for_each(function: Callable[[Any], _Answer], items: Sequence[Any], *, size: int) -> list[_Answer]:
+    """Calls `function`, which makes a square of `size` pixels, on every item; on all cores where that is faster.
+
+    Pillow lets other threads run only while it resizes. For small pictures they wait for each other longer than that.
+    """
+    if size < _WORTH_A_THREAD:
+        return [function(item) for item in items]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None) as pool:
         try:
             return list(pool.map(function, items))
@@ -145,6 +155,8 @@ def _attempt(function: Callable[..., _Answer], *arguments: Any) -> tuple[_Answer
         return None, str(error)
     except UnidentifiedImageError:
         return None, "is no picture of a known format"
+    except OSError as error:
+        return None, f"cannot be read: {error.strerror or error}"
     except Exception as error:
         # Decoders meet broken files with errors of every kind.
         return None, f"is broken: {str(error).strip() or type(error).__name__}"
@@ -199,7 +211,7 @@ def _eight_bits(values: npt.NDArray[Any]) -> Pictures:
     return np.rint(values.astype(np.float64) * (255 / white)).astype(np.uint8)
 
 
-def _memory() -> int:
+def memory() -> int:
     """Bytes of memory that this process may use: of the machine, or of its container.
 
     Not what is free at the moment, since the same pictures must be stored at the same size in a resumed search.

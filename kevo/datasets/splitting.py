@@ -17,7 +17,7 @@ Labels = npt.NDArray[np.int64]
 
 
 def number_labels(
-    labels: Mapping[str, npt.NDArray[Any]], class_names: Sequence[str] | None
+    labels: Mapping[str, Sequence[str] | Sequence[int]], class_names: Sequence[str] | None
 ) -> tuple[dict[str, Labels], tuple[str, ...]]:
     """Gives each class its position in the class names.
 
@@ -32,34 +32,34 @@ def number_labels(
     Raises:
         DataError: there are fewer than two classes, or a label is no class of the training pictures.
     """
-    train = labels["train"]
-    found = np.unique(train).tolist()
+    found: set[Any] = set(labels["train"])
+    named = any(isinstance(value, str) for value in found)
+    values: Sequence[Any]
     if class_names is None:
-        values = sorted(found, key=lambda value: natural(value) if isinstance(value, str) else value)
+        values = sorted(found, key=natural if named else None)
         names = tuple(map(str, values))
     else:
         names = tuple(class_names)
-        values = list(names) if train.dtype.kind == "U" else list(range(len(names)))
+        values = names if named else range(len(names))
     positions = {value: position for position, value in enumerate(values)}
-    if len(positions) != len(names):
+    if len(set(names)) != len(names):
         raise DataError(f"Class names must differ. Received: {', '.join(names)}.")
     if len(names) < 2:
         raise DataError(f"Found {len(names)} class ({', '.join(names)}). Expected at least two classes to tell apart.")
     missing = [name for name, value in zip(names, values, strict=True) if value not in found]
     if missing:
         raise DataError(
-            f"No picture to train on is left for {_listed(missing)}. Add pictures of each class, or remove the class."
+            f"There is no picture to train on of {_listed(missing)}. Add some that can be read, or remove the class."
         )
     for split, given in labels.items():
-        unknown = [str(value) for value in np.unique(given).tolist() if value not in positions]
+        unknown = [str(value) for value in dict.fromkeys(given) if value not in positions]
         if unknown:
             raise DataError(
                 f"The {split} split has {_listed(unknown)}, which the training pictures lack. Every class must be in "
                 "train."
             )
-    return {
-        split: np.array([positions[value] for value in given.tolist()], np.int64) for split, given in labels.items()
-    }, names
+    numbered = {split: np.array([positions[value] for value in given], np.int64) for split, given in labels.items()}
+    return numbered, names
 
 
 def make_splits(
@@ -67,8 +67,8 @@ def make_splits(
 ) -> dict[str, Split]:
     """Takes new splits out of the training pictures, the same part of every class.
 
-    Each class keeps at least one picture in every split. Identical pictures stay together, since one of them would
-    give the other away. The order of the pictures stays.
+    Each class keeps at least one picture in every split. Identical pictures of a class stay together, since one of
+    them would give the other away. The order of the pictures stays.
 
     Args:
         pool: The pictures to divide.
@@ -82,12 +82,11 @@ def make_splits(
     Raises:
         DataError: a class has too few different pictures.
     """
-    members: dict[bytes, list[int]] = {}
-    for position, picture in enumerate(pool.pictures):
-        members.setdefault(hashlib.blake2b(picture.tobytes(), digest_size=16).digest(), []).append(position)
+    members: dict[tuple[int, bytes], list[int]] = {}
+    for position, (picture, label) in enumerate(zip(pool.pictures, pool.labels.tolist(), strict=True)):
+        members.setdefault((label, hashlib.blake2b(picture.data, digest_size=16).digest()), []).append(position)
     groups = list(members.values())
-    # Identical pictures of different classes count for the first one's.
-    labels = pool.labels[[group[0] for group in groups]]
+    labels = np.array([label for label, _ in members])
     rng = np.random.default_rng(seed)
     taken: dict[str, list[int]] = {name: [] for name in ("train", *fractions)}
     for label, class_name in enumerate(class_names):

@@ -37,6 +37,10 @@ def run(evolution: Evolution, num: int, fitness: Callable[[Genome], float] = toy
     return list(evolution.individuals)
 
 
+def fitness_of(one: Individual) -> float:
+    return -math.inf if one.fitness is None else one.fitness
+
+
 class Clock:
     now = 0.0
 
@@ -66,7 +70,7 @@ def test_every_combination_searches(
         assert all(parent < one.number for parent in one.parents)
         assert len(one.parents) == {"default": 0, "random": 0, "mutation": 1, "crossover": 2}[one.origin]
     assert {one.origin for one in individuals[8:]} >= {"mutation", "crossover"}
-    first, last = (statistics.mean(one.fitness or 0.0 for one in part) for part in (individuals[:8], individuals[-8:]))
+    first, last = (statistics.mean(map(fitness_of, part)) for part in (individuals[:8], individuals[-8:]))
     assert last > first
 
 
@@ -80,7 +84,7 @@ def test_elites_stay_as_they_are_and_are_not_trained_again(space: SearchSpace) -
     for generation in range(1, 6):
         run(evolution, 6 if generation == 1 else 4)
         before = list(evolution.individuals)
-        fittest = sorted(before, key=lambda one: -(one.fitness or 0.0))[:2]
+        fittest = sorted(before, key=fitness_of, reverse=True)[:2]
         population = evolution.survivors(generation)
         assert len(population) == 6
         assert all(one in population for one in fittest)
@@ -259,7 +263,7 @@ def test_the_space_may_grow(small_space: SearchSpace, space: SearchSpace) -> Non
 
 def test_converges_better_than_random_search(space: SearchSpace) -> None:
     def best(settings: Settings, seed: int) -> float:
-        return max(one.fitness or -math.inf for one in run(Evolution(space, settings, seed=seed), 80))
+        return max(map(fitness_of, run(Evolution(space, settings, seed=seed), 80)))
 
     seeds = range(9)
     by_chance = statistics.median(best(Settings(population_size=1000), seed) for seed in seeds)
@@ -278,7 +282,7 @@ def test_same_names_under_different_conditions_evolve() -> None:
         )
     )
     individuals = run(Evolution(space, Settings(), seed=0), 60, lambda genome: -abs(int(genome["n"]) - 77))
-    assert max(individuals, key=lambda one: one.fitness or -100).genome == {"kind": "b", "n": 77}
+    assert max(individuals, key=fitness_of).genome == {"kind": "b", "n": 77}
 
 
 @pytest.mark.parametrize(

@@ -287,7 +287,9 @@ def test_size_of_a_wide_space_takes_no_time() -> None:
     ]
     assert SearchSpace(tuple(local)).size == 3**60
     # Here each flag matters until the end: too many branches.
-    tangled = [Ordinal(name="n", default=1, values=(1, 2), conditions=(Condition(flag.name, (True,)),)) for flag in flags]
+    tangled = [
+        Ordinal(name="n", default=1, values=(1, 2), conditions=(Condition(flag.name, (True,)),)) for flag in flags
+    ]
     assert SearchSpace((*flags, *tangled)).size is None
 
 

@@ -66,9 +66,7 @@ def test_uniform_tosses_a_coin_for_each_gene() -> None:
 @pytest.mark.parametrize("mutation", MUTATIONS.values(), ids=MUTATIONS)
 @pytest.mark.parametrize("rate", [None, 0.0, 0.3, 1.0])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_mutation_contract(
-    mutation: Callable[..., Genome], rate: float | None, seed: int, space: SearchSpace
-) -> None:
+def test_mutation_contract(mutation: Callable[..., Genome], rate: float | None, seed: int, space: SearchSpace) -> None:
     parent, _ = parents(space, seed)
     child = mutation(np.random.default_rng(seed), parent, space=space, rate=rate)
     assert child == mutation(np.random.default_rng(seed), parent, space=space, rate=rate)
@@ -85,7 +83,9 @@ def test_mutation_contract(
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS.values(), ids=MUTATIONS)
-def test_mutation_without_anything_to_change(mutation: Callable[..., Genome], genes: tuple, rng: np.random.Generator) -> None:
+def test_mutation_without_anything_to_change(
+    mutation: Callable[..., Genome], genes: tuple, rng: np.random.Generator
+) -> None:
     assert mutation(rng, {}, space=SearchSpace(()), rate=None) == {}
     only = SearchSpace((genes[-1],))
     assert mutation(rng, {"version": "v1"}, space=only, rate=1.0) == {"version": "v1"}
@@ -94,7 +94,10 @@ def test_mutation_without_anything_to_change(mutation: Callable[..., Genome], ge
 def test_default_rate_changes_one_gene_on_average(space: SearchSpace) -> None:
     parent = space.default()
     num_changed = [
-        sum(MUTATIONS["typed"](np.random.default_rng(seed), parent, space=space)[name] != parent[name] for name in parent)
+        sum(
+            MUTATIONS["typed"](np.random.default_rng(seed), parent, space=space)[name] != parent[name]
+            for name in parent
+        )
         for seed in range(1000)
     ]
     # Six genes can change: one on average, and one more where none would have, which has the chance (5/6)^6.

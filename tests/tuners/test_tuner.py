@@ -1,0 +1,304 @@
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from tuners import GeneticTuner, Settings
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class Toy(GeneticTuner):
+    """Searches without a model."""
+
+    def __init__(self, value: Callable[[Any], Any], **kwargs: Any) -> None:
+        self.value = value
+        super().__init__(**{"max_trials": 12, "seed": 0, "max_consecutive_failed_trials": 100, **kwargs})
+
+    def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.value(trial.hyperparameters)
+
+
+def parabola(hp: Any) -> float:
+    return float((hp.Float("x", -5, 5) - 2) ** 2)
+
+
+@pytest.fixture
+def data() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(128, 4)).astype("float32")
+    return x, (x[:, 0] > x[:, 1]).astype("int32")
+
+
+def build_model(hp: Any) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((4,))])
+    kind = hp.Choice("kind", ["wide", "deep"])
+    with hp.conditional_scope("kind", ["wide"]):
+        if kind == "wide":
+            model.add(keras.layers.Dense(hp.Int("units", 8, 16, step=8), activation="relu"))
+    with hp.conditional_scope("kind", ["deep"]):
+        if kind == "deep":
+            for _ in range(2):
+                model.add(keras.layers.Dense(hp.Int("units", 4, 6), activation="relu"))
+    model.add(keras.layers.Dense(2, activation="softmax"))
+    rate = hp.Float("rate", 1e-3, 1e-1, sampling="log", default=0.03)
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+@pytest.mark.parametrize(("objective", "direction"), [("val_accuracy", "max"), ("val_loss", "min")])
+def test_searches_a_keras_model(
+    tmp_path: Path, data: tuple[np.ndarray, np.ndarray], objective: str, direction: str
+) -> None:
+    tuner = GeneticTuner(
+        build_model,
+        objective=objective,
+        max_trials=5,
+        seed=0,
+        settings=Settings(population_size=3, num_elites=1),
+        directory=str(tmp_path),
+        project_name="mine",
+        overwrite=True,
+    )
+    # Both genes of the name `units` were found, the second by a build of its own.
+    assert [hp.name for hp in tuner.oracle.get_space().space] == ["kind", "units", "rate", "units"]
+    x, y = data
+    tuner.search(x[:96], y[:96], validation_data=(x[96:], y[96:]), epochs=4, verbose=0)
+    trials = tuner.oracle.get_best_trials(5)
+    assert [trial.status for trial in trials] == ["COMPLETED"] * 5
+    scores = [trial.score for trial in trials]
+    assert scores == sorted(scores, reverse=direction == "max")
+    model = tuner.get_best_models()[0]
+    loss, accuracy = model.evaluate(x[96:], y[96:], verbose=0)
+    assert (accuracy if objective == "val_accuracy" else loss) == pytest.approx(scores[0], abs=1e-5)
+    assert accuracy > 0.6
+    assert (tmp_path / "mine" / "oracle.json").exists()
+
+
+def test_takes_what_random_search_takes() -> None:
+    import inspect
+
+    theirs = inspect.signature(keras_tuner.RandomSearch).parameters
+    ours = inspect.signature(GeneticTuner).parameters
+    assert [name for name in ours if name in theirs] == list(theirs)
+    assert {name: p.default for name, p in theirs.items()} == {name: ours[name].default for name in theirs}
+
+
+def test_needs_a_hypermodel_or_a_run_trial(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="hypermodel"):
+        GeneticTuner(directory=str(tmp_path))
+
+
+def test_the_same_seed_gives_the_same_search(tmp_path: Path) -> None:
+    searches = []
+    for name in ("a", "b"):
+        tuner = Toy(parabola, directory=str(tmp_path), project_name=name)
+        tuner.search(verbose=0)
+        searches.append([trial.hyperparameters.values for trial in tuner.oracle.trials.values()])
+    assert searches[0] == searches[1]
+    assert len(searches[0]) == 12
+
+
+def test_a_hypermodels_conditions_are_found_in_the_same_order_each_time(tmp_path: Path) -> None:
+    def build(hp: Any) -> keras.Model:
+        # What a build declares depends on values: random ones would find another space each time.
+        if hp.Choice("first", list("abcdefgh")) == "a":
+            hp.Int("only_a", 1, 3)
+        kind = hp.Choice("kind", ["x", "y", "z"])
+        for name in ("x", "y", "z"):
+            with hp.conditional_scope("kind", [name]):
+                units = hp.Int("units", 1, 4)
+                assert (units is not None) == (kind == name)
+        with hp.conditional_scope("kind", ["never"]):
+            hp.Int("unreachable", 1, 4)
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile(loss="mse")
+        return model
+
+    spaces = {
+        tuple(
+            hp.name
+            for hp in GeneticTuner(build, "loss", directory=str(tmp_path), project_name=str(n)).oracle.get_space().space
+        )
+        for n in range(3)
+    }
+    assert spaces == {("first", "only_a", "kind", "units", "units", "units", "unreachable")}
+
+
+def test_goes_on_where_it_stopped_whatever_its_id(tmp_path: Path) -> None:
+    class Stop(BaseException):
+        pass
+
+    runs = []
+
+    def value(hp: Any) -> float:
+        runs.append(parabola(hp))
+        if len(runs) == 1:
+            raise Stop
+        return runs[-1]
+
+    # The very first trial is cut off.
+    with pytest.raises(Stop):
+        Toy(value, directory=str(tmp_path), tuner_id="mine").search(verbose=0)
+    Toy(value, directory=str(tmp_path), tuner_id="mine", max_trials=4).search(verbose=0)
+    assert len(runs) == 1 + 4
+    tuner = Toy(value, directory=str(tmp_path), tuner_id="mine", seed=77)
+    tuner.search(verbose=0)
+    assert len(runs) == 1 + 12
+    assert runs[0] == runs[1]
+    assert tuner.oracle.seed == 0
+    whole = Toy(parabola, directory=str(tmp_path), project_name="whole")
+    whole.search(verbose=0)
+    assert [trial.score for trial in whole.oracle.trials.values()] == runs[1:]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (RuntimeError("out of memory\nand more"), "FAILED", "RuntimeError: out of memory"),
+        (ValueError(), "FAILED", "ValueError"),
+        (SystemExit(3), "FAILED", "SystemExit: 3"),
+        (keras_tuner.errors.FailedTrialError("too big"), "FAILED", "too big"),
+    ],
+)
+def test_errors_fail_their_trial_only(
+    tmp_path: Path, error: BaseException, status: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def value(hp: Any) -> float:
+        if hp.Float("x", -5, 5) < 0:
+            raise error
+        return parabola(hp)
+
+    tuner = Toy(value, directory=str(tmp_path))
+    tuner.search(verbose=0)
+    trials = list(tuner.oracle.trials.values())
+    assert len(trials) == 12
+    failed = [trial for trial in trials if trial.hyperparameters.values["x"] < 0]
+    assert {trial.status for trial in failed} == {status}
+    assert {trial.message.splitlines()[0] for trial in failed} == {reason}
+    assert "Traceback" in failed[0].message
+    assert {trial.status for trial in trials if trial not in failed} == {"COMPLETED"}
+    assert capsys.readouterr().out.strip() == ""
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), keras_tuner.errors.FatalValueError("no")])
+def test_interrupts_and_fatal_errors_end_the_search(tmp_path: Path, error: BaseException) -> None:
+    def value(hp: Any) -> float:
+        raise error
+
+    tuner = Toy(value, directory=str(tmp_path))
+    with pytest.raises(type(error)):
+        tuner.search(verbose=0)
+    assert len(tuner.oracle.trials) == 1
+
+
+def test_waits_without_a_busy_loop(tmp_path: Path) -> None:
+    hp = keras_tuner.HyperParameters()
+    hp.Float("x", -5, 5)
+    tuner = Toy(
+        parabola,
+        hyperparameters=hp,
+        max_trials=6,
+        settings=Settings(population_size=3, num_elites=1),
+        directory=str(tmp_path),
+    )
+    oracle = tuner.oracle
+    elsewhere = oracle.create_trial("elsewhere")
+    num_asked = 0
+    create = oracle.create_trial
+    first_wait = threading.Event()
+
+    def counting(tuner_id: str) -> Any:
+        nonlocal num_asked
+        num_asked += 1
+        trial = create(tuner_id)
+        if trial.status == "IDLE":
+            first_wait.set()
+        return trial
+
+    oracle.create_trial = counting
+
+    def finish_later() -> None:
+        first_wait.wait(60)
+        time.sleep(1.0)
+        oracle.update_trial(elsewhere.trial_id, {"default_objective": 0.0})
+        elsewhere.status = "COMPLETED"
+        oracle.end_trial(elsewhere)
+
+    thread = threading.Thread(target=finish_later, daemon=True)
+    thread.start()
+    tuner.search(verbose=0)
+    thread.join(60)
+    assert len(oracle.trials) == 6
+    # Five trials, the end, and a few questions in between: a busy loop would ask thousands of times.
+    assert 6 < num_asked < 30
+
+
+def test_stop_ends_a_search(tmp_path: Path) -> None:
+    def value(hp: Any) -> float:
+        if len(tuner.oracle.trials) == 3:
+            tuner.oracle.stop()
+        return parabola(hp)
+
+    tuner = Toy(value, directory=str(tmp_path))
+    tuner.search(verbose=0)
+    assert len(tuner.oracle.get_best_trials(10)) == 3
+
+
+def test_importing_the_package_loads_no_tensorflow() -> None:
+    code = (
+        "import sys, tuners, tuners.evolution; assert {'GeneticTuner', 'GeneticOracle'} <= set(dir(tuners));"
+        "print(sorted({'tensorflow', 'keras', 'keras_tuner'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_trains_under_a_distribution_strategy(tmp_path: Path) -> None:
+    code = """
+import sys
+import keras, numpy as np, tensorflow as tf
+from tuners import GeneticTuner
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+in_scope = []
+
+def build_model(hp):
+    in_scope.append(tf.distribute.get_strategy() is strategy)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(hp.Int("units", 2, 8)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+tuner = GeneticTuner(
+    build_model, "val_loss", max_trials=2, seed=0, distribution_strategy=strategy, directory=sys.argv[1]
+)
+in_scope.clear()
+tuner.search(x, x[:, :1], validation_data=(x, x[:, :1]), epochs=1, batch_size=16, verbose=0)
+assert in_scope == [True, True]
+print("replicas", strategy.num_replicas_in_sync, "completed", len(tuner.oracle.get_best_trials(5)))
+print("predictions", tuner.get_best_models()[0].predict(x, verbose=0).shape)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "replicas 2 completed 2\n" in done.stdout
+    assert "predictions (32, 1)" in done.stdout
