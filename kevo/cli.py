@@ -19,7 +19,7 @@ import click
 import kevo
 from kevo.errors import KevoError, SearchFailedError, SearchInterruptedError
 from kevo.objectives import OBJECTIVES
-from kevo.settings import MAX_TRIALS, Settings
+from kevo.settings import Settings
 from kevo.space import PRESETS
 
 if TYPE_CHECKING:
@@ -65,8 +65,12 @@ def main() -> None:
 
 @main.command()
 @click.argument("data", required=False)
-@click.option("--max-trials", type=click.IntRange(min=1), help=f"Candidates to train at most.  [default: {MAX_TRIALS}]")
-@click.option("--max-time", type=Duration(), help="Time for the whole search, such as 90s, 10m or 1h30m.")
+@click.option("--max-trials", type=click.IntRange(min=1), help="Candidates to train at most.")
+@click.option(
+    "--max-time",
+    type=Duration(),
+    help="Time for the whole search, such as 90s, 10m or 1h30m.  [default: 4m without --max-trials]",
+)
 @click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True, help="Epochs of a candidate.")
 @click.option("--population", type=click.IntRange(min=2), default=8, show_default=True, help="Size of a generation.")
 @click.option(
@@ -91,8 +95,6 @@ def main() -> None:
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")
 def search(
     data: str | None,
-    max_trials: int | None,
-    max_time: float | None,
     weights: tuple[tuple[str, str], ...],
     out: Path | None,
     quiet: bool,
@@ -105,9 +107,7 @@ def search(
     digits.
     """
     with _user_errors():
-        # Whoever gives a time has said how long to search; a number of trials on top would only cut it short.
-        trials = max_trials or (None if max_time else MAX_TRIALS)
-        settings = Settings(max_trials=trials, max_time=max_time, weights=dict(weights), **options)
+        settings = Settings(weights=dict(weights), **options)
         with _quiet_tensorflow():
             from kevo import searching
         _announce(lambda listener: searching.search(data, settings, out=out, listener=listener), options, quiet)

@@ -68,13 +68,13 @@ class Live:
 
     def note(self, text: str) -> None:
         """Writes a line."""
-        self._console.print(escape(text), highlight=False)
+        self._line(escape(text))
 
     def trial_started(self, number: int, words: str, seconds_left: float | None) -> None:
         """Starts the bar of a candidate."""
         left = "" if seconds_left is None else f"{duration(max(0.0, seconds_left))} left"
         if self._console.is_terminal:
-            self._console.print(f"[dim]{number + 1:>4}  {escape(words)}[/dim]", highlight=False)
+            self._line(f"[dim]{number + 1:>4}  {escape(words)}[/dim]")
         self._bar.start()
         self._task = self._bar.add_task("", total=None, epoch="", metrics="", left=left)
 
@@ -98,13 +98,12 @@ class Live:
         name = self._objective.metric.removeprefix("val_").replace("_", " ")
         number = f"{record.number + 1:>4}{' full' if record.full_length else ''}"
         if record.fitness is None:
-            self._console.print(f"{number}  failed after {duration(record.seconds)}: {escape(record.reason or '')}")
+            self._line(f"{number}  failed after {duration(record.seconds)}: {escape(record.reason or '')}")
             return
         marker = "  [bold]best so far[/bold]" if best is record else f"  best {best.fitness:.4f}" if best else ""
-        self._console.print(
+        self._line(
             f"{number}  {name} {record.fitness:.4f}  {count(record.num_parameters or 0)} parameters  "
-            f"{record.num_epochs} epochs  {duration(record.seconds)}{marker}",
-            highlight=False,
+            f"{record.num_epochs} epochs  {duration(record.seconds)}{marker}"
         )
 
     def closed(self) -> None:
@@ -113,6 +112,10 @@ class Live:
             self._bar.remove_task(self._task)
             self._task = None
         self._bar.stop()
+
+    def _line(self, text: str) -> None:
+        # A line for a file or a pipe stays one line, however long.
+        self._console.print(text, highlight=False, soft_wrap=not self._console.is_terminal)
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import shutil
+import statistics
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -233,18 +234,23 @@ class _Search:
 
     def seconds_left(self) -> float | None:
         """How long candidates may still be trained before the finalists' turn; `None` without a limit."""
-        if self.settings.max_time is None:
+        whole = self.settings.resolved_max_time
+        if whole is None:
             return None
         lengthening = self.settings.resolved_final_epochs / self.settings.epochs
         finals = lengthening * sum(record.seconds for record in self.completed[: self.settings.num_finalists])
-        return self.settings.max_time - min(finals, _FINAL_SHARE * self.settings.max_time) - self.seconds
+        return whole - min(finals, _FINAL_SHARE * whole) - self.seconds
+
+    def usual_seconds(self) -> float:
+        """What a candidate usually costs: with less time than that left, none is started."""
+        return statistics.median([0.0, *(record.seconds for record in self.records.values())])
 
     def effort(self) -> Effort:
         """How much the next candidate may cost."""
-        left = self.seconds_left()
-        if left is None or self.settings.max_time is None:
+        left, whole = self.seconds_left(), self.settings.resolved_max_time
+        if left is None or whole is None:
             return Effort(self.settings.epochs)
-        return Effort(self.settings.epochs, max(1.0, min(left, _LARGEST_SHARE * self.settings.max_time)))
+        return Effort(self.settings.epochs, max(1.0, min(left, _LARGEST_SHARE * whole)))
 
     def train(
         self, trial_id: str, genome: dict[str, Any], effort: Effort, *, generation: int, full_length: bool = False
@@ -303,11 +309,10 @@ class _Search:
             trial_id = f"{record.trial_id}-full"
             if trial_id in self.records:
                 continue
-            seconds = None
-            if self.settings.max_time is not None:
-                seconds = (self.settings.max_time - self.seconds) / (len(finalists) - place)
-                if seconds < record.seconds:
-                    continue
+            whole = self.settings.resolved_max_time
+            seconds = None if whole is None else (whole - self.seconds) / (len(finalists) - place)
+            if seconds is not None and seconds < record.seconds:
+                continue
             self.train(
                 trial_id,
                 record.genome,
@@ -396,7 +401,7 @@ class _CandidateTuner(GeneticTuner):
     def pre_create_trial(self) -> None:
         super().pre_create_trial()
         left = self._search.seconds_left()
-        if left is not None and left <= 0:
+        if left is not None and left <= self._search.usual_seconds():
             self.oracle.stop()
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:

@@ -11,8 +11,8 @@ from kevo.errors import SettingsError
 from kevo.objectives import OBJECTIVES
 from kevo.space import Space, preset
 
-MAX_TRIALS = 20
-"""How many candidates a search trains when nobody says how long it may take."""
+DEFAULT_MAX_TIME = 240.0
+"""How many seconds a search takes when nobody says how long it may, by time or by candidates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +20,9 @@ class Settings:
     """How a search is to run.
 
     Args:
-        max_trials: How many candidates to train at most; `None` for no limit but `max_time`.
-        max_time: How many seconds the whole search may take, the final training included; `None` for no limit.
+        max_trials: How many candidates to train at most; `None` for no limit but the time.
+        max_time: How many seconds the whole search may take, the final training included; `None` for no limit but
+            `max_trials`, or for four minutes where that is `None` too.
         epochs: How many epochs a candidate trains at most in each of its stages.
         final_epochs: The same for the best candidates, which are trained once more at the end; `None` for twice
             `epochs`.
@@ -38,7 +39,7 @@ class Settings:
         SpaceError: the preset is unknown.
     """
 
-    max_trials: int | None = MAX_TRIALS
+    max_trials: int | None = None
     max_time: float | None = None
     epochs: int = 20
     final_epochs: int | None = None
@@ -69,6 +70,11 @@ class Settings:
     def resolved_space(self) -> Space:
         """The space itself, also when it was given by its name."""
         return preset(self.space) if isinstance(self.space, str) else self.space
+
+    @property
+    def resolved_max_time(self) -> float | None:
+        """The seconds that the search may take, also when they were left open; `None` for no limit."""
+        return DEFAULT_MAX_TIME if self.max_time is None and self.max_trials is None else self.max_time
 
     @property
     def resolved_final_epochs(self) -> int:

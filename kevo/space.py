@@ -252,11 +252,13 @@ def _choice(hp: HyperParameters, name: str, values: Sequence[Any]) -> None:
 
 def _declare_conv(hp: HyperParameters, space: Space, image_size: int) -> None:
     _choice(hp, "conv/image_size", _sizes_up_to(space.conv_image_sizes, image_size))
+    # A kernel wider than half the picture sees little but padding, and costs the most of all.
+    kernel_sizes = [size for size in space.kernel_sizes if 2 * size <= image_size] or [min(space.kernel_sizes)]
     _choice(hp, "conv/num_blocks", space.num_blocks)
     for block in range(1, max(space.num_blocks) + 1):
         with hp.conditional_scope("conv/num_blocks", [n for n in sorted(space.num_blocks) if n >= block]):
             _choice(hp, f"conv/block_{block}/filters", space.filters)
-            _choice(hp, f"conv/block_{block}/kernel_size", space.kernel_sizes)
+            _choice(hp, f"conv/block_{block}/kernel_size", kernel_sizes)
             _choice(hp, f"conv/block_{block}/num_convs", space.convs_per_block)
     _choice(hp, "conv/pooling", space.block_poolings)
     _choice(hp, "conv/batch_norm", space.batch_norm)

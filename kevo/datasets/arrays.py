@@ -42,14 +42,14 @@ def from_mapping(source: Mapping[Any, Any]) -> dict[str, tuple[Blocks, list[int]
     Raises:
         DataError: a split has another name, or its pictures or labels another form.
     """
+    names = [SPLIT_ALIASES.get(str(key).casefold()) for key in source]
+    if "train" not in names or None in names or len(set(names)) < len(names):
+        raise DataError(
+            f"Received the splits {', '.join(map(repr, source)) or 'none'}. Expected train, and optionally validation "
+            "and test."
+        )
     splits: dict[str, tuple[Blocks, Array]] = {}
-    for key, value in source.items():
-        split = SPLIT_ALIASES.get(str(key).casefold())
-        if split is None or split in splits:
-            raise DataError(
-                f"Received the splits {', '.join(map(repr, source))}. Expected train, and optionally validation and "
-                "test."
-            )
+    for split, value in zip(filter(None, names), source.values(), strict=True):
         if is_tf_dataset(value):
             splits[split] = _from_tf(value, split)
         elif isinstance(value, tuple | list) and len(value) == 2:
@@ -77,6 +77,8 @@ def from_npz(path: Path, limits: Limits) -> tuple[dict[str, tuple[Array, Array]]
         with np.load(path, allow_pickle=False) as stored:
             keys = set(stored.files)
             found: dict[str, tuple[Array, Array]] = {}
+            if {"x", "x_train"} <= keys:
+                raise DataError(f"{path} has both x and x_train. Expected one of them.")
             for name in ("", *(f"_{alias}" for alias in SPLIT_ALIASES)):
                 if f"x{name}" in keys and f"y{name}" in keys:
                     found[name[1:] or "train"] = stored[f"x{name}"], stored[f"y{name}"]

@@ -51,3 +51,9 @@ def test_what_is_no_settings_is_refused(values: dict[str, object]) -> None:
 def test_final_training_is_twice_as_long_unless_told() -> None:
     assert Settings(epochs=7).resolved_final_epochs == 14
     assert Settings(epochs=7, final_epochs=8).resolved_final_epochs == 8
+
+
+def test_a_search_without_any_limit_ends_all_the_same() -> None:
+    assert Settings().resolved_max_time == 240.0
+    assert Settings(max_trials=5).resolved_max_time is None
+    assert Settings(max_trials=5, max_time=60.0).resolved_max_time == 60.0
