@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import shutil
 import statistics
@@ -77,7 +76,7 @@ def search(
             "kevo": kevo.__version__,
             "data": _source(data),
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "pictures": _fingerprint(dataset),
+            "pictures": dataset.fingerprint(),
             "search": settings.to_json(),
         },
     )
@@ -108,7 +107,7 @@ def resume(
     if source is None:
         raise RunError(f"The search in {run.path} read its pictures from Python. Give them again: resume(run, data).")
     dataset = datasets.load(source, seed=settings.seed)
-    if _fingerprint(dataset) != run.settings["pictures"]:
+    if dataset.fingerprint() != run.settings["pictures"]:
         raise RunError(
             f"The pictures in {source} have changed since the search in {run.path} began, so that its scores cannot be "
             "compared with new ones. Put them back, or start a new search."
@@ -129,15 +128,6 @@ def _source(data: Any) -> str | None:
 
 def _new_folder(name: str) -> Path:
     return Path("kevo-runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
-
-
-def _fingerprint(dataset: ImageDataset) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for split in (dataset.train, dataset.validation, dataset.test):
-        digest.update(split.pictures.tobytes())
-        digest.update(split.labels.tobytes())
-    digest.update("\0".join(dataset.class_names).encode())
-    return digest.hexdigest()
 
 
 def _usable_weights(settings: Settings, dataset: ImageDataset) -> tuple[dict[str, tuple[Weights, ...]], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -96,6 +97,15 @@ class ImageDataset:
         if counts.max() <= _BALANCED * counts.min():
             return None
         return {label: len(self.train) / (self.num_classes * int(count)) for label, count in enumerate(counts)}
+
+    def fingerprint(self) -> str:
+        """Returns a string that two data sets share only if their pictures, labels, splits and classes are the same."""
+        digest = hashlib.blake2b("\0".join(self.class_names).encode(), digest_size=16)
+        for split in (self.train, self.validation, self.test):
+            digest.update(repr(split.pictures.shape).encode())
+            digest.update(np.ascontiguousarray(split.pictures))
+            digest.update(np.ascontiguousarray(split.labels))
+        return digest.hexdigest()
 
     def summary(self) -> str:
         """Describes the data set in one line.

@@ -274,3 +274,18 @@ def test_cifar10_subset() -> None:
     with zipfile.ZipFile(source) as archive, archive.open("test/airplane/0000.jpg") as stream:
         np.testing.assert_array_equal(dataset.test.pictures[0], np.asarray(Image.open(stream).convert("RGB")))
     assert same(dataset, datasets.load(source))
+
+
+def test_fingerprint_tells_pictures_labels_and_splits_apart() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3)).astype(np.uint8)
+    labels = np.arange(40) % 2
+    original = datasets.load((pictures, labels)).fingerprint()
+    assert datasets.load((pictures.copy(), labels)).fingerprint() == original
+    changed = pictures.copy()
+    changed[7, 3, 3, 1] ^= 1
+    others = [
+        datasets.load((changed, labels)),
+        datasets.load((pictures, 1 - labels)),
+        datasets.load((pictures, labels), seed=1),
+    ]
+    assert original not in {other.fingerprint() for other in others}
