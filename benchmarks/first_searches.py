@@ -25,6 +25,9 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 WEIGHTS = "weights/mobilenet_v2_0.35_224_imagenet_notop.weights.h5"
 START, END = "<!-- results -->", "<!-- end of results -->"
+HEAD = """\
+| search | test accuracy | macro F1 | parameters | candidates | minutes | winner |
+|---|---|---|---|---|---|---|"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def check_without_kevo(model: Path) -> None:
         "import sys; sys.modules['kevo'] = sys.modules['tuners'] = None; import keras, numpy as np; "
         "model = keras.models.load_model(sys.argv[1], safe_mode=True); "
         "rows = model.predict(np.zeros((2, 50, 70, 3), 'uint8'), verbose=0); "
-        "sys.exit(abs(rows.sum(axis=1) - 1).max() > 1e-5)"
+        "sys.exit(int(abs(rows.sum(axis=1) - 1).max() > 1e-5))"
     )
     subprocess.run([sys.executable, "-c", script, str(model)], check=True)
 
@@ -89,10 +92,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put table and picture into README.md and docs/")
     arguments = parser.parse_args()
 
-    lines = [
-        "| search | test accuracy | macro F1 | parameters | candidates | minutes | winner |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         for number, case in enumerate(cases(arguments.data)):
             missing = [path for path in case.needs if not path.exists()]
@@ -101,17 +101,25 @@ def main() -> None:
                 continue
             result = run(case, seed=arguments.seed, out=Path(folder) / str(number))
             check_without_kevo(Path(result["model_path"]))
-            lines.append(row(case, result))
-            print(lines[-1], file=sys.stderr, flush=True)
+            rows[case.title] = row(case, result)
+            print(rows[case.title], flush=True)
             if arguments.write and case.needs[1:]:
                 for name in ("fitness", "parameters"):
                     shutil.copyfile(Path(result["run_folder"]) / "plots" / f"{name}.png", ROOT / "docs" / f"{name}.png")
-    table = "\n".join(lines)
-    print(table)
     if arguments.write:
-        readme = ROOT / "README.md"
-        before, rest = readme.read_text().split(START)
-        readme.write_text(f"{before}{START}\n{table}\n{END}{rest.partition(END)[2]}")
+        write(cases(arguments.data), rows)
+
+
+def write(searches: list[Case], rows: dict[str, str]) -> None:
+    """Puts the rows into the README's table; a search that was not run keeps its row."""
+    readme = ROOT / "README.md"
+    before, _, rest = readme.read_text().partition(START)
+    table, _, after = rest.partition(END)
+    kept = {
+        case.title: line for case in searches for line in table.splitlines() if line.startswith(f"| {case.title} |")
+    }
+    lines = [HEAD, *(line for case in searches if (line := {**kept, **rows}.get(case.title)))]
+    readme.write_text("\n".join([f"{before}{START}", *lines, f"{END}{after}"]))
 
 
 if __name__ == "__main__":

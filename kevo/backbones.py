@@ -365,7 +365,8 @@ def build(
     pixels = keras.Input((image_size, image_size, 3), name="pixels")
     x = pixels
     if size != image_size:
-        x = keras.layers.Resizing(size, size, interpolation="bilinear", name="upsample")(x)
+        # Not the layer `Resizing`: called on its own, it sets every layer behind it to training.
+        x = keras.ops.image.resize(x, (size, size), interpolation="bilinear")
     return keras.Model(pixels, body(_preprocess(x, backbone.preprocess)), name=f"{backbone.name}_features")
 
 

@@ -100,10 +100,9 @@ class FeatureCache:
 
 
 def _resize(pictures: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-    resizing = keras.layers.Resizing(size, size, interpolation="bilinear", antialias=True)
     result = np.empty((len(pictures), size, size, 3), np.uint8)
     for start in range(0, len(pictures), _BATCH_SIZE):
-        batch = resizing(pictures[start : start + _BATCH_SIZE].astype(np.float32))
+        batch = models.resize(pictures[start : start + _BATCH_SIZE].astype(np.float32), (size, size))
         result[start : start + _BATCH_SIZE] = np.rint(np.clip(batch, 0, 255))
     return result
 

@@ -7,6 +7,8 @@ any size.
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import Input, Model, layers
 
@@ -192,5 +194,13 @@ def deployable(network: keras.Model) -> keras.Model:
     """
     _, height, width, _ = network.input.shape
     pixels = Input((None, None, 3), name="pixels")
-    resized = layers.Resizing(height, width, interpolation="bilinear", antialias=True)(pixels)
-    return Model(pixels, network(resized), name="kevo_classifier")
+    return Model(pixels, network(resize(pixels, (height, width))), name="kevo_classifier")
+
+
+def resize(pixels: Any, size: tuple[int, int]) -> Any:
+    """Squashes pictures, shape (batch, height, width, 3), to (batch, *size, 3), bilinearly and antialiased.
+
+    The operation and not the layer `Resizing`: that one takes itself to be in training unless told otherwise, and Keras
+    3.15 hands this on to every layer behind it, so that batch norm would learn from whatever is predicted.
+    """
+    return keras.ops.image.resize(pixels, size, interpolation="bilinear", antialias=True)

@@ -103,8 +103,8 @@ class ImageDataset:
         digest = hashlib.blake2b("\0".join(self.class_names).encode(), digest_size=16)
         for split in (self.train, self.validation, self.test):
             digest.update(repr(split.pictures.shape).encode())
-            digest.update(np.ascontiguousarray(split.pictures))
-            digest.update(np.ascontiguousarray(split.labels))
+            digest.update(np.ascontiguousarray(split.pictures).data)
+            digest.update(np.ascontiguousarray(split.labels).data)
         return digest.hexdigest()
 
     def summary(self) -> str:

@@ -3,6 +3,7 @@
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -79,9 +80,38 @@ def test_a_deployed_model_takes_any_size_and_needs_only_stock_layers(tmp_path: P
     assert all(type(layer).__module__.startswith("keras.") for layer in loaded._flatten_layers())
     same_size = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)).astype(np.uint8)
     assert loaded.predict(same_size, verbose=0) == pytest.approx(network(same_size.astype("float32")).numpy(), abs=1e-5)
+    before = loaded.get_weights()
+    assert loaded(same_size).numpy() == pytest.approx(loaded.predict(same_size, verbose=0), abs=1e-5)
+    assert all(np.array_equal(*pair) for pair in zip(before, loaded.get_weights(), strict=True))
     for height, width in ((7, 30), (100, 80)):
         probabilities = loaded.predict(np.zeros((1, height, width, 3), np.uint8), verbose=0)
         assert probabilities.sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "cut", "module"),
+    [
+        ("vgg16", "block5_pool", keras.applications.vgg16),
+        ("vgg16", "block4_pool", keras.applications.vgg16),
+        ("resnet50", "conv4_block6_out", keras.applications.resnet),
+    ],
+)
+def test_a_saved_model_preprocesses_as_keras_does(backbone: str, cut: str, module: Any, tmp_path: Path) -> None:
+    genome = pretrained_genome(backbone, cut)
+    extractor = models.feature_extractor(genome, weights=None)
+    head = models.head(genome, num_features=extractor.output.shape[-1], num_classes=3)
+    models.deployable(models.join(extractor, head)).save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+
+    network = loaded.get_layer("pretrained")
+    names = [layer.name for layer in network.layers]
+    preprocessing = keras.Model(network.input, network.layers[names.index(backbone) - 1].output)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    assert preprocessing(pictures).numpy() == pytest.approx(
+        module.preprocess_input(pictures.copy()), abs=1e-5, rel=1e-5
+    )
+    expected = head(extractor(pictures)).numpy()
+    assert loaded(pictures).numpy() == pytest.approx(expected, abs=1e-5)
 
 
 def test_augmentation_changes_training_only() -> None:
