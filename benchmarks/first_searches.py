@@ -46,10 +46,10 @@ def cases(data: Path) -> list[Case]:
         Case("`kevo search` (digits, 8 px)", ()),
         Case(
             "cats_vs_dogs, conv stacks and a pretrained MobileNetV2 0.35",
-            (str(cats), "--weights", f"mobilenet_v2={weights}", "--max-time", "12m"),
+            (str(cats), "--weights", f"mobilenet_v2={weights}", "--max-time", "8m"),
             (cats, weights),
         ),
-        Case("cifar10_subset.zip, from scratch", (str(cifar), "--max-time", "15m"), (cifar,)),
+        Case("cifar10_subset.zip, from scratch", (str(cifar), "--max-time", "8m"), (cifar,)),
     ]
 
 

@@ -217,10 +217,8 @@ class _Search:
     @property
     def completed(self) -> list[TrialRecord]:
         """The candidates that have a fitness, best first; the earlier one where two are equal."""
-        objective = self.trainer.objective
-        sign = -1 if objective.direction == "max" else 1
         done = [record for record in self.records.values() if record.fitness is not None]
-        return sorted(done, key=lambda record: (sign * (record.fitness or 0.0), record.number))
+        return sorted(done, key=lambda record: self.trainer.objective.rank(record.metrics), reverse=True)
 
     def seconds_left(self) -> float | None:
         """How long candidates may still be trained before the finalists' turn; `None` without a limit."""

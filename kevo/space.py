@@ -48,7 +48,7 @@ class Space:
     conv_summaries: tuple[str, ...] = ("average", "max", "flatten")
 
     backbones: tuple[str, ...] = tuple(backbones.BACKBONES)
-    pretrained_image_sizes: tuple[int, ...] = (160, 96, 128, 192, 224)
+    pretrained_image_sizes: tuple[int, ...] = (224, 96, 128, 160, 192)
     tunings: tuple[str, ...] = ("frozen", "fine_tune")
     fine_tune_blocks: tuple[int, ...] = (1, 2, 3)
     fine_tune_learning_rate: tuple[float, float] = (1e-5, 1e-3)
@@ -127,7 +127,7 @@ PRESETS: Mapping[str, Space] = {
         conv_summaries=("average", "flatten"),
         conv_image_sizes=(48, 8, 16, 24, 32, 64),
         backbones=("mobilenet_v2", "mobilenet_v3_small", "efficientnet_v2_b0"),
-        pretrained_image_sizes=(128, 96, 160),
+        pretrained_image_sizes=(160, 96, 128),
         tunings=("frozen",),
         pretrained_summaries=("average",),
         normalize_features=(True,),
@@ -153,7 +153,7 @@ PRESETS: Mapping[str, Space] = {
         convs_per_block=(1, 2, 3),
         block_poolings=("max", "average", "stride"),
         activations=("relu", "elu", "gelu", "silu", "selu", "tanh"),
-        pretrained_image_sizes=(160, 64, 96, 128, 192, 224, 256, 299),
+        pretrained_image_sizes=(224, 64, 96, 128, 160, 192, 256, 299),
         fine_tune_blocks=(1, 2, 3, 4, 5),
         pretrained_summaries=("average", "max", "flatten"),
         num_dense=(0, 1, 2, 3),

@@ -24,7 +24,7 @@ from kevo import backbones, models
 from kevo.datasets import ImageDataset
 from kevo.errors import KevoError
 from kevo.features import NUM_VIEWS, FeatureCache
-from kevo.objectives import OBJECTIVES, Objective
+from kevo.objectives import OBJECTIVES, TIE_BREAKER, Objective
 from kevo.space import Genome, image_size
 from kevo.weights import Weights
 
@@ -299,6 +299,7 @@ class _Watch(callbacks.Callback):  # type: ignore[misc]
         self._stage = stage
         self._epoch = 0
         self._epochs_without_gain = 0
+        self._lowest = math.inf
 
     def on_train_begin(self, logs: object = None) -> None:
         self.best_weights = self.model.get_weights()
@@ -319,11 +320,15 @@ class _Watch(callbacks.Callback):  # type: ignore[misc]
         fit.stages.append(self._stage)
         if not all(map(math.isfinite, metrics.values())):
             raise CandidateError(f"the loss is no longer a number in epoch {epoch + 1} of the stage '{self._stage}'")
-        if fit.objective.better(metrics[fit.objective.metric], fit.best.get(fit.objective.metric, fit.objective.worst)):
+        if not fit.best or fit.objective.rank(metrics) > fit.objective.rank(fit.best):
             fit.best, self.best_weights, self._epochs_without_gain = metrics, self.model.get_weights(), 0
+        elif metrics[TIE_BREAKER] < self._lowest:
+            # Accuracy moves in steps of whole pictures: what still gets surer is still learning.
+            self._epochs_without_gain = 0
         else:
             self._epochs_without_gain += 1
             self.model.stop_training |= self._epochs_without_gain >= fit.effort.patience
+        self._lowest = min(self._lowest, metrics[TIE_BREAKER])
 
 
 class _Deadline(callbacks.Callback):  # type: ignore[misc]

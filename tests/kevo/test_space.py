@@ -56,7 +56,7 @@ def test_inactive_genes_are_absent(name: str) -> None:
 def test_the_search_starts_from_the_first_values() -> None:
     hp = space.declare(space.preset("default"), image_size=160, num_pictures=1000, alphas=ALPHAS)
     assert hp.get("family") == "pretrained"
-    assert hp.get("pretrained/image_size") == 160
+    assert hp.get("pretrained/image_size") == 224
     assert hp.get("mobilenet_v2/cut" if hp.get("backbone") == "mobilenet_v2" else "vgg16/cut") in (
         "out_relu",
         "block5_pool",

@@ -48,6 +48,10 @@ def test_the_best_epoch_is_the_objectives(dataset: ImageDataset, objective: str)
     scores = [epoch[teacher.objective.metric] for epoch in trained.history]
     best = max(scores) if teacher.objective.direction == "max" else min(scores)
     assert trained.metrics[teacher.objective.metric] == best
+    surest = min(
+        epoch["val_cross_entropy"] for epoch, score in zip(trained.history, scores, strict=True) if score == best
+    )
+    assert trained.metrics["val_cross_entropy"] == surest
 
 
 def test_standing_still_ends_training(dataset: ImageDataset) -> None:
