@@ -104,8 +104,8 @@ def main() -> None:
             rows[case.title] = row(case, result)
             print(rows[case.title], flush=True)
             if arguments.write and case.needs[1:]:
-                for name in ("fitness", "parameters"):
-                    shutil.copyfile(Path(result["run_folder"]) / "plots" / f"{name}.png", ROOT / "docs" / f"{name}.png")
+                name = "parameters.png"
+                shutil.copyfile(Path(result["run_folder"]) / "plots" / name, ROOT / "docs" / name)
     if arguments.write:
         write(cases(arguments.data), rows)
 

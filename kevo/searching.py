@@ -312,9 +312,11 @@ class _Search:
     def _finish(self, interrupted: bool) -> SearchResult:
         """Writes the winner, loads it again, scores it, and writes everything that a person looks at."""
         self.listener.closed()
-        if not self.completed:
+        # An interrupt may have come between a candidate's last epoch and its model's way to disk.
+        saved = [record for record in self.completed if (self.folder.path / _checkpoint(record)).is_file()]
+        if not saved:
             raise self._nothing_found(interrupted)
-        winner = self.completed[0]
+        winner = saved[0]
         with self.folder.replacing(MODEL) as path:
             shutil.copyfile(self.folder.path / _checkpoint(winner), path)
         model = keras.models.load_model(self.folder.path / MODEL, safe_mode=True)

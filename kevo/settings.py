@@ -37,6 +37,7 @@ class Settings:
     Raises:
         SettingsError: a number is not positive, or a name is unknown.
         SpaceError: the preset is unknown.
+        UnknownBackboneError: `weights` names a backbone that is not in the table.
     """
 
     max_trials: int | None = None
@@ -63,13 +64,14 @@ class Settings:
             raise SettingsError(f"`seed` must not be negative. Received: {self.seed}.")
         if self.objective not in OBJECTIVES:
             raise SettingsError(f"Unknown objective {self.objective!r}. Expected one of: {', '.join(OBJECTIVES)}.")
-        if isinstance(self.space, str):
-            preset(self.space)
+        # Raises its own errors where a name is unknown.
+        _ = self.resolved_space
 
     @property
     def resolved_space(self) -> Space:
-        """The space itself, also when it was given by its name."""
-        return preset(self.space) if isinstance(self.space, str) else self.space
+        """The space itself, also when it was given by its name; with the backbones whose weights were named, if any."""
+        space = preset(self.space) if isinstance(self.space, str) else self.space
+        return dataclasses.replace(space, backbones=tuple(self.weights)) if self.weights else space
 
     @property
     def resolved_max_time(self) -> float | None:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from kevo.errors import SettingsError, SpaceError
+from kevo.errors import SettingsError, SpaceError, UnknownBackboneError
 from kevo.settings import Settings
 from kevo.space import preset
 
@@ -46,6 +46,13 @@ def test_an_unknown_space_is_named() -> None:
 def test_what_is_no_settings_is_refused(values: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match="no settings of a search"):
         Settings.from_json(values)
+
+
+def test_named_weights_are_the_backbones_of_the_space() -> None:
+    assert Settings(space="small", weights={"vgg16": "none"}).resolved_space.backbones == ("vgg16",)
+    assert Settings(space="small").resolved_space == preset("small")
+    with pytest.raises(UnknownBackboneError, match="Did you mean 'mobilenet'"):
+        Settings(weights={"mobilnet": "none"})
 
 
 def test_final_training_is_twice_as_long_unless_told() -> None:
