@@ -6,6 +6,7 @@ Exit codes: 0 a model was found, 1 the search failed, 2 the command was used wro
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import sys
@@ -173,6 +174,8 @@ def _user_errors() -> Iterator[None]:
 def _quiet_tensorflow() -> Iterator[None]:
     """Keeps TensorFlow's start-up notes off the terminal: they are written by native code, below `sys.stderr`."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Every candidate is another network: that TensorFlow traces anew each time is as it must be.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     sys.stderr.flush()
     saved = os.dup(2)
     with open(os.devnull, "wb") as nowhere:

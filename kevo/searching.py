@@ -19,6 +19,7 @@ import kevo
 from kevo import datasets, evaluation, models, plots, space, weights
 from kevo.datasets import ImageDataset
 from kevo.errors import KevoError, RunError, SearchFailedError, SearchInterruptedError, WeightsError
+from kevo.interrupts import Interrupts
 from kevo.reporting import Listener, Silent
 from kevo.results import SearchResult
 from kevo.runs import Run, TrialRecord
@@ -71,7 +72,7 @@ def search(
     usable, notes = _usable_weights(settings, dataset)
     hyperparameters = _declare(settings, dataset, usable)
     run = Run.create(
-        Path(out) if out is not None else _new_folder(dataset.name),
+        (_new_folder(dataset.name) if out is None else Path(out)).absolute(),
         {
             "kevo": kevo.__version__,
             "data": _source(data),
@@ -101,7 +102,7 @@ def resume(
         RunError: the folder holds no run, or the pictures have changed since.
         KevoError: as `search`.
     """
-    run = Run.open(Path(run_folder))
+    run = Run.open(Path(run_folder).absolute())
     settings = Settings.from_json(run.settings["search"])
     source = run.settings["data"] if data is None else data
     if source is None:
@@ -186,6 +187,7 @@ class _Search:
         )
         self.records: dict[str, TrialRecord] = {}
         self._dataset = dataset
+        self._interrupts = Interrupts()
         self._started = time.monotonic()
         self._seconds_before = 0.0
 
@@ -200,10 +202,11 @@ class _Search:
                 self.listener.note(note)
             interrupted = False
             try:
-                with contextlib.redirect_stdout(io.StringIO()):  # Keras Tuner reports its reload on stdout.
-                    tuner = _CandidateTuner(self, hyperparameters)
-                tuner.search()
-                self._train_finalists()
+                with self._interrupts:
+                    with contextlib.redirect_stdout(io.StringIO()):  # Keras Tuner reports its reload on stdout.
+                        tuner = _CandidateTuner(self, hyperparameters)
+                    tuner.search()
+                    self._train_finalists()
             except KeyboardInterrupt:
                 interrupted = True
                 self.listener.note("Interrupted: keeping the best so far.")
@@ -244,12 +247,13 @@ class _Search:
         self, trial_id: str, genome: dict[str, Any], effort: Effort, *, generation: int, full_length: bool = False
     ) -> TrialRecord:
         """Trains one candidate and writes down what came of it, a failure included."""
+        self._interrupts.check()
         number = len(self.records)
         self.listener.trial_started(number, describe(genome), self.seconds_left())
         started = time.monotonic()
         trained, reason = None, None
         try:
-            trained = self.trainer.train(genome, effort, progress=self.listener.progress)
+            trained = self.trainer.train(genome, effort, progress=self._progress)
         except CandidateError as error:
             reason = str(error)
         except Exception as error:
@@ -276,6 +280,10 @@ class _Search:
         )
         self._keep(record, trained)
         return record
+
+    def _progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        self._interrupts.check()
+        self.listener.progress(stage, done, total, metrics)
 
     def _keep(self, record: TrialRecord, trained: Trained | None) -> None:
         """Writes a candidate down, and its model if it is among the best; models that no longer are go."""

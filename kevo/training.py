@@ -339,6 +339,8 @@ class _Deadline(callbacks.Callback):  # type: ignore[misc]
         self._fit = fit
 
     def on_predict_batch_end(self, batch: int, logs: object = None) -> None:
+        if self._fit.progress is not None:
+            self._fit.progress("features", (batch + 1) / self.params["steps"], 1, {})
         if self._fit.time_is_up:
             raise _OutOfTimeError(
                 f"one pass of the backbone over the pictures takes more than its {self._fit.effort.seconds:.0f} seconds"
