@@ -359,15 +359,27 @@ def build(
     whole = network(backbone, image_size=size, alpha=alpha)
     if weights is not None:
         weights.load_into(whole, backbone=backbone.name, alpha=alpha)
-    start = whole.input if backbone.stem is None else whole.get_layer(backbone.stem).input
-    body = keras.Model(start, _end_of(whole, backbone, cut).output, name=backbone.name)
-
     pixels = keras.Input((image_size, image_size, 3), name="pixels")
     x = pixels
     if size != image_size:
         # Not the layer `Resizing`: called on its own, it sets every layer behind it to training.
         x = keras.ops.image.resize(x, (size, size), interpolation="bilinear")
-    return keras.Model(pixels, body(_preprocess(x, backbone.preprocess)), name=f"{backbone.name}_features")
+    features = truncated(backbone, whole, cut=cut)(_preprocess(x, backbone.preprocess))
+    return keras.Model(pixels, features, name=f"{backbone.name}_features")
+
+
+def truncated(backbone: Backbone, whole: keras.Model, *, cut: str) -> keras.Model:
+    """Returns the part of a network between the builder's preprocessing and a cut; it shares its weights.
+
+    Args:
+        backbone: The row.
+        whole: What `network` returned for that row.
+        cut: One of the row's cut points.
+    """
+    import keras
+
+    start = whole.input if backbone.stem is None else whole.get_layer(backbone.stem).input
+    return keras.Model(start, _end_of(whole, backbone, cut).output, name=backbone.name)
 
 
 def unfreeze(model: keras.Model, backbone: Backbone, *, cut: str, num_blocks: int) -> None:

@@ -19,7 +19,7 @@ import click
 
 import kevo
 from kevo.errors import KevoError, SearchFailedError, SearchInterruptedError
-from kevo.objectives import OBJECTIVES
+from kevo.objectives import COSTS, OBJECTIVES
 from kevo.settings import Settings
 from kevo.space import PRESETS
 
@@ -73,6 +73,14 @@ def main() -> None:
     help="Time for the whole search, such as 90s, 10m or 1h30m.  [default: 4m without --max-trials]",
 )
 @click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True, help="Epochs of a candidate.")
+@click.option(
+    "--rungs",
+    "num_rungs",
+    type=click.IntRange(1, 3),
+    default=1,
+    show_default=True,
+    help="2 pauses candidates after a third of their epochs, 3 after a ninth too; only the best of a kind go on.",
+)
 @click.option("--population", type=click.IntRange(min=2), default=8, show_default=True, help="Size of a generation.")
 @click.option(
     "--space",
@@ -91,6 +99,13 @@ def main() -> None:
 @click.option(
     "--objective", type=click.Choice(list(OBJECTIVES)), default="accuracy", show_default=True, help="What to improve."
 )
+@click.option(
+    "--minimize",
+    type=click.Choice(list(COSTS)),
+    multiple=True,
+    help="What to keep small at the same time: the result is a front of models. May be repeated.",
+)
+@click.option("--max-params", type=click.IntRange(min=1), help="Parameters that a model may have.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same search.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: kevo-runs/NAME-TIME]")
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")

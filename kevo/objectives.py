@@ -28,3 +28,11 @@ OBJECTIVES: Mapping[str, Objective] = {
     # Not `val_loss`: label smoothing and L2 are genes, and would change what is compared.
     "loss": Objective("val_cross_entropy", "min"),
 }
+
+COSTS: Mapping[str, str] = {
+    "params": "parameters",
+    "seconds": "seconds of training",
+    "flops": "FLOPs per picture",
+    "bytes": "bytes of the saved model",
+}
+"""What may be minimized beside an objective, in words."""

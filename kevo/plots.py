@@ -10,7 +10,7 @@ import io
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
-from kevo.objectives import Objective
+from kevo.objectives import COSTS, Objective
 from kevo.runs import TrialRecord, atomic_write_bytes
 
 _BLUE, _VERMILION, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#8C8C8C"
@@ -62,12 +62,18 @@ def save_all(
         "confusion": confusion_matrix(confusion, class_names=class_names),
         "parameters": parameters_against_accuracy(records),
     }
-    paths = []
-    for name, figure in figures.items():
-        path = run_folder / "plots" / f"{name}.png"
-        atomic_write_bytes(path, _png(figure))
-        paths.append(path)
-    return paths
+    return [_save(run_folder, name, figure) for name, figure in figures.items()]
+
+
+def save_front(
+    run_folder: Path,
+    records: Sequence[TrialRecord],
+    *,
+    front: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+) -> Path:
+    """Draws the front of a finished search into the folder `plots` of its run folder; arguments as for `front_of`."""
+    return _save(run_folder, "front", front_of(records, front=front, objectives=objectives))
 
 
 def fitness_by_generation(records: Iterable[TrialRecord], *, objective: Objective) -> Figure:
@@ -240,6 +246,69 @@ def parameters_against_accuracy(records: Iterable[TrialRecord]) -> Figure:
     return figure
 
 
+def front_of(
+    records: Iterable[TrialRecord], *, front: Sequence[TrialRecord], objectives: Sequence[Objective]
+) -> Figure:
+    """Draws the candidates that no other beats in every objective, among all others.
+
+    Args:
+        records: All candidates. Those that failed have no place.
+        front: Those on the front.
+        objectives: What they competed for: one measure of quality, then one or more costs.
+
+    Returns:
+        The figure, with one axes for each cost, logarithmic where the candidates differ by more than a factor of ten.
+        The front is drawn in large dots, named by trial where there is room, all others in small ones.
+    """
+    quality, *prices = objectives
+    figure = Figure(figsize=(6.4 * len(prices), 4.8), layout="constrained")
+    members = {record.trial_id for record in front}
+    others = [record for record in records if record.status == "completed" and record.trial_id not in members]
+    panels = np.atleast_1d(figure.subplots(1, len(prices)))
+    for axes, price in zip(panels, prices, strict=True):
+        _label(axes, "", COSTS[price.metric].capitalize().replace("Flops", "FLOPs"), _metric_label(quality.metric))
+
+        def places(records: Iterable[TrialRecord], cost: str = price.metric) -> list[tuple[float, float]]:
+            return sorted((record.metrics[cost], record.metrics[quality.metric]) for record in records)
+
+        if others:
+            axes.plot(*zip(*places(others), strict=True), ".", color=_GREY, label="candidates")
+        # Only with a single cost do the members lie on one line.
+        style = {"linestyle": "-" if len(prices) == 1 else "none", "drawstyle": "steps-post", "markersize": 7}
+        axes.plot(*zip(*places(front), strict=True), "o", color=_BLUE, label="front", **style)
+        _scale(axes, [cost for cost, _ in places([*others, *front])])
+        axes.margins(y=0.1)
+        axes.legend()
+    figure.suptitle("Front")
+    # Only now is it known where everything stands.
+    figure.draw_without_rendering()
+    for axes, price in zip(panels, prices, strict=True):
+        _name_where_there_is_room(
+            axes, {one.trial_id: (one.metrics[price.metric], one.metrics[quality.metric]) for one in front}
+        )
+    return figure
+
+
+def _scale(axes: Axes, costs: Sequence[float]) -> None:
+    """Makes room for costs on the x-axis, and writes them in short."""
+    smallest, largest = min(costs), max(costs)
+    if smallest > 0 and largest > 10 * smallest:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if largest / smallest < 1000 else (1,)))
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def _name_where_there_is_room(axes: Axes, places: Mapping[str, tuple[float, float]]) -> None:
+    """Writes names above their places; of two that would overlap, the first stays."""
+    taken: list[tuple[float, float]] = []
+    for name, place in places.items():
+        x, y = axes.transData.transform(place) * 72 / axes.figure.dpi
+        if all(abs(x - other_x) > 6 * len(name) or abs(y - other_y) > 10 for other_x, other_y in taken):
+            taken.append((x, y))
+            axes.annotate(name, place, xytext=(0, 6), textcoords="offset points", ha="center", fontsize=8)
+
+
 def _front(points: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
     """Returns the points that none beats in both respects: smaller, and more accurate."""
     front: list[tuple[int, float]] = []
@@ -285,6 +354,12 @@ def _short(name: str) -> str:
     """Makes a class name fit beside its row; it may be any folder name."""
     words = " ".join(name.encode(errors="replace").decode().split())
     return words if len(words) <= _LONGEST_NAME else f"{words[: _LONGEST_NAME - 1]}…"
+
+
+def _save(run_folder: Path, name: str, figure: Figure) -> Path:
+    path = run_folder / "plots" / f"{name}.png"
+    atomic_write_bytes(path, _png(figure))
+    return path
 
 
 def _png(figure: Figure) -> bytes:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from kevo.objectives import Objective
+from kevo.objectives import COSTS, Objective
 from kevo.runs import TrialRecord
+
+if TYPE_CHECKING:
+    from kevo.results import SearchResult
 
 
 class Listener(Protocol):
@@ -95,7 +98,7 @@ class Live:
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Writes the line of a finished candidate."""
         self.closed()
-        name = self._objective.metric.removeprefix("val_").replace("_", " ")
+        name = _name(self._objective.metric)
         number = f"{record.number + 1:>4}{' full' if record.full_length else ''}"
         if record.fitness is None:
             self._line(f"{number}  failed after {duration(record.seconds)}: {escape(record.reason or '')}")
@@ -116,6 +119,25 @@ class Live:
     def _line(self, text: str) -> None:
         # A line for a file or a pipe stays one line, however long.
         self._console.print(text, highlight=False, soft_wrap=not self._console.is_terminal)
+
+
+def front_in_words(result: SearchResult, objectives: Sequence[Objective]) -> Iterator[str]:
+    """Yields a headline and one line for each model of a front."""
+    models = f"{len(result.front)} model{'s' if len(result.front) > 1 else ''}"
+    yield f"Front: {models} that no other beats in everything, hypervolume {result.hypervolume:.4f}"
+    for member in result.front:
+        values = ", ".join(_value(one.metric, member.metrics[one.metric]) for one in objectives)
+        yield f"  {member.model_path.relative_to(result.run_folder)}  {values}"
+
+
+def _value(metric: str, value: float) -> str:
+    if metric not in COSTS:
+        return f"{_name(metric)} {value:.4f}"
+    return duration(value) if metric == "seconds" else f"{count(round(value))} {COSTS[metric]}"
+
+
+def _name(metric: str) -> str:
+    return metric.removeprefix("val_").replace("_", " ")
 
 
 def duration(seconds: float) -> str:

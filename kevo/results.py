@@ -14,11 +14,26 @@ from kevo.evaluation import Evaluation
 
 
 @dataclass(frozen=True, slots=True)
+class FrontMember:
+    """A model that no other beats in every objective; `metrics` are its best epoch's, and its costs."""
+
+    trial_id: str
+    genome: dict[str, Any]
+    words: str
+    metrics: dict[str, float]
+    model_path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """What a search found.
 
     `validation` and `test` are the scores of the saved model, after it was loaded again. `seconds` counts all sittings
     of a resumed search. `interrupted` says that the search was stopped by hand, and can be resumed.
+
+    Where something was minimized beside the objective, `front` holds the models that are worth a choice, the best of
+    the objective first. `hypervolume` is how much of what is thinkable they cover, from 0 to 1: accuracy counts from 0
+    to 1, costs and losses from those of the worst candidate down to 0.
     """
 
     run_folder: Path
@@ -32,6 +47,8 @@ class SearchResult:
     trials_failed: int
     seconds: float
     interrupted: bool
+    front: tuple[FrontMember, ...] = ()
+    hypervolume: float | None = None
 
     @property
     def best_model(self) -> keras.Model:
@@ -41,11 +58,14 @@ class SearchResult:
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values."""
         values = dataclasses.asdict(self)
-        return {**values, "run_folder": str(self.run_folder), "model_path": str(self.model_path)}
+        front = [{**member, "model_path": str(member["model_path"])} for member in values["front"]]
+        paths = {name: str(values[name]) for name in ("run_folder", "model_path")}
+        return {**values, **paths, "front": front}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SearchResult:
         """Reads what `to_json` wrote."""
         splits = {split: Evaluation(**values[split]) for split in ("validation", "test")}
         paths = {name: Path(values[name]) for name in ("run_folder", "model_path")}
-        return cls(**{**values, **splits, **paths})
+        front = tuple(FrontMember(**{**member, "model_path": Path(member["model_path"])}) for member in values["front"])
+        return cls(**{**values, **splits, **paths, "front": front})

@@ -4,7 +4,7 @@
     trials.jsonl       one finished candidate in each line
     labels.json        class names, in the order of the model's outputs
     best.keras         the winner
-    checkpoints/       models that may still win
+    checkpoints/       models that may still win or be trained further, and those of the front
     result.json        scores of the winner
     plots/             pictures of the search
     search/            the oracle's own state
@@ -48,7 +48,7 @@ class TrialRecord:
         genome: Its genes.
         status: Whether it has a fitness.
         fitness: The objective's value on the validation split; `None` if it failed.
-        metrics: Its metrics in its best epoch.
+        metrics: Its metrics in its best epoch, and those of its costs that the search minimizes.
         history: The metrics of every epoch.
         stages: The training stage of every epoch.
         num_epochs: How many epochs it trained, over all stages.
@@ -57,6 +57,9 @@ class TrialRecord:
         reason: Why it failed; `None` if it did not.
         finished_at: When it ended, in seconds of search, over all sittings.
         full_length: Whether this is the final training of a finalist, and no step of the evolution.
+        continues: The trial whose training this one takes up after a pause; its epochs are a part of the history, its
+            seconds are not. `None` for a training from the start.
+        is_paused: Whether the training may be taken up again, in a higher rung.
 
     Raises:
         ValueError: a trial_id that could be mistaken for a path, or a status and fitness that contradict each other.
@@ -77,6 +80,8 @@ class TrialRecord:
     reason: str | None = None
     finished_at: float
     full_length: bool = False
+    continues: str | None = None
+    is_paused: bool = False
 
     def __post_init__(self) -> None:
         # Files are named after it, and a run folder may come from someone else.
@@ -117,6 +122,8 @@ class TrialRecord:
                 reason=None if values["reason"] is None else str(values["reason"]),
                 finished_at=float(values["finished_at"]),
                 full_length=bool(values["full_length"]),
+                continues=None if values["continues"] is None else str(values["continues"]),
+                is_paused=bool(values["is_paused"]),
             )
         except KeyError as error:
             raise ValueError(f"{error} is missing") from error

@@ -7,35 +7,45 @@ import io
 import shutil
 import statistics
 import time
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 
 import kevo
-from kevo import datasets, evaluation, models, plots, space, weights
+from kevo import costs, datasets, evaluation, models, plots, reporting, space, weights
 from kevo.datasets import ImageDataset
-from kevo.errors import KevoError, RunError, SearchFailedError, SearchInterruptedError, WeightsError
+from kevo.errors import KevoError, RunError, SearchFailedError, SearchInterruptedError, SettingsError, WeightsError
 from kevo.interrupts import Interrupts
+from kevo.objectives import Objective
 from kevo.reporting import Listener, Silent
-from kevo.results import SearchResult
+from kevo.results import FrontMember, SearchResult
 from kevo.runs import Run, TrialRecord
 from kevo.settings import Settings
-from kevo.training import PATIENCE, CandidateError, Effort, Trained, Trainer, predict
+from kevo.training import PATIENCE, CandidateError, Earlier, Effort, Trained, Trainer, predict
 from kevo.weights import Weights
 from kevo.words import describe
-from tuners import GeneticTuner
+from tuners import GeneticTuner, pareto
 from tuners.evolution import Settings as EvolutionSettings
+from tuners.genome import SearchSpace
 
 _LARGEST_SHARE = 1 / 8
 """The part of `max_time` that one candidate may take: eight in a row at least get their chance."""
 _FINAL_SHARE = 0.25
 """The part of `max_time` that is kept for the final training at most."""
+_KINDS = ("family", "pretrained/tuning")
+"""Candidates that differ in these genes learn at different paces, and do not compete for a higher rung."""
+_MAX_PAUSED = 4
+"""Of so many paused candidates the models are kept, for each kind and rung; another one would begin from the start."""
 _SMALLEST_PRETRAINED = 32
 """Pictures smaller than this, in pixels, show a backbone trained on photographs nothing; weights must be asked for."""
+_NUM_SAMPLES = 1000
+"""Random genomes that are looked at for one that is small enough, before the space's smallest is sought."""
 
 
 MODEL = "best.keras"
@@ -157,12 +167,49 @@ def _usable_weights(settings: Settings, dataset: ImageDataset) -> tuple[dict[str
 def _declare(
     settings: Settings, dataset: ImageDataset, usable: Mapping[str, tuple[Weights, ...]]
 ) -> keras_tuner.HyperParameters:
-    return space.declare(
+    hyperparameters = space.declare(
         settings.resolved_space,
         image_size=dataset.image_size,
         num_pictures=len(dataset.train),
         alphas={name: [variant.alpha for variant in variants] for name, variants in usable.items()},
     )
+    if settings.max_params is not None:
+        _, smallest = _small(hyperparameters, enough=settings.max_params, num_classes=dataset.num_classes)
+        if smallest > settings.max_params:
+            raise SettingsError(
+                f"No network of this space has {settings.max_params:,} parameters or fewer: the smallest that was "
+                f"found has {smallest:,}. Raise --max-params to that at least, or search a wider space."
+            )
+    return hyperparameters
+
+
+def _small(hyperparameters: keras_tuner.HyperParameters, *, enough: int, num_classes: int) -> tuple[space.Genome, int]:
+    """Returns a genome of `enough` parameters at most, or else the smallest that is found, and its parameters."""
+    genes = SearchSpace.from_hyperparameters(hyperparameters)
+    rng = np.random.default_rng(0)
+    best: space.Genome = genes.default()
+    smallest = costs.num_parameters(genes.default(), num_classes=num_classes)
+
+    def improved(genomes: Iterable[space.Genome]) -> bool:
+        nonlocal best, smallest
+        before = smallest
+        for genome in genomes:
+            if smallest <= enough:
+                return False
+            num = costs.num_parameters(genome, num_classes=num_classes)
+            if num < smallest:
+                best, smallest = genome, num
+        return smallest < before
+
+    improved(genes.sample(rng) for _ in range(_NUM_SAMPLES))
+    # From there downhill, one gene at a time.
+    while improved(
+        genes.default({**best, name: value})
+        for name, gene in genes.active_genes(best).items()
+        for value in gene.domain() or ()
+    ):
+        pass
+    return best, smallest
 
 
 class _Search:
@@ -185,8 +232,9 @@ class _Search:
             weights={(name, variant.alpha): variant for name, variants in usable.items() for variant in variants},
             seed=settings.seed,
         )
+        self.objectives = [self.trainer.objective, *(Objective(name, "min") for name in settings.minimize)]
         self.records: dict[str, TrialRecord] = {}
-        self._dataset = dataset
+        self.dataset = dataset
         self._interrupts = Interrupts()
         self._started = time.monotonic()
         self._seconds_before = 0.0
@@ -195,8 +243,9 @@ class _Search:
         with self.folder.locked():
             self.records = {record.trial_id: record for record in self.folder.trials()}
             self._seconds_before = max((record.finished_at for record in self.records.values()), default=0.0)
-            self.listener.note(self._dataset.summary())
-            for skipped in self._dataset.skipped:
+            self._tidy()
+            self.listener.note(self.dataset.summary())
+            for skipped in self.dataset.skipped:
                 self.listener.note(f"Skipped {skipped.path}: {skipped.reason}")
             for note in notes:
                 self.listener.note(note)
@@ -219,9 +268,56 @@ class _Search:
 
     @property
     def completed(self) -> list[TrialRecord]:
-        """The candidates that have a fitness, best first; the earlier one where two are equal."""
+        """The candidates that have a fitness, best first; the earlier one where two are equal.
+
+        What was continued counts once, by its last training.
+        """
         done = [record for record in self.records.values() if record.fitness is not None]
+        continued = {record.continues for record in done}
+        done = [record for record in done if record.trial_id not in continued]
         return sorted(done, key=lambda record: self.trainer.objective.rank(record.metrics), reverse=True)
+
+    def front(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+        """Returns the candidates that no other beats in every objective, in their order; none if there is but one."""
+        if not self.settings.minimize:
+            return []
+        points = [
+            tuple(record.metrics[one.metric] * (1 if one.direction == "max" else -1) for one in self.objectives)
+            for record in records
+        ]
+        # Of equals the first is enough.
+        return [records[index] for index in pareto.front(points) if points.index(points[index]) == index]
+
+    def hypervolume(self, front: Sequence[TrialRecord]) -> float | None:
+        """Returns the share of what is thinkable that the front covers; see `SearchResult`."""
+        if not front:
+            return None
+        # A loss of exactly nothing is as good as can be.
+        worst = {
+            one.metric: max(record.metrics[one.metric] for record in self.completed) or 1.0 for one in self.objectives
+        }
+        points = [
+            [
+                record.metrics[one.metric]
+                if one.direction == "max"
+                else 1 - record.metrics[one.metric] / worst[one.metric]
+                for one in self.objectives
+            ]
+            for record in front
+        ]
+        return pareto.hypervolume(points, [0.0] * len(self.objectives))
+
+    def is_small_enough(self, genome: space.Genome) -> bool:
+        """Tells whether a candidate may be trained at all."""
+        limit = self.settings.max_params
+        return limit is None or costs.num_parameters(genome, num_classes=self.dataset.num_classes) <= limit
+
+    def seeds(self, hyperparameters: keras_tuner.HyperParameters) -> list[space.Genome]:
+        """Returns genomes to begin with; where only few are small enough, chance alone might miss them."""
+        seeds = space.seeds(self.settings.resolved_space, image_size=self.dataset.image_size)
+        if (limit := self.settings.max_params) is not None:
+            seeds.append(_small(hyperparameters, enough=limit, num_classes=self.dataset.num_classes)[0])
+        return seeds
 
     def seconds_left(self) -> float | None:
         """How long candidates may still be trained before the finalists' turn; `None` without a limit."""
@@ -229,31 +325,52 @@ class _Search:
         if whole is None:
             return None
         lengthening = self.settings.resolved_final_epochs / self.settings.epochs
-        finals = lengthening * sum(record.seconds for record in self.completed[: self.settings.num_finalists])
+        finals = lengthening * sum(map(self._whole_seconds, self.completed[: self.settings.num_finalists]))
         return whole - min(finals, _FINAL_SHARE * whole) - self.seconds
+
+    def _seconds_spent(self, record: TrialRecord) -> float:
+        """Returns what a candidate has cost, also before its pauses."""
+        before = 0.0 if record.continues is None else self._seconds_spent(self.records[record.continues])
+        return before + record.seconds
+
+    def _whole_seconds(self, record: TrialRecord) -> float:
+        """Returns what a candidate costs or would cost without pauses."""
+        share = record.stages.count(record.stages[-1]) / self.settings.epochs if record.is_paused else 1.0
+        return self._seconds_spent(record) / share
 
     def usual_seconds(self) -> float:
         """What a candidate usually costs: with less time than that left, none is started."""
         return statistics.median([0.0, *(record.seconds for record in self.records.values())])
 
-    def effort(self) -> Effort:
+    def effort(self, *, pause_after: int | None = None) -> Effort:
         """How much the next candidate may cost."""
         left, whole = self.seconds_left(), self.settings.resolved_max_time
-        if left is None or whole is None:
-            return Effort(self.settings.epochs)
-        return Effort(self.settings.epochs, max(1.0, min(left, _LARGEST_SHARE * whole)))
+        seconds = None if left is None or whole is None else max(1.0, min(left, _LARGEST_SHARE * whole))
+        return Effort(self.settings.epochs, seconds, pause_after=pause_after)
 
     def train(
-        self, trial_id: str, genome: dict[str, Any], effort: Effort, *, generation: int, full_length: bool = False
+        self,
+        trial_id: str,
+        genome: dict[str, Any],
+        effort: Effort,
+        *,
+        generation: int,
+        continues: TrialRecord | None = None,
+        full_length: bool = False,
     ) -> TrialRecord:
-        """Trains one candidate and writes down what came of it, a failure included."""
+        """Trains one candidate, or one that paused on, and writes down what came of it, a failure included."""
         self._interrupts.check()
         number = len(self.records)
         self.listener.trial_started(number, describe(genome), self.seconds_left())
         started = time.monotonic()
-        trained, reason = None, None
+        earlier = self._earlier(continues)
+        trained: Trained | None = None
+        reason, metrics = None, {}
         try:
-            trained = self.trainer.train(genome, effort, progress=self._progress)
+            done = self.trainer.train(genome, effort, earlier=earlier, progress=self._progress)
+            seconds = time.monotonic() - started + (self._seconds_spent(continues) if continues and earlier else 0.0)
+            spent = costs.measure(done.network, self.settings.minimize, seconds=seconds)
+            trained, metrics = done, {**done.metrics, **spent}
         except CandidateError as error:
             reason = str(error)
         except Exception as error:
@@ -268,7 +385,7 @@ class _Search:
             genome=genome,
             status="completed" if trained else "failed",
             fitness=trained.metrics[self.trainer.objective.metric] if trained else None,
-            metrics=trained.metrics if trained else {},
+            metrics=metrics,
             history=trained.history if trained else [],
             stages=trained.stages if trained else [],
             num_epochs=len(trained.history) if trained else 0,
@@ -277,26 +394,51 @@ class _Search:
             reason=reason,
             finished_at=self.seconds,
             full_length=full_length,
+            continues=continues.trial_id if continues and earlier else None,
+            is_paused=trained.is_paused if trained else False,
         )
         self._keep(record, trained)
         return record
+
+    def _earlier(self, record: TrialRecord | None) -> Earlier | None:
+        """Returns what there is to go on from; without its model a candidate begins again."""
+        path = None if record is None else self.folder.path / _checkpoint(record)
+        if record is None or path is None or not path.is_file():
+            return None
+        return Earlier(path, record.history, record.stages)
 
     def _progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
         self._interrupts.check()
         self.listener.progress(stage, done, total, metrics)
 
     def _keep(self, record: TrialRecord, trained: Trained | None) -> None:
-        """Writes a candidate down, and its model if it is among the best; models that no longer are go."""
+        """Writes a candidate down, and its model if that may be needed."""
         self.records[record.trial_id] = record
-        best, rest = self.completed[: self.settings.num_finalists], self.completed[self.settings.num_finalists :]
-        if trained is not None and record in best:
+        if trained is not None and record.trial_id in self._needed():
             with self.folder.replacing(_checkpoint(record)) as path:
                 models.deployable(trained.network).save(path)
         # A candidate counts as finished only when its model is safe.
         self.folder.append_trial(record)
-        for other in rest:
-            (self.folder.path / _checkpoint(other)).unlink(missing_ok=True)
-        self.listener.trial_ended(record, self.completed[0] if self.completed else None)
+        self._tidy()
+        self.listener.trial_ended(record, next(iter(self.completed), None))
+
+    def _tidy(self) -> None:
+        """Removes the models that are no longer needed."""
+        for trial_id in self.records.keys() - self._needed():
+            (self.folder.path / _checkpoint(self.records[trial_id])).unlink(missing_ok=True)
+
+    def _needed(self) -> set[str]:
+        """Returns the trials whose models may still win or be trained further."""
+        completed = self.completed
+        needed = [*completed[: self.settings.num_finalists], *self.front(completed)]
+        if not any(record.full_length for record in completed):
+            taken_up = {record.continues for record in self.records.values()}
+            paused: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
+            for record in completed:
+                if record.is_paused and record.trial_id not in taken_up:
+                    paused[len(record.history), *map(record.genome.get, _KINDS)].append(record)
+            needed += [record for rivals in paused.values() for record in rivals[:_MAX_PAUSED]]
+        return {record.trial_id for record in needed}
 
     def _train_finalists(self) -> None:
         """Trains the best candidates at full length; they compete with the models that the search already has."""
@@ -307,13 +449,17 @@ class _Search:
                 continue
             whole = self.settings.resolved_max_time
             seconds = None if whole is None else (whole - self.seconds) / (len(finalists) - place)
-            if seconds is not None and seconds < record.seconds:
+            is_affordable = seconds is None or seconds >= self._whole_seconds(record)
+            if not is_affordable and not record.is_paused:
                 continue
+            # With too little time to begin again, a candidate that paused still has some of its epochs before it.
+            num_epochs = self.settings.resolved_final_epochs if is_affordable else self.settings.epochs
             self.train(
                 trial_id,
                 record.genome,
-                Effort(self.settings.resolved_final_epochs, seconds, patience=2 * PATIENCE),
+                Effort(num_epochs, seconds, patience=2 * PATIENCE),
                 generation=record.generation,
+                continues=None if is_affordable else record,
                 full_length=True,
             )
 
@@ -330,11 +476,12 @@ class _Search:
         model = keras.models.load_model(self.folder.path / MODEL, safe_mode=True)
         scores = {
             name: evaluation.evaluate(
-                predict(model, split.pictures), split.labels, class_names=self._dataset.class_names
+                predict(model, split.pictures), split.labels, class_names=self.dataset.class_names
             )
-            for name, split in (("validation", self._dataset.validation), ("test", self._dataset.test))
+            for name, split in (("validation", self.dataset.validation), ("test", self.dataset.test))
         }
         records = list(self.records.values())
+        front = self.front(saved)
         result = SearchResult(
             run_folder=self.folder.path,
             model_path=self.folder.path / MODEL,
@@ -347,6 +494,17 @@ class _Search:
             trials_failed=sum(record.status == "failed" and not record.full_length for record in records),
             seconds=self.seconds,
             interrupted=interrupted,
+            front=tuple(
+                FrontMember(
+                    trial_id=record.trial_id,
+                    genome=record.genome,
+                    words=describe(record.genome),
+                    metrics=record.metrics,
+                    model_path=self.folder.path / _checkpoint(record),
+                )
+                for record in front
+            ),
+            hypervolume=self.hypervolume(front),
         )
         self.folder.write_json("result.json", result.to_json())
         plots.save_all(
@@ -355,8 +513,12 @@ class _Search:
             objective=self.trainer.objective,
             winner=winner,
             confusion=result.test.confusion,
-            class_names=self._dataset.class_names,
+            class_names=self.dataset.class_names,
         )
+        if front:
+            plots.save_front(self.folder.path, records, front=front, objectives=self.objectives)
+            for line in reporting.front_in_words(result, self.objectives):
+                self.listener.note(line)
         return result
 
     def _nothing_found(self, interrupted: bool) -> KevoError:
@@ -379,9 +541,8 @@ class _CandidateTuner(GeneticTuner):
 
     def __init__(self, search: _Search, hyperparameters: keras_tuner.HyperParameters) -> None:
         settings = search.settings
-        objective = search.trainer.objective
         super().__init__(
-            objective=keras_tuner.Objective(objective.metric, objective.direction),
+            objective=[keras_tuner.Objective(one.metric, one.direction) for one in search.objectives],
             max_trials=settings.max_trials,
             seed=settings.seed,
             hyperparameters=hyperparameters,
@@ -389,7 +550,15 @@ class _CandidateTuner(GeneticTuner):
             allow_new_entries=False,
             # A space with a hopeless corner must not end the search: it learns to avoid it.
             max_consecutive_failed_trials=10**9,
-            settings=EvolutionSettings(population_size=settings.population, num_elites=min(2, settings.population - 1)),
+            seeds=search.seeds(hyperparameters),
+            feasible=search.is_small_enough,
+            settings=EvolutionSettings(
+                per_second=settings.resolved_max_time is not None,
+                population_size=settings.population,
+                num_elites=min(2, settings.population - 1),
+                rungs=settings.rungs if settings.num_rungs > 1 else (),
+                kinds=_KINDS,
+            ),
             directory=str(search.folder.path),
             project_name="search",
         )
@@ -403,15 +572,27 @@ class _CandidateTuner(GeneticTuner):
             self.oracle.stop()
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
-        record = self._search.records.get(trial.trial_id)
+        values = trial.hyperparameters.values
         # A search that was killed may have written a candidate down without telling its oracle.
+        record = self._search.records.get(trial.trial_id)
+        paused = self._last_record(values.get("tuner/trial_id"))
+        if record is None and paused is not None and not paused.is_paused:
+            # What needs no further training is as fit in every rung.
+            record = paused
         if record is None:
             record = self._search.train(
                 trial.trial_id,
-                dict(trial.hyperparameters.values),
-                self._search.effort(),
+                {name: value for name, value in values.items() if not name.startswith("tuner/")},
+                self._search.effort(pause_after=values.get("tuner/epochs")),
                 generation=self.oracle.generation_of(trial.trial_id),
+                continues=paused,
             )
         if record.fitness is None:
             raise keras_tuner.errors.FailedTrialError(record.reason)
         return record.metrics
+
+    def _last_record(self, trial_id: str | None) -> TrialRecord | None:
+        """Returns the last training of a candidate up to a trial; trials without one have only passed it on."""
+        while trial_id is not None and trial_id not in self._search.records:
+            trial_id = self.oracle.trials[trial_id].hyperparameters.values.get("tuner/trial_id")
+        return None if trial_id is None else self._search.records[trial_id]

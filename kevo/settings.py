@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from kevo.errors import SettingsError
-from kevo.objectives import OBJECTIVES
+from kevo.objectives import COSTS, OBJECTIVES
 from kevo.space import Space, preset
 
 DEFAULT_MAX_TIME = 240.0
@@ -27,11 +28,17 @@ class Settings:
         final_epochs: The same for the best candidates, which are trained once more at the end; `None` for twice
             `epochs`.
         num_finalists: How many of the best candidates are trained at full length.
+        num_rungs: Candidates pause after a third of their epochs, with 3 rungs after a ninth already, and only the best
+            of their kind go on. 1 trains every candidate at once. Each part of a training counts for `max_trials`.
         population: How many candidates make a generation.
         space: What is searched: a preset's name (`small`, `default`, `wide`) or a `Space`.
         weights: Where the weights of each backbone come from: a path, `imagenet` or `none`. Backbones not named here
             are tried with `imagenet` when `weights` is empty, and left out otherwise.
         objective: What to improve on the validation split: `accuracy`, `macro_f1` or `loss`.
+        minimize: What to keep small at the same time: some of `params`, `seconds` (of the candidate's training),
+            `flops` (of one picture) and `bytes` (of the saved model). The search then looks for a front of candidates
+            that no other beats in everything.
+        max_params: How many parameters a candidate may have; larger ones are never trained. `None` for no limit.
         seed: Seed of the splits, the evolution and the training.
 
     Raises:
@@ -45,14 +52,28 @@ class Settings:
     epochs: int = 20
     final_epochs: int | None = None
     num_finalists: int = 3
+    num_rungs: int = 1
     population: int = 8
     space: str | Space = "default"
     weights: Mapping[str, str] = field(default_factory=dict)
     objective: str = "accuracy"
+    minimize: tuple[str, ...] = ()
+    max_params: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("max_trials", "max_time", "epochs", "final_epochs", "num_finalists", "population"):
+        # JSON has lists only, and naming a cost twice counts once.
+        object.__setattr__(self, "minimize", tuple(dict.fromkeys(self.minimize)))
+        for name in (
+            "max_trials",
+            "max_time",
+            "epochs",
+            "final_epochs",
+            "num_finalists",
+            "num_rungs",
+            "population",
+            "max_params",
+        ):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SettingsError(f"`{name}` must be positive. Received: {value!r}.")
@@ -64,6 +85,9 @@ class Settings:
             raise SettingsError(f"`seed` must not be negative. Received: {self.seed}.")
         if self.objective not in OBJECTIVES:
             raise SettingsError(f"Unknown objective {self.objective!r}. Expected one of: {', '.join(OBJECTIVES)}.")
+        unknown = [cost for cost in self.minimize if cost not in COSTS]
+        if unknown:
+            raise SettingsError(f"`minimize` holds {unknown[0]!r}. Expected some of: {', '.join(COSTS)}.")
         # Raises its own errors where a name is unknown.
         _ = self.resolved_space
 
@@ -79,6 +103,11 @@ class Settings:
         return DEFAULT_MAX_TIME if self.max_time is None and self.max_trials is None else self.max_time
 
     @property
+    def rungs(self) -> tuple[int, ...]:
+        """The epochs after which candidates pause, and all their epochs at the end."""
+        return tuple(sorted({math.ceil(self.epochs / 3**rung) for rung in range(self.num_rungs)}))
+
+    @property
     def resolved_final_epochs(self) -> int:
         """The epochs of the final training, also when they were left open."""
         return self.final_epochs or 2 * self.epochs
@@ -87,6 +116,7 @@ class Settings:
         """Returns a mapping of JSON values, from which `from_json` makes the same settings."""
         values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         values["weights"] = dict(self.weights)
+        values["minimize"] = list(self.minimize)
         if isinstance(self.space, Space):
             values["space"] = {key: list(genes) for key, genes in dataclasses.asdict(self.space).items()}
         return values

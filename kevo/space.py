@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Genome = Mapping[str, str | int | float | bool]
 """One classifier: the value of every active gene, with the keys of `HyperParameters.values`."""
 
+_REFERENCE_SIZE = 32
+"""Side of the pictures that the reference network sees, in pixels, if they are not smaller."""
+
 
 @dataclass(frozen=True, slots=True)
 class Space:
@@ -236,6 +239,33 @@ def declare(
     _declare_augmentation(hp, space)
     _declare_training(hp, space, num_pictures)
     return hp
+
+
+def seeds(space: Space, *, image_size: int) -> list[Genome]:
+    """Returns genomes to begin a search with, each as those genes that differ from the defaults.
+
+    The default genome, that of each further family, a conv stack that trains in seconds, and a backbone on pictures as
+    small as there are. Whoever completes them takes defaults for what `declare` left out, so that some may coincide.
+
+    Args:
+        space: The values that each gene may take.
+        image_size: Side of the stored pictures, in pixels.
+
+    Example:
+        >>> seeds(preset("small"), image_size=28)[1]
+        {'family': 'conv'}
+    """
+    reference: Genome = {
+        "family": "conv",
+        "conv/image_size": max(_sizes_up_to(space.conv_image_sizes, min(image_size, _REFERENCE_SIZE))),
+        "conv/num_blocks": 2,
+        "conv/block_1/filters": 16,
+        "conv/block_2/filters": 32,
+        "conv/pooling": "average",
+    }
+    small_pictures: Genome = {"family": "pretrained", "pretrained/image_size": min(space.pretrained_image_sizes)}
+    further: list[Genome] = [{"family": family} for family in space.families[1:]]
+    return [{}, *further, reference, small_pictures]
 
 
 def _choice(hp: HyperParameters, name: str, values: Sequence[Any]) -> None:

@@ -3,6 +3,9 @@
 The head is trained before anything below it moves, since a random head would wreck the pretrained features
 (Kumar et al. 2022, "Fine-tuning can distort pretrained features and underperform out-of-distribution",
 arXiv:2202.10054).
+
+A training may pause and be taken up again later, as the rungs of successive halving ask for. A head on frozen features
+never does: it costs next to nothing beside the features.
 """
 
 from __future__ import annotations
@@ -10,8 +13,9 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import keras
@@ -35,8 +39,12 @@ class CandidateError(KevoError, RuntimeError):
 
 PATIENCE = 5
 """How many epochs in a row may bring nothing new before a stage of training ends."""
+HEAD = "head"
+"""The stage in which the head is trained on frozen features."""
 _EXECUTIONS_PER_EPOCH = 8
 """How often in an epoch Python gets a word: to move the bar, and to see whether the time is up."""
+
+_Examples = tuple[npt.NDArray[Any], npt.NDArray[np.float32]]
 
 
 class Progress(Protocol):
@@ -50,12 +58,23 @@ class Effort:
     """How much one candidate may cost.
 
     `num_epochs` counts for each stage; `seconds` is wall-clock time for the whole candidate, `None` for no limit.
-    Training also ends when `patience` epochs in a row bring nothing new.
+    Training also ends when `patience` epochs in a row bring nothing new. It pauses after `pause_after` epochs, to be
+    taken up again perhaps; `None` for no pause. Learning rates fall over `num_epochs` all the same.
     """
 
     num_epochs: int
     seconds: float | None = None
     patience: int = PATIENCE
+    pause_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A training of the same genome that paused: the model that it saved, and all its epochs."""
+
+    model_path: Path
+    history: Sequence[dict[str, float]]
+    stages: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -63,7 +82,8 @@ class Trained:
     """A trained candidate.
 
     `network` maps pixels 0-255 at the genome's size to class probabilities, with the weights of the best epoch.
-    `metrics` are that epoch's; `history` holds every epoch of every stage, and `stages` names the stage of each.
+    `metrics` are that epoch's; `history` holds every epoch of every stage, and `stages` names the stage of each, those
+    before a pause included. `seconds` are without them. `is_paused` says that it ended for the sake of a pause only.
     """
 
     network: keras.Model
@@ -72,6 +92,7 @@ class Trained:
     seconds: float
     history: list[dict[str, float]] = field(default_factory=list)
     stages: list[str] = field(default_factory=list)
+    is_paused: bool = False
 
 
 class Trainer:
@@ -103,12 +124,15 @@ class Trainer:
         }
         self._class_weights = dataset.class_weights()
 
-    def train(self, genome: Genome, effort: Effort, *, progress: Progress | None = None) -> Trained:
+    def train(
+        self, genome: Genome, effort: Effort, *, earlier: Earlier | None = None, progress: Progress | None = None
+    ) -> Trained:
         """Trains the network of a genome.
 
         Args:
             genome: The genome.
-            effort: How long to train.
+            effort: How long to train. Epochs count from the very first, seconds from now.
+            earlier: What to go on from, with the weights of its best epoch. `None` for a fresh network.
             progress: Is called after every step.
 
         Returns:
@@ -121,8 +145,9 @@ class Trainer:
         # Keras keeps every graph of every model it ever built until told otherwise.
         keras.backend.clear_session()
         gc.collect()
-        keras.utils.set_random_seed(self._seed)
-        fit = _Fit(self.objective, effort, self._class_weights, progress)
+        fit = _Fit(self.objective, effort, self._class_weights, progress, earlier)
+        # After a pause the pictures come in another order than from the start.
+        keras.utils.set_random_seed(self._seed + len(fit.history))
         try:
             if genome["family"] == "conv":
                 network = self._train_conv(genome, fit)
@@ -139,13 +164,13 @@ class Trainer:
             seconds=fit.seconds,
             history=fit.history,
             stages=fit.stages,
+            is_paused=fit.is_paused,
         )
 
     def _train_conv(self, genome: Genome, fit: _Fit) -> keras.Model:
         network = models.conv_network(genome, num_classes=self._dataset.num_classes)
-        model = models.augmented(network, models.augmentation(genome, seed=self._seed))
-        self._compile(model, genome, fit.effort.num_epochs)
-        fit("train", model, genome, self._pixels("train", genome), self._pixels("validation", genome))
+        fit.take_up(network)
+        self._train_on_pixels(network, genome, fit, stage="train")
         return network
 
     def _train_pretrained(self, genome: Genome, fit: _Fit) -> keras.Model:
@@ -153,7 +178,27 @@ class Trainer:
         alpha = genome.get(f"{name}/alpha")
         weights = self._weights[name, None if alpha is None else float(alpha)]
         extractor = models.feature_extractor(genome, weights=weights)
+        classifier = models.head(genome, num_features=extractor.output.shape[-1], num_classes=self._dataset.num_classes)
+        network = models.join(extractor, classifier)
+        if fit.history:
+            fit.take_up(network)
+        else:
+            self._train_head(classifier, extractor, weights, genome, fit)
+        if genome["pretrained/tuning"] == "fine_tune":
+            backbones.unfreeze(
+                extractor,
+                backbones.get(name),
+                cut=str(genome[f"{name}/cut"]),
+                num_blocks=int(genome["fine_tune/num_blocks"]),
+            )
+            self._train_on_pixels(
+                network, genome, fit, stage="fine-tune", learning_rate=float(genome["fine_tune/learning_rate"])
+            )
+        return network
 
+    def _train_head(
+        self, classifier: keras.Model, extractor: keras.Model, weights: Weights, genome: Genome, fit: _Fit
+    ) -> None:
         def features(split: str, view: int = 0) -> npt.NDArray[np.float32]:
             return self._cache.features(
                 split, genome, extractor=lambda: extractor, weights=weights, view=view, callbacks=[_Deadline(fit)]
@@ -162,42 +207,42 @@ class Trainer:
         views = range(1 + NUM_VIEWS if models.augmentation(genome, seed=0) is not None else 1)
         train = np.concatenate([features("train", view) for view in views])
         labels = np.concatenate([self._labels["train"] for _ in views])
-        classifier = models.head(genome, num_features=train.shape[1], num_classes=self._dataset.num_classes)
-        self._compile(classifier, genome, fit.effort.num_epochs, num_pictures=len(train))
-        fit("head", classifier, genome, (train, labels), (features("validation"), self._labels["validation"]))
-        network = models.join(extractor, classifier)
-        if genome["pretrained/tuning"] == "fine_tune":
-            self._fine_tune(network, extractor, genome, fit)
-        return network
+        validation = features("validation"), self._labels["validation"]
+        self._fit(fit, HEAD, classifier, genome, (train, labels), validation)
 
-    def _fine_tune(self, network: keras.Model, extractor: keras.Model, genome: Genome, fit: _Fit) -> None:
-        name = str(genome["backbone"])
-        backbones.unfreeze(
-            extractor,
-            backbones.get(name),
-            cut=str(genome[f"{name}/cut"]),
-            num_blocks=int(genome["fine_tune/num_blocks"]),
-        )
-        model = models.augmented(network, models.augmentation(genome, seed=self._seed))
-        rate = float(genome["fine_tune/learning_rate"])
-        self._compile(model, genome, fit.effort.num_epochs, learning_rate=rate)
-        fit("fine-tune", model, genome, self._pixels("train", genome), self._pixels("validation", genome))
+    def _train_on_pixels(
+        self, network: keras.Model, genome: Genome, fit: _Fit, *, stage: str, learning_rate: float | None = None
+    ) -> None:
+        # After a pause the pictures change in other ways than from the start.
+        seed = self._seed + fit.stages.count(stage)
+        model = models.augmented(network, models.augmentation(genome, seed=seed))
+        if model is network:
+            # How it was trained, schedules of ours included, would be saved with it.
+            model = keras.Sequential([network])
+        pixels = [
+            (self._cache.pictures(split, image_size(genome)), self._labels[split]) for split in ("train", "validation")
+        ]
+        self._fit(fit, stage, model, genome, *pixels, learning_rate=learning_rate)
 
-    def _pixels(self, split: str, genome: Genome) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
-        return self._cache.pictures(split, image_size(genome)), self._labels[split]
-
-    def _compile(
+    def _fit(
         self,
+        fit: _Fit,
+        stage: str,
         model: keras.Model,
         genome: Genome,
-        num_epochs: int,
+        train: _Examples,
+        validation: _Examples,
         *,
-        num_pictures: int | None = None,
         learning_rate: float | None = None,
     ) -> None:
-        steps = math.ceil((num_pictures or len(self._dataset.train)) / int(genome["batch_size"]))
+        steps = math.ceil(len(train[0]) / int(genome["batch_size"]))
         model.compile(
-            optimizer=_optimizer(genome, num_steps=num_epochs * steps, fine_tune_rate=learning_rate),
+            optimizer=_optimizer(
+                genome,
+                num_steps=fit.effort.num_epochs * steps,
+                num_done=fit.stages.count(stage) * steps,
+                fine_tune_rate=learning_rate,
+            ),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=float(genome["label_smoothing"])),
             metrics=[
                 keras.metrics.CategoricalAccuracy(name="accuracy"),
@@ -207,9 +252,27 @@ class Trainer:
             # A small network spends more time between its steps than in them.
             steps_per_execution=max(1, steps // _EXECUTIONS_PER_EPOCH),
         )
+        fit(stage, model, genome, train, validation)
 
 
-def _optimizer(genome: Genome, *, num_steps: int, fine_tune_rate: float | None) -> keras.optimizers.Optimizer:
+class _Later(optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """The rest of a schedule.
+
+    The optimizer's own steps count from 0 again after a pause: its means of the gradients do so too.
+    """
+
+    def __init__(self, schedule: optimizers.schedules.LearningRateSchedule, *, num_done: int) -> None:
+        super().__init__()
+        self._schedule = schedule
+        self._num_done = num_done
+
+    def __call__(self, step: Any) -> Any:
+        return self._schedule(step + self._num_done)
+
+
+def _optimizer(
+    genome: Genome, *, num_steps: int, num_done: int, fine_tune_rate: float | None
+) -> keras.optimizers.Optimizer:
     name = str(genome["optimizer"])
     rate = fine_tune_rate
     schedule: float | optimizers.schedules.LearningRateSchedule
@@ -223,6 +286,8 @@ def _optimizer(genome: Genome, *, num_steps: int, fine_tune_rate: float | None) 
         rate = float(genome["sgd/learning_rate" if name == "sgd" else "learning_rate"])
         cosine = genome["schedule"] == "cosine"
         schedule = optimizers.schedules.CosineDecay(rate, num_steps) if cosine else rate
+    if num_done and not isinstance(schedule, float):
+        schedule = _Later(schedule, num_done=num_done)
     decay = float(genome.get("weight_decay", 0.0))
     if name == "adam":
         return optimizers.Adam(schedule)
@@ -246,6 +311,7 @@ class _Fit:
         effort: Effort,
         class_weights: dict[int, float] | None,
         progress: Progress | None,
+        earlier: Earlier | None,
     ) -> None:
         self.objective = objective
         self.effort = effort
@@ -253,8 +319,49 @@ class _Fit:
         self.history: list[dict[str, float]] = []
         self.stages: list[str] = []
         self.best: dict[str, float] = {}
+        self._epochs_without_gain = 0
+        self._lowest = math.inf
         self._class_weights = class_weights
+        self._earlier = earlier
         self._started = time.monotonic()
+        if earlier is not None:
+            for stage, metrics in zip(earlier.stages, earlier.history, strict=True):
+                self.note(stage, metrics)
+
+    def take_up(self, network: keras.Model) -> None:
+        """Gives a network the weights of before the pause, if there was one."""
+        if self._earlier is not None:
+            models.deployable(network).load_weights(self._earlier.model_path)
+
+    def note(self, stage: str, metrics: dict[str, float]) -> bool:
+        """Takes an epoch down, and tells whether it is the best so far."""
+        if stage not in self.stages:
+            self._epochs_without_gain, self._lowest = 0, math.inf
+        is_best = not self.best or self.objective.rank(metrics) > self.objective.rank(self.best)
+        # Accuracy moves in steps of whole pictures: what still gets surer is still learning.
+        has_gained = is_best or metrics[TIE_BREAKER] < self._lowest
+        self._epochs_without_gain = 0 if has_gained else self._epochs_without_gain + 1
+        self._lowest = min(self._lowest, metrics[TIE_BREAKER])
+        self.best = metrics if is_best else self.best
+        self.history.append(metrics)
+        self.stages.append(stage)
+        return is_best
+
+    def num_epochs(self, stage: str) -> int:
+        """Returns the epoch in which a stage ends for now."""
+        # A head learns from features that are there already: to pause would save next to nothing.
+        pause_after = None if stage == HEAD else self.effort.pause_after
+        return pause_after or self.effort.num_epochs
+
+    @property
+    def stands_still(self) -> bool:
+        return self._epochs_without_gain >= self.effort.patience
+
+    @property
+    def is_paused(self) -> bool:
+        stage = self.stages[-1]
+        epoch = self.num_epochs(stage)
+        return self.stages.count(stage) == epoch < self.effort.num_epochs and not self.stands_still
 
     @property
     def seconds(self) -> float:
@@ -269,8 +376,8 @@ class _Fit:
         stage: str,
         model: keras.Model,
         genome: Genome,
-        train: tuple[npt.NDArray[Any], npt.NDArray[np.float32]],
-        validation: tuple[npt.NDArray[Any], npt.NDArray[np.float32]],
+        train: _Examples,
+        validation: _Examples,
     ) -> None:
         """Trains `model` for one stage and leaves the best weights of this and all stages before in it."""
         batch_size = int(genome["batch_size"])
@@ -278,7 +385,8 @@ class _Fit:
         model.fit(
             *train,
             batch_size=batch_size,
-            epochs=self.effort.num_epochs,
+            initial_epoch=self.stages.count(stage),
+            epochs=self.num_epochs(stage),
             validation_data=validation,
             # Validation keeps nothing for gradients: larger batches fit, and are faster.
             validation_batch_size=max(batch_size, 64),
@@ -298,8 +406,6 @@ class _Watch(callbacks.Callback):  # type: ignore[misc]
         self._fit = fit
         self._stage = stage
         self._epoch = 0
-        self._epochs_without_gain = 0
-        self._lowest = math.inf
 
     def on_train_begin(self, logs: object = None) -> None:
         self.best_weights = self.model.get_weights()
@@ -310,25 +416,17 @@ class _Watch(callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         if self._fit.progress is not None:
             done = self._epoch + (batch + 1) / self.params["steps"]
-            self._fit.progress(self._stage, done, self._fit.effort.num_epochs, logs or {})
+            self._fit.progress(self._stage, done, self._fit.num_epochs(self._stage), logs or {})
         if self._fit.time_is_up:
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         fit, metrics = self._fit, {name: float(value) for name, value in (logs or {}).items()}
-        fit.history.append(metrics)
-        fit.stages.append(self._stage)
         if not all(map(math.isfinite, metrics.values())):
             raise CandidateError(f"the loss is no longer a number in epoch {epoch + 1} of the stage '{self._stage}'")
-        if not fit.best or fit.objective.rank(metrics) > fit.objective.rank(fit.best):
-            fit.best, self.best_weights, self._epochs_without_gain = metrics, self.model.get_weights(), 0
-        elif metrics[TIE_BREAKER] < self._lowest:
-            # Accuracy moves in steps of whole pictures: what still gets surer is still learning.
-            self._epochs_without_gain = 0
-        else:
-            self._epochs_without_gain += 1
-            self.model.stop_training |= self._epochs_without_gain >= fit.effort.patience
-        self._lowest = min(self._lowest, metrics[TIE_BREAKER])
+        if fit.note(self._stage, metrics):
+            self.best_weights = self.model.get_weights()
+        self.model.stop_training |= fit.stands_still
 
 
 class _Deadline(callbacks.Callback):  # type: ignore[misc]

@@ -5,26 +5,37 @@ Smith 2015, Introduction to Evolutionary Computing, chapter 3, doi:10.1007/978-3
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from tuners import fidelity, pareto
 from tuners.genome import Genome, SearchSpace
 from tuners.operators.crossover import CROSSOVERS
 from tuners.operators.mutation import MUTATIONS
 from tuners.operators.selection import SELECTIONS
-from tuners.survival import SURVIVALS
+from tuners.surrogate import Evidence, Surrogate
+from tuners.survival import AT_ANY_TIME, SURVIVALS
 
-Origin = Literal["default", "random", "crossover", "mutation"]
+Origin = Literal["seed", "random", "crossover", "mutation", "promotion"]
 Status = Literal["pending", "finished", "failed"]
 
 # Tries to make a new child, or to draw a new genome, before the next means is taken.
 _NUM_CHILDREN = 20
 _NUM_DRAWS = 100
+# Share of random genomes among those that the surrogate picks from (the random immigrants of Grefenstette 1992, Genetic
+# algorithms for changing environments).
+_IMMIGRANTS = 0.1
+# Of the whole past, only so many compete for survival with several objectives, beside the front.
+_MAX_RANKED = 256
+# Directions between several objectives that the surrogate takes turns to look in.
+_NUM_DIRECTIONS = 8
+# Trials at the end of a search that train the best candidates up to the top rung.
+_NUM_FINALISTS = 3
 # Spaces up to this size are listed to find what is left of them.
 _MAX_LISTED = 4096
 # Draws in spaces that cannot be listed, before they count as exhausted.
@@ -36,10 +47,15 @@ class Settings:
     """How to evolve. The defaults suit searches of some dozens to some hundreds of trials.
 
     Args:
-        population_size: Number of individuals that breed, elites included, 2 at least. The first ones are random.
+        surrogate: Whether a model of all trials so far picks the most promising of `num_candidates` children; otherwise
+            the first new child is taken.
+        num_candidates: Number of children to pick from.
+        per_second: Whether the surrogate counts what it expects to gain by the seconds that a trial takes.
+        population_size: Number of individuals that breed, elites included, 2 at least. The first ones are spread out.
         num_elites: The fittest so far that stay in the population of every generation. They are not trained again, so
             that a generation trains `population_size - num_elites` children.
-        survival: "generational", or "steady_state", which breeds from the fittest so far at any time and never waits.
+        survival: "steady_state" breeds from the fittest so far, "aging" from the youngest, both at any time.
+            "generational" and "mu_plus_lambda" breed from whole generations only, and wait for them to end.
         selection: "tournament", "roulette", "rank" or "stochastic_universal".
         tournament_size: Competitors per tournament; more of them favor the best more.
         crossover: "uniform", "one_point" or "two_point".
@@ -49,14 +65,22 @@ class Settings:
         patience: A new generation waits for what still runs of the one before, each for at most this many times the
             longest trial so far.
         min_patience: Seconds that a new generation is willing to wait in any case.
+        rungs: Epochs after which a trial stops until its candidate is promoted, rising: (3, 9, 27) trains most
+            candidates for three epochs. Empty means that every trial trains as long as the hypermodel says.
+        kinds: Names of genes: only candidates with the same values of these compete for promotion.
+        weights: With several objectives, what one unit of each is worth: fitness is then their weighted sum, as in
+            DeepGA (Vargas-Hákim et al. 2021, arXiv:2104.05024). Empty means no such exchange: NSGA-II ranks.
 
     Raises:
         ValueError: A value is outside its range, or a name is unknown.
     """
 
-    population_size: int = 8
+    surrogate: bool = True
+    num_candidates: int = 64
+    per_second: bool = False
+    population_size: int = 12
     num_elites: int = 2
-    survival: str = "generational"
+    survival: str = "steady_state"
     selection: str = "tournament"
     tournament_size: int = 3
     crossover: str = "uniform"
@@ -65,6 +89,9 @@ class Settings:
     mutation_rate: float | None = None
     patience: float = 3.0
     min_patience: float = 60.0
+    rungs: tuple[int, ...] = ()
+    kinds: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         tables: dict[str, Mapping[str, object]] = {
@@ -77,7 +104,10 @@ class Settings:
             name = getattr(self, field)
             if name not in table:
                 raise ValueError(f"Got {field}={name!r}, expected one of: {', '.join(map(repr, table))}.")
+        if any(one <= before for before, one in zip((0, *self.rungs), self.rungs, strict=False)):
+            raise ValueError(f"Got rungs={self.rungs!r}, expected numbers of epochs that rise.")
         for field, low, high in (
+            ("num_candidates", 1, None),
             ("population_size", 2, None),
             ("num_elites", 0, self.population_size - 1),
             ("tournament_size", 1, None),
@@ -104,9 +134,11 @@ class Individual:
         genome: Its active genes.
         generation: Counts from 0.
         origin: How it came to be.
-        parents: Their numbers.
+        parents: Their numbers. That of the trial that is continued, after a promotion.
+        rung: How far up the rungs it trains, from 0.
         status: "pending" until its trial has ended.
         fitness: Greater is better. None unless the trial finished.
+        objectives: One value for each of several objectives, greater is better. Empty with a single one.
         seconds: How long the trial took. None until it has ended.
     """
 
@@ -115,9 +147,19 @@ class Individual:
     generation: int
     origin: Origin
     parents: tuple[int, ...] = ()
+    rung: int = 0
     status: Status = "pending"
     fitness: float | None = None
+    objectives: tuple[float, ...] = ()
     seconds: float | None = None
+
+
+class _Candidate(NamedTuple):
+    """A genome that may be proposed."""
+
+    origin: Origin
+    parents: tuple[int, ...]
+    genome: Genome
 
 
 class Pause(Enum):
@@ -148,6 +190,8 @@ class Evolution:
         settings: How to evolve.
         seed: Any integer.
         individuals: Those of a search to take up, ordered by number without gaps.
+        seeds: Genomes to begin with; what they lack, they get as defaults. By default the default genome.
+        feasible: Tells of a genome whether it may be trained at all. By default every one may.
         clock: Seconds since some moment.
     """
 
@@ -158,12 +202,16 @@ class Evolution:
         *,
         seed: int,
         individuals: Sequence[Individual] = (),
+        seeds: Sequence[Genome] = ({},),
+        feasible: Callable[[Genome], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self.clock = clock
         # NumPy takes no negative seeds.
         self._seed = seed % 2**64
+        self._seeds = seeds
+        self._feasible = feasible or (lambda genome: True)
         self._individuals = list(individuals)
         self._started = {one.number: clock() for one in individuals if one.status == "pending"}
         self.grow(space)
@@ -173,50 +221,64 @@ class Evolution:
         """All individuals so far; the number of each is its index."""
         return self._individuals
 
-    def propose(self) -> Individual | Pause:
+    def propose(self, *, num_left: int | None = None) -> Individual | Pause:
         """Brings the next individual into the world.
 
-        The first one is the default genome of the space, the rest of the first population random. After that children
-        are bred from the survivors. No genome is proposed twice: where breeding only repeats itself, random genomes
-        follow, then whatever is left of the space.
+        A candidate that has earned its promotion comes first. The first population are the seeds, then random genomes
+        far from each other. After that children are bred from the survivors, and the surrogate picks one. No genome is
+        proposed twice: where breeding only repeats itself, random genomes follow, then whatever is left of the space.
+
+        Args:
+            num_left: How many more individuals there will be, this one included: the last ones train the best
+                candidates up to the top rung. None means that nobody knows.
 
         Returns:
             A new individual, pending until `finish` or `fail` is told of it. WAIT if the parents' generation still runs
             elsewhere; ask again later. EXHAUSTED if nothing is left to propose.
         """
         number = len(self._individuals)
-        generation = self._next_generation()
-        if self._is_worth_waiting_for(generation):
-            return Pause.WAIT
-        rng = np.random.default_rng([self._seed, number])
-        for origin, parents, genome in self._candidates(rng, generation):
-            key = self.space.key(genome)
-            if key in self._tried:
-                continue
-            child = Individual(number=number, genome=genome, generation=generation, origin=origin, parents=parents)
-            self._individuals.append(child)
-            self._tried.add(key)
-            self._started[number] = self.clock()
-            return child
-        return Pause.EXHAUSTED
+        child = self._promotion(number, num_left)
+        if child is None:
+            generation = self._next_generation()
+            if self._is_worth_waiting_for(generation):
+                return Pause.WAIT
+            candidates = self._untried(np.random.default_rng([self._seed, number]), generation)
+            if not candidates:
+                return Pause.EXHAUSTED
+            chosen = self._most_promising(candidates)
+            child = Individual(
+                number=number,
+                genome=chosen.genome,
+                generation=generation,
+                origin=chosen.origin,
+                parents=chosen.parents,
+            )
+            self._tried.add(self.space.key(chosen.genome))
+        self._individuals.append(child)
+        self._started[number] = self.clock()
+        return child
 
-    def finish(self, number: int, *, fitness: float, genome: Genome | None = None) -> None:
+    def finish(
+        self, number: int, *, fitness: float, objectives: Sequence[float] = (), genome: Genome | None = None
+    ) -> None:
         """Tells that the trial of individual `number` ended with this fitness, where greater is better.
 
         Args:
             number: The individual's.
             fitness: Finite.
+            objectives: Every objective, the first one being `fitness`, if there are several.
             genome: What was trained in truth, if that is more than was proposed: a space may grow during a trial.
         """
-        self._end(number, "finished", fitness, genome)
+        self._end(number, "finished", fitness, tuple(objectives), genome)
 
     def fail(self, number: int, *, genome: Genome | None = None) -> None:
         """Tells that the trial of individual `number` failed: it has no fitness and is never a parent."""
-        self._end(number, "failed", None, genome)
+        self._end(number, "failed", None, (), genome)
 
     def restart(self, number: int) -> None:
         """Tells that the trial of individual `number` runs anew."""
-        self._individuals[number] = replace(self._individuals[number], status="pending", fitness=None, seconds=None)
+        one = self._individuals[number]
+        self._individuals[number] = replace(one, status="pending", fitness=None, objectives=(), seconds=None)
         self._started[number] = self.clock()
 
     def grow(self, space: SearchSpace) -> None:
@@ -224,87 +286,173 @@ class Evolution:
         self.space = space
         self._individuals = [replace(one, genome=space.default(one.genome)) for one in self._individuals]
         self._tried = {space.key(one.genome) for one in self._individuals}
+        self._surrogate = Surrogate(space)
 
     def survivors(self, generation: int) -> list[Individual]:
         """Returns those that `generation` breeds from, ordered by number."""
-        steady = self.settings.survival == "steady_state"
-        elders, fitness = [], []
-        for one in self._individuals:
-            # In a generation of its own, a child waits to be a parent until all its siblings are born.
-            if one.fitness is not None and (steady or one.generation < generation):
-                elders.append(one)
-                fitness.append(one.fitness)
+        at_any_time = self.settings.survival in AT_ANY_TIME
+        elders = [one for one in _rated(self._individuals, self.settings) if at_any_time or one.generation < generation]
+        if len(elders) > _MAX_RANKED and elders[0].objectives:
+            kept = {*pareto.front([one.objectives for one in elders]), *range(len(elders) - _MAX_RANKED, len(elders))}
+            elders = [elders[index] for index in sorted(kept)]
         staying = SURVIVALS[self.settings.survival](
-            fitness,
+            _merits(elders),
             [one.generation for one in elders],
             size=self.settings.population_size,
             num_elites=self.settings.num_elites,
         )
         return [elders[index] for index in staying]
 
+    def _promotion(self, number: int, num_left: int | None) -> Individual | None:
+        """Returns the individual that continues another's training in a higher rung, if that is due."""
+        rungs = self.settings.rungs
+        if len(rungs) < 2:
+            return None
+        if num_left is not None and num_left <= _NUM_FINALISTS:
+            # What wins must have been trained in full.
+            candidates = _rated(self._individuals, self.settings)
+            entered = {one.parents[0] for one in self._individuals if one.origin == "promotion"}
+            ranking = sorted(zip(_merits(candidates), candidates, strict=True), key=lambda pair: -pair[0])
+            best = [one for _, one in ranking if one.rung + 1 < len(rungs) and one.number not in entered]
+            if not best:
+                return None
+            source, rung = best[0], len(rungs) - 1
+        else:
+            index = fidelity.promoted(_runs(self._individuals, self.settings), rungs)
+            if index is None:
+                return None
+            source = self._individuals[index]
+            rung = source.rung + 1
+        return Individual(
+            number=number,
+            genome=source.genome,
+            generation=source.generation,
+            origin="promotion",
+            parents=(source.number,),
+            rung=rung,
+        )
+
     def _next_generation(self) -> int:
-        if not self._individuals:
+        born = [one.generation for one in self._individuals if one.origin != "promotion"]
+        if not born:
             return 0
-        last = self._individuals[-1].generation
+        last = born[-1]
         elites = self.settings.num_elites if last > 0 and self.settings.survival == "generational" else 0
-        born = sum(one.generation == last for one in self._individuals)
-        return last + (born >= self.settings.population_size - elites)
+        return last + (born.count(last) >= self.settings.population_size - elites)
 
     def _is_worth_waiting_for(self, generation: int) -> bool:
         ended = [one.seconds for one in self._individuals if one.seconds is not None]
         patience = max(self.settings.min_patience, self.settings.patience * max(ended, default=0.0))
         # The first trial may be what declares the genes.
         is_all_known = bool(ended) or self.space.size != len(self._tried)
-        is_generational = self.settings.survival == "generational"
-        awaited = [
-            one
-            for one in self._individuals
-            if not is_all_known or (is_generational and one.generation == generation - 1)
-        ]
+        at_any_time = self.settings.survival in AT_ANY_TIME
         now = self.clock()
-        return any(one.status == "pending" and now - self._started[one.number] < patience for one in awaited)
+        return any(
+            now - started < patience
+            and (not is_all_known or (not at_any_time and self._individuals[number].generation == generation - 1))
+            for number, started in self._started.items()
+        )
 
-    def _candidates(
-        self, rng: np.random.Generator, generation: int
-    ) -> Iterator[tuple[Origin, tuple[int, ...], Genome]]:
-        """Yields genomes to propose, the most wanted first; tried ones are among them."""
-        if not self._individuals:
-            yield "default", (), self.space.default()
+    def _untried(self, rng: np.random.Generator, generation: int) -> list[_Candidate]:
+        """Returns genomes to choose from, new and feasible, from the first source that has any left."""
+        for source, num in self._sources(rng, generation):
+            untried: dict[Hashable, _Candidate] = {}
+            for candidate in source:
+                key = self.space.key(candidate.genome)
+                if key not in self._tried and key not in untried and self._feasible(candidate.genome):
+                    untried[key] = candidate
+                    if len(untried) == num:
+                        break
+            if untried:
+                return list(untried.values())
+        return []
+
+    def _sources(self, rng: np.random.Generator, generation: int) -> Iterator[tuple[Iterable[_Candidate], int]]:
+        """Yields where candidates come from, the most wanted source first, and how many to take; some may be tried."""
+        num_born, size = len(self._individuals), self.settings.population_size
+        num = self.settings.num_candidates if self.settings.surrogate else 1
         population = self.survivors(generation) if generation > 0 else []
-        if len(population) >= 2:
-            for _ in range(_NUM_CHILDREN):
-                yield self._breed(rng, population)
-        for _ in range(_NUM_DRAWS):
-            yield "random", (), self.space.sample(rng)
-        if self.space.size is not None and self.space.size <= _MAX_LISTED:
-            left = [genome for genome in self.space.genomes() if self.space.key(genome) not in self._tried]
-            if left:
-                yield "random", (), left[int(rng.integers(len(left)))]
+        if num_born < len(self._seeds):
+            yield [_Candidate("seed", (), self.space.default(self._seeds[num_born]))], 1
+        if num_born < size:
+            yield [_Candidate("random", (), self.space.spread(np.random.default_rng(self._seed), size)[num_born])], 1
+        if len(population) < 2:
+            num = 1
         else:
-            for _ in range(_NUM_LAST_DRAWS):
-                yield "random", (), self.space.sample(rng)
+            yield self._children(rng, population, num), num
+        yield (_Candidate("random", (), self.space.sample(rng)) for _ in range(_NUM_DRAWS)), num
+        if self.space.size is not None and self.space.size <= _MAX_LISTED:
+            genomes = self.space.genomes()
+            yield (_Candidate("random", (), genomes[index]) for index in rng.permutation(len(genomes))), num
+        else:
+            yield (_Candidate("random", (), self.space.sample(rng)) for _ in range(_NUM_LAST_DRAWS)), 1
 
-    def _breed(
-        self, rng: np.random.Generator, population: Sequence[Individual]
-    ) -> tuple[Origin, tuple[int, ...], Genome]:
+    def _children(self, rng: np.random.Generator, population: Sequence[Individual], num: int) -> Iterator[_Candidate]:
+        """Breeds children of the population, `num` at a time."""
         settings = self.settings
-        fitness = [one.fitness for one in population]
         select = SELECTIONS[settings.selection]
         if settings.selection == "tournament":
             select = partial(select, size=settings.tournament_size)
-        first, second = (population[index] for index in select(rng, fitness, num=2))
+        for _ in range(_NUM_CHILDREN):
+            parents = [population[index] for index in select(rng, _merits(population), num=2 * num)]
+            for first, second in zip(parents[:num], parents[num:], strict=True):
+                if settings.surrogate and rng.random() < _IMMIGRANTS:
+                    yield _Candidate("random", (), self.space.sample(rng))
+                else:
+                    yield self._child(rng, first, second)
+
+    def _child(self, rng: np.random.Generator, first: Individual, second: Individual) -> _Candidate:
+        settings = self.settings
         genome = first.genome
         origin: Origin = "mutation"
         parents: tuple[int, ...] = (first.number,)
         if first is not second and rng.random() < settings.crossover_rate:
-            genome = CROSSOVERS[settings.crossover](rng, first.genome, second.genome)
+            genome = self.space.repair(rng, CROSSOVERS[settings.crossover](rng, first.genome, second.genome))
             origin, parents = "crossover", (first.number, second.number)
-        genome = MUTATIONS[settings.mutation](
-            rng, self.space.repair(rng, genome), space=self.space, rate=settings.mutation_rate
-        )
-        return origin, parents, self.space.repair(rng, genome)
+        genome = MUTATIONS[settings.mutation](rng, genome, space=self.space, rate=settings.mutation_rate)
+        return _Candidate(origin, parents, self.space.repair(rng, genome))
 
-    def _end(self, number: int, status: Status, fitness: float | None, genome: Genome | None) -> None:
+    def _most_promising(self, candidates: Sequence[_Candidate]) -> _Candidate:
+        """Returns the candidate to train, by the surrogate's word where there is a choice."""
+        if len(candidates) == 1:
+            return candidates[0]
+        genomes = [candidate.genome for candidate in candidates]
+        scores = self._surrogate.scores(
+            genomes, self._evidence, len(self._individuals), per_second=self.settings.per_second
+        )
+        return candidates[int(np.argmax(scores))]
+
+    def _evidence(self, num: int) -> Evidence:
+        """Returns what the surrogate may learn from the first `num` individuals."""
+        individuals = self._individuals[:num]
+        # A candidate that was promoted is learned from once, by its longest training.
+        rated = {one.number: one for one in _rated(individuals, self.settings)}
+        known = [one for one in individuals if one.number in rated or one.fitness is None]
+        fitness = np.array([rated[one.number].fitness if one.number in rated else np.nan for one in known], np.float64)
+        direction = len(self._individuals) % _NUM_DIRECTIONS
+        several = any(one.objectives for one in rated.values())
+        if several:
+            # Each proposal looks in one of several directions between the objectives (Knowles 2006).
+            points = [one.objectives for one in rated.values()]
+            weights = _directions(len(points[0]))[direction]
+            fitness[np.isfinite(fitness)] = pareto.chebyshev(points, weights)
+        return Evidence(
+            numbers=[one.number for one in known],
+            genomes=[one.genome for one in known],
+            fitness=fitness,
+            seconds=np.array([np.nan if one.seconds is None else one.seconds for one in known]),
+            failed=np.array([one.status == "failed" for one in known], dtype=bool),
+            direction=direction if several else 0,
+        )
+
+    def _end(
+        self,
+        number: int,
+        status: Status,
+        fitness: float | None,
+        objectives: tuple[float, ...],
+        genome: Genome | None,
+    ) -> None:
         one = self._individuals[number]
         started = self._started.pop(number, None)
         seconds = one.seconds if started is None else self.clock() - started
@@ -312,4 +460,46 @@ class Evolution:
             self._tried.discard(self.space.key(one.genome))
             one = replace(one, genome=self.space.default(genome))
             self._tried.add(self.space.key(one.genome))
-        self._individuals[number] = replace(one, status=status, fitness=fitness, seconds=seconds)
+        self._individuals[number] = replace(one, status=status, fitness=fitness, objectives=objectives, seconds=seconds)
+
+
+def _merits(individuals: Sequence[Individual]) -> list[float]:
+    """Returns one number for each finished individual to select and survive by: fitness, or its standing in NSGA-II."""
+    if individuals and individuals[0].objectives:
+        return pareto.fitness([one.objectives for one in individuals])
+    return [one.fitness for one in individuals if one.fitness is not None]
+
+
+def _directions(num_objectives: int) -> list[Sequence[float]]:
+    """Returns weights for several objectives: the first alone, then an even spread."""
+    spread = np.random.default_rng(0).dirichlet(np.ones(num_objectives), _NUM_DIRECTIONS - 1)
+    return [[1.0] + [0.0] * (num_objectives - 1), *spread.tolist()]
+
+
+def _runs(individuals: Sequence[Individual], settings: Settings) -> list[fidelity.Run]:
+    first: dict[int, int] = {}
+    for one in individuals:
+        first[one.number] = first[one.parents[0]] if one.origin == "promotion" else one.number
+    return [
+        fidelity.Run(
+            candidate=first[one.number],
+            kind=tuple(one.genome.get(name) for name in settings.kinds),
+            rung=one.rung,
+            fitness=one.fitness,
+        )
+        for one in individuals
+    ]
+
+
+def _rated(individuals: Sequence[Individual], settings: Settings) -> list[Individual]:
+    """Returns the finished candidates, each with its longest training; their fitness is as at the top rung."""
+    finished = [one for one in individuals if one.fitness is not None]
+    if len(settings.rungs) < 2:
+        return finished
+    fitness = fidelity.at_full_length(_runs(finished, settings), num_rungs=len(settings.rungs))
+    continued = {one.parents[0] for one in finished if one.origin == "promotion"}
+    return [
+        replace(one, fitness=value, objectives=(value, *one.objectives[1:]) if one.objectives else ())
+        for one, value in zip(finished, fitness, strict=True)
+        if one.number not in continued
+    ]

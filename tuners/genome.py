@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
@@ -59,6 +59,10 @@ class Gene(ABC):
         if not self.contains(self.default):
             raise ValueError(f"Gene {self.name!r} got the default {self.default!r}, expected one of its own values.")
 
+    def counts(self, genome: Mapping[str, object]) -> bool:
+        """Tells whether the active genes of `genome` meet all conditions of this one."""
+        return all(test.holds(genome) for test in self.conditions)
+
     @abstractmethod
     def domain(self) -> Sequence[Scalar] | None:
         """Returns all values, or None where they cannot be listed."""
@@ -68,8 +72,19 @@ class Gene(ABC):
         """Tells whether `value` is one of the gene's values, type included: True is not 1."""
 
     @abstractmethod
+    def at(self, position: float) -> Scalar:
+        """Returns the value at a position from 0 to 1 on the gene's own scale, where each value has an equal share."""
+
     def sample(self, rng: np.random.Generator) -> Scalar:
         """Draws a value, uniformly on the gene's own scale."""
+        return self.at(rng.random())
+
+    @abstractmethod
+    def encode(self, value: Any) -> tuple[float, ...]:
+        """Returns coordinates of `value` such that values are as far apart as they differ, 1 at most.
+
+        None stands for a gene that does not count: it lies in the middle of all values.
+        """
 
     @abstractmethod
     def _other(self, rng: np.random.Generator, value: Any) -> Scalar:
@@ -97,10 +112,25 @@ class Categorical(Gene):
         return self.values
 
     def contains(self, value: object) -> bool:
-        return any(type(own) is type(value) and own == value for own in self.values)
+        return (type(value), value) in self._own
 
-    def sample(self, rng: np.random.Generator) -> Scalar:
-        return _pick(rng, self.values)
+    @cached_property
+    def _own(self) -> frozenset[tuple[type, Scalar]]:
+        return frozenset((type(value), value) for value in self.values)
+
+    def at(self, position: float) -> Scalar:
+        return self.values[min(math.floor(position * len(self.values)), len(self.values) - 1)]
+
+    def encode(self, value: Any) -> tuple[float, ...]:
+        return self._corners[None if value is None else self.values.index(value)]
+
+    @cached_property
+    def _corners(self) -> dict[int | None, tuple[float, ...]]:
+        size = len(self.values)
+        corners: dict[int | None, tuple[float, ...]] = {None: (math.sqrt(0.5) / size,) * size}
+        for place in range(size):
+            corners[place] = tuple(math.sqrt(0.5) * (place == other) for other in range(size))
+        return corners
 
     def _other(self, rng: np.random.Generator, value: Any) -> Scalar:
         return _pick(rng, [own for own in self.values if own != value])
@@ -119,8 +149,11 @@ class Ordinal(Gene):
     def contains(self, value: object) -> bool:
         return type(value) is type(self.values[0]) and value in self.values
 
-    def sample(self, rng: np.random.Generator) -> Scalar:
-        return _pick(rng, self.values)
+    def at(self, position: float) -> Scalar:
+        return self.values[min(math.floor(position * len(self.values)), len(self.values) - 1)]
+
+    def encode(self, value: Any) -> tuple[float, ...]:
+        return (0.5 if value is None else self.values.index(value) / max(1, len(self.values) - 1),)
 
     def _other(self, rng: np.random.Generator, value: Any) -> Scalar:
         index, last = self.values.index(value), len(self.values) - 1
@@ -154,15 +187,15 @@ class Range(Gene):
     def contains(self, value: object) -> bool:
         return isinstance(value, int | float) and type(value) is type(self.low) and self.low <= value <= self.high
 
-    def sample(self, rng: np.random.Generator) -> Scalar:
-        return self._from_unit(rng.random())
+    def encode(self, value: Any) -> tuple[float, ...]:
+        return (0.5 if value is None or self.low == self.high else self._to_unit(value),)
 
     def _other(self, rng: np.random.Generator, value: Any) -> Scalar:
         other: int | float = value
         while other == value:
             # Reflected at the borders: clipping would pile values up on them.
             position = abs(self._to_unit(value) + rng.normal(0.0, _STEP))
-            other = self._from_unit(max(0.0, 2.0 - position if position > 1.0 else position))
+            other = self.at(max(0.0, 2.0 - position if position > 1.0 else position))
             if other == value and isinstance(value, int):
                 other = _pick(rng, [near for near in (value - 1, value + 1) if self.contains(near)])
         return other
@@ -171,7 +204,7 @@ class Range(Gene):
         """The upper border; each integer owns the stretch up to the next one."""
         return self.high + 1 if isinstance(self.high, int) else self.high
 
-    def _from_unit(self, position: float) -> int | float:
+    def at(self, position: float) -> int | float:
         low, end = self.low, self._end()
         if self.scale == "linear":
             value = low + position * (end - low)
@@ -229,8 +262,9 @@ class SearchSpace:
         genes: dict[str, Gene] = {}
         known: dict[str, Scalar] = {}
         for gene in self.genes:
-            if gene.name in genome and gene.name not in known and all(test.holds(known) for test in gene.conditions):
-                genes[gene.name], known[gene.name] = gene, genome[gene.name]
+            name = gene.name
+            if name in genome and name not in known and (not gene.conditions or gene.counts(known)):
+                genes[name], known[name] = gene, genome[name]
         return genes
 
     def active(self, genome: Genome) -> dict[str, Scalar]:
@@ -253,6 +287,19 @@ class SearchSpace:
         """Draws a genome."""
         return self.repair(rng, {})
 
+    def spread(self, rng: np.random.Generator, num: int) -> list[dict[str, Scalar]]:
+        """Draws `num` genomes that share out the scale of every gene evenly (Latin hypercube, McKay et al. 1979).
+
+        See doi:10.2307/1268522.
+        """
+        positions = (np.array([rng.permutation(num) for _ in self.genes]) + rng.random((len(self.genes), num))) / num
+        places = {id(gene): place for place, gene in enumerate(self.genes)}
+
+        def at(column: NDArray[np.float64]) -> Callable[[Gene], Scalar]:
+            return lambda gene: gene.at(float(column[places[id(gene)]]))
+
+        return [self._complete({}, at(column)) for column in positions.T]
+
     def repair(self, rng: np.random.Generator, genome: Genome) -> dict[str, Scalar]:
         """Makes any mapping a genome of this space: the one place that does.
 
@@ -265,10 +312,38 @@ class SearchSpace:
         """
         return self._complete(genome, lambda gene: gene.sample(rng))
 
-    def key(self, genome: Genome) -> str:
-        """Returns a string that two genomes share exactly when their active genes are the same."""
-        # JSON tells True, 1 and 1.0 apart, which are equal in Python.
-        return json.dumps(self.active(genome), sort_keys=True)
+    def key(self, genome: Genome) -> Hashable:
+        """Returns what two genomes share exactly when their active genes are the same."""
+        # True, 1 and 1.0 are equal in Python.
+        return tuple((name, type(value), value) for name, value in self.active(genome).items())
+
+    @cached_property
+    def columns(self) -> NDArray[np.intp]:
+        """Which gene, by its place in `genes`, each column of `encode` belongs to."""
+        return np.repeat(np.arange(len(self.genes)), [len(gene.encode(None)) for gene in self.genes])
+
+    def encode(self, genomes: Sequence[Genome]) -> NDArray[np.float64]:
+        """Places genomes in a space where near ones are alike, for models that learn from them.
+
+        Args:
+            genomes: n genomes of this space.
+
+        Returns:
+            Shape (n, number of `columns`). Each gene's distance between two genomes is at most 1: that of two
+            categories, or of the ends of a scale. A gene that does not count lies in the middle of its values.
+        """
+        rows = np.empty((len(genomes), len(self.columns)))
+        for row, genome in zip(rows, genomes, strict=True):
+            known: set[str] = set()
+            places: list[float] = []
+            for gene in self.genes:
+                name = gene.name
+                counts = name in genome and name not in known and gene.counts(genome)
+                if counts:
+                    known.add(name)
+                places.extend(gene.encode(genome[name] if counts else None))
+            row[:] = places
+        return rows
 
     @cached_property
     def size(self) -> int | None:
@@ -287,7 +362,7 @@ class SearchSpace:
             for state, count in states.items():
                 known = dict(state)
                 branches: list[tuple[dict[str, object], int]] = [(known, 1)]
-                if gene.name not in known and all(test.holds(known) for test in gene.conditions):
+                if gene.name not in known and gene.counts(known):
                     domain = gene.domain()
                     if domain is None:
                         return None
@@ -312,7 +387,7 @@ class SearchSpace:
         for gene in self.genes:
             grown: list[dict[str, Scalar]] = []
             for genome in genomes:
-                if gene.name in genome or not all(test.holds(genome) for test in gene.conditions):
+                if gene.name in genome or not gene.counts(genome):
                     grown.append(genome)
                     continue
                 domain = gene.domain()
@@ -325,10 +400,11 @@ class SearchSpace:
     def _complete(self, given: Genome, choose: Callable[[Gene], Scalar]) -> dict[str, Scalar]:
         genome: dict[str, Scalar] = {}
         for gene in self.genes:
-            if gene.name in genome or not all(test.holds(genome) for test in gene.conditions):
+            name = gene.name
+            if name in genome or (gene.conditions and not gene.counts(genome)):
                 continue
-            value = given.get(gene.name)
-            genome[gene.name] = value if value is not None and gene.contains(value) else choose(gene)
+            value = given.get(name)
+            genome[name] = value if value is not None and gene.contains(value) else choose(gene)
         return genome
 
 

@@ -1,46 +1,56 @@
 """The genetic algorithm as a Keras Tuner oracle: trials are individuals, and the state is JSON.
 
-All that a resumed search needs of a trial lies in its own `trial.json`, written before `oracle.json`; both are replaced
-in one step. Whatever moment a search is killed at, what its trials say of themselves wins over an older `oracle.json`.
+All that a resumed search needs of a trial lies in its own `trial.json`, written when the trial is created and when it
+ends. `oracle.json` holds the seed and the space, and is written at the start and when the space has grown. Each file is
+replaced in one step, a trial's first. So the cost of a trial does not depend on how many there were, and a search that
+was killed at any moment is taken up from what its trials say of themselves.
 """
 
+import bisect
 import functools
 import json
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.src.engine.objective import create_objective
 from keras_tuner.src.engine.oracle import LOCKS, THREADS
 
+from tuners import pareto
 from tuners.evolution import Evolution, Individual, Pause, Settings
-from tuners.genome import SearchSpace
+from tuners.genome import Genome, SearchSpace
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+# What of an individual its trial does not say.
+_RECORDED = tuple(field.name for field in fields(Individual) if field.name not in ("genome", "status"))
 
 
-def write_json(path: str, content: object) -> None:
+def write_json(path: str, content: object, *, is_durable: bool = True) -> None:
     """Writes a JSON file that is there whole or not at all, whenever the process dies.
 
     Args:
         path: The file; it is replaced if it exists.
         content: Anything that JSON can hold.
+        is_durable: Whether the file is whole after a power cut too. Waiting for the disk takes about ten times as long
+            as all the rest.
     """
     # The same name each time, so that what a killed process leaves behind is overwritten.
     unfinished = f"{path}.tmp"
     with open(unfinished, "w", encoding="utf-8") as file:
         # `json.dump` would encode in Python, twenty times slower.
         file.write(json.dumps(content))
-        file.flush()
-        os.fsync(file.fileno())
+        if is_durable:
+            file.flush()
+            os.fsync(file.fileno())
     os.replace(unfinished, path)
 
 
@@ -76,7 +86,8 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
     """Proposes trials by evolution; see `tuners.evolution`.
 
     Args:
-        objective: As for `keras_tuner.RandomSearch`: a name, a `keras_tuner.Objective`, or a list of them.
+        objective: A name, a `keras_tuner.Objective`, or a list of them. Of several, the first one scores trials and
+            decides which is best; the search is for the front between all of them, see `front`.
         max_trials: Number of trials at most; None for no end. Fewer are run when the space is exhausted.
         seed: The same seed gives the same proposals for the same scores. By default a random one.
         hyperparameters: The space, or a part of it, declared in advance.
@@ -84,7 +95,14 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         tune_new_entries: Whether such ones are searched; otherwise they keep their defaults.
         max_retries_per_trial: How often a trial that crashed, or whose score is not finite, is run again.
         max_consecutive_failed_trials: After so many failed trials in a row the search ends with an error.
-        settings: How to evolve. By default `Settings()`.
+        settings: How to evolve. By default `Settings()`. With rungs, the values of a trial say how long to train in
+            Keras Tuner's own words: from "tuner/initial_epoch" to "tuner/epochs", going on from the weights of the
+            trial "tuner/trial_id" where there is one.
+        seeds: Values to begin with; what they lack, they get as defaults. By default all defaults.
+        feasible: Tells of a trial's values whether they may be trained at all.
+
+    Raises:
+        ValueError: There are as many weights in the settings as objectives, or none.
     """
 
     def __init__(
@@ -98,9 +116,12 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         max_retries_per_trial: int = 0,
         max_consecutive_failed_trials: int = 3,
         settings: Settings | None = None,
+        seeds: Sequence[Genome] = ({},),
+        feasible: Callable[[Genome], bool] | None = None,
     ) -> None:
+        self.objectives = [create_objective(one) for one in (objective if isinstance(objective, list) else [objective])]
         super().__init__(
-            objective=objective,
+            objective=self.objectives[0],
             max_trials=max_trials,
             hyperparameters=hyperparameters,
             allow_new_entries=allow_new_entries,
@@ -113,12 +134,24 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
             # Keras Tuner takes 0 for no seed. JSON takes no NumPy integers.
             self.seed = self._seed_state = int(seed)
         self.settings = settings or Settings()
+        if len(self.settings.weights) not in (0, len(self.objectives)):
+            raise ValueError(
+                f"Got {len(self.settings.weights)} weights for {len(self.objectives)} objectives, expected one for "
+                "each, or none at all."
+            )
+        self._seeds = tuple(seeds)
+        self._feasible = feasible
+        # Keras Tuner makes the lock on first use, where two threads at once may each make one.
+        LOCKS[self] = threading.Lock()
         self._stopped = threading.Event()
+        # Files that a power cut may empty.
+        self._volatile: set[str] = set()
+        self._saved: tuple[object, ...] | None = None
+        # Completed trials, the best first: the reverse of their rung and fitness, their number, themselves.
+        self._ranking: list[tuple[int, float, int, Trial]] = []
         self._numbers: dict[str, int] = {}
         self._num_known_genes = len(self.hyperparameters.space)
-        self._evolution = Evolution(
-            SearchSpace.from_hyperparameters(self.hyperparameters), self.settings, seed=self.seed
-        )
+        self._evolution = self._evolve([])
 
     @_exclusive
     def individual_of(self, trial_id: str) -> Individual:
@@ -145,20 +178,29 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
             trial.metrics = type(trial.metrics)()
             trial.score, trial.best_step, trial.message = None, 0, None
             self._evolution.restart(self._numbers[trial.trial_id])
+        num_trials = len(self.trials)
         trial = super().create_trial(tuner_id)
-        if is_rerun:
-            self._save_trial(trial)
+        if len(self.trials) > num_trials:
+            self._write_trial(trial)
         return trial
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         self._follow_space()
-        proposal = self._evolution.propose()
+        num_left = None if self.max_trials is None else self.max_trials - len(self.trials)
+        proposal = self._evolution.propose(num_left=num_left)
         if proposal is Pause.WAIT:
             return {"status": TrialStatus.IDLE}
         if isinstance(proposal, Pause):
             return {"status": TrialStatus.STOPPED}
         self._numbers[trial_id] = proposal.number
-        return {"status": TrialStatus.RUNNING, "values": dict(proposal.genome)}
+        values = dict(proposal.genome)
+        if self.settings.rungs:
+            values["tuner/epochs"], values["tuner/initial_epoch"] = self.settings.rungs[proposal.rung], 0
+        if proposal.origin == "promotion":
+            source = self._evolution.individuals[proposal.parents[0]]
+            values["tuner/initial_epoch"] = self.settings.rungs[source.rung]
+            values["tuner/trial_id"] = next(name for name, number in self._numbers.items() if number == source.number)
+        return {"status": TrialStatus.RUNNING, "values": values}
 
     @_exclusive
     def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
@@ -186,27 +228,36 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         for tuner_id, ongoing in list(self.ongoing_trials.items()):
             if ongoing.trial_id == trial_id:
                 del self.ongoing_trials[tuner_id]
-        self._save_trial(ended)
+        self._write_trial(ended)
         self.save()
         self._display.on_trial_end(ended)
         self._check_consecutive_failures()
 
     def score_trial(self, trial: Trial) -> None:
-        """Scores a trial by its best value of the objective. Without a finite one the trial is invalid."""
+        """Scores a trial by its best value of the first objective. If any is not finite, the trial is invalid."""
         super().score_trial(trial)
-        if trial.score is None or not math.isfinite(trial.score):
-            trial.status = TrialStatus.INVALID
-            trial.message = f"Not a finite score: {self.objective.name} is {trial.score}."
-            trial.score, trial.best_step = None, 0
-        else:
-            trial.score = float(trial.score)
+        for objective in self.objectives:
+            value = self._value(trial, objective)
+            if value is None or not math.isfinite(value):
+                trial.status = TrialStatus.INVALID
+                trial.message = f"Not a finite score: {objective.name} is {value}."
+                trial.score, trial.best_step = None, 0
+                return
+        trial.score = float(trial.score)
 
     @_exclusive
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
-        """Returns the best trials, the best first. Only those that completed: there may be fewer than asked for."""
-        completed = [trial for trial in self.trials.values() if trial.status == TrialStatus.COMPLETED]
-        sign = self._sign()
-        return sorted(completed, key=lambda trial: -sign * trial.score)[:num_trials]
+        """Returns the best trials, the best first. Only those that completed: there may be fewer than asked for.
+
+        With rungs, those of a higher rung come first: what they show was trained for longer.
+        """
+        return [trial for *_, trial in self._ranking[:num_trials]]
+
+    @_exclusive
+    def front(self) -> list[Trial]:
+        """Returns the completed trials that no other beats in every objective, the best by the first one first."""
+        highest = [trial for rung, *_, trial in self._ranking if rung == self._ranking[0][0]]
+        return [highest[index] for index in pareto.front([self._points(trial) for trial in highest])] if highest else []
 
     @_exclusive
     def get_state(self) -> dict[str, Any]:
@@ -219,48 +270,68 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         super().set_state(state)
         records = state["individuals"]
         self._numbers = {trial_id: record["number"] for trial_id, record in records.items()}
-        missing = set(range(1 + max(self._numbers.values(), default=-1))) - set(self._numbers.values())
+        known = set(self._numbers.values())
+        missing = set(range(max(len(self._numbers), 1 + max(known, default=-1)))) - known
         if missing or self._numbers.keys() - self.trials.keys():
             raise RuntimeError(
                 f"Got {len(self.trials)} trials, but some are missing between them; restore their folders in "
                 f"{self._project_dir}, or start anew with `overwrite=True`."
             )
         self._num_known_genes = len(self.hyperparameters.space)
-        self._evolution = Evolution(
-            SearchSpace.from_hyperparameters(self.hyperparameters),
-            self.settings,
-            seed=self.seed,
-            individuals=[
+        self._evolution = self._evolve(
+            [
                 self._individual(self.trials[trial_id], records[trial_id])
                 for trial_id in sorted(self._numbers, key=lambda trial_id: self._numbers[trial_id])
-            ],
+            ]
         )
+        completed = (trial_id for trial_id in self._numbers if self.trials[trial_id].status == TrialStatus.COMPLETED)
+        self._ranking = sorted((self._rank(self.trials[trial_id]) for trial_id in completed), key=_place)
 
     @_exclusive
     def save(self) -> None:
-        write_json(self._get_oracle_fname(), self.get_state())
+        """Writes what no trial knows, if that is not in the project folder already. Trials are written on their own."""
+        path, start = self._get_oracle_fname(), self._display.search_start
+        now = (path, len(self.hyperparameters.space), start)
+        if now == self._saved and os.path.exists(path):
+            return
+        content = {
+            "hyperparameters": self.hyperparameters.get_config(),
+            "seed": self.seed,
+            "search_start": start and start.isoformat(),
+        }
+        write_json(path, content)
+        self._saved = now
 
     @_exclusive
     def reload(self) -> None:
         """Takes up the search in the project folder; trials that were not finished are run again first.
 
         Raises:
-            RuntimeError: The folder holds another kind of search, or not all of this one.
+            RuntimeError: The folder holds another kind of search, or not all of this one, or a file in it is damaged.
         """
         folder = Path(self._project_dir)
-        try:
-            state = json.loads((folder / "oracle.json").read_text(encoding="utf-8"))
-            files = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("trial_*/trial.json")]
-            files.sort(key=lambda file: file["individual"]["number"])
-            self.trials = {file["trial_id"]: Trial.from_state(file) for file in files}
-            self.set_state(_reconciled(state, files))
-        except KeyError as error:
-            raise RuntimeError(
-                f"The project in {folder} is not one of GeneticOracle: it has no {error}. Choose another "
-                "`project_name`, or start anew with `overwrite=True`."
-            ) from error
+        with _named(folder / "oracle.json") as path:
+            written = json.loads(path.read_text(encoding="utf-8"))
+            space, seed, start = written["hyperparameters"], written["seed"], written["search_start"]
+        trials, records = [], {}
+        for file in folder.glob("trial_*/trial.json"):
+            with _named(file):
+                text = file.read_text(encoding="utf-8")
+                # What a power cut leaves of a trial that was only created. It will be proposed again.
+                if not text.strip("\0"):
+                    continue
+                content = json.loads(text)
+                trial, record = Trial.from_state(content), content["individual"]
+                self._individual(trial, record)
+                if file.parent.name != f"trial_{trial.trial_id}":
+                    raise ValueError(f"it is trial {trial.trial_id}'s, in the folder of another one")
+            trials.append(trial)
+            records[trial.trial_id] = {**record, "end": content["end"]}
+        trials.sort(key=lambda trial: int(records[trial.trial_id]["number"]))
+        self.trials = {trial.trial_id: trial for trial in trials}
+        self.set_state(_assembled(trials, records, space=space, seed=seed, start=start))
         # A trial may have met new hyperparameters and ended without `oracle.json` being told.
-        for trial_id in self.end_order:
+        for trial_id in [*self.end_order, *reversed(self._retry_queue)]:
             self.update_space(self.trials[trial_id].hyperparameters)
         self._follow_space()
 
@@ -281,43 +352,88 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
             )
 
     def _save_trial(self, trial: Trial) -> None:
+        """Writes nothing.
+
+        Keras Tuner calls this at each report of a running trial. A search that is taken up runs such a trial anew,
+        whatever it had reported.
+        """
+
+    def _write_trial(self, trial: Trial) -> None:
         path = os.path.join(self._get_trial_dir(trial.trial_id), "trial.json")
-        write_json(path, {**trial.get_state(), "individual": self._record(trial.trial_id)})
+        is_created = trial.status == TrialStatus.RUNNING
+        if is_created:
+            # Losing it to a power cut loses nothing: the trial is proposed again. It is safe from a killed process.
+            self._volatile.add(path)
+        else:
+            # A result counts only with all trials born before it.
+            for other in sorted(self._volatile - {path}):
+                _sync(other)
+            self._volatile.clear()
+        content = {
+            **trial.get_state(),
+            "individual": self._record(trial.trial_id),
+            "end": None if is_created or trial.status == TrialStatus.INVALID else len(self.end_order) - 1,
+        }
+        write_json(path, content, is_durable=not is_created)
 
     def _record(self, trial_id: str) -> dict[str, Any]:
         """What JSON keeps of an individual beside its trial."""
         individual = self._evolution.individuals[self._numbers[trial_id]]
-        return {
-            "number": individual.number,
-            "generation": individual.generation,
-            "origin": individual.origin,
-            "parents": list(individual.parents),
-            "seconds": individual.seconds,
-            "num_runs": self._run_times[trial_id],
-        }
+        return {**{name: getattr(individual, name) for name in _RECORDED}, "num_runs": self._run_times[trial_id]}
 
     def _individual(self, trial: Trial, record: Mapping[str, Any]) -> Individual:
         is_finished = trial.status == TrialStatus.COMPLETED
+        # JSON has no tuples.
+        recorded: dict[str, Any] = {
+            name: tuple(record[name]) if isinstance(record[name], list) else record[name] for name in _RECORDED
+        }
         return Individual(
-            number=record["number"],
             genome=trial.hyperparameters.values,
-            generation=record["generation"],
-            origin=record["origin"],
-            parents=tuple(record["parents"]),
             status="finished" if is_finished else "failed" if trial.status == TrialStatus.FAILED else "pending",
-            fitness=self._sign() * trial.score if is_finished else None,
-            seconds=record["seconds"],
+            **recorded,
         )
 
     def _tell(self, trial: Trial) -> None:
         number, genome = self._numbers[trial.trial_id], trial.hyperparameters.values
         if trial.status == TrialStatus.COMPLETED:
-            self._evolution.finish(number, fitness=self._sign() * trial.score, genome=genome)
+            points = self._points(trial)
+            weights = self.settings.weights
+            if weights:
+                fitness = sum(weight * point for weight, point in zip(weights, points, strict=True))
+                self._evolution.finish(number, fitness=fitness, genome=genome)
+            else:
+                objectives = points if len(points) > 1 else ()
+                self._evolution.finish(number, fitness=points[0], objectives=objectives, genome=genome)
+            bisect.insort(self._ranking, self._rank(trial), key=_place)
         elif trial.status == TrialStatus.FAILED:
             self._evolution.fail(number, genome=genome)
 
-    def _sign(self) -> int:
-        return 1 if self.objective.direction == "max" else -1
+    def _rank(self, trial: Trial) -> tuple[int, float, int, Trial]:
+        one = self._evolution.individuals[self._numbers[trial.trial_id]]
+        return -one.rung, -(one.fitness or 0.0), one.number, trial
+
+    def _points(self, trial: Trial) -> tuple[float, ...]:
+        """Returns what a completed trial is worth by each objective, where greater is better."""
+        return tuple(float(self._value(trial, one)) * (1 if one.direction == "max" else -1) for one in self.objectives)
+
+    def _value(self, trial: Trial, objective: keras_tuner.Objective) -> Any:
+        """Returns an objective's value at the trial's best step, or its best one if there is none at that step."""
+        if not trial.metrics.exists(objective.name):
+            return None
+        for observation in trial.metrics.get_history(objective.name):
+            if observation.step == trial.best_step:
+                return observation.mean()
+        return trial.metrics.get_best_value(objective.name)
+
+    def _evolve(self, individuals: Sequence[Individual]) -> Evolution:
+        return Evolution(
+            SearchSpace.from_hyperparameters(self.hyperparameters),
+            self.settings,
+            seed=self.seed,
+            individuals=individuals,
+            seeds=self._seeds,
+            feasible=self._feasible,
+        )
 
     def _follow_space(self) -> None:
         """Hypermodels may declare hyperparameters at any time."""
@@ -326,23 +442,56 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
             self._evolution.grow(SearchSpace.from_hyperparameters(self.hyperparameters))
 
 
-def _reconciled(state: Mapping[str, Any], files: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns what `oracle.json` would say had it been written after every `trial.json`, with nothing running.
+def _place(rank: tuple[int, float, int, Trial]) -> tuple[int, float, int]:
+    """Sorts ranks; trials themselves have no order."""
+    return rank[:3]
+
+
+def _sync(path: str) -> None:
+    """Waits until the disk holds a file that is written already."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[Path]:
+    """Says which file it is that cannot be used."""
+    try:
+        yield path
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise RuntimeError(
+            f"{path} is damaged, or not one of GeneticOracle: {reason}. Restore it, choose another `project_name`, or "
+            "start anew with `overwrite=True`."
+        ) from error
+
+
+def _assembled(
+    trials: Sequence[Trial], records: Mapping[str, Mapping[str, Any]], *, space: object, seed: int, start: str | None
+) -> dict[str, Any]:
+    """Returns the state of a search in which nothing runs.
 
     Args:
-        state: The content of `oracle.json`, which may be older than the files of the trials.
-        files: The content of each `trial.json`, ordered by number.
+        trials: All of them, ordered by number.
+        records: What else their files say.
+        space: The configuration of the hyperparameters.
+        seed: The search's.
+        start: When the search began, in ISO format.
     """
-    ids = [file["trial_id"] for file in files]
-    ended = {file["trial_id"] for file in files if file["status"] in _ENDED}
-    end_order = [trial_id for trial_id in state["end_order"] if trial_id in ended]
+    ids = [trial.trial_id for trial in trials]
+    ended = [trial_id for trial_id in ids if records[trial_id]["end"] is not None]
     return {
-        **state,
-        "start_order": ids,
-        "end_order": end_order + [trial_id for trial_id in ids if trial_id in ended and trial_id not in end_order],
         "ongoing_trials": {},
+        "hyperparameters": space,
+        "start_order": ids,
+        "end_order": sorted(ended, key=lambda trial_id: int(records[trial_id]["end"])),
+        "run_times": {trial_id: records[trial_id]["num_runs"] for trial_id in ids},
         # Keras Tuner takes the last one first.
-        "retry_queue": [trial_id for trial_id in reversed(ids) if trial_id not in ended],
-        "run_times": {file["trial_id"]: file["individual"]["num_runs"] for file in files},
-        "individuals": {file["trial_id"]: file["individual"] for file in files},
+        "retry_queue": [trial_id for trial_id in reversed(ids) if records[trial_id]["end"] is None],
+        "seed": seed,
+        "seed_state": seed,
+        "tried_so_far": [],
+        "id_to_hash": {},
+        "display": {"search_start": start, "trial_start": {}, "trial_number": {}},
+        "individuals": records,
     }

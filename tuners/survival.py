@@ -1,9 +1,12 @@
 """Who stays in the population that breeds.
 
 - De Jong 1975, An Analysis of the Behavior of a Class of Genetic Adaptive Systems (elitism, generation gap)
+- Schwefel 1981, Numerical Optimization of Computer Models ((mu + lambda))
 - Whitley 1989, The GENITOR algorithm and selection pressure (steady state)
+- Real et al. 2019, Regularized evolution for image classifier architecture search, doi:10.1609/aaai.v33i01.33014780
 """
 
+import heapq
 from collections.abc import Callable, Sequence
 
 
@@ -29,17 +32,32 @@ def generational(fitness: Sequence[float], generations: Sequence[int], *, size: 
     return sorted([*youngest, *_fittest(fitness, elders, max(num_elites, size - len(youngest)))])
 
 
-def steady_state(fitness: Sequence[float], generations: Sequence[int], *, size: int, num_elites: int) -> list[int]:
-    """Keeps the fittest of all: every newcomer replaces the worst if it is better (Whitley 1989).
+def fittest(fitness: Sequence[float], generations: Sequence[int], *, size: int, num_elites: int) -> list[int]:
+    """Keeps the fittest of all, parents and children alike: (mu + lambda) (Schwefel 1981; Whitley 1989).
 
     Arguments and result are those of `generational`; the ages do not count, and elites need no places of their own.
     """
     return sorted(_fittest(fitness, range(len(fitness)), size))
 
 
+def aging(fitness: Sequence[float], generations: Sequence[int], *, size: int, num_elites: int) -> list[int]:
+    """Keeps the youngest, however fit: each newcomer replaces the oldest (Real et al. 2019).
+
+    Arguments and result are those of `generational`; individuals come in the order of their birth.
+    """
+    return list(range(max(0, len(fitness) - size), len(fitness)))
+
+
 def _fittest(fitness: Sequence[float], indices: Sequence[int], num: int) -> list[int]:
     # Among equals the elder stays: a search on a plateau is then the same in whatever order workers finish.
-    return sorted(indices, key=lambda index: (-fitness[index], index))[:num]
+    return heapq.nsmallest(num, indices, key=lambda index: (-fitness[index], index))
 
 
-SURVIVALS: dict[str, Callable[..., list[int]]] = {"generational": generational, "steady_state": steady_state}
+SURVIVALS: dict[str, Callable[..., list[int]]] = {
+    "generational": generational,
+    "mu_plus_lambda": fittest,
+    "steady_state": fittest,
+    "aging": aging,
+}
+AT_ANY_TIME = frozenset({"steady_state", "aging"})
+"""Schemes that let each newcomer compete at once; the others wait for a generation to end."""

@@ -1,9 +1,12 @@
 """`GeneticTuner`: evolution where `keras_tuner.RandomSearch` would stand."""
 
 import copy
+import json
 import os
 import time
 import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras_tuner
@@ -11,7 +14,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FailedTrialError, FatalError
 
 from tuners.evolution import Settings
-from tuners.genome import SearchSpace
+from tuners.genome import Genome, SearchSpace
 from tuners.oracle import GeneticOracle, write_json
 
 # Seconds between two questions for a trial while the oracle waits for a generation to end.
@@ -37,7 +40,8 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         hypermodel: A `keras_tuner.HyperModel`, or a function from `hp` to a compiled model. Optional in a subclass with
             a `run_trial` of its own.
         objective: A name such as "val_accuracy", a `keras_tuner.Objective`, or a list of them. Optional where the trial
-            returns a single number to minimize.
+            returns a single number to minimize. Of several, the first one decides which trial is best, and
+            `oracle.front()` returns the best exchanges between all.
         max_trials: Number of trials at most; None for no end. Fewer are run when the space is exhausted.
         seed: The same seed gives the same proposals for the same scores. By default a random one.
         hyperparameters: The space, or a part of it, declared in advance.
@@ -46,7 +50,10 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         allow_new_entries: Whether the hypermodel may ask for such ones at all.
         max_retries_per_trial: How often a trial that crashed, or whose score is not finite, is run again.
         max_consecutive_failed_trials: After so many failed trials in a row the search ends with an error.
-        settings: How to evolve. By default `Settings()`.
+        settings: How to evolve. By default `Settings()`. With `rungs`, they decide how many epochs `fit` gets, and a
+            promoted trial begins with the weights of the trial that it continues.
+        seeds: Values to begin with; what they lack, they get as defaults. By default all defaults.
+        feasible: Tells of a trial's values whether they may be trained at all.
         **kwargs: Those of `keras_tuner.Tuner`: `directory`, `project_name`, `overwrite`, `distribution_strategy`,
             `executions_per_trial` and so on. The directory must be local: files in it are replaced in one step.
     """
@@ -63,6 +70,8 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         max_retries_per_trial: int = 0,
         max_consecutive_failed_trials: int = 3,
         settings: Settings | None = None,
+        seeds: Sequence[Genome] = ({},),
+        feasible: Callable[[Genome], bool] | None = None,
         **kwargs: Any,
     ) -> None:
         self.seed = seed
@@ -78,6 +87,8 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             max_retries_per_trial=max_retries_per_trial,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
             settings=settings,
+            seeds=seeds,
+            feasible=feasible,
         )
         super().__init__(oracle, hypermodel, **kwargs)
         # A project is taken up again only if this was saved: a kill during the first trial must not lose it.
@@ -98,10 +109,28 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         self._is_idle = False
         super().on_trial_begin(trial)
 
+    def _build_and_fit_model(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+        values = trial.hyperparameters.values
+        if "tuner/epochs" in values:
+            kwargs["epochs"], kwargs["initial_epoch"] = values["tuner/epochs"], values["tuner/initial_epoch"]
+        return super()._build_and_fit_model(trial, *args, **kwargs)
+
+    def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> Any:
+        model = super()._build_hypermodel(hp)
+        source = hp.values.get("tuner/trial_id")
+        if source is not None:
+            if not model.built:
+                model.build_from_config(json.loads(Path(self._get_build_config_fname(source)).read_text("utf-8")))
+            model.load_weights(self._get_checkpoint_fname(source))
+        return model
+
     def save(self) -> None:
         if not self._is_worker():
             self.oracle.save()
-        write_json(self._get_tuner_fname(), self.get_state())
+        path = self._get_tuner_fname()
+        # It never changes.
+        if not os.path.exists(path):
+            write_json(path, self.get_state())
 
     def _get_tuner_fname(self) -> str:
         # Keras Tuner looks for this file before it knows the `tuner_id` that it was given.

@@ -85,6 +85,8 @@ def test_quiet_prints_the_result_alone(folder: Path, tmp_path: Path) -> None:
         (["search", "--weights", "mobilnet=none"], "Did you mean 'mobilenet'"),
         (["search", "--weights", "vgg16=absent.h5"], "absent.h5"),
         (["search", "--max-time", "soon"], "'soon' is no length of time"),
+        (["search", "--minimize", "size"], "'size' is not one of 'params', 'seconds', 'flops', 'bytes'"),
+        (["search", "--max-params", "100"], "the smallest that was found has 234. Raise --max-params"),
         (["search", "--max-trials", "0"], "0 is not in the range x>=1"),
         (["search", "--seed", "-1"], "-1 is not in the range x>=0"),
         (["resume", "nowhere"], "nowhere is no run folder"),

@@ -10,7 +10,7 @@ from matplotlib.container import BarContainer
 from PIL import Image
 
 from kevo import plots
-from kevo.objectives import OBJECTIVES
+from kevo.objectives import OBJECTIVES, Objective
 from kevo.runs import TrialRecord
 
 
@@ -201,3 +201,42 @@ def test_save_all_writes_pictures(tmp_path: Path, records: list[TrialRecord], cl
         with Image.open(path) as picture:
             assert picture.format == "PNG" and min(picture.size) > 500
             assert len(np.unique(np.asarray(picture.convert("L")))) > 10
+
+
+def costly(number: int, accuracy: float, params: float, seconds: float, **changes: Any) -> TrialRecord:
+    metrics = {"val_accuracy": accuracy, "params": params, "seconds": seconds}
+    return trial(number, fitness=accuracy, metrics=metrics, **changes)
+
+
+COSTLY = [
+    costly(0, 0.5, 1000, 5),
+    costly(1, 0.9, 20_000, 6),
+    costly(2, 0.4, 30_000, 9),
+    costly(3, 0.91, 21_000, 4),
+    FAILED,
+]
+FRONT = [COSTLY[3], COSTLY[1], COSTLY[0]]
+
+
+def test_the_front_stands_out_from_all_others() -> None:
+    objectives = [OBJECTIVES["accuracy"], Objective("params", "min")]
+    (axes,) = plots.front_of(COSTLY, front=FRONT, objectives=objectives).axes
+    drawn = lines(axes)
+    assert drawn["front"] == ([1000, 20_000, 21_000], [0.5, 0.9, 0.91])
+    assert drawn["candidates"] == ([30_000], [0.4])
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Parameters", "Validation accuracy")
+    assert axes.get_xscale() == "log"
+    # The name of the second would lie on that of the first.
+    assert words(axes) == ["0003", "0000"]
+
+
+def test_each_cost_has_axes_of_its_own(tmp_path: Path) -> None:
+    objectives = [OBJECTIVES["accuracy"], Objective("params", "min"), Objective("seconds", "min")]
+    params, seconds = plots.front_of(COSTLY, front=FRONT, objectives=objectives).axes
+    assert (params.get_xscale(), seconds.get_xscale()) == ("log", "linear")
+    assert seconds.get_xlabel() == "Seconds of training"
+    assert [line.get_linestyle() for axes in (params, seconds) for line in axes.lines] == ["None"] * 4
+    assert words(seconds) == ["0003", "0001", "0000"]
+    path = plots.save_front(tmp_path, FRONT, front=FRONT, objectives=objectives)
+    with Image.open(path) as picture:
+        assert path == tmp_path / "plots" / "front.png" and picture.width > picture.height

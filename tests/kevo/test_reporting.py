@@ -2,12 +2,16 @@
 
 import io
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
-from kevo.objectives import OBJECTIVES
-from kevo.reporting import Live, count, duration
+from kevo import evaluation
+from kevo.objectives import OBJECTIVES, Objective
+from kevo.reporting import Live, count, duration, front_in_words
+from kevo.results import FrontMember, SearchResult
 from kevo.runs import TrialRecord
 
 
@@ -69,3 +73,36 @@ def test_durations(seconds: float, words: str) -> None:
 
 def test_counts() -> None:
     assert [count(number) for number in (0, 999, 1000, 999_499, 25_600_000)] == ["0", "999", "1k", "999k", "25.6M"]
+
+
+def test_the_front_in_words() -> None:
+    def member(trial_id: str, **metrics: float) -> FrontMember:
+        return FrontMember(trial_id, {}, "", metrics, Path("run", "checkpoints", f"{trial_id}.keras"))
+
+    names = ("params", "seconds", "flops", "bytes")
+    scores = evaluation.evaluate(np.eye(2), np.arange(2), class_names=["cat", "dog"])
+    result = SearchResult(
+        run_folder=Path("run"),
+        model_path=Path("run", "best.keras"),
+        genome={},
+        words="",
+        num_parameters=20_010,
+        validation=scores,
+        test=scores,
+        trials_completed=8,
+        trials_failed=0,
+        seconds=100.0,
+        interrupted=False,
+        front=(
+            member("7", val_accuracy=0.98, params=20_010.0, seconds=75.0, flops=2.5e6, bytes=120_000.0),
+            member("0-full", val_accuracy=0.9, params=618.0, seconds=4.0, flops=900.0, bytes=50_000.0),
+        ),
+        hypervolume=0.91234,
+    )
+    assert list(front_in_words(result, [OBJECTIVES["accuracy"], *(Objective(name, "min") for name in names)])) == [
+        "Front: 2 models that no other beats in everything, hypervolume 0.9123",
+        "  checkpoints/7.keras  accuracy 0.9800, 20k parameters, 1 min 15 s, 2.5M FLOPs per picture, "
+        "120k bytes of the saved model",
+        "  checkpoints/0-full.keras  accuracy 0.9000, 618 parameters, 4.0 s, 900 FLOPs per picture, "
+        "50k bytes of the saved model",
+    ]

@@ -16,7 +16,7 @@ import pytest
 from samples import stripes
 
 import kevo
-from kevo.errors import RunError, SearchFailedError, SearchInterruptedError, WeightsError
+from kevo.errors import RunError, SearchFailedError, SearchInterruptedError, SettingsError, WeightsError
 from kevo.results import SearchResult
 from kevo.runs import Run, TrialRecord
 
@@ -188,25 +188,30 @@ def test_ctrl_c_before_the_first_candidate_says_how_to_go_on(tmp_path: Path) -> 
     assert kevo.resume(tmp_path / "run", stripes(240)).trials_completed == 4
 
 
+def killed(run: Path, settings: str, *, number: int, after: int) -> None:
+    """Searches and is killed when candidate `number` has trained that many epochs: from within, to hit the instant."""
+    script = """
+        import os, signal, sys
+        run, folder, settings, number, after = sys.argv[1:]
+        sys.path.insert(0, folder)
+        import kevo, test_searching
+        from samples import stripes
+        class Killer(test_searching.Diary):
+            def progress(self, stage, done, total, metrics):
+                if len(self.started) == int(number) and done > int(after):
+                    os.kill(os.getpid(), signal.SIGKILL)
+        kevo.search(stripes(240), getattr(test_searching, settings), out=run, listener=Killer())
+    """
+    arguments = [str(run), str(Path(__file__).parent), settings, str(number), str(after)]
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script), *arguments], check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
 def test_a_killed_search_goes_on_from_every_completed_candidate(
     found: tuple[SearchResult, Diary], tmp_path: Path
 ) -> None:
-    """`kill -9` in the middle of the third candidate, from within, so that the instant is known."""
-    script = """
-        import os, signal, sys
-        sys.path.insert(0, sys.argv[2])
-        import kevo
-        from samples import stripes
-        from test_searching import SETTINGS, Diary
-        class Killer(Diary):
-            def progress(self, stage, done, total, metrics):
-                if len(self.started) == 3 and done > 1:
-                    os.kill(os.getpid(), signal.SIGKILL)
-        kevo.search(stripes(240), SETTINGS, out=sys.argv[1], listener=Killer())
-    """
     run = tmp_path / "run"
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script), run, Path(__file__).parent], check=False)
-    assert done.returncode == -signal.SIGKILL
+    killed(run, "SETTINGS", number=3, after=1)
     before = Run.open(run).trials()
     assert len(before) == 2
     diary = Diary()
@@ -214,6 +219,69 @@ def test_a_killed_search_goes_on_from_every_completed_candidate(
     assert Run.open(run).trials()[:2] == before
     assert [r.genome for r in [*before, *diary.records]] == [r.genome for r in found[1].records]
     assert result.genome == found[0].genome
+
+
+RUNGS = dataclasses.replace(SETTINGS, max_trials=6, num_finalists=1, num_rungs=2)
+
+
+@pytest.fixture(scope="module")
+def climbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchResult, Diary]:
+    diary = Diary()
+    out = tmp_path_factory.mktemp("rungs") / "run"
+    return kevo.search(stripes(240), RUNGS, out=out, listener=diary), diary
+
+
+def test_the_best_of_a_rung_go_on_from_where_they_paused(climbed: tuple[SearchResult, Diary]) -> None:
+    result, diary = climbed
+    *records, final = diary.records
+    by_id: dict[str | None, TrialRecord] = {record.trial_id: record for record in records}
+    begun = [record for record in records if record.continues is None]
+    continued = [record for record in records if record.continues is not None]
+    assert {record.num_epochs for record in begun} == {1} and all(record.is_paused for record in begun)
+    assert 2 <= len(continued) <= len(begun)
+    for record in continued:
+        source = by_id[record.continues]
+        assert record.genome == source.genome and not any("tuner" in gene for gene in record.genome)
+        assert record.history[:1] == source.history and len(record.history) == 3
+        assert record.metrics["val_accuracy"] == max(epoch["val_accuracy"] for epoch in record.history)
+    first = by_id[continued[0].continues]
+    assert first.fitness == max(record.fitness or 0 for record in records[: records.index(continued[0])])
+    assert final.full_length and final.genome in [record.genome for record in continued]
+    # Once the finalists have begun, nobody is trained further.
+    assert len(list((result.run_folder / "checkpoints").iterdir())) == RUNGS.num_finalists
+    assert Run.open(result.run_folder).trials() == diary.records
+
+
+def test_a_search_killed_while_a_candidate_goes_on_takes_up_the_same_search(
+    climbed: tuple[SearchResult, Diary], tmp_path: Path
+) -> None:
+    first = next(number for number, record in enumerate(climbed[1].records, start=1) if record.continues)
+    run = tmp_path / "run"
+    killed(run, "RUNGS", number=first, after=2)
+    before = Run.open(run).trials()
+    assert len(before) == first - 1
+    diary = Diary()
+    result = kevo.resume(run, stripes(240), listener=diary)
+    story = [(record.genome, record.history) for record in [*before, *diary.records]]
+    assert story == [(record.genome, record.history) for record in climbed[1].records]
+    assert result.genome == climbed[0].genome
+
+
+def test_a_frozen_backbone_trains_in_full_at_once_and_is_never_paused(tmp_path: Path) -> None:
+    frozen = dataclasses.replace(
+        kevo.PRESETS["small"],
+        families=("pretrained",),
+        pretrained_image_sizes=(32,),
+        batch_sizes=(16,),
+        augment=(False,),
+    )
+    settings = dataclasses.replace(RUNGS, space=frozen, weights={"mobilenet_v2": "none"}, max_trials=3)
+    diary = Diary()
+    kevo.search(stripes(60), settings, out=tmp_path / "run", listener=diary)
+    assert diary.records
+    for record in diary.records:
+        assert record.full_length or record.stages == ["head"] * 3
+        assert record.continues is None and not record.is_paused
 
 
 def test_a_search_of_failures_says_why(tmp_path: Path) -> None:
@@ -248,3 +316,69 @@ def test_small_pictures_leave_backbones_out_with_one_line(tmp_path: Path) -> Non
         stripes(60), dataclasses.replace(SETTINGS, space=mixed, max_trials=1), out=tmp_path / "run", listener=diary
     )
     assert sum("Pretrained backbones are left out, since pictures of 16 px" in note for note in diary.notes) == 1
+
+
+@pytest.fixture(scope="module")
+def traded(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchResult, Diary]:
+    settings = dataclasses.replace(SETTINGS, minimize=("params", "flops"), max_trials=5, num_finalists=1)
+    diary = Diary()
+    out = tmp_path_factory.mktemp("traded") / "run"
+    return kevo.search(stripes(240), settings, out=out, listener=diary), diary
+
+
+def test_the_front_is_what_no_other_beats(traded: tuple[SearchResult, Diary]) -> None:
+    result, diary = traded
+
+    def worth(metrics: Mapping[str, float]) -> tuple[float, ...]:
+        return (metrics["val_accuracy"], -metrics["params"], -metrics["flops"])
+
+    worths = {worth(record.metrics) for record in diary.records}
+    beaten = {one for one in worths if any(np.greater_equal(other, one).all() and other != one for other in worths)}
+    assert sorted(worth(member.metrics) for member in result.front) == sorted(worths - beaten)
+    assert result.front[0].metrics["val_accuracy"] == max(record.metrics["val_accuracy"] for record in diary.records)
+    assert result.hypervolume is not None and 0 < result.hypervolume < 1
+    assert all(record.metrics["params"] == record.num_parameters for record in diary.records)
+
+
+def test_every_model_of_the_front_can_be_taken_away(traded: tuple[SearchResult, Diary]) -> None:
+    result, diary = traded
+    for member in result.front:
+        assert keras.models.load_model(member.model_path).count_params() == member.metrics["params"]
+    kept = {path.stem for path in (result.run_folder / "checkpoints").iterdir()}
+    best = max((r for r in diary.records), key=lambda r: (r.metrics["val_accuracy"], -r.metrics["val_cross_entropy"]))
+    assert kept == {member.trial_id for member in result.front} | {best.trial_id}
+
+
+def test_the_front_is_written_and_told(traded: tuple[SearchResult, Diary]) -> None:
+    result, diary = traded
+    assert SearchResult.from_json(json.loads((result.run_folder / "result.json").read_text())) == result
+    assert (result.run_folder / "plots" / "front.png").is_file()
+    headline, *lines = diary.notes[-len(result.front) - 1 :]
+    assert headline.startswith(f"Front: {len(result.front)} model")
+    assert all(
+        line.startswith(f"  checkpoints/{member.trial_id}.keras  accuracy")
+        for line, member in zip(lines, result.front, strict=True)
+    )
+
+
+def test_a_finished_search_has_the_same_front_again(traded: tuple[SearchResult, Diary]) -> None:
+    result, _ = traded
+    again = kevo.resume(result.run_folder, stripes(240))
+    assert (again.front, again.hypervolume) == (result.front, result.hypervolume)
+
+
+def test_no_candidate_is_larger_than_allowed(tmp_path: Path) -> None:
+    diary = Diary()
+    settings = dataclasses.replace(SETTINGS, max_params=500, max_trials=6, epochs=1, final_epochs=1, num_finalists=1)
+    kevo.search(stripes(60), settings, out=tmp_path / "run", listener=diary)
+    assert len(diary.records) == 7
+    assert all(record.num_parameters is not None and record.num_parameters <= 500 for record in diary.records)
+
+
+def test_a_limit_below_the_smallest_network_is_refused_before_any_training(tmp_path: Path) -> None:
+    smallest = 4 * (3 * 3 * 3 + 1) + 5 * 3
+    space = dataclasses.replace(TINY, batch_norm=(True, False))
+    settings = dataclasses.replace(SETTINGS, space=space, max_params=smallest - 1)
+    with pytest.raises(SettingsError, match=f"has {smallest - 1} parameters or fewer: the smallest .* has {smallest}"):
+        kevo.search(stripes(60), settings, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -16,6 +16,7 @@ from kevo.space import preset
         Settings(),
         Settings(max_trials=None, max_time=90.0, space="wide", weights={"vgg16": "none"}, objective="loss", seed=7),
         Settings(space=dataclasses.replace(preset("small"), filters=(4, 8))),
+        Settings(minimize=("params", "seconds"), max_params=20_000),
     ],
 )
 def test_to_json_and_back(settings: Settings) -> None:
@@ -30,6 +31,8 @@ def test_to_json_and_back(settings: Settings) -> None:
         ({"population": 1}, "`population` must be at least 2"),
         ({"objective": "acc"}, "Unknown objective 'acc'. Expected one of: accuracy, macro_f1, loss"),
         ({"seed": -1}, "`seed` must not be negative"),
+        ({"max_params": 0}, "`max_params` must be positive. Received: 0"),
+        ({"minimize": ("size",)}, "`minimize` holds 'size'. Expected some of: params, seconds, flops, bytes"),
     ],
 )
 def test_a_wrong_setting_says_what_is_wrong(change: dict[str, object], message: str) -> None:
@@ -53,6 +56,10 @@ def test_named_weights_are_the_backbones_of_the_space() -> None:
     assert Settings(space="small").resolved_space == preset("small")
     with pytest.raises(UnknownBackboneError, match="Did you mean 'mobilenet'"):
         Settings(weights={"mobilnet": "none"})
+
+
+def test_a_cost_named_twice_counts_once() -> None:
+    assert Settings(minimize=("params", "seconds", "params")).minimize == ("params", "seconds")
 
 
 def test_final_training_is_twice_as_long_unless_told() -> None:

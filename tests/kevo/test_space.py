@@ -64,6 +64,25 @@ def test_the_search_starts_from_the_first_values() -> None:
     assert hp.get("learning_rate") == pytest.approx(1e-3)
 
 
+@pytest.mark.parametrize("name", space.PRESETS)
+def test_seeds_are_a_default_of_each_family_and_a_cheap_network_of_each(name: str) -> None:
+    genes = declared(name)
+    first, conv, reference, small = (genes.default(seed) for seed in space.seeds(space.preset(name), image_size=64))
+    assert first == genes.default()
+    assert [one["family"] for one in (first, conv, reference, small)] == ["pretrained", "conv", "conv", "pretrained"]
+    shape = ("conv/image_size", "conv/num_blocks", "conv/block_1/filters", "conv/block_2/filters")
+    assert [reference[gene] for gene in shape] == [32, 2, 16, 32]
+    assert small["pretrained/image_size"] == min(space.preset(name).pretrained_image_sizes)
+    assert len({genes.key(one) for one in (first, conv, reference, small)}) == 4
+
+
+def test_seeds_of_small_pictures_and_of_one_family_are_genomes_too() -> None:
+    genes = declared("small", image_size=20, alphas={})
+    seeds = [genes.default(seed) for seed in space.seeds(space.preset("small"), image_size=20)]
+    assert {(one["family"], one["conv/image_size"]) for one in seeds} == {("conv", 16)}
+    assert len({genes.key(one) for one in seeds}) == 2
+
+
 def test_conv_stacks_see_no_more_pixels_than_there_are() -> None:
     genes = declared(image_size=28, alphas={})
     rng = np.random.default_rng(0)

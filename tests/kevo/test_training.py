@@ -1,6 +1,7 @@
 """Training one candidate."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -8,9 +9,9 @@ import numpy as np
 import pytest
 from samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
 
-from kevo import backbones, datasets, models
+from kevo import backbones, datasets, models, training
 from kevo.datasets import ImageDataset
-from kevo.training import CandidateError, Effort, Trainer, predict
+from kevo.training import CandidateError, Earlier, Effort, Trained, Trainer, predict
 from kevo.weights import Weights
 
 RANDOM = {(name, None): Weights(backbone=name, source="none") for name in ("vgg16", "resnet50")} | {
@@ -98,6 +99,76 @@ def test_progress_runs_from_start_to_end(dataset: ImageDataset) -> None:
     trainer(dataset).train(CONV_GENOME, Effort(2), progress=progress)
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
     assert seen[-1] == ("train", 2.0, 2)
+
+
+def paused(trained: Trained, path: Path) -> Earlier:
+    models.deployable(trained.network).save(path)
+    return Earlier(path, trained.history, trained.stages)
+
+
+def test_a_pause_is_a_part_of_the_whole_training(dataset: ImageDataset, tmp_path: Path) -> None:
+    teacher = trainer(dataset)
+    whole = teacher.train(CONV_GENOME, Effort(6))
+    first = teacher.train(CONV_GENOME, Effort(6, pause_after=2))
+    assert first.history == whole.history[:2], "the learning rate falls over all epochs"
+    earlier = paused(first, tmp_path / "first.keras")
+    second = teacher.train(CONV_GENOME, Effort(6, pause_after=4), earlier=earlier)
+    assert (second.history[:2], len(second.history), second.stages) == (first.history, 4, ["train"] * 4)
+    assert second.history[2]["loss"] < first.history[0]["loss"], "it does not begin again"
+    last = teacher.train(CONV_GENOME, Effort(6), earlier=paused(second, tmp_path / "second.keras"))
+    assert last.metrics["val_accuracy"] == max(epoch["val_accuracy"] for epoch in last.history)
+    # What is saved knows nothing of the pauses.
+    paused(last, tmp_path / "last.keras")
+    model = keras.models.load_model(tmp_path / "last.keras", safe_mode=True)
+    predicted = predict(model, dataset.validation.pictures).argmax(axis=1)
+    assert (predicted == dataset.validation.labels).mean() == pytest.approx(last.metrics["val_accuracy"])
+
+
+@pytest.mark.parametrize("fine_tune_rate", [None, 1e-3])
+def test_the_learning_rate_goes_on_where_it_paused(fine_tune_rate: float | None) -> None:
+    whole, rest = (
+        training._optimizer(CONV_GENOME, num_steps=100, num_done=num_done, fine_tune_rate=fine_tune_rate)
+        for num_done in (0, 40)
+    )
+    for optimizer, steps in ((whole, 45), (rest, 5)):
+        optimizer.build([keras.Variable(0.0)])
+        optimizer.iterations.assign(steps)
+    assert float(rest.learning_rate) == pytest.approx(float(whole.learning_rate))
+    assert float(whole.learning_rate) < (fine_tune_rate or 0.01)
+
+
+def test_the_best_epoch_may_lie_before_the_pause(dataset: ImageDataset, tmp_path: Path) -> None:
+    teacher = trainer(dataset, objective="loss")
+    first = teacher.train(CONV_GENOME, Effort(6, pause_after=2))
+    wild = {**CONV_GENOME, "learning_rate": 10.0}
+    second = teacher.train(wild, Effort(6, pause_after=3), earlier=paused(first, tmp_path / "first.keras"))
+    assert second.history[2]["val_cross_entropy"] > first.metrics["val_cross_entropy"]
+    assert second.metrics == first.metrics
+    before, after = (predict(one.network, dataset.test.pictures) for one in (first, second))
+    np.testing.assert_allclose(before, after, atol=1e-6)
+
+
+def test_epochs_without_gain_count_across_a_pause(dataset: ImageDataset, tmp_path: Path) -> None:
+    frozen_rate = {**CONV_GENOME, "learning_rate": 1e-12, "schedule": "constant", "conv/batch_norm": False}
+    first = trainer(dataset).train(frozen_rate, Effort(30, patience=4, pause_after=3))
+    assert len(first.history) == 3
+    second = trainer(dataset).train(
+        frozen_rate, Effort(30, patience=4), earlier=paused(first, tmp_path / "first.keras")
+    )
+    assert len(second.history) == 5
+
+
+def test_fine_tuning_pauses_and_its_head_does_not(dataset: ImageDataset, tmp_path: Path) -> None:
+    genome = {**pretrained_genome("mobilenet_v2", "block_6_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
+    teacher = trainer(dataset)
+    first = teacher.train(genome, Effort(3, patience=99, pause_after=1))
+    assert first.stages == ["head"] * 3 + ["fine-tune"]
+    second = teacher.train(
+        genome, Effort(3, patience=99, pause_after=2), earlier=paused(first, tmp_path / "first.keras")
+    )
+    assert second.stages == [*first.stages, "fine-tune"]
+    assert second.history[:4] == first.history
+    assert second.num_parameters == first.num_parameters
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import json
+import math
 
 import keras_tuner
 import numpy as np
@@ -306,3 +307,39 @@ def test_wrong_genes_are_refused() -> None:
         Range(name="x", default=1.0, low=2.0, high=1.0)
     with pytest.raises(ValueError, match="low > 0 unless the scale is linear"):
         Range(name="x", default=1.0, low=0.0, high=1.0, scale="log")
+
+
+def test_encoding_by_hand() -> None:
+    space = SearchSpace(
+        (
+            Categorical(name="kind", default="a", values=("a", "b")),
+            Ordinal(name="size", default=8, values=(8, 16, 64), conditions=(Condition("kind", ("b",)),)),
+            Range(name="rate", default=0.1, low=0.01, high=1.0, scale="log"),
+        )
+    )
+    half = math.sqrt(0.5)
+    assert list(space.columns) == [0, 0, 1, 2]
+    assert space.encode([{"kind": "a", "rate": 0.1}, {"kind": "b", "size": 64, "rate": 1.0}]) == pytest.approx(
+        np.array([[half, 0.0, 0.5, 0.5], [0.0, half, 1.0, 1.0]])
+    )
+
+
+def test_no_gene_sets_genomes_farther_apart_than_one(space: SearchSpace, rng: np.random.Generator) -> None:
+    places = space.encode([space.sample(rng) for _ in range(60)])
+    assert places.shape == (60, len(space.columns))
+    for gene in range(len(space.genes)):
+        part = places[:, space.columns == gene]
+        apart = np.sqrt(((part[:, None] - part[None]) ** 2).sum(axis=2))
+        assert apart.max() <= 1.0 + 1e-12
+    assert len(np.unique(places, axis=0)) == 60
+
+
+def test_a_spread_shares_out_every_scale(space: SearchSpace, rng: np.random.Generator) -> None:
+    genomes = space.spread(rng, 10)
+    assert all(space.contains(genome) for genome in genomes)
+    assert sorted(int(10 * float(genome["drop"]) / 0.8) for genome in genomes) == list(range(10))
+    assert sorted([genome["kind"] for genome in genomes].count(kind) for kind in ("dense", "conv", "linear")) == [
+        3,
+        3,
+        4,
+    ]

@@ -23,11 +23,21 @@ SPACE = SearchSpace(
         Categorical(name="norm", default=False, values=(False, True)),
     )
 )
+
+
+def plain(**changes: Any) -> Settings:
+    """Without a surrogate, whose sums may come out a little different on another machine."""
+    return Settings(**{"surrogate": False, "survival": "generational", **changes})
+
+
 SEARCHES = {
-    "generational": Settings(population_size=6, num_elites=2),
-    "steady_state": Settings(population_size=6, survival="steady_state", selection="rank", crossover="two_point"),
-    "wheel": Settings(population_size=5, num_elites=1, selection="stochastic_universal", crossover="one_point"),
-    "jumps": Settings(population_size=5, num_elites=0, selection="roulette", mutation="redraw", mutation_rate=0.4),
+    "generational": plain(population_size=6, num_elites=2),
+    "mu_plus_lambda": plain(population_size=6, survival="mu_plus_lambda"),
+    "steady_state": plain(population_size=6, survival="steady_state", selection="rank", crossover="two_point"),
+    "aging": plain(population_size=6, survival="aging"),
+    "wheel": plain(population_size=5, num_elites=1, selection="stochastic_universal", crossover="one_point"),
+    "jumps": plain(population_size=5, num_elites=0, selection="roulette", mutation="redraw", mutation_rate=0.4),
+    "rungs": plain(population_size=6, survival="steady_state", rungs=(1, 3, 9)),
 }
 
 

@@ -9,7 +9,7 @@ from tuners.genome import Genome, SearchSpace
 from tuners.operators.crossover import CROSSOVERS
 from tuners.operators.mutation import MUTATIONS
 from tuners.operators.selection import SELECTIONS, rank_shares, roulette_shares, tournament
-from tuners.survival import SURVIVALS, generational, steady_state
+from tuners.survival import SURVIVALS, aging, fittest, generational
 
 SEEDS = range(40)
 FITNESS = [-3.0, 1.5, 0.0, 1.5, -200.0]
@@ -185,7 +185,7 @@ def test_survival_contract(survive: Callable[..., list[int]], seed: int) -> None
     assert staying == sorted(set(staying)) == survive(fitness, generations, size=6, num_elites=2)
     assert all(type(index) is int and 0 <= index < num for index in staying)
     # The best of all stays, and nobody leaves before the population is full.
-    assert num == 0 or max(fitness) in [fitness[index] for index in staying]
+    assert num == 0 or survive is aging or max(fitness) in [fitness[index] for index in staying]
     assert len(staying) >= min(num, 6)
 
 
@@ -201,7 +201,12 @@ def test_generational_by_hand() -> None:
     assert generational([], [], size=3, num_elites=1) == []
 
 
-def test_steady_state_by_hand() -> None:
-    assert steady_state([1.0, 5.0, 3.0, 4.0], [0, 0, 1, 1], size=3, num_elites=0) == [1, 2, 3]
+def test_fittest_by_hand() -> None:
+    assert fittest([1.0, 5.0, 3.0, 4.0], [0, 0, 1, 1], size=3, num_elites=0) == [1, 2, 3]
     # Among equals the elder stays.
-    assert steady_state([2.0, 2.0, 2.0], [0, 1, 2], size=2, num_elites=0) == [0, 1]
+    assert fittest([2.0, 2.0, 2.0], [0, 1, 2], size=2, num_elites=0) == [0, 1]
+
+
+def test_aging_by_hand() -> None:
+    assert aging([9.0, 1.0, 2.0, 3.0], [0, 0, 1, 1], size=3, num_elites=2) == [1, 2, 3]
+    assert aging([9.0], [0], size=3, num_elites=0) == [0]

@@ -1,7 +1,10 @@
 import json
 import math
+import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,9 @@ from keras_tuner.engine.trial import Trial
 
 from tuners import GeneticOracle, SearchSpace, Settings
 from tuners.oracle import write_json
+
+# What is tested here holds for any settings; these cost next to nothing.
+PLAIN = Settings(population_size=4, num_elites=1, surrogate=False)
 
 
 def declare() -> keras_tuner.HyperParameters:
@@ -38,7 +44,7 @@ def make(tmp_path: Path) -> Callable[..., GeneticOracle]:
             "max_trials": 100,
             "seed": 0,
             "hyperparameters": declare(),
-            "settings": Settings(population_size=4, num_elites=1),
+            "settings": PLAIN,
             "max_consecutive_failed_trials": 1000,
         }
         oracle = GeneticOracle(**{**defaults, **kwargs})
@@ -111,14 +117,15 @@ def test_seed_zero_is_a_seed(make: Callable[..., GeneticOracle]) -> None:
     assert make(seed=None).seed is not None
 
 
-@pytest.mark.parametrize("num", [0, 3, 6, 13])
-def test_state_to_json_and_back_goes_on_alike(make: Callable[..., GeneticOracle], num: int) -> None:
-    whole = make()
+@pytest.mark.parametrize("settings", [PLAIN, Settings(population_size=4)], ids=["plain", "surrogate"])
+@pytest.mark.parametrize("num", [0, 3, 13])
+def test_state_to_json_and_back_goes_on_alike(make: Callable[..., GeneticOracle], num: int, settings: Settings) -> None:
+    whole = make(settings=settings)
     for _ in range(num):
         run_trial(whole)
     state = json.loads(json.dumps(whole.get_state()))
     trials = {trial_id: Trial.from_state(trial.get_state()) for trial_id, trial in whole.trials.items()}
-    copy = make(seed=99)
+    copy = make(seed=99, settings=settings)
     copy.trials = trials
     copy.set_state(state)
     assert [copy.individual_of(trial_id) for trial_id in copy.trials] == [
@@ -206,7 +213,7 @@ def test_errors_inside_leave_no_lock(make: Callable[..., GeneticOracle]) -> None
 
 
 def test_waits_for_a_generation_that_runs_elsewhere(make: Callable[..., GeneticOracle]) -> None:
-    oracle = make()
+    oracle = make(settings=replace(PLAIN, survival="generational"))
     slow = oracle.create_trial("slow")
     for _ in range(3):
         run_trial(oracle)
@@ -216,7 +223,7 @@ def test_waits_for_a_generation_that_runs_elsewhere(make: Callable[..., GeneticO
 
 
 def test_does_not_wait_for_a_worker_that_died(make: Callable[..., GeneticOracle]) -> None:
-    oracle = make(settings=Settings(population_size=4, num_elites=1, min_patience=0.0, patience=0.0))
+    oracle = make(settings=replace(PLAIN, survival="generational", min_patience=0.0, patience=0.0))
     lost = oracle.create_trial("dead")
     for _ in range(20):
         assert run_trial(oracle).status == "COMPLETED"
@@ -224,7 +231,7 @@ def test_does_not_wait_for_a_worker_that_died(make: Callable[..., GeneticOracle]
 
 
 def test_parallel_workers_never_get_the_same_genome(make: Callable[..., GeneticOracle]) -> None:
-    oracle = make(max_trials=60, settings=Settings(population_size=8, min_patience=0.0, patience=0.0))
+    oracle = make(max_trials=60, settings=Settings(population_size=8))
     errors: list[BaseException] = []
 
     def work(tuner: str) -> None:
@@ -243,6 +250,25 @@ def test_parallel_workers_never_get_the_same_genome(make: Callable[..., GeneticO
     assert len(oracle.trials) == len({json.dumps(genome, sort_keys=True) for genome in values(oracle)}) == 60
     assert {trial.status for trial in oracle.trials.values()} == {"COMPLETED"}
     assert oracle.ongoing_trials == {}
+
+
+def test_threads_that_ask_at_once_never_get_the_same_genome(make: Callable[..., GeneticOracle]) -> None:
+    num_threads, num_rounds = 8, 5
+    oracle = make(max_trials=None, settings=Settings())
+    at_once = threading.Barrier(num_threads, timeout=60)
+
+    def work(number: int) -> list[str]:
+        genomes = []
+        for round_ in range(num_rounds):
+            at_once.wait()
+            trial = oracle.create_trial(f"t{number}")
+            genomes.append(json.dumps(trial.hyperparameters.values, sort_keys=True))
+            end(oracle, trial, number + round_)
+        return genomes
+
+    with ThreadPoolExecutor(num_threads) as pool:
+        found = [genome for genomes in pool.map(work, range(num_threads)) for genome in genomes]
+    assert len(found) == len(set(found)) == num_threads * num_rounds
 
 
 def test_stop_hands_out_nothing_more(make: Callable[..., GeneticOracle]) -> None:
@@ -280,19 +306,81 @@ def test_space_may_grow_during_the_search(make: Callable[..., GeneticOracle]) ->
         end(oracle, trial, abs(trial.hyperparameters["units"] - 6))
     assert values(oracle)[0] == {"units": 1}
     assert oracle.individual_of("003").genome["act"] == "elu"
-    assert {genome.get("act") for genome in values(oracle)[6:]} == {"relu", "elu"}
+    assert {genome.get("act") for genome in values(oracle)[6:]} >= {"relu"}
 
 
-def test_multi_objective(make: Callable[..., GeneticOracle]) -> None:
-    oracle = make(objective=[keras_tuner.Objective("loss", "min"), keras_tuner.Objective("gain", "max")])
-    for _ in range(6):
+OBJECTIVES = [keras_tuner.Objective("loss", "min"), keras_tuner.Objective("gain", "max")]
+
+
+def measure(oracle: GeneticOracle, num: int) -> None:
+    for _ in range(num):
         trial = oracle.create_trial("t")
         x = trial.hyperparameters.values["x"]
-        oracle.update_trial(trial.trial_id, {"loss": x * x, "gain": x, "multi_objective": x * x - x})
+        oracle.update_trial(trial.trial_id, {"loss": x * x, "gain": x})
         trial.status = "COMPLETED"
         oracle.end_trial(trial)
-    best = oracle.get_best_trials(1)[0]
-    assert best.score == min(genome["x"] ** 2 - genome["x"] for genome in values(oracle))
+
+
+def test_several_objectives(make: Callable[..., GeneticOracle]) -> None:
+    oracle = make(objective=OBJECTIVES)
+    measure(oracle, 30)
+    xs = sorted({float(genome["x"]) for genome in values(oracle)})
+    # The first objective says which is best.
+    assert oracle.get_best_trials(1)[0].score == min(x * x for x in xs)
+    # Left of the least loss, both objectives get worse.
+    lowest = min(xs, key=abs)
+    front = {float(trial.hyperparameters["x"]) for trial in oracle.front()}
+    assert front == {x for x in xs if x >= lowest and not any(y > x and y * y <= x * x for y in xs)}
+    assert len(front) >= 3
+
+
+def test_several_objectives_weighed_into_one(make: Callable[..., GeneticOracle]) -> None:
+    oracle = make(objective=OBJECTIVES, settings=Settings(weights=(1.0, 4.0)))
+    measure(oracle, 30)
+    best = oracle.get_best_trials(1)[0].hyperparameters["x"]
+    assert -best * best + 4 * best == max(4 * x - x * x for x in (genome["x"] for genome in values(oracle)))
+    # The greatest sum, 4, lies at 2.
+    assert abs(best - 2) < 0.5
+    with pytest.raises(ValueError, match="Got 1 weights for 2 objectives"):
+        make(objective=OBJECTIVES, settings=Settings(weights=(1.0,)))
+
+
+def test_an_objective_that_is_missing_fails_the_trial(make: Callable[..., GeneticOracle]) -> None:
+    oracle = make(objective=OBJECTIVES)
+    trial = oracle.create_trial("t")
+    oracle.update_trial(trial.trial_id, {"loss": 1.0})
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    assert (trial.status, trial.message) == ("FAILED", "Not a finite score: gain is None.")
+
+
+def test_rungs_speak_the_words_of_keras_tuner(make: Callable[..., GeneticOracle]) -> None:
+    oracle = make(max_trials=40, settings=Settings(population_size=4, num_elites=1, rungs=(2, 6, 18)))
+    for _ in range(40):
+        trial = oracle.create_trial("t")
+        values = trial.hyperparameters.values
+        source = values.get("tuner/trial_id")
+        if source is None:
+            assert (values["tuner/epochs"], values["tuner/initial_epoch"]) == (2, 0)
+        else:
+            before = oracle.get_trial(source).hyperparameters.values
+            assert values["tuner/initial_epoch"] == before["tuner/epochs"] < values["tuner/epochs"]
+            assert values["x"] == before["x"]
+        end(oracle, trial, abs(values["x"]) + 1 / values["tuner/epochs"])
+    last = [oracle.trials[trial_id].hyperparameters.values["tuner/epochs"] for trial_id in oracle.end_order[-3:]]
+    assert last == [18, 18, 18]
+    # Longer trainings come first, whatever the shorter ones showed.
+    epochs = [trial.hyperparameters.values["tuner/epochs"] for trial in oracle.get_best_trials(40)]
+    assert epochs == sorted(epochs, reverse=True)
+
+
+def test_seeds_and_what_is_feasible(make: Callable[..., GeneticOracle]) -> None:
+    oracle = make(seeds=[{"x": 3.0}], feasible=lambda genome: float(genome["x"]) > 0)
+    for _ in range(12):
+        trial = oracle.create_trial("t")
+        end(oracle, trial, 0.0)
+    assert values(oracle)[0]["x"] == 3.0
+    assert all(float(genome["x"]) > 0 for genome in values(oracle))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -336,6 +424,9 @@ def test_files_of_trials_win_over_an_older_oracle_file(make: Callable[..., Genet
 def test_a_half_written_file_does_no_harm(make: Callable[..., GeneticOracle], tmp_path: Path) -> None:
     oracle = make()
     run_trial(oracle)
+    # A trial that was only created is not forced to the disk: a power cut may leave an empty file.
+    (tmp_path / "project" / "trial_002").mkdir()
+    (tmp_path / "project" / "trial_002" / "trial.json").write_text("\0\0")
     for name in ("oracle.json.tmp", "trial_000/trial.json.tmp", "trial_001"):
         path = tmp_path / "project" / name
         path.write_text('{"trial_id": "0') if path.suffix else path.mkdir()
@@ -365,6 +456,149 @@ def test_another_oracles_project_is_refused(make: Callable[..., GeneticOracle], 
     other = keras_tuner.oracles.RandomSearchOracle(keras_tuner.Objective("score", "min"), hyperparameters=declare())
     other.verbose = 0
     other._set_project_dir(str(tmp_path), "project")
-    other.create_trial("t")
-    with pytest.raises(RuntimeError, match="not one of GeneticOracle.*project_name.*overwrite=True"):
+    other.save()
+    with pytest.raises(
+        RuntimeError, match="project/oracle.json.*not one of GeneticOracle.*project_name.*overwrite=True"
+    ):
         make().reload()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("oracle.json", '{"seed": 1', "damaged.*Expecting"),
+        ("oracle.json", None, "damaged.*No such file"),
+        ("trial_001/trial.json", '{"trial_id": "0', "damaged.*Unterminated string"),
+        ("trial_001/trial.json", "[]", ".*not one of GeneticOracle"),
+        ("trial_001/trial.json", b"\xff\xfe", "damaged.*codec"),
+    ],
+)
+def test_a_damaged_file_is_named(
+    make: Callable[..., GeneticOracle], tmp_path: Path, name: str, content: str | bytes | None, reason: str
+) -> None:
+    oracle = make()
+    for _ in range(3):
+        run_trial(oracle)
+    path = tmp_path / "project" / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(RuntimeError, match=f"project/{name} is {reason}.*Restore it.*overwrite=True"):
+        make().reload()
+
+
+def test_a_trial_of_another_search_is_named(make: Callable[..., GeneticOracle], tmp_path: Path) -> None:
+    oracle = make()
+    for _ in range(3):
+        run_trial(oracle)
+    project = tmp_path / "project"
+    path = project / "trial_001" / "trial.json"
+    content = read(path)
+    path.write_text(json.dumps({name: value for name, value in content.items() if name != "individual"}))
+    with pytest.raises(RuntimeError, match="trial_001/trial.json is damaged, or not .* it has no 'individual'"):
+        make().reload()
+    path.write_text((project / "trial_000" / "trial.json").read_text())
+    with pytest.raises(RuntimeError, match="trial_001/trial.json is .* it is trial 000's, in the folder of another"):
+        make().reload()
+
+
+def test_what_a_trial_writes_does_not_grow(
+    make: Callable[..., GeneticOracle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced: list[tuple[str, int]] = []
+    os_replace = os.replace
+
+    def watched(source: str, path: str) -> None:
+        replaced.append((str(Path(path).relative_to(tmp_path / "project")), os.path.getsize(source)))
+        os_replace(source, path)
+
+    monkeypatch.setattr(os, "replace", watched)
+    oracle = make(max_trials=None, hyperparameters=plain())
+    for _ in range(120):
+        run_trial(oracle, lambda genome: genome["x"])
+    assert [name for name, _ in replaced if name == "oracle.json"] == ["oracle.json"]
+    names = [name for name, _ in replaced if name != "oracle.json"]
+    assert names == [f"trial_{number:04}/trial.json" for number in range(120) for _ in range(2)]
+    sizes = [size for name, size in replaced if name != "oracle.json"]
+    # Numbers have some digits more or less, and are written with as many as they need.
+    assert max(sizes[20::2]) <= 1.1 * max(sizes[:20:2])
+    assert max(sizes[21::2]) <= 1.1 * max(sizes[1:20:2])
+
+
+def plain() -> keras_tuner.HyperParameters:
+    hp = keras_tuner.HyperParameters()
+    hp.Float("x", -4, 4)
+    hp.Choice("kind", ["a", "b"])
+    return hp
+
+
+def test_the_disk_is_waited_for_where_a_result_would_be_lost(
+    make: Callable[..., GeneticOracle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
+    paths = [tmp_path / "project" / f"trial_{number:03}" / "trial.json" for number in range(3)]
+    oracle = make()
+    oracle.save()
+    synced.clear()
+    trials = [oracle.create_trial(f"t{number}") for number in range(3)]
+    assert synced == []
+    running = [path.stat().st_ino for path in paths]
+    end(oracle, trials[1], 1.0)
+    # The others too: a result is of no use where a trial born before it is missing.
+    assert synced == [running[0], running[2], paths[1].stat().st_ino]
+    end(oracle, trials[0], 1.0)
+    assert synced[3:] == [paths[0].stat().st_ino]
+
+
+def test_the_oracles_file_is_written_where_the_space_has_grown(
+    make: Callable[..., GeneticOracle], tmp_path: Path
+) -> None:
+    path = tmp_path / "project" / "oracle.json"
+    oracle = make(hyperparameters=plain())
+    oracle.save()
+    first = path.stat()
+    for number in range(6):
+        trial = oracle.create_trial("t")
+        if number == 3:
+            assert path.stat() == first
+            trial.hyperparameters.Int("late", 1, 3)
+        end(oracle, trial, trial.hyperparameters["x"])
+    assert [gene["config"]["name"] for gene in read(path)["hyperparameters"]["space"]] == ["x", "kind", "late"]
+    grown = path.stat()
+    assert grown.st_ino != first.st_ino
+    run_trial(oracle, lambda genome: genome["x"])
+    assert path.stat() == grown
+    # Whoever asks for it gets it, even after somebody took it away.
+    path.unlink()
+    oracle.save()
+    assert read(path)["seed"] == 0
+
+
+def test_best_trials_are_the_best_whenever_asked(make: Callable[..., GeneticOracle], tmp_path: Path) -> None:
+    oracle = make()
+    for number in range(30):
+        if number % 7 == 4:
+            fail(oracle)
+        else:
+            # Rounded, so that some are equal; the elder is then the better one.
+            run_trial(oracle, lambda genome: round(score(genome)))
+        done = [trial for trial in oracle.trials.values() if trial.status == "COMPLETED"]
+        assert oracle.get_best_trials(100) == sorted(done, key=lambda trial: trial.score)
+    resumed = make()
+    resumed.reload()
+    best = [[trial.trial_id for trial in one.get_best_trials(9)] for one in (oracle, resumed)]
+    assert best[0] == best[1]
+
+
+def test_elapsed_time_goes_on(make: Callable[..., GeneticOracle], capsys: pytest.CaptureFixture[str]) -> None:
+    oracle = make()
+    oracle.verbose = 1
+    run_trial(oracle)
+    assert "Total elapsed time" in capsys.readouterr().out
+    resumed = make()
+    resumed.reload()
+    assert resumed._display.search_start == oracle._display.search_start is not None
+    resumed.verbose = 1
+    run_trial(resumed)
+    assert "Total elapsed time" in capsys.readouterr().out

@@ -209,7 +209,7 @@ def test_waits_without_a_busy_loop(tmp_path: Path) -> None:
         parabola,
         hyperparameters=hp,
         max_trials=6,
-        settings=Settings(population_size=3, num_elites=1),
+        settings=Settings(population_size=3, num_elites=1, survival="generational"),
         directory=str(tmp_path),
     )
     oracle = tuner.oracle
@@ -302,3 +302,37 @@ print("predictions", tuner.get_best_models()[0].predict(x, verbose=0).shape)
     assert done.returncode == 0, done.stderr
     assert "replicas 2 completed 2\n" in done.stdout
     assert "predictions (32, 1)" in done.stdout
+
+
+def test_promotions_go_on_from_the_weights_of_the_trial_before(tmp_path: Path) -> None:
+    """A model that counts its epochs: each adds one to a weight, and the score is what it has come to."""
+
+    class Counting(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            weights = self.model.layers[-1]
+            weights.set_weights([weights.get_weights()[0] + 1.0])
+            assert logs is not None
+            logs["val_count"] = float(weights.get_weights()[0].mean())
+
+    def build(hp: keras_tuner.HyperParameters) -> keras.Model:
+        hp.Float("x", -5, 5)
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
+        # Descent that does not move, so that only the callback does.
+        model.compile(keras.optimizers.SGD(0.0), "mse")
+        return model
+
+    tuner = GeneticTuner(
+        build,
+        keras_tuner.Objective("val_count", "max"),
+        max_trials=9,
+        seed=0,
+        settings=Settings(population_size=3, num_elites=1, rungs=(1, 3)),
+        directory=str(tmp_path),
+    )
+    data = np.ones((4, 1), np.float32)
+    tuner.search(data, data, validation_data=(data, data), callbacks=[Counting()], verbose=0)
+    trials = [tuner.oracle.trials[trial_id] for trial_id in tuner.oracle.end_order]
+    assert {trial.status for trial in trials} == {"COMPLETED"}
+    # Trained for as many epochs as its rung says, promoted or not.
+    assert [trial.score for trial in trials] == [trial.hyperparameters.values["tuner/epochs"] for trial in trials]
+    assert {trial.score for trial in trials} == {1.0, 3.0}

@@ -58,7 +58,7 @@ def _mutate(
     if not genes:
         return child
     chance = 1 / len(genes) if rate is None else rate
-    chosen = [name for name in genes if rng.random() < chance]
+    chosen = [name for name, draw in zip(genes, rng.random(len(genes)), strict=True) if draw < chance]
     for name in chosen or [list(genes)[int(rng.integers(len(genes)))]]:
         child[name] = change(genes[name], child[name])
     return child

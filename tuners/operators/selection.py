@@ -28,7 +28,8 @@ def tournament(rng: np.random.Generator, fitness: Sequence[float], *, num: int, 
         `num` indices into `fitness`.
     """
     rounds = rng.integers(len(fitness), size=(num, size))
-    return [max(map(int, competitors), key=lambda index: fitness[index]) for competitors in rounds]
+    winners = np.asarray(fitness)[rounds].argmax(axis=1)
+    return [int(index) for index in rounds[np.arange(num), winners]]
 
 
 def roulette(rng: np.random.Generator, fitness: Sequence[float], *, num: int) -> list[int]:

@@ -1,0 +1,134 @@
+"""What a network costs: its parameters before anything is built, its FLOPs and its bytes once it is there."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kevo import backbones
+from kevo.space import Genome, image_size
+
+if TYPE_CHECKING:
+    import keras
+
+_NORM = 4
+"""Parameters of batch norm for each channel: scale, offset, mean and variance."""
+
+
+def num_parameters(genome: Genome, *, num_classes: int) -> int:
+    """Counts the parameters of a genome's network, the frozen ones included, without building it.
+
+    Microseconds for a conv stack. A backbone is built once, when it is met first, and remembered by its counts.
+
+    Args:
+        genome: The genome.
+        num_classes: Number of outputs.
+
+    Example:
+        >>> num_parameters({"family": "conv", "conv/image_size": 8, "conv/num_blocks": 1, "conv/block_1/filters": 16,
+        ...                 "conv/block_1/kernel_size": 3, "conv/block_1/num_convs": 1, "conv/batch_norm": False,
+        ...                 "conv/summary": "average", "head/num_dense": 0}, num_classes=10)
+        618
+    """
+    if genome["family"] == "conv":
+        body, num_features = _conv_stack(genome)
+    else:
+        body, num_features = _backbone(genome)
+        body += _NORM * num_features if genome["pretrained/normalize_features"] else 0
+    for _ in range(int(genome["head/num_dense"])):
+        body += (num_features + 1) * int(genome["head/units"])
+        num_features = int(genome["head/units"])
+    return body + (num_features + 1) * num_classes
+
+
+def measure(network: keras.Model, names: Iterable[str], *, seconds: float) -> dict[str, float]:
+    """Returns what a trained network costs.
+
+    Args:
+        network: A model with inputs of a fixed size.
+        names: Some of `kevo.objectives.COSTS`.
+        seconds: How long its training took.
+    """
+    costs: dict[str, Callable[[], float]] = {
+        "params": network.count_params,
+        "seconds": lambda: seconds,
+        "flops": lambda: flops(network),
+        "bytes": lambda: num_bytes(network),
+    }
+    return {name: float(costs[name]()) for name in names}
+
+
+def flops(network: keras.Model) -> int:
+    """Counts the floating-point operations of one picture's way through a network.
+
+    Convolutions and dense layers count, a multiplication with its addition as two. All the rest is little beside them.
+
+    Args:
+        network: A model with inputs of a fixed size.
+    """
+    total = 0
+    for layer in _layers(network):
+        kernels = [getattr(layer, name, None) for name in ("kernel", "depthwise_kernel", "pointwise_kernel")]
+        weights = sum(math.prod(kernel.shape) for kernel in kernels if kernel is not None)
+        # Every weight of a kernel is used once at each place of the output.
+        total += 2 * weights * math.prod(layer.output.shape[1:-1]) if weights else 0
+    return total
+
+
+def num_bytes(network: keras.Model) -> int:
+    """Counts the bytes of the file that a network is deployed as."""
+    from kevo import models
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        models.deployable(network).save(path)
+        return path.stat().st_size
+
+
+def _conv_stack(genome: Genome) -> tuple[int, int]:
+    """Returns the parameters of a conv stack without its head, and how many features it has."""
+    batch_norm = bool(genome["conv/batch_norm"])
+    total, channels, side = 0, 3, image_size(genome)
+    for block in range(1, int(genome["conv/num_blocks"]) + 1):
+        filters, kernel_size, num_convs = (
+            int(genome[f"conv/block_{block}/{gene}"]) for gene in ("filters", "kernel_size", "num_convs")
+        )
+        for _ in range(num_convs):
+            total += filters * (kernel_size**2 * channels + (_NORM if batch_norm else 1))
+            channels = filters
+        side = math.ceil(side / 2)
+    return total, channels * side**2 if genome["conv/summary"] == "flatten" else channels
+
+
+def _backbone(genome: Genome) -> tuple[int, int]:
+    """Returns the parameters of a frozen body, and how many features it has."""
+    name = str(genome["backbone"])
+    alpha = genome.get(f"{name}/alpha")
+    flat = genome["pretrained/summary"] == "flatten"
+    smallest = backbones.get(name).min_size
+    # The size of the pictures changes the shape of the features only.
+    size = max(image_size(genome), smallest) if flat else smallest
+    total, shape = _bodies(name, None if alpha is None else float(alpha), size)[str(genome[f"{name}/cut"])]
+    return total, math.prod(shape) if flat else shape[-1]
+
+
+@cache
+def _bodies(name: str, alpha: float | None, size: int) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Returns parameters and the shape of the feature map for every cut of a backbone."""
+    row = backbones.get(name)
+    whole = backbones.network(row, image_size=size, alpha=alpha)
+    bodies = {cut: backbones.truncated(row, whole, cut=cut) for cut in row.cut_points}
+    return {cut: (int(body.count_params()), tuple(body.output.shape[1:])) for cut, body in bodies.items()}
+
+
+def _layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yields the layers of a model and of the models in it."""
+    for layer in network.layers:
+        if hasattr(layer, "layers"):
+            yield from _layers(layer)
+        else:
+            yield layer

@@ -1,0 +1,44 @@
+"""The benchmark of what an oracle costs, from the command to the report."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = "benchmarks/oracle_overhead.py"
+
+
+def test_measures_ours_and_keras_tuners_and_writes_the_table(tmp_path: Path) -> None:
+    copy = tmp_path / SCRIPT
+    copy.parent.mkdir()
+    copy.write_text((ROOT / SCRIPT).read_text())
+    (tmp_path / "tuners").symlink_to(ROOT / "tuners")
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--marks", "4", "8", "--window", "4", "--write"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert done.returncode == 0, done.stderr
+    head, rule, *lines = done.stdout.splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in (head, *lines)]
+    assert {len(row) for row in rows} == {rule.count("-") // 3}
+    assert [(row[0], row[1], row[6]) for row in rows[1:]] == [
+        (name, mark, "4")
+        for name in (
+            "GeneticOracle",
+            "GeneticOracle, `surrogate=False`",
+            "RandomSearchOracle",
+            "BayesianOptimizationOracle",
+        )
+        for mark in ("4", "8")
+    ]
+    for row in rows[1:]:
+        ask, tell, both, ratio, _, memory, _, folder, written = map(float, row[2:])
+        assert min(ask, tell, both, ratio, memory, folder, written) > 0
+    assert [float(row[5]) for row in rows[1:3]] == [1.0, 1.0]
+    report = (tmp_path / "docs" / "benchmarks" / "oracle_overhead.md").read_text()
+    assert f"python {SCRIPT} --marks 4 8 --window 4 --write" in report
+    assert report.endswith(done.stdout)

@@ -1,0 +1,49 @@
+import pytest
+
+from tuners.fidelity import Run, at_full_length, promoted
+
+EPOCHS = (1, 3, 9)
+
+
+def runs(*described: tuple[str, int, float | None]) -> list[Run]:
+    """The kind of a candidate is the first letter of its name."""
+    return [Run(candidate=name, kind=name[0], rung=rung, fitness=fitness) for name, rung, fitness in described]
+
+
+def test_a_rung_promotes_its_best_when_it_has_earned_the_epochs() -> None:
+    # Two more epochs for the second rung: two candidates of one epoch each must have ended.
+    first = runs(("a1", 0, 0.5))
+    assert promoted(first, EPOCHS) is None
+    assert promoted(runs(("a1", 0, 0.5), ("a2", 0, 0.7)), EPOCHS) == 1
+    # What still trains, or failed, earns nothing.
+    assert promoted(runs(("a1", 0, 0.5), ("a2", 0, None)), EPOCHS) is None
+
+
+def test_a_promotion_is_paid_once() -> None:
+    climbing = runs(("a1", 0, 0.5), ("a2", 0, 0.7), ("a2", 1, None))
+    assert promoted(climbing, EPOCHS) is None
+    assert promoted([*climbing, *runs(("a3", 0, 0.1))], EPOCHS) is None
+    assert promoted([*climbing, *runs(("a3", 0, 0.1), ("a4", 0, 0.2))], EPOCHS) == 0
+
+
+def test_the_topmost_rung_that_is_ready_comes_first() -> None:
+    # Six more epochs for the third rung: three of two epochs each.
+    climbing = runs(*((f"a{n}", 0, 0.1 * n) for n in range(8)), *((f"a{n}", 1, 0.1 * n) for n in (5, 6, 7)))
+    assert promoted(climbing, EPOCHS) == 10
+    assert promoted([*climbing, *runs(("a7", 2, 0.9))], EPOCHS) == 4
+
+
+def test_kinds_do_not_compete() -> None:
+    two = runs(("a1", 0, 0.9), ("b1", 0, 0.2), ("b2", 0, 0.3))
+    assert promoted(two, EPOCHS) == 2
+
+
+def test_who_skipped_a_rung_is_not_promoted_into_it() -> None:
+    assert promoted(runs(("a1", 0, 0.9), ("a1", 2, 0.9), ("a2", 0, 0.1), ("a3", 0, 0.2)), EPOCHS) == 3
+
+
+def test_fitness_at_full_length_adds_what_promotions_gained() -> None:
+    climbing = runs(("a1", 0, 0.5), ("a1", 1, 0.7), ("a1", 2, 0.8), ("a2", 0, 0.4), ("b1", 0, 0.1), ("b1", 1, 0.5))
+    # a gains 0.2 and 0.1, b gains 0.4 and, since none of b has come to the top, as much as a there.
+    assert at_full_length(climbing, num_rungs=3) == pytest.approx([0.8, 0.8, 0.8, 0.7, 0.6, 0.6])
+    assert at_full_length(runs(("a1", 0, 0.5)), num_rungs=3) == [0.5]
