@@ -108,12 +108,14 @@ def ask_oracle(build: Callable[[Task, int], keras_tuner.Oracle], task: Task, see
             oracle.end_trial(trial)
 
 
-def genetic(task: Task, seed: int, *, settings: Settings, use_rungs: bool = True) -> keras_tuner.Oracle:
-    """Returns ours; where the task has several rungs it climbs them, unless told not to."""
+def genetic(
+    task: Task, seed: int, *, settings: Settings, use_rungs: bool = True, knows_budget: bool = True
+) -> keras_tuner.Oracle:
+    """Returns ours; where the task has several rungs it climbs them, unless told not to, within the task's budget."""
     first = task.rungs[-1]
     if use_rungs and len(task.rungs) > 1:
         first = task.rungs[0]
-        settings = replace(settings, rungs=task.rungs)
+        settings = replace(settings, rungs=task.rungs, max_epochs=task.budget if knows_budget else None)
     return GeneticOracle(
         objective=keras_tuner.Objective(_OBJECTIVE, "max"),
         max_trials=task.budget // first,
@@ -221,6 +223,10 @@ def local_search(task: Task, seed: int) -> Search:
 PARTS = {
     "steady_state": ("kevo, no surrogate", Settings(surrogate=False)),
     "generational": ("kevo, no surrogate, generational", Settings(surrogate=False, survival="generational")),
+    "no_crossover": ("kevo, no crossover", Settings(crossover_rate=0.0)),
+    "in_generations": ("kevo, generational", Settings(survival="generational")),
+    "young": ("kevo, aging", Settings(survival="aging")),
+    "few_children": ("kevo, 16 children to pick from", Settings(num_candidates=16)),
 }
 
 SEARCHERS = {
@@ -235,6 +241,12 @@ SEARCHERS = {
             "full",
             "kevo, full trainings only",
             partial(ask_oracle, partial(genetic, settings=Settings(), use_rungs=False)),
+            rungs_only=True,
+        ),
+        Searcher(
+            "any_time",
+            "kevo, budget not told",
+            partial(ask_oracle, partial(genetic, settings=Settings(), knows_budget=False)),
             rungs_only=True,
         ),
         Searcher("random", "Keras Tuner RandomSearch", partial(ask_oracle, random_search)),

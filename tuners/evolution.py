@@ -67,6 +67,8 @@ class Settings:
         min_patience: Seconds that a new generation is willing to wait in any case.
         rungs: Epochs after which a trial stops until its candidate is promoted, rising: (3, 9, 27) trains most
             candidates for three epochs. Empty means that every trial trains as long as the hypermodel says.
+        max_epochs: With rungs, how many epochs the whole search may take; each rung gets an equal share. By default
+            there is no such limit, and promotions come at any time.
         kinds: Names of genes: only candidates with the same values of these compete for promotion.
         weights: With several objectives, what one unit of each is worth: fitness is then their weighted sum, as in
             DeepGA (Vargas-Hákim et al. 2021, arXiv:2104.05024). Empty means no such exchange: NSGA-II ranks.
@@ -90,6 +92,7 @@ class Settings:
     patience: float = 3.0
     min_patience: float = 60.0
     rungs: tuple[int, ...] = ()
+    max_epochs: int | None = None
     kinds: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
 
@@ -115,9 +118,10 @@ class Settings:
             ("mutation_rate", 0, 1),
             ("patience", 0, None),
             ("min_patience", 0, None),
+            ("max_epochs", self.rungs[-1] if self.rungs else 1, None),
         ):
             value = getattr(self, field)
-            if field == "mutation_rate" and value is None:
+            if field in ("mutation_rate", "max_epochs") and value is None:
                 continue
             # Written so that NaN is refused too.
             if not (value >= low and (high is None or value <= high)):
@@ -166,7 +170,7 @@ class Pause(Enum):
     """Why there is no proposal."""
 
     WAIT = "the generation before has not ended yet"
-    EXHAUSTED = "every genome of the space was proposed"
+    EXHAUSTED = "every genome of the space was proposed, or all epochs were spent"
 
 
 class Evolution:
@@ -238,6 +242,9 @@ class Evolution:
         """
         number = len(self._individuals)
         child = self._promotion(number, num_left)
+        if child is None and self._has_spent_its_epochs():
+            # What still trains may be promoted yet.
+            return Pause.WAIT if self._started else Pause.EXHAUSTED
         if child is None:
             generation = self._next_generation()
             if self._is_worth_waiting_for(generation):
@@ -318,7 +325,8 @@ class Evolution:
                 return None
             source, rung = best[0], len(rungs) - 1
         else:
-            index = fidelity.promoted(_runs(self._individuals, self.settings), rungs)
+            runs = _runs(self._individuals, self.settings)
+            index = fidelity.promoted(runs, rungs, budget=self.settings.max_epochs)
             if index is None:
                 return None
             source = self._individuals[index]
@@ -331,6 +339,13 @@ class Evolution:
             parents=(source.number,),
             rung=rung,
         )
+
+    def _has_spent_its_epochs(self) -> bool:
+        """Tells whether no epochs are left to train new candidates for."""
+        rungs, budget = self.settings.rungs, self.settings.max_epochs
+        if not rungs or budget is None:
+            return False
+        return fidelity.has_spent(_runs(self._individuals, self.settings), rungs, 0, budget=budget)
 
     def _next_generation(self) -> int:
         born = [one.generation for one in self._individuals if one.origin != "promotion"]

@@ -29,17 +29,19 @@ class Run:
     fitness: float | None
 
 
-def promoted(runs: Sequence[Run], epochs: Sequence[int]) -> int | None:
+def promoted(runs: Sequence[Run], epochs: Sequence[int], *, budget: int | None = None) -> int | None:
     """Returns which run to continue in the next rung, as an index into `runs`; None if no rung has earned it.
 
-    For each kind, a rung may spend as many epochs as the rung below it has spent (Jamieson and Talwalkar 2016). The
-    fittest of its rung that was not promoted yet goes up, from the topmost rung that can promote (Li et al. 2020).
+    The fittest of its rung and kind that was not promoted yet goes up, from the topmost rung that can promote.
 
     Args:
         runs: All so far.
         epochs: For each rung, the epochs after which its training ends; rising.
+        budget: Epochs that all rungs together may spend. A rung then spends its equal share before it promotes
+            (Jamieson and Talwalkar 2016). By default nobody knows: for each kind, a rung may spend at any time as many
+            epochs as the rung below it has (Li et al. 2020).
     """
-    costs = [after - before for before, after in zip([0, *epochs], epochs, strict=False)]
+    costs = _costs(epochs)
     earned: dict[tuple[Hashable, int], int] = defaultdict(int)
     spent: dict[tuple[Hashable, int], int] = defaultdict(int)
     highest: dict[Hashable, int] = defaultdict(int)
@@ -56,13 +58,29 @@ def promoted(runs: Sequence[Run], epochs: Sequence[int]) -> int | None:
         rival = best.get((run.rung, run.kind))
         if rival is None or run.fitness > (runs[rival].fitness or 0.0):
             best[run.rung, run.kind] = index
-    ready = [
-        (rung, index)
-        for (rung, kind), index in best.items()
-        if spent[kind, rung + 1] + costs[rung + 1] <= earned[kind, rung + 1]
-    ]
-    # Among kinds that are ready at once, the one that came first.
-    return max(ready, key=lambda one: (one[0], -one[1]))[1] if ready else None
+
+    ready = []
+    for (rung, kind), index in best.items():
+        credit = earned[kind, rung + 1] - spent[kind, rung + 1]
+        if budget is None:
+            is_ready = credit >= costs[rung + 1]
+        else:
+            is_ready = has_spent(runs, epochs, rung, budget=budget)
+            is_ready = is_ready and not has_spent(runs, epochs, rung + 1, budget=budget)
+        if is_ready:
+            # Among kinds the one that is owed most, or else came first.
+            ready.append((rung, credit, -index))
+    return -max(ready)[2] if ready else None
+
+
+def has_spent(runs: Sequence[Run], epochs: Sequence[int], rung: int, *, budget: int) -> bool:
+    """Tells whether a rung's equal share of the budget leaves it no further training; arguments as for `promoted`."""
+    cost = _costs(epochs)[rung]
+    return (1 + sum(run.rung == rung for run in runs)) * cost > budget / len(epochs)
+
+
+def _costs(epochs: Sequence[int]) -> list[int]:
+    return [after - before for before, after in zip([0, *epochs], epochs, strict=False)]
 
 
 def at_full_length(runs: Sequence[Run], *, num_rungs: int) -> list[float]:

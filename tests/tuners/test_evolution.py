@@ -462,6 +462,20 @@ def test_the_last_trials_take_the_best_to_the_top(space: SearchSpace) -> None:
     assert best.genome in [one.genome for one in last]
 
 
+def test_a_budget_of_epochs_is_kept_and_used(space: SearchSpace) -> None:
+    rungs = (1, 4, 16)
+    evolution = Evolution(space, Settings(rungs=rungs, max_epochs=120), seed=0)
+    spent = 0
+    while isinstance(one := evolution.propose(), Individual):
+        spent += rungs[one.rung] - (rungs[one.rung - 1] if one.rung else 0)
+        evolution.finish(one.number, fitness=learn(one.genome, rungs[one.rung]))
+    assert one is Pause.EXHAUSTED
+    assert 120 - 12 <= spent <= 120
+    assert [sum(one.rung == rung for one in evolution.individuals) for rung in range(3)] == [40, 13, 3]
+    with pytest.raises(ValueError, match="max_epochs=10, expected 16 or more"):
+        Settings(rungs=rungs, max_epochs=10)
+
+
 def test_rungs_go_on_from_the_individuals_alone(space: SearchSpace) -> None:
     rungs = (1, 3, 9)
     settings = Settings(rungs=rungs)

@@ -1,6 +1,6 @@
 import pytest
 
-from tuners.fidelity import Run, at_full_length, promoted
+from tuners.fidelity import Run, at_full_length, has_spent, promoted
 
 EPOCHS = (1, 3, 9)
 
@@ -47,3 +47,17 @@ def test_fitness_at_full_length_adds_what_promotions_gained() -> None:
     # a gains 0.2 and 0.1, b gains 0.4 and, since none of b has come to the top, as much as a there.
     assert at_full_length(climbing, num_rungs=3) == pytest.approx([0.8, 0.8, 0.8, 0.7, 0.6, 0.6])
     assert at_full_length(runs(("a1", 0, 0.5)), num_rungs=3) == [0.5]
+
+
+def test_with_a_budget_each_rung_spends_its_share_first() -> None:
+    # Of 18 epochs each rung gets six: six candidates, then three promotions, then one.
+    climbing = runs(*((f"a{n}", 0, 0.1 * n) for n in range(5)))
+    assert promoted(climbing, EPOCHS, budget=18) is None
+    climbing += runs(("a5", 0, 0.05))
+    for expected, name in ((4, "a4"), (3, "a3"), (2, "a2")):
+        assert promoted(climbing, EPOCHS, budget=18) == expected
+        climbing += runs((name, 1, 0.5 + climbing[expected].fitness))
+    assert promoted(climbing, EPOCHS, budget=18) == 6
+    climbing += runs(("a4", 2, 0.9))
+    assert promoted(climbing, EPOCHS, budget=18) is None
+    assert all(has_spent(climbing, EPOCHS, rung, budget=18) for rung in range(3))
