@@ -22,6 +22,7 @@ from peers import SEARCHERS
 _NUM_RESAMPLES = 2000
 _OURS = "kevo"
 _RIVALS = ("tpe", "hyperband")
+_BRIEF = ("kevo", "tpe", "nsga2", "bayesian", "hyperband", "random", "aging", "local")
 # The least mean regret that is drawn.
 _FLOOR = 1e-3
 # Okabe and Ito 2008, Color Universal Design.
@@ -115,6 +116,31 @@ def tell(measured: Mapping[str, Rows], *, figure: str, alone: Mapping[str, Mappi
         if measured.get(name):
             parts.append(_section(protocol, measured[name], alone.get(name, {})))
     return "\n\n".join(parts) + "\n"
+
+
+def brief(measured: Mapping[str, Rows]) -> str:
+    """Returns a table of the mean regrets after 50 evaluations, or all epochs where they are what is counted."""
+    titles = [SEARCHERS[name].title for name in _BRIEF]
+    lines = [f"| | {' | '.join(titles)} |", "|---|" + "---|" * len(titles)]
+    for name, protocol in PROTOCOLS.items():
+        rows = measured.get(name, {})
+        means = {
+            searcher: float(regrets(rows[searcher], (protocol.budget or 50) * protocol.epochs).mean())
+            for searcher in _BRIEF
+            if rows.get(searcher)
+        }
+        best = min(means.values(), default=0.0)
+        cells = [
+            ""
+            if searcher not in means
+            else f"**{means[searcher]:.3f}**"
+            if means[searcher] == best
+            else f"{means[searcher]:.3f}"
+            for searcher in _BRIEF
+        ]
+        if means:
+            lines.append(f"| {protocol.title}, {protocol.unit} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 _HEAD = """\

@@ -26,7 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # The checkout is measured, even where another version is installed.
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from efficiency_report import Measured, draw, tell
+from efficiency_report import Measured, brief, draw, tell
 from landscapes import PROTOCOLS, Landscape, Protocol
 from peers import SEARCHERS, Search, Searcher, Task
 
@@ -34,6 +34,8 @@ _T = TypeVar("_T")
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build" / "benchmarks" / "search_efficiency"
+README = ROOT / "README.md"
+START, END = "<!-- efficiency -->", "<!-- end of efficiency -->"
 REPORT = ROOT / "docs" / "benchmarks" / "search_efficiency.md"
 
 
@@ -160,7 +162,9 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="measure anew what was measured before")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--build", type=Path, default=BUILD, help="where the measurements are kept")
-    parser.add_argument("--write", action="store_true", help="put report and figure into docs/benchmarks")
+    parser.add_argument(
+        "--write", action="store_true", help="put report and figure into docs/benchmarks, and a table into the README"
+    )
     arguments = parser.parse_args()
 
     # For the processes to come: their matrices are small, and one of them has one core.
@@ -195,6 +199,8 @@ def main() -> None:
     if arguments.write:
         draw(measured, figure)
         REPORT.write_text(report)
+        before, rest = README.read_text().split(START)
+        README.write_text(f"{before}{START}\n{brief(measured)}\n{END}{rest.split(END)[1]}")
 
 
 def chosen(names: str | None, table: dict[str, _T], parser: argparse.ArgumentParser) -> list[_T]:

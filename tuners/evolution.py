@@ -70,6 +70,9 @@ class Settings:
         max_epochs: With rungs, how many epochs the whole search may take; each rung gets an equal share. By default
             there is no such limit, and promotions come at any time.
         kinds: Names of genes: only candidates with the same values of these compete for promotion.
+        inherit: Whether a child begins with the weights of its first parent wherever their shapes agree, as in
+            population-based training (Jaderberg et al. 2017, arXiv:1711.09846). Its score then tells less of its
+            genome, so that this is off.
         weights: With several objectives, what one unit of each is worth: fitness is then their weighted sum, as in
             DeepGA (Vargas-Hákim et al. 2021, arXiv:2104.05024). Empty means no such exchange: NSGA-II ranks.
 
@@ -94,6 +97,7 @@ class Settings:
     rungs: tuple[int, ...] = ()
     max_epochs: int | None = None
     kinds: tuple[str, ...] = ()
+    inherit: bool = False
     weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:

@@ -97,7 +97,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         max_consecutive_failed_trials: After so many failed trials in a row the search ends with an error.
         settings: How to evolve. By default `Settings()`. With rungs, the values of a trial say how long to train in
             Keras Tuner's own words: from "tuner/initial_epoch" to "tuner/epochs", going on from the weights of the
-            trial "tuner/trial_id" where there is one.
+            trial "tuner/trial_id" where there is one. With `inherit`, "tuner/parent_id" names a child's first parent.
         seeds: Values to begin with; what they lack, they get as defaults. By default all defaults.
         feasible: Tells of a trial's values whether they may be trained at all.
 
@@ -199,7 +199,9 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         if proposal.origin == "promotion":
             source = self._evolution.individuals[proposal.parents[0]]
             values["tuner/initial_epoch"] = self.settings.rungs[source.rung]
-            values["tuner/trial_id"] = next(name for name, number in self._numbers.items() if number == source.number)
+            values["tuner/trial_id"] = self._trial_id(source.number)
+        elif self.settings.inherit and proposal.parents:
+            values["tuner/parent_id"] = self._trial_id(proposal.parents[0])
         return {"status": TrialStatus.RUNNING, "values": values}
 
     @_exclusive
@@ -411,6 +413,9 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
     def _rank(self, trial: Trial) -> tuple[int, float, int, Trial]:
         one = self._evolution.individuals[self._numbers[trial.trial_id]]
         return -one.rung, -(one.fitness or 0.0), one.number, trial
+
+    def _trial_id(self, number: int) -> str:
+        return next(trial_id for trial_id, other in self._numbers.items() if other == number)
 
     def _points(self, trial: Trial) -> tuple[float, ...]:
         """Returns what a completed trial is worth by each objective, where greater is better."""

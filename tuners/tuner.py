@@ -5,6 +5,7 @@ import json
 import os
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,12 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             if not model.built:
                 model.build_from_config(json.loads(Path(self._get_build_config_fname(source)).read_text("utf-8")))
             model.load_weights(self._get_checkpoint_fname(source))
+        parent = hp.values.get("tuner/parent_id")
+        if parent is not None and model.built:
+            with warnings.catch_warnings():
+                # Keras warns of each layer that does not fit.
+                warnings.simplefilter("ignore", UserWarning)
+                model.load_weights(self._get_checkpoint_fname(parent), skip_mismatch=True)
         return model
 
     def save(self) -> None:

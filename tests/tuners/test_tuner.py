@@ -117,7 +117,7 @@ def test_a_hypermodels_conditions_are_found_in_the_same_order_each_time(tmp_path
         kind = hp.Choice("kind", ["x", "y", "z"])
         for name in ("x", "y", "z"):
             with hp.conditional_scope("kind", [name]):
-                units = hp.Int("units", 1, 4)
+                units = hp.Int("units", 1, 40)
                 assert (units is not None) == (kind == name)
         with hp.conditional_scope("kind", ["never"]):
             hp.Int("unreachable", 1, 4)
@@ -336,3 +336,34 @@ def test_promotions_go_on_from_the_weights_of_the_trial_before(tmp_path: Path) -
     # Trained for as many epochs as its rung says, promoted or not.
     assert [trial.score for trial in trials] == [trial.hyperparameters.values["tuner/epochs"] for trial in trials]
     assert {trial.score for trial in trials} == {1.0, 3.0}
+
+
+def test_children_may_inherit_the_weights_that_fit(tmp_path: Path) -> None:
+    met: list[tuple[str | None, float, int]] = []
+
+    def build(hp: keras_tuner.HyperParameters) -> keras.Model:
+        units = hp.Int("units", 1, 40)
+        layers = keras.layers
+        model = keras.Sequential([keras.Input((1,)), layers.Dense(3, kernel_initializer="zeros"), layers.Dense(units)])
+        model.compile(keras.optimizers.SGD(0.0), lambda y_true, y_pred: keras.ops.mean(y_pred**2, axis=-1))
+        return model
+
+    class Inheriting(GeneticTuner):
+        def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> float:
+            model = self._build_hypermodel(trial.hyperparameters)
+            first = model.layers[0]
+            parent = trial.hyperparameters.values.get("tuner/parent_id")
+            met.append((parent, float(first.get_weights()[0].mean()), model.layers[1].units))
+            first.set_weights([weights + 1.0 for weights in first.get_weights()])
+            os.makedirs(self.get_trial_dir(trial.trial_id), exist_ok=True)
+            model.save_weights(self._get_checkpoint_fname(trial.trial_id))
+            return float(trial.hyperparameters["units"])
+
+    settings = Settings(surrogate=False, population_size=2, num_elites=1, inherit=True)
+    tuner = Inheriting(build, max_trials=8, seed=0, settings=settings, directory=str(tmp_path))
+    tuner.search(verbose=0)
+    assert {weight for parent, weight, _ in met if parent is None} == {0.0}
+    # The second layer is of another size each time, the first one always fits.
+    inherited = [weight for parent, weight, _ in met if parent is not None]
+    assert inherited and all(weight >= 1.0 for weight in inherited)
+    assert len({units for *_, units in met}) == len(met) == 8
