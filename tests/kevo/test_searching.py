@@ -221,6 +221,12 @@ def test_a_killed_search_goes_on_from_every_completed_candidate(
     assert result.genome == found[0].genome
 
 
+def test_each_rung_trains_three_times_as_long_as_the_one_below() -> None:
+    assert kevo.Settings(epochs=20, num_rungs=3).rungs == (3, 7, 20)
+    assert kevo.Settings(epochs=1, num_rungs=3).rungs == (1,)
+    assert kevo.Settings(epochs=20).rungs == (20,)
+
+
 RUNGS = dataclasses.replace(SETTINGS, max_trials=6, num_finalists=1, num_rungs=2)
 
 
