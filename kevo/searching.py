@@ -31,7 +31,7 @@ from kevo.training import PATIENCE, CandidateError, Earlier, Effort, Trained, Tr
 from kevo.weights import Weights
 from kevo.words import describe
 from tuners import GeneticTuner, pareto
-from tuners.evolution import Settings as EvolutionSettings
+from tuners.settings import Settings as EvolutionSettings
 from tuners.genome import SearchSpace
 
 _LARGEST_SHARE = 1 / 8

@@ -175,7 +175,7 @@ def test_hyperband_climbs_from_rung_to_rung() -> None:
 
 def test_ours_climbs_from_rung_to_rung() -> None:
     task = Task(num_values=(5,) * 6, rungs=(12, 200), budget=2200)
-    asked = count_up(SEARCHERS["kevo"].start(task, 0), 60)
+    asked = count_up(SEARCHERS["kevo"].start(task, 0), 95)
     steps = {(one.initial_epoch, one.epochs) for one in asked}
     assert {(0, 12), (12, 200)} <= steps
     assert {one.genome for one in asked if one.initial_epoch} <= {one.genome for one in asked if one.epochs == 12}

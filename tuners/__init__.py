@@ -7,8 +7,9 @@ neither TensorFlow nor Keras Tuner; they come with the first use of `GeneticTune
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tuners.evolution import Evolution, Individual, Pause, Settings
+from tuners.evolution import Evolution, Individual, Pause
 from tuners.genome import Genome, SearchSpace
+from tuners.settings import Settings
 
 if TYPE_CHECKING:
     from tuners.oracle import GeneticOracle

@@ -1,11 +1,12 @@
-"""The genetic algorithm: settings, individuals and `Evolution.propose`, all of it without Keras.
+"""The genetic algorithm: individuals and `Evolution.propose`, all of it without Keras.
 
 Parents are selected, crossed and mutated, the offspring is repaired, survivors are selected: the scheme of Eiben and
 Smith 2015, Introduction to Evolutionary Computing, chapter 3, doi:10.1007/978-3-662-44874-8.
 """
 
+import math
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
@@ -18,6 +19,7 @@ from tuners.genome import Genome, SearchSpace
 from tuners.operators.crossover import CROSSOVERS
 from tuners.operators.mutation import MUTATIONS
 from tuners.operators.selection import SELECTIONS
+from tuners.settings import Settings
 from tuners.surrogate import Evidence, Surrogate
 from tuners.survival import AT_ANY_TIME, SURVIVALS
 
@@ -40,97 +42,6 @@ _NUM_FINALISTS = 3
 _MAX_LISTED = 4096
 # Draws in spaces that cannot be listed, before they count as exhausted.
 _NUM_LAST_DRAWS = 2000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How to evolve. The defaults suit searches of some dozens to some hundreds of trials.
-
-    Args:
-        surrogate: Whether a model of all trials so far picks the most promising of `num_candidates` children; otherwise
-            the first new child is taken.
-        num_candidates: Number of children to pick from.
-        per_second: Whether the surrogate counts what it expects to gain by the seconds that a trial takes.
-        population_size: Number of individuals that breed, elites included, 2 at least. The first ones are spread out.
-        num_elites: The fittest so far that stay in the population of every generation. They are not trained again, so
-            that a generation trains `population_size - num_elites` children.
-        survival: "steady_state" breeds from the fittest so far, "aging" from the youngest, both at any time.
-            "generational" and "mu_plus_lambda" breed from whole generations only, and wait for them to end.
-        selection: "tournament", "roulette", "rank" or "stochastic_universal".
-        tournament_size: Competitors per tournament; more of them favor the best more.
-        crossover: "uniform", "one_point" or "two_point".
-        crossover_rate: Chance that a child has two parents, from 0 to 1. Every child is mutated.
-        mutation: "typed" moves numbers a step and redraws categories; "redraw" redraws both.
-        mutation_rate: Chance of each gene to change. By default one over the number of genes.
-        patience: A new generation waits for what still runs of the one before, each for at most this many times the
-            longest trial so far.
-        min_patience: Seconds that a new generation is willing to wait in any case.
-        rungs: Epochs after which a trial stops until its candidate is promoted, rising: (3, 9, 27) trains most
-            candidates for three epochs. Empty means that every trial trains as long as the hypermodel says.
-        max_epochs: With rungs, how many epochs the whole search may take; each rung gets an equal share. By default
-            there is no such limit, and promotions come at any time.
-        kinds: Names of genes: only candidates with the same values of these compete for promotion.
-        inherit: Whether a child begins with the weights of its first parent wherever their shapes agree, as in
-            population-based training (Jaderberg et al. 2017, arXiv:1711.09846). Its score then tells less of its
-            genome, so that this is off.
-        weights: With several objectives, what one unit of each is worth: fitness is then their weighted sum, as in
-            DeepGA (Vargas-Hákim et al. 2021, arXiv:2104.05024). Empty means no such exchange: NSGA-II ranks.
-
-    Raises:
-        ValueError: A value is outside its range, or a name is unknown.
-    """
-
-    surrogate: bool = True
-    num_candidates: int = 64
-    per_second: bool = False
-    population_size: int = 12
-    num_elites: int = 2
-    survival: str = "steady_state"
-    selection: str = "tournament"
-    tournament_size: int = 3
-    crossover: str = "uniform"
-    crossover_rate: float = 0.7
-    mutation: str = "typed"
-    mutation_rate: float | None = None
-    patience: float = 3.0
-    min_patience: float = 60.0
-    rungs: tuple[int, ...] = ()
-    max_epochs: int | None = None
-    kinds: tuple[str, ...] = ()
-    inherit: bool = False
-    weights: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        tables: dict[str, Mapping[str, object]] = {
-            "survival": SURVIVALS,
-            "selection": SELECTIONS,
-            "crossover": CROSSOVERS,
-            "mutation": MUTATIONS,
-        }
-        for field, table in tables.items():
-            name = getattr(self, field)
-            if name not in table:
-                raise ValueError(f"Got {field}={name!r}, expected one of: {', '.join(map(repr, table))}.")
-        if any(one <= before for before, one in zip((0, *self.rungs), self.rungs, strict=False)):
-            raise ValueError(f"Got rungs={self.rungs!r}, expected numbers of epochs that rise.")
-        for field, low, high in (
-            ("num_candidates", 1, None),
-            ("population_size", 2, None),
-            ("num_elites", 0, self.population_size - 1),
-            ("tournament_size", 1, None),
-            ("crossover_rate", 0, 1),
-            ("mutation_rate", 0, 1),
-            ("patience", 0, None),
-            ("min_patience", 0, None),
-            ("max_epochs", self.rungs[-1] if self.rungs else 1, None),
-        ):
-            value = getattr(self, field)
-            if field in ("mutation_rate", "max_epochs") and value is None:
-                continue
-            # Written so that NaN is refused too.
-            if not (value >= low and (high is None or value <= high)):
-                bounds = f"{low} or more" if high is None else f"{low} to {high}"
-                raise ValueError(f"Got {field}={value!r}, expected {bounds}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,30 +155,15 @@ class Evolution:
             A new individual, pending until `finish` or `fail` is told of it. WAIT if the parents' generation still runs
             elsewhere; ask again later. EXHAUSTED if nothing is left to propose.
         """
-        number = len(self._individuals)
-        child = self._promotion(number, num_left)
-        if child is None and self._has_spent_its_epochs():
+        proposal = self._promotion(num_left) or self._newborn()
+        if proposal is Pause.EXHAUSTED and len(self.settings.rungs) > 1:
             # What still trains may be promoted yet.
-            return Pause.WAIT if self._started else Pause.EXHAUSTED
-        if child is None:
-            generation = self._next_generation()
-            if self._is_worth_waiting_for(generation):
-                return Pause.WAIT
-            candidates = self._untried(np.random.default_rng([self._seed, number]), generation)
-            if not candidates:
-                return Pause.EXHAUSTED
-            chosen = self._most_promising(candidates)
-            child = Individual(
-                number=number,
-                genome=chosen.genome,
-                generation=generation,
-                origin=chosen.origin,
-                parents=chosen.parents,
-            )
-            self._tried.add(self.space.key(chosen.genome))
-        self._individuals.append(child)
-        self._started[number] = self.clock()
-        return child
+            proposal = self._last_promotion() or (Pause.WAIT if any(self._awaited()) else Pause.EXHAUSTED)
+        if isinstance(proposal, Individual):
+            self._individuals.append(proposal)
+            self._tried.add(self.space.key(proposal.genome))
+            self._started[proposal.number] = self.clock()
+        return proposal
 
     def finish(
         self, number: int, *, fitness: float, objectives: Sequence[float] = (), genome: Genome | None = None
@@ -314,42 +210,77 @@ class Evolution:
         )
         return [elders[index] for index in staying]
 
-    def _promotion(self, number: int, num_left: int | None) -> Individual | None:
+    def _promotion(self, num_left: int | None) -> Individual | None:
         """Returns the individual that continues another's training in a higher rung, if that is due."""
-        rungs = self.settings.rungs
+        rungs, budget = self.settings.rungs, self.settings.max_epochs
         if len(rungs) < 2:
             return None
         if num_left is not None and num_left <= _NUM_FINALISTS:
-            # What wins must have been trained in full.
-            candidates = _rated(self._individuals, self.settings)
-            entered = {one.parents[0] for one in self._individuals if one.origin == "promotion"}
-            ranking = sorted(zip(_merits(candidates), candidates, strict=True), key=lambda pair: -pair[0])
-            best = [one for _, one in ranking if one.rung + 1 < len(rungs) and one.number not in entered]
-            if not best:
-                return None
-            source, rung = best[0], len(rungs) - 1
-        else:
-            runs = _runs(self._individuals, self.settings)
-            index = fidelity.promoted(runs, rungs, budget=self.settings.max_epochs)
-            if index is None:
-                return None
-            source = self._individuals[index]
-            rung = source.rung + 1
+            return self._final(self._ranking())
+        runs = _runs(self._individuals, self.settings)
+        if budget is None:
+            return self._promoted(fidelity.promoted_at_any_time(runs, rungs))
+        return self._promoted(fidelity.promoted_within(runs, rungs, budget=budget))
+
+    def _last_promotion(self) -> Individual | None:
+        """Returns what to promote when no new candidates will come: what wins must have been trained in full."""
+        rungs, budget = self.settings.rungs, self.settings.max_epochs
+        if budget is None:
+            return self._final(self._ranking()[:_NUM_FINALISTS])
+        runs = _runs(self._individuals, self.settings)
+        return self._promoted(fidelity.promoted_within(runs, rungs, budget=budget, is_closed=True))
+
+    def _final(self, ranking: Sequence[Individual]) -> Individual | None:
+        """Returns the first of a ranking to be trained up to the top rung, where that is not under way already."""
+        rungs, budget = self.settings.rungs, self.settings.max_epochs
+        entered = {one.parents[0] for one in self._individuals if one.origin == "promotion"}
+        spent = sum(fidelity.num_spent(_runs(self._individuals, self.settings), rungs))
+        for one in ranking:
+            can_go_on = one.rung + 1 < len(rungs) and one.number not in entered
+            if can_go_on and (budget is None or spent + rungs[-1] - rungs[one.rung] <= budget):
+                return self._promoted(one.number, rung=len(rungs) - 1)
+        return None
+
+    def _ranking(self) -> list[Individual]:
+        """Returns the finished candidates, the best first."""
+        rated = _rated(self._individuals, self.settings)
+        return [one for _, one in sorted(zip(_merits(rated), rated, strict=True), key=lambda pair: -pair[0])]
+
+    def _promoted(self, number: int | None, *, rung: int | None = None) -> Individual | None:
+        """Returns the individual that goes on from individual `number`, by default in the next rung."""
+        if number is None:
+            return None
+        source = self._individuals[number]
         return Individual(
-            number=number,
+            number=len(self._individuals),
             genome=source.genome,
             generation=source.generation,
             origin="promotion",
-            parents=(source.number,),
-            rung=rung,
+            parents=(number,),
+            rung=source.rung + 1 if rung is None else rung,
         )
 
-    def _has_spent_its_epochs(self) -> bool:
-        """Tells whether no epochs are left to train new candidates for."""
+    def _newborn(self) -> Individual | Pause:
+        """Returns a candidate that was never proposed before, or why there is none."""
         rungs, budget = self.settings.rungs, self.settings.max_epochs
-        if not rungs or budget is None:
-            return False
-        return fidelity.has_spent(_runs(self._individuals, self.settings), rungs, 0, budget=budget)
+        runs = _runs(self._individuals, self.settings)
+        if rungs and budget is not None and not fidelity.has_room(runs, rungs, 0, budget=budget):
+            return Pause.EXHAUSTED
+        generation = self._next_generation()
+        if self._is_worth_waiting_for(generation):
+            return Pause.WAIT
+        number = len(self._individuals)
+        candidates = self._untried(np.random.default_rng([self._seed, number]), generation)
+        if not candidates:
+            return Pause.EXHAUSTED
+        chosen = self._most_promising(candidates)
+        return Individual(
+            number=number,
+            genome=chosen.genome,
+            generation=generation,
+            origin=chosen.origin,
+            parents=chosen.parents,
+        )
 
     def _next_generation(self) -> int:
         born = [one.generation for one in self._individuals if one.origin != "promotion"]
@@ -359,18 +290,20 @@ class Evolution:
         elites = self.settings.num_elites if last > 0 and self.settings.survival == "generational" else 0
         return last + (born.count(last) >= self.settings.population_size - elites)
 
+    def _awaited(self) -> Iterator[int]:
+        """Yields the numbers of those that train, and not for so long already that nobody believes in them."""
+        longest = max((one.seconds for one in self._individuals if one.seconds is not None), default=0.0)
+        patience, now = max(self.settings.min_patience, self.settings.patience * longest), self.clock()
+        return (number for number, started in self._started.items() if now - started < patience)
+
     def _is_worth_waiting_for(self, generation: int) -> bool:
-        ended = [one.seconds for one in self._individuals if one.seconds is not None]
-        patience = max(self.settings.min_patience, self.settings.patience * max(ended, default=0.0))
         # The first trial may be what declares the genes.
-        is_all_known = bool(ended) or self.space.size != len(self._tried)
-        at_any_time = self.settings.survival in AT_ANY_TIME
-        now = self.clock()
-        return any(
-            now - started < patience
-            and (not is_all_known or (not at_any_time and self._individuals[number].generation == generation - 1))
-            for number, started in self._started.items()
-        )
+        has_any_ended = any(one.seconds is not None for one in self._individuals)
+        is_all_known = has_any_ended or self.space.size != len(self._tried)
+        if is_all_known and self.settings.survival in AT_ANY_TIME:
+            return False
+        parents = generation - 1
+        return any(not is_all_known or self._individuals[number].generation == parents for number in self._awaited())
 
     def _untried(self, rng: np.random.Generator, generation: int) -> list[_Candidate]:
         """Returns genomes to choose from, new and feasible, from the first source that has any left."""
@@ -388,7 +321,8 @@ class Evolution:
 
     def _sources(self, rng: np.random.Generator, generation: int) -> Iterator[tuple[Iterable[_Candidate], int]]:
         """Yields where candidates come from, the most wanted source first, and how many to take; some may be tried."""
-        num_born, size = len(self._individuals), self.settings.population_size
+        num_born = sum(one.origin != "promotion" for one in self._individuals)
+        size = self.settings.population_size
         num = self.settings.num_candidates if self.settings.surrogate else 1
         population = self.survivors(generation) if generation > 0 else []
         if num_born < len(self._seeds):
@@ -400,6 +334,9 @@ class Evolution:
         else:
             yield self._children(rng, population, num), num
         yield (_Candidate("random", (), self.space.sample(rng)) for _ in range(_NUM_DRAWS)), num
+        if known := [one for one in self._individuals if one.status != "failed"]:
+            # Where little is feasible, it lies near to what was.
+            yield (self._mutant(rng, known[int(rng.integers(len(known)))]) for _ in range(_NUM_DRAWS)), num
         if self.space.size is not None and self.space.size <= _MAX_LISTED:
             genomes = self.space.genomes()
             yield (_Candidate("random", (), genomes[index]) for index in rng.permutation(len(genomes))), num
@@ -421,15 +358,17 @@ class Evolution:
                     yield self._child(rng, first, second)
 
     def _child(self, rng: np.random.Generator, first: Individual, second: Individual) -> _Candidate:
-        settings = self.settings
-        genome = first.genome
-        origin: Origin = "mutation"
-        parents: tuple[int, ...] = (first.number,)
-        if first is not second and rng.random() < settings.crossover_rate:
-            genome = self.space.repair(rng, CROSSOVERS[settings.crossover](rng, first.genome, second.genome))
-            origin, parents = "crossover", (first.number, second.number)
-        genome = MUTATIONS[settings.mutation](rng, genome, space=self.space, rate=settings.mutation_rate)
-        return _Candidate(origin, parents, self.space.repair(rng, genome))
+        if first is second or rng.random() >= self.settings.crossover_rate:
+            return self._mutant(rng, first)
+        genome = self.space.repair(rng, CROSSOVERS[self.settings.crossover](rng, first.genome, second.genome))
+        return _Candidate("crossover", (first.number, second.number), self._mutated(rng, genome))
+
+    def _mutant(self, rng: np.random.Generator, parent: Individual) -> _Candidate:
+        return _Candidate("mutation", (parent.number,), self._mutated(rng, parent.genome))
+
+    def _mutated(self, rng: np.random.Generator, genome: Genome) -> Genome:
+        mutate, rate = MUTATIONS[self.settings.mutation], self.settings.mutation_rate
+        return self.space.repair(rng, mutate(rng, genome, space=self.space, rate=rate))
 
     def _most_promising(self, candidates: Sequence[_Candidate]) -> _Candidate:
         """Returns the candidate to train, by the surrogate's word where there is a choice."""
@@ -459,10 +398,16 @@ class Evolution:
             numbers=[one.number for one in known],
             genomes=[one.genome for one in known],
             fitness=fitness,
-            seconds=np.array([np.nan if one.seconds is None else one.seconds for one in known]),
+            seconds=np.array([self._seconds_of_its_first_trial(one) for one in known]),
             failed=np.array([one.status == "failed" for one in known], dtype=bool),
             direction=direction if several else 0,
         )
+
+    def _seconds_of_its_first_trial(self, one: Individual) -> float:
+        """Returns what a candidate took before any promotion, as a new one will; NaN where that is not known yet."""
+        while one.origin == "promotion":
+            one = self._individuals[one.parents[0]]
+        return math.nan if one.seconds is None else one.seconds
 
     def _end(
         self,
@@ -505,6 +450,7 @@ def _runs(individuals: Sequence[Individual], settings: Settings) -> list[fidelit
             kind=tuple(one.genome.get(name) for name in settings.kinds),
             rung=one.rung,
             fitness=one.fitness,
+            is_pending=one.status == "pending",
         )
         for one in individuals
     ]

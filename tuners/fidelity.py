@@ -1,6 +1,7 @@
 """Rungs: most candidates train for few epochs, the best of them for more.
 
-Asynchronous successive halving: a rung promotes whenever it has earned it, and never waits for a round to end.
+Successive halving, asynchronous as long as nobody knows the budget: a rung then promotes whenever it has earned it, and
+never waits for a round to end.
 
 - Jamieson and Talwalkar 2016, Non-stochastic best arm identification and hyperparameter optimization, arXiv:1502.07943
 - Li et al. 2020, A system for massively parallel hyperparameter tuning, arXiv:1810.05934
@@ -21,66 +22,109 @@ class Run:
         kind: Only candidates of one kind compete for promotion: fine-tuned networks start slowly, for instance.
         rung: Counts from 0.
         fitness: Greater is better. None while it trains, or if it failed.
+        is_pending: Whether it still trains.
     """
 
     candidate: Hashable
     kind: Hashable
     rung: int
     fitness: float | None
+    is_pending: bool = False
 
 
-def promoted(runs: Sequence[Run], epochs: Sequence[int], *, budget: int | None = None) -> int | None:
+def costs(epochs: Sequence[int]) -> list[int]:
+    """Returns the epochs that each rung adds to those of the rung below it."""
+    return [after - before for before, after in zip([0, *epochs], epochs, strict=False)]
+
+
+def num_spent(runs: Sequence[Run], epochs: Sequence[int]) -> list[int]:
+    """Returns the epochs that runs of each rung have taken, or will; arguments as for `promoted_at_any_time`."""
+    spent = [0] * len(epochs)
+    reached: dict[Hashable, int] = defaultdict(int)
+    for run in runs:
+        spent[run.rung] += epochs[run.rung] - reached[run.candidate]
+        reached[run.candidate] = epochs[run.rung]
+    return spent
+
+
+def promoted_at_any_time(runs: Sequence[Run], epochs: Sequence[int]) -> int | None:
     """Returns which run to continue in the next rung, as an index into `runs`; None if no rung has earned it.
 
-    The fittest of its rung and kind that was not promoted yet goes up, from the topmost rung that can promote.
+    The fittest of its rung and kind that was not promoted yet goes up, from the topmost rung that can promote. For each
+    kind, a rung may spend as many epochs as the rung below it has (Li et al. 2020).
 
     Args:
-        runs: All so far.
+        runs: All so far, those of a candidate in rising order.
         epochs: For each rung, the epochs after which its training ends; rising.
-        budget: Epochs that all rungs together may spend. A rung then spends its equal share before it promotes
-            (Jamieson and Talwalkar 2016). By default nobody knows: for each kind, a rung may spend at any time as many
-            epochs as the rung below it has (Li et al. 2020).
     """
-    costs = _costs(epochs)
-    earned: dict[tuple[Hashable, int], int] = defaultdict(int)
-    spent: dict[tuple[Hashable, int], int] = defaultdict(int)
+    step = costs(epochs)
+    credits = _credits(runs, step)
+    ready = [
+        # Among kinds the one that is owed most, or else came first.
+        (rung, credits[kind, rung + 1], -index)
+        for (rung, kind), index in _fittest(runs, len(epochs)).items()
+        if credits[kind, rung + 1] >= step[rung + 1]
+    ]
+    return -max(ready)[2] if ready else None
+
+
+def promoted_within(runs: Sequence[Run], epochs: Sequence[int], *, budget: int, is_closed: bool = False) -> int | None:
+    """Returns which run to continue in the next rung within a budget, as an index into `runs`; None if none is due.
+
+    Rungs get equal shares of the budget and fill up one after the other (Jamieson and Talwalkar 2016). What a rung
+    leaves of its share, since it does not come out even or nobody else can enter, goes to those above.
+
+    Args:
+        runs: As for `promoted_at_any_time`.
+        epochs: As for `promoted_at_any_time`.
+        budget: Epochs that all rungs together may spend.
+        is_closed: Whether no new candidates will come; otherwise they do until the lowest rung has spent its share.
+    """
+    credits, best = _credits(runs, costs(epochs)), _fittest(runs, len(epochs))
+    is_closed = is_closed or not has_room(runs, epochs, 0, budget=budget)
+    for rung in range(len(epochs) - 1):
+        if not is_closed:
+            return None
+        heirs = [(credits[kind, rung + 1], -index) for (other, kind), index in best.items() if other == rung]
+        if heirs and has_room(runs, epochs, rung + 1, budget=budget):
+            return -max(heirs)[1]
+        is_closed = not heirs and not any(run.is_pending and run.rung == rung for run in runs)
+        is_closed = is_closed or not has_room(runs, epochs, rung + 1, budget=budget)
+    return None
+
+
+def has_room(runs: Sequence[Run], epochs: Sequence[int], rung: int, *, budget: int) -> bool:
+    """Tells whether a rung's share, and what is left of those below, suffice for one more run of it.
+
+    Arguments are those of `promoted_within`.
+    """
+    spent = sum(num_spent(runs, epochs)[: rung + 1])
+    return spent + costs(epochs)[rung] <= budget * (rung + 1) / len(epochs)
+
+
+def _fittest(runs: Sequence[Run], num_rungs: int) -> dict[tuple[int, Hashable], int]:
+    """Returns the fittest run of each rung and kind, among those that may go up."""
     highest: dict[Hashable, int] = defaultdict(int)
     for run in runs:
         highest[run.candidate] = max(highest[run.candidate], run.rung)
     best: dict[tuple[int, Hashable], int] = {}
     for index, run in enumerate(runs):
-        spent[run.kind, run.rung] += costs[run.rung]
-        if run.fitness is None:
-            continue
-        earned[run.kind, run.rung + 1] += costs[run.rung]
-        if run.rung + 1 == len(epochs) or run.rung < highest[run.candidate]:
+        if run.fitness is None or run.rung + 1 == num_rungs or run.rung < highest[run.candidate]:
             continue
         rival = best.get((run.rung, run.kind))
         if rival is None or run.fitness > (runs[rival].fitness or 0.0):
             best[run.rung, run.kind] = index
-
-    ready = []
-    for (rung, kind), index in best.items():
-        credit = earned[kind, rung + 1] - spent[kind, rung + 1]
-        if budget is None:
-            is_ready = credit >= costs[rung + 1]
-        else:
-            is_ready = has_spent(runs, epochs, rung, budget=budget)
-            is_ready = is_ready and not has_spent(runs, epochs, rung + 1, budget=budget)
-        if is_ready:
-            # Among kinds the one that is owed most, or else came first.
-            ready.append((rung, credit, -index))
-    return -max(ready)[2] if ready else None
+    return best
 
 
-def has_spent(runs: Sequence[Run], epochs: Sequence[int], rung: int, *, budget: int) -> bool:
-    """Tells whether a rung's equal share of the budget leaves it no further training; arguments as for `promoted`."""
-    cost = _costs(epochs)[rung]
-    return (1 + sum(run.rung == rung for run in runs)) * cost > budget / len(epochs)
-
-
-def _costs(epochs: Sequence[int]) -> list[int]:
-    return [after - before for before, after in zip([0, *epochs], epochs, strict=False)]
+def _credits(runs: Sequence[Run], step: Sequence[int]) -> dict[tuple[Hashable, int], int]:
+    """Returns, for each kind and rung, how many epochs more the rung below has spent than this one."""
+    credits: dict[tuple[Hashable, int], int] = defaultdict(int)
+    for run in runs:
+        credits[run.kind, run.rung] -= step[run.rung]
+        if run.fitness is not None:
+            credits[run.kind, run.rung + 1] += step[run.rung]
+    return credits
 
 
 def at_full_length(runs: Sequence[Run], *, num_rungs: int) -> list[float]:

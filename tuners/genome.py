@@ -192,9 +192,12 @@ class Range(Gene):
 
     def _other(self, rng: np.random.Generator, value: Any) -> Scalar:
         other: int | float = value
+        spread = _STEP
         while other == value:
             # Reflected at the borders: clipping would pile values up on them.
-            position = abs(self._to_unit(value) + rng.normal(0.0, _STEP))
+            position = abs(self._to_unit(value) + rng.normal(0.0, spread))
+            # Where the range holds few floats, a step may round to none.
+            spread = min(1.0, 2.0 * spread)
             other = self.at(max(0.0, 2.0 - position if position > 1.0 else position))
             if other == value and isinstance(value, int):
                 other = _pick(rng, [near for near in (value - 1, value + 1) if self.contains(near)])
@@ -292,7 +295,8 @@ class SearchSpace:
 
         See doi:10.2307/1268522.
         """
-        positions = (np.array([rng.permutation(num) for _ in self.genes]) + rng.random((len(self.genes), num))) / num
+        shares = np.array([rng.permutation(num) for _ in self.genes]).reshape(len(self.genes), num)
+        positions = (shares + rng.random(shares.shape)) / num
         places = {id(gene): place for place, gene in enumerate(self.genes)}
 
         def at(column: NDArray[np.float64]) -> Callable[[Gene], Scalar]:

@@ -24,8 +24,9 @@ from keras_tuner.src.engine.objective import create_objective
 from keras_tuner.src.engine.oracle import LOCKS, THREADS
 
 from tuners import pareto
-from tuners.evolution import Evolution, Individual, Pause, Settings
+from tuners.evolution import Evolution, Individual, Pause
 from tuners.genome import Genome, SearchSpace
+from tuners.settings import Settings
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -102,7 +103,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         feasible: Tells of a trial's values whether they may be trained at all.
 
     Raises:
-        ValueError: There are as many weights in the settings as objectives, or none.
+        ValueError: There are weights in the settings, but not one for each objective.
     """
 
     def __init__(
@@ -329,7 +330,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
                     raise ValueError(f"it is trial {trial.trial_id}'s, in the folder of another one")
             trials.append(trial)
             records[trial.trial_id] = {**record, "end": content["end"]}
-        trials.sort(key=lambda trial: int(records[trial.trial_id]["number"]))
+        trials = _without_losses(trials, records)
         self.trials = {trial.trial_id: trial for trial in trials}
         self.set_state(_assembled(trials, records, space=space, seed=seed, start=start))
         # A trial may have met new hyperparameters and ended without `oracle.json` being told.
@@ -407,7 +408,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
                 objectives = points if len(points) > 1 else ()
                 self._evolution.finish(number, fitness=points[0], objectives=objectives, genome=genome)
             bisect.insort(self._ranking, self._rank(trial), key=_place)
-        elif trial.status == TrialStatus.FAILED:
+        elif trial.status != TrialStatus.INVALID:
             self._evolution.fail(number, genome=genome)
 
     def _rank(self, trial: Trial) -> tuple[int, float, int, Trial]:
@@ -471,6 +472,17 @@ def _named(path: Path) -> Iterator[Path]:
         ) from error
 
 
+def _without_losses(trials: Sequence[Trial], records: Mapping[str, Mapping[str, Any]]) -> list[Trial]:
+    """Returns trials ordered by number, up to what a power cut has taken away: only unfinished ones can be lost."""
+    ordered = sorted(trials, key=lambda trial: int(records[trial.trial_id]["number"]))
+    numbers = [int(records[trial.trial_id]["number"]) for trial in ordered]
+    first_gap = next((place for place, number in enumerate(numbers) if place != number), len(numbers))
+    if any(records[trial.trial_id]["end"] is not None for trial in ordered[first_gap:]):
+        # More is missing than that; `set_state` says so.
+        return ordered
+    return ordered[:first_gap]
+
+
 def _assembled(
     trials: Sequence[Trial], records: Mapping[str, Mapping[str, Any]], *, space: object, seed: int, start: str | None
 ) -> dict[str, Any]:
@@ -498,5 +510,5 @@ def _assembled(
         "tried_so_far": [],
         "id_to_hash": {},
         "display": {"search_start": start, "trial_start": {}, "trial_number": {}},
-        "individuals": records,
+        "individuals": {trial_id: records[trial_id] for trial_id in ids},
     }

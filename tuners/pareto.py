@@ -40,8 +40,20 @@ def fronts(points: ArrayLike) -> list[list[int]]:
 
 
 def front(points: ArrayLike) -> list[int]:
-    """Returns the indices of the points that none dominates, in ascending order; arguments as for `fronts`."""
-    return next(iter(fronts(points)), [])
+    """Returns the indices of the points that none dominates, in ascending order; arguments as for `fronts`.
+
+    Far faster than `fronts` where the front is short: each of its points takes away all that it dominates at once.
+    """
+    points = _checked(points)
+    members = []
+    # In descending order nobody is dominated by those behind.
+    left = np.lexsort(-points.T[::-1]) if len(points) else np.zeros(0, np.intp)
+    while len(left):
+        best = points[left[0]]
+        is_best = (points[left] == best).all(axis=1)
+        members.extend(left[is_best].tolist())
+        left = left[(points[left] > best).any(axis=1)]
+    return sorted(members)
 
 
 def crowding(points: ArrayLike) -> Array:
@@ -133,7 +145,8 @@ def chebyshev(points: ArrayLike, weights: Sequence[float], *, rho: float = 0.05)
     Raises:
         ValueError: As for `fronts`, or there is another number of weights.
     """
-    points = _checked(points)
+    # Halved, so that no range is too wide for a float.
+    points = _checked(points) / 2
     if len(weights) != points.shape[1] and len(points):
         raise ValueError(f"Got {len(weights)} weights, expected {points.shape[1]}, one per objective.")
     if not len(points):

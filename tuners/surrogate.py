@@ -139,7 +139,8 @@ class Surrogate:
         new = [row for row in rows if evidence.numbers[row] not in self._places]
         for row, place in zip(new, self._space.encode([evidence.genomes[row] for row in new]), strict=True):
             self._places[evidence.numbers[row]] = place
-        return np.array([self._places[evidence.numbers[row]] for row in rows]).reshape(len(rows), -1)
+        places = [self._places[evidence.numbers[row]] for row in rows]
+        return np.array(places).reshape(len(rows), len(self._space.columns))
 
 
 @functools.cache
@@ -258,6 +259,10 @@ def warped(fitness: Array) -> Array:
     The upper half keeps its distances, in units of its own spread above the median (the half-rank warping of Song et
     al. 2024, The Vizier Gaussian process bandit algorithm, arXiv:2408.11527).
     """
+    if not len(fitness):
+        return fitness
+    # By a power of two, which changes nothing but that the greatest numbers can be squared.
+    fitness = np.ldexp(fitness, -int(np.frexp(np.abs(fitness).max())[1]))
     median = float(np.median(fitness))
     lead = fitness - median
     upper = lead >= 0
@@ -269,6 +274,8 @@ def warped(fitness: Array) -> Array:
 
 
 def _standardized(targets: Array) -> Array:
+    if not len(targets):
+        return targets
     spread = targets.std()
     return np.asarray((targets - targets.mean()) / (spread if spread > 0 else 1.0))
 

@@ -14,9 +14,9 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FailedTrialError, FatalError
 
-from tuners.evolution import Settings
 from tuners.genome import Genome, SearchSpace
 from tuners.oracle import GeneticOracle, write_json
+from tuners.settings import Settings
 
 # Seconds between two questions for a trial while the oracle waits for a generation to end.
 _IDLE_SECONDS = 0.2
@@ -118,13 +118,14 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
 
     def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> Any:
         model = super()._build_hypermodel(hp)
-        source = hp.values.get("tuner/trial_id")
+        source, parent = hp.values.get("tuner/trial_id"), hp.values.get("tuner/parent_id")
+        if (source or parent) and not model.built:
+            # A sequential model without an input, for one: it has no weights before it knows the shape of its data.
+            path = Path(self._get_build_config_fname(source or parent))
+            model.build_from_config(json.loads(path.read_text(encoding="utf-8")))
         if source is not None:
-            if not model.built:
-                model.build_from_config(json.loads(Path(self._get_build_config_fname(source)).read_text("utf-8")))
             model.load_weights(self._get_checkpoint_fname(source))
-        parent = hp.values.get("tuner/parent_id")
-        if parent is not None and model.built:
+        elif parent is not None:
             with warnings.catch_warnings():
                 # Keras warns of each layer that does not fit.
                 warnings.simplefilter("ignore", UserWarning)

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuners import pareto
-from tuners.evolution import Evolution, Individual, Pause, Settings
+from tuners import fidelity, pareto
+from tuners.evolution import Evolution, Individual, Pause, _runs
 from tuners.genome import Categorical, Condition, Genome, Ordinal, Range, SearchSpace
 from tuners.operators.crossover import CROSSOVERS
 from tuners.operators.mutation import MUTATIONS
 from tuners.operators.selection import SELECTIONS
+from tuners.settings import Settings
 from tuners.survival import AT_ANY_TIME, SURVIVALS
 
 
@@ -235,7 +236,7 @@ def test_one_worker_never_waits(space: SearchSpace) -> None:
 
 @pytest.mark.parametrize("surrogate", [False, True])
 @pytest.mark.parametrize("survival", SURVIVALS)
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_small_space_is_exhausted_exactly(
     small_space: SearchSpace, survival: str, seed: int, surrogate: bool
 ) -> None:
@@ -472,8 +473,101 @@ def test_a_budget_of_epochs_is_kept_and_used(space: SearchSpace) -> None:
     assert one is Pause.EXHAUSTED
     assert 120 - 12 <= spent <= 120
     assert [sum(one.rung == rung for one in evolution.individuals) for rung in range(3)] == [40, 13, 3]
-    with pytest.raises(ValueError, match="max_epochs=10, expected 16 or more"):
-        Settings(rungs=rungs, max_epochs=10)
+    # A share of a third must suffice for the twelve epochs from the second rung to the third.
+    with pytest.raises(ValueError, match="max_epochs=35, expected 36 or more"):
+        Settings(rungs=rungs, max_epochs=35)
+
+
+@pytest.mark.parametrize("max_epochs", [None, 120])
+def test_rungs_end_at_the_top_in_a_small_space_too(small_space: SearchSpace, max_epochs: int | None) -> None:
+    def fitness(one: Individual) -> float:
+        return one.rung + sum(map(ord, str(one.genome))) % 97 / 97
+
+    evolution = Evolution(small_space, Settings(rungs=(1, 4, 16), max_epochs=max_epochs), seed=0)
+    pending: list[Individual] = []
+    while True:
+        proposal = evolution.propose()
+        if isinstance(proposal, Individual):
+            pending.append(proposal)
+        elif not pending:
+            break
+        if len(pending) == 2 or not isinstance(proposal, Individual):
+            evolution.finish(pending[0].number, fitness=fitness(pending[0]))
+            del pending[0]
+    assert proposal is Pause.EXHAUSTED
+    lowest = sorted((one for one in evolution.individuals if one.rung == 0), key=fitness)
+    assert len(lowest) == small_space.size
+    top = [one.genome for one in evolution.individuals if one.rung == 2]
+    assert len(top) >= 3 and lowest[-1].genome in top
+
+
+def test_rungs_do_not_wait_for_ever(small_space: SearchSpace) -> None:
+    clock = Clock()
+    settings = Settings(rungs=(1, 4), max_epochs=10, patience=3.0, min_patience=5.0)
+    evolution = Evolution(small_space, settings, seed=0, clock=clock)
+    for _ in range(5):
+        one = born(evolution)
+    assert evolution.propose() is Pause.WAIT
+    clock.now = 5.5
+    assert evolution.propose() is Pause.EXHAUSTED
+    evolution.finish(one.number, fitness=1.0)
+    assert born(evolution).rung == 1
+
+
+def test_the_last_trials_keep_to_the_budget(space: SearchSpace) -> None:
+    evolution = Evolution(space, Settings(rungs=(1, 16), max_epochs=30), seed=0)
+    for num_left in range(12, 0, -1):
+        one = evolution.propose(num_left=num_left)
+        if isinstance(one, Individual):
+            evolution.finish(one.number, fitness=learn(one.genome, 1 + one.rung))
+    # A second one would take 15 epochs more.
+    assert fidelity.num_spent(_runs(evolution.individuals, evolution.settings), (1, 16)) == [11, 15]
+
+
+def test_promotions_take_nothing_from_the_first_population(space: SearchSpace) -> None:
+    seeds: list[Genome] = [{"drop": drop / 10} for drop in range(5)]
+    evolution = Evolution(space, Settings(rungs=(1, 2), population_size=8), seed=0, seeds=seeds)
+    run(evolution, 20, lambda genome: 0.0)
+    born_here = [one for one in evolution.individuals if one.origin != "promotion"]
+    assert len(born_here) < 20
+    assert [one.origin for one in born_here[:8]] == ["seed"] * 5 + ["random"] * 3
+
+
+def test_where_little_is_feasible_it_is_found_near_what_was(space: SearchSpace) -> None:
+    """One draw in ten thousand would do."""
+
+    def feasible(genome: Genome) -> bool:
+        return genome["kind"] == "linear" and 0.29 < float(genome["drop"]) < 0.31 and float(genome["rate"]) < 1.3e-4
+
+    evolution = Evolution(
+        space, Settings(), seed=0, seeds=[{"kind": "linear", "drop": 0.3, "rate": 1e-4}], feasible=feasible
+    )
+    found = run(evolution, 40)
+    assert all(feasible(one.genome) for one in found)
+
+
+def test_a_space_without_genes_has_one_genome() -> None:
+    evolution = Evolution(SearchSpace(()), Settings(), seed=0)
+    evolution.finish(born(evolution).number, fitness=1.0)
+    assert evolution.propose() is Pause.EXHAUSTED
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings(rungs=(1, 3))])
+def test_goes_on_when_the_whole_first_population_failed(space: SearchSpace, settings: Settings) -> None:
+    evolution = Evolution(space, settings, seed=0)
+    for _ in range(30):
+        evolution.fail(born(evolution).number)
+    run(evolution, 10)
+    for _ in range(40):
+        born(evolution)
+    run(evolution, 3)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_any_finite_fitness_will_do(space: SearchSpace, scale: float) -> None:
+    as_usual = run(Evolution(space, Settings(), seed=0), 25, lambda genome: toy_fitness(genome))
+    scaled = run(Evolution(space, Settings(), seed=0), 25, lambda genome: scale * toy_fitness(genome))
+    assert [one.genome for one in scaled][:20] == [one.genome for one in as_usual][:20]
 
 
 def test_rungs_go_on_from_the_individuals_alone(space: SearchSpace) -> None:

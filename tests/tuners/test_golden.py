@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tuners.evolution import Evolution, Individual, Settings
+from tuners.evolution import Evolution, Individual
 from tuners.genome import Categorical, Condition, Ordinal, Range, SearchSpace
+from tuners.settings import Settings
 
 RECORD = Path(__file__).with_suffix(".json")
 SPACE = SearchSpace(

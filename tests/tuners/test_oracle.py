@@ -435,6 +435,18 @@ def test_a_half_written_file_does_no_harm(make: Callable[..., GeneticOracle], tm
     assert resumed.create_trial("t").hyperparameters.values == oracle.create_trial("t").hyperparameters.values
 
 
+def test_what_a_power_cut_took_is_proposed_again(make: Callable[..., GeneticOracle], tmp_path: Path) -> None:
+    oracle = make()
+    run_trial(oracle)
+    proposed = [oracle.create_trial(f"worker {number}").hyperparameters.values for number in range(3)]
+    # Of three that were only created, the disk had the last one alone.
+    for number in (1, 2):
+        (tmp_path / "project" / f"trial_{number:03d}" / "trial.json").write_text("")
+    resumed = make()
+    resumed.reload()
+    assert [resumed.create_trial(f"worker {number}").hyperparameters.values for number in range(3)] == proposed
+
+
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_json(str(path), {"a": 1})

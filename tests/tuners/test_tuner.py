@@ -367,3 +367,29 @@ def test_children_may_inherit_the_weights_that_fit(tmp_path: Path) -> None:
     inherited = [weight for parent, weight, _ in met if parent is not None]
     assert inherited and all(weight >= 1.0 for weight in inherited)
     assert len({units for *_, units in met}) == len(met) == 8
+
+
+def test_weights_are_inherited_where_the_data_tell_the_shape(tmp_path: Path) -> None:
+    """A sequential model without an input has no weights before it meets its data."""
+    begun: list[tuple[str | None, float]] = []
+
+    class Beginning(keras.callbacks.Callback):
+        def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+            begun.append((self.model.parent, sum(float(weight.mean()) for weight in self.model.get_weights())))
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            self.model.set_weights([weight + 1.0 for weight in self.model.get_weights()])
+
+    def build(hp: keras_tuner.HyperParameters) -> keras.Model:
+        hp.Float("x", -5, 5)
+        model = keras.Sequential([keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
+        model.compile(keras.optimizers.SGD(0.0), "mse")
+        model.parent = hp.values.get("tuner/parent_id")
+        return model
+
+    settings = Settings(surrogate=False, population_size=2, num_elites=1, inherit=True)
+    tuner = GeneticTuner(build, "val_loss", max_trials=5, seed=0, settings=settings, directory=str(tmp_path))
+    data = np.ones((4, 1), np.float32)
+    tuner.search(data, data, validation_data=(data, data), callbacks=[Beginning()], verbose=0)
+    assert all((parent is None) == (weight == 0.0) for parent, weight in begun)
+    assert len(begun) == 5 and max(weight for _, weight in begun) >= 1.0
