@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from unittest.mock import patch
 
 import keras_tuner
 import numpy as np
@@ -219,7 +220,13 @@ def local_search(task: Task, seed: int) -> Search:
                     break
 
 
-# Ours with its parts switched off, one by one.
+def ablated(part: str, substitute: object, task: Task, seed: int) -> Search:
+    """Drives ours with one of its inner parts exchanged, which no setting does."""
+    with patch(part, substitute):
+        yield from ask_oracle(partial(genetic, settings=Settings()), task, seed)
+
+
+# Ours with its parts switched off, one by one: by its settings, or else from within.
 PARTS = {
     "steady_state": ("kevo, no surrogate", Settings(surrogate=False)),
     "generational": ("kevo, no surrogate, generational", Settings(surrogate=False, survival="generational")),
@@ -227,6 +234,15 @@ PARTS = {
     "in_generations": ("kevo, generational", Settings(survival="generational")),
     "young": ("kevo, aging", Settings(survival="aging")),
     "few_children": ("kevo, 16 children to pick from", Settings(num_candidates=16)),
+}
+INNER_PARTS: dict[str, tuple[str, str, object]] = {
+    "no_immigrants": ("kevo, no random immigrants", "tuners.evolution._IMMIGRANTS", 0.0),
+    "not_warped": ("kevo, fitness not warped", "tuners.surrogate.warped", lambda fitness: fitness),
+    "blind_start": (
+        "kevo, first population at random",
+        "tuners.genome.SearchSpace.spread",
+        lambda space, rng, num: [space.sample(rng) for _ in range(num)],
+    ),
 }
 
 SEARCHERS = {
@@ -236,6 +252,10 @@ SEARCHERS = {
         *(
             Searcher(name, title, partial(ask_oracle, partial(genetic, settings=settings)))
             for name, (title, settings) in PARTS.items()
+        ),
+        *(
+            Searcher(name, title, partial(ablated, part, substitute))
+            for name, (title, part, substitute) in INNER_PARTS.items()
         ),
         Searcher(
             "full",

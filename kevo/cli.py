@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ import click
 import kevo
 from kevo.errors import KevoError, SearchFailedError, SearchInterruptedError
 from kevo.objectives import COSTS, OBJECTIVES
-from kevo.settings import Settings
+from kevo.settings import MAX_SEED, Settings
 from kevo.space import PRESETS
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ def main() -> None:
 @click.option(
     "--max-time",
     type=Duration(),
-    help="Time for the whole search, such as 90s, 10m or 1h30m.  [default: 4m without --max-trials]",
+    help="Time for the whole command, such as 90s, 10m or 1h30m, kept to within a few seconds mostly: what is held "
+    "back to score and save the best model, a twentieth or five seconds, is a guess.  "
+    "[default: 4m without --max-trials]",
 )
 @click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True, help="Epochs of a candidate.")
 @click.option(
@@ -106,7 +109,7 @@ def main() -> None:
     help="What to keep small at the same time: the result is a front of models. May be repeated.",
 )
 @click.option("--max-params", type=click.IntRange(min=1), help="Parameters that a model may have.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same search.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Same seed, same search.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: kevo-runs/NAME-TIME]")
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")
 def search(
@@ -122,11 +125,16 @@ def search(
     .csv of path,label[,split], an .npz, or one of digits, mnist, fashion_mnist, cifar10, cifar100. Without DATA:
     digits.
     """
+    started = time.monotonic()
     with _user_errors():
         settings = Settings(weights=dict(weights), **options)
         with _quiet_tensorflow():
             from kevo import searching
-        _announce(lambda listener: searching.search(data, settings, out=out, listener=listener), options, quiet)
+        _announce(
+            lambda listener: searching.search(data, settings, out=out, listener=listener, started=started),
+            settings,
+            quiet,
+        )
 
 
 @main.command()
@@ -134,13 +142,14 @@ def search(
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")
 def resume(run: Path, quiet: bool) -> None:
     """Goes on with the interrupted search in the run folder RUN."""
+    started = time.monotonic()
     with _user_errors():
         from kevo.runs import Run
 
-        settings = Run.open(run).settings["search"]
+        settings = Run.open(run).search_settings()
         with _quiet_tensorflow():
             from kevo import searching
-        _announce(lambda listener: searching.resume(run, listener=listener), settings, quiet)
+        _announce(lambda listener: searching.resume(run, listener=listener, started=started), settings, quiet)
 
 
 @main.command()
@@ -153,12 +162,12 @@ def backbones() -> None:
         click.echo(f"{row.name}  from {row.min_size} px{widths}  cut points {', '.join(row.cut_points)}")
 
 
-def _announce(run: Callable[[Listener | None], SearchResult], settings: dict[str, Any], quiet: bool) -> None:
+def _announce(run: Callable[[Listener | None], SearchResult], settings: Settings, quiet: bool) -> None:
     from rich.console import Console
 
     from kevo.reporting import Live
 
-    listener = None if quiet else Live(Console(stderr=True), OBJECTIVES[settings["objective"]])
+    listener = None if quiet else Live(Console(stderr=True), OBJECTIVES[settings.objective])
     result = run(listener)
     click.echo(json.dumps(result.to_json(), indent=2))
     if result.interrupted:

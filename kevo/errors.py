@@ -32,6 +32,10 @@ class SearchFailedError(KevoError, RuntimeError):
     """The search ended without a single usable model."""
 
 
+class SearchBrokenError(RunError, SearchFailedError):
+    """The run folder cannot be written any more in the middle of a search; it can be resumed."""
+
+
 class SettingsError(KevoError, ValueError):
     """A search cannot run with these settings."""
 

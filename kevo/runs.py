@@ -10,7 +10,7 @@
     search/            the oracle's own state
 
 Everything is JSON, so that it reads without kevo; numbers that are none (NaN, infinity) are written as null. The folder
-may come from someone else: nothing in it is executed, and no name in it leads outside.
+may come from someone else: nothing in it is executed, and no name or link in it leads outside.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from kevo.errors import RunError
+from kevo.errors import KevoError, RunError
+from kevo.settings import Settings
 
 _SETTINGS = "settings.json"
 _TRIALS = "trials.jsonl"
@@ -62,7 +64,8 @@ class TrialRecord:
         is_paused: Whether the training may be taken up again, in a higher rung.
 
     Raises:
-        ValueError: a trial_id that could be mistaken for a path, or a status and fitness that contradict each other.
+        ValueError: a trial_id that could be mistaken for a path, a status and fitness that contradict each other, a
+            history and stages that do, or a time that is no number.
     """
 
     number: int
@@ -93,6 +96,12 @@ class TrialRecord:
                 "A completed trial has a finite fitness, a failed one has none. "
                 f"Received: status {self.status!r}, fitness {self.fitness}."
             )
+        if len(self.stages) != len(self.history):
+            raise ValueError(
+                f"Every epoch has a stage. Received: {len(self.history)} epochs, {len(self.stages)} stages."
+            )
+        if not (math.isfinite(self.seconds) and math.isfinite(self.finished_at)):
+            raise ValueError(f"Times are finite. Received: seconds {self.seconds}, finished_at {self.finished_at}.")
 
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values, from which `from_json` makes the same record."""
@@ -127,7 +136,7 @@ class TrialRecord:
             )
         except KeyError as error:
             raise ValueError(f"{error} is missing") from error
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, OverflowError, TypeError) as error:
             raise ValueError(str(error)) from error
 
 
@@ -159,7 +168,7 @@ class Run:
             RunError: the folder holds something already, or cannot be written.
         """
         path = Path(path)
-        with _writing(path):
+        with writing(path):
             path.mkdir(parents=True, exist_ok=True)
             occupied = any(entry.name != _LOCK for entry in path.iterdir())
         if (path / _SETTINGS).exists():
@@ -178,15 +187,33 @@ class Run:
         """Finds a run folder again.
 
         Raises:
-            RunError: the folder holds no run, or its settings are damaged.
+            RunError: the folder holds no run, its settings are damaged, or a link in it may lead outside.
         """
         path = Path(path)
-        if not (path / _SETTINGS).is_file():
+        # `Path.is_file` raises where a name is too long.
+        if not os.path.isfile(path / _SETTINGS):
             raise RunError(f"{path} is no run folder: it has no {_SETTINGS}. Name the folder that `kevo search` wrote.")
+        for entry in path.rglob("*"):
+            if entry.is_symlink():
+                raise RunError(f"{entry} is a link, and a run folder holds none. Put the real thing in its place.")
         settings = cls(path, {}).read_json(_SETTINGS)
         if not isinstance(settings, dict):
             raise RunError(f"{path / _SETTINGS} is damaged: expected a JSON object. Restore it, or start a new search.")
         return cls(path, settings)
+
+    def search_settings(self) -> Settings:
+        """Returns how the search is to run.
+
+        Raises:
+            RunError: the settings are damaged.
+        """
+        try:
+            return Settings.from_json(self.settings["search"])
+        except (KevoError, LookupError) as error:
+            reason = f"{error} is missing." if isinstance(error, KeyError) else str(error)
+            raise RunError(
+                f"{self.path / _SETTINGS} is damaged: {reason} Restore it, or start a new search."
+            ) from error
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -195,7 +222,7 @@ class Run:
         Raises:
             RunError: another search is at work in the folder.
         """
-        with _writing(self.path):
+        with writing(self.path):
             descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             try:
@@ -204,8 +231,9 @@ class Run:
                 raise RunError(
                     f"Another search is at work in {self.path}. Wait for it or stop it, or name another folder."
                 ) from error
-            for leftover in self.path.rglob(f"{_PARTIAL}*"):
-                leftover.unlink()
+            with writing(self.path):
+                for leftover in self.path.rglob(f"{_PARTIAL}*"):
+                    leftover.unlink()
             yield
         finally:
             os.close(descriptor)
@@ -218,7 +246,7 @@ class Run:
         """
         line = _dumps(record.to_json()) + "\n"
         path = self.path / _TRIALS
-        with _writing(path):
+        with writing(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
             with os.fdopen(descriptor, "r+b") as file:
                 if file.seek(0, os.SEEK_END):
@@ -238,7 +266,7 @@ class Run:
         The last word counts where a candidate was written down twice. A last line without its end is no word.
 
         Raises:
-            RunError: a line is damaged.
+            RunError: a line is damaged, or refers to one that is not there.
         """
         path = self.path / _TRIALS
         records: dict[str, TrialRecord] = {}
@@ -253,6 +281,14 @@ class Run:
                     f"Line {number} of {path} is damaged: {error}. Delete the line to go on without that candidate."
                 ) from error
             records[record.trial_id] = record
+        known: set[str | None] = {None}
+        for record in records.values():
+            if record.continues not in known:
+                raise RunError(
+                    f"{path} is damaged: trial {record.trial_id} continues trial {record.continues}, of which no line "
+                    f"before it tells. Restore that line, or delete those of trial {record.trial_id} too."
+                )
+            known.add(record.trial_id)
         return list(records.values())
 
     def write_json(self, name: str, value: Any) -> None:
@@ -299,13 +335,27 @@ class Run:
             yield path
 
 
+def new_folder(parent: Path, name: str) -> Path:
+    """Makes a folder that nobody else has: `name`, or else with the first number behind it that is free.
+
+    Raises:
+        RunError: the folder cannot be made.
+    """
+    for number in count(1):
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        with writing(path), contextlib.suppress(FileExistsError):
+            path.mkdir(parents=True)
+            break
+    return path
+
+
 def atomic_write_bytes(path: Path, content: bytes) -> None:
     """Writes a file so that whoever reads it, and whatever happens, sees the old or the new content whole.
 
     Raises:
         RunError: the file cannot be written.
     """
-    with _replacing(path) as temporary, _writing(path):
+    with _replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
@@ -322,26 +372,30 @@ def atomic_write_text(path: Path, text: str) -> None:
 def _replacing(path: Path) -> Iterator[Path]:
     # The same folder means the same file system, without which a move is no single step.
     temporary = path.with_name(f"{_PARTIAL}{secrets.token_hex(8)}{path.suffix}")
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield temporary
-        with _writing(path):
+        try:
+            yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Says what to do where the system refuses to write."""
+def writing(path: Path) -> Iterator[None]:
+    """Says what to do where the system refuses to write.
+
+    Raises:
+        RunError: in place of the system's own error.
+    """
     try:
         yield
     except OSError as error:
         raise RunError(
-            f"Cannot write {path}: {error.strerror}. Make room or permit writing there, or name another folder."
+            f"Cannot write {error.filename or path}: {error.strerror or error}. Make room or permit writing there, or "
+            "name another folder."
         ) from error
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
+import math
+import os
 import shutil
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,24 +23,36 @@ import numpy as np
 import kevo
 from kevo import costs, datasets, evaluation, models, plots, reporting, space, weights
 from kevo.datasets import ImageDataset
-from kevo.errors import KevoError, RunError, SearchFailedError, SearchInterruptedError, SettingsError, WeightsError
+from kevo.errors import (
+    KevoError,
+    RunError,
+    SearchBrokenError,
+    SearchFailedError,
+    SearchInterruptedError,
+    SettingsError,
+    WeightsError,
+)
 from kevo.interrupts import Interrupts
-from kevo.objectives import Objective
+from kevo.objectives import TIE_BREAKER, Objective
 from kevo.reporting import Listener, Silent
 from kevo.results import FrontMember, SearchResult
-from kevo.runs import Run, TrialRecord
+from kevo.runs import Run, TrialRecord, new_folder, writing
 from kevo.settings import Settings
 from kevo.training import PATIENCE, CandidateError, Earlier, Effort, Trained, Trainer, predict
 from kevo.weights import Weights
 from kevo.words import describe
 from tuners import GeneticTuner, pareto
-from tuners.settings import Settings as EvolutionSettings
 from tuners.genome import SearchSpace
+from tuners.settings import Settings as EvolutionSettings
 
 _LARGEST_SHARE = 1 / 8
 """The part of `max_time` that one candidate may take: eight in a row at least get their chance."""
 _FINAL_SHARE = 0.25
 """The part of `max_time` that is kept for the final training at most."""
+_CLOSING_SHARE = 0.05
+"""The part of `max_time` that is kept for what follows the last training: scores, plots, the best model's file."""
+_CLOSING_SECONDS = 5.0
+"""What that takes at least; of a short search a tenth must do."""
 _KINDS = ("family", "pretrained/tuning")
 """Candidates that differ in these genes learn at different paces, and do not compete for a higher rung."""
 _MAX_PAUSED = 4
@@ -57,6 +72,7 @@ def search(
     *,
     out: str | Path | None = None,
     listener: Listener | None = None,
+    started: float | None = None,
 ) -> SearchResult:
     """Evolves the best image classifier for `data` and saves it.
 
@@ -66,18 +82,24 @@ def search(
         settings: How to search. Defaults to `Settings()`.
         out: The run folder, which must not exist yet or be empty. Defaults to a new folder below `kevo-runs`.
         listener: Is told about progress. Defaults to nobody.
+        started: From when on `max_time` counts, by `time.monotonic`. Defaults to this call.
 
     Returns:
         The best model's path, genome and scores.
 
     Raises:
-        KevoError: with what to do about it, before any training; or no candidate could be trained.
+        KevoError: with what to do about it, before any training; or no candidate could be trained, or the run folder
+            cannot be written any more.
 
     Example:
         >>> result = kevo.search("digits", kevo.Settings(max_trials=5, space="small"))  # doctest: +SKIP
         >>> result.best_model.predict(pictures)  # doctest: +SKIP
     """
+    started = time.monotonic() if started is None else started
     settings = settings or Settings()
+    settings = dataclasses.replace(
+        settings, weights={name: weights.absolute(source) for name, source in settings.weights.items()}
+    )
     dataset = datasets.load(data, seed=settings.seed)
     usable, notes = _usable_weights(settings, dataset)
     hyperparameters = _declare(settings, dataset, usable)
@@ -89,10 +111,10 @@ def search(
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
             "pictures": dataset.fingerprint(),
             "search": settings.to_json(),
+            "backbones": {name: [variant.alpha for variant in variants] for name, variants in usable.items()},
         },
     )
-    run.write_labels(dataset.class_names)
-    return _Search(run, dataset, settings, usable, listener or Silent()).run(hyperparameters, notes)
+    return _Search(run, dataset, settings, usable, listener or Silent(), started).run(hyperparameters, notes)
 
 
 def resume(
@@ -100,6 +122,7 @@ def resume(
     data: Any = None,
     *,
     listener: Listener | None = None,
+    started: float | None = None,
 ) -> SearchResult:
     """Goes on with a search that was interrupted, from every candidate that had finished.
 
@@ -107,25 +130,27 @@ def resume(
         run_folder: The run folder.
         data: The same pictures again, needed only when they were given as arrays or `tf.data`.
         listener: Is told about progress. Defaults to nobody.
+        started: As for `search`.
 
     Raises:
-        RunError: the folder holds no run, or the pictures have changed since.
+        RunError: the folder holds no run or a damaged one, or the pictures or weights have changed since.
         KevoError: as `search`.
     """
+    started = time.monotonic() if started is None else started
     run = Run.open(Path(run_folder).absolute())
-    settings = Settings.from_json(run.settings["search"])
-    source = run.settings["data"] if data is None else data
-    if source is None:
+    settings = run.search_settings()
+    source = run.settings.get("data") if data is None else data
+    if source is None or (data is None and not isinstance(source, str)):
         raise RunError(f"The search in {run.path} read its pictures from Python. Give them again: resume(run, data).")
     dataset = datasets.load(source, seed=settings.seed)
-    if dataset.fingerprint() != run.settings["pictures"]:
+    if dataset.fingerprint() != run.settings.get("pictures"):
         raise RunError(
             f"The pictures in {source} have changed since the search in {run.path} began, so that its scores cannot be "
             "compared with new ones. Put them back, or start a new search."
         )
-    usable, notes = _usable_weights(settings, dataset)
+    usable, notes = _same_weights(run, settings, dataset)
     hyperparameters = _declare(settings, dataset, usable)
-    return _Search(run, dataset, settings, usable, listener or Silent()).run(hyperparameters, notes)
+    return _Search(run, dataset, settings, usable, listener or Silent(), started).run(hyperparameters, notes)
 
 
 def _source(data: Any) -> str | None:
@@ -133,12 +158,12 @@ def _source(data: Any) -> str | None:
     if data is None:
         return datasets.DEFAULT_NAME
     if isinstance(data, str | Path):
-        return str(Path(data).resolve()) if Path(data).exists() else str(data)
+        return str(Path(data).resolve()) if os.path.exists(data) else str(data)
     return None
 
 
 def _new_folder(name: str) -> Path:
-    return Path("kevo-runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    return new_folder(Path("kevo-runs"), f"{name}-{datetime.now():%Y%m%d-%H%M%S}")
 
 
 def _usable_weights(settings: Settings, dataset: ImageDataset) -> tuple[dict[str, tuple[Weights, ...]], list[str]]:
@@ -162,6 +187,39 @@ def _usable_weights(settings: Settings, dataset: ImageDataset) -> tuple[dict[str
     if not resolved.available and "conv" not in wanted.families:
         raise WeightsError("Nothing is left to search. " + " ".join(notes))
     return dict(resolved.available), notes
+
+
+def _same_weights(
+    run: Run, settings: Settings, dataset: ImageDataset
+) -> tuple[dict[str, tuple[Weights, ...]], list[str]]:
+    """Finds the backbones with which a search began, so that it goes on in the same space."""
+    try:
+        usable, notes = _usable_weights(settings, dataset)
+    except WeightsError as error:
+        raise RunError(f"The search in {run.path} cannot go on: {error}") from error
+    same: dict[str, tuple[Weights, ...]] = {}
+    with _damage(run.path / "settings.json"):
+        for name, alphas in run.settings["backbones"].items():
+            by_alpha = {variant.alpha: variant for variant in usable.get(name, ())}
+            if missing := [alpha for alpha in alphas if alpha not in by_alpha]:
+                which = f"{name} (alpha {missing[0]})" if missing[0] else name
+                raise RunError(
+                    f"The search in {run.path} began with weights of {which} from "
+                    f"{settings.weights.get(name, 'imagenet')}, which cannot be had any more. Put them back, or start "
+                    f"a new search. {' '.join(notes)}".rstrip()
+                )
+            same[name] = tuple(by_alpha[alpha] for alpha in alphas)
+    return same, notes
+
+
+@contextlib.contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Says which part of a run folder it is that cannot be used."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise RunError(f"{path} is damaged: {reason}. Restore it, or start a new search.") from error
 
 
 def _declare(
@@ -222,6 +280,7 @@ class _Search:
         settings: Settings,
         usable: Mapping[str, tuple[Weights, ...]],
         listener: Listener,
+        started: float,
     ) -> None:
         self.folder = run
         self.settings = settings
@@ -236,30 +295,66 @@ class _Search:
         self.records: dict[str, TrialRecord] = {}
         self.dataset = dataset
         self._interrupts = Interrupts()
-        self._started = time.monotonic()
+        self._started = started
         self._seconds_before = 0.0
 
     def run(self, hyperparameters: keras_tuner.HyperParameters, notes: list[str]) -> SearchResult:
         with self.folder.locked():
-            self.records = {record.trial_id: record for record in self.folder.trials()}
+            for record in self.folder.trials():
+                with _damage(self.folder.path / f"trials.jsonl, trial {record.trial_id},"):
+                    self._check(record)
+                self.records[record.trial_id] = record
             self._seconds_before = max((record.finished_at for record in self.records.values()), default=0.0)
-            self._tidy()
             self.listener.note(self.dataset.summary())
             for skipped in self.dataset.skipped:
                 self.listener.note(f"Skipped {skipped.path}: {skipped.reason}")
             for note in notes:
                 self.listener.note(note)
-            interrupted = False
+            tuner = self._tuner(hyperparameters)
             try:
-                with self._interrupts:
-                    with contextlib.redirect_stdout(io.StringIO()):  # Keras Tuner reports its reload on stdout.
-                        tuner = _CandidateTuner(self, hyperparameters)
-                    tuner.search()
-                    self._train_finalists()
+                with writing(self.folder.path):
+                    self.folder.write_labels(self.dataset.class_names)
+                    self._tidy()
+                    interrupted = self._train_all(tuner)
+                    return self._finish(interrupted)
+            except RunError as error:
+                raise SearchBrokenError(
+                    f"{error} Nothing that finished is lost. Go on with: kevo resume {self.folder.path}"
+                ) from error
             except KeyboardInterrupt:
-                interrupted = True
-                self.listener.note("Interrupted: keeping the best so far.")
-            return self._finish(interrupted)
+                raise SearchInterruptedError(
+                    f"Interrupted before the best model was written. Go on with: kevo resume {self.folder.path}"
+                ) from None
+
+    def _tuner(self, hyperparameters: keras_tuner.HyperParameters) -> keras_tuner.Tuner:
+        state = self.folder.path / "search"
+        # Keras Tuner reports its reload on stdout.
+        reading = _damage(state) if state.exists() else contextlib.nullcontext()
+        with contextlib.redirect_stdout(io.StringIO()), writing(state), reading:
+            return _CandidateTuner(self, hyperparameters)
+
+    def _train_all(self, tuner: keras_tuner.Tuner) -> bool:
+        """Trains all candidates, and returns whether a Ctrl-C kept it from that."""
+        try:
+            with self._interrupts:
+                tuner.search()
+                self._train_finalists()
+        except keras_tuner.errors.FatalError as error:
+            raise error.__cause__ or error from None
+        except KeyboardInterrupt:
+            self.listener.note("Interrupted: keeping the best so far.")
+            return True
+        return False
+
+    def _check(self, record: TrialRecord) -> None:
+        """Raises an error of any kind where a record is not one of this search; files may come from elsewhere."""
+        describe(record.genome)
+        if record.fitness is not None:
+            names = {TIE_BREAKER, *(one.metric for one in self.objectives)}
+            if not all(math.isfinite(record.metrics[name]) for name in names):
+                raise ValueError(f"its metrics are {record.metrics}")
+            if not record.history:
+                raise ValueError("it has no epoch")
 
     @property
     def seconds(self) -> float:
@@ -272,10 +367,18 @@ class _Search:
 
         What was continued counts once, by its last training.
         """
-        done = [record for record in self.records.values() if record.fitness is not None]
+        return self._ranked(self.records.values())
+
+    def _ranked(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:
+        done = [record for record in records if record.fitness is not None]
         continued = {record.continues for record in done}
         done = [record for record in done if record.trial_id not in continued]
         return sorted(done, key=lambda record: self.trainer.objective.rank(record.metrics), reverse=True)
+
+    def _finalists(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:
+        """Returns the best that the evolution has brought about, whatever became of them at full length."""
+        evolved = [record for record in records if not record.full_length]
+        return self._ranked(evolved)[: self.settings.num_finalists]
 
     def front(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
         """Returns the candidates that no other beats in every objective, in their order; none if there is but one."""
@@ -321,12 +424,20 @@ class _Search:
 
     def seconds_left(self) -> float | None:
         """How long candidates may still be trained before the finalists' turn; `None` without a limit."""
-        whole = self.settings.resolved_max_time
+        whole = self._training_seconds
         if whole is None:
             return None
         lengthening = self.settings.resolved_final_epochs / self.settings.epochs
-        finals = lengthening * sum(map(self._whole_seconds, self.completed[: self.settings.num_finalists]))
+        finals = lengthening * sum(map(self._whole_seconds, self._finalists(self.records.values())))
         return whole - min(finals, _FINAL_SHARE * whole) - self.seconds
+
+    @property
+    def _training_seconds(self) -> float | None:
+        """When the last training must end, in seconds of search; `None` without a limit."""
+        whole = self.settings.resolved_max_time
+        if whole is None:
+            return None
+        return whole - max(_CLOSING_SHARE * whole, min(_CLOSING_SECONDS, whole / 10))
 
     def _seconds_spent(self, record: TrialRecord) -> float:
         """Returns what a candidate has cost, also before its pauses."""
@@ -344,7 +455,7 @@ class _Search:
 
     def effort(self, *, pause_after: int | None = None) -> Effort:
         """How much the next candidate may cost."""
-        left, whole = self.seconds_left(), self.settings.resolved_max_time
+        left, whole = self.seconds_left(), self._training_seconds
         seconds = None if left is None or whole is None else max(1.0, min(left, _LARGEST_SHARE * whole))
         return Effort(self.settings.epochs, seconds, pause_after=pause_after)
 
@@ -413,26 +524,29 @@ class _Search:
 
     def _keep(self, record: TrialRecord, trained: Trained | None) -> None:
         """Writes a candidate down, and its model if that may be needed."""
-        self.records[record.trial_id] = record
-        if trained is not None and record.trial_id in self._needed():
+        records = {**self.records, record.trial_id: record}
+        if trained is not None and record.trial_id in self._needed(records):
             with self.folder.replacing(_checkpoint(record)) as path:
                 models.deployable(trained.network).save(path)
         # A candidate counts as finished only when its model is safe.
         self.folder.append_trial(record)
+        self.records = records
         self._tidy()
         self.listener.trial_ended(record, next(iter(self.completed), None))
 
     def _tidy(self) -> None:
         """Removes the models that are no longer needed."""
-        for trial_id in self.records.keys() - self._needed():
+        for trial_id in self.records.keys() - self._needed(self.records):
             (self.folder.path / _checkpoint(self.records[trial_id])).unlink(missing_ok=True)
 
-    def _needed(self) -> set[str]:
+    def _needed(self, records: Mapping[str, TrialRecord]) -> set[str]:
         """Returns the trials whose models may still win or be trained further."""
-        completed = self.completed
+        completed = self._ranked(records.values())
         needed = [*completed[: self.settings.num_finalists], *self.front(completed)]
+        # A finalist that has paused may go on when its turn comes.
+        needed += [one for one in self._finalists(records.values()) if _full_length_id(one) not in records]
         if not any(record.full_length for record in completed):
-            taken_up = {record.continues for record in self.records.values()}
+            taken_up = {record.continues for record in records.values()}
             paused: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
             for record in completed:
                 if record.is_paused and record.trial_id not in taken_up:
@@ -442,13 +556,15 @@ class _Search:
 
     def _train_finalists(self) -> None:
         """Trains the best candidates at full length; they compete with the models that the search already has."""
-        finalists = [record for record in self.completed if not record.full_length][: self.settings.num_finalists]
+        finalists = self._finalists(self.records.values())
         for place, record in enumerate(finalists):
-            trial_id = f"{record.trial_id}-full"
+            trial_id = _full_length_id(record)
             if trial_id in self.records:
                 continue
-            whole = self.settings.resolved_max_time
+            whole = self._training_seconds
             seconds = None if whole is None else (whole - self.seconds) / (len(finalists) - place)
+            if seconds is not None and seconds <= 0:
+                break
             is_affordable = seconds is None or seconds >= self._whole_seconds(record)
             if not is_affordable and not record.is_paused:
                 continue
@@ -532,6 +648,10 @@ class _Search:
         return SearchFailedError(f"No candidate could be trained. Their reasons: {'; '.join(list(reasons)[:3])}.")
 
 
+def _full_length_id(record: TrialRecord) -> str:
+    return f"{record.trial_id}-full"
+
+
 def _checkpoint(record: TrialRecord) -> str:
     return f"checkpoints/{record.trial_id}.keras"
 
@@ -564,6 +684,11 @@ class _CandidateTuner(GeneticTuner):
         )
         self._search = search
         self.oracle.verbose = 0
+        known = {None}
+        for trial_id, trial in self.oracle.trials.items():
+            if (source := trial.hyperparameters.values.get("tuner/trial_id")) not in known:
+                raise LookupError(f"trial {trial_id} continues trial {source}, which is not there before it")
+            known.add(trial_id)
 
     def pre_create_trial(self) -> None:
         super().pre_create_trial()
@@ -580,13 +705,17 @@ class _CandidateTuner(GeneticTuner):
             # What needs no further training is as fit in every rung.
             record = paused
         if record is None:
-            record = self._search.train(
-                trial.trial_id,
-                {name: value for name, value in values.items() if not name.startswith("tuner/")},
-                self._search.effort(pause_after=values.get("tuner/epochs")),
-                generation=self.oracle.generation_of(trial.trial_id),
-                continues=paused,
-            )
+            try:
+                record = self._search.train(
+                    trial.trial_id,
+                    {name: value for name, value in values.items() if not name.startswith("tuner/")},
+                    self._search.effort(pause_after=values.get("tuner/epochs")),
+                    generation=self.oracle.generation_of(trial.trial_id),
+                    continues=paused,
+                )
+            except Exception as error:
+                # What fails the candidate alone is in its record. Of all else Keras Tuner would think that it does too.
+                raise keras_tuner.errors.FatalError(str(error)) from error
         if record.fitness is None:
             raise keras_tuner.errors.FailedTrialError(record.reason)
         return record.metrics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -15,6 +15,38 @@ from kevo.space import Space, preset
 DEFAULT_MAX_TIME = 240.0
 """How many seconds a search takes when nobody says how long it may, by time or by candidates."""
 
+MAX_SEED = 2**31 - 1
+"""What every generator of random numbers takes."""
+_MAX_RUNGS = 3
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return _is_int(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _are_words(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+
+
+def _is_map_of_words(value: object) -> bool:
+    return isinstance(value, Mapping) and _are_words([*value.keys(), *value.values()])
+
+
+_KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "int": (_is_int, "a whole number"),
+    "int | None": (lambda value: value is None or _is_int(value), "a whole number or None"),
+    "float | None": (lambda value: value is None or _is_number(value), "a finite number or None"),
+    "str": (lambda value: isinstance(value, str), "a name"),
+    "str | Space": (lambda value: isinstance(value, str | Space), "a preset's name or a Space"),
+    "Mapping[str, str]": (_is_map_of_words, "a mapping of names to strings"),
+    "tuple[str, ...]": (_are_words, "a tuple of names"),
+}
+"""What each annotation of the settings means: nobody else checks JSON that comes from a file."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -22,8 +54,10 @@ class Settings:
 
     Args:
         max_trials: How many candidates to train at most; `None` for no limit but the time.
-        max_time: How many seconds the whole search may take, the final training included; `None` for no limit but
-            `max_trials`, or for four minutes where that is `None` too.
+        max_time: How many seconds the whole search may take, from reading the pictures to the last plot. The end keeps
+            near it, not to the second: a twentieth, or five seconds, is held back for scoring and saving the best
+            model, which may take more or less. `None` for no limit but `max_trials`, or for four minutes where that is
+            `None` too.
         epochs: How many epochs a candidate trains at most in each of its stages.
         final_epochs: The same for the best candidates, which are trained once more at the end; `None` for twice
             `epochs`.
@@ -39,10 +73,10 @@ class Settings:
             `flops` (of one picture) and `bytes` (of the saved model). The search then looks for a front of candidates
             that no other beats in everything.
         max_params: How many parameters a candidate may have; larger ones are never trained. `None` for no limit.
-        seed: Seed of the splits, the evolution and the training.
+        seed: Seed of the splits, the evolution and the training, from 0 to 2**31 - 1.
 
     Raises:
-        SettingsError: a number is not positive, or a name is unknown.
+        SettingsError: a value is of the wrong kind or out of range, or a name is unknown.
         SpaceError: the preset is unknown.
         UnknownBackboneError: `weights` names a backbone that is not in the table.
     """
@@ -62,27 +96,22 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            value, (is_one, words) = getattr(self, item.name), _KINDS[str(item.type)]
+            if not is_one(value):
+                raise SettingsError(f"`{item.name}` must be {words}. Received: {value!r}.")
+            if isinstance(value, int | float) and item.name != "seed" and not value > 0:
+                raise SettingsError(f"`{item.name}` must be positive. Received: {value!r}.")
         # JSON has lists only, and naming a cost twice counts once.
         object.__setattr__(self, "minimize", tuple(dict.fromkeys(self.minimize)))
-        for name in (
-            "max_trials",
-            "max_time",
-            "epochs",
-            "final_epochs",
-            "num_finalists",
-            "num_rungs",
-            "population",
-            "max_params",
-        ):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise SettingsError(f"`{name}` must be positive. Received: {value!r}.")
+        if self.num_rungs > _MAX_RUNGS:
+            raise SettingsError(f"`num_rungs` must be {_MAX_RUNGS} at most. Received: {self.num_rungs}.")
         if self.population < 2:
             raise SettingsError(
                 f"`population` must be at least 2, so that there is a pair. Received: {self.population}."
             )
-        if self.seed < 0:
-            raise SettingsError(f"`seed` must not be negative. Received: {self.seed}.")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise SettingsError(f"`seed` must be from 0 to {MAX_SEED}. Received: {self.seed}.")
         if self.objective not in OBJECTIVES:
             raise SettingsError(f"Unknown objective {self.objective!r}. Expected one of: {', '.join(OBJECTIVES)}.")
         unknown = [cost for cost in self.minimize if cost not in COSTS]
@@ -132,5 +161,5 @@ class Settings:
         try:
             space = values.get("space", "default")
             return cls(**{**values, "space": space if isinstance(space, str) else Space(**space)})
-        except TypeError as error:
+        except (AttributeError, OverflowError, TypeError) as error:
             raise SettingsError(f"These are no settings of a search: {error}.") from error

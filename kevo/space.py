@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kevo import backbones
 from kevo.errors import SpaceError
@@ -80,14 +81,23 @@ class Space:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
+            kind = type(cast(tuple[Any, ...], field.default)[0])
             values = getattr(self, field.name)
-            if not isinstance(values, tuple):
-                values = tuple(values) if isinstance(values, list) else values
+            if isinstance(values, list | tuple):
+                # JSON has lists only, and Keras Tuner takes 0 and 0.5 for two kinds of values.
+                values = tuple(float(value) if kind is float and type(value) is int else value for value in values)
                 object.__setattr__(self, field.name, values)
             if not isinstance(values, tuple) or not values:
                 raise SpaceError(
                     f"The space's `{field.name}` must be a tuple with at least one value. Received: {values!r}."
                 )
+            for value in values:
+                # A bool is an int to Python.
+                if type(value) is not kind or (kind is float and not math.isfinite(value)):
+                    raise SpaceError(
+                        f"The space's `{field.name}` must hold finite values of type {kind.__name__} only. "
+                        f"Received: {value!r}."
+                    )
             if field.name.endswith("learning_rate") and not (len(values) == 2 and 0 < values[0] <= values[1]):
                 raise SpaceError(
                     f"The space's `{field.name}` must be (lowest, highest) with 0 < lowest <= highest. "

@@ -57,7 +57,8 @@ class Progress(Protocol):
 class Effort:
     """How much one candidate may cost.
 
-    `num_epochs` counts for each stage; `seconds` is wall-clock time for the whole candidate, `None` for no limit.
+    `num_epochs` counts for each stage; `seconds` is wall-clock time for the whole candidate, a download of its weights
+    included, `None` for no limit. Only the first validation may end later, after as long again as was trained before.
     Training also ends when `patience` epochs in a row bring nothing new. It pauses after `pause_after` epochs, to be
     taken up again perhaps; `None` for no pause. Learning rates fall over `num_epochs` all the same.
     """
@@ -177,6 +178,7 @@ class Trainer:
         name = str(genome["backbone"])
         alpha = genome.get(f"{name}/alpha")
         weights = self._weights[name, None if alpha is None else float(alpha)]
+        weights.fetch(watch=lambda: fit.check("download", 0.0, "the download of its weights takes"))
         extractor = models.feature_extractor(genome, weights=weights)
         classifier = models.head(genome, num_features=extractor.output.shape[-1], num_classes=self._dataset.num_classes)
         network = models.join(extractor, classifier)
@@ -184,7 +186,7 @@ class Trainer:
             fit.take_up(network)
         else:
             self._train_head(classifier, extractor, weights, genome, fit)
-        if genome["pretrained/tuning"] == "fine_tune":
+        if genome["pretrained/tuning"] == "fine_tune" and not fit.time_is_up:
             backbones.unfreeze(
                 extractor,
                 backbones.get(name),
@@ -235,7 +237,10 @@ class Trainer:
         *,
         learning_rate: float | None = None,
     ) -> None:
-        steps = math.ceil(len(train[0]) / int(genome["batch_size"]))
+        steps, validation_steps = (
+            math.ceil(len(examples[0]) / size)
+            for examples, size in ((train, int(genome["batch_size"])), (validation, _validation_batch_size(genome)))
+        )
         model.compile(
             optimizer=_optimizer(
                 genome,
@@ -250,9 +255,14 @@ class Trainer:
                 keras.metrics.CategoricalCrossentropy(name="cross_entropy"),
             ],
             # A small network spends more time between its steps than in them.
-            steps_per_execution=max(1, steps // _EXECUTIONS_PER_EPOCH),
+            steps_per_execution=max(1, min(steps // _EXECUTIONS_PER_EPOCH, validation_steps // 2)),
         )
         fit(stage, model, genome, train, validation)
+
+
+def _validation_batch_size(genome: Genome) -> int:
+    """Validation keeps nothing for gradients: larger batches fit, and are faster."""
+    return max(int(genome["batch_size"]), 64)
 
 
 class _Later(optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
@@ -369,7 +379,24 @@ class _Fit:
 
     @property
     def time_is_up(self) -> bool:
-        return self.effort.seconds is not None and self.seconds > self.effort.seconds
+        return self.will_be_up(seconds=0.0)
+
+    def will_be_up(self, *, seconds: float) -> bool:
+        """Tells whether what takes so many seconds would end too late."""
+        return self.effort.seconds is not None and self.seconds + seconds > self.effort.seconds
+
+    def tell(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        if self.progress is not None:
+            self.progress(stage, done, total, metrics)
+
+    def check(self, stage: str, done: float, slow: str) -> None:
+        """Tells how far something is without which nothing can be trained, and ends the candidate if time is up."""
+        self.tell(stage, done, 1, {})
+        if self.time_is_up:
+            raise self.too_slow(slow)
+
+    def too_slow(self, slow: str) -> _OutOfTimeError:
+        return _OutOfTimeError(f"{slow} more than its {self.effort.seconds:.0f} seconds")
 
     def __call__(
         self,
@@ -380,20 +407,23 @@ class _Fit:
         validation: _Examples,
     ) -> None:
         """Trains `model` for one stage and leaves the best weights of this and all stages before in it."""
-        batch_size = int(genome["batch_size"])
         watch = _Watch(self, stage)
-        model.fit(
-            *train,
-            batch_size=batch_size,
-            initial_epoch=self.stages.count(stage),
-            epochs=self.num_epochs(stage),
-            validation_data=validation,
-            # Validation keeps nothing for gradients: larger batches fit, and are faster.
-            validation_batch_size=max(batch_size, 64),
-            class_weight=self._class_weights,
-            callbacks=[watch],
-            verbose=0,
-        )
+        try:
+            model.fit(
+                *train,
+                batch_size=int(genome["batch_size"]),
+                initial_epoch=self.stages.count(stage),
+                epochs=self.num_epochs(stage),
+                validation_data=validation,
+                validation_batch_size=_validation_batch_size(genome),
+                class_weight=self._class_weights,
+                callbacks=[watch],
+                verbose=0,
+            )
+        except _OutOfTimeError:
+            # What was measured before counts.
+            if not self.history:
+                raise
         model.set_weights(watch.best_weights)
 
 
@@ -406,6 +436,8 @@ class _Watch(callbacks.Callback):  # type: ignore[misc]
         self._fit = fit
         self._stage = stage
         self._epoch = 0
+        self._validation_began = 0.0
+        self._validation_seconds = 0.0
 
     def on_train_begin(self, logs: object = None) -> None:
         self.best_weights = self.model.get_weights()
@@ -414,11 +446,24 @@ class _Watch(callbacks.Callback):  # type: ignore[misc]
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        if self._fit.progress is not None:
-            done = self._epoch + (batch + 1) / self.params["steps"]
-            self._fit.progress(self._stage, done, self._fit.num_epochs(self._stage), logs or {})
-        if self._fit.time_is_up:
+        done = self._epoch + (batch + 1) / self.params["steps"]
+        self._fit.tell(self._stage, done, self._fit.num_epochs(self._stage), logs or {})
+        # An epoch counts by its validation. No pass takes as long as another: room for two.
+        if self._fit.will_be_up(seconds=2 * self._validation_seconds):
             self.model.stop_training = True
+
+    def on_test_begin(self, logs: object = None) -> None:
+        self._validation_began = self._fit.seconds
+
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        fit = self._fit
+        fit.tell(self._stage, self._epoch + 1.0, fit.num_epochs(self._stage), logs or {})
+        # Without a first measurement all training was for nothing: it may take as long again.
+        if fit.time_is_up and (fit.history or fit.seconds > 2 * self._validation_began):
+            raise fit.too_slow("its first steps and one pass over the validation pictures take")
+
+    def on_test_end(self, logs: object = None) -> None:
+        self._validation_seconds = self._fit.seconds - self._validation_began
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         fit, metrics = self._fit, {name: float(value) for name, value in (logs or {}).items()}
@@ -437,12 +482,9 @@ class _Deadline(callbacks.Callback):  # type: ignore[misc]
         self._fit = fit
 
     def on_predict_batch_end(self, batch: int, logs: object = None) -> None:
-        if self._fit.progress is not None:
-            self._fit.progress("features", (batch + 1) / self.params["steps"], 1, {})
-        if self._fit.time_is_up:
-            raise _OutOfTimeError(
-                f"one pass of the backbone over the pictures takes more than its {self._fit.effort.seconds:.0f} seconds"
-            )
+        self._fit.check(
+            "features", (batch + 1) / self.params["steps"], "one pass of the backbone over the pictures takes"
+        )
 
 
 def predict(model: keras.Model, pictures: npt.NDArray[np.uint8], *, batch_size: int = 64) -> npt.NDArray[np.float32]:

@@ -12,13 +12,12 @@ import http.client
 import logging
 import math
 import os
-import shutil
 import threading
 import urllib.error
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 _SERVER = "https://storage.googleapis.com/"
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
+_PIECE = 1 << 16
 _ADVICE = "Connect to the internet, or give --weights NAME=FILE (NAME=none starts from random weights)."
 
 # What Keras and h5py raise on a file that is broken or made to harm.
@@ -61,10 +61,13 @@ class Weights:
     path: Path | None = None
     alpha: float | None = None
 
-    def fetch(self) -> Path | None:
+    def fetch(self, *, watch: Callable[[], None] = lambda: None) -> Path | None:
         """Downloads the file if it is an ImageNet file that is not in Keras's cache yet.
 
         Workers that fetch the same file at once do not disturb each other.
+
+        Args:
+            watch: Is called now and then while the file comes; what it raises ends the download.
 
         Returns:
             The local file; `None` for random weights.
@@ -75,7 +78,7 @@ class Weights:
         if self.source == "imagenet" and self.path is not None:
             variant = _variant(backbones.get(self.backbone), self.alpha)
             if not _is_intact(self.path, variant.md5):
-                download(_SERVER + variant.file, path=self.path, md5=variant.md5)
+                download(_SERVER + variant.file, path=self.path, md5=variant.md5, watch=watch)
         return self.path
 
     def load_into(self, network: keras.Model, *, backbone: str, alpha: float | None) -> None:
@@ -139,7 +142,7 @@ def resolve(requests: Mapping[str, str]) -> Resolved:
         if request == "none":
             available[name] = tuple(Weights(name, "none", alpha=variant.alpha) for variant in row.variants)
         elif request != "imagenet":
-            available[name] = (_from_file(row, Path(request).expanduser()),)
+            available[name] = (_from_file(row, Path(absolute(request))),)
         else:
             refusals = {variant: server.refusal(variant) for variant in row.variants}
             if offered := [variant for variant, refusal in refusals.items() if refusal is None]:
@@ -149,6 +152,13 @@ def resolve(requests: Mapping[str, str]) -> Resolved:
             else:
                 unavailable[name] = f"no ImageNet weights, since {refusals[row.variants[0]]}. {_ADVICE}"
     return Resolved(available, unavailable)
+
+
+def absolute(request: str) -> str:
+    """Returns a request that means the same from every folder."""
+    if request in ("imagenet", "none"):
+        return request
+    return os.path.abspath(os.path.expanduser(request))
 
 
 class _Server:
@@ -208,13 +218,14 @@ def ask(url: str, *, seconds: float = _CONNECT_SECONDS) -> None:
         raise errors[0]
 
 
-def download(url: str, *, path: Path, md5: str | None) -> None:
+def download(url: str, *, path: Path, md5: str | None, watch: Callable[[], None] = lambda: None) -> None:
     """Downloads a file; its path shows the whole file or nothing at all times.
 
     Args:
         url: Where from.
         path: Where to; its folder is made.
         md5: Checksum of the file. `None`: only the length that the server announces is checked.
+        watch: Is called after every piece; what it raises ends the download.
 
     Raises:
         WeightsError: The file cannot be downloaded whole, or cannot be written.
@@ -224,7 +235,10 @@ def download(url: str, *, path: Path, md5: str | None) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with urllib.request.urlopen(url, timeout=_READ_SECONDS) as response, part.open("wb") as file:
-            shutil.copyfileobj(response, file)
+            # `read1` hands over what has come; `read` would wait for the whole piece.
+            while piece := response.read1(_PIECE):
+                file.write(piece)
+                watch()
         expected, received = response.headers["Content-Length"], part.stat().st_size
         if expected is not None and int(expected) != received:
             raise WeightsError(f"Download of {url} broke off after {received} of {expected} bytes. Try again.")
@@ -317,7 +331,8 @@ def shapes(path: Path) -> Counter[Shape]:
     """
     import h5py
 
-    if not path.is_file():
+    # `Path.is_file` raises where a name is too long.
+    if not os.path.isfile(path):
         raise WeightsError(f"There is no weights file {path}. Give the path of a .weights.h5 or .h5 file.")
     try:
         with h5py.File(path, "r") as file:

@@ -10,7 +10,7 @@ import peers
 import pytest
 from efficiency_report import Measured, difference, draw, interval, resampled_means, tell
 from landscapes import CELLS, MACRO, PROTOCOLS, Genome, Landscape, cells, macro, nk, trap
-from peers import SEARCHERS, Search, Task, Training, aging_evolution, declare, local_search
+from peers import INNER_PARTS, PARTS, SEARCHERS, Search, Task, Training, aging_evolution, declare, local_search
 from search_efficiency import collect, keep, main, play, read
 
 ROOT = Path(__file__).parent.parent
@@ -32,6 +32,7 @@ def count_up(search: Search, num: int) -> list[Training]:
     asked = [next(search)]
     while len(asked) < num:
         asked.append(search.send(float(sum(asked[-1].genome))))
+    search.close()
     search.close()
     return asked
 
@@ -134,6 +135,14 @@ def test_every_searcher_plays(name: str) -> None:
     assert {training.epochs for training in first} == {1}
     assert all(len(training.genome) == 6 and set(training.genome) <= {0, 1} for training in first)
     assert first != count_up(SEARCHERS[name].start(SMALL, 1), 12)
+
+
+@pytest.mark.parametrize("part", [*PARTS, *INNER_PARTS])
+def test_a_part_that_is_switched_off_is_missed(part: str) -> None:
+    task = Task(num_values=(4,) * 6, rungs=(1,), budget=60)
+    whole, lacking = (count_up(SEARCHERS[name].start(task, 0), 60) for name in ("kevo", part))
+    assert whole != lacking
+    assert whole == count_up(SEARCHERS["kevo"].start(task, 0), 60)
 
 
 @pytest.mark.parametrize("name", ["kevo", "random", "hyperband"])

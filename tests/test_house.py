@@ -24,10 +24,11 @@ FLOORS = {
     "tuners.pareto": 2,
     "tuners.surrogate": 2,
     "tuners.fidelity": 2,
-    "tuners.evolution": 3,
-    "tuners.oracle": 4,
-    "tuners.tuner": 5,
-    "tuners": 6,
+    "tuners.settings": 3,
+    "tuners.evolution": 4,
+    "tuners.oracle": 5,
+    "tuners.tuner": 6,
+    "tuners": 7,
 }
 
 
@@ -148,3 +149,12 @@ def test_no_absolute_paths_in_tracked_files() -> None:
         if b"\0" not in content and absolute.search(content):
             found.append(name)
     assert found == []
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name
+)
+def test_links_within_the_project_lead_somewhere(page: Path) -> None:
+    addresses = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    inner = [address for address in addresses if "://" not in address]
+    assert [address for address in inner if not (page.parent / address).exists()] == []

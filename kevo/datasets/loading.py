@@ -105,7 +105,8 @@ def _read(source: Any, image_size: int | None, limits: Limits) -> tuple[str, _Fo
     """Finds out what `source` is, and reads it."""
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        if path.exists():
+        # `Path.exists` raises where a name is too long.
+        if os.path.exists(path):
             name = re.sub(r"[^\w.-]+", "_", path.resolve().stem if path.is_file() else path.resolve().name)
             return name or "pictures", _read_path(path, image_size, limits)
         if str(source) in builtin.BUILT_IN_NAMES:

@@ -158,6 +158,8 @@ def test_summary_says_what_there_is() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
+        ("x" * 5000, "no such path or data set: 'xxx"),
+        ("~nosuchuser/x", "no such path or data set: '~nosuchuser/x'"),
         ("digit", "no such path or data set: 'digit'. Did you mean 'digits'\\?"),
         ("cifar-10", "Did you mean 'cifar10'\\?"),
         (

@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -47,6 +48,51 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
         text=True,
         cwd=Path(runs.__file__).parent.parent,
     )
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "plots", "search", "search/trial_0/trial.json.tmp"])
+def test_open_refuses_links(run: Run, tmp_path: Path, name: str) -> None:
+    (tmp_path / "mine").mkdir()
+    (run.path / name).parent.mkdir(parents=True, exist_ok=True)
+    (run.path / name).symlink_to(tmp_path / "mine")
+    with pytest.raises(RunError, match=f"{name} is a link"):
+        Run.open(run.path)
+
+
+def test_open_refuses_a_name_that_is_too_long() -> None:
+    with pytest.raises(RunError, match="is no run folder"):
+        Run.open("x" * 5000)
+
+
+@pytest.mark.parametrize("links", [{"0008": "0006"}, {"0007": "0008", "0008": "0007"}, {"0007": "0007"}])
+def test_a_line_that_continues_nothing_is_named(run: Run, links: dict[str, str]) -> None:
+    for record in (RECORD, FAILED):
+        run.append_trial(replace(record, continues=links.get(record.trial_id)))
+    with pytest.raises(RunError, match=r"trials\.jsonl is damaged: trial \d+ continues trial \d+"):
+        run.trials()
+
+
+def test_folders_of_one_name_do_not_collide(tmp_path: Path) -> None:
+    folders = [runs.new_folder(tmp_path / "runs", "digits") for _ in range(3)]
+    assert [path.name for path in folders] == ["digits", "digits-2", "digits-3"]
+    assert all(path.is_dir() for path in folders)
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="Cannot write"):
+        runs.new_folder(tmp_path / "file", "digits")
+
+
+def test_a_full_disk_is_named_whatever_was_written(run: Run) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with (
+            pytest.raises(RunError, match=r"Cannot write .*best\.keras.*Make room"),
+            run.replacing("best.keras") as path,
+        ):
+            path.write_bytes(bytes(1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in run.path.iterdir() if path.name != ".lock"] == ["settings.json"]
 
 
 def test_settings_come_back(tmp_path: Path) -> None:
@@ -149,6 +195,9 @@ def test_half_a_first_line_is_healed(run: Run) -> None:
         {"genome": None},
         {"metrics": [1.0]},
         {"history": [None]},
+        {"history": []},
+        {"number": 1e999},
+        {"seconds": 1e999},
     ],
 )
 def test_a_damaged_line_is_named(run: Run, change: dict[str, object]) -> None:
@@ -168,7 +217,7 @@ def test_a_line_that_lacks_a_field_is_named(run: Run) -> None:
 
 
 def test_nan_is_written_as_null(run: Run) -> None:
-    run.append_trial(replace(FAILED, metrics={"loss": math.nan}, history=[{"loss": math.inf}]))
+    run.append_trial(replace(FAILED, metrics={"loss": math.nan}, history=[{"loss": math.inf}], stages=["head"]))
     run.write_json("numbers.json", {"a": [math.nan, (1.5, -math.inf)]})
     assert run.read_json("numbers.json") == {"a": [None, [1.5, None]]}
     text = (run.path / "trials.jsonl").read_text()

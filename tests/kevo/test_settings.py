@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,18 @@ def test_to_json_and_back(settings: Settings) -> None:
         ({"max_time": -1.0}, "`max_time` must be positive. Received: -1.0"),
         ({"population": 1}, "`population` must be at least 2"),
         ({"objective": "acc"}, "Unknown objective 'acc'. Expected one of: accuracy, macro_f1, loss"),
-        ({"seed": -1}, "`seed` must not be negative"),
+        ({"seed": -1}, "`seed` must be from 0 to 2147483647. Received: -1"),
+        ({"seed": 2**31}, "`seed` must be from 0 to 2147483647. Received: 2147483648"),
+        ({"num_rungs": 4}, "`num_rungs` must be 3 at most. Received: 4"),
+        ({"max_time": float("inf")}, "`max_time` must be a finite number or None. Received: inf"),
+        ({"max_time": "1h"}, "`max_time` must be a finite number or None. Received: '1h'"),
+        ({"epochs": 2.5}, "`epochs` must be a whole number. Received: 2.5"),
+        ({"population": True}, "`population` must be a whole number. Received: True"),
+        ({"seed": None}, "`seed` must be a whole number. Received: None"),
+        ({"objective": ["loss"]}, "`objective` must be a name"),
+        ({"minimize": "params"}, "`minimize` must be a tuple of names. Received: 'params'"),
+        ({"weights": {"vgg16": 3}}, "`weights` must be a mapping of names to strings"),
+        ({"space": 3}, "`space` must be a preset's name or a Space"),
         ({"max_params": 0}, "`max_params` must be positive. Received: 0"),
         ({"minimize": ("size",)}, "`minimize` holds 'size'. Expected some of: params, seconds, flops, bytes"),
     ],
@@ -45,8 +57,8 @@ def test_an_unknown_space_is_named() -> None:
         Settings(space="huge")
 
 
-@pytest.mark.parametrize("values", [{"epoch": 3}, {"space": {"filter": [3]}}])
-def test_what_is_no_settings_is_refused(values: dict[str, object]) -> None:
+@pytest.mark.parametrize("values", [{"epoch": 3}, {"space": {"filter": [3]}}, [1], 7, None])
+def test_what_is_no_settings_is_refused(values: Any) -> None:
     with pytest.raises(SettingsError, match="no settings of a search"):
         Settings.from_json(values)
 

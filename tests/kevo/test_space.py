@@ -117,6 +117,9 @@ def test_nothing_left_is_refused() -> None:
     ("change", "message"),
     [
         ({"filters": ()}, "`filters` must be a tuple with at least one value"),
+        ({"filters": (8, "16")}, "`filters` must hold finite values of type int only. Received: '16'"),
+        ({"num_blocks": (True,)}, "`num_blocks` must hold finite values of type int only. Received: True"),
+        ({"dropout": (0.1, float("nan"))}, "`dropout` must hold finite values of type float only. Received: nan"),
         ({"families": ("transformer",)}, "holds 'transformer'. Expected some of: conv, pretrained"),
         ({"learning_rate": (0.1, 0.01)}, r"`learning_rate` must be \(lowest, highest\)"),
         ({"sgd_learning_rate": (0.0, 0.01)}, r"`sgd_learning_rate` must be \(lowest, highest\)"),
@@ -125,6 +128,12 @@ def test_nothing_left_is_refused() -> None:
 def test_a_wrong_space_says_what_is_wrong(change: dict[str, object], message: str) -> None:
     with pytest.raises(SpaceError, match=message):
         dataclasses.replace(space.preset("small"), **change)
+
+
+def test_whole_numbers_stand_for_floats_too() -> None:
+    changed = dataclasses.replace(space.preset("small"), dropout=(0, 0.5))
+    assert changed == dataclasses.replace(space.preset("small"), dropout=(0.0, 0.5))
+    space.declare(changed, image_size=32, num_pictures=1000, alphas={})
 
 
 def test_an_unknown_backbone_or_preset_is_named() -> None:

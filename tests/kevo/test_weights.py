@@ -19,10 +19,13 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from samples import pretrained_genome
 
 from kevo import backbones, weights
 from kevo.backbones import BACKBONES
+from kevo.datasets import ImageDataset
 from kevo.errors import UnknownBackboneError, WeightsError
+from kevo.training import CandidateError, Effort, Trainer
 from kevo.weights import Weights
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -76,7 +79,7 @@ def server() -> Iterator[Server]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def answer(self, *, body: bytes) -> None:
             requests.append(f"{self.command} {self.path}")
-            if self.path not in ("/whole", "/broken"):
+            if self.path.partition("?")[0] not in ("/whole", "/broken"):
                 self.send_error(404)
                 return
             self.send_response(200)
@@ -158,10 +161,14 @@ def test_real_weights_give_the_features_that_keras_gives() -> None:
     assert expected.std() > 0.1
 
 
-@pytest.mark.parametrize("ending", [".weights.h5", ".h5"])
 @pytest.mark.parametrize(
-    ("name", "alpha"),
-    [("mobilenet", 0.25), ("mobilenet_v3_small", 0.75), ("mobilenet_v3_small", 1.0), ("efficientnet_b0", None)],
+    ("name", "alpha", "ending"),
+    [
+        ("mobilenet", 0.25, ".h5"),
+        ("mobilenet_v3_small", 0.75, ".weights.h5"),
+        ("mobilenet_v3_small", 1.0, ".h5"),
+        ("efficientnet_b0", None, ".weights.h5"),
+    ],
 )
 def test_a_file_decides_which_width_it_fits(name: str, alpha: float | None, ending: str, tmp_path: Path) -> None:
     path = save(tmp_path / f"mine{ending}", name=name, alpha=alpha)
@@ -312,6 +319,30 @@ def test_random_weights_come_in_every_width_and_only_when_asked_for(home: Path, 
         "vgg16": (Weights("vgg16", "none"),),
     }
     assert list(resolved.unavailable) == ["vgg19"]
+
+
+def test_a_path_means_the_same_from_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    requests = ("imagenet", "none", "a/b.h5", "~/b.h5", "/b.h5")
+    home = str(Path.home() / "b.h5")
+    assert [weights.absolute(one) for one in requests] == ["imagenet", "none", f"{tmp_path}/a/b.h5", home, "/b.h5"]
+
+
+@pytest.mark.parametrize("request_", ["~nosuchuser/b.h5", "x" * 5000, "nu\0ll.h5"])
+def test_a_path_that_cannot_be_is_refused(request_: str) -> None:
+    with pytest.raises(WeightsError, match="There is no weights file"):
+        weights.resolve({"vgg16": request_})
+
+
+def test_a_download_that_takes_a_candidates_time_is_ended(
+    server: Server, home: Path, monkeypatch: pytest.MonkeyPatch, dataset: ImageDataset
+) -> None:
+    monkeypatch.setattr(weights, "_SERVER", f"{server[0]}/whole?")
+    found = Weights("vgg16", "imagenet", home / "models" / "vgg16.h5")
+    trainer = Trainer(dataset, weights={("vgg16", None): found})
+    with pytest.raises(CandidateError, match="too slow: the download of its weights takes more than its 0 seconds"):
+        trainer.train(pretrained_genome("vgg16", "block3_pool"), Effort(1, seconds=0.0))
+    assert list((home / "models").iterdir()) == []
 
 
 def test_an_unknown_backbone_is_refused() -> None:

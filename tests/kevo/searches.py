@@ -1,0 +1,67 @@
+"""Small searches and who listens to them, shared by the tests."""
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+
+import kevo
+from kevo.runs import TrialRecord
+
+TINY = dataclasses.replace(
+    kevo.PRESETS["small"],
+    families=("conv",),
+    conv_image_sizes=(16,),
+    num_blocks=(1, 2),
+    filters=(4, 8, 16),
+    num_dense=(0,),
+    learning_rate=(3e-3, 3e-2),
+    sgd_learning_rate=(3e-2, 3e-1),
+    batch_sizes=(16,),
+)
+SETTINGS = kevo.Settings(max_trials=3, epochs=3, final_epochs=6, num_finalists=2, population=2, space=TINY, seed=0)
+RUNGS = dataclasses.replace(SETTINGS, max_trials=6, num_finalists=1, num_rungs=2)
+
+
+class Diary:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.started: list[str] = []
+        self.records: list[TrialRecord] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def trial_started(self, number: int, words: str, seconds_left: float | None) -> None:
+        self.started.append(words)
+
+    def progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None: ...
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        self.records.append(record)
+
+    def closed(self) -> None: ...
+
+
+def killed(run: Path, settings: str, *, number: int, after: int) -> None:
+    """Searches and is killed when candidate `number` has trained that many epochs: from within, to hit the instant."""
+    script = """
+        import os, signal, sys
+        run, folder, settings, number, after = sys.argv[1:]
+        sys.path.insert(0, folder)
+        import kevo, searches
+        from samples import stripes
+        class Killer(searches.Diary):
+            def progress(self, stage, done, total, metrics):
+                if len(self.started) == int(number) and done > int(after):
+                    os.kill(os.getpid(), signal.SIGKILL)
+        kevo.search(stripes(240), getattr(searches, settings), out=run, listener=Killer())
+    """
+    arguments = [str(run), str(Path(__file__).parent), settings, str(number), str(after)]
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script), *arguments], check=False)
+    assert done.returncode == -signal.SIGKILL

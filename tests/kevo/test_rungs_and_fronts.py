@@ -1,0 +1,132 @@
+"""Searches in which candidates pause and go on, and searches for more than one objective."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from samples import stripes
+from searches import RUNGS, SETTINGS, Diary, killed
+
+import kevo
+from kevo.results import SearchResult
+from kevo.runs import Run, TrialRecord
+
+
+def test_each_rung_trains_three_times_as_long_as_the_one_below() -> None:
+    assert kevo.Settings(epochs=20, num_rungs=3).rungs == (3, 7, 20)
+    assert kevo.Settings(epochs=1, num_rungs=3).rungs == (1,)
+    assert kevo.Settings(epochs=20).rungs == (20,)
+
+
+@pytest.fixture(scope="module")
+def climbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchResult, Diary]:
+    diary = Diary()
+    out = tmp_path_factory.mktemp("rungs") / "run"
+    return kevo.search(stripes(240), RUNGS, out=out, listener=diary), diary
+
+
+def test_the_best_of_a_rung_go_on_from_where_they_paused(climbed: tuple[SearchResult, Diary]) -> None:
+    result, diary = climbed
+    *records, final = diary.records
+    by_id: dict[str | None, TrialRecord] = {record.trial_id: record for record in records}
+    begun = [record for record in records if record.continues is None]
+    continued = [record for record in records if record.continues is not None]
+    assert {record.num_epochs for record in begun} == {1} and all(record.is_paused for record in begun)
+    assert 2 <= len(continued) <= len(begun)
+    for record in continued:
+        source = by_id[record.continues]
+        assert record.genome == source.genome and not any("tuner" in gene for gene in record.genome)
+        assert record.history[:1] == source.history and len(record.history) == 3
+        assert record.metrics["val_accuracy"] == max(epoch["val_accuracy"] for epoch in record.history)
+    first = by_id[continued[0].continues]
+    assert first.fitness == max(record.fitness or 0 for record in records[: records.index(continued[0])])
+    assert final.full_length and final.genome in [record.genome for record in continued]
+    # Once the finalists have begun, nobody is trained further.
+    assert len(list((result.run_folder / "checkpoints").iterdir())) == RUNGS.num_finalists
+    assert Run.open(result.run_folder).trials() == diary.records
+
+
+def test_a_search_killed_while_a_candidate_goes_on_takes_up_the_same_search(
+    climbed: tuple[SearchResult, Diary], tmp_path: Path
+) -> None:
+    first = next(number for number, record in enumerate(climbed[1].records, start=1) if record.continues)
+    run = tmp_path / "run"
+    killed(run, "RUNGS", number=first, after=2)
+    before = Run.open(run).trials()
+    assert len(before) == first - 1
+    diary = Diary()
+    result = kevo.resume(run, stripes(240), listener=diary)
+    story = [(record.genome, record.history) for record in [*before, *diary.records]]
+    assert Run.open(run).trials()[: len(before)] == before
+    assert story == [(record.genome, record.history) for record in climbed[1].records]
+    assert result.genome == climbed[0].genome
+
+
+def test_a_frozen_backbone_trains_in_full_at_once_and_is_never_paused(tmp_path: Path) -> None:
+    frozen = dataclasses.replace(
+        kevo.PRESETS["small"],
+        families=("pretrained",),
+        pretrained_image_sizes=(32,),
+        batch_sizes=(16,),
+        augment=(False,),
+    )
+    settings = dataclasses.replace(RUNGS, space=frozen, weights={"mobilenet_v2": "none"}, max_trials=1)
+    diary = Diary()
+    kevo.search(stripes(60), settings, out=tmp_path / "run", listener=diary)
+    assert diary.records
+    for record in diary.records:
+        assert record.full_length or record.stages == ["head"] * 3
+        assert record.continues is None and not record.is_paused
+
+
+@pytest.fixture(scope="module")
+def traded(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchResult, Diary]:
+    settings = dataclasses.replace(SETTINGS, minimize=("params", "flops"), max_trials=3, num_finalists=1)
+    diary = Diary()
+    out = tmp_path_factory.mktemp("traded") / "run"
+    return kevo.search(stripes(240), settings, out=out, listener=diary), diary
+
+
+def test_the_front_is_what_no_other_beats(traded: tuple[SearchResult, Diary]) -> None:
+    result, diary = traded
+
+    def worth(metrics: Mapping[str, float]) -> tuple[float, ...]:
+        return (metrics["val_accuracy"], -metrics["params"], -metrics["flops"])
+
+    worths = {worth(record.metrics) for record in diary.records}
+    beaten = {one for one in worths if any(np.greater_equal(other, one).all() and other != one for other in worths)}
+    assert sorted(worth(member.metrics) for member in result.front) == sorted(worths - beaten)
+    assert result.front[0].metrics["val_accuracy"] == max(record.metrics["val_accuracy"] for record in diary.records)
+    assert result.hypervolume is not None and 0 < result.hypervolume < 1
+    assert all(record.metrics["params"] == record.num_parameters for record in diary.records)
+
+
+def test_every_model_of_the_front_can_be_taken_away(traded: tuple[SearchResult, Diary]) -> None:
+    result, diary = traded
+    for member in result.front:
+        assert keras.models.load_model(member.model_path).count_params() == member.metrics["params"]
+    kept = {path.stem for path in (result.run_folder / "checkpoints").iterdir()}
+    best = max((r for r in diary.records), key=lambda r: (r.metrics["val_accuracy"], -r.metrics["val_cross_entropy"]))
+    assert kept == {member.trial_id for member in result.front} | {best.trial_id}
+
+
+def test_the_front_is_written_and_told(traded: tuple[SearchResult, Diary]) -> None:
+    result, diary = traded
+    assert SearchResult.from_json(json.loads((result.run_folder / "result.json").read_text())) == result
+    assert (result.run_folder / "plots" / "front.png").is_file()
+    headline, *lines = diary.notes[-len(result.front) - 1 :]
+    assert headline.startswith(f"Front: {len(result.front)} model")
+    assert all(
+        line.startswith(f"  checkpoints/{member.trial_id}.keras  accuracy")
+        for line, member in zip(lines, result.front, strict=True)
+    )
+
+
+def test_a_finished_search_has_the_same_front_again(traded: tuple[SearchResult, Diary]) -> None:
+    result, _ = traded
+    again = kevo.resume(result.run_folder, stripes(240))
+    assert (again.front, again.hypervolume) == (result.front, result.hypervolume)

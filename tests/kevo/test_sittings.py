@@ -1,0 +1,110 @@
+"""One sitting of a search, without any training: what it keeps, what it begins, and what ends it."""
+
+import dataclasses
+import time
+from pathlib import Path
+
+import pytest
+from samples import CONV_GENOME, stripes
+from searches import RUNGS, SETTINGS, Diary
+
+import kevo
+from kevo import cli, searching
+from kevo.datasets import ImageDataset
+from kevo.errors import RunError, SearchBrokenError
+from kevo.runs import Run, TrialRecord
+
+PAUSED = TrialRecord(
+    number=0,
+    trial_id="0",
+    generation=0,
+    genome=dict(CONV_GENOME),
+    status="completed",
+    fitness=0.5,
+    metrics={"val_accuracy": 0.5, "val_cross_entropy": 1.0},
+    history=[{"val_accuracy": 0.5, "val_cross_entropy": 1.0}],
+    stages=["train"],
+    num_epochs=1,
+    seconds=2.0,
+    num_parameters=100,
+    finished_at=2.0,
+    is_paused=True,
+)
+
+
+def paused(trial_id: str, accuracy: float, **changes: object) -> TrialRecord:
+    metrics = {"val_accuracy": accuracy, "val_cross_entropy": 1.0}
+    return dataclasses.replace(PAUSED, trial_id=trial_id, fitness=accuracy, metrics=metrics, **changes)
+
+
+def sitting(
+    path: Path, dataset: ImageDataset, settings: kevo.Settings, *records: TrialRecord, seconds: float = 0.0
+) -> searching._Search:
+    """A search that has gone on for some time, with these candidates."""
+    run = Run.create(path / "run", {})
+    one = searching._Search(run, dataset, settings, {}, Diary(), time.monotonic() - seconds)
+    one.records = {record.trial_id: record for record in records}
+    return one
+
+
+def test_finalists_are_not_begun_when_the_time_is_up(tmp_path: Path, dataset: ImageDataset) -> None:
+    settings = dataclasses.replace(RUNGS, max_time=60.0)
+    one = sitting(tmp_path, dataset, settings, PAUSED, seconds=60.0)
+    one._train_finalists()
+    assert isinstance(one.listener, Diary) and one.listener.started == []
+
+
+def test_models_that_finalists_go_on_from_are_kept_for_their_turn(tmp_path: Path, dataset: ImageDataset) -> None:
+    first = paused("1-full", 0.9, full_length=True, is_paused=False)
+    one = sitting(tmp_path, dataset, dataclasses.replace(RUNGS, num_finalists=2), paused("1", 0.8), paused("2", 0.7))
+    assert one._needed({**one.records, "1-full": first}) == {"1-full", "1", "2"}
+    second = paused("2-full", 0.95, full_length=True, is_paused=False)
+    assert one._needed({**one.records, "1-full": first, "2-full": second}) == {"1-full", "2-full"}
+
+
+def test_finalists_stay_the_same_when_one_has_gone_on(tmp_path: Path, dataset: ImageDataset) -> None:
+    settings = dataclasses.replace(RUNGS, num_finalists=1)
+    gone_on = paused("1-full", 0.9, full_length=True, continues="1")
+    one = sitting(tmp_path, dataset, settings, paused("1", 0.8), paused("2", 0.7), gone_on)
+    one._train_finalists()
+    assert isinstance(one.listener, Diary) and one.listener.started == []
+
+
+def test_the_end_has_a_share_of_the_time(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = sitting(tmp_path, dataset, dataclasses.replace(SETTINGS, max_time=1000.0), seconds=100.0)
+    left = one.seconds_left()
+    assert left is not None and left <= 950 - 100
+
+
+def test_a_candidate_that_cannot_be_written_is_not_counted(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = sitting(tmp_path, dataset, SETTINGS)
+    (one.folder.path / "trials.jsonl").mkdir()
+    with pytest.raises(RunError, match="Cannot write"):
+        one._keep(PAUSED, None)
+    assert one.records == {}
+
+
+class Full(Diary):
+    """Takes away the place of the models, as a full disk does, when the first candidate starts."""
+
+    def __init__(self, run: Path) -> None:
+        super().__init__()
+        self._run = run
+
+    def trial_started(self, number: int, words: str, seconds_left: float | None) -> None:
+        super().trial_started(number, words, seconds_left)
+        (self._run / "checkpoints").touch()
+
+
+def test_a_model_that_cannot_be_written_ends_the_search(tmp_path: Path) -> None:
+    settings = dataclasses.replace(SETTINGS, max_trials=2, epochs=1)
+    diary = Full(tmp_path / "run")
+    with pytest.raises(SearchBrokenError, match=r"Cannot write .*checkpoints.* Go on with: kevo resume"):
+        kevo.search(stripes(60), settings, out=tmp_path / "run", listener=diary)
+    assert len(diary.started) == 1 and Run.open(tmp_path / "run").trials() == []
+
+
+def test_a_search_that_breaks_ends_with_exit_code_1() -> None:
+    with pytest.raises(SystemExit) as caught, cli._user_errors():
+        raise SearchBrokenError("Cannot write it: No space left on device.")
+    assert caught.value.code == 1
