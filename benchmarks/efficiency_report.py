@@ -17,7 +17,7 @@ import numpy as np
 from landscapes import PROTOCOLS, Floats, Protocol
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
-from peers import SEARCHERS
+from peers import INNER_PARTS, PARTS, SEARCHERS
 
 _NUM_RESAMPLES = 2000
 _OURS = "kevo"
@@ -111,7 +111,7 @@ def tell(measured: Mapping[str, Rows], *, figure: str, alone: Mapping[str, Mappi
         figure: Address of the figure.
         alone: By landscape and name, the regret of a genome that asks for no search.
     """
-    parts = [_HEAD.format(figure=figure), _rivalry(measured)]
+    parts = [_HEAD.format(figure=figure), _rivalry(measured), _ablation(measured)]
     for name, protocol in PROTOCOLS.items():
         if measured.get(name):
             parts.append(_section(protocol, measured[name], alone.get(name, {})))
@@ -150,7 +150,8 @@ What `python benchmarks/search_efficiency.py --data ../shared/data --write` meas
 the best that it saw, after so many trainings. Every search runs through the interface that its users use: oracles of
 Keras Tuner through `create_trial`, `update_trial` and `end_trial`, Optuna through `ask` and `tell`, all with their
 defaults. A training counts whenever one is asked for, even of a genome that was trained before. In brackets stand 95 %
-bootstrap intervals over seeds. A proposal's time is that of asking for it and of telling what came of it, on one core.
+bootstrap intervals over seeds. A proposal's time is that of asking for it and of telling what came of it, on one core;
+it is rough, since other work ran beside.
 
 ![Mean regret against evaluations, and its interval as a band]({figure})"""
 
@@ -214,6 +215,33 @@ def _rivalry(measured: Mapping[str, Rows]) -> str:
     return "\n".join(lines)
 
 
+def _ablation(measured: Mapping[str, Rows]) -> str:
+    protocols = [PROTOCOLS[name] for name in measured if not PROTOCOLS[name].budget]
+    lines = [
+        "## What each part of kevo is worth",
+        "",
+        "Mean regret without the part less that with it, seed by seed; above zero the part helps. Bold as before.",
+        "",
+        f"| without, after | {' | '.join(protocol.title for protocol in protocols)} |",
+        "|---|" + "---|" * len(protocols),
+    ]
+    for name in (*PARTS, *INNER_PARTS):
+        for after in (25, 50, 200):
+            cells = [_loss(protocol, measured[protocol.name], name, after) for protocol in protocols]
+            if any(cells):
+                lines.append(f"| {SEARCHERS[name].title}, {after} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _loss(protocol: Protocol, rows: Rows, part: str, after: int) -> str:
+    lacking, whole = ({row.seed: row for row in rows.get(name, ())} for name in (part, _OURS))
+    common = sorted(lacking.keys() & whole.keys())
+    if not common or after * protocol.epochs > whole[common[0]].budget:
+        return ""
+    first, second = (regrets([of[seed] for seed in common], after * protocol.epochs) for of in (lacking, whole))
+    return _cell(*difference(first, second, is_paired=True))
+
+
 def _difference(
     protocol: Protocol, ours: Sequence[Measured], theirs: Sequence[Measured], after: int, their_after: int
 ) -> str:
@@ -225,7 +253,10 @@ def _difference(
         return ""
     first = regrets(ours, after * protocol.epochs)
     second = regrets(theirs, their_after * protocol.epochs)
-    mean, low, high = difference(first, second, is_paired=protocol.is_drawn)
+    return _cell(*difference(first, second, is_paired=protocol.is_drawn))
+
+
+def _cell(mean: float, low: float, high: float) -> str:
     cell = f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
     return f"**{cell}**" if low > 0 or high < 0 else cell
 
