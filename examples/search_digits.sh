@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # The command: evolve a classifier for scikit-learn's 8 x 8 digits, then look at what the run folder holds.
+#
+#     search_digits.sh [RUN-FOLDER [OPTIONS OF kevo search]]
 set -euo pipefail
 out=${1:-kevo-runs/digits}
 
-kevo search digits --space small --max-trials 6 --epochs 12 --out "$out" > "$out.json"
+kevo search digits --space small --max-trials 6 --epochs 12 --out "$out" "${@:2}" > "$out.json"
 python -c 'import json, sys; print("test accuracy", json.load(open(sys.argv[1]))["test"]["accuracy"])' "$out.json"
 ls "$out"

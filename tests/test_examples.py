@@ -26,7 +26,10 @@ def accuracy(output: str) -> float:
 
 @pytest.mark.parametrize(
     "command",
-    [["bash", ROOT / "examples/search_digits.sh", "run"], [sys.executable, ROOT / "examples/search_arrays.py"]],
+    [
+        ["bash", ROOT / "examples/search_digits.sh", "run", "--max-trials", "2"],
+        [sys.executable, ROOT / "examples/search_arrays.py", "--max-trials", "2"],
+    ],
     ids=["command", "python"],
 )
 def test_digits(command: list[str | Path], tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ class Evolution:
         proposal = self._promotion(num_left) or self._newborn()
         if proposal is Pause.EXHAUSTED and len(self.settings.rungs) > 1:
             # What still trains may be promoted yet.
-            proposal = self._last_promotion() or (Pause.WAIT if any(self._awaited()) else Pause.EXHAUSTED)
+            proposal = self._last_promotion() or (Pause.WAIT if self._awaited() else Pause.EXHAUSTED)
         if isinstance(proposal, Individual):
             self._individuals.append(proposal)
             self._tried.add(self.space.key(proposal.genome))
@@ -262,9 +262,7 @@ class Evolution:
 
     def _newborn(self) -> Individual | Pause:
         """Returns a candidate that was never proposed before, or why there is none."""
-        rungs, budget = self.settings.rungs, self.settings.max_epochs
-        runs = _runs(self._individuals, self.settings)
-        if rungs and budget is not None and not fidelity.has_room(runs, rungs, 0, budget=budget):
+        if self._has_spent_its_epochs():
             return Pause.EXHAUSTED
         generation = self._next_generation()
         if self._is_worth_waiting_for(generation):
@@ -282,6 +280,13 @@ class Evolution:
             parents=chosen.parents,
         )
 
+    def _has_spent_its_epochs(self) -> bool:
+        """Tells whether no epochs are left to train new candidates for."""
+        rungs, budget = self.settings.rungs, self.settings.max_epochs
+        if not rungs or budget is None:
+            return False
+        return not fidelity.has_room(_runs(self._individuals, self.settings), rungs, 0, budget=budget)
+
     def _next_generation(self) -> int:
         born = [one.generation for one in self._individuals if one.origin != "promotion"]
         if not born:
@@ -290,11 +295,11 @@ class Evolution:
         elites = self.settings.num_elites if last > 0 and self.settings.survival == "generational" else 0
         return last + (born.count(last) >= self.settings.population_size - elites)
 
-    def _awaited(self) -> Iterator[int]:
-        """Yields the numbers of those that train, and not for so long already that nobody believes in them."""
+    def _awaited(self) -> list[int]:
+        """Returns the numbers of those that train, and not for so long already that nobody believes in them."""
         longest = max((one.seconds for one in self._individuals if one.seconds is not None), default=0.0)
         patience, now = max(self.settings.min_patience, self.settings.patience * longest), self.clock()
-        return (number for number, started in self._started.items() if now - started < patience)
+        return [number for number, started in self._started.items() if now - started < patience]
 
     def _is_worth_waiting_for(self, generation: int) -> bool:
         # The first trial may be what declares the genes.

@@ -93,15 +93,24 @@ def test_quiet_prints_the_result_alone(folder: Path, tmp_path: Path) -> None:
         (["search", "digits", "--out", "taken"], "taken is not empty"),
     ],
 )
-def test_a_users_mistake_is_one_line_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
+def test_a_users_mistake_is_one_line_and_exit_code_2(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.txt").write_text("mine")
-    done = kevo(*arguments, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, arguments)
+    assert isinstance(done.exception, SystemExit) and done.exit_code == 2
     assert message in done.stderr
-    assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["taken"]
+
+
+def test_a_users_mistake_shows_no_traceback(tmp_path: Path) -> None:
+    done = kevo("search", "nowhere", cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: ") and "nowhere" in line
 
 
 def test_ctrl_c_ends_with_130_and_the_resume_command(folder: Path, tmp_path: Path) -> None:

@@ -501,6 +501,18 @@ def test_rungs_end_at_the_top_in_a_small_space_too(small_space: SearchSpace, max
     assert len(top) >= 3 and lowest[-1].genome in top
 
 
+def test_rungs_wait_for_the_very_first_too() -> None:
+    space = SearchSpace((Categorical(name="kind", default="a", values=("a", "b")),))
+    evolution = Evolution(space, Settings(rungs=(1, 2)), seed=0)
+    first, second = born(evolution), born(evolution)
+    evolution.finish(second.number, fitness=1.0)
+    evolution.finish(born(evolution).number, fitness=2.0)
+    assert evolution.propose() is Pause.WAIT
+    evolution.finish(first.number, fitness=1.5)
+    assert born(evolution).parents == (first.number,)
+    assert evolution.propose() is Pause.WAIT
+
+
 def test_rungs_do_not_wait_for_ever(small_space: SearchSpace) -> None:
     clock = Clock()
     settings = Settings(rungs=(1, 4), max_epochs=10, patience=3.0, min_patience=5.0)
