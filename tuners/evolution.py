@@ -4,12 +4,12 @@ Parents are selected, crossed and mutated, the offspring is repaired, survivors 
 Smith 2015, Introduction to Evolutionary Computing, chapter 3, doi:10.1007/978-3-662-44874-8.
 """
 
-import math
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
+from itertools import islice, takewhile
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -288,12 +288,13 @@ class Evolution:
         return not fidelity.has_room(_runs(self._individuals, self.settings), rungs, 0, budget=budget)
 
     def _next_generation(self) -> int:
-        born = [one.generation for one in self._individuals if one.origin != "promotion"]
-        if not born:
+        newest_first = (one.generation for one in reversed(self._individuals) if one.origin != "promotion")
+        last = next(newest_first, None)
+        if last is None:
             return 0
-        last = born[-1]
+        size = 1 + sum(1 for _ in takewhile(lambda generation: generation == last, newest_first))
         elites = self.settings.num_elites if last > 0 and self.settings.survival == "generational" else 0
-        return last + (born.count(last) >= self.settings.population_size - elites)
+        return last + (size >= self.settings.population_size - elites)
 
     def _awaited(self) -> list[int]:
         """Returns the numbers of those that train, and not for so long already that nobody believes in them."""
@@ -326,8 +327,10 @@ class Evolution:
 
     def _sources(self, rng: np.random.Generator, generation: int) -> Iterator[tuple[Iterable[_Candidate], int]]:
         """Yields where candidates come from, the most wanted source first, and how many to take; some may be tried."""
-        num_born = sum(one.origin != "promotion" for one in self._individuals)
         size = self.settings.population_size
+        born = (one for one in self._individuals if one.origin != "promotion")
+        # More need not be counted.
+        num_born = sum(1 for _ in islice(born, max(size, len(self._seeds))))
         num = self.settings.num_candidates if self.settings.surrogate else 1
         population = self.survivors(generation) if generation > 0 else []
         if num_born < len(self._seeds):
@@ -389,30 +392,31 @@ class Evolution:
         """Returns what the surrogate may learn from the first `num` individuals."""
         individuals = self._individuals[:num]
         # A candidate that was promoted is learned from once, by its longest training.
-        rated = {one.number: one for one in _rated(individuals, self.settings)}
-        known = [one for one in individuals if one.number in rated or one.fitness is None]
-        fitness = np.array([rated[one.number].fitness if one.number in rated else np.nan for one in known], np.float64)
-        direction = len(self._individuals) % _NUM_DIRECTIONS
-        several = any(one.objectives for one in rated.values())
-        if several:
+        rated = _rated(individuals, self.settings)
+        known = sorted([*rated, *(one for one in individuals if one.fitness is None)], key=lambda one: one.number)
+        fitness = np.array([one.fitness for one in known], np.float64)
+        # What it took before any promotion, as a new one will.
+        first = [self._first_trial(one) if one.origin == "promotion" else one for one in known]
+        direction = 0
+        if rated and rated[0].objectives:
             # Each proposal looks in one of several directions between the objectives (Knowles 2006).
-            points = [one.objectives for one in rated.values()]
-            weights = _directions(len(points[0]))[direction]
-            fitness[np.isfinite(fitness)] = pareto.chebyshev(points, weights)
+            direction = len(self._individuals) % _NUM_DIRECTIONS
+            points = [one.objectives for one in rated]
+            fitness[np.isfinite(fitness)] = pareto.chebyshev(points, _directions(len(points[0]))[direction])
         return Evidence(
             numbers=[one.number for one in known],
             genomes=[one.genome for one in known],
             fitness=fitness,
-            seconds=np.array([self._seconds_of_its_first_trial(one) for one in known]),
+            seconds=np.array([one.seconds for one in first], np.float64),
             failed=np.array([one.status == "failed" for one in known], dtype=bool),
-            direction=direction if several else 0,
+            direction=direction,
         )
 
-    def _seconds_of_its_first_trial(self, one: Individual) -> float:
-        """Returns what a candidate took before any promotion, as a new one will; NaN where that is not known yet."""
+    def _first_trial(self, one: Individual) -> Individual:
+        """Returns the individual that a candidate was before any promotion."""
         while one.origin == "promotion":
             one = self._individuals[one.parents[0]]
-        return math.nan if one.seconds is None else one.seconds
+        return one
 
     def _end(
         self,

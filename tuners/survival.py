@@ -6,8 +6,9 @@
 - Real et al. 2019, Regularized evolution for image classifier architecture search, doi:10.1609/aaai.v33i01.33014780
 """
 
-import heapq
 from collections.abc import Callable, Sequence
+
+import numpy as np
 
 
 def generational(fitness: Sequence[float], generations: Sequence[int], *, size: int, num_elites: int) -> list[int]:
@@ -50,7 +51,8 @@ def aging(fitness: Sequence[float], generations: Sequence[int], *, size: int, nu
 
 def _fittest(fitness: Sequence[float], indices: Sequence[int], num: int) -> list[int]:
     # Among equals the elder stays: a search on a plateau is then the same in whatever order workers finish.
-    return heapq.nsmallest(num, indices, key=lambda index: (-fitness[index], index))
+    order = np.argsort(-np.asarray(fitness, np.float64)[list(indices)], kind="stable")
+    return [indices[place] for place in order[:num].tolist()]
 
 
 SURVIVALS: dict[str, Callable[..., list[int]]] = {
