@@ -49,6 +49,8 @@ _LARGEST_SHARE = 1 / 8
 """The part of `max_time` that one candidate may take: eight in a row at least get their chance."""
 _FINAL_SHARE = 0.25
 """The part of `max_time` that is kept for the final training at most."""
+_CERTAIN_SHARE = 0.9
+"""The part of the time that is left for a final training that its epochs are laid out for: no two take the same."""
 _CLOSING_SHARE = 0.05
 """The part of `max_time` that is kept for what follows the last training: scores, plots, the best model's file."""
 _CLOSING_SECONDS = 5.0
@@ -446,7 +448,7 @@ class _Search:
 
     def _whole_seconds(self, record: TrialRecord) -> float:
         """Returns what a candidate costs or would cost without pauses."""
-        share = record.stages.count(record.stages[-1]) / self.settings.epochs if record.is_paused else 1.0
+        share = _num_last_epochs(record) / self.settings.epochs if record.is_paused else 1.0
         return self._seconds_spent(record) / share
 
     def usual_seconds(self) -> float:
@@ -555,29 +557,39 @@ class _Search:
         return {record.trial_id for record in needed}
 
     def _train_finalists(self) -> None:
-        """Trains the best candidates at full length; they compete with the models that the search already has."""
-        finalists = self._finalists(self.records.values())
-        for place, record in enumerate(finalists):
+        """Trains the best candidates at full length; they compete with the models that the search already has.
+
+        Where time is limited the best comes first, for as many epochs as there is time for.
+        """
+        for record in self._finalists(self.records.values()):
             trial_id = _full_length_id(record)
             if trial_id in self.records:
                 continue
             whole = self._training_seconds
-            seconds = None if whole is None else (whole - self.seconds) / (len(finalists) - place)
-            if seconds is not None and seconds <= 0:
+            left = None if whole is None else whole - self.seconds
+            if left is not None and left <= 0:
                 break
-            is_affordable = seconds is None or seconds >= self._whole_seconds(record)
-            if not is_affordable and not record.is_paused:
+            num_epochs = self._num_epochs_within(left, record)
+            begins_anew = num_epochs > (self.settings.epochs - 1 if record.is_paused else _num_last_epochs(record))
+            if not begins_anew and not record.is_paused:
                 continue
             # With too little time to begin again, a candidate that paused still has some of its epochs before it.
-            num_epochs = self.settings.resolved_final_epochs if is_affordable else self.settings.epochs
             self.train(
                 trial_id,
                 record.genome,
-                Effort(num_epochs, seconds, patience=2 * PATIENCE),
+                Effort(num_epochs if begins_anew else self.settings.epochs, left, patience=2 * PATIENCE),
                 generation=record.generation,
-                continues=None if is_affordable else record,
+                continues=None if begins_anew else record,
                 full_length=True,
             )
+
+    def _num_epochs_within(self, seconds: float | None, record: TrialRecord) -> int:
+        """Returns for how many epochs a candidate could be trained once more in so much time."""
+        longest = self.settings.resolved_final_epochs
+        if seconds is None:
+            return longest
+        seconds_per_epoch = max(1e-6, self._seconds_spent(record) / _num_last_epochs(record))
+        return min(longest, int(_CERTAIN_SHARE * seconds / seconds_per_epoch))
 
     def _finish(self, interrupted: bool) -> SearchResult:
         """Writes the winner, loads it again, scores it, and writes everything that a person looks at."""
@@ -646,6 +658,11 @@ class _Search:
         if not reasons:
             return SearchFailedError("The time was over before the first candidate had finished. Give --max-time more.")
         return SearchFailedError(f"No candidate could be trained. Their reasons: {'; '.join(list(reasons)[:3])}.")
+
+
+def _num_last_epochs(record: TrialRecord) -> int:
+    """Returns how many epochs a candidate has spent in its last stage."""
+    return record.stages.count(record.stages[-1])
 
 
 def _full_length_id(record: TrialRecord) -> str:

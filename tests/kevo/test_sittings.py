@@ -13,6 +13,7 @@ from kevo import cli, searching
 from kevo.datasets import ImageDataset
 from kevo.errors import RunError, SearchBrokenError
 from kevo.runs import Run, TrialRecord
+from kevo.training import Effort
 
 PAUSED = TrialRecord(
     number=0,
@@ -52,6 +53,41 @@ def test_finalists_are_not_begun_when_the_time_is_up(tmp_path: Path, dataset: Im
     one = sitting(tmp_path, dataset, settings, PAUSED, seconds=60.0)
     one._train_finalists()
     assert isinstance(one.listener, Diary) and one.listener.started == []
+
+
+@pytest.mark.parametrize(
+    ("left", "num_epochs"),
+    # A candidate that took 20 seconds for its three epochs: nine tenths of the time are laid out.
+    [(100.0, 6), (35.0, 4), (21.0, None)],
+)
+def test_the_best_is_trained_for_as_long_as_there_is_time(
+    tmp_path: Path, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch, left: float, num_epochs: int | None
+) -> None:
+    settings = dataclasses.replace(SETTINGS, max_time=1000.0, num_finalists=2)
+    metrics = {"val_accuracy": 0.8, "val_cross_entropy": 1.0}
+    best, second = (
+        dataclasses.replace(
+            PAUSED,
+            trial_id=name,
+            fitness=accuracy,
+            metrics={**metrics, "val_accuracy": accuracy},
+            history=[metrics] * 3,
+            stages=["train"] * 3,
+            seconds=20.0,
+            is_paused=False,
+        )
+        for name, accuracy in (("best", 0.8), ("second", 0.7))
+    )
+    begun: list[tuple[str, Effort]] = []
+    one = sitting(tmp_path, dataset, settings, second, best, seconds=950.0 - left)
+    monkeypatch.setattr(one, "train", lambda trial_id, genome, effort, **others: begun.append((trial_id, effort)))
+    one._train_finalists()
+    if num_epochs is None:
+        assert begun == []
+    else:
+        assert [trial_id for trial_id, _ in begun] == ["best-full", "second-full"]
+        assert begun[0][1].num_epochs == num_epochs
+        assert left - 5 < (begun[0][1].seconds or 0.0) <= left
 
 
 def test_models_that_finalists_go_on_from_are_kept_for_their_turn(tmp_path: Path, dataset: ImageDataset) -> None:
