@@ -319,7 +319,7 @@ class SearchSpace:
     def key(self, genome: Genome) -> Hashable:
         """Returns what two genomes share exactly when their active genes are the same."""
         # True, 1 and 1.0 are equal in Python.
-        return tuple((name, type(value), value) for name, value in self.active(genome).items())
+        return tuple((name, type(genome[name]), genome[name]) for name in self.active_genes(genome))
 
     @cached_property
     def columns(self) -> NDArray[np.intp]:
@@ -342,7 +342,7 @@ class SearchSpace:
             places: list[float] = []
             for gene in self.genes:
                 name = gene.name
-                counts = name in genome and name not in known and gene.counts(genome)
+                counts = name in genome and name not in known and (not gene.conditions or gene.counts(genome))
                 if counts:
                     known.add(name)
                 places.extend(gene.encode(genome[name] if counts else None))

@@ -102,7 +102,7 @@ class Surrogate:
         rows, targets = _fitness(now)
         known = self._inputs(now, rows)
         process = GaussianProcess(kernel, known, targets)
-        best = float(process.predict(known)[0].max())
+        best = float(process.fitted.max())
         pending = np.flatnonzero(np.isnan(now.fitness) & ~now.failed)[-_MAX_LEARNED:]
         if len(pending):
             # What still trains is taken to come out as predicted, so that nobody trains its like at the same time
@@ -213,14 +213,17 @@ class GaussianProcess:
     def __init__(self, kernel: Kernel, inputs: Array, targets: Array) -> None:
         self._kernel = kernel
         self._inputs = kernel.scaled(inputs)
-        covariance, _ = _matern(_squared_distances(self._inputs, self._inputs))
-        covariance.flat[:: len(inputs) + 1] += math.exp(kernel.log_noise) + _JITTER
+        covariance = _matern(_squared_distances(self._inputs, self._inputs))
+        noise = math.exp(kernel.log_noise) + _JITTER
+        covariance.flat[:: len(inputs) + 1] += noise
         self._factor = linalg.cholesky(covariance, lower=True)
         self._weights = linalg.cho_solve((self._factor, True), targets)
+        self.fitted = targets - noise * self._weights
+        """Shape (n,): the mean of the noise-free targets at the inputs themselves."""
 
     def predict(self, inputs: Array) -> tuple[Array, Array]:
         """Returns mean and standard deviation of the noise-free targets at `inputs`, each of shape (len(inputs),)."""
-        covariance, _ = _matern(_squared_distances(self._kernel.scaled(inputs), self._inputs))
+        covariance = _matern(_squared_distances(self._kernel.scaled(inputs), self._inputs))
         explained = linalg.solve_triangular(self._factor, covariance.T, lower=True)
         variance = np.maximum(1.0 - (explained**2).sum(axis=0), 1e-9)
         return np.asarray(covariance @ self._weights), np.sqrt(variance)
@@ -297,14 +300,15 @@ def log_expected_improvement(mean: Array, deviation: Array, best: float) -> Arra
 def _negative_log_likelihood(kernel: Kernel, inputs: Array, targets: Array) -> tuple[float, Array]:
     """Returns the value and its slope along the log scales and the log noise (Rasmussen and Williams 2006, 5.4.1)."""
     scaled = kernel.scaled(inputs)
-    covariance, steepness = _matern(_squared_distances(scaled, scaled))
+    squares = _squared_distances(scaled, scaled)
+    covariance = _matern(squares)
     noise = math.exp(kernel.log_noise)
     covariance.flat[:: len(inputs) + 1] += noise + _JITTER
     factor = linalg.cholesky(covariance, lower=True)
     inverse = linalg.cho_solve((factor, True), np.eye(len(inputs)))
     weights = inverse @ targets
     gap = inverse - np.outer(weights, weights)
-    pull = gap * steepness
+    pull = gap * _steepness(squares)
     # The sum over all pairs of pull * (difference in one column)^2, without listing the differences.
     by_column = 2 * (pull.sum(axis=1) @ scaled**2) - 2 * (scaled * (pull @ scaled)).sum(axis=0)
     slope = np.append(
@@ -319,8 +323,13 @@ def _squared_distances(first: Array, second: Array) -> Array:
     return np.asarray(np.maximum(squares, 0.0))
 
 
-def _matern(squares: Array) -> tuple[Array, Array]:
-    """Returns Matérn 5/2 of squared distances and minus twice its derivative by them."""
+def _matern(squares: Array) -> Array:
+    """Returns Matérn 5/2 of squared distances."""
     root = np.sqrt(5.0 * squares)
-    decay = np.exp(-root)
-    return (1.0 + root + root**2 / 3.0) * decay, (5.0 / 3.0) * (1.0 + root) * decay
+    return np.asarray((1.0 + root + root**2 / 3.0) * np.exp(-root))
+
+
+def _steepness(squares: Array) -> Array:
+    """Returns minus twice the derivative of `_matern` by the squared distances."""
+    root = np.sqrt(5.0 * squares)
+    return np.asarray((5.0 / 3.0) * (1.0 + root) * np.exp(-root))

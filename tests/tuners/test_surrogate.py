@@ -33,6 +33,7 @@ def test_a_process_goes_through_its_points_and_doubts_what_is_far(inputs: np.nda
     process = GaussianProcess(kernel, inputs, wave(inputs))
     mean, deviation = process.predict(inputs)
     assert mean == pytest.approx(wave(inputs), abs=1e-3)
+    assert process.fitted == pytest.approx(mean)
     assert deviation.max() < 0.01
     mean, deviation = process.predict(inputs + 100.0)
     assert mean == pytest.approx(np.zeros(40)) and deviation == pytest.approx(np.ones(40))
