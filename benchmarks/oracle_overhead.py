@@ -230,7 +230,7 @@ def main(given: Sequence[str] | None = None) -> None:
     """Measures every oracle, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--marks", type=int, nargs="+", default=MARKS, help="rising numbers of trials")
-    parser.add_argument("--window", type=int, default=20, help="trials to time around each mark")
+    parser.add_argument("--window", type=int, default=60, help="trials to time around each mark")
     parser.add_argument("--only", help="measure only the oracles with this word in their name")
     parser.add_argument("--write", action="store_true", help="write the table to docs/benchmarks/ too")
     arguments = parser.parse_args(given)
