@@ -570,7 +570,8 @@ class _Search:
             if left is not None and left <= 0:
                 break
             num_epochs = self._num_epochs_within(left, record)
-            begins_anew = num_epochs > (self.settings.epochs - 1 if record.is_paused else _num_last_epochs(record))
+            so_far = self.settings.epochs - 1 if record.is_paused else _num_last_epochs(record)
+            begins_anew = left is None or num_epochs > so_far
             if not begins_anew and not record.is_paused:
                 continue
             # With too little time to begin again, a candidate that paused still has some of its epochs before it.
