@@ -126,19 +126,9 @@ def genetic(
     )
 
 
-def random_search(task: Task, seed: int) -> keras_tuner.Oracle:
-    """Returns Keras Tuner's random search."""
-    return keras_tuner.oracles.RandomSearchOracle(
-        objective=keras_tuner.Objective(_OBJECTIVE, "max"),
-        max_trials=task.budget // task.rungs[-1],
-        hyperparameters=declare(task.num_values),
-        seed=1 + seed * _SEED_STRIDE,
-    )
-
-
-def bayesian(task: Task, seed: int) -> keras_tuner.Oracle:
-    """Returns Keras Tuner's Bayesian optimization."""
-    return keras_tuner.oracles.BayesianOptimizationOracle(
+def built_in(oracle: type[keras_tuner.Oracle], task: Task, seed: int) -> keras_tuner.Oracle:
+    """Returns one of Keras Tuner's own oracles, with its defaults."""
+    return oracle(
         objective=keras_tuner.Objective(_OBJECTIVE, "max"),
         max_trials=task.budget // task.rungs[-1],
         hyperparameters=declare(task.num_values),
@@ -269,11 +259,15 @@ SEARCHERS = {
             partial(ask_oracle, partial(genetic, settings=Settings(), knows_budget=False)),
             rungs_only=True,
         ),
-        Searcher("random", "Keras Tuner RandomSearch", partial(ask_oracle, random_search)),
+        Searcher(
+            "random",
+            "Keras Tuner RandomSearch",
+            partial(ask_oracle, partial(built_in, keras_tuner.oracles.RandomSearchOracle)),
+        ),
         Searcher(
             "bayesian",
             "Keras Tuner BayesianOptimization",
-            partial(ask_oracle, bayesian),
+            partial(ask_oracle, partial(built_in, keras_tuner.oracles.BayesianOptimizationOracle)),
             max_seeds=3,
             max_evaluations=50,
         ),

@@ -384,6 +384,20 @@ def _replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def damage(path: Path) -> Iterator[None]:
+    """Says which part of a run folder it is that cannot be used.
+
+    Raises:
+        RunError: in place of the errors that content of the wrong kind leads to.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise RunError(f"{path} is damaged: {reason}. Restore it, or start a new search.") from error
+
+
+@contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Says what to do where the system refuses to write.
 

@@ -9,10 +9,11 @@ from samples import CONV_GENOME, stripes
 from searches import RUNGS, SETTINGS, Diary
 
 import kevo
-from kevo import cli, searching
+from kevo import cli
 from kevo.datasets import ImageDataset
 from kevo.errors import RunError, SearchBrokenError
 from kevo.runs import Run, TrialRecord
+from kevo.sitting import Sitting
 from kevo.training import Effort
 
 PAUSED = TrialRecord(
@@ -40,10 +41,10 @@ def paused(trial_id: str, accuracy: float, **changes: object) -> TrialRecord:
 
 def sitting(
     path: Path, dataset: ImageDataset, settings: kevo.Settings, *records: TrialRecord, seconds: float = 0.0
-) -> searching._Search:
+) -> Sitting:
     """A search that has gone on for some time, with these candidates."""
     run = Run.create(path / "run", {})
-    one = searching._Search(run, dataset, settings, {}, Diary(), time.monotonic() - seconds)
+    one = Sitting(run, dataset, settings, {}, Diary(), time.monotonic() - seconds)
     one.records = {record.trial_id: record for record in records}
     return one
 

@@ -1,0 +1,100 @@
+"""Who may take how much of a search's time: the evolution, one candidate, the finalists, and the end."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+
+from kevo.runs import TrialRecord
+from kevo.settings import Settings
+
+_LARGEST_SHARE = 1 / 8
+"""The part of the training's time that one candidate may take: eight in a row at least get their chance."""
+_FINAL_SHARE = 0.25
+"""The part of the training's time that is kept for the finalists at most."""
+_CERTAIN_SHARE = 0.9
+"""The part of the time that is left for a final training that its epochs are laid out for: no two take the same."""
+_CLOSING_SHARE = 0.05
+"""The part of `max_time` that is kept for what follows the last training: scores, plots, the best model's file."""
+_CLOSING_SECONDS = 5.0
+"""What that takes at least; of a short search a tenth must do."""
+
+
+class Budget:
+    """The time of one search, in seconds over all its sittings. Where a method returns `None`, there is no limit.
+
+    Args:
+        settings: How the search is to run.
+        started: When this sitting began, by `time.monotonic`.
+    """
+
+    def __init__(self, settings: Settings, *, started: float) -> None:
+        self._settings = settings
+        self._started = started
+        self._seconds_before = 0.0
+
+    def take_up(self, records: Mapping[str, TrialRecord]) -> None:
+        """Counts the time of earlier sittings, up to the last candidate that they finished."""
+        self._seconds_before = max((record.finished_at for record in records.values()), default=0.0)
+
+    @property
+    def seconds(self) -> float:
+        """How long the search has taken."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    @property
+    def left(self) -> float | None:
+        """How long anything may still be trained."""
+        whole = self._training_seconds
+        return None if whole is None else whole - self.seconds
+
+    def left_for_evolution(self, records: Mapping[str, TrialRecord], finalists: Sequence[TrialRecord]) -> float | None:
+        """How long candidates may still be trained before the finalists' turn."""
+        whole, left = self._training_seconds, self.left
+        if whole is None or left is None:
+            return None
+        lengthening = self._settings.resolved_final_epochs / self._settings.epochs
+        finals = lengthening * sum(self._whole_seconds(record, records) for record in finalists)
+        return left - min(finals, _FINAL_SHARE * whole)
+
+    def for_a_candidate(self, left: float | None) -> float | None:
+        """How long the next candidate may take, when so much is left for the evolution."""
+        whole = self._training_seconds
+        return None if left is None or whole is None else max(1.0, min(left, _LARGEST_SHARE * whole))
+
+    def suffices(self, left: float | None, records: Mapping[str, TrialRecord]) -> bool:
+        """Tells whether another candidate is worth beginning: there is time for what one usually takes."""
+        return left is None or left > statistics.median([0.0, *(record.seconds for record in records.values())])
+
+    def num_final_epochs(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> int:
+        """Returns for how many epochs a candidate could be trained once more in the time that is left."""
+        longest, left = self._settings.resolved_final_epochs, self.left
+        if left is None:
+            return longest
+        seconds_per_epoch = max(1e-6, seconds_spent(record, records) / num_last_epochs(record))
+        return min(longest, int(_CERTAIN_SHARE * left / seconds_per_epoch))
+
+    @property
+    def _training_seconds(self) -> float | None:
+        """When the last training must end."""
+        whole = self._settings.resolved_max_time
+        if whole is None:
+            return None
+        return whole - max(_CLOSING_SHARE * whole, min(_CLOSING_SECONDS, whole / 10))
+
+    def _whole_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
+        """Returns what a candidate costs or would cost without pauses."""
+        share = num_last_epochs(record) / self._settings.epochs if record.is_paused else 1.0
+        return seconds_spent(record, records) / share
+
+
+def seconds_spent(record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
+    """Returns what a candidate has cost, also before its pauses."""
+    before = 0.0 if record.continues is None else seconds_spent(records[record.continues], records)
+    return before + record.seconds
+
+
+def num_last_epochs(record: TrialRecord) -> int:
+    """Returns how many epochs a candidate has spent in its last stage."""
+    return record.stages.count(record.stages[-1])
