@@ -22,6 +22,7 @@ import numpy as np
 
 import kevo
 from kevo import costs, datasets, evaluation, models, plots, reporting, space, weights
+from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.errors import (
     KevoError,
@@ -32,6 +33,7 @@ from kevo.errors import (
     SettingsError,
     WeightsError,
 )
+from kevo.features import default_folder
 from kevo.interrupts import Interrupts
 from kevo.objectives import TIE_BREAKER, Objective
 from kevo.reporting import Listener, Silent
@@ -61,7 +63,7 @@ _SMALLEST_PRETRAINED = 32
 """Pictures smaller than this, in pixels, show a backbone trained on photographs nothing; weights must be asked for."""
 _NUM_SAMPLES = 1000
 """Random genomes that are looked at for one that is small enough, before the space's smallest is sought."""
-
+_NO_CACHE = "none"
 
 MODEL = "best.keras"
 
@@ -98,7 +100,9 @@ def search(
     started = time.monotonic() if started is None else started
     settings = settings or Settings()
     settings = dataclasses.replace(
-        settings, weights={name: weights.absolute(source) for name, source in settings.weights.items()}
+        settings,
+        weights={name: weights.absolute(source) for name, source in settings.weights.items()},
+        cache=settings.cache if settings.cache in (None, _NO_CACHE) else os.path.abspath(settings.cache),
     )
     dataset = datasets.load(data, seed=settings.seed)
     usable, notes = _usable_weights(settings, dataset)
@@ -212,6 +216,16 @@ def _same_weights(
     return same, notes
 
 
+def _store(cache: str | None, listener: Listener) -> ArrayStore | None:
+    """Returns where features are kept for later searches, if they are to be."""
+    if cache == _NO_CACHE:
+        return None
+    return ArrayStore(
+        default_folder() if cache is None else Path(cache),
+        note=lambda text: listener.note(f"Features of frozen backbones serve this search only. {text}"),
+    )
+
+
 @contextlib.contextmanager
 def _damage(path: Path) -> Iterator[None]:
     """Says which part of a run folder it is that cannot be used."""
@@ -290,6 +304,7 @@ class _Search:
             objective=settings.objective,
             weights={(name, variant.alpha): variant for name, variants in usable.items() for variant in variants},
             seed=settings.seed,
+            store=_store(settings.cache, listener),
         )
         self.objectives = [self.trainer.objective, *(Objective(name, "min") for name in settings.minimize)]
         self.records: dict[str, TrialRecord] = {}
