@@ -109,6 +109,13 @@ def main() -> None:
     help="What to keep small at the same time: the result is a front of models. May be repeated.",
 )
 @click.option("--max-params", type=click.IntRange(min=1), help="Parameters that a model may have.")
+@click.option(
+    "--cache",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="Where features of frozen backbones are kept for later searches; none keeps them in memory only.  "
+    "[default: kevo/features in the user's cache]",
+)
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Same seed, same search.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: kevo-runs/NAME-TIME]")
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")

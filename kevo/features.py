@@ -1,21 +1,25 @@
 """What candidates learn from, computed once: pictures at a network's size, and the features of frozen backbones.
 
 With a frozen backbone every epoch would repeat the same forward pass; here it happens once for all candidates that
-share backbone, weights, cut, size, pooling and augmented view.
+share backbone, weights, cut, size, pooling and augmented view, also those of other workers and of later runs.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo import models
+from kevo import backbones, models
+from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.space import Genome, image_size
 from kevo.weights import Weights
@@ -25,6 +29,18 @@ NUM_VIEWS = 2
 
 _BODY_GENES = ("backbone", "pretrained/image_size", "pretrained/summary")
 _BATCH_SIZE = 64
+_LAYOUT = 1
+"""Goes up with every change of ours to resizing, augmentation, preprocessing or rounding: old features then count no
+more."""
+_TOLERANCE = 2.0**-10
+"""What float16 may lose, as a part of the largest feature: all that it can hold well loses less."""
+
+
+def default_folder() -> Path:
+    """Returns where features are kept unless somebody names another folder."""
+    # As the XDG Base Directory Specification has it, a relative path does not count.
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "kevo" / "features"
 
 
 class FeatureCache:
@@ -32,13 +48,20 @@ class FeatureCache:
 
     Args:
         dataset: The data set.
+        store: Keeps features for other workers and later runs. `None`: they are kept in memory only.
+        seed: What random weights are made from, as a part of the features' key.
         max_bytes: How much memory the arrays may take together, in bytes.
     """
 
-    def __init__(self, dataset: ImageDataset, *, max_bytes: int = 2 * 1024**3) -> None:
+    def __init__(
+        self, dataset: ImageDataset, *, store: ArrayStore | None = None, seed: int = 0, max_bytes: int = 2 * 1024**3
+    ) -> None:
         self._dataset = dataset
+        self._store = store
+        self._seed = seed
         self._max_bytes = max_bytes
         self._arrays: OrderedDict[str, npt.NDArray[Any]] = OrderedDict()
+        self._digests: dict[str, str] = {}
 
     def pictures(self, split: str, size: int) -> npt.NDArray[np.uint8]:
         """Returns the pictures of a split as (n, size, size, 3), resized as the deployed model resizes them.
@@ -50,7 +73,7 @@ class FeatureCache:
         stored: npt.NDArray[np.uint8] = getattr(self._dataset, split).pictures
         if stored.shape[1] == size:
             return stored
-        return self._once(["pictures", split, size], lambda: _resize(stored, size))
+        return self._once(json.dumps(["pictures", split, size]), lambda: _resize(stored, size))
 
     def features(
         self,
@@ -61,34 +84,70 @@ class FeatureCache:
         weights: Weights | None,
         view: int = 0,
         callbacks: list[keras.callbacks.Callback] | None = None,
+        wait: Callable[[], None] = lambda: None,
     ) -> npt.NDArray[np.float32]:
         """Returns what a genome's frozen backbone sees in a split, as (n, num_features).
+
+        All features are rounded to float16, so that they are the same whether they were kept or not; those that
+        float16 cannot hold stay as they are.
 
         Args:
             split: `train`, `validation` or `test`.
             genome: A genome of the family `pretrained`.
-            extractor: Builds the feature extractor; called only when the features are not here yet.
+            extractor: Builds the feature extractor; called only when the features are not here yet. Random weights
+                must come from the cache's seed.
             weights: The backbone's weights, as a part of the key.
             view: 0 for the pictures themselves, 1 and more for augmented copies of them.
             callbacks: Watch the forward pass; one that raises ends it.
+            wait: Is called now and then while another worker makes this pass; what it raises ends the wait.
         """
-        name = str(genome["backbone"])
-        genes = {gene: genome.get(gene) for gene in (*_BODY_GENES, f"{name}/cut", f"{name}/alpha")}
-        if view:
-            genes |= {gene: value for gene, value in genome.items() if gene.startswith("augment")}
 
-        def compute() -> npt.NDArray[np.float32]:
+        def compute() -> npt.NDArray[Any]:
             pictures = self.pictures(split, image_size(genome))
             network = extractor()
             if view and (changes := models.augmentation(genome, seed=view)) is not None:
                 pictures = _augment(pictures, changes)
             features = network.predict(pictures, batch_size=_BATCH_SIZE, verbose=0, callbacks=callbacks or [])
-            return np.asarray(features, dtype=np.float32)
+            return _rounded(np.asarray(features, dtype=np.float32))
 
-        return self._once(["features", split, genes, repr(weights), view], compute)
+        def compute_or_read() -> npt.NDArray[Any]:
+            if self._store is None:
+                return compute()
+            return self._store.once(key, compute, num_rows=len(getattr(self._dataset, split)), wait=wait)
 
-    def _once(self, key: list[Any], compute: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
-        name = json.dumps(key, sort_keys=True)
+        key = self._key(split, genome, weights, view)
+        return np.asarray(self._once(key, compute_or_read), dtype=np.float32)
+
+    def _key(self, split: str, genome: Genome, weights: Weights | None, view: int) -> str:
+        """Returns everything that features depend on, as canonical JSON."""
+        name = str(genome["backbone"])
+        genes = {gene: genome.get(gene) for gene in (*_BODY_GENES, f"{name}/cut", f"{name}/alpha")}
+        if view:
+            genes |= {gene: value for gene, value in genome.items() if gene.startswith("augment")}
+        checksum = None if weights is None else weights.checksum()
+        parts = {
+            "layout": _LAYOUT,
+            "keras": keras.__version__,
+            "precision": keras.config.dtype_policy().name,
+            "pictures": self._digest(split),
+            "preprocess": backbones.get(name).preprocess,
+            "weights": checksum or f"random:{self._seed}",
+            "alpha": None if weights is None else weights.alpha,
+            "genes": genes,
+            "view": view,
+        }
+        return json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    def _digest(self, split: str) -> str:
+        """Returns what only the same pictures have, in the same order."""
+        if split not in self._digests:
+            pictures = np.ascontiguousarray(getattr(self._dataset, split).pictures)
+            digest = hashlib.blake2b(repr(pictures.shape).encode(), digest_size=32)
+            digest.update(pictures.data)
+            self._digests[split] = digest.hexdigest()
+        return self._digests[split]
+
+    def _once(self, name: str, compute: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         if name in self._arrays:
             self._arrays.move_to_end(name)
             return self._arrays[name]
@@ -97,6 +156,16 @@ class FeatureCache:
         while len(self._arrays) > 1 and sum(kept.nbytes for kept in self._arrays.values()) > self._max_bytes:
             self._arrays.popitem(last=False)
         return array
+
+
+def _rounded(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float16 | np.float32]:
+    """Halves what features take, unless float16 would make infinity or nothing of them."""
+    # What becomes infinite, or was no number before, keeps no tolerance.
+    with np.errstate(over="ignore", invalid="ignore"):
+        halved = features.astype(np.float16)
+        tolerance = _TOLERANCE * max(abs(float(features.max())), abs(float(features.min())))
+        rows = zip(features, halved, strict=True)
+        return halved if all(np.abs(row - short).max() <= tolerance for row, short in rows) else features
 
 
 def _resize(pictures: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:

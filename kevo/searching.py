@@ -16,7 +16,7 @@ from kevo.errors import RunError, WeightsError
 from kevo.reporting import Listener, Silent
 from kevo.results import SearchResult
 from kevo.runs import Run, damage, new_folder
-from kevo.settings import Settings
+from kevo.settings import NO_CACHE, Settings
 from kevo.sitting import Sitting, declare
 from kevo.weights import Weights
 
@@ -56,7 +56,9 @@ def search(
     started = time.monotonic() if started is None else started
     settings = settings or Settings()
     settings = dataclasses.replace(
-        settings, weights={name: weights.absolute(source) for name, source in settings.weights.items()}
+        settings,
+        weights={name: weights.absolute(source) for name, source in settings.weights.items()},
+        cache=settings.cache if settings.cache in (None, NO_CACHE) else os.path.abspath(settings.cache),
     )
     dataset = datasets.load(data, seed=settings.seed)
     usable, notes = _usable_weights(settings, dataset)

@@ -15,6 +15,8 @@ from kevo.space import Space, preset
 DEFAULT_MAX_TIME = 240.0
 """How many seconds a search takes when nobody says how long it may, by time or by candidates."""
 
+NO_CACHE = "none"
+"""Says instead of a folder that features are kept in memory only."""
 MAX_SEED = 2**31 - 1
 """What every generator of random numbers takes."""
 _MAX_RUNGS = 3
@@ -32,6 +34,10 @@ def _are_words(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
 
 
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and value != "" and "\0" not in value
+
+
 def _is_map_of_words(value: object) -> bool:
     return isinstance(value, Mapping) and _are_words([*value.keys(), *value.values()])
 
@@ -40,6 +46,7 @@ _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "int": (_is_int, "a whole number"),
     "int | None": (lambda value: value is None or _is_int(value), "a whole number or None"),
     "float | None": (lambda value: value is None or _is_number(value), "a finite number or None"),
+    "str | None": (lambda value: value is None or _is_path(value), "a path or None"),
     "str": (lambda value: isinstance(value, str), "a name"),
     "str | Space": (lambda value: isinstance(value, str | Space), "a preset's name or a Space"),
     "Mapping[str, str]": (_is_map_of_words, "a mapping of names to strings"),
@@ -73,6 +80,9 @@ class Settings:
             `flops` (of one picture) and `bytes` (of the saved model). The search then looks for a front of candidates
             that no other beats in everything.
         max_params: How many parameters a candidate may have; larger ones are never trained. `None` for no limit.
+        cache: The folder in which the features of frozen backbones are kept for later searches. `None` for
+            `kevo/features` in the user's cache (`$XDG_CACHE_HOME`, or else `~/.cache`); `none` keeps them in memory
+            only.
         seed: Seed of the splits, the evolution and the training, from 0 to 2**31 - 1.
 
     Raises:
@@ -93,6 +103,7 @@ class Settings:
     objective: str = "accuracy"
     minimize: tuple[str, ...] = ()
     max_params: int | None = None
+    cache: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:

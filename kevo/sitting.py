@@ -12,6 +12,7 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -19,6 +20,7 @@ import keras_tuner
 import numpy as np
 
 from kevo import costs, evaluation, models, plots, reporting, space
+from kevo.arraystore import ArrayStore
 from kevo.budget import Budget, num_last_epochs, seconds_spent
 from kevo.datasets import ImageDataset
 from kevo.errors import (
@@ -29,12 +31,13 @@ from kevo.errors import (
     SearchInterruptedError,
     SettingsError,
 )
+from kevo.features import default_folder
 from kevo.interrupts import Interrupts
 from kevo.objectives import TIE_BREAKER, Objective
 from kevo.reporting import Listener
 from kevo.results import FrontMember, SearchResult
 from kevo.runs import Run, TrialRecord, damage, writing
-from kevo.settings import Settings
+from kevo.settings import NO_CACHE, Settings
 from kevo.training import PATIENCE, CandidateError, Earlier, Effort, Trained, Trainer, predict
 from kevo.weights import Weights
 from kevo.words import describe
@@ -118,6 +121,16 @@ def _small(hyperparameters: keras_tuner.HyperParameters, *, enough: int, num_cla
     return best, smallest
 
 
+def _store(cache: str | None, listener: Listener) -> ArrayStore | None:
+    """Returns where features are kept for later searches, if they are to be."""
+    if cache == NO_CACHE:
+        return None
+    return ArrayStore(
+        default_folder() if cache is None else Path(cache),
+        note=lambda text: listener.note(f"Features of frozen backbones serve this search only. {text}"),
+    )
+
+
 class Sitting:
     """One sitting of a search: evolves, trains the finalists, writes the result."""
 
@@ -138,6 +151,7 @@ class Sitting:
             objective=settings.objective,
             weights={(name, variant.alpha): variant for name, variants in usable.items() for variant in variants},
             seed=settings.seed,
+            store=_store(settings.cache, listener),
         )
         self.objectives = [self.trainer.objective, *(Objective(name, "min") for name in settings.minimize)]
         self.records: dict[str, TrialRecord] = {}

@@ -25,6 +25,7 @@ import tensorflow as tf
 from keras import callbacks, optimizers
 
 from kevo import backbones, models
+from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.errors import KevoError
 from kevo.features import NUM_VIEWS, FeatureCache
@@ -104,6 +105,7 @@ class Trainer:
         objective: A name of `OBJECTIVES`.
         weights: The weights for each backbone and width multiplier, as (name, alpha).
         seed: Seed of initial weights, shuffling, dropout and augmentation.
+        store: Keeps the features of frozen backbones for other workers and later runs. `None`: in memory only.
     """
 
     def __init__(
@@ -113,12 +115,13 @@ class Trainer:
         objective: str = "accuracy",
         weights: Mapping[tuple[str, float | None], Weights],
         seed: int = 0,
+        store: ArrayStore | None = None,
     ) -> None:
         self.objective = OBJECTIVES[objective]
         self._dataset = dataset
         self._weights = weights
         self._seed = seed
-        self._cache = FeatureCache(dataset)
+        self._cache = FeatureCache(dataset, store=store, seed=seed)
         self._labels = {
             split: np.eye(dataset.num_classes, dtype=np.float32)[getattr(dataset, split).labels]
             for split in ("train", "validation")
@@ -203,7 +206,13 @@ class Trainer:
     ) -> None:
         def features(split: str, view: int = 0) -> npt.NDArray[np.float32]:
             return self._cache.features(
-                split, genome, extractor=lambda: extractor, weights=weights, view=view, callbacks=[_Deadline(fit)]
+                split,
+                genome,
+                extractor=lambda: extractor,
+                weights=weights,
+                view=view,
+                callbacks=[_Deadline(fit)],
+                wait=lambda: fit.check("features", 0.0, "to wait for another worker's pass over the pictures takes"),
             )
 
         views = range(1 + NUM_VIEWS if models.augmentation(genome, seed=0) is not None else 1)

@@ -7,6 +7,7 @@ use.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import http.client
 import logging
@@ -80,6 +81,23 @@ class Weights:
             if not _is_intact(self.path, variant.md5):
                 download(_SERVER + variant.file, path=self.path, md5=variant.md5, watch=watch)
         return self.path
+
+    def checksum(self) -> str | None:
+        """Returns what tells the weights from all others by their content; `None` for random ones.
+
+        Raises:
+            WeightsError: An ImageNet file without a published checksum cannot be downloaded, or the file is gone.
+        """
+        if self.source == "imagenet" and (md5 := _variant(backbones.get(self.backbone), self.alpha).md5):
+            return f"md5:{md5}"
+        path = self.fetch()
+        if path is None:
+            return None
+        try:
+            facts = path.stat()
+            return _content_checksum(path, facts.st_mtime_ns, facts.st_size)
+        except OSError as error:
+            raise WeightsError(f"{path} cannot be read: {_words(error)}. Put it back, or name another file.") from error
 
     def load_into(self, network: keras.Model, *, backbone: str, alpha: float | None) -> None:
         """Loads the weights into a bare network, after downloading them if need be.
@@ -266,6 +284,13 @@ def _is_intact(path: Path, md5: str | None) -> bool:
         return bool(shapes(path))
     except WeightsError:
         return False
+
+
+@functools.cache
+def _content_checksum(path: Path, _changed: int, _size: int) -> str:
+    """Reads a file once for each time that it was written."""
+    with path.open("rb") as file:
+        return f"blake2b:{hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).hexdigest()}"
 
 
 def _md5(path: Path) -> str:

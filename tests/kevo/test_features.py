@@ -1,5 +1,10 @@
 """Pictures and features, computed once."""
 
+import dataclasses
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -8,8 +13,10 @@ import pytest
 from samples import pretrained_genome
 
 from kevo import models
-from kevo.datasets import ImageDataset
-from kevo.features import FeatureCache
+from kevo.arraystore import ArrayStore
+from kevo.datasets import ImageDataset, Split
+from kevo.features import FeatureCache, default_folder
+from kevo.weights import Weights
 
 GENOME = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu"), "mobilenet_v2/alpha": 0.35}
 
@@ -31,10 +38,10 @@ def test_features_are_those_of_the_extractor_and_computed_once(dataset: ImageDat
     cache, build = FeatureCache(dataset), Counting(GENOME)
     first = cache.features("validation", GENOME, extractor=build, weights=None)
     again = cache.features("validation", {**GENOME, "head/dropout": 0.5}, extractor=build, weights=None)
-    assert again is first
+    assert first.dtype == np.float32 and np.array_equal(again, first)
     assert build.built == 1
     expected = build()(cache.pictures("validation", 32).astype(np.float32)).numpy()
-    assert first == pytest.approx(expected, abs=1e-4)
+    assert first == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +99,170 @@ def test_pictures_are_resized_as_the_deployed_model_resizes_them(dataset: ImageD
 
 def test_pictures_of_the_right_size_are_not_copied(dataset: ImageDataset) -> None:
     assert FeatureCache(dataset).pictures("train", 16) is dataset.train.pictures
+
+
+VIEWS = {
+    **GENOME,
+    "augment": True,
+    "augment/flip": "horizontal",
+    **{f"augment/{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")},
+}
+
+
+def mean_color(scale: float = 1.0) -> keras.Model:
+    """Sees next to nothing, and is built at once."""
+    pixels = keras.Input((32, 32, 3))
+    mean = keras.layers.GlobalAveragePooling2D()(pixels)
+    return keras.Model(pixels, keras.layers.Rescaling(scale / 255)(mean))
+
+
+def features(
+    dataset: ImageDataset, folder: Path, *, genome: dict[str, Any] = GENOME, seed: int = 0, **options: Any
+) -> tuple[np.ndarray, bool]:
+    """Returns the validation split's features, as a search of its own would have them, and whether they are new."""
+    built = []
+
+    def build() -> keras.Model:
+        built.append(True)
+        return mean_color()
+
+    cache = FeatureCache(dataset, store=ArrayStore(folder), seed=seed)
+    return cache.features("validation", genome, extractor=build, **{"weights": None, **options}), bool(built)
+
+
+@pytest.fixture(scope="module")
+def kept(dataset: ImageDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the validation split's features lie, and of an augmented view of it."""
+    folder = tmp_path_factory.mktemp("features")
+    for options in ({}, {"genome": VIEWS, "view": 1}):
+        assert features(dataset, folder, **options)[1]
+    return folder
+
+
+def test_kept_features_are_what_memory_alone_would_give(dataset: ImageDataset, kept: Path) -> None:
+    again, is_new = features(dataset, kept)
+    assert not is_new
+    alone = FeatureCache(dataset).features("validation", GENOME, extractor=mean_color, weights=None)
+    assert again.dtype == np.float32 and np.array_equal(again, alone)
+    assert {np.load(path, mmap_mode="r").dtype for path in kept.glob("*.npy")} == {np.dtype(np.float16)}
+
+
+def test_features_come_back_in_a_later_process_without_the_backbone(dataset: ImageDataset, kept: Path) -> None:
+    script = """
+        import sys
+        sys.path.insert(0, sys.argv[2])
+        from pathlib import Path
+        from samples import stripes
+        from test_features import GENOME
+        from kevo import datasets
+        from kevo.arraystore import ArrayStore
+        from kevo.features import FeatureCache
+        cache = FeatureCache(datasets.load(stripes(240)), store=ArrayStore(Path(sys.argv[1])))
+        found = cache.features("validation", GENOME, extractor=lambda: 1 / 0, weights=None)
+        print(found.sum())
+    """
+    arguments = [str(kept), str(Path(__file__).parent)]
+    later = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), *arguments], check=True, capture_output=True, text=True
+    )
+    assert float(later.stdout) == pytest.approx(float(features(dataset, kept)[0].sum()))
+
+
+def flipped(split: Split) -> Split:
+    pictures = split.pictures.copy()
+    pictures[3, 5, 7, 1] ^= 1
+    return dataclasses.replace(split, pictures=pictures)
+
+
+def test_a_flipped_bit_in_a_picture_gives_a_new_entry(dataset: ImageDataset, kept: Path) -> None:
+    changed = dataclasses.replace(dataset, validation=flipped(dataset.validation))
+    found, is_new = features(changed, kept)
+    assert is_new
+    differs = (found != features(dataset, kept)[0]).any(axis=1)
+    assert np.flatnonzero(differs).tolist() in ([], [3])
+    swapped = dataclasses.replace(
+        dataset, validation=dataclasses.replace(dataset.validation, pictures=dataset.validation.pictures[::-1])
+    )
+    assert features(swapped, kept)[1]
+
+
+def test_other_labels_and_other_pictures_in_training_leave_the_entry(dataset: ImageDataset, kept: Path) -> None:
+    relabeled = dataclasses.replace(dataset.validation, labels=dataset.validation.labels[::-1])
+    changed = dataclasses.replace(dataset, train=flipped(dataset.train), validation=relabeled)
+    assert not features(changed, kept)[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "is_expected_new"),
+    [
+        ({"genome": {**GENOME, "head/dropout": 0.5, "batch_size": 64}}, False),
+        ({"genome": VIEWS}, False),
+        ({"genome": VIEWS, "view": 1}, False),
+        ({"genome": VIEWS, "view": 2}, True),
+        ({"genome": {**VIEWS, "augment/zoom": 0.1}, "view": 1}, True),
+        ({"genome": {**GENOME, "mobilenet_v2/cut": "block_6_expand_relu"}}, True),
+        ({"genome": {**GENOME, "pretrained/summary": "max"}}, True),
+        ({"seed": 1}, True),
+    ],
+)
+def test_whatever_features_depend_on_is_in_their_key(
+    dataset: ImageDataset, kept: Path, options: dict[str, Any], is_expected_new: bool
+) -> None:
+    assert features(dataset, kept, **options)[1] == is_expected_new
+
+
+def test_another_layout_or_keras_version_finds_nothing(
+    dataset: ImageDataset, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("kevo.features._LAYOUT", 0)
+        assert features(dataset, kept)[1]
+    monkeypatch.setattr(keras, "__version__", "3.0.0")
+    assert features(dataset, kept)[1]
+
+
+def test_weights_count_by_their_content(dataset: ImageDataset, tmp_path: Path) -> None:
+    def weights(name: str, content: bytes) -> Weights:
+        (tmp_path / name).write_bytes(content)
+        return Weights("mobilenet_v2", "file", tmp_path / name, 0.35)
+
+    def is_new(found: Weights, seed: int = 0) -> bool:
+        return features(dataset, tmp_path / "kept", weights=found, seed=seed)[1]
+
+    assert is_new(weights("a.h5", b"one"))
+    assert not is_new(weights("b.h5", b"one"), seed=1)
+    assert is_new(weights("a.h5", b"other"))
+    assert not is_new(weights("a.h5", b"one"))
+
+
+@pytest.mark.parametrize(("scale", "kind"), [(1e6, np.float32), (1e-7, np.float32), (60_000, np.float16)])
+def test_what_float16_cannot_hold_is_kept_in_float32(
+    dataset: ImageDataset, tmp_path: Path, scale: float, kind: type
+) -> None:
+    for extractor in (lambda: mean_color(scale), lambda: 1 / 0):
+        cache = FeatureCache(dataset, store=ArrayStore(tmp_path))
+        found = cache.features("validation", GENOME, extractor=extractor, weights=None)
+        expected = cache.pictures("validation", 32).mean(axis=(1, 2)) / 255 * scale
+        assert np.isfinite(found).all()
+        assert found == pytest.approx(expected, rel=1e-3, abs=0)
+    (path,) = tmp_path.glob("*.npy")
+    assert np.load(path, mmap_mode="r").dtype == kind
+
+
+def test_nothing_is_kept_of_a_pass_that_was_ended(dataset: ImageDataset, tmp_path: Path) -> None:
+    class Late(keras.callbacks.Callback):
+        def on_predict_batch_end(self, batch: int, logs: object = None) -> None:
+            raise TimeoutError("time is up")
+
+    with pytest.raises(TimeoutError, match="time is up"):
+        features(dataset, tmp_path, callbacks=[Late()])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_is_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_folder() == tmp_path / "kevo" / "features"
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for ignored in ("", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", ignored)
+        assert default_folder() == tmp_path / "home" / ".cache" / "kevo" / "features"

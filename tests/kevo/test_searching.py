@@ -143,6 +143,33 @@ def test_time_spent_before_the_search_counts(tmp_path: Path) -> None:
     assert not diary.started
 
 
+def test_a_search_goes_on_without_a_cache_and_says_so_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen = dataclasses.replace(
+        kevo.PRESETS["small"], families=("pretrained",), pretrained_image_sizes=(32,), augment=(False,)
+    )
+    settings = dataclasses.replace(
+        SETTINGS,
+        space=frozen,
+        weights={"mobilenet_v2": "none"},
+        max_trials=1,
+        num_finalists=1,
+        epochs=1,
+        cache="file/cache",
+    )
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    diary = Diary()
+    result = kevo.search(stripes(60), settings, out=tmp_path / "run", listener=diary)
+    assert result.trials_completed == 1
+    assert [note for note in diary.notes if "Not a directory" in note] == [
+        f"Features of frozen backbones serve this search only. Nothing is kept in {tmp_path}/file/cache: Not a "
+        "directory. Make room or permit writing there, or name another folder."
+    ]
+    # A search that is resumed from elsewhere means the same folder.
+    written = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert written["search"]["cache"] == str(tmp_path / "file" / "cache")
+
+
 def test_weights_that_cannot_be_had_refuse_the_search_before_it_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from kevo.space import preset
         Settings(),
         Settings(max_trials=None, max_time=90.0, space="wide", weights={"vgg16": "none"}, objective="loss", seed=7),
         Settings(space=dataclasses.replace(preset("small"), filters=(4, 8))),
-        Settings(minimize=("params", "seconds"), max_params=20_000),
+        Settings(minimize=("params", "seconds"), max_params=20_000, cache="features"),
     ],
 )
 def test_to_json_and_back(settings: Settings) -> None:
@@ -43,6 +43,8 @@ def test_to_json_and_back(settings: Settings) -> None:
         ({"minimize": "params"}, "`minimize` must be a tuple of names. Received: 'params'"),
         ({"weights": {"vgg16": 3}}, "`weights` must be a mapping of names to strings"),
         ({"space": 3}, "`space` must be a preset's name or a Space"),
+        ({"cache": ""}, "`cache` must be a path or None. Received: ''"),
+        ({"cache": "nu\0ll"}, "`cache` must be a path or None"),
         ({"max_params": 0}, "`max_params` must be positive. Received: 0"),
         ({"minimize": ("size",)}, "`minimize` holds 'size'. Expected some of: params, seconds, flops, bytes"),
     ],

@@ -10,6 +10,7 @@ import pytest
 from samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
 
 from kevo import backbones, datasets, models, training
+from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.objectives import OBJECTIVES
 from kevo.training import CandidateError, Earlier, Effort, Trained, Trainer, predict
@@ -100,6 +101,30 @@ def test_a_backbone_too_slow_for_its_time_fails_with_the_reason(dataset: ImageDa
     genome = {**pretrained_genome("mobilenet_v2", "out_relu"), "mobilenet_v2/alpha": 0.35}
     with pytest.raises(CandidateError, match="too slow: one pass of the backbone"):
         trainer(dataset).train(genome, Effort(5, seconds=0.0))
+
+
+def test_features_that_a_former_search_left_are_trained_on_alike(small: ImageDataset, tmp_path: Path) -> None:
+    genome = {
+        **pretrained_genome("mobilenet_v2", "block_3_expand_relu"),
+        "mobilenet_v2/alpha": 0.35,
+        "head/dropout": 0.3,
+        "augment": True,
+        "augment/flip": "horizontal",
+        **{f"augment/{gene}": 0.1 for gene in ("rotation", "zoom", "translation", "contrast")},
+    }
+
+    def train(seed: int) -> tuple[list[dict[str, float]], set[str]]:
+        stages = set()
+        trained = trainer(small, seed=seed, store=ArrayStore(tmp_path)).train(
+            genome, Effort(2), progress=lambda stage, *_: stages.add(stage)
+        )
+        return trained.history, stages
+
+    (first, computing), (second, reading), (_, other) = map(train, (3, 3, 4))
+    assert computing == other == {"features", "head"}
+    assert reading == {"head"}
+    # Random weights too are the same for the same seed.
+    assert second == first
 
 
 class Clock:

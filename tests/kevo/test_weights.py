@@ -345,6 +345,20 @@ def test_a_download_that_takes_a_candidates_time_is_ended(
     assert list((home / "models").iterdir()) == []
 
 
+def test_weights_are_told_apart_by_their_content(tmp_path: Path) -> None:
+    published = Weights("vgg16", "imagenet", tmp_path / "absent.h5")
+    assert published.checksum() == "md5:6d6bbae143d832006294945121d1f1fc"
+    assert Weights("vgg16", "none").checksum() is None
+    own = Weights("vgg16", "file", tmp_path / "own.h5")
+    with pytest.raises(WeightsError, match=r"own\.h5 cannot be read: No such file.*Put it back"):
+        own.checksum()
+    checksums = []
+    for content in (b"one", b"two!"):
+        (tmp_path / "own.h5").write_bytes(content)
+        checksums.append(own.checksum())
+    assert checksums == [f"blake2b:{hashlib.blake2b(text, digest_size=32).hexdigest()}" for text in (b"one", b"two!")]
+
+
 def test_an_unknown_backbone_is_refused() -> None:
     with pytest.raises(UnknownBackboneError, match="Unknown backbone 'vgg61'"):
         weights.resolve({"vgg61": "none"})
