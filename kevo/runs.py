@@ -4,7 +4,9 @@
     trials.jsonl       one finished candidate in each line
     labels.json        class names, in the order of the model's outputs
     best.keras         the winner
-    checkpoints/       models that may still win or be trained further, and those of the front
+    ensemble.keras     several models as one, where together they are better
+    checkpoints/       models that may still win, be trained further or join an ensemble, and those of the front
+    predictions/       what each candidate made of the validation pictures
     result.json        scores of the winner
     plots/             pictures of the search
     search/            the oracle's own state

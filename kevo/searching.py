@@ -19,10 +19,11 @@ from typing import Any
 import keras
 import keras_tuner
 import numpy as np
+import numpy.typing as npt
 
 import kevo
-from kevo import costs, datasets, evaluation, models, plots, reporting, space, weights
-from kevo.datasets import ImageDataset
+from kevo import costs, datasets, ensemble, evaluation, models, plots, reporting, space, weights
+from kevo.datasets import ImageDataset, Split
 from kevo.errors import (
     KevoError,
     RunError,
@@ -32,10 +33,11 @@ from kevo.errors import (
     SettingsError,
     WeightsError,
 )
+from kevo.evaluation import Evaluation
 from kevo.interrupts import Interrupts
 from kevo.objectives import TIE_BREAKER, Objective
 from kevo.reporting import Listener, Silent
-from kevo.results import FrontMember, SearchResult
+from kevo.results import Ensemble, EnsembleMember, FrontMember, SearchResult
 from kevo.runs import Run, TrialRecord, new_folder, writing
 from kevo.settings import Settings
 from kevo.training import PATIENCE, CandidateError, Earlier, Effort, Trained, Trainer, predict
@@ -57,6 +59,11 @@ _KINDS = ("family", "pretrained/tuning")
 """Candidates that differ in these genes learn at different paces, and do not compete for a higher rung."""
 _MAX_PAUSED = 4
 """Of so many paused candidates the models are kept, for each kind and rung; another one would begin from the start."""
+_MAX_MEMBERS = 5
+"""How many candidates an ensemble may have."""
+_TIME_IS_UP = "the time is up"
+_LIBRARY = 8
+"""Of so many of the best candidates the models are kept, for an ensemble to choose from."""
 _SMALLEST_PRETRAINED = 32
 """Pictures smaller than this, in pixels, show a backbone trained on photographs nothing; weights must be asked for."""
 _NUM_SAMPLES = 1000
@@ -64,6 +71,7 @@ _NUM_SAMPLES = 1000
 
 
 MODEL = "best.keras"
+ENSEMBLE = "ensemble.keras"
 
 
 def search(
@@ -486,9 +494,7 @@ class _Search:
             reason = str(error)
         except Exception as error:
             # Whatever a candidate does, it fails alone; its reason is kept, and a search of failures only says so.
-            reason = (
-                f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no words'}"
-            )
+            reason = _in_words(error)
         record = TrialRecord(
             number=number,
             trial_id=trial_id,
@@ -528,6 +534,9 @@ class _Search:
         if trained is not None and record.trial_id in self._needed(records):
             with self.folder.replacing(_checkpoint(record)) as path:
                 models.deployable(trained.network).save(path)
+        if trained is not None and trained.probabilities is not None:
+            with self.folder.replacing(_predictions(record)) as path:
+                np.save(path, trained.probabilities.astype(np.float16))
         # A candidate counts as finished only when its model is safe.
         self.folder.append_trial(record)
         self.records = records
@@ -540,9 +549,9 @@ class _Search:
             (self.folder.path / _checkpoint(self.records[trial_id])).unlink(missing_ok=True)
 
     def _needed(self, records: Mapping[str, TrialRecord]) -> set[str]:
-        """Returns the trials whose models may still win or be trained further."""
+        """Returns the trials whose models may still win, be trained further or join an ensemble."""
         completed = self._ranked(records.values())
-        needed = [*completed[: self.settings.num_finalists], *self.front(completed)]
+        needed = [*completed[: max(self.settings.num_finalists, _LIBRARY)], *self.front(completed)]
         # A finalist that has paused may go on when its turn comes.
         needed += [one for one in self._finalists(records.values()) if _full_length_id(one) not in records]
         if not any(record.full_length for record in completed):
@@ -589,13 +598,12 @@ class _Search:
         winner = saved[0]
         with self.folder.replacing(MODEL) as path:
             shutil.copyfile(self.folder.path / _checkpoint(winner), path)
+        began = self.seconds
         model = keras.models.load_model(self.folder.path / MODEL, safe_mode=True)
-        scores = {
-            name: evaluation.evaluate(
-                predict(model, split.pictures), split.labels, class_names=self.dataset.class_names
-            )
-            for name, split in (("validation", self.dataset.validation), ("test", self.dataset.test))
-        }
+        probabilities = predict(model, self.dataset.validation.pictures)
+        validation = self._evaluate(probabilities, self.dataset.validation)
+        test = self._evaluate(predict(model, self.dataset.test.pictures), self.dataset.test)
+        scoring_seconds = self.seconds - began
         records = list(self.records.values())
         front = self.front(saved)
         result = SearchResult(
@@ -604,8 +612,8 @@ class _Search:
             genome=winner.genome,
             words=describe(winner.genome),
             num_parameters=model.count_params(),
-            validation=scores["validation"],
-            test=scores["test"],
+            validation=validation,
+            test=test,
             trials_completed=sum(record.status == "completed" and not record.full_length for record in records),
             trials_failed=sum(record.status == "failed" and not record.full_length for record in records),
             seconds=self.seconds,
@@ -633,9 +641,117 @@ class _Search:
         )
         if front:
             plots.save_front(self.folder.path, records, front=front, objectives=self.objectives)
+        # What is found so far is safe: an ensemble may only add to it.
+        if not interrupted:
+            result = self._with_ensemble(result, saved, probabilities, scoring_seconds)
+        if front:
             for line in reporting.front_in_words(result, self.objectives):
                 self.listener.note(line)
         return result
+
+    def _evaluate(self, probabilities: npt.NDArray[np.float32], split: Split) -> Evaluation:
+        return evaluation.evaluate(probabilities, split.labels, class_names=self.dataset.class_names)
+
+    def _with_ensemble(
+        self,
+        result: SearchResult,
+        saved: Sequence[TrialRecord],
+        probabilities: npt.NDArray[np.float32],
+        scoring_seconds: float,
+    ) -> SearchResult:
+        """Adds an ensemble to the result, or says why there is none.
+
+        Args:
+            result: What was found, and is written already.
+            saved: The candidates whose models are on disk, the winner first.
+            probabilities: The winner's for the validation split.
+            scoring_seconds: How long it took to load and score the winner.
+        """
+        (self.folder.path / ENSEMBLE).unlink(missing_ok=True)
+        found, reason = None, ""
+        try:
+            # Each member costs about what the winner did.
+            num_affordable = int(min(self._closing_seconds() / scoring_seconds, _MAX_MEMBERS))
+            found = self._ensemble(self._weighed(saved, probabilities, num_affordable), result.validation)
+        except _NoEnsembleError as error:
+            reason = str(error)
+        except KeyboardInterrupt:
+            result, reason = dataclasses.replace(result, interrupted=True), "interrupted"
+        except Exception as error:
+            # A damaged model, no memory, a full disk: what was found without it stands.
+            reason = _in_words(error)
+        result = dataclasses.replace(result, ensemble=found, seconds=self.seconds)
+        self.folder.write_json("result.json", result.to_json())
+        self.listener.note(
+            reporting.ensemble_in_words(found, best=result) if found else f"No ensemble: {reason.rstrip('.:')}."
+        )
+        return result
+
+    def _weighed(
+        self, saved: Sequence[TrialRecord], probabilities: npt.NDArray[np.float32], max_members: int
+    ) -> list[tuple[TrialRecord, float]]:
+        """Returns the candidates that are better together, with their weights, the heaviest first."""
+        if max_members < 2:
+            raise _NoEnsembleError(_TIME_IS_UP)
+        records, predictions = [saved[0]], [probabilities]
+        for record in saved[1:]:
+            path = self.folder.path / _predictions(record)
+            if (kept := ensemble.read_predictions(path, shape=probabilities.shape)) is not None:
+                records.append(record)
+                predictions.append(kept)
+        shares = ensemble.select(
+            predictions,
+            self.dataset.validation.labels,
+            score=evaluation.SCORES[self.trainer.objective.metric],
+            seed=self.settings.seed,
+            max_members=max_members,
+        )
+        members = [(record, float(share)) for record, share in zip(records, shares, strict=True) if share]
+        return sorted(members, key=lambda member: member[1], reverse=True)
+
+    def _ensemble(self, weighed: Sequence[tuple[TrialRecord, float]], best: Evaluation) -> Ensemble:
+        """Writes candidates as one model, loads it again and scores it."""
+        if len(weighed) == 1:
+            raise _NoEnsembleError("it would gain nothing")
+        num_parameters, limit = sum(record.num_parameters or 0 for record, _ in weighed), self.settings.max_params
+        if limit is not None and num_parameters > limit:
+            raise _NoEnsembleError(f"together its models would have {num_parameters:,} parameters")
+        members = []
+        for record, weight in weighed:
+            path = self.folder.path / _checkpoint(record)
+            members.append((keras.models.load_model(path, safe_mode=True), weight))
+            self._closing_seconds()
+        # It takes its place only when it has proved worth it.
+        with self.folder.replacing(ENSEMBLE) as path:
+            models.weighted_mean(members).save(path)
+            model = keras.models.load_model(path, safe_mode=True)
+            validation, test = self.dataset.validation, self.dataset.test
+            scores = self._evaluate(predict(model, validation.pictures, watch=self._closing_seconds), validation)
+            if self._worth(scores) <= self._worth(best):
+                raise _NoEnsembleError("it would gain nothing")
+            return Ensemble(
+                members=tuple(
+                    EnsembleMember(record.trial_id, weight, describe(record.genome)) for record, weight in weighed
+                ),
+                num_parameters=model.count_params(),
+                validation=scores,
+                test=self._evaluate(predict(model, test.pictures, watch=self._closing_seconds), test),
+                model_path=self.folder.path / ENSEMBLE,
+            )
+
+    def _worth(self, scores: Evaluation) -> tuple[float, float]:
+        """Returns what orders models by their scores on the validation split; greater is better."""
+        return self.trainer.objective.rank(
+            {f"val_{name}": getattr(scores, name) for name in ("accuracy", "macro_f1", "cross_entropy")}
+        )
+
+    def _closing_seconds(self) -> float:
+        """Returns how long an ensemble may still take; raises an error where that is nothing."""
+        whole = self.settings.resolved_max_time
+        left = math.inf if whole is None else whole - self.seconds
+        if left <= 0:
+            raise _NoEnsembleError(_TIME_IS_UP)
+        return left
 
     def _nothing_found(self, interrupted: bool) -> KevoError:
         if interrupted:
@@ -652,8 +768,20 @@ def _full_length_id(record: TrialRecord) -> str:
     return f"{record.trial_id}-full"
 
 
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no words'])[0]}"
+
+
 def _checkpoint(record: TrialRecord) -> str:
     return f"checkpoints/{record.trial_id}.keras"
+
+
+def _predictions(record: TrialRecord) -> str:
+    return f"predictions/{record.trial_id}.npy"
+
+
+class _NoEnsembleError(Exception):
+    """Why there is no ensemble."""
 
 
 class _CandidateTuner(GeneticTuner):

@@ -54,7 +54,11 @@ def test_finalists_are_not_begun_when_the_time_is_up(tmp_path: Path, dataset: Im
     assert isinstance(one.listener, Diary) and one.listener.started == []
 
 
-def test_models_that_finalists_go_on_from_are_kept_for_their_turn(tmp_path: Path, dataset: ImageDataset) -> None:
+def test_models_that_finalists_go_on_from_are_kept_for_their_turn(
+    tmp_path: Path, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where none is kept for an ensemble.
+    monkeypatch.setattr(searching, "_LIBRARY", 0)
     first = paused("1-full", 0.9, full_length=True, is_paused=False)
     one = sitting(tmp_path, dataset, dataclasses.replace(RUNGS, num_finalists=2), paused("1", 0.8), paused("2", 0.7))
     assert one._needed({**one.records, "1-full": first}) == {"1-full", "1", "2"}
