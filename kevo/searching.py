@@ -61,6 +61,8 @@ _MAX_PAUSED = 4
 """Of so many paused candidates the models are kept, for each kind and rung; another one would begin from the start."""
 _MAX_MEMBERS = 5
 """How many candidates an ensemble may have."""
+_MEMBER_COST = 1.5
+"""How much longer it takes with a member than with the best model alone: it is loaded twice, and saved once more."""
 _TIME_IS_UP = "the time is up"
 _LIBRARY = 8
 """Of so many of the best candidates the models are kept, for an ensemble to choose from."""
@@ -670,8 +672,8 @@ class _Search:
         (self.folder.path / ENSEMBLE).unlink(missing_ok=True)
         found, reason = None, ""
         try:
-            # Each member costs about what the winner did.
-            num_affordable = int(min(self._closing_seconds() / scoring_seconds, _MAX_MEMBERS))
+            member_seconds = _MEMBER_COST * scoring_seconds
+            num_affordable = int(min(self._closing_seconds() / member_seconds, _MAX_MEMBERS))
             found = self._ensemble(self._weighed(saved, probabilities, num_affordable), result.validation)
         except _NoEnsembleError as error:
             reason = str(error)
