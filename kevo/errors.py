@@ -42,3 +42,8 @@ class SettingsError(KevoError, ValueError):
 
 class SearchInterruptedError(KevoError):
     """The search was stopped by hand before there was a model; it can be resumed."""
+
+
+def in_words(error: Exception) -> str:
+    """Returns an error of any kind in one line, for what fails alone."""
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no words'])[0]}"

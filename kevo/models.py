@@ -7,6 +7,7 @@ any size.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -195,6 +196,25 @@ def deployable(network: keras.Model) -> keras.Model:
     _, height, width, _ = network.input.shape
     pixels = Input((None, None, 3), name="pixels")
     return Model(pixels, network(resize(pixels, (height, width))), name="kevo_classifier")
+
+
+def weighted_mean(members: Sequence[tuple[keras.Model, float]]) -> keras.Model:
+    """Puts deployable classifiers together, from stock layers only; they share their weights with the result.
+
+    Args:
+        members: Models as `deployable` makes them, each with its weight. The weights sum to 1.
+
+    Returns:
+        A model from raw pixels 0-255, shape (batch, any height, any width, 3), to the weighted mean of the members'
+        class probabilities.
+    """
+    pixels = Input((None, None, 3), name="pixels")
+    outputs = []
+    for number, (member, weight) in enumerate(members, start=1):
+        # All members have the same name, and no two layers of a model may.
+        network = Model(member.input, member.output, name=f"member_{number}")
+        outputs.append(layers.Rescaling(weight, name=f"weight_{number}")(network(pixels)))
+    return Model(pixels, layers.Add(name="weighted_mean")(outputs), name="kevo_ensemble")
 
 
 def resize(pixels: Any, size: tuple[int, int]) -> Any:

@@ -13,7 +13,7 @@ from kevo.objectives import COSTS, Objective
 from kevo.runs import TrialRecord
 
 if TYPE_CHECKING:
-    from kevo.results import SearchResult
+    from kevo.results import Ensemble, SearchResult
 
 
 class Listener(Protocol):
@@ -128,6 +128,16 @@ def front_in_words(result: SearchResult, objectives: Sequence[Objective]) -> Ite
     for member in result.front:
         values = ", ".join(_value(one.metric, member.metrics[one.metric]) for one in objectives)
         yield f"  {member.model_path.relative_to(result.run_folder)}  {values}"
+
+
+def ensemble_in_words(ensemble: Ensemble, *, best: SearchResult) -> str:
+    """Says in one line what an ensemble is and gains over the best single model."""
+    scores = ", ".join(
+        f"{split} accuracy {getattr(ensemble, split).accuracy:.4f} (best single {getattr(best, split).accuracy:.4f})"
+        for split in ("validation", "test")
+    )
+    size = f"{len(ensemble.members)} models as one, {count(ensemble.num_parameters)} parameters"
+    return f"Ensemble: {ensemble.model_path.name}, {size}, {scores}"
 
 
 def _value(metric: str, value: float) -> str:

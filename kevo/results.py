@@ -25,6 +25,34 @@ class FrontMember:
 
 
 @dataclass(frozen=True, slots=True)
+class EnsembleMember:
+    """A candidate in an ensemble, and what its probabilities count for; all weights sum to 1."""
+
+    trial_id: str
+    weight: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """Candidates that are better together on the validation split than the best of them alone.
+
+    `validation` and `test` are the scores of the saved model, after it was loaded again.
+    """
+
+    members: tuple[EnsembleMember, ...]
+    num_parameters: int
+    validation: Evaluation
+    test: Evaluation
+    model_path: Path
+
+    @property
+    def model(self) -> keras.Model:
+        """The ensemble, loaded from its file: raw pixels 0-255 in, class probabilities out."""
+        return keras.models.load_model(self.model_path, safe_mode=True)
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """What a search found.
 
@@ -34,6 +62,8 @@ class SearchResult:
     Where something was minimized beside the objective, `front` holds the models that are worth a choice, the best of
     the objective first. `hypervolume` is how much of what is thinkable they cover, from 0 to 1: accuracy counts from 0
     to 1, costs and losses from those of the worst candidate down to 0.
+
+    `ensemble` is `None` where there is none that is better than the best model, or there was no time for one.
     """
 
     run_folder: Path
@@ -49,6 +79,7 @@ class SearchResult:
     interrupted: bool
     front: tuple[FrontMember, ...] = ()
     hypervolume: float | None = None
+    ensemble: Ensemble | None = None
 
     @property
     def best_model(self) -> keras.Model:
@@ -60,12 +91,21 @@ class SearchResult:
         values = dataclasses.asdict(self)
         front = [{**member, "model_path": str(member["model_path"])} for member in values["front"]]
         paths = {name: str(values[name]) for name in ("run_folder", "model_path")}
-        return {**values, **paths, "front": front}
+        ensemble = self.ensemble and {**values["ensemble"], "model_path": str(self.ensemble.model_path)}
+        return {**values, **paths, "front": front, "ensemble": ensemble}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SearchResult:
         """Reads what `to_json` wrote."""
-        splits = {split: Evaluation(**values[split]) for split in ("validation", "test")}
+        splits = _splits(values)
         paths = {name: Path(values[name]) for name in ("run_folder", "model_path")}
         front = tuple(FrontMember(**{**member, "model_path": Path(member["model_path"])}) for member in values["front"])
-        return cls(**{**values, **splits, **paths, "front": front})
+        if (ensemble := values["ensemble"]) is not None:
+            members = tuple(EnsembleMember(**member) for member in ensemble["members"])
+            path = Path(ensemble["model_path"])
+            ensemble = Ensemble(**{**ensemble, **_splits(ensemble), "members": members, "model_path": path})
+        return cls(**{**values, **splits, **paths, "front": front, "ensemble": ensemble})
+
+
+def _splits(values: Mapping[str, Any]) -> dict[str, Evaluation]:
+    return {split: Evaluation(**values[split]) for split in ("validation", "test")}

@@ -4,7 +4,9 @@
     trials.jsonl       one finished candidate in each line
     labels.json        class names, in the order of the model's outputs
     best.keras         the winner
-    checkpoints/       models that may still win or be trained further, and those of the front
+    ensemble.keras     several models as one, where together they are better
+    checkpoints/       models that may still win, be trained further or join an ensemble, and those of the front
+    predictions/       what each candidate made of the validation pictures
     result.json        scores of the winner
     plots/             pictures of the search
     search/            the oracle's own state
@@ -333,6 +335,16 @@ class Run:
         """
         with _replacing(self.path / name) as path:
             yield path
+
+
+def checkpoint(record: TrialRecord) -> str:
+    """Returns where in a run folder a candidate's model is, if it is needed."""
+    return f"checkpoints/{record.trial_id}.keras"
+
+
+def predictions(record: TrialRecord) -> str:
+    """Returns where in a run folder a candidate's probabilities for the validation pictures are."""
+    return f"predictions/{record.trial_id}.npy"
 
 
 def new_folder(parent: Path, name: str) -> Path:

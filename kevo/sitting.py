@@ -8,20 +8,19 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
 import keras_tuner
 import numpy as np
 
-from kevo import costs, evaluation, models, plots, reporting, space
+from kevo import costs, models, space
 from kevo.arraystore import ArrayStore
 from kevo.budget import Budget, num_last_epochs, seconds_spent
+from kevo.closing import Closing
 from kevo.datasets import ImageDataset
 from kevo.errors import (
     KevoError,
@@ -30,15 +29,16 @@ from kevo.errors import (
     SearchFailedError,
     SearchInterruptedError,
     SettingsError,
+    in_words,
 )
 from kevo.features import default_folder
 from kevo.interrupts import Interrupts
 from kevo.objectives import TIE_BREAKER, Objective
 from kevo.reporting import Listener
-from kevo.results import FrontMember, SearchResult
-from kevo.runs import Run, TrialRecord, damage, writing
+from kevo.results import SearchResult
+from kevo.runs import Run, TrialRecord, checkpoint, damage, predictions, writing
 from kevo.settings import NO_CACHE, Settings
-from kevo.training import PATIENCE, CandidateError, Earlier, Effort, Trained, Trainer, predict
+from kevo.training import PATIENCE, CandidateError, Earlier, Effort, Trained, Trainer
 from kevo.weights import Weights
 from kevo.words import describe
 from tuners import GeneticTuner, pareto
@@ -49,10 +49,10 @@ _KINDS = ("family", "pretrained/tuning")
 """Candidates that differ in these genes learn at different paces, and do not compete for a higher rung."""
 _MAX_PAUSED = 4
 """Of so many paused candidates the models are kept, for each kind and rung; another one would begin from the start."""
+_LIBRARY = 8
+"""Of so many of the best candidates the models are kept, for an ensemble to choose from."""
 _NUM_SAMPLES = 1000
 """Random genomes that are looked at for one that is small enough, before the space's smallest is sought."""
-
-MODEL = "best.keras"
 
 
 class Genes(NamedTuple):
@@ -310,9 +310,7 @@ class Sitting:
             reason = str(error)
         except Exception as error:
             # Whatever a candidate does, it fails alone; its reason is kept, and a search of failures only says so.
-            reason = (
-                f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no words'}"
-            )
+            reason = in_words(error)
         record = TrialRecord(
             number=number,
             trial_id=trial_id,
@@ -337,7 +335,7 @@ class Sitting:
 
     def _earlier(self, record: TrialRecord | None) -> Earlier | None:
         """Returns what there is to go on from; without its model a candidate begins again."""
-        path = None if record is None else self.folder.path / _checkpoint(record)
+        path = None if record is None else self.folder.path / checkpoint(record)
         if record is None or path is None or not path.is_file():
             return None
         return Earlier(path, record.history, record.stages)
@@ -350,8 +348,11 @@ class Sitting:
         """Writes a candidate down, and its model if that may be needed."""
         records = {**self.records, record.trial_id: record}
         if trained is not None and record.trial_id in self._needed(records):
-            with self.folder.replacing(_checkpoint(record)) as path:
+            with self.folder.replacing(checkpoint(record)) as path:
                 models.deployable(trained.network).save(path)
+        if trained is not None and trained.probabilities is not None:
+            with self.folder.replacing(predictions(record)) as path:
+                np.save(path, trained.probabilities.astype(np.float16))
         # A candidate counts as finished only when its model is safe.
         self.folder.append_trial(record)
         self.records = records
@@ -361,12 +362,12 @@ class Sitting:
     def _tidy(self) -> None:
         """Removes the models that are no longer needed."""
         for trial_id in self.records.keys() - self._needed(self.records):
-            (self.folder.path / _checkpoint(self.records[trial_id])).unlink(missing_ok=True)
+            (self.folder.path / checkpoint(self.records[trial_id])).unlink(missing_ok=True)
 
     def _needed(self, records: Mapping[str, TrialRecord]) -> set[str]:
-        """Returns the trials whose models may still win or be trained further."""
+        """Returns the trials whose models may still win, be trained further or join an ensemble."""
         completed = self._ranked(records.values())
-        needed = [*completed[: self.settings.num_finalists], *self.front(completed)]
+        needed = [*completed[: max(self.settings.num_finalists, _LIBRARY)], *self.front(completed)]
         # A finalist that has paused may go on when its turn comes.
         needed += [one for one in self._finalists(records.values()) if _full_length_id(one) not in records]
         if not any(record.full_length for record in completed):
@@ -406,62 +407,28 @@ class Sitting:
             )
 
     def _finish(self, interrupted: bool) -> SearchResult:
-        """Writes the winner, loads it again, scores it, and writes everything that a person looks at."""
+        """Hands the best over, with everything that a person looks at."""
         self.listener.closed()
         # An interrupt may have come between a candidate's last epoch and its model's way to disk.
-        saved = [record for record in self.completed if (self.folder.path / _checkpoint(record)).is_file()]
+        saved = [record for record in self.completed if (self.folder.path / checkpoint(record)).is_file()]
         if not saved:
             raise self._nothing_found(interrupted)
-        winner = saved[0]
-        with self.folder.replacing(MODEL) as path:
-            shutil.copyfile(self.folder.path / _checkpoint(winner), path)
-        model = keras.models.load_model(self.folder.path / MODEL, safe_mode=True)
-        scores = {
-            name: evaluation.evaluate(
-                predict(model, split.pictures), split.labels, class_names=self.dataset.class_names
-            )
-            for name, split in (("validation", self.dataset.validation), ("test", self.dataset.test))
-        }
-        records = list(self.records.values())
         front = self.front(saved)
-        result = SearchResult(
-            run_folder=self.folder.path,
-            model_path=self.folder.path / MODEL,
-            genome=winner.genome,
-            words=describe(winner.genome),
-            num_parameters=model.count_params(),
-            validation=scores["validation"],
-            test=scores["test"],
-            trials_completed=sum(record.status == "completed" and not record.full_length for record in records),
-            trials_failed=sum(record.status == "failed" and not record.full_length for record in records),
-            seconds=self.budget.seconds,
-            interrupted=interrupted,
-            front=tuple(
-                FrontMember(
-                    trial_id=record.trial_id,
-                    genome=record.genome,
-                    words=describe(record.genome),
-                    metrics=record.metrics,
-                    model_path=self.folder.path / _checkpoint(record),
-                )
-                for record in front
-            ),
+        closing = Closing(
+            self.folder,
+            self.dataset,
+            self.settings,
+            self.listener,
+            self.budget,
+            objectives=self.objectives,
+        )
+        return closing.hand_over(
+            saved,
+            records=list(self.records.values()),
+            front=front,
             hypervolume=self.hypervolume(front),
+            interrupted=interrupted,
         )
-        self.folder.write_json("result.json", result.to_json())
-        plots.save_all(
-            self.folder.path,
-            records,
-            objective=self.trainer.objective,
-            winner=winner,
-            confusion=result.test.confusion,
-            class_names=self.dataset.class_names,
-        )
-        if front:
-            plots.save_front(self.folder.path, records, front=front, objectives=self.objectives)
-            for line in reporting.front_in_words(result, self.objectives):
-                self.listener.note(line)
-        return result
 
     def _nothing_found(self, interrupted: bool) -> KevoError:
         if interrupted:
@@ -476,10 +443,6 @@ class Sitting:
 
 def _full_length_id(record: TrialRecord) -> str:
     return f"{record.trial_id}-full"
-
-
-def _checkpoint(record: TrialRecord) -> str:
-    return f"checkpoints/{record.trial_id}.keras"
 
 
 class _CandidateTuner(GeneticTuner):

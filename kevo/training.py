@@ -13,7 +13,7 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -86,6 +86,7 @@ class Trained:
     `network` maps pixels 0-255 at the genome's size to class probabilities, with the weights of the best epoch.
     `metrics` are that epoch's; `history` holds every epoch of every stage, and `stages` names the stage of each, those
     before a pause included. `seconds` are without them. `is_paused` says that it ended for the sake of a pause only.
+    `probabilities` are its predictions for the validation split, (n, num_classes); `None` where there was no time left.
     """
 
     network: keras.Model
@@ -95,6 +96,7 @@ class Trained:
     history: list[dict[str, float]] = field(default_factory=list)
     stages: list[str] = field(default_factory=list)
     is_paused: bool = False
+    probabilities: npt.NDArray[np.float32] | None = None
 
 
 class Trainer:
@@ -169,6 +171,7 @@ class Trainer:
             history=fit.history,
             stages=fit.stages,
             is_paused=fit.is_paused,
+            probabilities=fit.probabilities,
         )
 
     def _train_conv(self, genome: Genome, fit: _Fit) -> keras.Model:
@@ -338,6 +341,7 @@ class _Fit:
         self.history: list[dict[str, float]] = []
         self.stages: list[str] = []
         self.best: dict[str, float] = {}
+        self.probabilities: npt.NDArray[np.float32] | None = None
         self._epochs_without_gain = 0
         self._lowest = math.inf
         self._class_weights = class_weights
@@ -434,6 +438,14 @@ class _Fit:
             if not self.history:
                 raise
         model.set_weights(watch.best_weights)
+        # Here a frozen backbone's features still are at hand, so that its pass is not repeated.
+        self.probabilities = None if self.time_is_up else _forward(model, validation[0], _validation_batch_size(genome))
+
+
+def _forward(model: keras.Model, inputs: npt.NDArray[Any], batch_size: int) -> npt.NDArray[np.float32]:
+    """Passes inputs through a model a single time: to trace it, as `predict` does, would take longer than the pass."""
+    starts = range(0, len(inputs), batch_size)
+    return np.concatenate([np.asarray(model(inputs[start : start + batch_size], training=False)) for start in starts])
 
 
 class _Watch(callbacks.Callback):  # type: ignore[misc]
@@ -496,6 +508,21 @@ class _Deadline(callbacks.Callback):  # type: ignore[misc]
         )
 
 
-def predict(model: keras.Model, pictures: npt.NDArray[np.uint8], *, batch_size: int = 64) -> npt.NDArray[np.float32]:
-    """Returns class probabilities, shape (n, num_classes), for pictures 0-255 of one size, shape (n, h, w, 3)."""
-    return np.asarray(model.predict(pictures, batch_size=batch_size, verbose=0), dtype=np.float32)
+def predict(
+    model: keras.Model,
+    pictures: npt.NDArray[np.uint8],
+    *,
+    batch_size: int = 64,
+    watch: Callable[[], object] = lambda: None,
+) -> npt.NDArray[np.float32]:
+    """Returns class probabilities, shape (n, num_classes).
+
+    Args:
+        model: A classifier.
+        pictures: Pictures 0-255 of one size, shape (n, height, width, 3).
+        batch_size: How many go through it at once.
+        watch: Is called after every batch; an error that it raises ends the pass.
+    """
+    watching = callbacks.LambdaCallback(on_predict_batch_end=lambda batch, logs: watch())
+    probabilities = model.predict(pictures, batch_size=batch_size, verbose=0, callbacks=[watching])
+    return np.asarray(probabilities, dtype=np.float32)

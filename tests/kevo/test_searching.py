@@ -14,6 +14,7 @@ from samples import stripes
 from searches import SETTINGS, TINY, Diary
 
 import kevo
+from kevo.datasets import ImageDataset
 from kevo.errors import RunError, SearchFailedError, SettingsError, WeightsError
 from kevo.results import SearchResult
 
@@ -55,9 +56,24 @@ def test_the_run_folder_reads_without_kevo(found: tuple[SearchResult, Diary]) ->
     assert len(pictures) == 5
 
 
-def test_only_models_that_may_win_are_kept(found: tuple[SearchResult, Diary]) -> None:
-    result, _ = found
-    assert len(list((result.run_folder / "checkpoints").iterdir())) == SETTINGS.num_finalists
+def test_what_an_ensemble_is_chosen_from_is_kept(found: tuple[SearchResult, Diary], dataset: ImageDataset) -> None:
+    result, diary = found
+    for record in diary.records:
+        assert (result.run_folder / "checkpoints" / f"{record.trial_id}.keras").is_file()
+        probabilities = np.load(result.run_folder / "predictions" / f"{record.trial_id}.npy", allow_pickle=False)
+        assert probabilities.dtype == np.float16
+        accuracy = (probabilities.argmax(axis=1) == dataset.validation.labels).mean()
+        assert accuracy == pytest.approx(record.fitness, abs=0.03)
+
+
+def test_an_ensemble_is_offered_or_would_gain_nothing(found: tuple[SearchResult, Diary]) -> None:
+    result, diary = found
+    if result.ensemble is None:
+        assert diary.notes[-1] == "No ensemble: it would gain nothing."
+        return
+    assert diary.notes[-1].startswith("Ensemble: ensemble.keras, ")
+    assert result.ensemble.validation.accuracy >= result.validation.accuracy
+    assert 2 <= len(result.ensemble.members) <= 5 and result.ensemble.model_path.is_file()
 
 
 def test_the_model_loads_and_predicts_where_kevo_does_not_exist(

@@ -10,6 +10,7 @@ from searches import RUNGS, SETTINGS, Diary
 
 import kevo
 from kevo import cli
+from kevo import sitting as sitting_module
 from kevo.datasets import ImageDataset
 from kevo.errors import RunError, SearchBrokenError
 from kevo.runs import Run, TrialRecord
@@ -91,7 +92,11 @@ def test_the_best_is_trained_for_as_long_as_there_is_time(
         assert left - 5 < (begun[0][1].seconds or 0.0) <= left
 
 
-def test_models_that_finalists_go_on_from_are_kept_for_their_turn(tmp_path: Path, dataset: ImageDataset) -> None:
+def test_models_that_finalists_go_on_from_are_kept_for_their_turn(
+    tmp_path: Path, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where none is kept for an ensemble.
+    monkeypatch.setattr(sitting_module, "_LIBRARY", 0)
     first = paused("1-full", 0.9, full_length=True, is_paused=False)
     one = sitting(tmp_path, dataset, dataclasses.replace(RUNGS, num_finalists=2), paused("1", 0.8), paused("2", 0.7))
     assert one._needed({**one.records, "1-full": first}) == {"1-full", "1", "2"}

@@ -46,6 +46,19 @@ def test_a_conv_stack_learns_and_keeps_its_best_epoch(dataset: ImageDataset) -> 
     assert trained.stages == ["train"] * len(trained.history)
 
 
+@pytest.mark.parametrize("tuning", [{}, FINE_TUNED, None])
+def test_what_it_made_of_the_validation_pictures_is_told(small: ImageDataset, tuning: dict[str, Any] | None) -> None:
+    genome: dict[str, Any] = {**CONV_GENOME, "conv/image_size": 32, "head/dropout": 0.3}
+    if tuning is not None:
+        genome = pretrained_genome("mobilenet_v2", "block_3_expand_relu", **tuning)
+    genome |= {"mobilenet_v2/alpha": 0.35, "augment": True, "augment/flip": "horizontal"}
+    genome |= {f"augment/{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")}
+    teacher = trainer(small)
+    trained = teacher.train(genome, Effort(2))
+    expected = predict(trained.network, teacher._cache.pictures("validation", 32))
+    assert trained.probabilities == pytest.approx(expected, abs=1e-5)
+
+
 def test_the_same_seed_trains_the_same_network(dataset: ImageDataset) -> None:
     genome = {**CONV_GENOME, "augment": True, "augment/flip": "horizontal", "head/dropout": 0.3}
     genome |= {f"augment/{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")}
@@ -95,6 +108,7 @@ def test_time_up_keeps_what_there_is(dataset: ImageDataset) -> None:
     trained = trainer(dataset).train(CONV_GENOME, Effort(50, seconds=0.0))
     assert len(trained.history) == 1
     assert "val_accuracy" in trained.metrics
+    assert trained.probabilities is None
 
 
 def test_a_backbone_too_slow_for_its_time_fails_with_the_reason(dataset: ImageDataset) -> None:

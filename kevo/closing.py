@@ -1,0 +1,242 @@
+"""What follows the last training: the winner is scored and written, and beside it perhaps an ensemble."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shutil
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from kevo import ensemble, evaluation, models, plots, reporting
+from kevo.budget import Budget
+from kevo.datasets import ImageDataset
+from kevo.datasets.dataset import Split
+from kevo.errors import in_words
+from kevo.evaluation import Evaluation
+from kevo.objectives import Objective
+from kevo.reporting import Listener
+from kevo.results import Ensemble, EnsembleMember, FrontMember, SearchResult
+from kevo.runs import Run, TrialRecord, checkpoint, predictions
+from kevo.settings import Settings
+from kevo.training import predict
+from kevo.words import describe
+
+MODEL = "best.keras"
+ENSEMBLE = "ensemble.keras"
+
+_MAX_MEMBERS = 5
+"""How many candidates an ensemble may have."""
+_MEMBER_COST = 1.5
+"""How much longer it takes with a member than with the best model alone: it is loaded twice, and saved once more."""
+_TIME_IS_UP = "the time is up"
+
+
+class Closing:
+    """The end of one search.
+
+    Args:
+        run: Its folder.
+        dataset: The pictures.
+        settings: How it was to run.
+        listener: Is told about the ensemble and the front.
+        budget: Its time.
+        objectives: What was to be improved, the objective of its settings first.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        dataset: ImageDataset,
+        settings: Settings,
+        listener: Listener,
+        budget: Budget,
+        *,
+        objectives: Sequence[Objective],
+    ) -> None:
+        self._folder = run
+        self._dataset = dataset
+        self._settings = settings
+        self._listener = listener
+        self._budget = budget
+        self._objectives = objectives
+
+    def hand_over(
+        self,
+        saved: Sequence[TrialRecord],
+        *,
+        records: Sequence[TrialRecord],
+        front: Sequence[TrialRecord],
+        hypervolume: float | None,
+        interrupted: bool,
+    ) -> SearchResult:
+        """Writes the winner, loads it again, scores it, and writes everything that a person looks at.
+
+        Args:
+            saved: The candidates whose models are on disk, best first, at least one.
+            records: All candidates.
+            front: Those of `saved` that no other one beats in every objective; none where there is but one objective.
+            hypervolume: What the front covers, see `SearchResult`.
+            interrupted: Whether the search was ended by hand. Then there is no ensemble.
+        """
+        folder, winner = self._folder.path, saved[0]
+        with self._folder.replacing(MODEL) as path:
+            shutil.copyfile(folder / checkpoint(winner), path)
+        began = self._budget.seconds
+        model = keras.models.load_model(folder / MODEL, safe_mode=True)
+        probabilities = predict(model, self._dataset.validation.pictures)
+        validation = self._evaluate(probabilities, self._dataset.validation)
+        test = self._evaluate(predict(model, self._dataset.test.pictures), self._dataset.test)
+        scoring_seconds = self._budget.seconds - began
+        result = SearchResult(
+            run_folder=folder,
+            model_path=folder / MODEL,
+            genome=winner.genome,
+            words=describe(winner.genome),
+            num_parameters=model.count_params(),
+            validation=validation,
+            test=test,
+            trials_completed=sum(record.status == "completed" and not record.full_length for record in records),
+            trials_failed=sum(record.status == "failed" and not record.full_length for record in records),
+            seconds=self._budget.seconds,
+            interrupted=interrupted,
+            front=tuple(
+                FrontMember(
+                    trial_id=record.trial_id,
+                    genome=record.genome,
+                    words=describe(record.genome),
+                    metrics=record.metrics,
+                    model_path=folder / checkpoint(record),
+                )
+                for record in front
+            ),
+            hypervolume=hypervolume,
+        )
+        self._folder.write_json("result.json", result.to_json())
+        plots.save_all(
+            folder,
+            records,
+            objective=self._objectives[0],
+            winner=winner,
+            confusion=result.test.confusion,
+            class_names=self._dataset.class_names,
+        )
+        if front:
+            plots.save_front(folder, records, front=front, objectives=self._objectives)
+        # What is found so far is safe: an ensemble may only add to it.
+        if not interrupted:
+            result = self._with_ensemble(result, saved, probabilities, scoring_seconds)
+        if front:
+            for line in reporting.front_in_words(result, self._objectives):
+                self._listener.note(line)
+        return result
+
+    def _evaluate(self, probabilities: npt.NDArray[np.float32], split: Split) -> Evaluation:
+        return evaluation.evaluate(probabilities, split.labels, class_names=self._dataset.class_names)
+
+    def _with_ensemble(
+        self,
+        result: SearchResult,
+        saved: Sequence[TrialRecord],
+        probabilities: npt.NDArray[np.float32],
+        scoring_seconds: float,
+    ) -> SearchResult:
+        """Adds an ensemble to the result, or says why there is none.
+
+        Args:
+            result: What was found, and is written already.
+            saved: The candidates whose models are on disk, the winner first.
+            probabilities: The winner's for the validation split.
+            scoring_seconds: How long it took to load and score the winner.
+        """
+        (self._folder.path / ENSEMBLE).unlink(missing_ok=True)
+        found, reason = None, ""
+        try:
+            num_affordable = int(min(self._seconds_left() / (_MEMBER_COST * scoring_seconds), _MAX_MEMBERS))
+            found = self._ensemble(self._weighed(saved, probabilities, num_affordable), result.validation)
+        except _NoEnsembleError as error:
+            reason = str(error)
+        except KeyboardInterrupt:
+            result, reason = dataclasses.replace(result, interrupted=True), "interrupted"
+        except Exception as error:
+            # A damaged model, no memory, a full disk: what was found without it stands.
+            reason = in_words(error)
+        result = dataclasses.replace(result, ensemble=found, seconds=self._budget.seconds)
+        self._folder.write_json("result.json", result.to_json())
+        self._listener.note(
+            reporting.ensemble_in_words(found, best=result) if found else f"No ensemble: {reason.rstrip('.:')}."
+        )
+        return result
+
+    def _weighed(
+        self, saved: Sequence[TrialRecord], probabilities: npt.NDArray[np.float32], max_members: int
+    ) -> list[tuple[TrialRecord, float]]:
+        """Returns the candidates that are better together, with their weights, the heaviest first."""
+        if max_members < 2:
+            raise _NoEnsembleError(_TIME_IS_UP)
+        records, library = [saved[0]], [probabilities]
+        for record in saved[1:]:
+            path = self._folder.path / predictions(record)
+            if (kept := ensemble.read_predictions(path, shape=probabilities.shape)) is not None:
+                records.append(record)
+                library.append(kept)
+        shares = ensemble.select(
+            library,
+            self._dataset.validation.labels,
+            score=evaluation.SCORES[self._objectives[0].metric],
+            seed=self._settings.seed,
+            max_members=max_members,
+        )
+        members = [(record, float(share)) for record, share in zip(records, shares, strict=True) if share]
+        return sorted(members, key=lambda member: member[1], reverse=True)
+
+    def _ensemble(self, weighed: Sequence[tuple[TrialRecord, float]], best: Evaluation) -> Ensemble:
+        """Writes candidates as one model, loads it again and scores it."""
+        if len(weighed) == 1:
+            raise _NoEnsembleError("it would gain nothing")
+        num_parameters, limit = sum(record.num_parameters or 0 for record, _ in weighed), self._settings.max_params
+        if limit is not None and num_parameters > limit:
+            raise _NoEnsembleError(f"together its models would have {num_parameters:,} parameters")
+        members = []
+        for record, weight in weighed:
+            path = self._folder.path / checkpoint(record)
+            members.append((keras.models.load_model(path, safe_mode=True), weight))
+            self._seconds_left()
+        # It takes its place only when it has proved worth it.
+        with self._folder.replacing(ENSEMBLE) as path:
+            models.weighted_mean(members).save(path)
+            model = keras.models.load_model(path, safe_mode=True)
+            validation, test = self._dataset.validation, self._dataset.test
+            scores = self._evaluate(predict(model, validation.pictures, watch=self._seconds_left), validation)
+            if self._worth(scores) <= self._worth(best):
+                raise _NoEnsembleError("it would gain nothing")
+            return Ensemble(
+                members=tuple(
+                    EnsembleMember(record.trial_id, weight, describe(record.genome)) for record, weight in weighed
+                ),
+                num_parameters=model.count_params(),
+                validation=scores,
+                test=self._evaluate(predict(model, test.pictures, watch=self._seconds_left), test),
+                model_path=self._folder.path / ENSEMBLE,
+            )
+
+    def _worth(self, scores: Evaluation) -> tuple[float, float]:
+        """Returns what orders models by their scores on the validation split; greater is better."""
+        return self._objectives[0].rank(
+            {f"val_{name}": getattr(scores, name) for name in ("accuracy", "macro_f1", "cross_entropy")}
+        )
+
+    def _seconds_left(self) -> float:
+        """Returns how long an ensemble may still take; raises an error where that is nothing."""
+        whole = self._settings.resolved_max_time
+        left = math.inf if whole is None else whole - self._budget.seconds
+        if left <= 0:
+            raise _NoEnsembleError(_TIME_IS_UP)
+        return left
+
+
+class _NoEnsembleError(Exception):
+    """Why there is no ensemble."""

@@ -1,0 +1,173 @@
+"""Which candidates are better together, and how they become one model."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from samples import CONV_GENOME
+
+from kevo import ensemble, evaluation, models
+from kevo.objectives import OBJECTIVES
+
+ACCURACY = evaluation.SCORES["val_accuracy"]
+LABELS = np.array([0, 0, 1, 1])
+
+
+def sure_of(*true: float) -> np.ndarray:
+    """Predictions for `LABELS` that give the true classes these probabilities."""
+    probabilities = np.array(true)
+    return np.where(np.eye(2)[LABELS] == 1, probabilities[:, None], 1 - probabilities[:, None])
+
+
+def weighed(*predictions: np.ndarray, score: ensemble.Score = ACCURACY) -> list[float]:
+    return ensemble.select(predictions, LABELS, score=score).tolist()
+
+
+def test_two_that_complement_each_other_beat_the_best() -> None:
+    first, second = sure_of(0.9, 0.9, 0.4, 0.4), sure_of(0.4, 0.4, 0.9, 0.9)
+    assert weighed(first, second) == [0.5, 0.5]
+    best = sure_of(0.6, 0.6, 0.6, 0.1)
+    weights = weighed(best, first, second)
+    assert weights[0] < 0.1 and weights[1:] == pytest.approx([0.5, 0.5], abs=0.1)
+    assert ACCURACY(np.tensordot(weights, [best, first, second], 1), LABELS) == 1.0 > ACCURACY(best, LABELS)
+
+
+def test_a_candidate_may_count_twice() -> None:
+    # The third picture is right where 0.9 w > 0.5, the fourth where 0.4 w + 0.8 (1 - w) > 0.5.
+    first, _ = weighed(sure_of(0.9, 0.9, 0.9, 0.4), sure_of(0.6, 0.6, 0.0, 0.8))
+    assert 5 / 9 < first < 3 / 4
+
+
+def test_of_equals_the_surer_is_better() -> None:
+    # No mean with the first is as sure as the second.
+    assert weighed(sure_of(0.6, 0.6, 0.6, 0.4), sure_of(0.9, 0.9, 0.9, 0.45)) == [0.0, 1.0]
+
+
+def test_a_single_candidate_is_all_there_is() -> None:
+    assert weighed(sure_of(0.1, 0.1, 0.1, 0.1)) == [1.0]
+
+
+def test_twins_are_no_ensemble() -> None:
+    one = sure_of(0.6, 0.7, 0.8, 0.1)
+    assert weighed(one, one, one.astype(np.float16)) == [1.0, 0.0, 0.0]
+
+
+def experts(num: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy candidates of different quality, shape (num, 60, 4), and the labels."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 4, 60)
+    logits = rng.normal(size=(num, 60, 4)) + rng.uniform(0, 2, (num, 1, 1)) * np.eye(4)[labels]
+    return np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True), labels
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("metric", evaluation.SCORES)
+def test_never_worse_than_the_best_and_never_large(metric: str, seed: int) -> None:
+    predictions, labels = experts(12, seed=seed)
+    score = evaluation.SCORES[metric]
+    weights = ensemble.select(list(predictions), labels, score=score, seed=seed, max_members=3, num_bags=6)
+    assert weights.sum() == pytest.approx(1.0) and (weights >= 0).all() and np.count_nonzero(weights) <= 3
+    mean = np.tensordot(weights, predictions, 1)
+    assert score(mean, labels) >= max(score(one, labels) for one in predictions) - 1e-6
+
+
+def test_same_seed_same_weights() -> None:
+    predictions, labels = experts(12, seed=0)
+    first, again, other = (
+        ensemble.select(list(predictions), labels, score=ACCURACY, seed=seed, num_bags=3).tolist() for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize("shapes", [[], [(4,)], [(3, 2)], [(4, 2), (4, 3)]])
+def test_predictions_that_do_not_fit_are_refused(shapes: Sequence[tuple[int, ...]]) -> None:
+    with pytest.raises(ValueError, match="`predictions` must be arrays of one shape"):
+        weighed(*(np.ones(shape) for shape in shapes))
+
+
+@pytest.mark.parametrize("metric", evaluation.SCORES)
+def test_quick_scores_are_those_of_an_evaluation(metric: str) -> None:
+    # The last class is neither there nor predicted.
+    rng = np.random.default_rng(0)
+    probabilities, labels = rng.dirichlet(np.ones(4), size=100) @ np.eye(4, 5), rng.integers(0, 4, 100)
+    whole = evaluation.evaluate(probabilities, labels, class_names=list("abcde"))
+    sign = -1 if metric == "val_cross_entropy" else 1
+    expected = sign * getattr(whole, metric.removeprefix("val_"))
+    assert evaluation.SCORES[metric](probabilities, labels) == pytest.approx(expected)
+    assert {objective.metric for objective in OBJECTIVES.values()} == set(evaluation.SCORES)
+
+
+def promise(path: Path) -> None:
+    """Says in the header that there are terabytes."""
+    np.save(path, np.full((2, 2), 0.5, np.float16))
+    path.write_bytes(path.read_bytes().replace(b"(2, 2), }" + b" " * 12, b"(2000000000000, 2), }", 1))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: None,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"PK\x03\x04 and no array"),
+        lambda path: path.mkdir(),
+        lambda path: np.save(path, np.array([{}, {}]), allow_pickle=True),
+        lambda path: np.save(path, np.full((2, 2), 0.5)),
+        lambda path: np.save(path, np.full((2, 3), 1 / 3, np.float16)),
+        lambda path: np.save(path, np.full((2, 2), 0.7, np.float16)),
+        lambda path: np.save(path, np.array([[0.5, 0.5], [np.nan, 1.0]], np.float16)),
+        lambda path: np.save(path, np.array([[0.5, 0.5], [-1.0, 2.0]], np.float16)),
+        lambda path: (np.save(path, np.full((2, 2), 0.5, np.float16)), os.truncate(path, path.stat().st_size - 1)),
+        promise,
+    ],
+)
+def test_predictions_that_are_damaged_take_no_part(write: Callable[[Path], object], tmp_path: Path) -> None:
+    write(tmp_path / "0.npy")
+    assert ensemble.read_predictions(tmp_path / "0.npy", shape=(2, 2)) is None
+
+
+def test_predictions_are_read_as_they_were_written(tmp_path: Path) -> None:
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(1000), size=20).astype(np.float16)
+    np.save(tmp_path / "0.npy", probabilities)
+    assert np.array_equal(ensemble.read_predictions(tmp_path / "0.npy", shape=(20, 1000)), probabilities)
+
+
+WITHOUT_KEVO = """
+    import sys
+    sys.modules["kevo"] = sys.modules["tuners"] = None
+    import keras, numpy as np
+    try:
+        import kevo
+    except ImportError:
+        pass
+    else:
+        raise SystemExit("kevo is here")
+    model = keras.models.load_model(sys.argv[1], safe_mode=True)
+    for name in ("small", "large"):
+        np.save(f"{sys.argv[2]}/{name}-out.npy", model.predict(np.load(f"{sys.argv[2]}/{name}.npy"), verbose=0))
+    print(all(type(layer).__module__.startswith("keras.") for layer in model._flatten_layers()))
+"""
+
+
+def test_a_saved_ensemble_is_the_weighted_mean_where_kevo_does_not_exist(tmp_path: Path) -> None:
+    members = []
+    for size, weight in ((8, 0.2), (16, 0.5), (12, 0.3)):
+        keras.utils.set_random_seed(size)
+        network = models.conv_network({**CONV_GENOME, "conv/image_size": size}, num_classes=3)
+        members.append((models.deployable(network), weight))
+    models.weighted_mean(members).save(tmp_path / "ensemble.keras")
+    rng = np.random.default_rng(0)
+    pictures = {"small": rng.integers(0, 256, (3, 9, 14, 3)), "large": rng.integers(0, 256, (2, 40, 30, 3))}
+    for name, values in pictures.items():
+        np.save(tmp_path / f"{name}.npy", values.astype(np.uint8))
+    arguments = [textwrap.dedent(WITHOUT_KEVO), tmp_path / "ensemble.keras", tmp_path]
+    done = subprocess.run([sys.executable, "-c", *arguments], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
+    for name, values in pictures.items():
+        expected = sum(weight * np.asarray(model(values.astype(np.float32))) for model, weight in members)
+        assert np.load(tmp_path / f"{name}-out.npy") == pytest.approx(expected, abs=1e-5)
