@@ -10,7 +10,7 @@ import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from kevo.errors import SpaceError, UnknownBackboneError
 
@@ -25,6 +25,8 @@ Preprocessing = Literal["caffe", "tf", "torch"]
 _CAFFE_MEAN = (123.68, 116.779, 103.939)
 _TORCH_MEAN = (0.485, 0.456, 0.406)
 _TORCH_STD = (0.229, 0.224, 0.225)
+_PREPROCESS = "preprocess"
+"""The layer that hands pictures over to the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +415,47 @@ def unfreeze(model: keras.Model, backbone: Backbone, *, cut: str, num_blocks: in
         layer.trainable = index >= first and not isinstance(layer, keras.layers.BatchNormalization)
 
 
+class Parts(NamedTuple):
+    """A feature extractor in two: what stays frozen, up to a cut point, and the blocks above it, which are trained."""
+
+    frozen: keras.Model
+    trained: keras.Model
+    cut: str
+
+
+def split(model: keras.Model, backbone: Backbone, *, cut: str, num_blocks: int) -> Parts | None:
+    """Splits a feature extractor below its last blocks, as `unfreeze` counts them; the parts share its weights.
+
+    Args:
+        model: What `build` returned, perhaps with a last layer that pools its feature map.
+        backbone: The row that it was built from.
+        cut: The cut point that it was built with.
+        num_blocks: How many blocks are to be trained.
+
+    Returns:
+        The parts; `None` where nothing stays frozen, or where layers above the cut need more than its output.
+    """
+    import keras
+
+    index = backbone.cut_points.index(cut) - num_blocks
+    network = _find(model, backbone.name)
+    if index < 0 or network is None:
+        return None
+    end = _end_of(network, backbone, backbone.cut_points[index]).output
+    try:
+        upper = keras.Model(end, network.output)
+    except ValueError:
+        # A way around the cut: the network is no chain there.
+        return None
+    lower = keras.Model(network.input, end)
+    maps = keras.Input(end.shape[1:], name="maps")
+    x = upper(maps)
+    for layer in model.layers[model.layers.index(network) + 1 :]:
+        x = layer(x)
+    frozen = keras.Model(model.input, lower(model.get_layer(_PREPROCESS).output))
+    return Parts(frozen, keras.Model(maps, x), backbone.cut_points[index])
+
+
 def _end_of(body: keras.Model, backbone: Backbone, cut: str) -> keras.layers.Layer:
     """Returns the layer at a cut; the last cut point is the end of the network, whatever Keras called it."""
     return body.layers[-1] if cut == backbone.cut_points[-1] else body.get_layer(cut)
@@ -431,11 +474,11 @@ def _preprocess(pixels: keras.KerasTensor, mode: Preprocessing) -> keras.KerasTe
     from keras import layers
 
     if mode == "tf":
-        return layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocess")(pixels)
+        return layers.Rescaling(1 / 127.5, offset=-1.0, name=_PREPROCESS)(pixels)
     if mode == "torch":
         scale = [1 / (255 * std) for std in _TORCH_STD]
         offset = [-mean / std for mean, std in zip(_TORCH_MEAN, _TORCH_STD, strict=True)]
-        return layers.Rescaling(scale, offset=offset, name="preprocess")(pixels)
+        return layers.Rescaling(scale, offset=offset, name=_PREPROCESS)(pixels)
     # Told that channels come first, Cropping2D takes its piece out of the last axis: here, one color. A 1x1 convolution
     # would swap colors too, but has weights to keep frozen, and GPUs round its inputs to 10 bits (TF32).
     blue, green, red = (
@@ -443,4 +486,4 @@ def _preprocess(pixels: keras.KerasTensor, mode: Preprocessing) -> keras.KerasTe
         for color, name in ((2, "blue"), (1, "green"), (0, "red"))
     )
     swapped = layers.Concatenate(name="blue_green_red")([blue, green, red])
-    return layers.Rescaling(1.0, offset=[-mean for mean in reversed(_CAFFE_MEAN)], name="preprocess")(swapped)
+    return layers.Rescaling(1.0, offset=[-mean for mean in reversed(_CAFFE_MEAN)], name=_PREPROCESS)(swapped)

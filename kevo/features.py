@@ -121,7 +121,7 @@ class FeatureCache:
     def _key(self, split: str, genome: Genome, weights: Weights | None, view: int) -> str:
         """Returns everything that features depend on, as canonical JSON."""
         name = str(genome["backbone"])
-        genes = {gene: genome.get(gene) for gene in (*_BODY_GENES, f"{name}/cut", f"{name}/alpha")}
+        genes = frozen_genes(genome)
         if view:
             genes |= {gene: value for gene, value in genome.items() if gene.startswith("augment")}
         checksum = None if weights is None else weights.checksum()
@@ -156,6 +156,12 @@ class FeatureCache:
         while len(self._arrays) > 1 and sum(kept.nbytes for kept in self._arrays.values()) > self._max_bytes:
             self._arrays.popitem(last=False)
         return array
+
+
+def frozen_genes(genome: Genome) -> dict[str, Any]:
+    """Returns the genes that decide what a frozen backbone is, without its weights."""
+    name = str(genome["backbone"])
+    return {gene: genome.get(gene) for gene in (*_BODY_GENES, f"{name}/cut", f"{name}/alpha")}
 
 
 def _rounded(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float16 | np.float32]:

@@ -152,11 +152,12 @@ def learning_curves(record: TrialRecord) -> Figure:
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     figure.suptitle("Learning curves of the best candidate")
     epochs = range(1, len(record.history) + 1)
-    for axes, metric in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
+    metrics = {"accuracy": "val_accuracy", "loss": "val_cross_entropy"}
+    for axes, (metric, validation) in zip(figure.subplots(1, 2), metrics.items(), strict=True):
         _label(axes, "", "Epoch", metric.capitalize())
         for name, words, style in (
             (metric, "training", {"color": _VERMILION, "linestyle": "--", "marker": "s"}),
-            (f"val_{metric}", "validation", {"color": _BLUE, "linestyle": "-", "marker": "o"}),
+            (validation, "validation", {"color": _BLUE, "linestyle": "-", "marker": "o"}),
         ):
             values = [epoch.get(name, math.nan) for epoch in record.history]
             if any(map(math.isfinite, values)):

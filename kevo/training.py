@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,13 +23,14 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from keras import callbacks, optimizers
+from keras import callbacks
 
-from kevo import backbones, models
+from kevo import backbones, evaluation, models, schedules
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.errors import KevoError
-from kevo.features import NUM_VIEWS, FeatureCache
+from kevo.features import NUM_VIEWS, FeatureCache, frozen_genes
+from kevo.loop import Forward, Loop
 from kevo.objectives import OBJECTIVES, TIE_BREAKER, Objective
 from kevo.space import Genome, image_size
 from kevo.weights import Weights
@@ -42,8 +44,10 @@ PATIENCE = 5
 """How many epochs in a row may bring nothing new before a stage of training ends."""
 HEAD = "head"
 """The stage in which the head is trained on frozen features."""
-_EXECUTIONS_PER_EPOCH = 8
-"""How often in an epoch Python gets a word: to move the bar, and to see whether the time is up."""
+_MAX_MAP_BYTES = 1024**3
+"""How much of a frozen part's output is kept for one candidate; larger ones pass through it in every epoch."""
+_MAX_EXTRACTORS = 4
+"""So many frozen backbones stay in memory, ready for the next head."""
 
 _Examples = tuple[npt.NDArray[Any], npt.NDArray[np.float32]]
 
@@ -124,11 +128,13 @@ class Trainer:
         self._weights = weights
         self._seed = seed
         self._cache = FeatureCache(dataset, store=store, seed=seed)
-        self._labels = {
-            split: np.eye(dataset.num_classes, dtype=np.float32)[getattr(dataset, split).labels]
-            for split in ("train", "validation")
-        }
-        self._class_weights = dataset.class_weights()
+        self._extractors: OrderedDict[str, keras.Model] = OrderedDict()
+        labels, by_class = dataset.train.labels, dataset.class_weights()
+        self._labels = np.eye(dataset.num_classes, dtype=np.float32)[labels]
+        self._class_weights = None if by_class is None else np.array([by_class[label] for label in labels], np.float32)
+        # Keras and TensorFlow stay: to look through all they hold takes longer than a small candidate's epoch.
+        gc.collect()
+        gc.freeze()
 
     def train(
         self, genome: Genome, effort: Effort, *, earlier: Earlier | None = None, progress: Progress | None = None
@@ -150,8 +156,7 @@ class Trainer:
         """
         # Keras keeps every graph of every model it ever built until told otherwise.
         keras.backend.clear_session()
-        gc.collect()
-        fit = _Fit(self.objective, effort, self._class_weights, progress, earlier)
+        fit = _Fit(self.objective, effort, progress, earlier)
         # After a pause the pictures come in another order than from the start.
         keras.utils.set_random_seed(self._seed + len(fit.history))
         try:
@@ -185,139 +190,116 @@ class Trainer:
         alpha = genome.get(f"{name}/alpha")
         weights = self._weights[name, None if alpha is None else float(alpha)]
         weights.fetch(watch=lambda: fit.check("download", 0.0, "the download of its weights takes"))
-        extractor = models.feature_extractor(genome, weights=weights)
+        fine_tunes = genome["pretrained/tuning"] == "fine_tune"
+        extractor = self._extractor(genome, weights, is_shared=not fine_tunes)
         classifier = models.head(genome, num_features=extractor.output.shape[-1], num_classes=self._dataset.num_classes)
         network = models.join(extractor, classifier)
         if fit.history:
             fit.take_up(network)
         else:
-            self._train_head(classifier, extractor, weights, genome, fit)
-        if genome["pretrained/tuning"] == "fine_tune" and not fit.time_is_up:
-            backbones.unfreeze(
-                extractor,
-                backbones.get(name),
-                cut=str(genome[f"{name}/cut"]),
-                num_blocks=int(genome["fine_tune/num_blocks"]),
-            )
-            self._train_on_pixels(
-                network, genome, fit, stage="fine-tune", learning_rate=float(genome["fine_tune/learning_rate"])
-            )
+            views = [self._features(extractor, genome, weights, fit, view) for view in self._views(genome)]
+            self._fit(fit, HEAD, classifier, genome, views, self._features(extractor, genome, weights, fit))
+        if fine_tunes and not fit.time_is_up:
+            self._fine_tune(network, extractor, classifier, weights, genome, fit)
         return network
 
-    def _train_head(
-        self, classifier: keras.Model, extractor: keras.Model, weights: Weights, genome: Genome, fit: _Fit
-    ) -> None:
-        def features(split: str, view: int = 0) -> npt.NDArray[np.float32]:
-            return self._cache.features(
-                split,
-                genome,
-                extractor=lambda: extractor,
-                weights=weights,
-                view=view,
-                callbacks=[_Deadline(fit)],
-                wait=lambda: fit.check("features", 0.0, "to wait for another worker's pass over the pictures takes"),
-            )
+    def _extractor(self, genome: Genome, weights: Weights, *, is_shared: bool) -> keras.Model:
+        """Builds a backbone, or takes the one that an earlier candidate built; nobody trains a shared one."""
+        if not is_shared:
+            return models.feature_extractor(genome, weights=weights)
+        key = repr((frozen_genes(genome), weights))
+        extractor = self._extractors.pop(key, None) or models.feature_extractor(genome, weights=weights)
+        self._extractors[key] = extractor
+        while len(self._extractors) > _MAX_EXTRACTORS:
+            self._extractors.popitem(last=False)
+        return extractor
 
-        views = range(1 + NUM_VIEWS if models.augmentation(genome, seed=0) is not None else 1)
-        train = np.concatenate([features("train", view) for view in views])
-        labels = np.concatenate([self._labels["train"] for _ in views])
-        validation = features("validation"), self._labels["validation"]
-        self._fit(fit, HEAD, classifier, genome, (train, labels), validation)
+    def _views(self, genome: Genome) -> range:
+        """Returns the numbers of the training pictures' views that a genome learns from; 0 are the pictures."""
+        return range(1 + NUM_VIEWS if models.augmentation(genome, seed=0) is not None else 1)
+
+    def _features(
+        self, extractor: keras.Model, genome: Genome, weights: Weights, fit: _Fit, view: int | None = None
+    ) -> npt.NDArray[np.floating]:
+        """Returns what a frozen network sees in one view of the training pictures, or else in those for validation."""
+        return self._cache.features(
+            "validation" if view is None else "train",
+            genome,
+            extractor=lambda: extractor,
+            weights=weights,
+            view=view or 0,
+            callbacks=[_Deadline(fit)],
+            wait=lambda: fit.check("features", 0.0, "to wait for another worker's pass over the pictures takes"),
+        )
+
+    def _fine_tune(
+        self,
+        network: keras.Model,
+        extractor: keras.Model,
+        classifier: keras.Model,
+        weights: Weights,
+        genome: Genome,
+        fit: _Fit,
+    ) -> None:
+        name = str(genome["backbone"])
+        row, cut, num_blocks = backbones.get(name), str(genome[f"{name}/cut"]), int(genome["fine_tune/num_blocks"])
+        parts = backbones.split(extractor, row, cut=cut, num_blocks=num_blocks)
+        backbones.unfreeze(extractor, row, cut=cut, num_blocks=num_blocks)
+        rate, stage = float(genome["fine_tune/learning_rate"]), "fine-tune"
+        views = self._views(genome)
+        num_values = 0 if parts is None else math.prod(parts.frozen.output.shape[1:])
+        if parts is None or 2 * num_values * len(views) * len(self._dataset.train) > _MAX_MAP_BYTES:
+            self._train_on_pixels(network, genome, fit, stage=stage, learning_rate=rate)
+            return
+        # What stays frozen sees every picture once, as it does for a head.
+        maps: Genome = {**genome, f"{name}/cut": parts.cut, "pretrained/summary": "none"}
+        tuned = models.join(parts.trained, classifier)
+        train = [self._features(parts.frozen, maps, weights, fit, view) for view in views]
+        validation = self._features(parts.frozen, maps, weights, fit)
+        self._fit(fit, stage, tuned, genome, train, validation, learning_rate=rate)
 
     def _train_on_pixels(
         self, network: keras.Model, genome: Genome, fit: _Fit, *, stage: str, learning_rate: float | None = None
     ) -> None:
         # After a pause the pictures change in other ways than from the start.
         seed = self._seed + fit.stages.count(stage)
-        model = models.augmented(network, models.augmentation(genome, seed=seed))
-        if model is network:
-            # How it was trained, schedules of ours included, would be saved with it.
-            model = keras.Sequential([network])
-        pixels = [
-            (self._cache.pictures(split, image_size(genome)), self._labels[split]) for split in ("train", "validation")
-        ]
-        self._fit(fit, stage, model, genome, *pixels, learning_rate=learning_rate)
+        train, validation = (self._cache.pictures(split, image_size(genome)) for split in ("train", "validation"))
+        changes = models.augmentation(genome, seed=seed)
+        self._fit(fit, stage, network, genome, [train], validation, changes=changes, learning_rate=learning_rate)
 
     def _fit(
         self,
         fit: _Fit,
         stage: str,
-        model: keras.Model,
+        network: keras.Model,
         genome: Genome,
-        train: _Examples,
-        validation: _Examples,
+        views: Sequence[npt.NDArray[Any]],
+        validation: npt.NDArray[Any],
         *,
+        changes: keras.Sequential | None = None,
         learning_rate: float | None = None,
     ) -> None:
-        steps, validation_steps = (
-            math.ceil(len(examples[0]) / size)
-            for examples, size in ((train, int(genome["batch_size"])), (validation, _validation_batch_size(genome)))
-        )
-        model.compile(
-            optimizer=_optimizer(
+        """Trains a network for one stage, on one or several views of the training pictures."""
+        batch_size = int(genome["batch_size"])
+        steps = math.ceil(len(views) * len(self._dataset.train) / batch_size)
+        weights = self._class_weights
+        loop = Loop(
+            models.augmented(network, changes),
+            optimizer=schedules.optimizer(
                 genome,
                 num_steps=fit.effort.num_epochs * steps,
                 num_done=fit.stages.count(stage) * steps,
                 fine_tune_rate=learning_rate,
             ),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=float(genome["label_smoothing"])),
-            metrics=[
-                keras.metrics.CategoricalAccuracy(name="accuracy"),
-                keras.metrics.F1Score(average="macro", name="macro_f1"),
-                keras.metrics.CategoricalCrossentropy(name="cross_entropy"),
-            ],
-            # A small network spends more time between its steps than in them.
-            steps_per_execution=max(1, min(steps // _EXECUTIONS_PER_EPOCH, validation_steps // 2)),
+            inputs=views[0] if len(views) == 1 else np.concatenate(views),
+            labels=np.concatenate([self._labels] * len(views)),
+            weights=None if weights is None else np.concatenate([weights] * len(views)),
+            batch_size=batch_size,
+            seed=self._seed,
         )
-        fit(stage, model, genome, train, validation)
-
-
-def _validation_batch_size(genome: Genome) -> int:
-    """Validation keeps nothing for gradients: larger batches fit, and are faster."""
-    return max(int(genome["batch_size"]), 64)
-
-
-class _Later(optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """The rest of a schedule.
-
-    The optimizer's own steps count from 0 again after a pause: its means of the gradients do so too.
-    """
-
-    def __init__(self, schedule: optimizers.schedules.LearningRateSchedule, *, num_done: int) -> None:
-        super().__init__()
-        self._schedule = schedule
-        self._num_done = num_done
-
-    def __call__(self, step: Any) -> Any:
-        return self._schedule(step + self._num_done)
-
-
-def _optimizer(
-    genome: Genome, *, num_steps: int, num_done: int, fine_tune_rate: float | None
-) -> keras.optimizers.Optimizer:
-    name = str(genome["optimizer"])
-    rate = fine_tune_rate
-    schedule: float | optimizers.schedules.LearningRateSchedule
-    if rate is not None:
-        # Warm-up: the fresh optimizer state would otherwise make the first steps the largest of all.
-        warmup = max(1, num_steps // 10)
-        schedule = optimizers.schedules.CosineDecay(0.0, num_steps, warmup_target=rate, warmup_steps=warmup)
-        # What is tuned was trained by others: a rate that fits Adam's steps is far too small for plain descent.
-        name = "adam" if name == "sgd" else name
-    else:
-        rate = float(genome["sgd/learning_rate" if name == "sgd" else "learning_rate"])
-        cosine = genome["schedule"] == "cosine"
-        schedule = optimizers.schedules.CosineDecay(rate, num_steps) if cosine else rate
-    if num_done and not isinstance(schedule, float):
-        schedule = _Later(schedule, num_done=num_done)
-    decay = float(genome.get("weight_decay", 0.0))
-    if name == "adam":
-        return optimizers.Adam(schedule)
-    if name == "adamw":
-        return optimizers.AdamW(schedule, weight_decay=decay)
-    if name == "rmsprop":
-        return optimizers.RMSprop(schedule)
-    return optimizers.SGD(schedule, momentum=0.9, weight_decay=decay or None)
+        # Validation keeps nothing for gradients: larger batches fit, and are faster.
+        fit(stage, network, loop, (validation, self._dataset.validation.labels), batch_size=max(batch_size, 64))
 
 
 class _OutOfTimeError(Exception):
@@ -331,7 +313,6 @@ class _Fit:
         self,
         objective: Objective,
         effort: Effort,
-        class_weights: dict[int, float] | None,
         progress: Progress | None,
         earlier: Earlier | None,
     ) -> None:
@@ -344,7 +325,6 @@ class _Fit:
         self.probabilities: npt.NDArray[np.float32] | None = None
         self._epochs_without_gain = 0
         self._lowest = math.inf
-        self._class_weights = class_weights
         self._earlier = earlier
         self._started = time.monotonic()
         if earlier is not None:
@@ -414,85 +394,82 @@ class _Fit:
     def __call__(
         self,
         stage: str,
-        model: keras.Model,
-        genome: Genome,
-        train: _Examples,
-        validation: _Examples,
+        network: keras.Model,
+        loop: Loop,
+        validation: tuple[npt.NDArray[Any], npt.NDArray[np.integer]],
+        *,
+        batch_size: int,
     ) -> None:
-        """Trains `model` for one stage and leaves the best weights of this and all stages before in it."""
-        watch = _Watch(self, stage)
+        """Trains for one stage and leaves the best weights of this and all stages before in the network.
+
+        Args:
+            stage: Its name.
+            network: What is trained, without the changes that its pictures go through while training.
+            loop: Trains it.
+            validation: Inputs of the network, and labels as indices.
+            batch_size: How many of them go through it at once.
+        """
+        forward = Forward(network, dtype=validation[0].dtype)
+        best_weights = network.get_weights()
+        validation_seconds = 0.0
         try:
-            model.fit(
-                *train,
-                batch_size=int(genome["batch_size"]),
-                initial_epoch=self.stages.count(stage),
-                epochs=self.num_epochs(stage),
-                validation_data=validation,
-                validation_batch_size=_validation_batch_size(genome),
-                class_weight=self._class_weights,
-                callbacks=[watch],
-                verbose=0,
-            )
+            for epoch in range(self.stages.count(stage), self.num_epochs(stage)):
+                learned: dict[str, float] = {}
+                for done, learned in loop.epoch(epoch):
+                    self.tell(stage, epoch + done, self.num_epochs(stage), learned)
+                    if not math.isfinite(learned["loss"]):
+                        raise CandidateError(
+                            f"the loss is no longer a number in epoch {epoch + 1} of the stage '{stage}'"
+                        )
+                    # An epoch counts by its validation. No pass takes as long as another: room for two.
+                    if is_last := self.will_be_up(seconds=2 * validation_seconds):
+                        break
+                began = self.seconds
+                probabilities = self._predict(forward, validation[0], batch_size, stage, epoch, learned)
+                validation_seconds = self.seconds - began
+                if self.note(stage, {**learned, **_measured(probabilities, validation[1])}):
+                    best_weights, self.probabilities = network.get_weights(), probabilities
+                if is_last or self.stands_still:
+                    break
         except _OutOfTimeError:
             # What was measured before counts.
             if not self.history:
                 raise
-        model.set_weights(watch.best_weights)
-        # Here a frozen backbone's features still are at hand, so that its pass is not repeated.
-        self.probabilities = None if self.time_is_up else _forward(model, validation[0], _validation_batch_size(genome))
+        network.set_weights(best_weights)
+        if self.probabilities is None and not self.time_is_up:
+            # The best epoch was before a pause.
+            self.probabilities = np.concatenate(list(forward.batches(validation[0], batch_size)))
+
+    def _predict(
+        self,
+        forward: Forward,
+        inputs: npt.NDArray[Any],
+        batch_size: int,
+        stage: str,
+        epoch: int,
+        learned: Mapping[str, float],
+    ) -> npt.NDArray[np.float32]:
+        """Passes the validation split through the network, unless the time is up and there is something else."""
+        began, batches = self.seconds, []
+        for batch in forward.batches(inputs, batch_size):
+            batches.append(batch)
+            self.tell(stage, epoch + 1.0, self.num_epochs(stage), learned)
+            # Without a first measurement all training was for nothing: it may take as long again.
+            if self.time_is_up and (self.history or self.seconds > 2 * began):
+                raise self.too_slow("its first steps and one pass over the validation pictures take")
+        probabilities = np.concatenate(batches)
+        if not np.isfinite(probabilities).all():
+            raise CandidateError(f"it predicts what is no number after epoch {epoch + 1} of the stage '{stage}'")
+        return probabilities
 
 
-def _forward(model: keras.Model, inputs: npt.NDArray[Any], batch_size: int) -> npt.NDArray[np.float32]:
-    """Passes inputs through a model a single time: to trace it, as `predict` does, would take longer than the pass."""
-    starts = range(0, len(inputs), batch_size)
-    return np.concatenate([np.asarray(model(inputs[start : start + batch_size], training=False)) for start in starts])
-
-
-class _Watch(callbacks.Callback):  # type: ignore[misc]
-    """Keeps the best weights of a stage, and ends it when it goes wrong, stands still or takes too long."""
-
-    def __init__(self, fit: _Fit, stage: str) -> None:
-        super().__init__()
-        self.best_weights: list[npt.NDArray[Any]] = []
-        self._fit = fit
-        self._stage = stage
-        self._epoch = 0
-        self._validation_began = 0.0
-        self._validation_seconds = 0.0
-
-    def on_train_begin(self, logs: object = None) -> None:
-        self.best_weights = self.model.get_weights()
-
-    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
-        self._epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        done = self._epoch + (batch + 1) / self.params["steps"]
-        self._fit.tell(self._stage, done, self._fit.num_epochs(self._stage), logs or {})
-        # An epoch counts by its validation. No pass takes as long as another: room for two.
-        if self._fit.will_be_up(seconds=2 * self._validation_seconds):
-            self.model.stop_training = True
-
-    def on_test_begin(self, logs: object = None) -> None:
-        self._validation_began = self._fit.seconds
-
-    def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        fit = self._fit
-        fit.tell(self._stage, self._epoch + 1.0, fit.num_epochs(self._stage), logs or {})
-        # Without a first measurement all training was for nothing: it may take as long again.
-        if fit.time_is_up and (fit.history or fit.seconds > 2 * self._validation_began):
-            raise fit.too_slow("its first steps and one pass over the validation pictures take")
-
-    def on_test_end(self, logs: object = None) -> None:
-        self._validation_seconds = self._fit.seconds - self._validation_began
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        fit, metrics = self._fit, {name: float(value) for name, value in (logs or {}).items()}
-        if not all(map(math.isfinite, metrics.values())):
-            raise CandidateError(f"the loss is no longer a number in epoch {epoch + 1} of the stage '{self._stage}'")
-        if fit.note(self._stage, metrics):
-            self.best_weights = self.model.get_weights()
-        self.model.stop_training |= fit.stands_still
+def _measured(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.integer]) -> dict[str, float]:
+    """Returns every metric by which candidates are compared."""
+    return {
+        "val_accuracy": evaluation.accuracy(probabilities, labels),
+        "val_macro_f1": evaluation.macro_f1(probabilities, labels),
+        "val_cross_entropy": evaluation.cross_entropy(probabilities, labels),
+    }
 
 
 class _Deadline(callbacks.Callback):  # type: ignore[misc]

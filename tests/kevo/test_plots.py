@@ -16,9 +16,9 @@ from kevo.runs import TrialRecord
 
 def trial(number: int, *, generation: int = 0, fitness: float | None = 0.5, **changes: Any) -> TrialRecord:
     history = [
-        {"accuracy": 0.5, "loss": 1.5, "val_accuracy": 0.4, "val_loss": 1.6},
-        {"accuracy": 0.7, "loss": 0.9, "val_accuracy": 0.6, "val_loss": 1.1},
-        {"accuracy": 0.9, "loss": 0.3, "val_accuracy": 0.8, "val_loss": 0.7},
+        {"accuracy": 0.5, "loss": 1.5, "val_accuracy": 0.4, "val_cross_entropy": 1.6},
+        {"accuracy": 0.7, "loss": 0.9, "val_accuracy": 0.6, "val_cross_entropy": 1.1},
+        {"accuracy": 0.9, "loss": 0.3, "val_accuracy": 0.8, "val_cross_entropy": 0.7},
     ]
     completed = fitness is not None
     record = TrialRecord(
@@ -113,7 +113,7 @@ def test_learning_curves() -> None:
 
 
 def test_learning_curves_leave_out_what_is_missing() -> None:
-    history = [{"loss": 2.0, "val_loss": math.nan}, {"loss": 1.0}]
+    history = [{"loss": 2.0, "val_cross_entropy": math.nan}, {"loss": 1.0}]
     accuracy, loss = plots.learning_curves(trial(0, history=history, stages=["train", "train"])).axes
     assert lines(accuracy) == {} and words(accuracy) == ["No accuracy was recorded"]
     assert lines(loss) == {"training": ([1, 2], [2.0, 1.0])}
