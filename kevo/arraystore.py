@@ -80,7 +80,7 @@ class ArrayStore:
             The array, not to be written to. What is stored is mapped into memory and counts as in use as long as the
             array lives.
         """
-        name = hashlib.blake2b(key.encode(), digest_size=20).hexdigest()
+        name = _name(key)
         while True:
             try:
                 if (stored := self._read(name, num_rows)) is not None:
@@ -99,6 +99,10 @@ class ArrayStore:
             return self._keep(name, partial, compute()) if stored is None else stored
         finally:
             _abandon(self._folder / f"{_PARTIAL}{name}", partial)
+
+    def has(self, key: str) -> bool:
+        """Tells whether there is an array of a key, without a look at what is in it."""
+        return (self._folder / f"{_name(key)}.npy").is_file()
 
     def _tell(self, error: OSError) -> None:
         if not self._has_noted:
@@ -184,6 +188,10 @@ class ArrayStore:
         for _, size, path in sorted(arrays):
             if excess > 0 and _remove_unused(path):
                 excess -= size
+
+
+def _name(key: str) -> str:
+    return hashlib.blake2b(key.encode(), digest_size=20).hexdigest()
 
 
 def _parse(content: mmap.mmap, name: str, num_rows: int) -> _Array:

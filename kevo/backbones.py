@@ -324,6 +324,7 @@ def build(
     cut: str | None = None,
     alpha: float | None = None,
     weights: Weights | None = None,
+    whole: keras.Model | None = None,
 ) -> keras.Model:
     """Builds a feature extractor: upsampling where needed, preprocessing, and the network up to its cut.
 
@@ -335,6 +336,7 @@ def build(
         cut: One of the row's cut points. `None` means the whole network.
         alpha: Width multiplier. `None` means that of the weights, else 1 where the backbone has widths.
         weights: Where the weights come from. `None` means random ones.
+        whole: What `load` returned for the same row, size, width and weights, to share its weights.
 
     Returns:
         A model from pixels 0-255, shape (batch, image_size, image_size, 3), to the feature map at the cut. The network
@@ -355,19 +357,60 @@ def build(
         raise SpaceError(
             f"Received cut point {cut!r} for {backbone.name}. Expected one of: {', '.join(backbone.cut_points)}."
         )
+    whole = whole or load(backbone, image_size=image_size, alpha=alpha, weights=weights)
+    pixels, x = _entrance(backbone, image_size)
+    return keras.Model(pixels, truncated(backbone, whole, cut=cut)(x), name=f"{backbone.name}_features")
+
+
+def build_for_all_cuts(backbone: Backbone, *, image_size: int, whole: keras.Model) -> keras.Model:
+    """Builds what `build` does for all cut points in one: its outputs are their feature maps, in the row's order.
+
+    Args:
+        backbone: The row.
+        image_size: Pixels of the square input.
+        whole: What `load` returned for that row and size, to share its weights.
+    """
+    import keras
+
+    pixels, x = _entrance(backbone, image_size)
+    ends = [_end_of(whole, backbone, cut).output for cut in backbone.cut_points]
+    maps = keras.Model(_start_of(whole, backbone), ends)(x)
+    return keras.Model(pixels, maps, name=f"{backbone.name}_cuts")
+
+
+def load(
+    backbone: Backbone, *, image_size: int, alpha: float | None = None, weights: Weights | None = None
+) -> keras.Model:
+    """Builds the bare network, as `network` does, for pictures of a size, and loads its weights.
+
+    Args:
+        backbone: The row.
+        image_size: Pixels of the square input. Smaller ones than the row's `min_size` are going to be upsampled.
+        alpha: Width multiplier. `None` means that of the weights, else 1 where the backbone has widths.
+        weights: Where the weights come from. `None` means random ones.
+
+    Raises:
+        SpaceError: The backbone has no such width.
+        WeightsError: The weights belong to another backbone or width, cannot be had, or do not fit.
+    """
     if alpha is None and weights is not None:
         alpha = weights.alpha
-    size = max(image_size, backbone.min_size)
-    whole = network(backbone, image_size=size, alpha=alpha)
+    whole = network(backbone, image_size=max(image_size, backbone.min_size), alpha=alpha)
     if weights is not None:
         weights.load_into(whole, backbone=backbone.name, alpha=alpha)
+    return whole
+
+
+def _entrance(backbone: Backbone, image_size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Returns pixels 0-255, and what becomes of them before they reach the network."""
+    import keras
+
     pixels = keras.Input((image_size, image_size, 3), name="pixels")
     x = pixels
-    if size != image_size:
+    if (size := max(image_size, backbone.min_size)) != image_size:
         # Not the layer `Resizing`: called on its own, it sets every layer behind it to training.
         x = keras.ops.image.resize(x, (size, size), interpolation="bilinear")
-    features = truncated(backbone, whole, cut=cut)(_preprocess(x, backbone.preprocess))
-    return keras.Model(pixels, features, name=f"{backbone.name}_features")
+    return pixels, _preprocess(x, backbone.preprocess)
 
 
 def truncated(backbone: Backbone, whole: keras.Model, *, cut: str) -> keras.Model:
@@ -380,8 +423,12 @@ def truncated(backbone: Backbone, whole: keras.Model, *, cut: str) -> keras.Mode
     """
     import keras
 
-    start = whole.input if backbone.stem is None else whole.get_layer(backbone.stem).input
-    return keras.Model(start, _end_of(whole, backbone, cut).output, name=backbone.name)
+    return keras.Model(_start_of(whole, backbone), _end_of(whole, backbone, cut).output, name=backbone.name)
+
+
+def num_channels(backbone: Backbone, whole: keras.Model) -> dict[str, int]:
+    """Returns how many channels a network's feature map has at each of the row's cut points."""
+    return {cut: int(_end_of(whole, backbone, cut).output.shape[-1]) for cut in backbone.cut_points}
 
 
 def unfreeze(model: keras.Model, backbone: Backbone, *, cut: str, num_blocks: int) -> None:
@@ -454,6 +501,11 @@ def split(model: keras.Model, backbone: Backbone, *, cut: str, num_blocks: int) 
         x = layer(x)
     frozen = keras.Model(model.input, lower(model.get_layer(_PREPROCESS).output))
     return Parts(frozen, keras.Model(maps, x), backbone.cut_points[index])
+
+
+def _start_of(whole: keras.Model, backbone: Backbone) -> keras.KerasTensor:
+    """Returns what a network takes behind the builder's own preprocessing."""
+    return whole.input if backbone.stem is None else whole.get_layer(backbone.stem).input
 
 
 def _end_of(body: keras.Model, backbone: Backbone, cut: str) -> keras.layers.Layer:

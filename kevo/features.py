@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,17 @@ from kevo.datasets import ImageDataset
 from kevo.space import Genome, image_size
 from kevo.weights import Weights
 
-NUM_VIEWS = 2
-"""How many augmented copies of the training pictures a frozen backbone sees besides the pictures themselves."""
+Copy = tuple[str, str | float]
+"""A copy of all pictures: the kind of change and its strength."""
 
-_BODY_GENES = ("backbone", "pretrained/image_size", "pretrained/summary")
+_PLAIN: Copy = ("plain", 0.0)
+_FLIPS: Mapping[str, tuple[slice, slice]] = {
+    "horizontal": (slice(None), slice(None, None, -1)),
+    "vertical": (slice(None, None, -1), slice(None)),
+    "horizontal_and_vertical": (slice(None, None, -1), slice(None, None, -1)),
+}
+_SUMMARY = "pretrained/summary"
+_BODY_GENES = ("backbone", "pretrained/image_size", _SUMMARY)
 _BATCH_SIZE = 64
 _LAYOUT = 1
 """Goes up with every change of ours to resizing, augmentation, preprocessing or rounding: old features then count no
@@ -62,6 +70,7 @@ class FeatureCache:
         self._max_bytes = max_bytes
         self._arrays: OrderedDict[str, npt.NDArray[Any]] = OrderedDict()
         self._digests: dict[str, str] = {}
+        self.seconds_per_picture: dict[tuple[Any, ...], float] = {}
 
     def pictures(self, split: str, size: int) -> npt.NDArray[np.uint8]:
         """Returns the pictures of a split as (n, size, size, 3), resized as the deployed model resizes them.
@@ -80,34 +89,38 @@ class FeatureCache:
         split: str,
         genome: Genome,
         *,
-        extractor: Callable[[], keras.Model],
+        network: Callable[[], keras.Model],
+        columns: slice = slice(None),
         weights: Weights | None,
-        view: int = 0,
+        copy: Copy = _PLAIN,
         callbacks: list[keras.callbacks.Callback] | None = None,
         wait: Callable[[], None] = lambda: None,
-    ) -> npt.NDArray[np.float32]:
-        """Returns what a genome's frozen backbone sees in a split, as (n, num_features).
+    ) -> npt.NDArray[np.floating]:
+        """Returns what a genome's frozen backbone sees in a split, as (n, ...).
 
         All features are rounded to float16, so that they are the same whether they were kept or not; those that
         float16 cannot hold stay as they are.
 
         Args:
             split: `train`, `validation` or `test`.
-            genome: A genome of the family `pretrained`.
-            extractor: Builds the feature extractor; called only when the features are not here yet. Random weights
-                must come from the cache's seed.
+            genome: A genome of the family `pretrained`. Its cut point does not count where its pooling is one of
+                `models.POOLINGS`: all of these come from one pass.
+            network: Builds what the pictures are to pass through; called only when the features are not here yet.
+                Random weights must come from the cache's seed.
+            columns: Which part of the network's output is wanted.
             weights: The backbone's weights, as a part of the key.
-            view: 0 for the pictures themselves, 1 and more for augmented copies of them.
+            copy: Which of `copies` of the pictures.
             callbacks: Watch the forward pass; one that raises ends it.
             wait: Is called now and then while another worker makes this pass; what it raises ends the wait.
         """
+        size = image_size(genome)
 
         def compute() -> npt.NDArray[Any]:
-            pictures = self.pictures(split, image_size(genome))
-            network = extractor()
-            if view and (changes := models.augmentation(genome, seed=view)) is not None:
-                pictures = _augment(pictures, changes)
-            features = network.predict(pictures, batch_size=_BATCH_SIZE, verbose=0, callbacks=callbacks or [])
+            pictures = _changed(self.pictures(split, size), copy)
+            began = time.monotonic()
+            model = network()
+            features = model.predict(pictures, batch_size=_BATCH_SIZE, verbose=0, callbacks=callbacks or [])
+            self.seconds_per_picture[speed_key(genome)] = (time.monotonic() - began) / len(pictures)
             return _rounded(np.asarray(features, dtype=np.float32))
 
         def compute_or_read() -> npt.NDArray[Any]:
@@ -115,15 +128,19 @@ class FeatureCache:
                 return compute()
             return self._store.once(key, compute, num_rows=len(getattr(self._dataset, split)), wait=wait)
 
-        key = self._key(split, genome, weights, view)
-        return np.asarray(self._once(key, compute_or_read), dtype=np.float32)
+        key = self._key(split, genome, weights, copy)
+        return self._once(key, compute_or_read)[:, columns]
 
-    def _key(self, split: str, genome: Genome, weights: Weights | None, view: int) -> str:
+    def has(self, genome: Genome, weights: Weights | None, copy: Copy = _PLAIN) -> bool:
+        """Tells whether the features of the training pictures, or of a copy of them, are here already."""
+        key = self._key("train", genome, weights, copy)
+        return key in self._arrays or (self._store is not None and self._store.has(key))
+
+    def _key(self, split: str, genome: Genome, weights: Weights | None, copy: Copy) -> str:
         """Returns everything that features depend on, as canonical JSON."""
         name = str(genome["backbone"])
-        genes = frozen_genes(genome)
-        if view:
-            genes |= {gene: value for gene, value in genome.items() if gene.startswith("augment")}
+        genes = {gene: genome.get(gene) for gene in (*_BODY_GENES, f"{name}/alpha")}
+        genes |= {_SUMMARY: "pooled"} if genome[_SUMMARY] in models.POOLINGS else {"cut": genome[f"{name}/cut"]}
         checksum = None if weights is None else weights.checksum()
         parts = {
             "layout": _LAYOUT,
@@ -134,7 +151,7 @@ class FeatureCache:
             "weights": checksum or f"random:{self._seed}",
             "alpha": None if weights is None else weights.alpha,
             "genes": genes,
-            "view": view,
+            "copy": copy,
         }
         return json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -158,10 +175,33 @@ class FeatureCache:
         return array
 
 
-def frozen_genes(genome: Genome) -> dict[str, Any]:
-    """Returns the genes that decide what a frozen backbone is, without its weights."""
+def copies(genome: Genome) -> list[Copy]:
+    """Returns the changed copies of the training pictures that a head learns from, the pictures themselves first.
+
+    Each kind of change makes one copy, so that genomes share them: what costs is the pass through the backbone.
+    """
+    if not genome["augment"]:
+        return [_PLAIN]
+    changes = {kind: genome[f"augment/{kind}"] for kind in ("flip", "rotation", "zoom", "translation", "contrast")}
+    return [_PLAIN, *((kind, value) for kind, value in changes.items() if value not in ("none", 0.0))]
+
+
+def speed_key(genome: Genome) -> tuple[Any, ...]:
+    """Returns what decides how long a picture's way through a backbone takes."""
     name = str(genome["backbone"])
-    return {gene: genome.get(gene) for gene in (*_BODY_GENES, f"{name}/cut", f"{name}/alpha")}
+    return name, genome.get(f"{name}/alpha"), image_size(genome)
+
+
+def _changed(pictures: npt.NDArray[np.uint8], copy: Copy) -> npt.NDArray[np.uint8]:
+    """Returns a copy of pictures. Flips turn all of them: chance would leave half of them as they are."""
+    kind, value = copy
+    if kind == "plain":
+        return pictures
+    if kind == "flip":
+        return pictures[:, _FLIPS[str(value)][0], _FLIPS[str(value)][1]]
+    genes = dict.fromkeys(("rotation", "zoom", "translation", "contrast"), 0.0) | {"flip": "none", kind: value}
+    changes = models.augmentation({"augment": True, **{f"augment/{gene}": one for gene, one in genes.items()}}, seed=1)
+    return pictures if changes is None else _augment(pictures, changes)
 
 
 def _rounded(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float16 | np.float32]:

@@ -17,6 +17,9 @@ from kevo import backbones
 from kevo.space import Genome, image_size
 from kevo.weights import Weights
 
+POOLINGS = ("average", "max")
+"""What makes one number of each channel of a feature map."""
+
 
 def conv_network(genome: Genome, *, num_classes: int) -> keras.Model:
     """Builds the conv stack of a genome of the family `conv`, with random weights.
@@ -63,29 +66,75 @@ def _conv_block(x: keras.KerasTensor, genome: Genome, block: int) -> keras.Keras
     return x
 
 
-def feature_extractor(genome: Genome, *, weights: Weights | None) -> keras.Model:
-    """Builds the frozen body of a genome of the family `pretrained`.
+def backbone(genome: Genome, *, weights: Weights | None) -> keras.Model:
+    """Builds the bare network of a genome of the family `pretrained`, whole, for its size of pictures.
 
     Args:
         genome: The genome.
         weights: Where the backbone's weights come from. `None` means random ones.
+    """
+    name = str(genome["backbone"])
+    alpha = genome.get(f"{name}/alpha")
+    return backbones.load(
+        backbones.get(name),
+        image_size=image_size(genome),
+        alpha=None if alpha is None else float(alpha),
+        weights=weights,
+    )
+
+
+def feature_extractor(genome: Genome, *, whole: keras.Model) -> keras.Model:
+    """Builds the frozen body of a genome of the family `pretrained`.
+
+    Args:
+        genome: The genome.
+        whole: What `backbone` returned for the genome, or for another one of the same backbone, width and size. The
+            weights are shared.
 
     Returns:
         A model from pixels 0-255, shape (batch, size, size, 3), through the backbone's own preprocessing up to its cut
         and the genome's pooling, to features, shape (batch, num_features).
     """
     name = str(genome["backbone"])
-    alpha = genome.get(f"{name}/alpha")
-    backbone = backbones.build(
-        backbones.get(name),
-        image_size=image_size(genome),
-        cut=str(genome[f"{name}/cut"]),
-        alpha=None if alpha is None else float(alpha),
-        weights=weights,
+    body = backbones.build(
+        backbones.get(name), image_size=image_size(genome), cut=str(genome[f"{name}/cut"]), whole=whole
     )
-    backbone.trainable = False
-    features = _summarize(backbone.output, str(genome["pretrained/summary"]))
-    return Model(backbone.input, features, name="features")
+    body.trainable = False
+    return Model(body.input, _summarize(body.output, str(genome["pretrained/summary"])), name="features")
+
+
+def all_features(genome: Genome, *, whole: keras.Model) -> keras.Model:
+    """Builds the frozen bodies of a genome and all others that differ from it in cut point and pooling only.
+
+    Args:
+        genome: The genome, of the family `pretrained`.
+        whole: As for `feature_extractor`.
+
+    Returns:
+        A model from pixels 0-255 to the pooled features of all cut points side by side; `feature_columns` says where.
+    """
+    row = backbones.get(str(genome["backbone"]))
+    body = backbones.build_for_all_cuts(row, image_size=image_size(genome), whole=whole)
+    body.trainable = False
+    pooled = [_summarize(one, summary) for one in body.outputs for summary in POOLINGS]
+    return Model(body.input, layers.Concatenate()(pooled), name="all_features")
+
+
+def feature_columns(genome: Genome, *, whole: keras.Model) -> slice:
+    """Returns the columns of `all_features` that are a genome's own.
+
+    Args:
+        genome: The genome, whose pooling is one of `POOLINGS`.
+        whole: As for `feature_extractor`.
+    """
+    name = str(genome["backbone"])
+    start = 0
+    for cut, num_channels in backbones.num_channels(backbones.get(name), whole).items():
+        for summary in POOLINGS:
+            if (cut, summary) == (genome[f"{name}/cut"], genome["pretrained/summary"]):
+                return slice(start, start + num_channels)
+            start += num_channels
+    raise ValueError(f"No column holds the cut {genome[f'{name}/cut']!r} pooled by {genome['pretrained/summary']!r}.")
 
 
 def head(genome: Genome, *, num_features: int, num_classes: int) -> keras.Model:

@@ -52,7 +52,7 @@ class Space:
     conv_summaries: tuple[str, ...] = ("average", "max", "flatten")
 
     backbones: tuple[str, ...] = tuple(backbones.BACKBONES)
-    pretrained_image_sizes: tuple[int, ...] = (224, 96, 128, 160, 192)
+    pretrained_image_sizes: tuple[int, ...] = (224, 96, 128, 160, 192, 256, 288)
     tunings: tuple[str, ...] = ("frozen", "fine_tune")
     fine_tune_blocks: tuple[int, ...] = (1, 2, 3)
     fine_tune_learning_rate: tuple[float, float] = (1e-5, 1e-3)
@@ -166,7 +166,7 @@ PRESETS: Mapping[str, Space] = {
         convs_per_block=(1, 2, 3),
         block_poolings=("max", "average", "stride"),
         activations=("relu", "elu", "gelu", "silu", "selu", "tanh"),
-        pretrained_image_sizes=(224, 64, 96, 128, 160, 192, 256, 299),
+        pretrained_image_sizes=(224, 64, 96, 128, 160, 192, 256, 288, 320),
         fine_tune_blocks=(1, 2, 3, 4, 5),
         pretrained_summaries=("average", "max", "flatten"),
         num_dense=(0, 1, 2, 3),

@@ -10,6 +10,7 @@ never does: it costs next to nothing beside the features.
 
 from __future__ import annotations
 
+import functools
 import gc
 import math
 import time
@@ -29,7 +30,7 @@ from kevo import backbones, evaluation, models, schedules
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.errors import KevoError
-from kevo.features import NUM_VIEWS, FeatureCache, frozen_genes
+from kevo.features import Copy, FeatureCache, copies, speed_key
 from kevo.loop import Forward, Loop
 from kevo.objectives import OBJECTIVES, TIE_BREAKER, Objective
 from kevo.space import Genome, image_size
@@ -46,7 +47,7 @@ HEAD = "head"
 """The stage in which the head is trained on frozen features."""
 _MAX_MAP_BYTES = 1024**3
 """How much of a frozen part's output is kept for one candidate; larger ones pass through it in every epoch."""
-_MAX_EXTRACTORS = 4
+_MAX_BACKBONES = 4
 """So many frozen backbones stay in memory, ready for the next head."""
 
 _Examples = tuple[npt.NDArray[Any], npt.NDArray[np.float32]]
@@ -128,7 +129,7 @@ class Trainer:
         self._weights = weights
         self._seed = seed
         self._cache = FeatureCache(dataset, store=store, seed=seed)
-        self._extractors: OrderedDict[str, keras.Model] = OrderedDict()
+        self._backbones: OrderedDict[tuple[Any, ...], keras.Model] = OrderedDict()
         labels, by_class = dataset.train.labels, dataset.class_weights()
         self._labels = np.eye(dataset.num_classes, dtype=np.float32)[labels]
         self._class_weights = None if by_class is None else np.array([by_class[label] for label in labels], np.float32)
@@ -191,45 +192,49 @@ class Trainer:
         weights = self._weights[name, None if alpha is None else float(alpha)]
         weights.fetch(watch=lambda: fit.check("download", 0.0, "the download of its weights takes"))
         fine_tunes = genome["pretrained/tuning"] == "fine_tune"
-        extractor = self._extractor(genome, weights, is_shared=not fine_tunes)
+        whole = self._backbone(genome, weights, is_shared=not fine_tunes)
+        extractor = models.feature_extractor(genome, whole=whole)
         classifier = models.head(genome, num_features=extractor.output.shape[-1], num_classes=self._dataset.num_classes)
         network = models.join(extractor, classifier)
         if fit.history:
             fit.take_up(network)
         else:
-            views = [self._features(extractor, genome, weights, fit, view) for view in self._views(genome)]
-            self._fit(fit, HEAD, classifier, genome, views, self._features(extractor, genome, weights, fit))
+            is_pooled = genome["pretrained/summary"] in models.POOLINGS
+            see = functools.partial(
+                self._features,
+                genome,
+                weights,
+                fit,
+                network=lambda: models.all_features(genome, whole=whole) if is_pooled else extractor,
+                columns=models.feature_columns(genome, whole=whole) if is_pooled else slice(None),
+            )
+            self._fit(fit, HEAD, classifier, genome, [see("train", copy) for copy in copies(genome)], see("validation"))
         if fine_tunes and not fit.time_is_up:
             self._fine_tune(network, extractor, classifier, weights, genome, fit)
         return network
 
-    def _extractor(self, genome: Genome, weights: Weights, *, is_shared: bool) -> keras.Model:
+    def _backbone(self, genome: Genome, weights: Weights, *, is_shared: bool) -> keras.Model:
         """Builds a backbone, or takes the one that an earlier candidate built; nobody trains a shared one."""
         if not is_shared:
-            return models.feature_extractor(genome, weights=weights)
-        key = repr((frozen_genes(genome), weights))
-        extractor = self._extractors.pop(key, None) or models.feature_extractor(genome, weights=weights)
-        self._extractors[key] = extractor
-        while len(self._extractors) > _MAX_EXTRACTORS:
-            self._extractors.popitem(last=False)
-        return extractor
-
-    def _views(self, genome: Genome) -> range:
-        """Returns the numbers of the training pictures' views that a genome learns from; 0 are the pictures."""
-        return range(1 + NUM_VIEWS if models.augmentation(genome, seed=0) is not None else 1)
+            return models.backbone(genome, weights=weights)
+        key = *speed_key(genome), weights
+        whole = self._backbones.pop(key, None) or models.backbone(genome, weights=weights)
+        self._backbones[key] = whole
+        while len(self._backbones) > _MAX_BACKBONES:
+            self._backbones.popitem(last=False)
+        return whole
 
     def _features(
-        self, extractor: keras.Model, genome: Genome, weights: Weights, fit: _Fit, view: int | None = None
+        self, genome: Genome, weights: Weights, fit: _Fit, split: str, copy: Copy | None = None, **options: Any
     ) -> npt.NDArray[np.floating]:
-        """Returns what a frozen network sees in one view of the training pictures, or else in those for validation."""
+        """Returns what a frozen network sees in a split; see `FeatureCache.features`."""
         return self._cache.features(
-            "validation" if view is None else "train",
+            split,
             genome,
-            extractor=lambda: extractor,
             weights=weights,
-            view=view or 0,
             callbacks=[_Deadline(fit)],
             wait=lambda: fit.check("features", 0.0, "to wait for another worker's pass over the pictures takes"),
+            **(options if copy is None else {"copy": copy, **options}),
         )
 
     def _fine_tune(
@@ -246,17 +251,16 @@ class Trainer:
         parts = backbones.split(extractor, row, cut=cut, num_blocks=num_blocks)
         backbones.unfreeze(extractor, row, cut=cut, num_blocks=num_blocks)
         rate, stage = float(genome["fine_tune/learning_rate"]), "fine-tune"
-        views = self._views(genome)
         num_values = 0 if parts is None else math.prod(parts.frozen.output.shape[1:])
-        if parts is None or 2 * num_values * len(views) * len(self._dataset.train) > _MAX_MAP_BYTES:
+        if parts is None or 2 * num_values * len(copies(genome)) * len(self._dataset.train) > _MAX_MAP_BYTES:
             self._train_on_pixels(network, genome, fit, stage=stage, learning_rate=rate)
             return
         # What stays frozen sees every picture once, as it does for a head.
         maps: Genome = {**genome, f"{name}/cut": parts.cut, "pretrained/summary": "none"}
         tuned = models.join(parts.trained, classifier)
-        train = [self._features(parts.frozen, maps, weights, fit, view) for view in views]
-        validation = self._features(parts.frozen, maps, weights, fit)
-        self._fit(fit, stage, tuned, genome, train, validation, learning_rate=rate)
+        see = functools.partial(self._features, maps, weights, fit, network=lambda: parts.frozen)
+        train = [see("train", copy) for copy in copies(genome)]
+        self._fit(fit, stage, tuned, genome, train, see("validation"), learning_rate=rate)
 
     def _train_on_pixels(
         self, network: keras.Model, genome: Genome, fit: _Fit, *, stage: str, learning_rate: float | None = None
@@ -273,15 +277,15 @@ class Trainer:
         stage: str,
         network: keras.Model,
         genome: Genome,
-        views: Sequence[npt.NDArray[Any]],
+        train: Sequence[npt.NDArray[Any]],
         validation: npt.NDArray[Any],
         *,
         changes: keras.Sequential | None = None,
         learning_rate: float | None = None,
     ) -> None:
-        """Trains a network for one stage, on one or several views of the training pictures."""
+        """Trains a network for one stage, on one or several copies of the training pictures."""
         batch_size = int(genome["batch_size"])
-        steps = math.ceil(len(views) * len(self._dataset.train) / batch_size)
+        steps = math.ceil(len(train) * len(self._dataset.train) / batch_size)
         weights = self._class_weights
         loop = Loop(
             models.augmented(network, changes),
@@ -292,9 +296,9 @@ class Trainer:
                 fine_tune_rate=learning_rate,
             ),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=float(genome["label_smoothing"])),
-            inputs=views[0] if len(views) == 1 else np.concatenate(views),
-            labels=np.concatenate([self._labels] * len(views)),
-            weights=None if weights is None else np.concatenate([weights] * len(views)),
+            inputs=train[0] if len(train) == 1 else np.concatenate(train),
+            labels=np.concatenate([self._labels] * len(train)),
+            weights=None if weights is None else np.concatenate([weights] * len(train)),
             batch_size=batch_size,
             seed=self._seed,
         )

@@ -21,7 +21,7 @@ def built(genome: dict[str, Any], num_classes: int) -> keras.Model:
     """The network of a genome as training puts it together."""
     if genome["family"] == "conv":
         return models.conv_network(genome, num_classes=num_classes)
-    extractor = models.feature_extractor(genome, weights=None)
+    extractor = models.feature_extractor(genome, whole=models.backbone(genome, weights=None))
     head = models.head(genome, num_features=extractor.output.shape[-1], num_classes=num_classes)
     return models.join(extractor, head)
 

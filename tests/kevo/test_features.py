@@ -1,6 +1,8 @@
 """Pictures and features, computed once."""
 
 import dataclasses
+import functools
+import itertools
 import subprocess
 import sys
 import textwrap
@@ -12,17 +14,19 @@ import numpy as np
 import pytest
 from samples import pretrained_genome
 
-from kevo import models
+from kevo import backbones, models
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset, Split
-from kevo.features import FeatureCache, default_folder
+from kevo.features import Copy, FeatureCache, _changed, copies, default_folder
 from kevo.weights import Weights
 
+PLAIN: Copy = ("plain", 0.0)
+FLIPPED: Copy = ("flip", "horizontal")
 GENOME = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu"), "mobilenet_v2/alpha": 0.35}
 
 
 class Counting:
-    """Builds an extractor and counts how often it was asked to."""
+    """Builds what a pass needs and counts how often it was asked to."""
 
     def __init__(self, genome: dict[str, Any]) -> None:
         self.built = 0
@@ -30,48 +34,84 @@ class Counting:
 
     def __call__(self) -> keras.Model:
         self.built += 1
+        return models.all_features(self._genome, whole=self.whole)
+
+    @functools.cached_property
+    def whole(self) -> keras.Model:
         keras.utils.set_random_seed(0)
-        return models.feature_extractor(self._genome, weights=None)
+        return models.backbone(self._genome, weights=None)
+
+    def columns(self, genome: dict[str, Any]) -> slice:
+        return models.feature_columns(genome, whole=self.whole)
 
 
 def test_features_are_those_of_the_extractor_and_computed_once(dataset: ImageDataset) -> None:
     cache, build = FeatureCache(dataset), Counting(GENOME)
-    first = cache.features("validation", GENOME, extractor=build, weights=None)
-    again = cache.features("validation", {**GENOME, "head/dropout": 0.5}, extractor=build, weights=None)
-    assert first.dtype == np.float32 and np.array_equal(again, first)
+    options = {"network": build, "columns": build.columns(GENOME), "weights": None}
+    first = cache.features("validation", GENOME, **options)
+    again = cache.features("validation", {**GENOME, "head/dropout": 0.5}, **options)
+    assert first.dtype == np.float16 and np.array_equal(again, first)
     assert build.built == 1
-    expected = build()(cache.pictures("validation", 32).astype(np.float32)).numpy()
+    extractor = models.feature_extractor(GENOME, whole=build.whole)
+    expected = extractor(cache.pictures("validation", 32).astype(np.float32)).numpy()
     assert first == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"mobilenet_v2/cut": "block_6_expand_relu"},
-        {"pretrained/image_size": 48},
-        {"pretrained/summary": "max"},
-    ],
-)
-def test_another_body_has_its_own_features(dataset: ImageDataset, change: dict[str, Any]) -> None:
-    cache = FeatureCache(dataset)
-    other = {**GENOME, **change}
-    first = cache.features("validation", GENOME, extractor=Counting(GENOME), weights=None)
-    second = cache.features("validation", other, extractor=Counting(other), weights=None)
-    assert first.shape != second.shape or not np.allclose(first, second)
+def test_one_pass_serves_every_cut_and_pooling(dataset: ImageDataset) -> None:
+    cache, build = FeatureCache(dataset), Counting(GENOME)
+    for cut in backbones.get("mobilenet_v2").cut_points:
+        for summary in models.POOLINGS:
+            genome = {**GENOME, "mobilenet_v2/cut": cut, "pretrained/summary": summary}
+            found = cache.features("validation", genome, network=build, columns=build.columns(genome), weights=None)
+            extractor = models.feature_extractor(genome, whole=build.whole)
+            expected = extractor(cache.pictures("validation", 32).astype(np.float32)).numpy()
+            assert found == pytest.approx(expected, rel=1e-3, abs=1e-4)
+    assert build.built == 1
+
+
+def test_another_size_has_its_own_features(dataset: ImageDataset) -> None:
+    cache, other = FeatureCache(dataset), {**GENOME, "pretrained/image_size": 48}
+    first, second = (
+        cache.features("validation", genome, network=Counting(genome), weights=None) for genome in (GENOME, other)
+    )
+    assert first.shape == second.shape and not np.allclose(first, second)
+
+
+def test_a_feature_map_is_no_pooled_feature(dataset: ImageDataset) -> None:
+    cache, build = FeatureCache(dataset), Counting(GENOME)
+    pooled = cache.features("validation", GENOME, network=build, weights=None)
+    flat = {**GENOME, "pretrained/summary": "flatten"}
+    whole = cache.features(
+        "validation", flat, network=lambda: models.feature_extractor(flat, whole=build.whole), weights=None
+    )
+    assert whole.shape[1] == 8 * 8 * 48 != pooled.shape[1]
 
 
 def test_splits_are_kept_apart(dataset: ImageDataset) -> None:
     cache, build = FeatureCache(dataset), Counting(GENOME)
-    sizes = [len(cache.features(split, GENOME, extractor=build, weights=None)) for split in ("train", "validation")]
+    sizes = [len(cache.features(split, GENOME, network=build, weights=None)) for split in ("train", "validation")]
     assert sizes == [len(dataset.train), len(dataset.validation)]
 
 
-def test_views_differ_from_the_pictures_and_from_each_other(dataset: ImageDataset) -> None:
-    genes = {"augment": True, "augment/flip": "horizontal", "augment/rotation": 0.1}
-    genome = {**GENOME, **genes, **{f"augment/{gene}": 0.0 for gene in ("zoom", "translation", "contrast")}}
+def test_each_kind_of_change_makes_a_copy_that_others_share(dataset: ImageDataset) -> None:
+    strengths = {"rotation": 0.1, "zoom": 0.0, "translation": 0.1, "contrast": 0.0}
+    genome = {**CHANGED, **{f"augment/{kind}": value for kind, value in strengths.items()}}
+    assert copies(genome) == [PLAIN, FLIPPED, ("rotation", 0.1), ("translation", 0.1)]
+    assert copies({**genome, "augment": False}) == [PLAIN]
     cache, build = FeatureCache(dataset), Counting(genome)
-    views = [cache.features("train", genome, extractor=build, weights=None, view=view) for view in (0, 1, 2)]
-    assert not any(np.allclose(a, b) for a, b in ((views[0], views[1]), (views[1], views[2])))
+    found = [cache.features("train", genome, network=build, weights=None, copy=copy) for copy in copies(genome)]
+    assert not any(np.allclose(a, b) for a, b in itertools.combinations(found, 2))
+    assert build.built == 4
+    assert all(cache.has(CHANGED, None, copy) for copy in copies(CHANGED)) and not cache.has(
+        CHANGED, None, ("zoom", 0.1)
+    )
+
+
+def test_flips_turn_every_picture(dataset: ImageDataset) -> None:
+    pictures = dataset.train.pictures
+    assert np.array_equal(_changed(pictures, ("flip", "horizontal")), pictures[:, :, ::-1])
+    assert np.array_equal(_changed(pictures, ("flip", "vertical")), pictures[:, ::-1])
+    assert np.array_equal(_changed(pictures, ("flip", "horizontal_and_vertical")), pictures[:, ::-1, ::-1])
 
 
 def test_the_least_recently_used_goes_first(dataset: ImageDataset) -> None:
@@ -101,7 +141,7 @@ def test_pictures_of_the_right_size_are_not_copied(dataset: ImageDataset) -> Non
     assert FeatureCache(dataset).pictures("train", 16) is dataset.train.pictures
 
 
-VIEWS = {
+CHANGED = {
     **GENOME,
     "augment": True,
     "augment/flip": "horizontal",
@@ -111,7 +151,7 @@ VIEWS = {
 
 def mean_color(scale: float = 1.0) -> keras.Model:
     """Sees next to nothing, and is built at once."""
-    pixels = keras.Input((32, 32, 3))
+    pixels = keras.Input((None, None, 3))
     mean = keras.layers.GlobalAveragePooling2D()(pixels)
     return keras.Model(pixels, keras.layers.Rescaling(scale / 255)(mean))
 
@@ -127,14 +167,14 @@ def features(
         return mean_color()
 
     cache = FeatureCache(dataset, store=ArrayStore(folder), seed=seed)
-    return cache.features("validation", genome, extractor=build, **{"weights": None, **options}), bool(built)
+    return cache.features("validation", genome, network=build, **{"weights": None, **options}), bool(built)
 
 
 @pytest.fixture(scope="module")
 def kept(dataset: ImageDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the validation split's features lie, and of an augmented view of it."""
+    """A folder in which the validation split's features lie, and of a changed copy of it."""
     folder = tmp_path_factory.mktemp("features")
-    for options in ({}, {"genome": VIEWS, "view": 1}):
+    for options in ({}, {"genome": CHANGED, "copy": FLIPPED}):
         assert features(dataset, folder, **options)[1]
     return folder
 
@@ -142,8 +182,8 @@ def kept(dataset: ImageDataset, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_kept_features_are_what_memory_alone_would_give(dataset: ImageDataset, kept: Path) -> None:
     again, is_new = features(dataset, kept)
     assert not is_new
-    alone = FeatureCache(dataset).features("validation", GENOME, extractor=mean_color, weights=None)
-    assert again.dtype == np.float32 and np.array_equal(again, alone)
+    alone = FeatureCache(dataset).features("validation", GENOME, network=mean_color, weights=None)
+    assert again.dtype == np.float16 and np.array_equal(again, alone)
     assert {np.load(path, mmap_mode="r").dtype for path in kept.glob("*.npy")} == {np.dtype(np.float16)}
 
 
@@ -158,7 +198,7 @@ def test_features_come_back_in_a_later_process_without_the_backbone(dataset: Ima
         from kevo.arraystore import ArrayStore
         from kevo.features import FeatureCache
         cache = FeatureCache(datasets.load(stripes(240)), store=ArrayStore(Path(sys.argv[1])))
-        found = cache.features("validation", GENOME, extractor=lambda: 1 / 0, weights=None)
+        found = cache.features("validation", GENOME, network=lambda: 1 / 0, weights=None)
         print(found.sum())
     """
     arguments = [str(kept), str(Path(__file__).parent)]
@@ -196,12 +236,15 @@ def test_other_labels_and_other_pictures_in_training_leave_the_entry(dataset: Im
     ("options", "is_expected_new"),
     [
         ({"genome": {**GENOME, "head/dropout": 0.5, "batch_size": 64}}, False),
-        ({"genome": VIEWS}, False),
-        ({"genome": VIEWS, "view": 1}, False),
-        ({"genome": VIEWS, "view": 2}, True),
-        ({"genome": {**VIEWS, "augment/zoom": 0.1}, "view": 1}, True),
-        ({"genome": {**GENOME, "mobilenet_v2/cut": "block_6_expand_relu"}}, True),
-        ({"genome": {**GENOME, "pretrained/summary": "max"}}, True),
+        ({"genome": CHANGED}, False),
+        ({"genome": CHANGED, "copy": FLIPPED}, False),
+        ({"genome": {**CHANGED, "augment/zoom": 0.1}, "copy": FLIPPED}, False),
+        ({"genome": CHANGED, "copy": ("flip", "vertical")}, True),
+        ({"genome": CHANGED, "copy": ("zoom", 0.1)}, True),
+        ({"genome": {**GENOME, "mobilenet_v2/cut": "block_6_expand_relu"}}, False),
+        ({"genome": {**GENOME, "pretrained/summary": "max"}}, False),
+        ({"genome": {**GENOME, "pretrained/summary": "flatten"}}, True),
+        ({"genome": {**GENOME, "pretrained/image_size": 48}}, True),
         ({"seed": 1}, True),
     ],
 )
@@ -241,7 +284,7 @@ def test_what_float16_cannot_hold_is_kept_in_float32(
 ) -> None:
     for extractor in (lambda: mean_color(scale), lambda: 1 / 0):
         cache = FeatureCache(dataset, store=ArrayStore(tmp_path))
-        found = cache.features("validation", GENOME, extractor=extractor, weights=None)
+        found = cache.features("validation", GENOME, network=extractor, weights=None)
         expected = cache.pictures("validation", 32).mean(axis=(1, 2)) / 255 * scale
         assert np.isfinite(found).all()
         assert found == pytest.approx(expected, rel=1e-3, abs=0)

@@ -62,7 +62,7 @@ def test_no_number_of_blocks_makes_a_small_picture_vanish(size: int, pooling: st
 def test_a_head_stands_on_pooled_features(summary: str) -> None:
     genome = pretrained_genome("mobilenet_v2", "block_6_expand_relu", pretrained__summary=summary)
     genome["mobilenet_v2/alpha"] = 0.35
-    extractor = models.feature_extractor(genome, weights=None)
+    extractor = models.feature_extractor(genome, whole=models.backbone(genome, weights=None))
     head = models.head(genome, num_features=extractor.output.shape[-1], num_classes=4)
     network = models.join(extractor, head)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
@@ -98,7 +98,7 @@ def test_a_deployed_model_takes_any_size_and_needs_only_stock_layers(tmp_path: P
 )
 def test_a_saved_model_preprocesses_as_keras_does(backbone: str, cut: str, module: Any, tmp_path: Path) -> None:
     genome = pretrained_genome(backbone, cut)
-    extractor = models.feature_extractor(genome, weights=None)
+    extractor = models.feature_extractor(genome, whole=models.backbone(genome, weights=None))
     head = models.head(genome, num_features=extractor.output.shape[-1], num_classes=3)
     models.deployable(models.join(extractor, head)).save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)

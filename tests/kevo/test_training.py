@@ -299,7 +299,9 @@ def test_fine_tuning_moves_the_last_block_only_and_no_statistics(dataset: ImageD
     teacher = trainer(dataset, objective="loss")
     keras.utils.set_random_seed(0)
     keras.backend.clear_session()
-    before = models.feature_extractor(genome, weights=RANDOM["mobilenet_v2", 0.35]).get_layer("mobilenet_v2")
+    before = models.feature_extractor(
+        genome, whole=models.backbone(genome, weights=RANDOM["mobilenet_v2", 0.35])
+    ).get_layer("mobilenet_v2")
     # A head that has learned next to nothing leaves the second stage something to win.
     trained = teacher.train({**genome, "learning_rate": 1e-6, "fine_tune/learning_rate": 1e-2}, Effort(2, patience=99))
     if trained.stages[-1] != "fine-tune" or trained.metrics not in trained.history[2:]:
