@@ -20,10 +20,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from kevo import Space
+
+_T = TypeVar("_T")
 
 TITLES = {
     "kevo": "kevo",
@@ -234,7 +237,9 @@ def memory(*, peak: bool = False) -> float:
 
 def machine() -> str:
     """Says where this runs."""
-    versions = ", ".join(f"{title} {version(name)}" for title, name in (("TensorFlow", "tensorflow"), ("Keras", "keras")))
+    versions = ", ".join(
+        f"{title} {version(name)}" for title, name in (("TensorFlow", "tensorflow"), ("Keras", "keras"))
+    )
     return (
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {versions}, "
         f"Keras Tuner {version('keras-tuner')}"
@@ -272,7 +277,7 @@ def run(work: Iterable[tuple[str, Task]], *, results: Path, fresh: bool, apart: 
             say(f"{what}: measured before")
             continue
         try:
-            measured = _in_its_own_process(measure, tool, task) if apart else measure(tool, task)
+            measured = in_its_own_process(measure, tool, task) if apart else measure(tool, task)
         except Exception as error:
             # A night of measuring does not end with one that fails.
             say(f"{what}: failed, {type(error).__name__}: {error}")
@@ -284,10 +289,11 @@ def run(work: Iterable[tuple[str, Task]], *, results: Path, fresh: bool, apart: 
     return went_well
 
 
-def _in_its_own_process(function: Callable[[str, Task], Measured], tool: str, task: Task) -> Measured:
+def in_its_own_process(function: Callable[..., _T], *arguments: Any) -> _T:
+    """Calls a function in a fresh process that ends with it."""
     # Spawned, so that nothing of this process's memory is in the other's.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-        return process.submit(function, tool, task).result()
+        return process.submit(function, *arguments).result()
 
 
 def read(results: Path) -> list[Measured]:

@@ -8,6 +8,7 @@ for kevo every new best candidate. Nothing is scored on the test split before th
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shutil
 import tempfile
@@ -35,7 +36,7 @@ from tuners.genome import SearchSpace
 _PATIENCE = 5
 # Keras Tuner's random search counts its seed up with every value, so that neighboring seeds give the same draws.
 _SEED_STRIDE = 100_003
-# By default its model begins to count after three times as many trials as there are genes, which are never reached here.
+# By default its model begins to count after three times as many trials as there are genes, more than there is time for.
 _NUM_INITIAL_POINTS = 5
 _BATCH_SIZE = 64
 
@@ -195,7 +196,7 @@ class _Notes:
     def __init__(self, clock: Clock, folder: Path, limit: float | None) -> None:
         self.clock = clock
         self.trials: list[Trial] = []
-        self.bests: list[tuple[float, float, Genome, bool, Path]] = []
+        self.bests: list[tuple[float, float, Genome, Path]] = []
         self._folder = folder
         self._limit = limit
 
@@ -204,19 +205,19 @@ class _Notes:
         if self._limit is not None and self.clock.seconds > self._limit:
             raise _TimeIsUpError("The time is up.")
 
-    def epoch_ended(self, model: keras.Model, genome: Genome, is_tuned: bool, accuracy: float) -> None:
+    def epoch_ended(self, model: keras.Model, genome: Genome, accuracy: float) -> None:
         """Puts the weights aside if they are the best so far."""
         if accuracy > max((best[1] for best in self.bests), default=-math.inf):
             with self.clock.stopped():
                 path = self._folder / f"{len(self.bests)}.weights.h5"
                 model.save_weights(path)
-                self.bests.append((self.clock.seconds, accuracy, genome, is_tuned, path))
+                self.bests.append((self.clock.seconds, accuracy, genome, path))
 
 
 class _Watching(keras.callbacks.Callback):  # type: ignore[misc]
-    def __init__(self, notes: _Notes, genome: Genome, *, is_tuned: bool) -> None:
+    def __init__(self, notes: _Notes, genome: Genome) -> None:
         super().__init__()
-        self._notes, self._genome, self._is_tuned = notes, genome, is_tuned
+        self._notes, self._genome = notes, genome
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
         self._notes.check()
@@ -226,7 +227,7 @@ class _Watching(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if logs and "val_accuracy" in logs:
-            self._notes.epoch_ended(self.model, self._genome, self._is_tuned, logs["val_accuracy"])
+            self._notes.epoch_ended(self.model, self._genome, logs["val_accuracy"])
 
 
 class Classifier(keras_tuner.HyperModel):  # type: ignore[misc]
@@ -263,27 +264,25 @@ class Classifier(keras_tuner.HyperModel):  # type: ignore[misc]
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds and compiles the network of a trial."""
-        return self.network(self.genome(hp))
+        genome = self.genome(hp)
+        model = self.network(genome)
+        self._compile(model, genome, rate=None)
+        return model
 
-    def network(self, genome: Genome, *, is_tuned: bool = False) -> keras.Model:
-        """Builds and compiles a network from pictures of its size, for the first or for the second stage."""
+    def network(self, genome: Genome) -> keras.Model:
+        """Builds a network from pictures of its size, whose backbone is frozen."""
         if genome["family"] == "conv":
             inner = models.conv_network(genome, num_classes=self._num_classes)
         else:
             name = str(genome["backbone"])
             alpha = genome.get(f"{name}/alpha")
             source = self._by_width[name, None if alpha is None else float(alpha)]
-            extractor = models.feature_extractor(genome, weights=source)
+            extractor = models.feature_extractor(genome, whole=models.backbone(genome, weights=source))
             num_features = extractor.output.shape[-1]
             inner = models.join(
                 extractor, models.head(genome, num_features=num_features, num_classes=self._num_classes)
             )
-        model = models.augmented(inner, models.augmentation(genome, seed=self._task.seed))
-        if is_tuned:
-            self._unfreeze(model, genome)
-        else:
-            self._compile(model, genome, rate=None)
-        return model
+        return models.augmented(inner, models.augmentation(genome, seed=self._task.seed))
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Trains the network of a trial, in two stages where it fine-tunes."""
@@ -296,14 +295,12 @@ class Classifier(keras_tuner.HyperModel):  # type: ignore[misc]
         # Keras Tuner copies the callbacks that it is given, and with them all that they hold.
         kwargs |= {"validation_data": (resized(validation[0], size), validation[1])}
         kwargs |= {"batch_size": int(genome["batch_size"])}
-        history = model.fit(
-            *arrays, callbacks=[*callbacks, _Watching(self._notes, genome, is_tuned=False)], **kwargs
-        ).history
+        watching = [*callbacks, _Watching(self._notes, genome)]
+        history = model.fit(*arrays, callbacks=watching, **kwargs).history
         best = max(history["val_accuracy"])
         if genome.get("pretrained/tuning") == "fine_tune":
             self._unfreeze(model, genome)
-            watching = _Watching(self._notes, genome, is_tuned=True)
-            history = model.fit(*arrays, callbacks=[*callbacks, watching], **kwargs).history
+            history = model.fit(*arrays, callbacks=watching, **kwargs).history
             best = max(best, *history["val_accuracy"])
         return {"val_accuracy": best}
 
@@ -364,7 +361,7 @@ def _tuner(tool: str, classifier: Classifier, task: Task, *, hyperparameters: An
         if tool == "bayesian":
             common["num_initial_points"] = _NUM_INITIAL_POINTS
 
-    class Noting(base):  # type: ignore[misc, valid-type]
+    class Noting(base):  # type: ignore[misc]
         def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
             notes.check()
             began, accuracy, is_cut = notes.clock.seconds, None, False
@@ -395,7 +392,7 @@ def run_keras_tuner(tool: str, task: Task) -> Measured:
         tuner = _tuner(tool, classifier, task, hyperparameters=hyperparameters, folder=folder)
         one_hot = np.eye(dataset.num_classes, dtype=np.float32)
         stopping = keras.callbacks.EarlyStopping("val_accuracy", patience=_PATIENCE)
-        try:
+        with contextlib.suppress(_TimeIsUpError):
             tuner.search(
                 dataset.train.pictures,
                 one_hot[dataset.train.labels],
@@ -404,13 +401,11 @@ def run_keras_tuner(tool: str, task: Task) -> Measured:
                 callbacks=[] if task.is_given else [stopping],
                 verbose=0,
             )
-        except _TimeIsUpError:
-            pass
         seconds, peak = clock.seconds, memory(peak=True)
         steps = []
-        for ended, accuracy, genome, is_tuned, path in notes.bests:
+        for ended, accuracy, genome, path in notes.bests:
             keras.backend.clear_session()
-            model = classifier.network(genome, is_tuned=is_tuned)
+            model = classifier.network(genome)
             model.load_weights(path)
             pictures = resized(dataset.test.pictures, genes.image_size(genome))
             probabilities = model.predict(pictures, batch_size=_BATCH_SIZE, verbose=0)

@@ -467,7 +467,6 @@ class Parts(NamedTuple):
 
     frozen: keras.Model
     trained: keras.Model
-    cut: str
 
 
 def split(model: keras.Model, backbone: Backbone, *, cut: str, num_blocks: int) -> Parts | None:
@@ -500,7 +499,7 @@ def split(model: keras.Model, backbone: Backbone, *, cut: str, num_blocks: int) 
     for layer in model.layers[model.layers.index(network) + 1 :]:
         x = layer(x)
     frozen = keras.Model(model.input, lower(model.get_layer(_PREPROCESS).output))
-    return Parts(frozen, keras.Model(maps, x), backbone.cut_points[index])
+    return Parts(frozen, keras.Model(maps, x))
 
 
 def _start_of(whole: keras.Model, backbone: Backbone) -> keras.KerasTensor:

@@ -6,11 +6,16 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 
+from kevo.forecast import Work
 from kevo.runs import TrialRecord
 from kevo.settings import Settings
 
-_LARGEST_SHARE = 1 / 8
-"""The part of the training's time that one candidate may take: eight in a row at least get their chance."""
+_LARGEST_SHARE = 1 / 4
+"""The part of the training's time after which a candidate is stopped."""
+_EXPECTED_SHARE = 1 / 8
+"""The part of the training's time that a candidate may be expected to take: at least eight get their chance."""
+_SHARED_COST = 0.5
+"""What counts of the time for a pass of the pictures through a backbone: others get their features for nothing."""
 _FINAL_SHARE = 0.25
 """The part of the training's time that is kept for the finalists at most."""
 _CERTAIN_SHARE = 0.9
@@ -33,6 +38,8 @@ class Budget:
         self._settings = settings
         self._started = started
         self._seconds_before = 0.0
+        self.closing_seconds = 0.0
+        """What follows the last training is expected to take so long."""
 
     def take_up(self, records: Mapping[str, TrialRecord]) -> None:
         """Counts the time of earlier sittings, up to the last candidate that they finished."""
@@ -63,6 +70,13 @@ class Budget:
         whole = self._training_seconds
         return None if left is None or whole is None else max(1.0, min(left, _LARGEST_SHARE * whole))
 
+    def allows(self, work: Work, left: float | None) -> bool:
+        """Tells whether a candidate is to be begun, when so much is left for the evolution."""
+        whole = self._training_seconds
+        if left is None or whole is None:
+            return True
+        return work.seconds <= left and work.own + _SHARED_COST * work.shared <= _EXPECTED_SHARE * whole
+
     def suffices(self, left: float | None, records: Mapping[str, TrialRecord]) -> bool:
         """Tells whether another candidate is worth beginning: there is time for what one usually takes."""
         return left is None or left > statistics.median([0.0, *(record.seconds for record in records.values())])
@@ -81,7 +95,9 @@ class Budget:
         whole = self._settings.resolved_max_time
         if whole is None:
             return None
-        return whole - max(_CLOSING_SHARE * whole, min(_CLOSING_SECONDS, whole / 10))
+        least = max(_CLOSING_SHARE * whole, min(_CLOSING_SECONDS, whole / 10))
+        # Whatever scoring may take, training comes first.
+        return whole - max(least, min(self.closing_seconds, whole / 4))
 
     def _whole_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
         """Returns what a candidate costs or would cost without pauses."""

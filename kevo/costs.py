@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kevo import backbones
 from kevo.space import Genome, image_size
@@ -43,6 +43,31 @@ def num_parameters(genome: Genome, *, num_classes: int) -> int:
         body += (num_features + 1) * int(genome["head/units"])
         num_features = int(genome["head/units"])
     return body + (num_features + 1) * num_classes
+
+
+def num_flops(genome: Genome, *, cut: str | None = None) -> float:
+    """Estimates the floating-point operations of one picture's way through a genome's network, without building it.
+
+    As `flops` counts them, without the head, and for a backbone in proportion to the area of the picture.
+
+    Args:
+        genome: The genome.
+        cut: Where a backbone ends, instead of the genome's own cut point.
+    """
+    if genome["family"] == "conv":
+        return float(_conv_flops(genome))
+    name = str(genome["backbone"])
+    smallest = backbones.get(name).min_size
+    body = _bodies(name, _alpha(genome), smallest)[cut or str(genome[f"{name}/cut"])]
+    return body.flops * (max(image_size(genome), smallest) / smallest) ** 2
+
+
+def num_map_values(genome: Genome) -> float:
+    """Estimates how many numbers there are in a backbone's feature map at the genome's cut point."""
+    name = str(genome["backbone"])
+    smallest = backbones.get(name).min_size
+    body = _bodies(name, _alpha(genome), smallest)[str(genome[f"{name}/cut"])]
+    return math.prod(body.shape) * (max(image_size(genome), smallest) / smallest) ** 2
 
 
 def measure(network: keras.Model, names: Iterable[str], *, seconds: float) -> dict[str, float]:
@@ -104,25 +129,53 @@ def _conv_stack(genome: Genome) -> tuple[int, int]:
     return total, channels * side**2 if genome["conv/summary"] == "flatten" else channels
 
 
+def _conv_flops(genome: Genome) -> int:
+    """Counts the operations of a conv stack without its head; a stride counts as if it came after the convolution."""
+    total, channels, side = 0, 3, image_size(genome)
+    for block in range(1, int(genome["conv/num_blocks"]) + 1):
+        filters, kernel_size, num_convs = (
+            int(genome[f"conv/block_{block}/{gene}"]) for gene in ("filters", "kernel_size", "num_convs")
+        )
+        for _ in range(num_convs):
+            total += 2 * side**2 * filters * kernel_size**2 * channels
+            channels = filters
+        side = math.ceil(side / 2)
+    return total
+
+
 def _backbone(genome: Genome) -> tuple[int, int]:
     """Returns the parameters of a frozen body, and how many features it has."""
     name = str(genome["backbone"])
-    alpha = genome.get(f"{name}/alpha")
     flat = genome["pretrained/summary"] == "flatten"
     smallest = backbones.get(name).min_size
     # The size of the pictures changes the shape of the features only.
     size = max(image_size(genome), smallest) if flat else smallest
-    total, shape = _bodies(name, None if alpha is None else float(alpha), size)[str(genome[f"{name}/cut"])]
-    return total, math.prod(shape) if flat else shape[-1]
+    body = _bodies(name, _alpha(genome), size)[str(genome[f"{name}/cut"])]
+    return body.num_parameters, math.prod(body.shape) if flat else body.shape[-1]
+
+
+def _alpha(genome: Genome) -> float | None:
+    alpha = genome.get(f"{genome['backbone']}/alpha")
+    return None if alpha is None else float(alpha)
+
+
+class _Body(NamedTuple):
+    """A backbone up to a cut; `shape` is that of its feature map."""
+
+    num_parameters: int
+    shape: tuple[int, ...]
+    flops: int
 
 
 @cache
-def _bodies(name: str, alpha: float | None, size: int) -> dict[str, tuple[int, tuple[int, ...]]]:
-    """Returns parameters and the shape of the feature map for every cut of a backbone."""
+def _bodies(name: str, alpha: float | None, size: int) -> dict[str, _Body]:
+    """Returns what a backbone is at each of its cuts, for pictures of one size."""
     row = backbones.get(name)
     whole = backbones.network(row, image_size=size, alpha=alpha)
     bodies = {cut: backbones.truncated(row, whole, cut=cut) for cut in row.cut_points}
-    return {cut: (int(body.count_params()), tuple(body.output.shape[1:])) for cut, body in bodies.items()}
+    return {
+        cut: _Body(int(body.count_params()), tuple(body.output.shape[1:]), flops(body)) for cut, body in bodies.items()
+    }
 
 
 def _layers(network: keras.Model) -> Iterator[keras.layers.Layer]:

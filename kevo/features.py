@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo import backbones, models
+from kevo import backbones, costs, models
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.space import Genome, image_size
@@ -34,6 +34,8 @@ _FLIPS: Mapping[str, tuple[slice, slice]] = {
     "vertical": (slice(None, None, -1), slice(None)),
     "horizontal_and_vertical": (slice(None, None, -1), slice(None, None, -1)),
 }
+_MAX_MAP_BYTES = 1024**3
+"""How much the feature maps of one candidate may take; larger ones are computed anew in every epoch."""
 _SUMMARY = "pretrained/summary"
 _BODY_GENES = ("backbone", "pretrained/image_size", _SUMMARY)
 _BATCH_SIZE = 64
@@ -133,6 +135,9 @@ class FeatureCache:
 
     def has(self, genome: Genome, weights: Weights | None, copy: Copy = _PLAIN) -> bool:
         """Tells whether the features of the training pictures, or of a copy of them, are here already."""
+        if weights is not None and weights.path is not None and not weights.path.exists():
+            # To know for sure, they would have to be downloaded.
+            return False
         key = self._key("train", genome, weights, copy)
         return key in self._arrays or (self._store is not None and self._store.has(key))
 
@@ -184,6 +189,27 @@ def copies(genome: Genome) -> list[Copy]:
         return [_PLAIN]
     changes = {kind: genome[f"augment/{kind}"] for kind in ("flip", "rotation", "zoom", "translation", "contrast")}
     return [_PLAIN, *((kind, value) for kind, value in changes.items() if value not in ("none", 0.0))]
+
+
+def frozen_part(genome: Genome, *, num_pictures: int) -> Genome | None:
+    """Returns what stays frozen below the blocks that a genome fine-tunes, as the genome of its feature maps.
+
+    Args:
+        genome: A genome that fine-tunes a backbone.
+        num_pictures: How many pictures it trains on.
+
+    Returns:
+        A genome that passes its pictures through the frozen part only; `None` where nothing stays frozen, or where the
+        maps of all pictures and their copies would take too much memory.
+    """
+    name = str(genome["backbone"])
+    cut_points = backbones.get(name).cut_points
+    index = cut_points.index(str(genome[f"{name}/cut"])) - int(genome["fine_tune/num_blocks"])
+    if index < 0:
+        return None
+    part: Genome = {**genome, f"{name}/cut": cut_points[index], _SUMMARY: "none"}
+    num_bytes = 2 * costs.num_map_values(part) * num_pictures * len(copies(genome))
+    return part if num_bytes <= _MAX_MAP_BYTES else None
 
 
 def speed_key(genome: Genome) -> tuple[Any, ...]:

@@ -32,6 +32,7 @@ from kevo.errors import (
     in_words,
 )
 from kevo.features import default_folder
+from kevo.forecast import Forecast
 from kevo.interrupts import Interrupts
 from kevo.objectives import TIE_BREAKER, Objective
 from kevo.reporting import Listener
@@ -153,11 +154,13 @@ class Sitting:
             seed=settings.seed,
             store=_store(settings.cache, listener),
         )
+        self.forecast = Forecast(dataset, self.trainer.cache, weights=self.trainer.weights, num_epochs=settings.epochs)
         self.objectives = [self.trainer.objective, *(Objective(name, "min") for name in settings.minimize)]
         self.records: dict[str, TrialRecord] = {}
         self.dataset = dataset
         self._interrupts = Interrupts()
         self.budget = Budget(settings, started=started)
+        self._left: float | None = None
 
     def run(self, genes: Genes, notes: list[str]) -> SearchResult:
         """Goes on from the run folder's candidates to the result; `notes` are for the listener."""
@@ -267,10 +270,21 @@ class Sitting:
         ]
         return pareto.hypervolume(points, [0.0] * len(self.objectives))
 
-    def is_small_enough(self, genome: space.Genome) -> bool:
-        """Tells whether a candidate may be trained at all."""
+    def is_feasible(self, genome: space.Genome) -> bool:
+        """Tells whether a candidate may be trained at all: it is small enough, and there is time for it."""
         limit = self.settings.max_params
-        return limit is None or costs.num_parameters(genome, num_classes=self.dataset.num_classes) <= limit
+        if limit is not None and costs.num_parameters(genome, num_classes=self.dataset.num_classes) > limit:
+            return False
+        return self._left is None or self.budget.allows(self.forecast.work(genome), self._left)
+
+    def has_time_for_another(self) -> bool:
+        """Tells whether another candidate is worth beginning, and takes down how much time there is for it."""
+        self._left = self.seconds_left()
+        return self.budget.suffices(self._left, self.records)
+
+    def expected_seconds(self, genome: space.Genome) -> float:
+        """Says how long a candidate is going to take."""
+        return self.forecast.work(genome).seconds
 
     def seconds_left(self) -> float | None:
         """How long candidates may still be trained before the finalists' turn; `None` without a limit."""
@@ -299,11 +313,14 @@ class Sitting:
         earlier = self._earlier(continues)
         trained: Trained | None = None
         reason, metrics = None, {}
+        work = self.forecast.work(genome)
         try:
             done = self.trainer.train(genome, effort, earlier=earlier, progress=self._progress)
             seconds = time.monotonic() - started
             if continues and earlier:
                 seconds += seconds_spent(continues, self.records)
+            elif not full_length and not done.is_paused and (not done.is_cut_short or seconds > work.seconds):
+                self.forecast.learn(genome, work, seconds)
             spent = costs.measure(done.network, self.settings.minimize, seconds=seconds)
             trained, metrics = done, {**done.metrics, **spent}
         except CandidateError as error:
@@ -357,7 +374,10 @@ class Sitting:
         self.folder.append_trial(record)
         self.records = records
         self._tidy()
-        self.listener.trial_ended(record, next(iter(self.completed), None))
+        best = next(iter(self.completed), None)
+        if best is not None:
+            self.budget.closing_seconds = self.forecast.closing_seconds(best.genome)
+        self.listener.trial_ended(record, best)
 
     def _tidy(self) -> None:
         """Removes the models that are no longer needed."""
@@ -460,7 +480,8 @@ class _CandidateTuner(GeneticTuner):
             # A space with a hopeless corner must not end the search: it learns to avoid it.
             max_consecutive_failed_trials=10**9,
             seeds=genes.seeds,
-            feasible=sitting.is_small_enough,
+            feasible=sitting.is_feasible,
+            cost=sitting.expected_seconds,
             settings=EvolutionSettings(
                 per_second=settings.resolved_max_time is not None,
                 population_size=settings.population,
@@ -481,7 +502,7 @@ class _CandidateTuner(GeneticTuner):
 
     def pre_create_trial(self) -> None:
         super().pre_create_trial()
-        if not self._sitting.budget.suffices(self._sitting.seconds_left(), self._sitting.records):
+        if not self._sitting.has_time_for_another():
             self.oracle.stop()
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:

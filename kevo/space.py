@@ -20,6 +20,8 @@ from kevo.errors import SpaceError
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
+_LEAST_OF_DEFAULT = 0.7
+"""Pictures that are smaller than so much of the default size show a backbone too little to begin with."""
 Genome = Mapping[str, str | int | float | bool]
 """One classifier: the value of every active gene, with the keys of `HyperParameters.values`."""
 
@@ -254,16 +256,17 @@ def declare(
 def seeds(space: Space, *, image_size: int) -> list[Genome]:
     """Returns genomes to begin a search with, each as those genes that differ from the defaults.
 
-    The default genome, that of each further family, a conv stack that trains in seconds, and a backbone on pictures as
-    small as there are. Whoever completes them takes defaults for what `declare` left out, so that some may coincide.
+    For each family in its order. Backbones: the default on pictures of several sizes, the cheapest first, so that there
+    is something good soon and something better later. Conv stacks: a small one that trains in seconds, and the default.
+    Whoever completes them takes defaults for what `declare` left out, so that some may coincide.
 
     Args:
         space: The values that each gene may take.
         image_size: Side of the stored pictures, in pixels.
 
     Example:
-        >>> seeds(preset("small"), image_size=28)[1]
-        {'family': 'conv'}
+        >>> [genome["pretrained/image_size"] for genome in seeds(preset("default"), image_size=224)[:3]]
+        [160, 224, 288]
     """
     reference: Genome = {
         "family": "conv",
@@ -273,9 +276,13 @@ def seeds(space: Space, *, image_size: int) -> list[Genome]:
         "conv/block_2/filters": 32,
         "conv/pooling": "average",
     }
-    small_pictures: Genome = {"family": "pretrained", "pretrained/image_size": min(space.pretrained_image_sizes)}
-    further: list[Genome] = [{"family": family} for family in space.families[1:]]
-    return [{}, *further, reference, small_pictures]
+    least = _LEAST_OF_DEFAULT * space.pretrained_image_sizes[0]
+    sizes = [size for size in sorted(space.pretrained_image_sizes, reverse=True) if size >= least][::2]
+    by_family: dict[str, list[Genome]] = {
+        "pretrained": [{"family": "pretrained", "pretrained/image_size": size} for size in reversed(sizes)],
+        "conv": [reference, {"family": "conv"}],
+    }
+    return [genome for family in space.families for genome in by_family[family]]
 
 
 def _choice(hp: HyperParameters, name: str, values: Sequence[Any]) -> None:

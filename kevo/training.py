@@ -30,7 +30,7 @@ from kevo import backbones, evaluation, models, schedules
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.errors import KevoError
-from kevo.features import Copy, FeatureCache, copies, speed_key
+from kevo.features import Copy, FeatureCache, copies, frozen_part, speed_key
 from kevo.loop import Forward, Loop
 from kevo.objectives import OBJECTIVES, TIE_BREAKER, Objective
 from kevo.space import Genome, image_size
@@ -45,8 +45,6 @@ PATIENCE = 5
 """How many epochs in a row may bring nothing new before a stage of training ends."""
 HEAD = "head"
 """The stage in which the head is trained on frozen features."""
-_MAX_MAP_BYTES = 1024**3
-"""How much of a frozen part's output is kept for one candidate; larger ones pass through it in every epoch."""
 _MAX_BACKBONES = 4
 """So many frozen backbones stay in memory, ready for the next head."""
 
@@ -90,7 +88,8 @@ class Trained:
 
     `network` maps pixels 0-255 at the genome's size to class probabilities, with the weights of the best epoch.
     `metrics` are that epoch's; `history` holds every epoch of every stage, and `stages` names the stage of each, those
-    before a pause included. `seconds` are without them. `is_paused` says that it ended for the sake of a pause only.
+    before a pause included. `seconds` are without them. `is_paused` says that it ended for the sake of a pause only,
+    `is_cut_short` that its time was up.
     `probabilities` are its predictions for the validation split, (n, num_classes); `None` where there was no time left.
     """
 
@@ -101,6 +100,7 @@ class Trained:
     history: list[dict[str, float]] = field(default_factory=list)
     stages: list[str] = field(default_factory=list)
     is_paused: bool = False
+    is_cut_short: bool = False
     probabilities: npt.NDArray[np.float32] | None = None
 
 
@@ -128,7 +128,7 @@ class Trainer:
         self._dataset = dataset
         self._weights = weights
         self._seed = seed
-        self._cache = FeatureCache(dataset, store=store, seed=seed)
+        self.cache = FeatureCache(dataset, store=store, seed=seed)
         self._backbones: OrderedDict[tuple[Any, ...], keras.Model] = OrderedDict()
         labels, by_class = dataset.train.labels, dataset.class_weights()
         self._labels = np.eye(dataset.num_classes, dtype=np.float32)[labels]
@@ -177,8 +177,15 @@ class Trainer:
             history=fit.history,
             stages=fit.stages,
             is_paused=fit.is_paused,
+            is_cut_short=fit.is_cut_short,
             probabilities=fit.probabilities,
         )
+
+    def weights(self, genome: Genome) -> Weights:
+        """Returns the weights of a genome's backbone."""
+        name = str(genome["backbone"])
+        alpha = genome.get(f"{name}/alpha")
+        return self._weights[name, None if alpha is None else float(alpha)]
 
     def _train_conv(self, genome: Genome, fit: _Fit) -> keras.Model:
         network = models.conv_network(genome, num_classes=self._dataset.num_classes)
@@ -187,9 +194,7 @@ class Trainer:
         return network
 
     def _train_pretrained(self, genome: Genome, fit: _Fit) -> keras.Model:
-        name = str(genome["backbone"])
-        alpha = genome.get(f"{name}/alpha")
-        weights = self._weights[name, None if alpha is None else float(alpha)]
+        weights = self.weights(genome)
         weights.fetch(watch=lambda: fit.check("download", 0.0, "the download of its weights takes"))
         fine_tunes = genome["pretrained/tuning"] == "fine_tune"
         whole = self._backbone(genome, weights, is_shared=not fine_tunes)
@@ -228,7 +233,7 @@ class Trainer:
         self, genome: Genome, weights: Weights, fit: _Fit, split: str, copy: Copy | None = None, **options: Any
     ) -> npt.NDArray[np.floating]:
         """Returns what a frozen network sees in a split; see `FeatureCache.features`."""
-        return self._cache.features(
+        return self.cache.features(
             split,
             genome,
             weights=weights,
@@ -248,17 +253,16 @@ class Trainer:
     ) -> None:
         name = str(genome["backbone"])
         row, cut, num_blocks = backbones.get(name), str(genome[f"{name}/cut"]), int(genome["fine_tune/num_blocks"])
-        parts = backbones.split(extractor, row, cut=cut, num_blocks=num_blocks)
+        frozen = frozen_part(genome, num_pictures=len(self._dataset.train))
+        parts = None if frozen is None else backbones.split(extractor, row, cut=cut, num_blocks=num_blocks)
         backbones.unfreeze(extractor, row, cut=cut, num_blocks=num_blocks)
         rate, stage = float(genome["fine_tune/learning_rate"]), "fine-tune"
-        num_values = 0 if parts is None else math.prod(parts.frozen.output.shape[1:])
-        if parts is None or 2 * num_values * len(copies(genome)) * len(self._dataset.train) > _MAX_MAP_BYTES:
+        if frozen is None or parts is None:
             self._train_on_pixels(network, genome, fit, stage=stage, learning_rate=rate)
             return
         # What stays frozen sees every picture once, as it does for a head.
-        maps: Genome = {**genome, f"{name}/cut": parts.cut, "pretrained/summary": "none"}
         tuned = models.join(parts.trained, classifier)
-        see = functools.partial(self._features, maps, weights, fit, network=lambda: parts.frozen)
+        see = functools.partial(self._features, frozen, weights, fit, network=lambda: parts.frozen)
         train = [see("train", copy) for copy in copies(genome)]
         self._fit(fit, stage, tuned, genome, train, see("validation"), learning_rate=rate)
 
@@ -267,7 +271,7 @@ class Trainer:
     ) -> None:
         # After a pause the pictures change in other ways than from the start.
         seed = self._seed + fit.stages.count(stage)
-        train, validation = (self._cache.pictures(split, image_size(genome)) for split in ("train", "validation"))
+        train, validation = (self.cache.pictures(split, image_size(genome)) for split in ("train", "validation"))
         changes = models.augmentation(genome, seed=seed)
         self._fit(fit, stage, network, genome, [train], validation, changes=changes, learning_rate=learning_rate)
 
@@ -327,6 +331,7 @@ class _Fit:
         self.stages: list[str] = []
         self.best: dict[str, float] = {}
         self.probabilities: npt.NDArray[np.float32] | None = None
+        self.is_cut_short = False
         self._epochs_without_gain = 0
         self._lowest = math.inf
         self._earlier = earlier
@@ -426,14 +431,15 @@ class _Fit:
                             f"the loss is no longer a number in epoch {epoch + 1} of the stage '{stage}'"
                         )
                     # An epoch counts by its validation. No pass takes as long as another: room for two.
-                    if is_last := self.will_be_up(seconds=2 * validation_seconds):
+                    if self.will_be_up(seconds=2 * validation_seconds):
+                        self.is_cut_short = True
                         break
                 began = self.seconds
                 probabilities = self._predict(forward, validation[0], batch_size, stage, epoch, learned)
                 validation_seconds = self.seconds - began
                 if self.note(stage, {**learned, **_measured(probabilities, validation[1])}):
                     best_weights, self.probabilities = network.get_weights(), probabilities
-                if is_last or self.stands_still:
+                if self.is_cut_short or self.stands_still:
                     break
         except _OutOfTimeError:
             # What was measured before counts.

@@ -111,6 +111,7 @@ class Evolution:
         individuals: Those of a search to take up, ordered by number without gaps.
         seeds: Genomes to begin with; what they lack, they get as defaults. By default the default genome.
         feasible: Tells of a genome whether it may be trained at all. By default every one may.
+        cost: Says how many seconds a genome is going to take. By default the surrogate learns that.
         clock: Seconds since some moment.
     """
 
@@ -123,6 +124,7 @@ class Evolution:
         individuals: Sequence[Individual] = (),
         seeds: Sequence[Genome] = ({},),
         feasible: Callable[[Genome], bool] | None = None,
+        cost: Callable[[Genome], float] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
@@ -131,6 +133,7 @@ class Evolution:
         self._seed = seed % 2**64
         self._seeds = seeds
         self._feasible = feasible or (lambda genome: True)
+        self._cost = cost
         self._individuals = list(individuals)
         self._started = {one.number: clock() for one in individuals if one.status == "pending"}
         self.grow(space)
@@ -384,7 +387,7 @@ class Evolution:
             return candidates[0]
         genomes = [candidate.genome for candidate in candidates]
         scores = self._surrogate.scores(
-            genomes, self._evidence, len(self._individuals), per_second=self.settings.per_second
+            genomes, self._evidence, len(self._individuals), per_second=self.settings.per_second, cost=self._cost
         )
         return candidates[int(np.argmax(scores))]
 

@@ -101,6 +101,8 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
             trial "tuner/trial_id" where there is one. With `inherit`, "tuner/parent_id" names a child's first parent.
         seeds: Values to begin with; what they lack, they get as defaults. By default all defaults.
         feasible: Tells of a trial's values whether they may be trained at all.
+        cost: Says how many seconds a trial with these values is going to take; counts with `Settings(per_second=True)`.
+            By default that is learned from the trials so far.
 
     Raises:
         ValueError: There are weights in the settings, but not one for each objective.
@@ -119,6 +121,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         settings: Settings | None = None,
         seeds: Sequence[Genome] = ({},),
         feasible: Callable[[Genome], bool] | None = None,
+        cost: Callable[[Genome], float] | None = None,
     ) -> None:
         self.objectives = [create_objective(one) for one in (objective if isinstance(objective, list) else [objective])]
         super().__init__(
@@ -142,6 +145,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
             )
         self._seeds = tuple(seeds)
         self._feasible = feasible
+        self._cost = cost
         # Keras Tuner makes the lock on first use, where two threads at once may each make one.
         LOCKS[self] = threading.Lock()
         self._stopped = threading.Event()
@@ -439,6 +443,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
             individuals=individuals,
             seeds=self._seeds,
             feasible=self._feasible,
+            cost=self._cost,
         )
 
     def _follow_space(self) -> None:

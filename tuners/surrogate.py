@@ -27,6 +27,8 @@ _MAX_LEARNED = 256
 # A kernel is found anew when there are so many times more trials.
 _GROWTH = 1.2
 
+# Seconds that a training takes at least.
+_SHORTEST = 1e-3
 # A candidate that fails for certain would never be compared at all.
 _HIGHEST_RISK = 0.99
 # Variance of the targets that is not told from none.
@@ -76,7 +78,13 @@ class Surrogate:
         self._kernels: dict[str, tuple[int, Kernel]] = {}
 
     def scores(
-        self, genomes: Sequence[Genome], evidence: Callable[[int], Evidence], num: int, *, per_second: bool = False
+        self,
+        genomes: Sequence[Genome],
+        evidence: Callable[[int], Evidence],
+        num: int,
+        *,
+        per_second: bool = False,
+        cost: Callable[[Genome], float] | None = None,
     ) -> Array:
         """Returns how promising each genome is, as the logarithm of what it is expected to improve.
 
@@ -85,16 +93,20 @@ class Surrogate:
             evidence: What was known when so many individuals were born, asked for `num` and for earlier moments.
             num: Number of individuals born until now, at least two of them with a fitness.
             per_second: Whether to count the improvement by the seconds that a training is expected to take.
+            cost: Says how many seconds those are. `None`: they are predicted from the evidence.
 
         Returns:
             Shape (len(genomes),); greater is better.
         """
         with _blas().limit(limits=1, user_api="blas"):
-            return self._scores(genomes, evidence, num, per_second=per_second)
+            scores = self._scores(genomes, evidence, num)
+            if per_second and cost is not None:
+                return scores - np.log(np.maximum([cost(genome) for genome in genomes], _SHORTEST))
+            if per_second:
+                return scores - self._predicted("seconds", _log_seconds, functools.cache(evidence), num, genomes)
+            return scores
 
-    def _scores(
-        self, genomes: Sequence[Genome], evidence: Callable[[int], Evidence], num: int, *, per_second: bool
-    ) -> Array:
+    def _scores(self, genomes: Sequence[Genome], evidence: Callable[[int], Evidence], num: int) -> Array:
         places = self._space.encode(genomes)
         earlier = functools.cache(evidence)
         now = earlier(num)
@@ -112,19 +124,19 @@ class Surrogate:
             process = GaussianProcess(kernel, np.vstack([known, waiting]), np.append(targets, believed))
         scores = log_expected_improvement(*process.predict(places), best)
         if now.failed.any():
-            risk = self._predicted("failed", _failures, earlier, num, places)
+            risk = self._predicted("failed", _failures, earlier, num, genomes)
             scores = scores + np.log1p(-np.clip(risk, 0.0, _HIGHEST_RISK))
-        if per_second:
-            scores = scores - self._predicted("seconds", _log_seconds, earlier, num, places)
         return scores
 
-    def _predicted(self, what: str, view: _View, evidence: Callable[[int], Evidence], num: int, places: Array) -> Array:
-        """Returns the predicted values of a view at other places."""
+    def _predicted(
+        self, what: str, view: _View, evidence: Callable[[int], Evidence], num: int, genomes: Sequence[Genome]
+    ) -> Array:
+        """Returns the predicted values of a view for other genomes."""
         now = evidence(num)
         rows, values = view(now)
         kernel = self._kernel(what, view, evidence, num)
         process = GaussianProcess(kernel, self._inputs(now, rows), _standardized(values))
-        return np.asarray(process.predict(places)[0] * values.std() + values.mean())
+        return np.asarray(process.predict(self._space.encode(genomes))[0] * values.std() + values.mean())
 
     def _kernel(self, what: str, view: _View, evidence: Callable[[int], Evidence], num: int) -> Kernel:
         """Returns the kernel as of the last milestone."""
@@ -171,7 +183,7 @@ def _failures(evidence: Evidence) -> tuple[NDArray[np.intp], Array]:
 def _log_seconds(evidence: Evidence) -> tuple[NDArray[np.intp], Array]:
     """Returns the last that finished, and the logarithm of how long they took."""
     rows = np.flatnonzero(np.isfinite(evidence.fitness) & np.isfinite(evidence.seconds))[-_MAX_LEARNED:]
-    return rows, np.log(np.maximum(evidence.seconds[rows], 1e-3))
+    return rows, np.log(np.maximum(evidence.seconds[rows], _SHORTEST))
 
 
 def _milestone(num: int) -> int:

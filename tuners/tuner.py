@@ -55,6 +55,8 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             promoted trial begins with the weights of the trial that it continues.
         seeds: Values to begin with; what they lack, they get as defaults. By default all defaults.
         feasible: Tells of a trial's values whether they may be trained at all.
+        cost: Says how many seconds a trial with these values is going to take; counts with `Settings(per_second=True)`.
+            By default that is learned from the trials so far.
         **kwargs: Those of `keras_tuner.Tuner`: `directory`, `project_name`, `overwrite`, `distribution_strategy`,
             `executions_per_trial` and so on. The directory must be local: files in it are replaced in one step.
     """
@@ -73,6 +75,7 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         settings: Settings | None = None,
         seeds: Sequence[Genome] = ({},),
         feasible: Callable[[Genome], bool] | None = None,
+        cost: Callable[[Genome], float] | None = None,
         **kwargs: Any,
     ) -> None:
         self.seed = seed
@@ -90,6 +93,7 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             settings=settings,
             seeds=seeds,
             feasible=feasible,
+            cost=cost,
         )
         super().__init__(oracle, hypermodel, **kwargs)
         # A project is taken up again only if this was saved: a kill during the first trial must not lose it.

@@ -64,16 +64,19 @@ def test_the_search_starts_from_the_first_values() -> None:
     assert hp.get("learning_rate") == pytest.approx(1e-3)
 
 
-@pytest.mark.parametrize("name", space.PRESETS)
-def test_seeds_are_a_default_of_each_family_and_a_cheap_network_of_each(name: str) -> None:
+@pytest.mark.parametrize(("name", "sizes"), [("small", [160]), ("default", [160, 224, 288]), ("wide", [192, 256, 320])])
+def test_seeds_climb_from_cheap_to_expensive(name: str, sizes: list[int]) -> None:
     genes = declared(name)
-    first, conv, reference, small = (genes.default(seed) for seed in space.seeds(space.preset(name), image_size=64))
-    assert first == genes.default()
-    assert [one["family"] for one in (first, conv, reference, small)] == ["pretrained", "conv", "conv", "pretrained"]
-    shape = ("conv/image_size", "conv/num_blocks", "conv/block_1/filters", "conv/block_2/filters")
-    assert [reference[gene] for gene in shape] == [32, 2, 16, 32]
-    assert small["pretrained/image_size"] == min(space.preset(name).pretrained_image_sizes)
-    assert len({genes.key(one) for one in (first, conv, reference, small)}) == 4
+    seeds = [genes.default(seed) for seed in space.seeds(space.preset(name), image_size=64)]
+    *pretrained, reference, conv = seeds
+    assert [one["pretrained/image_size"] for one in pretrained] == sizes
+    assert all(
+        {**one, "pretrained/image_size": 224} == {**genes.default(), "pretrained/image_size": 224} for one in pretrained
+    )
+    shape = ("family", "conv/image_size", "conv/num_blocks", "conv/block_1/filters", "conv/block_2/filters")
+    assert [reference[gene] for gene in shape] == ["conv", 32, 2, 16, 32]
+    assert conv == genes.default({"family": "conv"})
+    assert len({genes.key(one) for one in seeds}) == len(seeds)
 
 
 def test_seeds_of_small_pictures_and_of_one_family_are_genomes_too() -> None:

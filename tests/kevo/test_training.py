@@ -55,7 +55,7 @@ def test_what_it_made_of_the_validation_pictures_is_told(small: ImageDataset, tu
     genome |= {f"augment/{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")}
     teacher = trainer(small)
     trained = teacher.train(genome, Effort(2))
-    expected = predict(trained.network, teacher._cache.pictures("validation", 32))
+    expected = predict(trained.network, teacher.cache.pictures("validation", 32))
     assert trained.probabilities == pytest.approx(expected, abs=1e-5)
 
 

@@ -1,0 +1,153 @@
+"""How long a candidate is going to take, before it is begun.
+
+Work is counted in floating-point operations and in passes through a backbone that are still to be made; how fast this
+machine is, it learns from every pass and every candidate that ended.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from kevo import backbones, costs
+from kevo.datasets import ImageDataset
+from kevo.features import FeatureCache, copies, frozen_part, speed_key
+from kevo.space import Genome
+from kevo.weights import Weights
+
+_SECONDS_PER_FLOP = 1e-10
+"""How fast a machine is taken to be until it has shown it: two ordinary cores."""
+_TRAINING_COST = 3
+"""A step of training computes gradients too: those of the inputs and those of the weights."""
+_BUILDING_SECONDS = 1.0
+"""What it takes to build and trace a network."""
+_HEAD_SECONDS = 2e-5
+"""What one picture's features cost a head in one epoch."""
+_MEMORY = 9
+"""How many candidates of a kind tell how far forecasts are off."""
+
+
+class Work(NamedTuple):
+    """What a candidate takes, in seconds.
+
+    `shared` is what others get for nothing once it is done: the pass of the pictures through a backbone.
+    """
+
+    shared: float
+    own: float
+
+    @property
+    def seconds(self) -> float:
+        return self.shared + self.own
+
+
+class Forecast:
+    """Tells how long candidates of one search take.
+
+    Args:
+        dataset: The pictures.
+        cache: Which features are there already, and how long passes took.
+        weights: Returns the weights of a genome's backbone.
+        num_epochs: How long a candidate trains at most in each of its stages.
+    """
+
+    def __init__(
+        self,
+        dataset: ImageDataset,
+        cache: FeatureCache,
+        *,
+        weights: Callable[[Genome], Weights],
+        num_epochs: int,
+    ) -> None:
+        self._num_train, self._num_validation = len(dataset.train), len(dataset.validation)
+        self._num_test = len(dataset.test)
+        self._cache = cache
+        self._weights = weights
+        self._num_epochs = num_epochs
+        self._errors: dict[str, deque[float]] = {}
+
+    def work(self, genome: Genome) -> Work:
+        """Returns what a genome's training is going to take, from its first epoch to its last."""
+        shared, own = self._work(genome)
+        return Work(shared, own * self._error(genome))
+
+    def closing_seconds(self, genome: Genome) -> float:
+        """Returns how long it takes to score a finished network of a genome on what it was not trained on."""
+        return (self._num_validation + self._num_test) * self._pass_seconds(genome)
+
+    def learn(self, genome: Genome, work: Work, seconds: float) -> None:
+        """Takes down how long a candidate took.
+
+        Args:
+            genome: The genome.
+            work: What `work` returned before it was trained.
+            seconds: How long it took, with all its passes.
+        """
+        raw = work.own / self._error(genome)
+        error = max(seconds - work.shared, 0.1 * seconds) / raw
+        self._errors.setdefault(_kind(genome), deque(maxlen=_MEMORY)).append(error)
+
+    def _error(self, genome: Genome) -> float:
+        """Returns by what factor candidates of the kind have taken longer than was thought."""
+        return statistics.median(self._errors.get(_kind(genome), (1.0,)))
+
+    def _work(self, genome: Genome) -> Work:
+        if genome["family"] == "conv":
+            return Work(0.0, _BUILDING_SECONDS + self._training_seconds(self._pass_seconds(genome)))
+        changed = copies(genome)
+        own = _BUILDING_SECONDS + self._num_epochs * len(changed) * self._num_train * _HEAD_SECONDS
+        shared = self._missing_seconds(genome)
+        if genome["pretrained/tuning"] == "fine_tune":
+            frozen = frozen_part(genome, num_pictures=self._num_train)
+            above = self._pass_seconds(genome)
+            # Where there is none, every picture goes all the way in every epoch.
+            if frozen is not None:
+                shared += self._missing_seconds(frozen)
+                name = str(genome["backbone"])
+                above *= 1 - costs.num_flops(genome, cut=str(frozen[f"{name}/cut"])) / costs.num_flops(genome)
+            own += _BUILDING_SECONDS + self._training_seconds(above, num_copies=len(changed))
+        return Work(shared, own)
+
+    def _missing_seconds(self, genome: Genome) -> float:
+        """Returns what the passes take that nobody has made yet."""
+        weights = self._weights(genome)
+        num_pictures = 0
+        for number, copy in enumerate(copies(genome)):
+            if not self._cache.has(genome, weights, copy):
+                num_pictures += self._num_train + (0 if number else self._num_validation)
+        return num_pictures * self._pass_seconds(genome)
+
+    def _training_seconds(self, seconds_per_picture: float, *, num_copies: int = 1) -> float:
+        pictures = _TRAINING_COST * num_copies * self._num_train + self._num_validation
+        return self._num_epochs * pictures * seconds_per_picture
+
+    def _pass_seconds(self, genome: Genome) -> float:
+        """Returns how long one picture's way through a network takes."""
+        if genome["family"] == "conv":
+            return costs.num_flops(genome) * _SECONDS_PER_FLOP
+        known = self._cache.seconds_per_picture
+        if (key := speed_key(genome)) in known:
+            return known[key]
+        if not known:
+            return _num_flops(*key) * _SECONDS_PER_FLOP
+        # A backbone is as fast as itself at another size, and else as the others.
+        same = {size: seconds for (*who, size), seconds in known.items() if tuple(who) == key[:-1]}
+        if same:
+            near = min(same, key=lambda size: abs(size - key[-1]))
+            return float(same[near] * (key[-1] / near) ** 2)
+        rate = statistics.median(seconds / _num_flops(*other) for other, seconds in known.items())
+        return _num_flops(*key) * rate
+
+
+def _kind(genome: Genome) -> str:
+    return str(genome.get("pretrained/tuning", genome["family"]))
+
+
+def _num_flops(name: str, alpha: float | None, size: int) -> float:
+    """Counts the operations of a whole backbone."""
+    genome: dict[str, str | int | float] = {"family": "pretrained", "backbone": name, "pretrained/image_size": size}
+    if alpha is not None:
+        genome[f"{name}/alpha"] = alpha
+    return costs.num_flops(genome, cut=backbones.get(name).cut_points[-1])
