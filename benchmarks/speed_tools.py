@@ -208,10 +208,11 @@ class _Notes:
     def epoch_ended(self, model: keras.Model, genome: Genome, accuracy: float) -> None:
         """Puts the weights aside if they are the best so far."""
         if accuracy > max((best[1] for best in self.bests), default=-math.inf):
+            path = self._folder / f"{len(self.bests)}.weights.h5"
+            self.bests.append((self.clock.seconds, accuracy, genome, path))
+            # The tuner itself has saved them too, as its users need them.
             with self.clock.stopped():
-                path = self._folder / f"{len(self.bests)}.weights.h5"
                 model.save_weights(path)
-                self.bests.append((self.clock.seconds, accuracy, genome, path))
 
 
 class _Watching(keras.callbacks.Callback):  # type: ignore[misc]

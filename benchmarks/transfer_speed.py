@@ -272,7 +272,7 @@ def draw(group: Group, path: Path) -> None:
     axis.set_ylabel("test accuracy of the choice")
     seeds = max(map(len, group.by_tool.values()))
     axis.set_title(f"cats_vs_dogs, {seeds} seed{'s, their median thick' if seeds > 1 else ''}", fontsize=10)
-    axis.legend(frameon=False, loc="lower right")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)

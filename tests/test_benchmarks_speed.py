@@ -1,6 +1,7 @@
 """The benchmarks of speed: what is written down and read of it, their reports, and both scripts run for real."""
 
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,12 +82,10 @@ def test_measurements_are_kept_and_the_later_counts(tmp_path: Path) -> None:
 
 def test_clock_leaves_out_what_it_is_told_to() -> None:
     clock = speed.Clock()
-    before = clock.seconds
     with clock.stopped():
-        began = clock.seconds
-        while clock.seconds < began + 0.05:
-            pass
-    assert before <= clock.seconds < before + 0.05
+        time.sleep(0.05)
+    before = clock.seconds
+    assert 0 <= before <= time.monotonic() - clock.started - 0.05
 
 
 def test_a_process_of_its_own_has_its_own_memory() -> None:
@@ -131,19 +130,21 @@ def test_transfer_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(transfer_speed, "REPORT", report)
     monkeypatch.setattr(transfer_speed, "README", readme)
     results = tmp_path / "results.jsonl"
-    arguments = ["--quick", "--data", str(DATA), "--tools", "kevo,random", "--results", str(results), "--write"]
+    arguments = ["--quick", "--data", str(DATA), "--tools", "random", "--results", str(results), "--write"]
     assert transfer_speed.main(arguments) == 0
-    ours, theirs = speed.read(results)
-    for one in (ours, theirs):
-        (only,) = one.searched
-        assert only.kind == "frozen"
-        assert only.part.startswith("mobilenet_v2 0.35 ") and only.part.endswith(" 32")
-        assert 0 < only.seconds < only.ended < one.seconds < 1000
-        assert one.num_failed == 0
-        assert one.steps[0].validation == only.accuracy
-        assert one.peak > 100
+    (one,) = speed.read(results)
+    (only,) = one.searched
+    assert only.kind == "frozen"
+    assert only.part.startswith("mobilenet_v2 0.35 ") and only.part.endswith(" 32")
+    assert 0 < only.seconds < only.ended <= one.seconds
+    assert one.num_failed == 0
+    # The choice is there as soon as its only epoch has ended.
+    (step,) = one.steps
+    assert step.seconds < only.ended and step.validation == only.accuracy
+    assert one.test == step.test
+    assert one.peak > 100
     assert capsys.readouterr().out == report.read_text() + "\n"
-    assert "old" not in readme.read_text() and "| kevo | 1 |" in readme.read_text()
+    assert "old" not in readme.read_text() and "| Keras Tuner RandomSearch | 1 |" in readme.read_text()
     assert report.with_suffix(".png").exists()
 
 
@@ -153,11 +154,13 @@ def test_from_scratch_quickly(
     report = tmp_path / "docs" / "scratch_speed.md"
     monkeypatch.setattr(scratch_speed, "REPORT", report)
     results = tmp_path / "results.jsonl"
-    assert scratch_speed.main(["--quick", "--results", str(results), "--write"]) == 0
+    arguments = ["--quick", "--results", str(results)]
+    assert scratch_speed.main([*arguments, "--tools", "kevo", "--parts", "search"]) == 0
+    capsys.readouterr()
+    assert scratch_speed.main([*arguments, "--parts", "given", "--write"]) == 0
     rows = speed.read(results)
     assert [(one.tool, one.setting.partition(":")[0]) for one in rows] == [
         ("kevo", "A search"),
-        ("random", "A search"),
         ("kevo", "The same candidates"),
         ("random", "The same candidates"),
     ]
