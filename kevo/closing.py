@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import keras
 import numpy as np
@@ -17,6 +17,7 @@ from kevo.datasets import ImageDataset
 from kevo.datasets.dataset import Split
 from kevo.errors import in_words
 from kevo.evaluation import Evaluation
+from kevo.features import shared_body
 from kevo.objectives import Objective
 from kevo.reporting import Listener
 from kevo.results import Ensemble, EnsembleMember, FrontMember, SearchResult
@@ -155,8 +156,10 @@ class Closing:
         (self._folder.path / ENSEMBLE).unlink(missing_ok=True)
         found, reason = None, ""
         try:
-            num_affordable = int(min(self._seconds_left() / (_MEMBER_COST * scoring_seconds), _MAX_MEMBERS))
-            found = self._ensemble(self._weighed(saved, probabilities, num_affordable), result.validation)
+            num_bodies = int(min(self._seconds_left() / (_MEMBER_COST * scoring_seconds), _MAX_MEMBERS))
+            if num_bodies < 1:
+                raise _NoEnsembleError(_TIME_IS_UP)
+            found = self._ensemble(self._weighed(saved, probabilities, num_bodies), result.validation)
         except _NoEnsembleError as error:
             reason = str(error)
         except KeyboardInterrupt:
@@ -172,23 +175,33 @@ class Closing:
         return result
 
     def _weighed(
-        self, saved: Sequence[TrialRecord], probabilities: npt.NDArray[np.float32], max_members: int
+        self, saved: Sequence[TrialRecord], probabilities: npt.NDArray[np.float32], num_bodies: int
     ) -> list[tuple[TrialRecord, float]]:
-        """Returns the candidates that are better together, with their weights, the heaviest first."""
-        if max_members < 2:
-            raise _NoEnsembleError(_TIME_IS_UP)
+        """Returns the candidates that are better together, with their weights, the heaviest first.
+
+        Args:
+            saved: The candidates to choose from, the winner first.
+            probabilities: The winner's for the validation split.
+            num_bodies: How many different networks there is time for; heads on the same frozen features count once.
+        """
+        bodies = {_body(saved[0])}
         records, library = [saved[0]], [probabilities]
         for record in saved[1:]:
+            if len(bodies | {_body(record)}) > num_bodies:
+                continue
             path = self._folder.path / predictions(record)
             if (kept := ensemble.read_predictions(path, shape=probabilities.shape)) is not None:
+                bodies.add(_body(record))
                 records.append(record)
                 library.append(kept)
+        if len(records) == 1 < len(saved) and num_bodies < _MAX_MEMBERS:
+            raise _NoEnsembleError(_TIME_IS_UP)
         shares = ensemble.select(
             library,
             self._dataset.validation.labels,
             score=evaluation.SCORES[self._objectives[0].metric],
             seed=self._settings.seed,
-            max_members=max_members,
+            max_members=_MAX_MEMBERS,
         )
         members = [(record, float(share)) for record, share in zip(records, shares, strict=True) if share]
         return sorted(members, key=lambda member: member[1], reverse=True)
@@ -197,17 +210,18 @@ class Closing:
         """Writes candidates as one model, loads it again and scores it."""
         if len(weighed) == 1:
             raise _NoEnsembleError("it would gain nothing")
-        num_parameters, limit = sum(record.num_parameters or 0 for record, _ in weighed), self._settings.max_params
-        if limit is not None and num_parameters > limit:
-            raise _NoEnsembleError(f"together its models would have {num_parameters:,} parameters")
         members = []
         for record, weight in weighed:
-            path = self._folder.path / checkpoint(record)
-            members.append((keras.models.load_model(path, safe_mode=True), weight))
+            model = keras.models.load_model(self._folder.path / checkpoint(record), safe_mode=True)
+            members.append(models.Member(model, weight, shared_body(record.genome)))
             self._seconds_left()
+        together = models.weighted_mean(members)
+        num_parameters, limit = together.count_params(), self._settings.max_params
+        if limit is not None and num_parameters > limit:
+            raise _NoEnsembleError(f"together its models would have {num_parameters:,} parameters")
         # It takes its place only when it has proved worth it.
         with self._folder.replacing(ENSEMBLE) as path:
-            models.weighted_mean(members).save(path)
+            together.save(path)
             model = keras.models.load_model(path, safe_mode=True)
             validation, test = self._dataset.validation, self._dataset.test
             scores = self._evaluate(predict(model, validation.pictures, watch=self._seconds_left), validation)
@@ -217,7 +231,7 @@ class Closing:
                 members=tuple(
                     EnsembleMember(record.trial_id, weight, describe(record.genome)) for record, weight in weighed
                 ),
-                num_parameters=model.count_params(),
+                num_parameters=num_parameters,
                 validation=scores,
                 test=self._evaluate(predict(model, test.pictures, watch=self._seconds_left), test),
                 model_path=self._folder.path / ENSEMBLE,
@@ -236,6 +250,11 @@ class Closing:
         if left <= 0:
             raise _NoEnsembleError(_TIME_IS_UP)
         return left
+
+
+def _body(record: TrialRecord) -> Hashable:
+    """Returns what a candidate's network sees pictures with, by which it costs nothing more beside its like."""
+    return shared_body(record.genome) or record.trial_id
 
 
 class _NoEnsembleError(Exception):

@@ -212,6 +212,13 @@ def frozen_part(genome: Genome, *, num_pictures: int) -> Genome | None:
     return part if num_bytes <= _MAX_MAP_BYTES else None
 
 
+def shared_body(genome: Genome) -> tuple[Any, ...] | None:
+    """Returns what genomes have in common whose networks see pictures alike; `None` for one that shares nothing."""
+    if genome.get("pretrained/tuning") != "frozen":
+        return None
+    return (*speed_key(genome), genome[f"{genome['backbone']}/cut"], genome[_SUMMARY])
+
+
 def speed_key(genome: Genome) -> tuple[Any, ...]:
     """Returns what decides how long a picture's way through a backbone takes."""
     name = str(genome["backbone"])

@@ -7,8 +7,8 @@ any size.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 from keras import Input, Model, layers
@@ -17,6 +17,8 @@ from kevo import backbones
 from kevo.space import Genome, image_size
 from kevo.weights import Weights
 
+_PRETRAINED, _FEATURES, _HEAD = "pretrained", "features", "head"
+"""A pretrained classifier and its two parts, by their names."""
 POOLINGS = ("average", "max")
 """What makes one number of each channel of a feature map."""
 
@@ -100,7 +102,7 @@ def feature_extractor(genome: Genome, *, whole: keras.Model) -> keras.Model:
         backbones.get(name), image_size=image_size(genome), cut=str(genome[f"{name}/cut"]), whole=whole
     )
     body.trainable = False
-    return Model(body.input, _summarize(body.output, str(genome["pretrained/summary"])), name="features")
+    return Model(body.input, _summarize(body.output, str(genome["pretrained/summary"])), name=_FEATURES)
 
 
 def all_features(genome: Genome, *, whole: keras.Model) -> keras.Model:
@@ -154,7 +156,7 @@ def head(genome: Genome, *, num_features: int, num_classes: int) -> keras.Model:
         # Features of one network differ in scale by orders of magnitude; a single learning rate fits them only when
         # they are brought to one scale.
         x = layers.BatchNormalization()(x)
-    return Model(features, _head_layers(x, genome, num_classes), name="head")
+    return Model(features, _head_layers(x, genome, num_classes), name=_HEAD)
 
 
 def _head_layers(x: keras.KerasTensor, genome: Genome, num_classes: int) -> keras.KerasTensor:
@@ -192,7 +194,7 @@ def _regularizer(genome: Genome) -> keras.Regularizer | None:
 
 def join(extractor: keras.Model, classifier: keras.Model) -> keras.Model:
     """Puts a head on a feature extractor; both keep their weights and share them with the result."""
-    return Model(extractor.input, classifier(extractor.output), name="pretrained")
+    return Model(extractor.input, classifier(extractor.output), name=_PRETRAINED)
 
 
 def augmentation(genome: Genome, *, seed: int) -> keras.Sequential | None:
@@ -247,23 +249,48 @@ def deployable(network: keras.Model) -> keras.Model:
     return Model(pixels, network(resize(pixels, (height, width))), name="kevo_classifier")
 
 
-def weighted_mean(members: Sequence[tuple[keras.Model, float]]) -> keras.Model:
-    """Puts deployable classifiers together, from stock layers only; they share their weights with the result.
+class Member(NamedTuple):
+    """A classifier in an ensemble, as `deployable` makes it.
+
+    Members with the same `body`, whatever it is, stand on the same frozen features; `None` for one that shares nothing.
+    """
+
+    model: Model
+    weight: float
+    body: Hashable = None
+
+
+def weighted_mean(members: Sequence[Member]) -> keras.Model:
+    """Puts classifiers together, from stock layers only; they share their weights with the result.
 
     Args:
-        members: Models as `deployable` makes them, each with its weight. The weights sum to 1.
+        members: The classifiers. Their weights sum to 1.
 
     Returns:
         A model from raw pixels 0-255, shape (batch, any height, any width, 3), to the weighted mean of the members'
-        class probabilities.
+        class probabilities. What several members see with the same body passes through it once.
     """
     pixels = Input((None, None, 3), name="pixels")
-    outputs = []
-    for number, (member, weight) in enumerate(members, start=1):
-        # All members have the same name, and no two layers of a model may.
-        network = Model(member.input, member.output, name=f"member_{number}")
-        outputs.append(layers.Rescaling(weight, name=f"weight_{number}")(network(pixels)))
+    outputs, features = [], {}
+    for number, member in enumerate(members, start=1):
+        network, inputs = member.model, pixels
+        if member.body is not None:
+            parts = member.model.get_layer(_PRETRAINED)
+            network = parts.get_layer(_HEAD)
+            if member.body not in features:
+                extractor = parts.get_layer(_FEATURES)
+                _, height, width, _ = extractor.input.shape
+                features[member.body] = _named(extractor, f"features_{number}")(resize(pixels, (height, width)))
+            inputs = features[member.body]
+        outputs.append(
+            layers.Rescaling(member.weight, name=f"weight_{number}")(_named(network, f"member_{number}")(inputs))
+        )
     return Model(pixels, layers.Add(name="weighted_mean")(outputs), name="kevo_ensemble")
+
+
+def _named(network: keras.Model, name: str) -> keras.Model:
+    """Gives a model a name of its own: all members have the same, and no two layers of a model may."""
+    return Model(network.input, network.output, name=name)
 
 
 def resize(pixels: Any, size: tuple[int, int]) -> Any:

@@ -339,7 +339,11 @@ class Evolution:
         if num_born < len(self._seeds):
             yield [_Candidate("seed", (), self.space.default(self._seeds[num_born]))], 1
         if num_born < size:
-            yield [_Candidate("random", (), self.space.spread(np.random.default_rng(self._seed), size)[num_born])], 1
+            spread = self.space.spread(np.random.default_rng(self._seed), size)
+            # What is known of the space at first is worth little: where seconds count, the cheapest come first.
+            cost = self._cost if self.settings.per_second else None
+            chosen = [spread[num_born]] if cost is None else sorted(spread, key=cost)
+            yield [_Candidate("random", (), genome) for genome in chosen], 1
         if len(population) < 2:
             num = 1
         else:

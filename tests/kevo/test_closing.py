@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import CONV_GENOME
+from samples import CONV_GENOME, pretrained_genome
 from searches import SETTINGS, Diary
 
 import kevo
@@ -129,6 +129,9 @@ def test_little_time_makes_a_small_ensemble(tmp_path: Path, dataset: ImageDatase
     assert [len(end._weighed(one.completed, probabilities, num)) for num in (2, 3)] == [2, 3]
     with pytest.raises(closing._NoEnsembleError, match="the time is up"):
         end._weighed(one.completed, probabilities, 1)
+    # Heads on the same features cost nothing more.
+    heads = [dataclasses.replace(record, genome=pretrained_genome("vgg16", "block4_pool")) for record in one.completed]
+    assert len(end._weighed(heads, probabilities, 1)) == 3
 
 
 def test_ctrl_c_while_an_ensemble_is_made_leaves_the_best(

@@ -159,7 +159,7 @@ def test_a_saved_ensemble_is_the_weighted_mean_where_kevo_does_not_exist(tmp_pat
     for size, weight in ((8, 0.2), (16, 0.5), (12, 0.3)):
         keras.utils.set_random_seed(size)
         network = models.conv_network({**CONV_GENOME, "conv/image_size": size}, num_classes=3)
-        members.append((models.deployable(network), weight))
+        members.append(models.Member(models.deployable(network), weight))
     models.weighted_mean(members).save(tmp_path / "ensemble.keras")
     rng = np.random.default_rng(0)
     pictures = {"small": rng.integers(0, 256, (3, 9, 14, 3)), "large": rng.integers(0, 256, (2, 40, 30, 3))}
@@ -169,5 +169,5 @@ def test_a_saved_ensemble_is_the_weighted_mean_where_kevo_does_not_exist(tmp_pat
     done = subprocess.run([sys.executable, "-c", *arguments], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "True"
     for name, values in pictures.items():
-        expected = sum(weight * np.asarray(model(values.astype(np.float32))) for model, weight in members)
+        expected = sum(weight * np.asarray(model(values.astype(np.float32))) for model, weight, _ in members)
         assert np.load(tmp_path / f"{name}-out.npy") == pytest.approx(expected, abs=1e-5)
