@@ -1,4 +1,4 @@
-"""Epochs of training on arrays, as two compiled graphs: some steps of training, and a forward pass.
+"""Epochs of training on arrays, as two compiled graphs: a step of training, and a forward pass.
 
 Keras's own `fit` traces a network once to see what it looks like, then for training and for validation, each time with
 all its metrics, and sets up a pipeline for every epoch. A small network spends most of its training on that. Here it is
@@ -53,10 +53,15 @@ class Loop:
         variables = model.trainable_variables
         # No variable may be created inside a graph.
         optimizer.build(variables)
+        if not tf.distribute.has_strategy():
+            # To sum gradients over a single replica, TensorFlow writes a gradient of that sum into a table which is
+            # never emptied: all graphs, some megabytes for each candidate, would stay in memory.
+            optimizer._all_reduce_sum_gradients = lambda gradients: gradients
         examples = tf.constant(inputs), tf.constant(labels), None if weights is None else tf.constant(weights)
 
-        def step(order: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            rows = order[number * batch_size : (number + 1) * batch_size]
+        # A loop inside the graph would save next to nothing, and TensorFlow never lets go of a loop's graphs.
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)], autograph=False)  # type: ignore[untyped-decorator]
+        def step(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             x, true, weight = (None if one is None else tf.gather(one, rows) for one in examples)
             with tf.GradientTape() as tape:
                 predicted = model(x, training=True)
@@ -68,18 +73,7 @@ class Loop:
             hits = tf.equal(tf.argmax(true, axis=-1), tf.argmax(predicted, axis=-1))
             return total * tf.cast(tf.size(rows), total.dtype), tf.reduce_sum(tf.cast(hits, tf.float32))
 
-        @tf.function(autograph=False)  # type: ignore[untyped-decorator]
-        def steps(order: tf.Tensor, first: tf.Tensor, last: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            def body(number: tf.Tensor, loss_sum: tf.Tensor, num_hits: tf.Tensor) -> tuple[tf.Tensor, ...]:
-                total, hits = step(order, number)
-                return number + 1, loss_sum + total, num_hits + hits
-
-            _, loss_sum, num_hits = tf.while_loop(
-                lambda number, *_: number < last, body, (first, 0.0, 0.0), parallel_iterations=1
-            )
-            return loss_sum, num_hits
-
-        self._steps = steps
+        self._step = step
         self._batch_size = batch_size
 
     def epoch(self, number: int) -> Iterator[tuple[float, dict[str, float]]]:
@@ -91,13 +85,15 @@ class Loop:
         Yields:
             How much of the epoch is done, up to 1, and `loss` and `accuracy` on average over its examples so far.
         """
-        order = tf.constant(np.random.default_rng((self._seed, number)).permutation(self._num_examples))
+        order = np.random.default_rng((self._seed, number)).permutation(self._num_examples)
         num_parts = min(_PARTS_PER_EPOCH, self._num_steps)
         edges = [round(self._num_steps * part / num_parts) for part in range(num_parts + 1)]
         loss, hits = 0.0, 0.0
         for part, (first, last) in enumerate(itertools.pairwise(edges), start=1):
-            sums = self._steps(order, tf.constant(first), tf.constant(last))
-            loss, hits = loss + float(sums[0]), hits + float(sums[1])
+            starts = range(first * self._batch_size, last * self._batch_size, self._batch_size)
+            sums = [self._step(tf.constant(order[start : start + self._batch_size])) for start in starts]
+            # Only now does Python wait for what was computed.
+            loss, hits = loss + sum(float(one) for one, _ in sums), hits + sum(float(one) for _, one in sums)
             seen = min(last * self._batch_size, self._num_examples)
             yield part / num_parts, {"loss": loss / seen, "accuracy": hits / seen}
 

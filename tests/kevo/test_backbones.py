@@ -240,6 +240,41 @@ def test_a_step_of_fine_tuning_moves_the_open_block_alone(name: str) -> None:
     assert moved == weighty_layers(body) & set(names[names.index(row.cut_points[-3]) + 1 :])
 
 
+@every_row
+def test_frozen_and_trained_part_are_the_whole(row: Backbone) -> None:
+    whole = backbones.network(row, image_size=row.min_size, alpha=row.variants[0].alpha)
+    model = backbones.build(row, image_size=row.min_size, whole=whole)
+    pooled = keras.Model(model.input, keras.layers.GlobalMaxPooling2D()(model.output))
+    parts = backbones.split(pooled, row, cut=row.cut_points[-1], num_blocks=1)
+    if row.name == "xception":
+        assert parts is None, "its last block has a way around the cut"
+        return
+    assert parts is not None
+    pixels = pictures(row.min_size).astype("float32")
+    np.testing.assert_allclose(run(parts.trained, run(parts.frozen, pixels)), run(pooled, pixels), rtol=1e-5, atol=1e-6)
+    backbones.unfreeze(pooled, row, cut=row.cut_points[-1], num_blocks=1)
+    shared = {id(variable) for variable in parts.trained.trainable_variables}
+    assert shared == {id(variable) for variable in pooled.trainable_variables} and shared
+
+
+def test_where_all_blocks_are_trained_nothing_is_split() -> None:
+    row = BACKBONES["vgg16"]
+    model = extractor("vgg16")
+    assert backbones.split(model, row, cut="block5_pool", num_blocks=3) is None
+    assert backbones.split(model, row, cut="block5_pool", num_blocks=2) is not None
+
+
+def test_all_cuts_in_one_are_those_of_each() -> None:
+    row = BACKBONES["mobilenet_v2"]
+    whole = network("mobilenet_v2")
+    pixels = pictures(32).astype("float32")
+    together = backbones.build_for_all_cuts(row, image_size=32, whole=whole)(pixels)
+    for cut, found in zip(row.cut_points, together, strict=True):
+        alone = backbones.build(row, image_size=32, cut=cut, whole=whole)
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(found), run(alone, pixels), rtol=1e-5, atol=1e-6)
+        assert backbones.num_channels(row, whole)[cut] == alone.output.shape[-1]
+
+
 @studied_rows
 def test_a_saved_extractor_loads_in_safe_mode_from_stock_layers(name: str, tmp_path: Path) -> None:
     row = BACKBONES[name]

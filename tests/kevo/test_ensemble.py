@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from samples import CONV_GENOME
+from samples import CONV_GENOME, pretrained_genome
 
 from kevo import ensemble, evaluation, models
 from kevo.objectives import OBJECTIVES
@@ -171,3 +171,24 @@ def test_a_saved_ensemble_is_the_weighted_mean_where_kevo_does_not_exist(tmp_pat
     for name, values in pictures.items():
         expected = sum(weight * np.asarray(model(values.astype(np.float32))) for model, weight, _ in members)
         assert np.load(tmp_path / f"{name}-out.npy") == pytest.approx(expected, abs=1e-5)
+
+
+def test_heads_on_the_same_features_share_their_pass(tmp_path: Path) -> None:
+    genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu"), "mobilenet_v2/alpha": 0.35}
+    whole = models.backbone(genome, weights=None)
+    extractor = models.feature_extractor(genome, whole=whole)
+    members = []
+    for seed, weight in enumerate((0.75, 0.25)):
+        keras.utils.set_random_seed(seed)
+        network = models.join(extractor, models.head(genome, num_features=48, num_classes=3))
+        models.deployable(network).save(tmp_path / f"{seed}.keras")
+        member = keras.models.load_model(tmp_path / f"{seed}.keras", safe_mode=True)
+        members.append(models.Member(member, weight, "the same"))
+    together = models.weighted_mean(members)
+    head_size = members[0].model.count_params() - extractor.count_params()
+    assert together.count_params() == extractor.count_params() + 2 * head_size
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 40, 50, 3)).astype(np.float32)
+    expected = sum(weight * np.asarray(model(pictures)) for model, weight, _ in members)
+    together.save(tmp_path / "ensemble.keras")
+    loaded = keras.models.load_model(tmp_path / "ensemble.keras", safe_mode=True)
+    assert np.asarray(loaded(pictures)) == pytest.approx(expected, abs=1e-5)

@@ -12,6 +12,7 @@ from samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
 from kevo import backbones, datasets, models, schedules, training
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
+from kevo.loop import Loop
 from kevo.objectives import OBJECTIVES
 from kevo.training import CandidateError, Earlier, Effort, Trained, Trainer, predict
 from kevo.weights import Weights
@@ -316,6 +317,28 @@ def test_fine_tuning_moves_the_last_block_only_and_no_statistics(dataset: ImageD
     last_block = set(names[names.index("block_3_expand_relu") + 1 :])
     assert moved and moved <= last_block
     assert not any(isinstance(after.get_layer(name), keras.layers.BatchNormalization) for name in moved)
+
+
+def test_fine_tuning_on_maps_is_fine_tuning_on_pictures(small: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    genome = {**pretrained_genome("mobilenet_v2", "block_6_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
+    seen: list[tuple[int, ...]] = []
+    original = training.Loop
+
+    def watched(model: keras.Model, **options: Any) -> Loop:
+        seen.append(options["inputs"].shape[1:])
+        return original(model, **options)
+
+    monkeypatch.setattr(training, "Loop", watched)
+    on_maps = trainer(small).train(genome, Effort(2, patience=99))
+    with monkeypatch.context() as patch:
+        patch.setattr("kevo.features._MAX_MAP_BYTES", 0)
+        on_pictures = trainer(small).train(genome, Effort(2, patience=99))
+    # Head, maps behind the third block; head, pictures.
+    assert seen[1:2] == [(8, 8, 48)] and seen[3] == (32, 32, 3) and seen[0] == seen[2]
+    for one, other in zip(on_maps.history, on_pictures.history, strict=True):
+        assert one == pytest.approx(other, rel=0.02, abs=0.05)
+    probabilities = predict(on_maps.network, small.validation.pictures)
+    assert probabilities == pytest.approx(on_maps.probabilities, abs=0.01)
 
 
 def test_augmented_views_of_a_frozen_backbone_are_learned_from_too(small: ImageDataset) -> None:

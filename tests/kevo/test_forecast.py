@@ -1,0 +1,125 @@
+"""What a candidate is going to take."""
+
+import time
+from typing import Any
+
+import pytest
+from samples import CONV_GENOME, FINE_TUNED, pretrained_genome
+
+from kevo import costs
+from kevo.budget import Budget
+from kevo.datasets import ImageDataset
+from kevo.features import FeatureCache, frozen_part
+from kevo.forecast import Forecast, Work
+from kevo.settings import Settings
+from kevo.weights import Weights
+
+FROZEN = {**pretrained_genome("mobilenet_v2", "out_relu", pretrained__image_size=64), "mobilenet_v2/alpha": 0.35}
+TUNED = {**FROZEN, **{name.replace("__", "/"): value for name, value in FINE_TUNED.items()}}
+RANDOM = Weights(backbone="mobilenet_v2", source="none", alpha=0.35)
+AUGMENT = {
+    "augment": True,
+    "augment/flip": "horizontal",
+    **{f"augment/{kind}": 0.0 for kind in ("rotation", "zoom", "translation", "contrast")},
+}
+
+
+@pytest.fixture
+def cache(dataset: ImageDataset) -> FeatureCache:
+    return FeatureCache(dataset)
+
+
+@pytest.fixture
+def forecast(dataset: ImageDataset, cache: FeatureCache) -> Forecast:
+    return Forecast(dataset, cache, weights=lambda genome: RANDOM, num_epochs=10)
+
+
+def known(cache: FeatureCache, *features: tuple[dict[str, Any], str]) -> None:
+    """Takes these for computed."""
+    for genome, kind in features:
+        copy = (kind, "horizontal" if kind == "flip" else 0.0)
+        cache._arrays[cache._key("train", genome, RANDOM, copy)] = cache.pictures("test", 16)
+
+
+def test_a_pass_that_is_made_already_costs_nothing(
+    dataset: ImageDataset, forecast: Forecast, cache: FeatureCache
+) -> None:
+    first = forecast.work(FROZEN)
+    cache.seconds_per_picture["mobilenet_v2", 0.35, 64] = 0.01
+    measured = forecast.work(FROZEN)
+    assert measured.shared == pytest.approx(0.01 * (len(dataset.train) + len(dataset.validation)))
+    assert first.own == measured.own > 0 and first.shared > 0
+    known(cache, (FROZEN, "plain"))
+    assert forecast.work(FROZEN).shared == 0.0
+    # Other cuts and poolings come from the same pass; another copy of the pictures does not.
+    assert forecast.work({**FROZEN, "mobilenet_v2/cut": "block_3_expand_relu"}).shared == 0.0
+    assert forecast.work({**FROZEN, **AUGMENT}).shared == pytest.approx(0.01 * len(dataset.train))
+    known(cache, (FROZEN, "flip"))
+    assert forecast.work({**FROZEN, **AUGMENT}).shared == 0.0
+
+
+def test_larger_pictures_and_other_backbones_are_judged_by_what_was_measured(
+    forecast: Forecast, cache: FeatureCache
+) -> None:
+    cache.seconds_per_picture["mobilenet_v2", 0.35, 64] = 0.01
+    small, large = (forecast.work({**FROZEN, "pretrained/image_size": size}).shared for size in (64, 128))
+    assert large == pytest.approx(4 * small)
+    wide = {**FROZEN, "mobilenet_v2/alpha": 1.0}
+    expected = costs.num_flops(wide, cut="out_relu") / costs.num_flops(FROZEN, cut="out_relu")
+    assert forecast.work(wide).shared == pytest.approx(expected * small)
+
+
+def test_fine_tuning_costs_what_is_above_the_frozen_part(forecast: Forecast, cache: FeatureCache) -> None:
+    cache.seconds_per_picture["mobilenet_v2", 0.35, 64] = 0.01
+    shallow, deep = (forecast.work({**TUNED, "fine_tune/num_blocks": num}) for num in (1, 3))
+    frozen, everything = forecast.work(FROZEN), forecast.work({**TUNED, "fine_tune/num_blocks": 9})
+    assert frozen.own < shallow.own < deep.own < everything.own
+    # The frozen part makes a pass of its own; where nothing is frozen there is none.
+    assert shallow.shared == pytest.approx(2 * frozen.shared)
+    assert everything.shared == pytest.approx(frozen.shared)
+
+
+def test_a_frozen_part_whose_maps_are_too_large_is_none() -> None:
+    genome = {**TUNED, "pretrained/image_size": 224, "fine_tune/num_blocks": 3}
+    part = frozen_part(genome, num_pictures=1000)
+    assert part is not None and part["mobilenet_v2/cut"] == "block_6_expand_relu"
+    assert costs.num_map_values(part) == pytest.approx(28 * 28 * 96)
+    assert frozen_part(genome, num_pictures=100_000) is None
+    assert frozen_part({**genome, "fine_tune/num_blocks": 5}, num_pictures=1) is None
+
+
+def test_forecasts_learn_from_what_candidates_took(forecast: Forecast) -> None:
+    work = forecast.work(CONV_GENOME)
+    assert work.shared == 0.0
+    for _ in range(3):
+        forecast.learn(CONV_GENOME, forecast.work(CONV_GENOME), 3 * work.seconds)
+    assert forecast.work(CONV_GENOME).seconds == pytest.approx(3 * work.seconds)
+    # One that took longer than others is not what is expected.
+    forecast.learn(CONV_GENOME, forecast.work(CONV_GENOME), 100 * work.seconds)
+    assert forecast.work(CONV_GENOME).seconds == pytest.approx(3 * work.seconds)
+    assert forecast.work(FROZEN).own == forecast.work({**FROZEN, "head/dropout": 0.5}).own
+
+
+def test_scoring_takes_a_pass_over_what_was_not_trained_on(
+    dataset: ImageDataset, forecast: Forecast, cache: FeatureCache
+) -> None:
+    cache.seconds_per_picture["mobilenet_v2", 0.35, 64] = 0.02
+    assert forecast.closing_seconds(TUNED) == pytest.approx(0.02 * (len(dataset.validation) + len(dataset.test)))
+
+
+def test_a_budget_begins_what_can_end() -> None:
+    budget = Budget(Settings(max_time=100.0), started=time.monotonic())
+    # Of the 95 seconds for training an eighth may be expected, of passes that others share twice as much.
+    assert budget.allows(Work(0.0, 11.0), 50.0) and not budget.allows(Work(0.0, 13.0), 50.0)
+    assert budget.allows(Work(22.0, 0.5), 50.0) and not budget.allows(Work(25.0, 0.0), 50.0)
+    assert not budget.allows(Work(0.0, 6.0), 5.0)
+    assert budget.allows(Work(1e9, 1e9), None)
+
+
+def test_time_for_scoring_is_kept() -> None:
+    budget = Budget(Settings(max_time=100.0), started=time.monotonic())
+    assert budget.left == pytest.approx(95.0, abs=1.0)
+    budget.closing_seconds = 20.0
+    assert budget.left == pytest.approx(80.0, abs=1.0)
+    budget.closing_seconds = 1000.0
+    assert budget.left == pytest.approx(75.0, abs=1.0), "training comes first"
