@@ -23,7 +23,7 @@ import numpy.typing as npt
 from speed import Clock, Measured, Step, Task, Trial, machine, memory
 
 import kevo
-from kevo import backbones, datasets, evaluation, models, schedules, training, weights
+from kevo import backbones, datasets, evaluation, models, optimizers, training, weights
 from kevo import space as genes
 from kevo.datasets import ImageDataset
 from kevo.errors import KevoError
@@ -314,7 +314,7 @@ class Classifier(keras_tuner.HyperModel):  # type: ignore[misc]
     def _compile(self, model: keras.Model, genome: Genome, *, rate: float | None) -> None:
         num_steps = self._task.epochs * math.ceil(self._num_pictures / int(genome["batch_size"]))
         model.compile(
-            optimizer=schedules.optimizer(genome, num_steps=num_steps, num_done=0, fine_tune_rate=rate),
+            optimizer=optimizers.optimizer(genome, num_steps=num_steps, num_done=0, fine_tune_rate=rate),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=float(genome["label_smoothing"])),
             metrics=["accuracy"],
         )

@@ -53,10 +53,6 @@ class Loop:
         variables = model.trainable_variables
         # No variable may be created inside a graph.
         optimizer.build(variables)
-        if not tf.distribute.has_strategy():
-            # To sum gradients over a single replica, TensorFlow writes a gradient of that sum into a table which is
-            # never emptied: all graphs, some megabytes for each candidate, would stay in memory.
-            optimizer._all_reduce_sum_gradients = lambda gradients: gradients
         examples = tf.constant(inputs), tf.constant(labels), None if weights is None else tf.constant(weights)
 
         # A loop inside the graph would save next to nothing, and TensorFlow never lets go of a loop's graphs.

@@ -26,7 +26,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from keras import callbacks
 
-from kevo import backbones, evaluation, models, schedules
+from kevo import backbones, evaluation, models, optimizers
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.errors import KevoError
@@ -293,7 +293,7 @@ class Trainer:
         weights = self._class_weights
         loop = Loop(
             models.augmented(network, changes),
-            optimizer=schedules.optimizer(
+            optimizer=optimizers.optimizer(
                 genome,
                 num_steps=fit.effort.num_epochs * steps,
                 num_done=fit.stages.count(stage) * steps,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
 
-from kevo import backbones, datasets, models, schedules, training
+from kevo import backbones, datasets, models, optimizers, training
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.loop import Loop
@@ -240,7 +240,7 @@ def test_a_pause_is_a_part_of_the_whole_training(dataset: ImageDataset, tmp_path
 @pytest.mark.parametrize("fine_tune_rate", [None, 1e-3])
 def test_the_learning_rate_goes_on_where_it_paused(fine_tune_rate: float | None) -> None:
     whole, rest = (
-        schedules.optimizer(CONV_GENOME, num_steps=100, num_done=num_done, fine_tune_rate=fine_tune_rate)
+        optimizers.optimizer(CONV_GENOME, num_steps=100, num_done=num_done, fine_tune_rate=fine_tune_rate)
         for num_done in (0, 40)
     )
     for optimizer, steps in ((whole, 45), (rest, 5)):
