@@ -14,6 +14,8 @@ _LARGEST_SHARE = 1 / 4
 """The part of the training's time after which a candidate is stopped."""
 _EXPECTED_SHARE = 1 / 8
 """The part of the training's time that a candidate may be expected to take: at least eight get their chance."""
+_PROBING_SHARE = 0.15
+"""The part of the training's time within which backbones are probed, counted from the search's start."""
 _SHARED_COST = 0.5
 """What counts of the time for a pass of the pictures through a backbone: others get their features for nothing."""
 _FINAL_SHARE = 0.25
@@ -69,6 +71,12 @@ class Budget:
         """How long the next candidate may take, when so much is left for the evolution."""
         whole = self._training_seconds
         return None if left is None or whole is None else max(1.0, min(left, _LARGEST_SHARE * whole))
+
+    @property
+    def may_probe(self) -> bool:
+        """Tells whether backbones may still be looked at before the first candidate."""
+        whole = self._training_seconds
+        return whole is None or self.seconds < _PROBING_SHARE * whole
 
     def allows(self, work: Work, left: float | None) -> bool:
         """Tells whether a candidate is to be begun, when so much is left for the evolution."""

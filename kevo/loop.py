@@ -103,8 +103,9 @@ class Forward:
     """
 
     def __init__(self, model: keras.Model, *, dtype: npt.DTypeLike | None = None) -> None:
-        shape = (None, *model.input.shape[1:])
-        signature = [tf.TensorSpec(shape, model.input.dtype if dtype is None else dtype)]
+        (pixels,) = model.inputs
+        shape = (None, *pixels.shape[1:])
+        signature = [tf.TensorSpec(shape, pixels.dtype if dtype is None else dtype)]
         self._pass = tf.function(lambda x: model(x, training=False), input_signature=signature, autograph=False)
 
     def batches(self, inputs: npt.NDArray[Any], batch_size: int) -> Iterator[npt.NDArray[np.float32]]:

@@ -17,8 +17,8 @@ from kevo import backbones
 from kevo.space import Genome, image_size
 from kevo.weights import Weights
 
-_PRETRAINED, _FEATURES, _HEAD = "pretrained", "features", "head"
-"""A pretrained classifier and its two parts, by their names."""
+_PRETRAINED, _HEAD = "pretrained", "head"
+"""A pretrained classifier and its last part, by their names."""
 POOLINGS = ("average", "max")
 """What makes one number of each channel of a feature map."""
 
@@ -102,7 +102,7 @@ def feature_extractor(genome: Genome, *, whole: keras.Model) -> keras.Model:
         backbones.get(name), image_size=image_size(genome), cut=str(genome[f"{name}/cut"]), whole=whole
     )
     body.trainable = False
-    return Model(body.input, _summarize(body.output, str(genome["pretrained/summary"])), name=_FEATURES)
+    return Model(body.input, _summarize(body.output, str(genome["pretrained/summary"])), name="features")
 
 
 def all_features(genome: Genome, *, whole: keras.Model) -> keras.Model:
@@ -278,9 +278,10 @@ def weighted_mean(members: Sequence[Member]) -> keras.Model:
             parts = member.model.get_layer(_PRETRAINED)
             network = parts.get_layer(_HEAD)
             if member.body not in features:
-                extractor = parts.get_layer(_FEATURES)
+                # The head is the last layer: all before it is what they share.
+                extractor = Model(parts.input, parts.layers[-2].output, name=f"features_{number}")
                 _, height, width, _ = extractor.input.shape
-                features[member.body] = _named(extractor, f"features_{number}")(resize(pixels, (height, width)))
+                features[member.body] = extractor(resize(pixels, (height, width)))
             inputs = features[member.body]
         outputs.append(
             layers.Rescaling(member.weight, name=f"weight_{number}")(_named(network, f"member_{number}")(inputs))

@@ -2,6 +2,7 @@
 
     settings.json      what was asked for
     trials.jsonl       one finished candidate in each line
+    probes.json        how backbones did on a sample of the pictures, where there were several
     labels.json        class names, in the order of the model's outputs
     best.keras         the winner
     ensemble.keras     several models as one, where together they are better

@@ -35,6 +35,7 @@ from kevo.features import default_folder
 from kevo.forecast import Forecast
 from kevo.interrupts import Interrupts
 from kevo.objectives import TIE_BREAKER, Objective
+from kevo.probing import probe
 from kevo.reporting import Listener
 from kevo.results import SearchResult
 from kevo.runs import Run, TrialRecord, checkpoint, damage, predictions, writing
@@ -50,6 +51,9 @@ _KINDS = ("family", "pretrained/tuning")
 """Candidates that differ in these genes learn at different paces, and do not compete for a higher rung."""
 _MAX_PAUSED = 4
 """Of so many paused candidates the models are kept, for each kind and rung; another one would begin from the start."""
+_PROBES = "probes.json"
+_NUM_BODIES = 3
+"""So many of the best backbones are tried first."""
 _LIBRARY = 8
 """Of so many of the best candidates the models are kept, for an ensemble to choose from."""
 _NUM_SAMPLES = 1000
@@ -61,6 +65,12 @@ class Genes(NamedTuple):
 
     hyperparameters: keras_tuner.HyperParameters
     seeds: list[space.Genome]
+
+    def led_by(self, bodies: Sequence[space.Genome], settings: Settings, dataset: ImageDataset) -> Genes:
+        """Returns the same, but begun with other backbones than the default, the most promising first."""
+        first = space.seeds(settings.resolved_space, image_size=dataset.image_size)
+        others = space.seeds(settings.resolved_space, image_size=dataset.image_size, bodies=bodies)
+        return self._replace(seeds=[*others, *self.seeds[len(first) :]])
 
 
 def declare(settings: Settings, dataset: ImageDataset, usable: Mapping[str, tuple[Weights, ...]]) -> Genes:
@@ -175,11 +185,13 @@ class Sitting:
                 self.listener.note(f"Skipped {skipped.path}: {skipped.reason}")
             for note in notes:
                 self.listener.note(note)
-            tuner = self._tuner(genes)
             try:
                 with writing(self.folder.path):
                     self.folder.write_labels(self.dataset.class_names)
                     self._tidy()
+                    if bodies := self._promising_bodies():
+                        genes = genes.led_by(bodies, self.settings, self.dataset)
+                    tuner = self._tuner(genes)
                     interrupted = self._train_all(tuner)
                     return self._finish(interrupted)
             except RunError as error:
@@ -190,6 +202,29 @@ class Sitting:
                 raise SearchInterruptedError(
                     f"Interrupted before the best model was written. Go on with: kevo resume {self.folder.path}"
                 ) from None
+
+    def _promising_bodies(self) -> list[space.Genome]:
+        """Returns the genes of the backbones to begin with; where there is but one or none, that needs no probe."""
+        weights = list(self.trainer.weights_of.values())
+        if len(weights) < 2:
+            return []
+        if not (self.folder.path / _PROBES).is_file():
+            self.listener.note(f"Probing {len(weights)} backbones on a sample of the pictures.")
+            found = probe(
+                self.dataset,
+                weights,
+                image_size=min(self.settings.resolved_space.pretrained_image_sizes),
+                seed=self.settings.seed,
+                watch=self._may_probe,
+            )
+            # A search that is taken up again begins with the same.
+            self.folder.write_json(_PROBES, [{"genes": one.genes, "score": one.score} for one in found])
+        with damage(self.folder.path / _PROBES):
+            return [dict(one["genes"]) for one in self.folder.read_json(_PROBES)[:_NUM_BODIES]]
+
+    def _may_probe(self, name: str, done: float) -> bool:
+        self.listener.progress(f"probe {name}", done, 1, {})
+        return self.budget.may_probe
 
     def _tuner(self, genes: Genes) -> keras_tuner.Tuner:
         state = self.folder.path / "search"

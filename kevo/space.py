@@ -253,16 +253,17 @@ def declare(
     return hp
 
 
-def seeds(space: Space, *, image_size: int) -> list[Genome]:
+def seeds(space: Space, *, image_size: int, bodies: Sequence[Genome] = ({},)) -> list[Genome]:
     """Returns genomes to begin a search with, each as those genes that differ from the defaults.
 
-    For each family in its order. Backbones: the default on pictures of several sizes, the cheapest first, so that there
-    is something good soon and something better later. Conv stacks: a small one that trains in seconds, and the default.
-    Whoever completes them takes defaults for what `declare` left out, so that some may coincide.
+    For each family in its order. Backbones: the first on pictures of several sizes, the cheapest first, so that there
+    is something good soon and something better later, and the others. Conv stacks: a small one that trains in seconds,
+    and the default. Whoever completes them takes defaults for what `declare` left out, so that some may coincide.
 
     Args:
         space: The values that each gene may take.
         image_size: Side of the stored pictures, in pixels.
+        bodies: Genes of the backbones to begin with, the most promising first. By default that of the defaults.
 
     Example:
         >>> [genome["pretrained/image_size"] for genome in seeds(preset("default"), image_size=224)[:3]]
@@ -279,7 +280,10 @@ def seeds(space: Space, *, image_size: int) -> list[Genome]:
     least = _LEAST_OF_DEFAULT * space.pretrained_image_sizes[0]
     sizes = [size for size in sorted(space.pretrained_image_sizes, reverse=True) if size >= least][::2]
     by_family: dict[str, list[Genome]] = {
-        "pretrained": [{"family": "pretrained", "pretrained/image_size": size} for size in reversed(sizes)],
+        "pretrained": [
+            *({"family": "pretrained", "pretrained/image_size": size, **bodies[0]} for size in reversed(sizes)),
+            *({"family": "pretrained", **body} for body in bodies[1:]),
+        ],
         "conv": [reference, {"family": "conv"}],
     }
     return [genome for family in space.families for genome in by_family[family]]

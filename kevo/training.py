@@ -126,7 +126,7 @@ class Trainer:
     ) -> None:
         self.objective = OBJECTIVES[objective]
         self._dataset = dataset
-        self._weights = weights
+        self.weights_of = weights
         self._seed = seed
         self.cache = FeatureCache(dataset, store=store, seed=seed)
         self._backbones: OrderedDict[tuple[Any, ...], keras.Model] = OrderedDict()
@@ -185,7 +185,7 @@ class Trainer:
         """Returns the weights of a genome's backbone."""
         name = str(genome["backbone"])
         alpha = genome.get(f"{name}/alpha")
-        return self._weights[name, None if alpha is None else float(alpha)]
+        return self.weights_of[name, None if alpha is None else float(alpha)]
 
     def _train_conv(self, genome: Genome, fit: _Fit) -> keras.Model:
         network = models.conv_network(genome, num_classes=self._dataset.num_classes)
