@@ -29,6 +29,8 @@ Status = Literal["pending", "finished", "failed"]
 # Tries to make a new child, or to draw a new genome, before the next means is taken.
 _NUM_CHILDREN = 20
 _NUM_DRAWS = 100
+# Of so many genomes that are spread over the space, the first population is the cheapest.
+_NUM_CHEAPEST_OF = 64
 # Share of random genomes among those that the surrogate picks from (the random immigrants of Grefenstette 1992, Genetic
 # algorithms for changing environments).
 _IMMIGRANTS = 0.1
@@ -339,11 +341,7 @@ class Evolution:
         if num_born < len(self._seeds):
             yield [_Candidate("seed", (), self.space.default(self._seeds[num_born]))], 1
         if num_born < size:
-            spread = self.space.spread(np.random.default_rng(self._seed), size)
-            # What is known of the space at first is worth little: where seconds count, the cheapest come first.
-            cost = self._cost if self.settings.per_second else None
-            chosen = [spread[num_born]] if cost is None else sorted(spread, key=cost)
-            yield [_Candidate("random", (), genome) for genome in chosen], 1
+            yield [_Candidate("random", (), genome) for genome in self._first_population(num_born)], 1
         if len(population) < 2:
             num = 1
         else:
@@ -357,6 +355,14 @@ class Evolution:
             yield (_Candidate("random", (), genomes[index]) for index in rng.permutation(len(genomes))), num
         else:
             yield (_Candidate("random", (), self.space.sample(rng)) for _ in range(_NUM_LAST_DRAWS)), 1
+
+    def _first_population(self, num_born: int) -> Sequence[Genome]:
+        """Returns what may come next in the first population, the most wanted first."""
+        rng = np.random.default_rng(self._seed)
+        if self._cost is None or not self.settings.per_second:
+            return [self.space.spread(rng, self.settings.population_size)[num_born]]
+        # Little is known of the space yet, and less of what is expensive: many cheap looks teach more than a dear one.
+        return sorted(self.space.spread(rng, _NUM_CHEAPEST_OF), key=self._cost)
 
     def _children(self, rng: np.random.Generator, population: Sequence[Individual], num: int) -> Iterator[_Candidate]:
         """Breeds children of the population, `num` at a time."""

@@ -632,3 +632,15 @@ def test_several_objectives_go_on_from_the_individuals_alone(space: SearchSpace)
     part = go_on(Evolution(space, Settings(), seed=5), 21)
     resumed = go_on(Evolution(space, Settings(), seed=5, individuals=list(part.individuals)), 19)
     assert [one.genome for one in resumed.individuals] == [one.genome for one in whole.individuals]
+
+
+def test_what_is_known_to_be_expensive_waits(space: SearchSpace) -> None:
+    def cost(genome: Genome) -> float:
+        return 1000.0 if genome["kind"] == "conv" else 1.0
+
+    def num_expensive(settings: Settings) -> int:
+        evolution = Evolution(space, settings, seed=0, seeds=[{}], cost=cost)
+        return sum(cost(one.genome) > 1.0 for one in run(evolution, 30))
+
+    assert num_expensive(Settings(population_size=8, per_second=True)) == 0
+    assert num_expensive(Settings(population_size=8)) > 2
