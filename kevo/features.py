@@ -119,8 +119,8 @@ class FeatureCache:
 
         def compute() -> npt.NDArray[Any]:
             pictures = _changed(self.pictures(split, size), copy)
-            began = time.monotonic()
             model = network()
+            began = time.monotonic()
             features = model.predict(pictures, batch_size=_BATCH_SIZE, verbose=0, callbacks=callbacks or [])
             self.seconds_per_picture[speed_key(genome)] = (time.monotonic() - began) / len(pictures)
             return _rounded(np.asarray(features, dtype=np.float32))

@@ -210,7 +210,8 @@ class Trainer:
                 genome,
                 weights,
                 fit,
-                network=lambda: models.all_features(genome, whole=whole) if is_pooled else extractor,
+                # All passes of one candidate go through the same model, which is traced once.
+                network=functools.cache(lambda: models.all_features(genome, whole=whole) if is_pooled else extractor),
                 columns=models.feature_columns(genome, whole=whole) if is_pooled else slice(None),
             )
             self._fit(fit, HEAD, classifier, genome, [see("train", copy) for copy in copies(genome)], see("validation"))

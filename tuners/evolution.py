@@ -29,8 +29,8 @@ Status = Literal["pending", "finished", "failed"]
 # Tries to make a new child, or to draw a new genome, before the next means is taken.
 _NUM_CHILDREN = 20
 _NUM_DRAWS = 100
-# Of so many genomes that are spread over the space, the first population is the cheapest.
-_NUM_CHEAPEST_OF = 64
+# Of so many random genomes the cheapest comes into the first population.
+_NUM_CHEAPEST_OF = 256
 # Share of random genomes among those that the surrogate picks from (the random immigrants of Grefenstette 1992, Genetic
 # algorithms for changing environments).
 _IMMIGRANTS = 0.1
@@ -358,11 +358,11 @@ class Evolution:
 
     def _first_population(self, num_born: int) -> Sequence[Genome]:
         """Returns what may come next in the first population, the most wanted first."""
-        rng = np.random.default_rng(self._seed)
         if self._cost is None or not self.settings.per_second:
-            return [self.space.spread(rng, self.settings.population_size)[num_born]]
+            return [self.space.spread(np.random.default_rng(self._seed), self.settings.population_size)[num_born]]
         # Little is known of the space yet, and less of what is expensive: many cheap looks teach more than a dear one.
-        return sorted(self.space.spread(rng, _NUM_CHEAPEST_OF), key=self._cost)
+        rng = np.random.default_rng((self._seed, num_born))
+        return sorted((self.space.sample(rng) for _ in range(_NUM_CHEAPEST_OF)), key=self._cost)
 
     def _children(self, rng: np.random.Generator, population: Sequence[Individual], num: int) -> Iterator[_Candidate]:
         """Breeds children of the population, `num` at a time."""

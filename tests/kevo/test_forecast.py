@@ -104,7 +104,11 @@ def test_scoring_takes_a_pass_over_what_was_not_trained_on(
     dataset: ImageDataset, forecast: Forecast, cache: FeatureCache
 ) -> None:
     cache.seconds_per_picture["mobilenet_v2", 0.35, 64] = 0.02
-    assert forecast.closing_seconds(TUNED) == pytest.approx(0.02 * (len(dataset.validation) + len(dataset.test)))
+    quick = forecast.closing_seconds(TUNED)
+    cache.seconds_per_picture["mobilenet_v2", 0.35, 64] = 0.04
+    passes = 0.02 * (len(dataset.validation) + len(dataset.test))
+    # For the best model, and for an ensemble beside it.
+    assert forecast.closing_seconds(TUNED) == pytest.approx(quick + 2 * passes)
 
 
 def test_a_budget_begins_what_can_end() -> None:

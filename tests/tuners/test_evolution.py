@@ -638,9 +638,10 @@ def test_what_is_known_to_be_expensive_waits(space: SearchSpace) -> None:
     def cost(genome: Genome) -> float:
         return 1000.0 if genome["kind"] == "conv" else 1.0
 
-    def num_expensive(settings: Settings) -> int:
+    def expensive(settings: Settings) -> list[int]:
         evolution = Evolution(space, settings, seed=0, seeds=[{}], cost=cost)
-        return sum(cost(one.genome) > 1.0 for one in run(evolution, 30))
+        return [one.number for one in run(evolution, 30) if cost(one.genome) > 1.0]
 
-    assert num_expensive(Settings(population_size=8, per_second=True)) == 0
-    assert num_expensive(Settings(population_size=8)) > 2
+    waiting, at_once = (expensive(Settings(population_size=8, per_second=per_second)) for per_second in (True, False))
+    assert not any(number < 8 for number in waiting) and any(number < 8 for number in at_once)
+    assert len(waiting) < len(at_once)
