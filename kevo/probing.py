@@ -1,6 +1,7 @@
-"""Which pretrained backbone suits the pictures, found out on a sample of them before any full pass is made.
+"""Which pretrained backbone suits the pictures, and which of its cut points and picture sizes.
 
-A linear head on frozen features is solved directly, and judged by how it predicts what it did not see: ridge regression
+Backbones are ranked on a sample of the pictures, before any full pass is made; what a full pass has yielded, on all. A
+linear head on frozen features is solved directly, and judged by how it predicts what it did not see: ridge regression
 leaves one picture out at a time at the price of a single decomposition (Golub et al. 1979,
 doi:10.1080/00401706.1979.10489751). That a better network's features make a better linear head is measured in Kornblith
 et al. 2019 (arXiv:1805.08974).
@@ -8,9 +9,11 @@ et al. 2019 (arXiv:1805.08974).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import RidgeCV
@@ -18,11 +21,16 @@ from sklearn.preprocessing import StandardScaler
 
 from kevo import backbones, costs, models
 from kevo.datasets import ImageDataset
+from kevo.features import speed_key
 from kevo.space import Genome
 from kevo.weights import Weights
 
 _NUM_PICTURES = 256
 """How many training pictures a probe looks at."""
+_MAX_PICTURES = 2000
+"""How many features a linear head is solved for: its cost grows with the square of their number."""
+_FINE_TUNING_GAIN = 1.2
+"""By how much fine-tuning may be thought to make up for worse features."""
 _STRENGTHS = tuple(10.0**power for power in range(0, 6))
 """Ridge penalties to choose from; features are brought to one scale before."""
 
@@ -63,15 +71,75 @@ def probe(
     rows = np.sort(np.random.default_rng(seed).permutation(len(dataset.train))[:num])
     pictures = models.resize(dataset.train.pictures[rows].astype(np.float32), (image_size, image_size))
     pictures = np.clip(np.asarray(pictures), 0, 255)
-    targets = 2.0 * np.eye(dataset.num_classes)[dataset.train.labels[rows]] - 1
+    labels = dataset.train.labels[rows]
     genomes = [_genome(weights, image_size) for weights in candidates]
     order = sorted(range(len(genomes)), key=lambda place: costs.num_flops(genomes[place]))
     found = []
     for number, place in enumerate(order):
         if not watch(str(genomes[place]["backbone"]), number / len(order)):
             break
-        found.append(_probe(genomes[place], candidates[place], pictures, targets))
+        found.append(_probe(genomes[place], candidates[place], pictures, labels))
     return sorted(found, key=lambda one: one.score, reverse=True)
+
+
+def linear_error(features: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> float:
+    """Returns the squared error of a linear head for pictures that are left out one at a time.
+
+    Args:
+        features: Shape (n, num_features).
+        labels: Classes as indices, shape (n,).
+
+    Returns:
+        The mean over pictures and classes, where 1 stands for a class and -1 for all others. A head that knows nothing
+        has 1 where there are two classes of the same size.
+    """
+    targets = np.where(labels[:, None] == np.unique(labels), 1.0, -1.0)
+    scaled = StandardScaler().fit_transform(features.astype(np.float32))
+    return -float(RidgeCV(_STRENGTHS).fit(scaled, targets).best_score_)
+
+
+class LinearProbes:
+    """What linear heads make of the frozen bodies whose features are there; hopeless ones need no candidate.
+
+    Args:
+        labels: Those of the training pictures, as indices, shape (n,).
+        errors: What an earlier sitting found.
+    """
+
+    def __init__(self, labels: npt.NDArray[np.integer], errors: Mapping[str, float] | None = None) -> None:
+        self.errors = dict(errors or {})
+        self._labels = labels[:_MAX_PICTURES]
+        # Of a measurement on few pictures less is certain.
+        self._tolerance = 1 + 2 / math.sqrt(max(1, len(self._labels)))
+
+    def learn(self, genome: Genome, features: npt.NDArray[np.floating], *, whole: keras.Model) -> None:
+        """Looks at all cut points and poolings of a backbone at one size, unless that was done before.
+
+        Args:
+            genome: Any genome of that backbone and size.
+            features: What `models.all_features` makes of the training pictures, shape (n, ...).
+            whole: The backbone.
+        """
+        name = str(genome["backbone"])
+        for cut in backbones.get(name).cut_points:
+            for summary in models.POOLINGS:
+                one = {**genome, f"{name}/cut": cut, "pretrained/summary": summary}
+                if (key := _key(one)) not in self.errors:
+                    seen = features[: len(self._labels), models.feature_columns(one, whole=whole)]
+                    self.errors[key] = linear_error(seen, self._labels)
+
+    def is_behind(self, genome: Genome) -> bool:
+        """Tells whether a genome stands on features that others are clearly better than."""
+        error = self.errors.get(_key(genome)) if genome["family"] == "pretrained" else None
+        if error is None:
+            return False
+        tolerance = self._tolerance if genome["pretrained/tuning"] == "frozen" else _FINE_TUNING_GAIN * self._tolerance
+        return error > tolerance * min(self.errors.values())
+
+
+def _key(genome: Genome) -> str:
+    name = str(genome["backbone"])
+    return repr((*speed_key(genome), genome[f"{name}/cut"], genome["pretrained/summary"]))
 
 
 def _genome(weights: Weights, image_size: int) -> Genome:
@@ -88,7 +156,7 @@ def _genome(weights: Weights, image_size: int) -> Genome:
 
 
 def _probe(
-    genome: Genome, weights: Weights, pictures: npt.NDArray[np.float32], targets: npt.NDArray[np.float64]
+    genome: Genome, weights: Weights, pictures: npt.NDArray[np.float32], labels: npt.NDArray[np.integer]
 ) -> Probe:
     name = str(genome["backbone"])
     whole = models.backbone(genome, weights=weights)
@@ -96,7 +164,7 @@ def _probe(
     probes = []
     for cut in backbones.get(name).cut_points:
         one = {**genome, f"{name}/cut": cut}
-        seen = StandardScaler().fit_transform(features[:, models.feature_columns(one, whole=whole)])
+        seen = features[:, models.feature_columns(one, whole=whole)]
         genes = {gene: one[gene] for gene in ("family", "backbone", f"{name}/cut", f"{name}/alpha") if gene in one}
-        probes.append(Probe(genes, float(RidgeCV(_STRENGTHS).fit(seen, targets).best_score_)))
+        probes.append(Probe(genes, -linear_error(seen, labels)))
     return max(probes, key=lambda probe: probe.score)

@@ -3,6 +3,7 @@
     settings.json      what was asked for
     trials.jsonl       one finished candidate in each line
     probes.json        how backbones did on a sample of the pictures, where there were several
+    bodies.json        how well linear heads do on the features of each frozen network that was met
     labels.json        class names, in the order of the model's outputs
     best.keras         the winner
     ensemble.keras     several models as one, where together they are better

@@ -52,6 +52,7 @@ _KINDS = ("family", "pretrained/tuning")
 _MAX_PAUSED = 4
 """Of so many paused candidates the models are kept, for each kind and rung; another one would begin from the start."""
 _PROBES = "probes.json"
+_BODIES = "bodies.json"
 _NUM_BODIES = 3
 """So many of the best backbones are tried first."""
 _LIBRARY = 8
@@ -171,6 +172,7 @@ class Sitting:
         self._interrupts = Interrupts()
         self.budget = Budget(settings, started=started)
         self._left: float | None = None
+        self._num_probed = 0
 
     def run(self, genes: Genes, notes: list[str]) -> SearchResult:
         """Goes on from the run folder's candidates to the result; `notes` are for the listener."""
@@ -180,6 +182,10 @@ class Sitting:
                     self._check(record)
                 self.records[record.trial_id] = record
             self.budget.take_up(self.records)
+            if (self.folder.path / _BODIES).is_file():
+                with damage(self.folder.path / _BODIES):
+                    errors = self.folder.read_json(_BODIES)
+                    self.trainer.probes.errors = {str(key): float(error) for key, error in errors.items()}
             self.listener.note(self.dataset.summary())
             for skipped in self.dataset.skipped:
                 self.listener.note(f"Skipped {skipped.path}: {skipped.reason}")
@@ -310,6 +316,9 @@ class Sitting:
         limit = self.settings.max_params
         if limit is not None and costs.num_parameters(genome, num_classes=self.dataset.num_classes) > limit:
             return False
+        # Where something is to be kept small, worse features may be worth their price.
+        if not self.settings.minimize and self.trainer.probes.is_behind(genome):
+            return False
         return self._left is None or self.budget.allows(self.forecast.work(genome), self._left)
 
     def has_time_for_another(self) -> bool:
@@ -405,6 +414,9 @@ class Sitting:
         if trained is not None and trained.probabilities is not None:
             with self.folder.replacing(predictions(record)) as path:
                 np.save(path, trained.probabilities.astype(np.float16))
+        if len(self.trainer.probes.errors) > self._num_probed:
+            self._num_probed = len(self.trainer.probes.errors)
+            self.folder.write_json(_BODIES, self.trainer.probes.errors)
         # A candidate counts as finished only when its model is safe.
         self.folder.append_trial(record)
         self.records = records

@@ -33,6 +33,7 @@ from kevo.errors import KevoError
 from kevo.features import Copy, FeatureCache, copies, frozen_part, speed_key
 from kevo.loop import Forward, Loop
 from kevo.objectives import OBJECTIVES, TIE_BREAKER, Objective
+from kevo.probing import LinearProbes
 from kevo.space import Genome, image_size
 from kevo.weights import Weights
 
@@ -132,6 +133,7 @@ class Trainer:
         self._backbones: OrderedDict[tuple[Any, ...], keras.Model] = OrderedDict()
         labels, by_class = dataset.train.labels, dataset.class_weights()
         self._labels = np.eye(dataset.num_classes, dtype=np.float32)[labels]
+        self.probes = LinearProbes(labels)
         self._class_weights = None if by_class is None else np.array([by_class[label] for label in labels], np.float32)
         # Keras and TensorFlow stay: to look through all they hold takes longer than a small candidate's epoch.
         gc.collect()
@@ -214,7 +216,10 @@ class Trainer:
                 network=functools.cache(lambda: models.all_features(genome, whole=whole) if is_pooled else extractor),
                 columns=models.feature_columns(genome, whole=whole) if is_pooled else slice(None),
             )
-            self._fit(fit, HEAD, classifier, genome, [see("train", copy) for copy in copies(genome)], see("validation"))
+            train, validation = [see("train", copy) for copy in copies(genome)], see("validation")
+            if is_pooled:
+                self.probes.learn(genome, see("train", columns=slice(None)), whole=whole)
+            self._fit(fit, HEAD, classifier, genome, train, validation)
         if fine_tunes and not fit.time_is_up:
             self._fine_tune(network, extractor, classifier, weights, genome, fit)
         return network
