@@ -16,7 +16,7 @@ _EXPECTED_SHARE = 1 / 8
 """The part of the training's time that a candidate may be expected to take: at least eight get their chance."""
 _PROBING_SHARE = 0.15
 """The part of the training's time within which backbones are probed, counted from the search's start."""
-_SHARED_COST = 0.5
+_SHARED_COST = 0.25
 """What counts of the time for a pass of the pictures through a backbone: others get their features for nothing."""
 _FINAL_SHARE = 0.25
 """The part of the training's time that is kept for the finalists at most."""

@@ -23,6 +23,8 @@ _TRAINING_COST = 3
 """A step of training computes gradients too: those of the inputs and those of the weights."""
 _BUILDING_SECONDS = 1.0
 """What it takes to build and trace a network."""
+_SCORINGS = 2.6
+"""An ensemble is scored like the best model, after its members were loaded and it was written."""
 _LOADING_SECONDS = 3.0
 """What it takes to write a network and to load it again."""
 _HEAD_SECONDS = 2e-5
@@ -78,7 +80,7 @@ class Forecast:
     def closing_seconds(self, genome: Genome) -> float:
         """Returns how long it takes to score a finished network of a genome, and an ensemble that costs the same."""
         passes = (self._num_validation + self._num_test) * self._pass_seconds(genome)
-        return 2 * (_LOADING_SECONDS + passes)
+        return _SCORINGS * (_LOADING_SECONDS + passes)
 
     def learn(self, genome: Genome, work: Work, seconds: float) -> None:
         """Takes down how long a candidate took.
