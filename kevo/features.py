@@ -22,6 +22,7 @@ import numpy.typing as npt
 from kevo import backbones, costs, models
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
+from kevo.loop import Forward
 from kevo.space import Genome, image_size
 from kevo.weights import Weights
 
@@ -91,11 +92,11 @@ class FeatureCache:
         split: str,
         genome: Genome,
         *,
-        network: Callable[[], keras.Model],
+        network: Callable[[], Forward],
         columns: slice = slice(None),
         weights: Weights | None,
         copy: Copy = _PLAIN,
-        callbacks: list[keras.callbacks.Callback] | None = None,
+        watch: Callable[[float], None] = lambda done: None,
         wait: Callable[[], None] = lambda: None,
     ) -> npt.NDArray[np.floating]:
         """Returns what a genome's frozen backbone sees in a split, as (n, ...).
@@ -107,23 +108,27 @@ class FeatureCache:
             split: `train`, `validation` or `test`.
             genome: A genome of the family `pretrained`. Its cut point does not count where its pooling is one of
                 `models.POOLINGS`: all of these come from one pass.
-            network: Builds what the pictures are to pass through; called only when the features are not here yet.
+            network: Builds what the pictures, as uint8, are to pass through; called only when the features are not here
+                yet.
                 Random weights must come from the cache's seed.
             columns: Which part of the network's output is wanted.
             weights: The backbone's weights, as a part of the key.
             copy: Which of `copies` of the pictures.
-            callbacks: Watch the forward pass; one that raises ends it.
+            watch: Is called after every batch of the pass with the share that is done; what it raises ends the pass.
             wait: Is called now and then while another worker makes this pass; what it raises ends the wait.
         """
         size = image_size(genome)
 
         def compute() -> npt.NDArray[Any]:
             pictures = _changed(self.pictures(split, size), copy)
-            model = network()
+            forward = network()
             began = time.monotonic()
-            features = model.predict(pictures, batch_size=_BATCH_SIZE, verbose=0, callbacks=callbacks or [])
+            batches: list[npt.NDArray[np.float32]] = []
+            for batch in forward.batches(pictures, _BATCH_SIZE):
+                batches.append(batch)
+                watch(min(1.0, len(batches) * _BATCH_SIZE / len(pictures)))
             self.seconds_per_picture[speed_key(genome)] = (time.monotonic() - began) / len(pictures)
-            return _rounded(np.asarray(features, dtype=np.float32))
+            return _rounded(np.concatenate(batches))
 
         def compute_or_read() -> npt.NDArray[Any]:
             if self._store is None:

@@ -19,6 +19,8 @@ import tensorflow as tf
 
 _PARTS_PER_EPOCH = 8
 """How often in an epoch Python gets a word."""
+_MAX_BYTES = 2 * 1024**3
+"""Inputs up to that are held by TensorFlow; larger ones are fetched batch by batch, while the last one trains."""
 
 
 class Loop:
@@ -49,28 +51,57 @@ class Loop:
     ) -> None:
         self._num_steps = math.ceil(len(inputs) / batch_size)
         self._num_examples = len(inputs)
+        self._batch_size = batch_size
         self._seed = seed
         variables = model.trainable_variables
         # No variable may be created inside a graph.
         optimizer.build(variables)
-        examples = tf.constant(inputs), tf.constant(labels), None if weights is None else tf.constant(weights)
+        counts = np.ones(len(inputs), np.float32) if weights is None else weights
+        self._examples = inputs, labels, counts
+        self._is_streamed = inputs.nbytes > _MAX_BYTES
 
-        # A loop inside the graph would save next to nothing, and TensorFlow never lets go of a loop's graphs.
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)], autograph=False)  # type: ignore[untyped-decorator]
-        def step(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            x, true, weight = (None if one is None else tf.gather(one, rows) for one in examples)
+        def learn(x: tf.Tensor, true: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             with tf.GradientTape() as tape:
                 predicted = model(x, training=True)
-                total = loss(true, predicted, sample_weight=weight)
+                total = loss(true, predicted, sample_weight=None if weights is None else weight)
                 # Regularization: Keras collects it anew in every call.
                 for penalty in model.losses:
                     total += penalty
             optimizer.apply(tape.gradient(total, variables), variables)
             hits = tf.equal(tf.argmax(true, axis=-1), tf.argmax(predicted, axis=-1))
-            return total * tf.cast(tf.size(rows), total.dtype), tf.reduce_sum(tf.cast(hits, tf.float32))
+            return total * tf.cast(tf.shape(true)[0], total.dtype), tf.reduce_sum(tf.cast(hits, tf.float32))
 
-        self._step = step
-        self._batch_size = batch_size
+        # A loop inside the graph would save next to nothing, and TensorFlow never lets go of a loop's graphs.
+        if self._is_streamed:
+            self._step = tf.function(learn, input_signature=self._signature(), autograph=False)
+            return
+        held = [tf.constant(one) for one in self._examples]
+        self._step = tf.function(
+            lambda rows: learn(*(tf.gather(one, rows) for one in held)),
+            input_signature=[tf.TensorSpec([None], tf.int64)],
+            autograph=False,
+        )
+
+    def _signature(self) -> list[tf.TensorSpec]:
+        return [tf.TensorSpec((None, *one.shape[1:]), one.dtype) for one in self._examples]
+
+    def _feed(self, order: npt.NDArray[np.int64]) -> Iterator[tuple[tf.Tensor, ...]]:
+        """Yields what a step takes, batch by batch: rows of what is held, or else the examples themselves."""
+        if not self._is_streamed:
+            for start in range(0, len(order), self._batch_size):
+                yield (tf.constant(order[start : start + self._batch_size]),)
+            return
+        types = [one.dtype for one in self._examples]
+
+        def fetch(rows: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
+            return [one[rows] for one in self._examples]
+
+        def shaped(rows: tf.Tensor) -> list[tf.Tensor]:
+            fetched = tf.numpy_function(fetch, [rows], types)
+            return [tf.ensure_shape(one, spec.shape) for one, spec in zip(fetched, self._signature(), strict=True)]
+
+        batches = tf.data.Dataset.from_tensor_slices(order).batch(self._batch_size)
+        yield from batches.map(lambda rows: tuple(shaped(rows))).prefetch(2)
 
     def epoch(self, number: int) -> Iterator[tuple[float, dict[str, float]]]:
         """Trains for one epoch, and yields after every part of it.
@@ -85,9 +116,9 @@ class Loop:
         num_parts = min(_PARTS_PER_EPOCH, self._num_steps)
         edges = [round(self._num_steps * part / num_parts) for part in range(num_parts + 1)]
         loss, hits = 0.0, 0.0
+        feed = self._feed(order)
         for part, (first, last) in enumerate(itertools.pairwise(edges), start=1):
-            starts = range(first * self._batch_size, last * self._batch_size, self._batch_size)
-            sums = [self._step(tf.constant(order[start : start + self._batch_size])) for start in starts]
+            sums = [self._step(*batch) for batch in itertools.islice(feed, last - first)]
             # Only now does Python wait for what was computed.
             loss, hits = loss + sum(float(one) for one, _ in sums), hits + sum(float(one) for _, one in sums)
             seen = min(last * self._batch_size, self._num_examples)

@@ -22,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from kevo import backbones, costs, models
 from kevo.datasets import ImageDataset
 from kevo.features import speed_key
+from kevo.loop import Forward
 from kevo.space import Genome
 from kevo.weights import Weights
 
@@ -160,7 +161,7 @@ def _probe(
 ) -> Probe:
     name = str(genome["backbone"])
     whole = models.backbone(genome, weights=weights)
-    features = models.all_features(genome, whole=whole).predict(pictures, batch_size=64, verbose=0)
+    features = np.concatenate(list(Forward(models.all_features(genome, whole=whole)).batches(pictures, 64)))
     probes = []
     for cut in backbones.get(name).cut_points:
         one = {**genome, f"{name}/cut": cut}

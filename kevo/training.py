@@ -243,7 +243,7 @@ class Trainer:
             split,
             genome,
             weights=weights,
-            callbacks=[_Deadline(fit)],
+            watch=lambda done: fit.check("features", done, "one pass of the backbone over the pictures takes"),
             wait=lambda: fit.check("features", 0.0, "to wait for another worker's pass over the pictures takes"),
             **(options if copy is None else {"copy": copy, **options}),
         )
@@ -268,7 +268,9 @@ class Trainer:
             return
         # What stays frozen sees every picture once, as it does for a head.
         tuned = models.join(parts.trained, classifier)
-        see = functools.partial(self._features, frozen, weights, fit, network=lambda: parts.frozen)
+        see = functools.partial(
+            self._features, frozen, weights, fit, network=functools.cache(lambda: _eyes(parts.frozen))
+        )
         train = [see("train", copy) for copy in copies(genome)]
         self._fit(fit, stage, tuned, genome, train, see("validation"), learning_rate=rate)
 
@@ -314,6 +316,11 @@ class Trainer:
         )
         # Validation keeps nothing for gradients: larger batches fit, and are faster.
         fit(stage, network, loop, (validation, self._dataset.validation.labels), batch_size=max(batch_size, 64))
+
+
+def _eyes(network: keras.Model) -> Forward:
+    """Returns a network's forward pass for stored pictures."""
+    return Forward(network, dtype=np.uint8)
 
 
 class _OutOfTimeError(Exception):
@@ -486,19 +493,6 @@ def _measured(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int
         "val_macro_f1": evaluation.macro_f1(probabilities, labels),
         "val_cross_entropy": evaluation.cross_entropy(probabilities, labels),
     }
-
-
-class _Deadline(callbacks.Callback):  # type: ignore[misc]
-    """Ends a backbone's forward pass when its candidate's time is up."""
-
-    def __init__(self, fit: _Fit) -> None:
-        super().__init__()
-        self._fit = fit
-
-    def on_predict_batch_end(self, batch: int, logs: object = None) -> None:
-        self._fit.check(
-            "features", (batch + 1) / self.params["steps"], "one pass of the backbone over the pictures takes"
-        )
 
 
 def predict(

@@ -18,6 +18,7 @@ from kevo import backbones, models
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset, Split
 from kevo.features import Copy, FeatureCache, _changed, copies, default_folder
+from kevo.loop import Forward
 from kevo.weights import Weights
 
 PLAIN: Copy = ("plain", 0.0)
@@ -32,9 +33,9 @@ class Counting:
         self.built = 0
         self._genome = genome
 
-    def __call__(self) -> keras.Model:
+    def __call__(self) -> Forward:
         self.built += 1
-        return models.all_features(self._genome, whole=self.whole)
+        return Forward(models.all_features(self._genome, whole=self.whole), dtype=np.uint8)
 
     @functools.cached_property
     def whole(self) -> keras.Model:
@@ -82,7 +83,10 @@ def test_a_feature_map_is_no_pooled_feature(dataset: ImageDataset) -> None:
     pooled = cache.features("validation", GENOME, network=build, weights=None)
     flat = {**GENOME, "pretrained/summary": "flatten"}
     whole = cache.features(
-        "validation", flat, network=lambda: models.feature_extractor(flat, whole=build.whole), weights=None
+        "validation",
+        flat,
+        network=lambda: Forward(models.feature_extractor(flat, whole=build.whole), dtype=np.uint8),
+        weights=None,
     )
     assert whole.shape[1] == 8 * 8 * 48 != pooled.shape[1]
 
@@ -149,11 +153,11 @@ CHANGED = {
 }
 
 
-def mean_color(scale: float = 1.0) -> keras.Model:
+def mean_color(scale: float = 1.0) -> Forward:
     """Sees next to nothing, and is built at once."""
     pixels = keras.Input((None, None, 3))
     mean = keras.layers.GlobalAveragePooling2D()(pixels)
-    return keras.Model(pixels, keras.layers.Rescaling(scale / 255)(mean))
+    return Forward(keras.Model(pixels, keras.layers.Rescaling(scale / 255)(mean)), dtype=np.uint8)
 
 
 def features(
@@ -162,7 +166,7 @@ def features(
     """Returns the validation split's features, as a search of its own would have them, and whether they are new."""
     built = []
 
-    def build() -> keras.Model:
+    def build() -> Forward:
         built.append(True)
         return mean_color()
 
@@ -293,12 +297,11 @@ def test_what_float16_cannot_hold_is_kept_in_float32(
 
 
 def test_nothing_is_kept_of_a_pass_that_was_ended(dataset: ImageDataset, tmp_path: Path) -> None:
-    class Late(keras.callbacks.Callback):
-        def on_predict_batch_end(self, batch: int, logs: object = None) -> None:
-            raise TimeoutError("time is up")
+    def late(done: float) -> None:
+        raise TimeoutError("time is up")
 
     with pytest.raises(TimeoutError, match="time is up"):
-        features(dataset, tmp_path, callbacks=[Late()])
+        features(dataset, tmp_path, watch=late)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -120,3 +120,19 @@ def test_inputs_of_other_types_are_learned_from_alike(dtype: type) -> None:
         loop = looped(network(), inputs=given)
         histories.append([metrics for _, metrics in loop.epoch(0)])
     assert histories[0][-1] == pytest.approx(histories[1][-1], rel=1e-5)
+
+
+def test_what_is_too_large_is_streamed_and_learned_from_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = np.linspace(0.5, 2.0, 23).astype(np.float32)
+
+    def trained() -> tuple[list[np.ndarray], dict[str, float]]:
+        model = network()
+        parts = [metrics for epoch in range(2) for _, metrics in looped(model, weights=weights).epoch(epoch)]
+        return model.get_weights(), parts[-1]
+
+    held = trained()
+    monkeypatch.setattr("kevo.loop._MAX_BYTES", 0)
+    streamed = trained()
+    assert streamed[1] == pytest.approx(held[1], rel=1e-5)
+    for one, other in zip(held[0], streamed[0], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)

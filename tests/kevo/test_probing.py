@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from samples import CONV_GENOME, pretrained_genome
 from searches import SETTINGS, Diary
 
 import kevo
-from kevo import costs, space
+from kevo import backbones, costs, models, space
 from kevo.datasets import ImageDataset
-from kevo.probing import probe
+from kevo.probing import LinearProbes, linear_error, probe
 from kevo.runs import Run
 from kevo.sitting import Sitting, declare
 from kevo.weights import Weights
@@ -63,6 +64,48 @@ def test_what_sees_more_scores_higher(dataset: ImageDataset) -> None:
 def test_probes_end_when_there_is_no_time_for_more(dataset: ImageDataset) -> None:
     left = [True, False]
     assert len(probe(dataset, [WIDE, NARROW], image_size=32, watch=lambda name, done: left.pop(0))) == 1
+
+
+def test_a_linear_head_is_judged_by_what_it_did_not_see() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 300)
+    blind = rng.normal(size=(300, 20))
+    seeing = blind.copy()
+    seeing[:, :3] += 3 * np.eye(3)[labels]
+    # Guessing the mean of (1, -1, -1) leaves 1 - (1/3)^2.
+    assert linear_error(blind, labels) == pytest.approx(8 / 9, rel=0.1)
+    assert linear_error(seeing, labels) < 0.5
+    # Hundreds of features of nothing do not look like something.
+    assert linear_error(rng.normal(size=(100, 400)), labels[:100]) > 0.8
+
+
+def test_bodies_that_are_clearly_behind_are_told() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    genome = {
+        **pretrained_genome("mobilenet_v2", "out_relu"),
+        "mobilenet_v2/alpha": 0.35,
+    }
+    whole = models.backbone(genome, weights=None)
+    num_channels = backbones.num_channels(backbones.get("mobilenet_v2"), whole)
+    features = rng.normal(size=(400, 2 * sum(num_channels.values())))
+    # Only the deepest cut sees anything, on average better than at its greatest.
+    for summary, strength in (("average", 2.0), ("max", 1.0)):
+        place = models.feature_columns({**genome, "pretrained/summary": summary}, whole=whole).start
+        features[:, place] += strength * labels
+    probes = LinearProbes(labels)
+    assert not probes.is_behind(genome)
+    probes.learn(genome, features, whole=whole)
+    maximum, shallow = {**genome, "pretrained/summary": "max"}, {**genome, "mobilenet_v2/cut": "block_3_expand_relu"}
+    assert not probes.is_behind(genome) and probes.is_behind(maximum) and probes.is_behind(shallow)
+    assert not probes.is_behind(CONV_GENOME)
+    assert not probes.is_behind({**shallow, "pretrained/image_size": 64}), "its features are not there yet"
+    # Fine-tuning may make up for a little.
+    error = min(probes.errors.values())
+    tuned = {**maximum, "pretrained/tuning": "fine_tune"}
+    probes.errors[next(key for key in probes.errors if "'max'" in key and "out_relu" in key)] = 1.25 * error
+    assert probes.is_behind(maximum) and not probes.is_behind(tuned)
+    assert LinearProbes(labels, probes.errors).is_behind(maximum)
 
 
 def test_a_search_begins_with_the_best_and_remembers_them(tmp_path: Path, dataset: ImageDataset) -> None:
