@@ -49,8 +49,6 @@ HEAD = "head"
 _MAX_BACKBONES = 4
 """So many frozen backbones stay in memory, ready for the next head."""
 
-_Examples = tuple[npt.NDArray[Any], npt.NDArray[np.float32]]
-
 
 class Progress(Protocol):
     """Is told how far a candidate is: the stage in words, epochs done (with fractions) of all, latest metrics."""
@@ -135,7 +133,9 @@ class Trainer:
         self._labels = np.eye(dataset.num_classes, dtype=np.float32)[labels]
         self.probes = LinearProbes(labels)
         self._class_weights = None if by_class is None else np.array([by_class[label] for label in labels], np.float32)
-        # Keras and TensorFlow stay: to look through all they hold takes longer than a small candidate's epoch.
+        # Keras and TensorFlow stay: to look through all they hold takes longer than a small candidate's epoch. What was
+        # left by an earlier search is looked through once more.
+        gc.unfreeze()
         gc.collect()
         gc.freeze()
 
@@ -201,6 +201,8 @@ class Trainer:
         fine_tunes = genome["pretrained/tuning"] == "fine_tune"
         whole = self._backbone(genome, weights, is_shared=not fine_tunes)
         extractor = models.feature_extractor(genome, whole=whole)
+        # A head is the same whether its backbone was built just now or before.
+        keras.utils.set_random_seed(self._seed + len(fit.history))
         classifier = models.head(genome, num_features=extractor.output.shape[-1], num_classes=self._dataset.num_classes)
         network = models.join(extractor, classifier)
         if fit.history:
@@ -213,7 +215,9 @@ class Trainer:
                 weights,
                 fit,
                 # All passes of one candidate go through the same model, which is traced once.
-                network=functools.cache(lambda: models.all_features(genome, whole=whole) if is_pooled else extractor),
+                network=functools.cache(
+                    lambda: _eyes(models.all_features(genome, whole=whole) if is_pooled else extractor)
+                ),
                 columns=models.feature_columns(genome, whole=whole) if is_pooled else slice(None),
             )
             train, validation = [see("train", copy) for copy in copies(genome)], see("validation")

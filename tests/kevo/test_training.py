@@ -1,5 +1,6 @@
 """Training one candidate."""
 
+import gc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -339,6 +340,30 @@ def test_fine_tuning_on_maps_is_fine_tuning_on_pictures(small: ImageDataset, mon
         assert one == pytest.approx(other, rel=0.02, abs=0.05)
     probabilities = predict(on_maps.network, small.validation.pictures)
     assert probabilities == pytest.approx(on_maps.probabilities, abs=0.01)
+
+
+def test_a_head_is_the_same_on_a_backbone_that_was_there_before(small: ImageDataset) -> None:
+    genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu"), "mobilenet_v2/alpha": 0.35}
+    teacher = trainer(small)
+    first, second = (teacher.train({**genome, "head/dropout": 0.3}, Effort(2)) for _ in range(2))
+    assert second.history == first.history
+    assert trainer(small).train({**genome, "head/dropout": 0.3}, Effort(2)).history == first.history
+
+
+def test_memory_does_not_grow_with_candidates(small: ImageDataset) -> None:
+    teacher = trainer(small)
+
+    def num_objects() -> int:
+        teacher.train(CONV_GENOME, Effort(1))
+        keras.backend.clear_session()
+        gc.collect()
+        return len(gc.get_objects())
+
+    num_objects()
+    first = num_objects()
+    last = [num_objects() for _ in range(3)][-1]
+    # One graph of the smallest network has thousands.
+    assert last - first < 500
 
 
 def test_augmented_views_of_a_frozen_backbone_are_learned_from_too(small: ImageDataset) -> None:
