@@ -109,7 +109,9 @@ class LinearProbes:
 
     def __init__(self, labels: npt.NDArray[np.integer], errors: Mapping[str, float] | None = None) -> None:
         self.errors = dict(errors or {})
-        self._labels = labels[:_MAX_PICTURES]
+        # Pictures often come class by class.
+        self._rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:_MAX_PICTURES])
+        self._labels = labels[self._rows]
         # Of a measurement on few pictures less is certain.
         self._tolerance = 1 + 2 / math.sqrt(max(1, len(self._labels)))
 
@@ -126,7 +128,7 @@ class LinearProbes:
             for summary in models.POOLINGS:
                 one = {**genome, f"{name}/cut": cut, "pretrained/summary": summary}
                 if (key := _key(one)) not in self.errors:
-                    seen = features[: len(self._labels), models.feature_columns(one, whole=whole)]
+                    seen = features[self._rows, models.feature_columns(one, whole=whole)]
                     self.errors[key] = linear_error(seen, self._labels)
 
     def is_behind(self, genome: Genome) -> bool:

@@ -441,6 +441,7 @@ class _Fit:
         try:
             for epoch in range(self.stages.count(stage), self.num_epochs(stage)):
                 learned: dict[str, float] = {}
+                is_last = False
                 for done, learned in loop.epoch(epoch):
                     self.tell(stage, epoch + done, self.num_epochs(stage), learned)
                     if not math.isfinite(learned["loss"]):
@@ -448,7 +449,7 @@ class _Fit:
                             f"the loss is no longer a number in epoch {epoch + 1} of the stage '{stage}'"
                         )
                     # An epoch counts by its validation. No pass takes as long as another: room for two.
-                    if self.will_be_up(seconds=2 * validation_seconds):
+                    if is_last := self.will_be_up(seconds=2 * validation_seconds):
                         self.is_cut_short = True
                         break
                 began = self.seconds
@@ -456,7 +457,7 @@ class _Fit:
                 validation_seconds = self.seconds - began
                 if self.note(stage, {**learned, **_measured(probabilities, validation[1])}):
                     best_weights, self.probabilities = network.get_weights(), probabilities
-                if self.is_cut_short or self.stands_still:
+                if is_last or self.stands_still:
                     break
         except _OutOfTimeError:
             # What was measured before counts.
