@@ -34,15 +34,24 @@ def num_parameters(genome: Genome, *, num_classes: int) -> int:
         ...                 "conv/summary": "average", "head/num_dense": 0}, num_classes=10)
         618
     """
-    if genome["family"] == "conv":
-        body, num_features = _conv_stack(genome)
-    else:
-        body, num_features = _backbone(genome)
-        body += _NORM * num_features if genome["pretrained/normalize_features"] else 0
+    body, num_features = _conv_stack(genome) if genome["family"] == "conv" else _backbone(genome)
+    if genome["family"] == "pretrained" and genome["pretrained/normalize_features"]:
+        body += _NORM * num_features
+    return body + _head(genome, num_features, num_classes)
+
+
+def num_head_parameters(genome: Genome, *, num_classes: int) -> int:
+    """Counts the parameters of the classifier that stands on a genome's features, without its normalization."""
+    _, num_features = _conv_stack(genome) if genome["family"] == "conv" else _backbone(genome)
+    return _head(genome, num_features, num_classes)
+
+
+def _head(genome: Genome, num_features: int, num_classes: int) -> int:
+    total = 0
     for _ in range(int(genome["head/num_dense"])):
-        body += (num_features + 1) * int(genome["head/units"])
+        total += (num_features + 1) * int(genome["head/units"])
         num_features = int(genome["head/units"])
-    return body + (num_features + 1) * num_classes
+    return total + (num_features + 1) * num_classes
 
 
 def num_flops(genome: Genome, *, cut: str | None = None) -> float:

@@ -27,8 +27,8 @@ _SCORINGS = 2.6
 """An ensemble is scored like the best model, after its members were loaded and it was written."""
 _LOADING_SECONDS = 3.0
 """What it takes to write a network and to load it again."""
-_HEAD_SECONDS = 2e-5
-"""What one picture's features cost a head in one epoch."""
+_STEP_SECONDS = 1e-3
+"""What a step takes beside its arithmetic."""
 _MEMORY = 9
 """How many candidates of a kind tell how far forecasts are off."""
 
@@ -67,6 +67,7 @@ class Forecast:
     ) -> None:
         self._num_train, self._num_validation = len(dataset.train), len(dataset.validation)
         self._num_test = len(dataset.test)
+        self._num_classes = dataset.num_classes
         self._cache = cache
         self._weights = weights
         self._num_epochs = num_epochs
@@ -102,7 +103,7 @@ class Forecast:
         if genome["family"] == "conv":
             return Work(0.0, _BUILDING_SECONDS + self._training_seconds(self._pass_seconds(genome)))
         changed = copies(genome)
-        own = _BUILDING_SECONDS + self._num_epochs * len(changed) * self._num_train * _HEAD_SECONDS
+        own = _BUILDING_SECONDS + self._head_seconds(genome, num_copies=len(changed))
         shared = self._missing_seconds(genome)
         if genome["pretrained/tuning"] == "fine_tune":
             frozen = frozen_part(genome, num_pictures=self._num_train)
@@ -114,6 +115,12 @@ class Forecast:
                 above *= 1 - costs.num_flops(genome, cut=str(frozen[f"{name}/cut"])) / costs.num_flops(genome)
             own += _BUILDING_SECONDS + self._training_seconds(above, num_copies=len(changed))
         return Work(shared, own)
+
+    def _head_seconds(self, genome: Genome, *, num_copies: int) -> float:
+        num_pictures = num_copies * self._num_train
+        num_flops = 2 * costs.num_head_parameters(genome, num_classes=self._num_classes)
+        seconds = num_pictures * _TRAINING_COST * num_flops * _SECONDS_PER_FLOP
+        return self._num_epochs * (seconds + num_pictures / int(genome["batch_size"]) * _STEP_SECONDS)
 
     def _missing_seconds(self, genome: Genome) -> float:
         """Returns what the passes take that nobody has made yet."""

@@ -69,6 +69,14 @@ def test_larger_pictures_and_other_backbones_are_judged_by_what_was_measured(
     assert forecast.work(wide).shared == pytest.approx(expected * small)
 
 
+def test_a_large_head_and_small_batches_cost_more(forecast: Forecast) -> None:
+    dense = {**FROZEN, "head/num_dense": 2, "head/units": 256}
+    linear, large, slow = (forecast.work(genome).own for genome in (FROZEN, dense, {**FROZEN, "batch_size": 8}))
+    assert linear < large and linear < slow
+    # 1,280 features, 256 units twice, 3 classes.
+    assert costs.num_head_parameters(dense, num_classes=3) == 1281 * 256 + 257 * 256 + 257 * 3
+
+
 def test_fine_tuning_costs_what_is_above_the_frozen_part(forecast: Forecast, cache: FeatureCache) -> None:
     cache.seconds_per_picture["mobilenet_v2", 0.35, 64] = 0.01
     shallow, deep = (forecast.work({**TUNED, "fine_tune/num_blocks": num}) for num in (1, 3))
