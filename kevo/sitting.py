@@ -177,15 +177,7 @@ class Sitting:
     def run(self, genes: Genes, notes: list[str]) -> SearchResult:
         """Goes on from the run folder's candidates to the result; `notes` are for the listener."""
         with self.folder.locked():
-            for record in self.folder.trials():
-                with damage(self.folder.path / f"trials.jsonl, trial {record.trial_id},"):
-                    self._check(record)
-                self.records[record.trial_id] = record
-            self.budget.take_up(self.records)
-            if (self.folder.path / _BODIES).is_file():
-                with damage(self.folder.path / _BODIES):
-                    errors = self.folder.read_json(_BODIES)
-                    self.trainer.probes.errors = {str(key): float(error) for key, error in errors.items()}
+            self._take_up()
             self.listener.note(self.dataset.summary())
             for skipped in self.dataset.skipped:
                 self.listener.note(f"Skipped {skipped.path}: {skipped.reason}")
@@ -208,6 +200,18 @@ class Sitting:
                 raise SearchInterruptedError(
                     f"Interrupted before the best model was written. Go on with: kevo resume {self.folder.path}"
                 ) from None
+
+    def _take_up(self) -> None:
+        """Reads what earlier sittings found."""
+        for record in self.folder.trials():
+            with damage(self.folder.path / f"trials.jsonl, trial {record.trial_id},"):
+                self._check(record)
+            self.records[record.trial_id] = record
+        self.budget.take_up(self.records)
+        if (self.folder.path / _BODIES).is_file():
+            with damage(self.folder.path / _BODIES):
+                errors = self.folder.read_json(_BODIES)
+                self.trainer.probes.errors = {str(key): float(error) for key, error in errors.items()}
 
     def _promising_bodies(self) -> list[space.Genome]:
         """Returns the genes of the backbones to begin with; where there is but one or none, that needs no probe."""

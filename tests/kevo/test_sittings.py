@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 import pytest
-from samples import CONV_GENOME, stripes
+from samples import CONV_GENOME, pretrained_genome, stripes
 from searches import RUNGS, SETTINGS, Diary
 
 import kevo
-from kevo import cli
+from kevo import cli, probing
 from kevo import sitting as sitting_module
 from kevo.datasets import ImageDataset
 from kevo.errors import RunError, SearchBrokenError
@@ -150,3 +150,40 @@ def test_a_search_that_breaks_ends_with_exit_code_1() -> None:
     with pytest.raises(SystemExit) as caught, cli._user_errors():
         raise SearchBrokenError("Cannot write it: No space left on device.")
     assert caught.value.code == 1
+
+
+FROZEN = {**pretrained_genome("mobilenet_v2", "out_relu"), "mobilenet_v2/alpha": 0.35}
+SHALLOW = {**FROZEN, "mobilenet_v2/cut": "block_3_expand_relu"}
+
+
+def test_features_that_are_behind_get_no_candidate_unless_small_is_good(tmp_path: Path, dataset: ImageDataset) -> None:
+    for name, settings, is_feasible in (
+        ("accuracy", SETTINGS, False),
+        ("front", dataclasses.replace(SETTINGS, minimize=("params",)), True),
+    ):
+        one = sitting(tmp_path / name, dataset, settings)
+        one.trainer.probes.errors = {probing._key(FROZEN): 0.1, probing._key(SHALLOW): 0.9}
+        assert one.is_feasible(FROZEN)
+        assert one.is_feasible(SHALLOW) == is_feasible
+
+
+def test_what_linear_heads_found_is_there_after_a_kill(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = sitting(tmp_path, dataset, SETTINGS)
+    one.trainer.probes.errors = {probing._key(FROZEN): 0.1, probing._key(SHALLOW): 0.9}
+    one._keep(paused("1", 0.8), None)
+    again = Sitting(Run.open(one.folder.path), dataset, SETTINGS, {}, Diary(), time.monotonic())
+    again._take_up()
+    assert again.trainer.probes.errors == one.trainer.probes.errors
+    (one.folder.path / "bodies.json").write_text('["no", "mapping"]')
+    with pytest.raises(RunError, match="bodies.json is damaged"):
+        again._take_up()
+
+
+def test_what_could_not_end_in_time_is_not_begun(tmp_path: Path, dataset: ImageDataset) -> None:
+    vast = {**CONV_GENOME, "conv/image_size": 224, "conv/block_1/filters": 512, "conv/block_2/filters": 512}
+    endless = sitting(tmp_path / "endless", dataset, SETTINGS)
+    short = sitting(tmp_path / "short", dataset, dataclasses.replace(SETTINGS, max_time=60.0))
+    for one in (endless, short):
+        assert one.has_time_for_another() and one.is_feasible(CONV_GENOME)
+    assert endless.is_feasible(vast) and not short.is_feasible(vast)
+    assert short.expected_seconds(vast) > 60 > short.expected_seconds(CONV_GENOME)
