@@ -62,6 +62,7 @@ class Backbone:
         source: Where the network was published.
         stem: First layer behind the preprocessing that the builder puts into the network, which is replaced by
             kevo's own. `None`: the builder puts none.
+        is_chain: Whether what lies above a cut point needs nothing but its output.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Backbone:
     variants: tuple[Variant, ...]
     source: str
     stem: str | None = None
+    is_chain: bool = True
 
     @property
     def alphas(self) -> tuple[float, ...]:
@@ -262,6 +264,8 @@ _ROWS = (
         cut_points=("block4_sepconv1_act", "block5_sepconv1_act", "block13_sepconv1_act", "block14_sepconv2_act"),
         variants=(Variant(_classic("xception", "xception"), 20_861_480, "b0042744bf5b25fce3cb969f33bebb97"),),
         source="Chollet 2017, doi:10.1109/CVPR.2017.195",
+        # Each of these activations lies on one of two ways.
+        is_chain=False,
     ),
 )
 
@@ -479,20 +483,16 @@ def split(model: keras.Model, backbone: Backbone, *, cut: str, num_blocks: int) 
         num_blocks: How many blocks are to be trained.
 
     Returns:
-        The parts; `None` where nothing stays frozen, or where layers above the cut need more than its output.
+        The parts; `None` where nothing stays frozen, or where the backbone is no chain.
     """
     import keras
 
     index = backbone.cut_points.index(cut) - num_blocks
     network = _find(model, backbone.name)
-    if index < 0 or network is None:
+    if index < 0 or network is None or not backbone.is_chain:
         return None
     end = _end_of(network, backbone, backbone.cut_points[index]).output
-    try:
-        upper = keras.Model(end, network.output)
-    except ValueError:
-        # A way around the cut: the network is no chain there.
-        return None
+    upper = keras.Model(end, network.output)
     lower = keras.Model(network.input, end)
     maps = keras.Input(end.shape[1:], name="maps")
     x = upper(maps)

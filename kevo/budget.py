@@ -105,7 +105,7 @@ class Budget:
             return None
         least = max(_CLOSING_SHARE * whole, min(_CLOSING_SECONDS, whole / 10))
         # Whatever scoring may take, training comes first.
-        return whole - max(least, min(self.closing_seconds, whole / 4))
+        return whole - max(least, min(self.closing_seconds, whole / 6))
 
     def _whole_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
         """Returns what a candidate costs or would cost without pauses."""

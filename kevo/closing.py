@@ -15,7 +15,7 @@ from kevo import ensemble, evaluation, models, plots, reporting
 from kevo.budget import Budget
 from kevo.datasets import ImageDataset
 from kevo.datasets.dataset import Split
-from kevo.errors import in_words
+from kevo.errors import RunError, in_words
 from kevo.evaluation import Evaluation
 from kevo.features import shared_body
 from kevo.objectives import Objective
@@ -84,6 +84,7 @@ class Closing:
             interrupted: Whether the search was ended by hand. Then there is no ensemble.
         """
         folder, winner = self._folder.path, saved[0]
+        earlier = self._earlier_ensemble(saved)
         with self._folder.replacing(MODEL) as path:
             shutil.copyfile(folder / checkpoint(winner), path)
         began = self._budget.seconds
@@ -129,7 +130,7 @@ class Closing:
             plots.save_front(folder, records, front=front, objectives=self._objectives)
         # What is found so far is safe: an ensemble may only add to it.
         if not interrupted:
-            result = self._with_ensemble(result, saved, probabilities, scoring_seconds)
+            result = self._with_ensemble(result, saved, probabilities, scoring_seconds, earlier)
         if front:
             for line in reporting.front_in_words(result, self._objectives):
                 self._listener.note(line)
@@ -144,6 +145,7 @@ class Closing:
         saved: Sequence[TrialRecord],
         probabilities: npt.NDArray[np.float32],
         scoring_seconds: float,
+        earlier: Ensemble | None,
     ) -> SearchResult:
         """Adds an ensemble to the result, or says why there is none.
 
@@ -152,8 +154,8 @@ class Closing:
             saved: The candidates whose models are on disk, the winner first.
             probabilities: The winner's for the validation split.
             scoring_seconds: How long it took to load and score the winner.
+            earlier: What an earlier sitting found, for want of time for a new one.
         """
-        (self._folder.path / ENSEMBLE).unlink(missing_ok=True)
         found, reason = None, ""
         try:
             num_bodies = int(min(self._seconds_left() / (_MEMBER_COST * scoring_seconds), _MAX_MEMBERS))
@@ -167,12 +169,28 @@ class Closing:
         except Exception as error:
             # A damaged model, no memory, a full disk: what was found without it stands.
             reason = in_words(error)
+        if found is None and earlier is not None and self._worth(earlier.validation) > self._worth(result.validation):
+            found = earlier
+        if found is None:
+            (self._folder.path / ENSEMBLE).unlink(missing_ok=True)
         result = dataclasses.replace(result, ensemble=found, seconds=self._budget.seconds)
         self._folder.write_json("result.json", result.to_json())
         self._listener.note(
             reporting.ensemble_in_words(found, best=result) if found else f"No ensemble: {reason.rstrip('.:')}."
         )
         return result
+
+    def _earlier_ensemble(self, saved: Sequence[TrialRecord]) -> Ensemble | None:
+        """Returns what an earlier sitting found, if it still is what it was."""
+        try:
+            ensemble = SearchResult.from_json(self._folder.read_json("result.json")).ensemble
+        except (RunError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            return None
+        path = self._folder.path / ENSEMBLE
+        known = {record.trial_id for record in saved}
+        if ensemble is None or not path.is_file() or not {member.trial_id for member in ensemble.members} <= known:
+            return None
+        return dataclasses.replace(ensemble, model_path=path)
 
     def _weighed(
         self, saved: Sequence[TrialRecord], probabilities: npt.NDArray[np.float32], num_bodies: int

@@ -42,7 +42,13 @@ def num_parameters(genome: Genome, *, num_classes: int) -> int:
 
 def num_head_parameters(genome: Genome, *, num_classes: int) -> int:
     """Counts the parameters of the classifier that stands on a genome's features, without its normalization."""
-    _, num_features = _conv_stack(genome) if genome["family"] == "conv" else _backbone(genome)
+    if genome["family"] == "conv":
+        _, num_features = _conv_stack(genome)
+    elif genome["pretrained/summary"] == "flatten":
+        # To know it exactly, the backbone would have to be built at that size.
+        num_features = round(num_map_values(genome))
+    else:
+        _, num_features = _backbone(genome)
     return _head(genome, num_features, num_classes)
 
 

@@ -1,4 +1,4 @@
-"""Which trained candidates are better together: greedy selection over their predictions, in NumPy alone.
+"""Which trained candidates are better together: greedy selection over their predictions.
 
 Forward selection with replacement and sorted initialization (Caruana et al. 2004, "Ensemble selection from libraries of
 models", doi:10.1145/1015330.1015432), averaged over bags of candidates, so that few lucky predictions decide less

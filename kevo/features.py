@@ -122,13 +122,20 @@ class FeatureCache:
         def compute() -> npt.NDArray[Any]:
             pictures = _changed(self.pictures(split, size), copy)
             forward = network()
-            began = time.monotonic()
-            batches: list[npt.NDArray[np.float32]] = []
-            for batch in forward.batches(pictures, _BATCH_SIZE):
-                batches.append(batch)
-                watch(min(1.0, len(batches) * _BATCH_SIZE / len(pictures)))
-            self.seconds_per_picture[speed_key(genome)] = (time.monotonic() - began) / len(pictures)
-            return _rounded(np.concatenate(batches))
+            began, num_seen = time.monotonic(), 0
+            batches: list[npt.NDArray[Any]] = []
+            try:
+                for batch in forward.batches(pictures, _BATCH_SIZE):
+                    num_seen += len(batch)
+                    # Once float16 could not hold a batch, it is not trusted with others.
+                    is_wide = bool(batches) and batches[-1].dtype == np.float32
+                    batches.append(batch if is_wide else _rounded(batch))
+                    watch(num_seen / len(pictures))
+            finally:
+                # A pass that was too slow tells how slow.
+                if num_seen and genome[_SUMMARY] in models.POOLINGS:
+                    self.seconds_per_picture[speed_key(genome)] = (time.monotonic() - began) / num_seen
+            return np.concatenate(batches)
 
         def compute_or_read() -> npt.NDArray[Any]:
             if self._store is None:
@@ -210,7 +217,7 @@ def frozen_part(genome: Genome, *, num_pictures: int) -> Genome | None:
     name = str(genome["backbone"])
     cut_points = backbones.get(name).cut_points
     index = cut_points.index(str(genome[f"{name}/cut"])) - int(genome["fine_tune/num_blocks"])
-    if index < 0:
+    if index < 0 or not backbones.get(name).is_chain:
         return None
     part: Genome = {**genome, f"{name}/cut": cut_points[index], _SUMMARY: "none"}
     num_bytes = 2 * costs.num_map_values(part) * num_pictures * len(copies(genome))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from kevo import backbones, costs
 from kevo.datasets import ImageDataset
 from kevo.features import FeatureCache, copies, frozen_part, speed_key
+from kevo.models import POOLINGS
 from kevo.space import Genome
 from kevo.weights import Weights
 
@@ -25,7 +26,7 @@ _BUILDING_SECONDS = 1.0
 """What it takes to build and trace a network."""
 _SCORINGS = 2.6
 """An ensemble is scored like the best model, after its members were loaded and it was written."""
-_LOADING_SECONDS = 3.0
+_LOADING_SECONDS = 1.5
 """What it takes to write a network and to load it again."""
 _STEP_SECONDS = 1e-3
 """What a step takes beside its arithmetic."""
@@ -54,7 +55,8 @@ class Forecast:
         dataset: The pictures.
         cache: Which features are there already, and how long passes took.
         weights: Returns the weights of a genome's backbone.
-        num_epochs: How long a candidate trains at most in each of its stages.
+        num_epochs: How long a head trains at most.
+        num_first_epochs: How long other stages train at most, before a pause if there is one.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Forecast:
         *,
         weights: Callable[[Genome], Weights],
         num_epochs: int,
+        num_first_epochs: int,
     ) -> None:
         self._num_train, self._num_validation = len(dataset.train), len(dataset.validation)
         self._num_test = len(dataset.test)
@@ -71,6 +74,7 @@ class Forecast:
         self._cache = cache
         self._weights = weights
         self._num_epochs = num_epochs
+        self._num_first_epochs = num_first_epochs
         self._errors: dict[str, deque[float]] = {}
 
     def work(self, genome: Genome) -> Work:
@@ -97,7 +101,8 @@ class Forecast:
 
     def _error(self, genome: Genome) -> float:
         """Returns by what factor candidates of the kind have taken longer than was thought."""
-        return statistics.median(self._errors.get(_kind(genome), (1.0,)))
+        # One that was unlucky does not lock all of its kind out.
+        return statistics.median((1.0, *self._errors.get(_kind(genome), ())))
 
     def _work(self, genome: Genome) -> Work:
         if genome["family"] == "conv":
@@ -111,8 +116,7 @@ class Forecast:
             # Where there is none, every picture goes all the way in every epoch.
             if frozen is not None:
                 shared += self._missing_seconds(frozen)
-                name = str(genome["backbone"])
-                above *= 1 - costs.num_flops(genome, cut=str(frozen[f"{name}/cut"])) / costs.num_flops(genome)
+                above -= self._pass_seconds(frozen)
             own += _BUILDING_SECONDS + self._training_seconds(above, num_copies=len(changed))
         return Work(shared, own)
 
@@ -126,19 +130,25 @@ class Forecast:
         """Returns what the passes take that nobody has made yet."""
         weights = self._weights(genome)
         num_pictures = 0
+        is_whole = genome["pretrained/summary"] in POOLINGS
         for number, copy in enumerate(copies(genome)):
             if not self._cache.has(genome, weights, copy):
                 num_pictures += self._num_train + (0 if number else self._num_validation)
-        return num_pictures * self._pass_seconds(genome)
+        return num_pictures * (self._whole_seconds(genome) if is_whole else self._pass_seconds(genome))
 
     def _training_seconds(self, seconds_per_picture: float, *, num_copies: int = 1) -> float:
         pictures = _TRAINING_COST * num_copies * self._num_train + self._num_validation
-        return self._num_epochs * pictures * seconds_per_picture
+        return self._num_first_epochs * pictures * seconds_per_picture
 
     def _pass_seconds(self, genome: Genome) -> float:
-        """Returns how long one picture's way through a network takes."""
+        """Returns how long one picture's way through a network takes, up to its cut point."""
         if genome["family"] == "conv":
             return costs.num_flops(genome) * _SECONDS_PER_FLOP
+        share = costs.num_flops(genome) / _num_flops(*speed_key(genome))
+        return share * self._whole_seconds(genome)
+
+    def _whole_seconds(self, genome: Genome) -> float:
+        """Returns how long one picture's way through the whole of a backbone takes."""
         known = self._cache.seconds_per_picture
         if (key := speed_key(genome)) in known:
             return known[key]

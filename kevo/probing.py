@@ -19,8 +19,9 @@ import numpy.typing as npt
 from sklearn.linear_model import RidgeCV
 from sklearn.preprocessing import StandardScaler
 
-from kevo import backbones, costs, models
+from kevo import backbones, models
 from kevo.datasets import ImageDataset
+from kevo.errors import in_words
 from kevo.features import speed_key
 from kevo.loop import Forward
 from kevo.space import Genome
@@ -29,7 +30,7 @@ from kevo.weights import Weights
 _NUM_PICTURES = 256
 """How many training pictures a probe looks at."""
 _MAX_PICTURES = 2000
-"""How many features a linear head is solved for: its cost grows with the square of their number."""
+"""How many pictures a linear head is solved for at most."""
 _FINE_TUNING_GAIN = 1.2
 """By how much fine-tuning may be thought to make up for worse features."""
 _STRENGTHS = tuple(10.0**power for power in range(0, 6))
@@ -51,6 +52,7 @@ def probe(
     image_size: int,
     seed: int = 0,
     watch: Callable[[str, float], bool] = lambda name, share: True,
+    note: Callable[[str], None] = lambda text: None,
 ) -> list[Probe]:
     """Ranks backbones by a linear head on a sample of the training pictures.
 
@@ -61,12 +63,10 @@ def probe(
         seed: Seed of the sample.
         watch: Is called before each backbone, the cheapest first, with its name and the share of the work that is
             done; `False` ends the probes.
+        note: Is told which backbone could not be probed, and why.
 
     Returns:
         A probe for each backbone that there was time for, the best first.
-
-    Raises:
-        WeightsError: Weights cannot be had after all.
     """
     num = min(_NUM_PICTURES, len(dataset.train))
     rows = np.sort(np.random.default_rng(seed).permutation(len(dataset.train))[:num])
@@ -74,12 +74,19 @@ def probe(
     pictures = np.clip(np.asarray(pictures), 0, 255)
     labels = dataset.train.labels[rows]
     genomes = [_genome(weights, image_size) for weights in candidates]
-    order = sorted(range(len(genomes)), key=lambda place: costs.num_flops(genomes[place]))
+    # To count operations, all would have to be built.
+    order = sorted(range(len(genomes)), key=lambda place: _num_parameters(candidates[place]))
     found = []
     for number, place in enumerate(order):
         if not watch(str(genomes[place]["backbone"]), number / len(order)):
             break
-        found.append(_probe(genomes[place], candidates[place], pictures, labels))
+        keras.backend.clear_session()
+        # Random weights are those that the trainer begins with.
+        keras.utils.set_random_seed(seed)
+        try:
+            found.append(_probe(genomes[place], candidates[place], pictures, labels))
+        except Exception as error:
+            note(f"{genomes[place]['backbone']} could not be probed: {in_words(error)}")
     return sorted(found, key=lambda one: one.score, reverse=True)
 
 
@@ -105,31 +112,49 @@ class LinearProbes:
     Args:
         labels: Those of the training pictures, as indices, shape (n,).
         errors: What an earlier sitting found.
+        is_wanted: Tells whether a genome may be trained at all; what nobody may train is not compared with.
     """
 
-    def __init__(self, labels: npt.NDArray[np.integer], errors: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        labels: npt.NDArray[np.integer],
+        errors: Mapping[str, float] | None = None,
+        *,
+        is_wanted: Callable[[Genome], bool] = lambda genome: True,
+    ) -> None:
         self.errors = dict(errors or {})
+        self._is_wanted = is_wanted
         # Pictures often come class by class.
         self._rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:_MAX_PICTURES])
         self._labels = labels[self._rows]
         # Of a measurement on few pictures less is certain.
         self._tolerance = 1 + 2 / math.sqrt(max(1, len(self._labels)))
 
-    def learn(self, genome: Genome, features: npt.NDArray[np.floating], *, whole: keras.Model) -> None:
+    def learn(
+        self,
+        genome: Genome,
+        features: npt.NDArray[np.floating],
+        *,
+        whole: keras.Model,
+        watch: Callable[[], None] = lambda: None,
+    ) -> None:
         """Looks at all cut points and poolings of a backbone at one size, unless that was done before.
 
         Args:
             genome: Any genome of that backbone and size.
             features: What `models.all_features` makes of the training pictures, shape (n, ...).
             whole: The backbone.
+            watch: Is called before each look; what it raises ends them.
         """
         name = str(genome["backbone"])
         for cut in backbones.get(name).cut_points:
             for summary in models.POOLINGS:
                 one = {**genome, f"{name}/cut": cut, "pretrained/summary": summary}
-                if (key := _key(one)) not in self.errors:
+                if (key := _key(one)) not in self.errors and self._is_wanted(one):
+                    watch()
                     seen = features[self._rows, models.feature_columns(one, whole=whole)]
-                    self.errors[key] = linear_error(seen, self._labels)
+                    if math.isfinite(error := linear_error(seen, self._labels)):
+                        self.errors[key] = error
 
     def is_behind(self, genome: Genome) -> bool:
         """Tells whether a genome stands on features that others are clearly better than."""
@@ -143,6 +168,11 @@ class LinearProbes:
 def _key(genome: Genome) -> str:
     name = str(genome["backbone"])
     return repr((*speed_key(genome), genome[f"{name}/cut"], genome["pretrained/summary"]))
+
+
+def _num_parameters(weights: Weights) -> int:
+    variants = backbones.get(weights.backbone).variants
+    return next(variant.num_parameters for variant in variants if variant.alpha == weights.alpha)
 
 
 def _genome(weights: Weights, image_size: int) -> Genome:

@@ -99,6 +99,8 @@ def resume(
     started = time.monotonic() if started is None else started
     run = Run.open(Path(run_folder).absolute())
     settings = run.search_settings()
+    if settings.cache not in (None, NO_CACHE) and not os.path.isabs(settings.cache):
+        raise RunError(f"{run.path} is damaged: its cache is no absolute path but {settings.cache!r}. Restore it.")
     source = run.settings.get("data") if data is None else data
     if source is None or (data is None and not isinstance(source, str)):
         raise RunError(f"The search in {run.path} read its pictures from Python. Give them again: resume(run, data).")

@@ -62,9 +62,9 @@ class Settings:
     Args:
         max_trials: How many candidates to train at most; `None` for no limit but the time.
         max_time: How many seconds the whole search may take, from reading the pictures to the last plot. The end keeps
-            near it, not to the second: a twentieth, or five seconds, is held back for scoring and saving the best
-            model, which may take more or less. `None` for no limit but `max_trials`, or for four minutes where that is
-            `None` too.
+            near it, not to the second: a twentieth, five seconds, or what it is expected to take, but no more than a
+            sixth, is held back for scoring and saving the best model. `None` for no limit but `max_trials`, or for four
+            minutes where that is `None` too.
         epochs: How many epochs a candidate trains at most in each of its stages.
         final_epochs: The same for the best candidates, which are trained once more at the end; `None` for twice
             `epochs`.

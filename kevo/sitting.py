@@ -6,6 +6,7 @@ The one room that knows both `tuners` and the rest of kevo.
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import math
 import time
@@ -164,8 +165,15 @@ class Sitting:
             weights={(name, variant.alpha): variant for name, variants in usable.items() for variant in variants},
             seed=settings.seed,
             store=_store(settings.cache, listener),
+            is_wanted=self._is_wanted,
         )
-        self.forecast = Forecast(dataset, self.trainer.cache, weights=self.trainer.weights, num_epochs=settings.epochs)
+        self.forecast = Forecast(
+            dataset,
+            self.trainer.cache,
+            weights=self.trainer.weights,
+            num_epochs=settings.epochs,
+            num_first_epochs=settings.rungs[0],
+        )
         self.objectives = [self.trainer.objective, *(Objective(name, "min") for name in settings.minimize)]
         self.records: dict[str, TrialRecord] = {}
         self.dataset = dataset
@@ -200,6 +208,9 @@ class Sitting:
                 raise SearchInterruptedError(
                     f"Interrupted before the best model was written. Go on with: kevo resume {self.folder.path}"
                 ) from None
+            finally:
+                # The trainer set all there was apart from what Python looks through for garbage.
+                gc.unfreeze()
 
     def _take_up(self) -> None:
         """Reads what earlier sittings found."""
@@ -208,14 +219,18 @@ class Sitting:
                 self._check(record)
             self.records[record.trial_id] = record
         self.budget.take_up(self.records)
+        self._expect_closing()
         if (self.folder.path / _BODIES).is_file():
             with damage(self.folder.path / _BODIES):
-                errors = self.folder.read_json(_BODIES)
-                self.trainer.probes.errors = {str(key): float(error) for key, error in errors.items()}
+                errors = {str(key): float(error) for key, error in self.folder.read_json(_BODIES).items()}
+                if not all(math.isfinite(error) and error >= 0 for error in errors.values()):
+                    raise ValueError(f"an error is no number from 0 on: {errors}")
+                self.trainer.probes.errors = errors
 
     def _promising_bodies(self) -> list[space.Genome]:
         """Returns the genes of the backbones to begin with; where there is but one or none, that needs no probe."""
-        weights = list(self.trainer.weights_of.values())
+        # What would have to be downloaded first is not probed.
+        weights = [one for one in self.trainer.weights_of.values() if one.path is None or one.path.exists()]
         if len(weights) < 2:
             return []
         if not (self.folder.path / _PROBES).is_file():
@@ -226,11 +241,15 @@ class Sitting:
                 image_size=min(self.settings.resolved_space.pretrained_image_sizes),
                 seed=self.settings.seed,
                 watch=self._may_probe,
+                note=self.listener.note,
             )
             # A search that is taken up again begins with the same.
             self.folder.write_json(_PROBES, [{"genes": one.genes, "score": one.score} for one in found])
         with damage(self.folder.path / _PROBES):
-            return [dict(one["genes"]) for one in self.folder.read_json(_PROBES)[:_NUM_BODIES]]
+            bodies: list[space.Genome] = [dict(one["genes"]) for one in self.folder.read_json(_PROBES)[:_NUM_BODIES]]
+            if not all(isinstance(value, str | int | float) for body in bodies for value in body.values()):
+                raise ValueError(f"its genes are {bodies}")
+        return bodies
 
     def _may_probe(self, name: str, done: float) -> bool:
         self.listener.progress(f"probe {name}", done, 1, {})
@@ -317,13 +336,21 @@ class Sitting:
 
     def is_feasible(self, genome: space.Genome) -> bool:
         """Tells whether a candidate may be trained at all: it is small enough, and there is time for it."""
+        if not self._is_small_enough(genome) or self.trainer.probes.is_behind(genome):
+            return False
+        # Of the very first nothing is known but a guess; if it was wrong, training is cut short.
+        is_first = not any(record.fitness is not None for record in self.records.values())
+        return is_first or self._left is None or self.budget.allows(self.forecast.work(genome), self._left)
+
+    def _is_small_enough(self, genome: space.Genome) -> bool:
         limit = self.settings.max_params
-        if limit is not None and costs.num_parameters(genome, num_classes=self.dataset.num_classes) > limit:
-            return False
+        return limit is None or costs.num_parameters(genome, num_classes=self.dataset.num_classes) <= limit
+
+    def _is_wanted(self, genome: space.Genome) -> bool:
+        """Tells whether a genome's frozen features are to be compared with others."""
         # Where something is to be kept small, worse features may be worth their price.
-        if not self.settings.minimize and self.trainer.probes.is_behind(genome):
-            return False
-        return self._left is None or self.budget.allows(self.forecast.work(genome), self._left)
+        is_in_space = genome["pretrained/summary"] in self.settings.resolved_space.pretrained_summaries
+        return is_in_space and not self.settings.minimize and self._is_small_enough(genome)
 
     def has_time_for_another(self) -> bool:
         """Tells whether another candidate is worth beginning, and takes down how much time there is for it."""
@@ -367,12 +394,14 @@ class Sitting:
             seconds = time.monotonic() - started
             if continues and earlier:
                 seconds += seconds_spent(continues, self.records)
-            elif not full_length and not done.is_paused and (not done.is_cut_short or seconds > work.seconds):
+            elif not full_length and (not done.is_cut_short or seconds > work.seconds):
                 self.forecast.learn(genome, work, seconds)
             spent = costs.measure(done.network, self.settings.minimize, seconds=seconds)
             trained, metrics = done, {**done.metrics, **spent}
         except CandidateError as error:
             reason = str(error)
+            if (elapsed := time.monotonic() - started) > work.seconds:
+                self.forecast.learn(genome, work, elapsed)
         except Exception as error:
             # Whatever a candidate does, it fails alone; its reason is kept, and a search of failures only says so.
             reason = in_words(error)
@@ -415,9 +444,9 @@ class Sitting:
         if trained is not None and record.trial_id in self._needed(records):
             with self.folder.replacing(checkpoint(record)) as path:
                 models.deployable(trained.network).save(path)
-        if trained is not None and trained.probabilities is not None:
-            with self.folder.replacing(predictions(record)) as path:
-                np.save(path, trained.probabilities.astype(np.float16))
+            if trained.probabilities is not None:
+                with self.folder.replacing(predictions(record)) as path:
+                    np.save(path, trained.probabilities.astype(np.float16))
         if len(self.trainer.probes.errors) > self._num_probed:
             self._num_probed = len(self.trainer.probes.errors)
             self.folder.write_json(_BODIES, self.trainer.probes.errors)
@@ -425,15 +454,18 @@ class Sitting:
         self.folder.append_trial(record)
         self.records = records
         self._tidy()
-        best = next(iter(self.completed), None)
-        if best is not None:
-            self.budget.closing_seconds = self.forecast.closing_seconds(best.genome)
-        self.listener.trial_ended(record, best)
+        self._expect_closing()
+        self.listener.trial_ended(record, next(iter(self.completed), None))
+
+    def _expect_closing(self) -> None:
+        if completed := self.completed:
+            self.budget.closing_seconds = self.forecast.closing_seconds(completed[0].genome)
 
     def _tidy(self) -> None:
         """Removes the models that are no longer needed."""
         for trial_id in self.records.keys() - self._needed(self.records):
-            (self.folder.path / checkpoint(self.records[trial_id])).unlink(missing_ok=True)
+            for name in (checkpoint(self.records[trial_id]), predictions(self.records[trial_id])):
+                (self.folder.path / name).unlink(missing_ok=True)
 
     def _needed(self, records: Mapping[str, TrialRecord]) -> set[str]:
         """Returns the trials whose models may still win, be trained further or join an ensemble."""

@@ -112,6 +112,7 @@ class Trainer:
         weights: The weights for each backbone and width multiplier, as (name, alpha).
         seed: Seed of initial weights, shuffling, dropout and augmentation.
         store: Keeps the features of frozen backbones for other workers and later runs. `None`: in memory only.
+        is_wanted: Tells which genomes linear heads are to be compared on.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Trainer:
         weights: Mapping[tuple[str, float | None], Weights],
         seed: int = 0,
         store: ArrayStore | None = None,
+        is_wanted: Callable[[Genome], bool] = lambda genome: True,
     ) -> None:
         self.objective = OBJECTIVES[objective]
         self._dataset = dataset
@@ -131,7 +133,7 @@ class Trainer:
         self._backbones: OrderedDict[tuple[Any, ...], keras.Model] = OrderedDict()
         labels, by_class = dataset.train.labels, dataset.class_weights()
         self._labels = np.eye(dataset.num_classes, dtype=np.float32)[labels]
-        self.probes = LinearProbes(labels)
+        self.probes = LinearProbes(labels, is_wanted=is_wanted)
         self._class_weights = None if by_class is None else np.array([by_class[label] for label in labels], np.float32)
         # Keras and TensorFlow stay: to look through all they hold takes longer than a small candidate's epoch. What was
         # left by an earlier search is looked through once more.
@@ -148,7 +150,7 @@ class Trainer:
             genome: The genome.
             effort: How long to train. Epochs count from the very first, seconds from now.
             earlier: What to go on from, with the weights of its best epoch. `None` for a fresh network.
-            progress: Is called after every step.
+            progress: Is called eight times in every epoch, and for every batch of a pass.
 
         Returns:
             The trained candidate, with the weights of its best epoch on the validation split.
@@ -222,10 +224,20 @@ class Trainer:
             )
             train, validation = [see("train", copy) for copy in copies(genome)], see("validation")
             if is_pooled:
-                self.probes.learn(genome, see("train", columns=slice(None)), whole=whole)
+                self.probes.learn(
+                    genome,
+                    see("train", columns=slice(None)),
+                    whole=whole,
+                    watch=lambda: fit.check("features", 1.0, "the features and a look at them take"),
+                )
             self._fit(fit, HEAD, classifier, genome, train, validation)
-        if fine_tunes and not fit.time_is_up:
-            self._fine_tune(network, extractor, classifier, weights, genome, fit)
+        if fine_tunes:
+            try:
+                fit.check("features", 0.0, "the head takes")
+                self._fine_tune(network, extractor, classifier, weights, genome, fit)
+            except _OutOfTimeError:
+                # The head is there.
+                fit.is_cut_short = True
         return network
 
     def _backbone(self, genome: Genome, weights: Weights, *, is_shared: bool) -> keras.Model:
@@ -463,6 +475,7 @@ class _Fit:
             # What was measured before counts.
             if not self.history:
                 raise
+            self.is_cut_short = True
         network.set_weights(best_weights)
         if self.probabilities is None and not self.time_is_up:
             # The best epoch was before a pause.
