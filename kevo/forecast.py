@@ -145,7 +145,7 @@ class Forecast:
         if genome["family"] == "conv":
             return costs.num_flops(genome) * _SECONDS_PER_FLOP
         share = costs.num_flops(genome) / _num_flops(*speed_key(genome))
-        return share * self._whole_seconds(genome)
+        return float(share * self._whole_seconds(genome))
 
     def _whole_seconds(self, genome: Genome) -> float:
         """Returns how long one picture's way through the whole of a backbone takes."""
