@@ -473,12 +473,13 @@ class Parts(NamedTuple):
     trained: keras.Model
 
 
-def split(model: keras.Model, backbone: Backbone, *, cut: str, num_blocks: int) -> Parts | None:
+def split(model: keras.Model, backbone: Backbone, *, whole: keras.Model, cut: str, num_blocks: int) -> Parts | None:
     """Splits a feature extractor below its last blocks, as `unfreeze` counts them; the parts share its weights.
 
     Args:
-        model: What `build` returned, perhaps with a last layer that pools its feature map.
+        model: What `build` returned, perhaps with last layers that pool its feature map.
         backbone: The row that it was built from.
+        whole: The network that it was built from.
         cut: The cut point that it was built with.
         num_blocks: How many blocks are to be trained.
 
@@ -488,17 +489,16 @@ def split(model: keras.Model, backbone: Backbone, *, cut: str, num_blocks: int) 
     import keras
 
     index = backbone.cut_points.index(cut) - num_blocks
-    network = _find(model, backbone.name)
-    if index < 0 or network is None or not backbone.is_chain:
+    if index < 0 or not backbone.is_chain:
         return None
-    end = _end_of(network, backbone, backbone.cut_points[index]).output
-    upper = keras.Model(end, network.output)
-    lower = keras.Model(network.input, end)
+    end = _end_of(whole, backbone, backbone.cut_points[index]).output
+    pixels, x = _entrance(backbone, model.input.shape[1])
+    frozen = keras.Model(pixels, keras.Model(_start_of(whole, backbone), end)(x))
     maps = keras.Input(end.shape[1:], name="maps")
-    x = upper(maps)
-    for layer in model.layers[model.layers.index(network) + 1 :]:
+    x = keras.Model(end, _end_of(whole, backbone, cut).output)(maps)
+    names = [layer.name for layer in model.layers]
+    for layer in model.layers[names.index(backbone.name) + 1 :]:
         x = layer(x)
-    frozen = keras.Model(model.input, lower(model.get_layer(_PREPROCESS).output))
     return Parts(frozen, keras.Model(maps, x))
 
 

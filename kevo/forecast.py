@@ -102,7 +102,7 @@ class Forecast:
     def _error(self, genome: Genome) -> float:
         """Returns by what factor candidates of the kind have taken longer than was thought."""
         # One that was unlucky does not lock all of its kind out.
-        return statistics.median((1.0, *self._errors.get(_kind(genome), ())))
+        return float(statistics.median((1.0, *self._errors.get(_kind(genome), ()))))
 
     def _work(self, genome: Genome) -> Work:
         if genome["family"] == "conv":

@@ -32,7 +32,7 @@ from kevo.errors import (
     SettingsError,
     in_words,
 )
-from kevo.features import default_folder
+from kevo.features import default_folder, shared_body
 from kevo.forecast import Forecast
 from kevo.interrupts import Interrupts
 from kevo.objectives import TIE_BREAKER, Objective
@@ -57,7 +57,9 @@ _BODIES = "bodies.json"
 _NUM_BODIES = 3
 """So many of the best backbones are tried first."""
 _LIBRARY = 8
-"""Of so many of the best candidates the models are kept, for an ensemble to choose from."""
+"""Of so many candidates the models are kept, for an ensemble to choose from."""
+_MAX_ALIKE = 3
+"""So many of these may see pictures with the same frozen network: what errs alike gains little together."""
 _NUM_SAMPLES = 1000
 """Random genomes that are looked at for one that is small enough, before the space's smallest is sought."""
 
@@ -470,7 +472,7 @@ class Sitting:
     def _needed(self, records: Mapping[str, TrialRecord]) -> set[str]:
         """Returns the trials whose models may still win, be trained further or join an ensemble."""
         completed = self._ranked(records.values())
-        needed = [*completed[: max(self.settings.num_finalists, _LIBRARY)], *self.front(completed)]
+        needed = [*completed[: self.settings.num_finalists], *self.front(completed), *_library(completed)]
         # A finalist that has paused may go on when its turn comes.
         needed += [one for one in self._finalists(records.values()) if _full_length_id(one) not in records]
         if not any(record.full_length for record in completed):
@@ -546,6 +548,18 @@ class Sitting:
 
 def _full_length_id(record: TrialRecord) -> str:
     return f"{record.trial_id}-full"
+
+
+def _library(completed: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Returns what an ensemble is chosen from: the best, but of each frozen network a few only."""
+    chosen: list[TrialRecord] = []
+    alike: dict[Any, int] = defaultdict(int)
+    for record in completed:
+        body = shared_body(record.genome) or record.trial_id
+        alike[body] += 1
+        if alike[body] <= _MAX_ALIKE:
+            chosen.append(record)
+    return chosen[:_LIBRARY]
 
 
 class _CandidateTuner(GeneticTuner):

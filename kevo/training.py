@@ -228,13 +228,13 @@ class Trainer:
                     genome,
                     see("train", columns=slice(None)),
                     whole=whole,
-                    watch=lambda: fit.check("features", 1.0, "the features and a look at them take"),
+                    watch=lambda: fit.check("probe", 0.0, "the features and a look at them take"),
                 )
             self._fit(fit, HEAD, classifier, genome, train, validation)
         if fine_tunes:
             try:
                 fit.check("features", 0.0, "the head takes")
-                self._fine_tune(network, extractor, classifier, weights, genome, fit)
+                self._fine_tune(network, extractor, whole, classifier, weights, genome, fit)
             except _OutOfTimeError:
                 # The head is there.
                 fit.is_cut_short = True
@@ -268,6 +268,7 @@ class Trainer:
         self,
         network: keras.Model,
         extractor: keras.Model,
+        whole: keras.Model,
         classifier: keras.Model,
         weights: Weights,
         genome: Genome,
@@ -276,7 +277,7 @@ class Trainer:
         name = str(genome["backbone"])
         row, cut, num_blocks = backbones.get(name), str(genome[f"{name}/cut"]), int(genome["fine_tune/num_blocks"])
         frozen = frozen_part(genome, num_pictures=len(self._dataset.train))
-        parts = None if frozen is None else backbones.split(extractor, row, cut=cut, num_blocks=num_blocks)
+        parts = None if frozen is None else backbones.split(extractor, row, whole=whole, cut=cut, num_blocks=num_blocks)
         backbones.unfreeze(extractor, row, cut=cut, num_blocks=num_blocks)
         rate, stage = float(genome["fine_tune/learning_rate"]), "fine-tune"
         if frozen is None or parts is None:

@@ -245,7 +245,7 @@ def test_frozen_and_trained_part_are_the_whole(row: Backbone) -> None:
     whole = backbones.network(row, image_size=row.min_size, alpha=row.variants[0].alpha)
     model = backbones.build(row, image_size=row.min_size, whole=whole)
     pooled = keras.Model(model.input, keras.layers.GlobalMaxPooling2D()(model.output))
-    parts = backbones.split(pooled, row, cut=row.cut_points[-1], num_blocks=1)
+    parts = backbones.split(pooled, row, whole=whole, cut=row.cut_points[-1], num_blocks=1)
     if not row.is_chain:
         assert parts is None
         with pytest.raises(ValueError, match="connected"):
@@ -262,10 +262,10 @@ def test_frozen_and_trained_part_are_the_whole(row: Backbone) -> None:
 
 
 def test_where_all_blocks_are_trained_nothing_is_split() -> None:
-    row = BACKBONES["vgg16"]
-    model = extractor("vgg16")
-    assert backbones.split(model, row, cut="block5_pool", num_blocks=3) is None
-    assert backbones.split(model, row, cut="block5_pool", num_blocks=2) is not None
+    row, whole = BACKBONES["vgg16"], network("vgg16")
+    model = backbones.build(row, image_size=32, whole=whole)
+    assert backbones.split(model, row, whole=whole, cut="block5_pool", num_blocks=3) is None
+    assert backbones.split(model, row, whole=whole, cut="block5_pool", num_blocks=2) is not None
 
 
 def test_all_cuts_in_one_are_those_of_each() -> None:

@@ -157,14 +157,15 @@ SHALLOW = {**FROZEN, "mobilenet_v2/cut": "block_3_expand_relu"}
 
 
 def test_features_that_are_behind_get_no_candidate_unless_small_is_good(tmp_path: Path, dataset: ImageDataset) -> None:
-    for name, settings, is_feasible in (
-        ("accuracy", SETTINGS, False),
-        ("front", dataclasses.replace(SETTINGS, minimize=("params",)), True),
-    ):
-        one = sitting(tmp_path / name, dataset, settings)
-        one.trainer.probes.errors = {probing._key(FROZEN): 0.1, probing._key(SHALLOW): 0.9}
-        assert one.is_feasible(FROZEN)
-        assert one.is_feasible(SHALLOW) == is_feasible
+    one = sitting(tmp_path / "accuracy", dataset, SETTINGS)
+    one.trainer.probes.errors = {probing._key(FROZEN): 0.1, probing._key(SHALLOW): 0.9}
+    assert one.is_feasible(FROZEN) and not one.is_feasible(SHALLOW)
+    assert one._is_wanted(FROZEN) and not one._is_wanted({**FROZEN, "pretrained/summary": "max"}), "not in the space"
+    assert not sitting(tmp_path / "front", dataset, dataclasses.replace(SETTINGS, minimize=("params",)))._is_wanted(
+        FROZEN
+    )
+    # What is too large for the search makes nothing else look hopeless.
+    assert not sitting(tmp_path / "small", dataset, dataclasses.replace(SETTINGS, max_params=20_000))._is_wanted(FROZEN)
 
 
 def test_what_linear_heads_found_is_there_after_a_kill(tmp_path: Path, dataset: ImageDataset) -> None:
@@ -182,8 +183,11 @@ def test_what_linear_heads_found_is_there_after_a_kill(tmp_path: Path, dataset: 
 def test_what_could_not_end_in_time_is_not_begun(tmp_path: Path, dataset: ImageDataset) -> None:
     vast = {**CONV_GENOME, "conv/image_size": 224, "conv/block_1/filters": 512, "conv/block_2/filters": 512}
     endless = sitting(tmp_path / "endless", dataset, SETTINGS)
-    short = sitting(tmp_path / "short", dataset, dataclasses.replace(SETTINGS, max_time=60.0))
-    for one in (endless, short):
+    limited = dataclasses.replace(SETTINGS, max_time=60.0)
+    short = sitting(tmp_path / "short", dataset, limited, paused("1", 0.8))
+    first = sitting(tmp_path / "first", dataset, limited)
+    for one in (endless, short, first):
         assert one.has_time_for_another() and one.is_feasible(CONV_GENOME)
     assert endless.is_feasible(vast) and not short.is_feasible(vast)
+    assert first.is_feasible(vast), "a first candidate that is cut short is better than none"
     assert short.expected_seconds(vast) > 60 > short.expected_seconds(CONV_GENOME)

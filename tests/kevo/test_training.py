@@ -137,8 +137,8 @@ def test_features_that_a_former_search_left_are_trained_on_alike(small: ImageDat
         return trained.history, stages
 
     (first, computing), (second, reading), (_, other) = map(train, (3, 3, 4))
-    assert computing == other == {"features", "head"}
-    assert reading == {"head"}
+    assert computing == other == {"features", "probe", "head"}
+    assert reading == {"probe", "head"}
     # Random weights too are the same for the same seed.
     assert second == first
 
@@ -163,7 +163,7 @@ class Clock:
         return self.now
 
     def progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
-        if stage != "features":
+        if stage not in ("features", "probe"):
             self._step = self._step or done
             self.now += self._seconds[not np.isclose(done - self._last, self._step)]
             self._last = done
@@ -330,7 +330,8 @@ def test_fine_tuning_on_maps_is_fine_tuning_on_pictures(small: ImageDataset, mon
         return original(model, **options)
 
     monkeypatch.setattr(training, "Loop", watched)
-    on_maps = trainer(small).train(genome, Effort(2, patience=99))
+    teacher = trainer(small)
+    on_maps = teacher.train(genome, Effort(2, patience=99))
     with monkeypatch.context() as patch:
         patch.setattr("kevo.features._MAX_MAP_BYTES", 0)
         on_pictures = trainer(small).train(genome, Effort(2, patience=99))
@@ -338,7 +339,7 @@ def test_fine_tuning_on_maps_is_fine_tuning_on_pictures(small: ImageDataset, mon
     assert seen[1:2] == [(8, 8, 48)] and seen[3] == (32, 32, 3) and seen[0] == seen[2]
     for one, other in zip(on_maps.history, on_pictures.history, strict=True):
         assert one == pytest.approx(other, rel=0.02, abs=0.05)
-    probabilities = predict(on_maps.network, small.validation.pictures)
+    probabilities = predict(on_maps.network, teacher.cache.pictures("validation", 32))
     assert probabilities == pytest.approx(on_maps.probabilities, abs=0.01)
 
 
