@@ -14,13 +14,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", help="the run folder")
     parser.add_argument("--max-trials", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=12)
     arguments = parser.parse_args()
 
     digits = load_digits()
     pictures = np.rint(digits.images * (255 / 16)).astype(np.uint8)
 
     space = dataclasses.replace(kevo.PRESETS["small"], filters=(16, 32), families=("conv",))
-    settings = kevo.Settings(max_trials=arguments.max_trials, epochs=12, space=space, population=4)
+    settings = kevo.Settings(max_trials=arguments.max_trials, epochs=arguments.epochs, space=space, population=4)
     result = kevo.search((pictures, digits.target), settings, out=arguments.out)
 
     print(f"best: {result.words}")

@@ -257,8 +257,9 @@ def seeds(space: Space, *, image_size: int, bodies: Sequence[Genome] = ({},)) ->
     """Returns genomes to begin a search with, each as those genes that differ from the defaults.
 
     For each family in its order. Backbones: the first on pictures of several sizes, the cheapest first, so that there
-    is something good soon and something better later, and the others. Conv stacks: a small one that trains in seconds,
-    and the default. Whoever completes them takes defaults for what `declare` left out, so that some may coincide.
+    is something good soon and something better later; then the others, and the first one fine-tuned. Conv stacks: a
+    small one that trains in seconds, and the default. Whoever completes them takes defaults for what `declare` left
+    out, so that some may coincide.
 
     Args:
         space: The values that each gene may take.
@@ -279,10 +280,12 @@ def seeds(space: Space, *, image_size: int, bodies: Sequence[Genome] = ({},)) ->
     }
     least = _LEAST_OF_DEFAULT * space.pretrained_image_sizes[0]
     sizes = [size for size in sorted(space.pretrained_image_sizes, reverse=True) if size >= least][::2]
+    tuned: Genome = {"family": "pretrained", "pretrained/image_size": sizes[0], "pretrained/tuning": "fine_tune"}
     by_family: dict[str, list[Genome]] = {
         "pretrained": [
             *({"family": "pretrained", "pretrained/image_size": size, **bodies[0]} for size in reversed(sizes)),
             *({"family": "pretrained", **body} for body in bodies[1:]),
+            *([{**tuned, **bodies[0]}] if {"frozen", "fine_tune"} <= set(space.tunings) else []),
         ],
         "conv": [reference, {"family": "conv"}],
     }

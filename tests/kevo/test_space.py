@@ -69,6 +69,9 @@ def test_seeds_climb_from_cheap_to_expensive(name: str, sizes: list[int]) -> Non
     genes = declared(name)
     seeds = [genes.default(seed) for seed in space.seeds(space.preset(name), image_size=64)]
     *pretrained, reference, conv = seeds
+    if name != "small":
+        tuned = pretrained.pop()
+        assert (tuned["pretrained/tuning"], tuned["pretrained/image_size"]) == ("fine_tune", sizes[-1])
     assert [one["pretrained/image_size"] for one in pretrained] == sizes
     assert all(
         {**one, "pretrained/image_size": 224} == {**genes.default(), "pretrained/image_size": 224} for one in pretrained
