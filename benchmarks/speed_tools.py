@@ -313,8 +313,11 @@ class Classifier(keras_tuner.HyperModel):  # type: ignore[misc]
 
     def _compile(self, model: keras.Model, genome: Genome, *, rate: float | None) -> None:
         num_steps = self._task.epochs * math.ceil(self._num_pictures / int(genome["batch_size"]))
+        ours = optimizers.optimizer(genome, num_steps=num_steps, num_done=0, fine_tune_rate=rate)
+        # The same optimizer as Keras has it.
+        theirs = getattr(keras.optimizers, type(ours).__name__)
         model.compile(
-            optimizer=optimizers.optimizer(genome, num_steps=num_steps, num_done=0, fine_tune_rate=rate),
+            optimizer=theirs.from_config(ours.get_config()),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=float(genome["label_smoothing"])),
             metrics=["accuracy"],
         )

@@ -166,7 +166,7 @@ def test_a_search_goes_on_without_a_cache_and_says_so_once(tmp_path: Path, monke
     settings = dataclasses.replace(
         SETTINGS,
         space=frozen,
-        weights={"mobilenet_v2": "none"},
+        weights={"vgg16": "none"},
         max_trials=1,
         num_finalists=1,
         epochs=1,
