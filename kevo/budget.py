@@ -83,7 +83,9 @@ class Budget:
         whole = self._training_seconds
         if left is None or whole is None:
             return True
-        return work.seconds <= left and work.own + _SHARED_COST * work.shared <= _EXPECTED_SHARE * whole
+        # What would be stopped before its end is not begun.
+        can_end = work.seconds <= min(left, _LARGEST_SHARE * whole)
+        return can_end and work.own + _SHARED_COST * work.shared <= _EXPECTED_SHARE * whole
 
     def suffices(self, left: float | None, records: Mapping[str, TrialRecord]) -> bool:
         """Tells whether another candidate is worth beginning: there is time for what one usually takes."""

@@ -1,7 +1,8 @@
 """What candidates learn from, computed once: pictures at a network's size, and the features of frozen backbones.
 
 With a frozen backbone every epoch would repeat the same forward pass; here it happens once for all candidates that
-share backbone, weights, cut, size, pooling and augmented view, also those of other workers and of later runs.
+share backbone, weights, size and changes of the pictures, whatever their cut and pooling, also those of other workers
+and of later runs.
 """
 
 from __future__ import annotations

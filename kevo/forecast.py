@@ -106,18 +106,18 @@ class Forecast:
 
     def _work(self, genome: Genome) -> Work:
         if genome["family"] == "conv":
-            return Work(0.0, _BUILDING_SECONDS + self._training_seconds(self._pass_seconds(genome)))
+            return Work(0.0, _BUILDING_SECONDS + self._training_seconds(self._pass_seconds(genome), num_copies=1))
         changed = copies(genome)
         own = _BUILDING_SECONDS + self._head_seconds(genome, num_copies=len(changed))
         shared = self._missing_seconds(genome)
         if genome["pretrained/tuning"] == "fine_tune":
             frozen = frozen_part(genome, num_pictures=self._num_train)
-            above = self._pass_seconds(genome)
-            # Where there is none, every picture goes all the way in every epoch.
+            above, num_copies = self._pass_seconds(genome), 1
+            # Where there is none, every picture goes all the way in every epoch, changed on its way.
             if frozen is not None:
                 shared += self._missing_seconds(frozen)
-                above -= self._pass_seconds(frozen)
-            own += _BUILDING_SECONDS + self._training_seconds(above, num_copies=len(changed))
+                above, num_copies = above - self._pass_seconds(frozen), len(changed)
+            own += _BUILDING_SECONDS + self._training_seconds(above, num_copies=num_copies)
         return Work(shared, own)
 
     def _head_seconds(self, genome: Genome, *, num_copies: int) -> float:
@@ -136,7 +136,7 @@ class Forecast:
                 num_pictures += self._num_train + (0 if number else self._num_validation)
         return num_pictures * (self._whole_seconds(genome) if is_whole else self._pass_seconds(genome))
 
-    def _training_seconds(self, seconds_per_picture: float, *, num_copies: int = 1) -> float:
+    def _training_seconds(self, seconds_per_picture: float, *, num_copies: int) -> float:
         pictures = _TRAINING_COST * num_copies * self._num_train + self._num_validation
         return self._num_first_epochs * pictures * seconds_per_picture
 

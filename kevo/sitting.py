@@ -33,7 +33,7 @@ from kevo.errors import (
     in_words,
 )
 from kevo.features import default_folder, shared_body
-from kevo.forecast import Forecast
+from kevo.forecast import Forecast, Work
 from kevo.interrupts import Interrupts
 from kevo.objectives import TIE_BREAKER, Objective
 from kevo.probing import probe
@@ -390,8 +390,9 @@ class Sitting:
         earlier = self._earlier(continues)
         trained: Trained | None = None
         reason, metrics = None, {}
-        work = self.forecast.work(genome)
+        work: Work | None = None
         try:
+            work = self.forecast.work(genome)
             done = self.trainer.train(genome, effort, earlier=earlier, progress=self._progress)
             seconds = time.monotonic() - started
             if continues and earlier:
@@ -402,7 +403,7 @@ class Sitting:
             trained, metrics = done, {**done.metrics, **spent}
         except CandidateError as error:
             reason = str(error)
-            if (elapsed := time.monotonic() - started) > work.seconds:
+            if work is not None and (elapsed := time.monotonic() - started) > work.seconds:
                 self.forecast.learn(genome, work, elapsed)
         except Exception as error:
             # Whatever a candidate does, it fails alone; its reason is kept, and a search of failures only says so.

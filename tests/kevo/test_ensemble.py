@@ -1,9 +1,6 @@
 """Which candidates are better together, and how they become one model."""
 
 import os
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from samples import CONV_GENOME, pretrained_genome
+from searches import predicted_without_kevo
 
 from kevo import ensemble, evaluation, models
 from kevo.objectives import OBJECTIVES
@@ -137,23 +135,6 @@ def test_predictions_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert np.array_equal(ensemble.read_predictions(tmp_path / "0.npy", shape=(20, 1000)), probabilities)
 
 
-WITHOUT_KEVO = """
-    import sys
-    sys.modules["kevo"] = sys.modules["tuners"] = None
-    import keras, numpy as np
-    try:
-        import kevo
-    except ImportError:
-        pass
-    else:
-        raise SystemExit("kevo is here")
-    model = keras.models.load_model(sys.argv[1], safe_mode=True)
-    for name in ("small", "large"):
-        np.save(f"{sys.argv[2]}/{name}-out.npy", model.predict(np.load(f"{sys.argv[2]}/{name}.npy"), verbose=0))
-    print(all(type(layer).__module__.startswith("keras.") for layer in model._flatten_layers()))
-"""
-
-
 def test_a_saved_ensemble_is_the_weighted_mean_where_kevo_does_not_exist(tmp_path: Path) -> None:
     members = []
     for size, weight in ((8, 0.2), (16, 0.5), (12, 0.3)):
@@ -162,15 +143,12 @@ def test_a_saved_ensemble_is_the_weighted_mean_where_kevo_does_not_exist(tmp_pat
         members.append(models.Member(models.deployable(network), weight))
     models.weighted_mean(members).save(tmp_path / "ensemble.keras")
     rng = np.random.default_rng(0)
-    pictures = {"small": rng.integers(0, 256, (3, 9, 14, 3)), "large": rng.integers(0, 256, (2, 40, 30, 3))}
-    for name, values in pictures.items():
-        np.save(tmp_path / f"{name}.npy", values.astype(np.uint8))
-    arguments = [textwrap.dedent(WITHOUT_KEVO), tmp_path / "ensemble.keras", tmp_path]
-    done = subprocess.run([sys.executable, "-c", *arguments], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "True"
-    for name, values in pictures.items():
+    pictures = [rng.integers(0, 256, shape).astype(np.uint8) for shape in ((3, 9, 14, 3), (2, 40, 30, 3))]
+    predicted, is_stock = predicted_without_kevo(tmp_path / "ensemble.keras", *pictures, folder=tmp_path)
+    assert is_stock
+    for values, found in zip(pictures, predicted, strict=True):
         expected = sum(weight * np.asarray(model(values.astype(np.float32))) for model, weight, _ in members)
-        assert np.load(tmp_path / f"{name}-out.npy") == pytest.approx(expected, abs=1e-5)
+        assert found == pytest.approx(expected, abs=1e-5)
 
 
 def test_heads_on_the_same_features_share_their_pass(tmp_path: Path) -> None:

@@ -122,9 +122,12 @@ def test_scoring_takes_a_pass_over_what_was_not_trained_on(
 
 def test_a_budget_begins_what_can_end() -> None:
     budget = Budget(Settings(max_time=100.0), started=time.monotonic())
-    # Of the 95 seconds for training an eighth may be expected, of passes that others share four times as much.
+    # Of the 95 seconds for training an eighth may be expected, with passes that others share a quarter.
     assert budget.allows(Work(0.0, 11.0), 50.0) and not budget.allows(Work(0.0, 13.0), 50.0)
-    assert budget.allows(Work(45.0, 0.5), 50.0) and not budget.allows(Work(48.0, 0.0), 50.0)
+    assert budget.allows(Work(22.0, 1.0), 50.0) and not budget.allows(Work(12.0, 10.0), 50.0)
+    # Whatever is allowed may also take as long as was forecast.
+    assert budget.for_a_candidate(50.0) == pytest.approx(95 / 4, abs=0.5)
+    assert not budget.allows(Work(24.5, 0.0), 50.0)
     assert not budget.allows(Work(0.0, 6.0), 5.0)
     assert budget.allows(Work(1e9, 1e9), None)
 
