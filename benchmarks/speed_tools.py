@@ -9,6 +9,7 @@ for kevo every new best candidate. Nothing is scored on the test split before th
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import shutil
 import tempfile
@@ -74,7 +75,8 @@ def _declared(task: Task, dataset: ImageDataset) -> tuple[keras_tuner.HyperParam
     """Returns what is searched, and the weights by backbone and width."""
     usable = weights.resolve(task.weights).available
     hyperparameters = genes.declare(
-        task.space,
+        # What `fit` validates is the network that it trains, which sees one side of a picture.
+        dataclasses.replace(task.space, mirror=(False,)),
         image_size=dataset.image_size,
         num_pictures=len(dataset.train),
         alphas={name: [variant.alpha for variant in variants] for name, variants in usable.items()},

@@ -71,7 +71,8 @@ for validation, and 500 to test): conv stacks and a MobileNetV2 (alpha 0.35) wit
 fine-tuned, for all tools the same space, splits and time. Each search runs alone in a process of its own; the clock
 begins before the pictures are read, with everything imported. kevo's cache is empty at first. Keras Tuner's networks
 are compiled by the same code as kevo's and trained by `fit` for 20 epochs at most with `EarlyStopping` (patience 5); a
-candidate that fine-tunes trains its head first. Pictures are brought to a network's size before `fit`.
+candidate that fine-tunes trains its head first. Only the gene `mirror` is kevo's alone, since `fit` validates the
+network that it trains, which sees one side of a picture. Pictures are brought to a network's size before `fit`.
 BayesianOptimization begins with 5 random trials, since by default it would do nothing else within the time.
 
 Numbers are medians over seeds. A search's choice is the model with the best validation accuracy so far: for Keras Tuner

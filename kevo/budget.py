@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from kevo.forecast import Work
 from kevo.runs import TrialRecord
@@ -20,6 +20,8 @@ _SHARED_COST = 0.25
 """What counts of the time for a pass of the pictures through a backbone: others get their features for nothing."""
 _FINAL_SHARE = 0.25
 """The part of the training's time that is kept for the finalists at most."""
+_SHARED_PART = 2 / 3
+"""The part of the time that is left which a finalist may spend before its backbone is fine-tuned."""
 _CERTAIN_SHARE = 0.9
 """The part of the time that is left for a final training that its epochs are laid out for: no two take the same."""
 _CLOSING_SHARE = 0.05
@@ -58,14 +60,26 @@ class Budget:
         whole = self._training_seconds
         return None if whole is None else whole - self.seconds
 
-    def left_for_evolution(self, records: Mapping[str, TrialRecord], finalists: Sequence[TrialRecord]) -> float | None:
-        """How long candidates may still be trained before the finalists' turn."""
-        whole, left = self._training_seconds, self.left
-        if whole is None or left is None:
-            return None
+    @property
+    def final_seconds(self) -> float | None:
+        """How long the finalists may be waited for."""
+        whole = self._training_seconds
+        return None if whole is None else _FINAL_SHARE * whole
+
+    def left_for_evolution(self, finals: float) -> float | None:
+        """How long candidates may still be trained before the finalists' turn, who would like so many seconds."""
+        left, longest = self.left, self.final_seconds
+        return None if left is None or longest is None else left - min(finals, longest)
+
+    def full_length_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
+        """How long the final training of a candidate would take, without a limit of time."""
         lengthening = self._settings.resolved_final_epochs / self._settings.epochs
-        finals = lengthening * sum(self._whole_seconds(record, records) for record in finalists)
-        return left - min(finals, _FINAL_SHARE * whole)
+        return lengthening * self._whole_seconds(record, records)
+
+    def may_tune(self, work: Work, left: float | None) -> bool:
+        """Tells whether a finalist's backbone is to be fine-tuned, when so much is left."""
+        # It ends when the time is up, with the best of its epochs; only before the first there is nothing.
+        return left is None or work.shared <= _SHARED_PART * left
 
     def for_a_candidate(self, left: float | None) -> float | None:
         """How long the next candidate may take, when so much is left for the evolution."""

@@ -231,7 +231,7 @@ class Closing:
         members = []
         for record, weight in weighed:
             model = keras.models.load_model(self._folder.path / checkpoint(record), safe_mode=True)
-            members.append(models.Member(model, weight, shared_body(record.genome)))
+            members.append(models.Member(model, weight, shared_body(record.genome), bool(record.genome["mirror"])))
             self._seconds_left()
         together = models.weighted_mean(members)
         num_parameters, limit = together.count_params(), self._settings.max_params

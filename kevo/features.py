@@ -76,17 +76,18 @@ class FeatureCache:
         self._digests: dict[str, str] = {}
         self.seconds_per_picture: dict[tuple[Any, ...], float] = {}
 
-    def pictures(self, split: str, size: int) -> npt.NDArray[np.uint8]:
+    def pictures(self, split: str, size: int, *, copy: Copy = _PLAIN) -> npt.NDArray[np.uint8]:
         """Returns the pictures of a split as (n, size, size, 3), resized as the deployed model resizes them.
 
         Args:
             split: `train`, `validation` or `test`.
             size: Side of the square, in pixels.
+            copy: Which of `copies` or `views` of them.
         """
         stored: npt.NDArray[np.uint8] = getattr(self._dataset, split).pictures
-        if stored.shape[1] == size:
-            return stored
-        return self._once(json.dumps(["pictures", split, size]), lambda: _resize(stored, size))
+        if stored.shape[1] != size:
+            stored = self._once(json.dumps(["pictures", split, size]), lambda: _resize(stored, size))
+        return _changed(stored, copy)
 
     def features(
         self,
@@ -114,14 +115,14 @@ class FeatureCache:
                 Random weights must come from the cache's seed.
             columns: Which part of the network's output is wanted.
             weights: The backbone's weights, as a part of the key.
-            copy: Which of `copies` of the pictures.
+            copy: Which of `copies` or `views` of the pictures.
             watch: Is called after every batch of the pass with the share that is done; what it raises ends the pass.
             wait: Is called now and then while another worker makes this pass; what it raises ends the wait.
         """
         size = image_size(genome)
 
         def compute() -> npt.NDArray[Any]:
-            pictures = _changed(self.pictures(split, size), copy)
+            pictures = self.pictures(split, size, copy=copy)
             forward = network()
             began, num_seen = time.monotonic(), 0
             batches: list[npt.NDArray[Any]] = []
@@ -146,12 +147,12 @@ class FeatureCache:
         key = self._key(split, genome, weights, copy)
         return self._once(key, compute_or_read)[:, columns]
 
-    def has(self, genome: Genome, weights: Weights | None, copy: Copy = _PLAIN) -> bool:
-        """Tells whether the features of the training pictures, or of a copy of them, are here already."""
+    def has(self, split: str, genome: Genome, weights: Weights | None, copy: Copy = _PLAIN) -> bool:
+        """Tells whether the features of a split, or of a copy of it, are here already."""
         if weights is not None and weights.path is not None and not weights.path.exists():
             # To know for sure, they would have to be downloaded.
             return False
-        key = self._key("train", genome, weights, copy)
+        key = self._key(split, genome, weights, copy)
         return key in self._arrays or (self._store is not None and self._store.has(key))
 
     def _key(self, split: str, genome: Genome, weights: Weights | None, copy: Copy) -> str:
@@ -202,6 +203,11 @@ def copies(genome: Genome) -> list[Copy]:
         return [_PLAIN]
     changes = {kind: genome[f"augment/{kind}"] for kind in ("flip", "rotation", "zoom", "translation", "contrast")}
     return [_PLAIN, *((kind, value) for kind, value in changes.items() if value not in ("none", 0.0))]
+
+
+def views(genome: Genome) -> list[Copy]:
+    """Returns the copies of a picture that a prediction is the mean over, the picture itself first."""
+    return [_PLAIN, ("flip", "horizontal")] if genome["mirror"] else [_PLAIN]
 
 
 def frozen_part(genome: Genome, *, num_pictures: int) -> Genome | None:

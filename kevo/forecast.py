@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from kevo import backbones, costs
 from kevo.datasets import ImageDataset
-from kevo.features import FeatureCache, copies, frozen_part, speed_key
+from kevo.features import FeatureCache, copies, frozen_part, speed_key, views
 from kevo.models import POOLINGS
 from kevo.space import Genome
 from kevo.weights import Weights
 
-_SECONDS_PER_FLOP = 1e-10
+_SECONDS_PER_FLOP = 2e-11
 """How fast a machine is taken to be until it has shown it: two ordinary cores."""
 _TRAINING_COST = 3
 """A step of training computes gradients too: those of the inputs and those of the weights."""
@@ -84,7 +84,8 @@ class Forecast:
 
     def closing_seconds(self, genome: Genome) -> float:
         """Returns how long it takes to score a finished network of a genome, and an ensemble that costs the same."""
-        passes = (self._num_validation + self._num_test) * self._pass_seconds(genome)
+        num_pictures = len(views(genome)) * (self._num_validation + self._num_test)
+        passes = num_pictures * self._pass_seconds(genome)
         return _SCORINGS * (_LOADING_SECONDS + passes)
 
     def learn(self, genome: Genome, work: Work, seconds: float) -> None:
@@ -106,7 +107,9 @@ class Forecast:
 
     def _work(self, genome: Genome) -> Work:
         if genome["family"] == "conv":
-            return Work(0.0, _BUILDING_SECONDS + self._training_seconds(self._pass_seconds(genome), num_copies=1))
+            return Work(
+                0.0, _BUILDING_SECONDS + self._training_seconds(genome, self._pass_seconds(genome), num_copies=1)
+            )
         changed = copies(genome)
         own = _BUILDING_SECONDS + self._head_seconds(genome, num_copies=len(changed))
         shared = self._missing_seconds(genome)
@@ -117,7 +120,7 @@ class Forecast:
             if frozen is not None:
                 shared += self._missing_seconds(frozen)
                 above, num_copies = above - self._pass_seconds(frozen), len(changed)
-            own += _BUILDING_SECONDS + self._training_seconds(above, num_copies=num_copies)
+            own += _BUILDING_SECONDS + self._training_seconds(genome, above, num_copies=num_copies)
         return Work(shared, own)
 
     def _head_seconds(self, genome: Genome, *, num_copies: int) -> float:
@@ -129,22 +132,27 @@ class Forecast:
     def _missing_seconds(self, genome: Genome) -> float:
         """Returns what the passes take that nobody has made yet."""
         weights = self._weights(genome)
-        num_pictures = 0
         is_whole = genome["pretrained/summary"] in POOLINGS
-        for number, copy in enumerate(copies(genome)):
-            if not self._cache.has(genome, weights, copy):
-                num_pictures += self._num_train + (0 if number else self._num_validation)
+        num_pictures = sum(
+            num
+            for split, num, wanted in (
+                ("train", self._num_train, copies(genome)),
+                ("validation", self._num_validation, views(genome)),
+            )
+            for copy in wanted
+            if not self._cache.has(split, genome, weights, copy)
+        )
         return num_pictures * (self._whole_seconds(genome) if is_whole else self._pass_seconds(genome))
 
-    def _training_seconds(self, seconds_per_picture: float, *, num_copies: int) -> float:
-        pictures = _TRAINING_COST * num_copies * self._num_train + self._num_validation
-        return self._num_first_epochs * pictures * seconds_per_picture
+    def _training_seconds(self, genome: Genome, seconds_per_picture: float, *, num_copies: int) -> float:
+        num_pictures = _TRAINING_COST * num_copies * self._num_train + len(views(genome)) * self._num_validation
+        return self._num_first_epochs * num_pictures * seconds_per_picture
 
     def _pass_seconds(self, genome: Genome) -> float:
         """Returns how long one picture's way through a network takes, up to its cut point."""
         if genome["family"] == "conv":
-            return costs.num_flops(genome) * _SECONDS_PER_FLOP
-        share = costs.num_flops(genome) / _num_flops(*speed_key(genome))
+            return costs.pass_cost(genome) * _SECONDS_PER_FLOP
+        share = costs.pass_cost(genome) / _whole_cost(*speed_key(genome))
         return float(share * self._whole_seconds(genome))
 
     def _whole_seconds(self, genome: Genome) -> float:
@@ -153,23 +161,23 @@ class Forecast:
         if (key := speed_key(genome)) in known:
             return known[key]
         if not known:
-            return _num_flops(*key) * _SECONDS_PER_FLOP
+            return _whole_cost(*key) * _SECONDS_PER_FLOP
         # A backbone is as fast as itself at another size, and else as the others.
         same = {size: seconds for (*who, size), seconds in known.items() if tuple(who) == key[:-1]}
         if same:
             near = min(same, key=lambda size: abs(size - key[-1]))
             return float(same[near] * (key[-1] / near) ** 2)
-        rate = statistics.median(seconds / _num_flops(*other) for other, seconds in known.items())
-        return _num_flops(*key) * rate
+        rate = statistics.median(seconds / _whole_cost(*other) for other, seconds in known.items())
+        return _whole_cost(*key) * rate
 
 
 def _kind(genome: Genome) -> str:
     return str(genome.get("pretrained/tuning", genome["family"]))
 
 
-def _num_flops(name: str, alpha: float | None, size: int) -> float:
-    """Counts the operations of a whole backbone."""
+def _whole_cost(name: str, alpha: float | None, size: int) -> float:
+    """Returns the cost of a picture's way through a whole backbone."""
     genome: dict[str, str | int | float] = {"family": "pretrained", "backbone": name, "pretrained/image_size": size}
     if alpha is not None:
         genome[f"{name}/alpha"] = alpha
-    return costs.num_flops(genome, cut=backbones.get(name).cut_points[-1])
+    return costs.pass_cost(genome, cut=backbones.get(name).cut_points[-1])

@@ -7,6 +7,7 @@ any size.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
@@ -55,7 +56,7 @@ def _conv_block(x: keras.KerasTensor, genome: Genome, block: int) -> keras.Keras
             strides=2 if strided else 1,
             padding="same",
             use_bias=not batch_norm,
-            kernel_regularizer=_regularizer(genome),
+            kernel_regularizer=_regularizer(float(genome["conv/l2"])),
         )(x)
         if batch_norm:
             x = layers.BatchNormalization()(x)
@@ -163,7 +164,7 @@ def _head_layers(x: keras.KerasTensor, genome: Genome, num_classes: int) -> kera
     activation = str(genome.get("conv/activation", "relu"))
     dropout = float(genome["head/dropout"])
     for _ in range(int(genome["head/num_dense"])):
-        x = layers.Dense(int(genome["head/units"]), kernel_regularizer=_regularizer(genome))(x)
+        x = layers.Dense(int(genome["head/units"]), kernel_regularizer=_regularizer(float(genome["head/l2"])))(x)
         x = layers.Activation(activation)(x)
         if dropout:
             x = layers.Dropout(dropout)(x)
@@ -174,7 +175,7 @@ def _head_layers(x: keras.KerasTensor, genome: Genome, num_classes: int) -> kera
         num_classes,
         activation="softmax",
         dtype="float32",
-        kernel_regularizer=_regularizer(genome),
+        kernel_regularizer=_regularizer(float(genome["head/l2"])),
         name="probabilities",
     )(x)
 
@@ -188,8 +189,8 @@ def _summarize(x: keras.KerasTensor, summary: str) -> keras.KerasTensor:
     return table[summary]()(x)
 
 
-def _regularizer(genome: Genome) -> keras.Regularizer | None:
-    return keras.regularizers.L2(float(genome["l2"])) if genome["l2"] else None
+def _regularizer(strength: float) -> keras.Regularizer | None:
+    return keras.regularizers.L2(strength) if strength else None
 
 
 def join(extractor: keras.Model, classifier: keras.Model) -> keras.Model:
@@ -234,11 +235,12 @@ def augmented(network: keras.Model, changes: keras.Sequential | None) -> keras.M
     return Model(pixels, network(changes(pixels)), name="training")
 
 
-def deployable(network: keras.Model) -> keras.Model:
+def deployable(network: keras.Model, *, mirror: bool = False) -> keras.Model:
     """Wraps a trained network so that it takes pictures as they come.
 
     Args:
         network: A model from pixels 0-255 of one size to class probabilities.
+        mirror: Whether the probabilities are the mean over a picture and its mirror image.
 
     Returns:
         A model from raw pixels 0-255, shape (batch, any height, any width, 3), to class probabilities. Its resizing is
@@ -246,18 +248,29 @@ def deployable(network: keras.Model) -> keras.Model:
     """
     _, height, width, _ = network.input.shape
     pixels = Input((None, None, 3), name="pixels")
-    return Model(pixels, network(resize(pixels, (height, width))), name="kevo_classifier")
+    views = _views(resize(pixels, (height, width)), mirror=mirror)
+    return Model(pixels, _mean([network(view) for view in views]), name="kevo_classifier")
+
+
+def _views(pixels: keras.KerasTensor, *, mirror: bool) -> list[keras.KerasTensor]:
+    return [pixels, keras.ops.flip(pixels, axis=2)] if mirror else [pixels]
+
+
+def _mean(outputs: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
+    return outputs[0] if len(outputs) == 1 else layers.Average()(outputs)
 
 
 class Member(NamedTuple):
     """A classifier in an ensemble, as `deployable` makes it.
 
     Members with the same `body`, whatever it is, stand on the same frozen features; `None` for one that shares nothing.
+    `mirror` is as it was for `deployable`.
     """
 
     model: Model
     weight: float
     body: Hashable = None
+    mirror: bool = False
 
 
 def weighted_mean(members: Sequence[Member]) -> keras.Model:
@@ -271,21 +284,25 @@ def weighted_mean(members: Sequence[Member]) -> keras.Model:
         class probabilities. What several members see with the same body passes through it once.
     """
     pixels = Input((None, None, 3), name="pixels")
-    outputs, features = [], {}
+    outputs = []
+    extractors: dict[Hashable, keras.Model] = {}
+    features: dict[Hashable, list[keras.KerasTensor]] = defaultdict(list)
     for number, member in enumerate(members, start=1):
-        network, inputs = member.model, pixels
+        network, inputs = member.model, [pixels]
         if member.body is not None:
             parts = member.model.get_layer(_PRETRAINED)
             network = parts.get_layer(_HEAD)
-            if member.body not in features:
+            if member.body not in extractors:
                 # The head is the last layer: all before it is what they share.
-                extractor = Model(parts.input, parts.layers[-2].output, name=f"features_{number}")
-                _, height, width, _ = extractor.input.shape
-                features[member.body] = extractor(resize(pixels, (height, width)))
+                extractors[member.body] = Model(parts.input, parts.layers[-2].output, name=f"features_{number}")
+            _, height, width, _ = parts.input.shape
+            views = _views(resize(pixels, (height, width)), mirror=member.mirror)
             inputs = features[member.body]
-        outputs.append(
-            layers.Rescaling(member.weight, name=f"weight_{number}")(_named(network, f"member_{number}")(inputs))
-        )
+            inputs += [extractors[member.body](view) for view in views[len(inputs) :]]
+            inputs = inputs[: len(views)]
+        named = _named(network, f"member_{number}")
+        mean = _mean([named(one) for one in inputs])
+        outputs.append(layers.Rescaling(member.weight, name=f"weight_{number}")(mean))
     return Model(pixels, layers.Add(name="weighted_mean")(outputs), name="kevo_ensemble")
 
 

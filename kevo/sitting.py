@@ -94,7 +94,8 @@ def declare(settings: Settings, dataset: ImageDataset, usable: Mapping[str, tupl
         num_pictures=len(dataset.train),
         alphas={name: [variant.alpha for variant in variants] for name, variants in usable.items()},
     )
-    seeds = space.seeds(settings.resolved_space, image_size=dataset.image_size)
+    has_backbone = any(usable.get(name) for name in settings.resolved_space.backbones)
+    seeds = space.seeds(settings.resolved_space, image_size=dataset.image_size, bodies=[{}] if has_backbone else [])
     if settings.max_params is not None:
         small, smallest = _small(hyperparameters, enough=settings.max_params, num_classes=dataset.num_classes)
         if smallest > settings.max_params:
@@ -365,7 +366,9 @@ class Sitting:
 
     def seconds_left(self) -> float | None:
         """How long candidates may still be trained before the finalists' turn; `None` without a limit."""
-        return self.budget.left_for_evolution(self.records, self._finalists(self.records.values()))
+        return self.budget.left_for_evolution(
+            sum(self._final_seconds(record) for record in self._finalists(self.records.values()))
+        )
 
     def effort(self, *, pause_after: int | None = None) -> Effort:
         """How much the next candidate may cost."""
@@ -399,7 +402,7 @@ class Sitting:
                 seconds += seconds_spent(continues, self.records)
             elif not full_length and (not done.is_cut_short or seconds > work.seconds):
                 self.forecast.learn(genome, work, seconds)
-            spent = costs.measure(done.network, self.settings.minimize, seconds=seconds)
+            spent = costs.measure(done.network, self.settings.minimize, seconds=seconds, mirror=bool(genome["mirror"]))
             trained, metrics = done, {**done.metrics, **spent}
         except CandidateError as error:
             reason = str(error)
@@ -446,7 +449,7 @@ class Sitting:
         records = {**self.records, record.trial_id: record}
         if trained is not None and record.trial_id in self._needed(records):
             with self.folder.replacing(checkpoint(record)) as path:
-                models.deployable(trained.network).save(path)
+                models.deployable(trained.network, mirror=bool(record.genome["mirror"])).save(path)
             if trained.probabilities is not None:
                 with self.folder.replacing(predictions(record)) as path:
                     np.save(path, trained.probabilities.astype(np.float16))
@@ -488,7 +491,8 @@ class Sitting:
     def _train_finalists(self) -> None:
         """Trains the best candidates at full length; they compete with the models that the search already has.
 
-        Where time is limited the best comes first, for as many epochs as there is time for.
+        Where time is limited the best comes first, for as many epochs as there is time for. What a head can learn from
+        a frozen backbone it has mostly learned: its final training goes on to fine-tune the backbone.
         """
         for record in self._finalists(self.records.values()):
             trial_id = _full_length_id(record)
@@ -497,6 +501,15 @@ class Sitting:
             left = self.budget.left
             if left is not None and left <= 0:
                 break
+            if (tuned := self._tuned(record, left)) is not None:
+                self.train(
+                    trial_id,
+                    dict(tuned),
+                    Effort(self.settings.epochs, left),
+                    generation=record.generation,
+                    full_length=True,
+                )
+                continue
             num_epochs = self.budget.num_final_epochs(record, self.records)
             so_far = self.settings.epochs - 1 if record.is_paused else num_last_epochs(record)
             begins_anew = left is None or num_epochs > so_far
@@ -511,6 +524,18 @@ class Sitting:
                 continues=None if begins_anew else record,
                 full_length=True,
             )
+
+    def _final_seconds(self, record: TrialRecord) -> float:
+        if (tuned := self._tuned(record, self.budget.final_seconds)) is not None:
+            return self.forecast.work(tuned).seconds
+        return self.budget.full_length_seconds(record, self.records)
+
+    def _tuned(self, record: TrialRecord, left: float | None) -> space.Genome | None:
+        """Returns a finalist with its backbone fine-tuned, if that is a part of the space and there is time for it."""
+        tuned = space.fine_tuned(record.genome, self.settings.resolved_space)
+        if tuned is None or not self.budget.may_tune(self.forecast.work(tuned), left):
+            return None
+        return tuned
 
     def _finish(self, interrupted: bool) -> SearchResult:
         """Hands the best over, with everything that a person looks at."""

@@ -25,6 +25,8 @@ _LEAST_OF_DEFAULT = 0.7
 Genome = Mapping[str, str | int | float | bool]
 """One classifier: the value of every active gene, with the keys of `HyperParameters.values`."""
 
+_LINEAR_L2 = 0.03
+"""How strongly the linear heads are regularized that a search begins with."""
 _REFERENCE_SIZE = 32
 """Side of the pictures that the reference network sees, in pixels, if they are not smaller."""
 
@@ -34,8 +36,9 @@ class Space:
     """For every gene of an image classifier, the values that it may take; the first is the starting point.
 
     Sizes are sides of square inputs in pixels. Augmentation strengths are Keras's factors: rotation as a fraction of a
-    full turn, zoom, translation and contrast as fractions of the picture. Learning rates are (lowest, highest) bounds
-    of a logarithmic range. Change a preset with `dataclasses.replace(kevo.PRESETS["small"], filters=(8, 16))`.
+    full turn, zoom, translation and contrast as fractions of the picture. `mirror` averages predictions over a picture
+    and its mirror image. Learning rates are (lowest, highest) bounds of a logarithmic range. Change a preset with
+    `dataclasses.replace(kevo.PRESETS["small"], filters=(8, 16))`.
 
     Raises:
         SpaceError: a gene has no value, or a value of the wrong kind.
@@ -52,6 +55,7 @@ class Space:
     batch_norm: tuple[bool, ...] = (True, False)
     activations: tuple[str, ...] = ("relu", "elu", "gelu", "silu")
     conv_summaries: tuple[str, ...] = ("average", "max", "flatten")
+    conv_l2: tuple[float, ...] = (0.0, 1e-5, 1e-4, 1e-3)
 
     backbones: tuple[str, ...] = tuple(backbones.BACKBONES)
     pretrained_image_sizes: tuple[int, ...] = (224, 96, 128, 160, 192, 256, 288)
@@ -64,7 +68,7 @@ class Space:
     num_dense: tuple[int, ...] = (0, 1, 2)
     dense_units: tuple[int, ...] = (128, 32, 64, 256)
     dropout: tuple[float, ...] = (0.2, 0.0, 0.1, 0.3, 0.4, 0.5)
-    l2: tuple[float, ...] = (0.0, 1e-5, 1e-4, 1e-3)
+    head_l2: tuple[float, ...] = (0.0, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1)
 
     augment: tuple[bool, ...] = (False, True)
     flips: tuple[str, ...] = ("none", "horizontal")
@@ -72,6 +76,7 @@ class Space:
     zooms: tuple[float, ...] = (0.0, 0.1, 0.2)
     translations: tuple[float, ...] = (0.0, 0.05, 0.1)
     contrasts: tuple[float, ...] = (0.0, 0.1, 0.3)
+    mirror: tuple[bool, ...] = (False, True)
 
     optimizers: tuple[str, ...] = ("adam", "adamw", "sgd", "rmsprop")
     learning_rate: tuple[float, float] = (1e-4, 1e-2)
@@ -140,6 +145,7 @@ PRESETS: Mapping[str, Space] = {
         block_poolings=("max",),
         activations=("relu",),
         conv_summaries=("average", "flatten"),
+        conv_l2=(0.0, 1e-4),
         conv_image_sizes=(48, 8, 16, 24, 32, 64),
         backbones=("mobilenet_v2", "mobilenet_v3_small", "efficientnet_v2_b0"),
         pretrained_image_sizes=(160, 96, 128),
@@ -149,11 +155,12 @@ PRESETS: Mapping[str, Space] = {
         num_dense=(0, 1),
         dense_units=(64, 128),
         dropout=(0.2, 0.0, 0.4),
-        l2=(0.0, 1e-4),
+        head_l2=(0.0, 1e-4, 1e-2),
         rotations=(0.0, 0.05),
         zooms=(0.0, 0.1),
         translations=(0.0, 0.1),
         contrasts=(0.0,),
+        mirror=(False,),
         optimizers=("adam", "sgd"),
         schedules=("cosine",),
         weight_decay=(0.0, 1e-4),
@@ -167,6 +174,7 @@ PRESETS: Mapping[str, Space] = {
         filters=(32, 8, 16, 48, 64, 96, 128, 192, 256),
         convs_per_block=(1, 2, 3),
         block_poolings=("max", "average", "stride"),
+        conv_l2=(0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2),
         activations=("relu", "elu", "gelu", "silu", "selu", "tanh"),
         pretrained_image_sizes=(224, 64, 96, 128, 160, 192, 256, 288, 320),
         fine_tune_blocks=(1, 2, 3, 4, 5),
@@ -174,7 +182,7 @@ PRESETS: Mapping[str, Space] = {
         num_dense=(0, 1, 2, 3),
         dense_units=(128, 32, 64, 256, 512, 1024),
         dropout=(0.2, 0.0, 0.1, 0.3, 0.4, 0.5, 0.6, 0.7),
-        l2=(0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2),
+        head_l2=(0.0, 1e-5, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 3e-1),
         flips=("none", "horizontal", "vertical", "horizontal_and_vertical"),
         rotations=(0.0, 0.03, 0.06, 0.1, 0.25, 0.5),
         zooms=(0.0, 0.1, 0.2, 0.3),
@@ -257,18 +265,20 @@ def seeds(space: Space, *, image_size: int, bodies: Sequence[Genome] = ({},)) ->
     """Returns genomes to begin a search with, each as those genes that differ from the defaults.
 
     For each family in its order. Backbones: the first on pictures of several sizes, the cheapest first, so that there
-    is something good soon and something better later; then the others, and the first one fine-tuned. Conv stacks: a
-    small one that trains in seconds, and the default. Whoever completes them takes defaults for what `declare` left
-    out, so that some may coincide.
+    is something good soon and something better later, the larger ones also mirrored; then the others, and the first one
+    fine-tuned. Their heads are linear and strongly regularized, as a linear probe's are (Kornblith et al. 2019,
+    arXiv:1805.08974). Conv stacks: a small one that trains in seconds, and the default. Whoever completes them takes
+    defaults for what `declare` left out, so that some may coincide.
 
     Args:
         space: The values that each gene may take.
         image_size: Side of the stored pictures, in pixels.
-        bodies: Genes of the backbones to begin with, the most promising first. By default that of the defaults.
+        bodies: Genes of the backbones to begin with, the most promising first. By default that of the defaults; none
+            where there is no backbone.
 
     Example:
-        >>> [genome["pretrained/image_size"] for genome in seeds(preset("default"), image_size=224)[:3]]
-        [160, 224, 288]
+        >>> [(one["pretrained/image_size"], "mirror" in one) for one in seeds(preset("default"), image_size=224)[:4]]
+        [(160, False), (224, False), (224, True), (288, True)]
     """
     reference: Genome = {
         "family": "conv",
@@ -279,17 +289,52 @@ def seeds(space: Space, *, image_size: int, bodies: Sequence[Genome] = ({},)) ->
         "conv/pooling": "average",
     }
     least = _LEAST_OF_DEFAULT * space.pretrained_image_sizes[0]
+    default = space.pretrained_image_sizes[0]
     sizes = [size for size in sorted(space.pretrained_image_sizes, reverse=True) if size >= least][::2]
-    tuned: Genome = {"family": "pretrained", "pretrained/image_size": sizes[0], "pretrained/tuning": "fine_tune"}
+    linear: Genome = {
+        "family": "pretrained",
+        "head/num_dense": 0,
+        "head/l2": min(space.head_l2, key=lambda strength: abs(strength - _LINEAR_L2)),
+    }
+    both_sides: Genome = {"augment": True, "augment/flip": "horizontal", "mirror": True}
+    # What is small is to be there soon; what is expensive is not done by halves.
+    steps: list[tuple[int, Genome]] = [(size, {}) for size in reversed(sizes) if size <= default]
+    steps += [(size, both_sides) for size in reversed(sizes) if size >= default]
+    ladder = [
+        {**linear, "pretrained/image_size": size, **sides, **body} for body in bodies[:1] for size, sides in steps
+    ]
+    is_tuned = {"frozen", "fine_tune"} <= set(space.tunings)
+    tuned = [{**last, "pretrained/tuning": "fine_tune"} for last in ladder[-1:] if is_tuned]
     by_family: dict[str, list[Genome]] = {
         "pretrained": [
-            *({"family": "pretrained", "pretrained/image_size": size, **bodies[0]} for size in reversed(sizes)),
-            *({"family": "pretrained", **body} for body in bodies[1:]),
-            *([{**tuned, **bodies[0]}] if {"frozen", "fine_tune"} <= set(space.tunings) else []),
+            *ladder,
+            *({**linear, **body} for body in bodies[1:]),
+            *tuned,
         ],
         "conv": [reference, {"family": "conv"}],
     }
     return [genome for family in space.families for genome in by_family[family]]
+
+
+def fine_tuned(genome: Genome, space: Space) -> Genome | None:
+    """Returns a genome like another one, but with its last blocks fine-tuned in the middle of the range of rates.
+
+    Args:
+        genome: The genome.
+        space: What may be searched.
+
+    Returns:
+        The genome; `None` where no frozen backbone is to be fine-tuned.
+    """
+    if genome.get("pretrained/tuning") != "frozen" or "fine_tune" not in space.tunings:
+        return None
+    low, high = space.fine_tune_learning_rate
+    genes: Genome = {
+        "pretrained/tuning": "fine_tune",
+        "fine_tune/num_blocks": space.fine_tune_blocks[0],
+        "fine_tune/learning_rate": _middle(low, high),
+    }
+    return {**genome, **genes}
 
 
 def _choice(hp: HyperParameters, name: str, values: Sequence[Any]) -> None:
@@ -318,6 +363,7 @@ def _declare_conv(hp: HyperParameters, space: Space, image_size: int) -> None:
     _choice(hp, "conv/batch_norm", space.batch_norm)
     _choice(hp, "conv/activation", space.activations)
     _choice(hp, "conv/summary", space.conv_summaries)
+    _choice(hp, "conv/l2", space.conv_l2)
 
 
 def _declare_pretrained(hp: HyperParameters, space: Space, usable: Mapping[str, Sequence[float | None]]) -> None:
@@ -346,7 +392,7 @@ def _declare_head(hp: HyperParameters, space: Space) -> None:
         with hp.conditional_scope("head/num_dense", [n for n in sorted(space.num_dense) if n > 0]):
             _choice(hp, "head/units", space.dense_units)
     _choice(hp, "head/dropout", space.dropout)
-    _choice(hp, "l2", space.l2)
+    _choice(hp, "head/l2", space.head_l2)
 
 
 def _declare_augmentation(hp: HyperParameters, space: Space) -> None:
@@ -358,6 +404,7 @@ def _declare_augmentation(hp: HyperParameters, space: Space) -> None:
             _choice(hp, "augment/zoom", space.zooms)
             _choice(hp, "augment/translation", space.translations)
             _choice(hp, "augment/contrast", space.contrasts)
+    _choice(hp, "mirror", space.mirror)
 
 
 def _declare_training(hp: HyperParameters, space: Space, num_pictures: int) -> None:
@@ -385,7 +432,11 @@ def _rate(hp: HyperParameters, name: str, bounds: tuple[float, float]) -> None:
         hp.Fixed(name, low)
     else:
         # The geometric middle: neither end of a logarithmic range is a sensible start.
-        hp.Float(name, low, high, sampling="log", default=float((low * high) ** 0.5))
+        hp.Float(name, low, high, sampling="log", default=_middle(low, high))
+
+
+def _middle(low: float, high: float) -> float:
+    return float((low * high) ** 0.5)
 
 
 def _sizes_up_to(sizes: Sequence[int], limit: int) -> list[int]:

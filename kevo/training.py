@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 import math
 import time
 from collections import OrderedDict
@@ -30,7 +31,7 @@ from kevo import backbones, evaluation, models, optimizers
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.errors import KevoError
-from kevo.features import Copy, FeatureCache, copies, frozen_part, speed_key
+from kevo.features import Copy, FeatureCache, copies, frozen_part, speed_key, views
 from kevo.loop import Forward, Loop
 from kevo.objectives import OBJECTIVES, TIE_BREAKER, Objective
 from kevo.probing import LinearProbes
@@ -161,7 +162,7 @@ class Trainer:
         """
         # Keras keeps every graph of every model it ever built until told otherwise.
         keras.backend.clear_session()
-        fit = _Fit(self.objective, effort, progress, earlier)
+        fit = _Fit(self.objective, effort, progress, earlier, mirror=bool(genome["mirror"]))
         # After a pause the pictures come in another order than from the start.
         keras.utils.set_random_seed(self._seed + len(fit.history))
         try:
@@ -222,7 +223,8 @@ class Trainer:
                 ),
                 columns=models.feature_columns(genome, whole=whole) if is_pooled else slice(None),
             )
-            train, validation = [see("train", copy) for copy in copies(genome)], see("validation")
+            train = [see("train", copy) for copy in copies(genome)]
+            validation = [see("validation", view) for view in views(genome)]
             if is_pooled:
                 self.probes.learn(
                     genome,
@@ -289,14 +291,17 @@ class Trainer:
             self._features, frozen, weights, fit, network=functools.cache(lambda: _eyes(parts.frozen))
         )
         train = [see("train", copy) for copy in copies(genome)]
-        self._fit(fit, stage, tuned, genome, train, see("validation"), learning_rate=rate)
+        validation = [see("validation", view) for view in views(genome)]
+        self._fit(fit, stage, tuned, genome, train, validation, learning_rate=rate)
 
     def _train_on_pixels(
         self, network: keras.Model, genome: Genome, fit: _Fit, *, stage: str, learning_rate: float | None = None
     ) -> None:
         # After a pause the pictures change in other ways than from the start.
         seed = self._seed + fit.stages.count(stage)
-        train, validation = (self.cache.pictures(split, image_size(genome)) for split in ("train", "validation"))
+        size = image_size(genome)
+        train = self.cache.pictures("train", size)
+        validation = [self.cache.pictures("validation", size, copy=view) for view in views(genome)]
         changes = models.augmentation(genome, seed=seed)
         self._fit(fit, stage, network, genome, [train], validation, changes=changes, learning_rate=learning_rate)
 
@@ -307,12 +312,12 @@ class Trainer:
         network: keras.Model,
         genome: Genome,
         train: Sequence[npt.NDArray[Any]],
-        validation: npt.NDArray[Any],
+        validation: Sequence[npt.NDArray[Any]],
         *,
         changes: keras.Sequential | None = None,
         learning_rate: float | None = None,
     ) -> None:
-        """Trains a network for one stage, on one or several copies of the training pictures."""
+        """Trains a network for one stage, on copies of the training pictures; of the validation split it sees views."""
         batch_size = int(genome["batch_size"])
         steps = math.ceil(len(train) * len(self._dataset.train) / batch_size)
         weights = self._class_weights
@@ -353,6 +358,8 @@ class _Fit:
         effort: Effort,
         progress: Progress | None,
         earlier: Earlier | None,
+        *,
+        mirror: bool,
     ) -> None:
         self.objective = objective
         self.effort = effort
@@ -365,6 +372,7 @@ class _Fit:
         self._epochs_without_gain = 0
         self._lowest = math.inf
         self._earlier = earlier
+        self._mirror = mirror
         self._started = time.monotonic()
         if earlier is not None:
             for stage, metrics in zip(earlier.stages, earlier.history, strict=True):
@@ -373,7 +381,7 @@ class _Fit:
     def take_up(self, network: keras.Model) -> None:
         """Gives a network the weights of before the pause, if there was one."""
         if self._earlier is not None:
-            models.deployable(network).load_weights(self._earlier.model_path)
+            models.deployable(network, mirror=self._mirror).load_weights(self._earlier.model_path)
 
     def note(self, stage: str, metrics: dict[str, float]) -> bool:
         """Takes an epoch down, and tells whether it is the best so far."""
@@ -435,7 +443,7 @@ class _Fit:
         stage: str,
         network: keras.Model,
         loop: Loop,
-        validation: tuple[npt.NDArray[Any], npt.NDArray[np.integer]],
+        validation: tuple[Sequence[npt.NDArray[Any]], npt.NDArray[np.integer]],
         *,
         batch_size: int,
     ) -> None:
@@ -445,10 +453,11 @@ class _Fit:
             stage: Its name.
             network: What is trained, without the changes that its pictures go through while training.
             loop: Trains it.
-            validation: Inputs of the network, and labels as indices.
+            validation: Inputs of the network, one array for each view, and labels as indices.
             batch_size: How many of them go through it at once.
         """
-        forward = Forward(network, dtype=validation[0].dtype)
+        views, labels = validation
+        forward = Forward(network, dtype=views[0].dtype)
         best_weights = network.get_weights()
         validation_seconds = 0.0
         try:
@@ -466,9 +475,9 @@ class _Fit:
                         self.is_cut_short = True
                         break
                 began = self.seconds
-                probabilities = self._predict(forward, validation[0], batch_size, stage, epoch, learned)
+                probabilities = self._predict(forward, views, batch_size, stage, epoch, learned)
                 validation_seconds = self.seconds - began
-                if self.note(stage, {**learned, **_measured(probabilities, validation[1])}):
+                if self.note(stage, {**learned, **_measured(probabilities, labels)}):
                     best_weights, self.probabilities = network.get_weights(), probabilities
                 if is_last or self.stands_still:
                     break
@@ -480,29 +489,36 @@ class _Fit:
         network.set_weights(best_weights)
         if self.probabilities is None and not self.time_is_up:
             # The best epoch was before a pause.
-            self.probabilities = np.concatenate(list(forward.batches(validation[0], batch_size)))
+            self.probabilities = _mean([np.concatenate(list(forward.batches(one, batch_size))) for one in views])
 
     def _predict(
         self,
         forward: Forward,
-        inputs: npt.NDArray[Any],
+        views: Sequence[npt.NDArray[Any]],
         batch_size: int,
         stage: str,
         epoch: int,
         learned: Mapping[str, float],
     ) -> npt.NDArray[np.float32]:
         """Passes the validation split through the network, unless the time is up and there is something else."""
-        began, batches = self.seconds, []
-        for batch in forward.batches(inputs, batch_size):
-            batches.append(batch)
+        began = self.seconds
+        batches: list[list[npt.NDArray[np.float32]]] = [[] for _ in views]
+        for number, batch in itertools.chain.from_iterable(
+            zip(itertools.repeat(number), forward.batches(view, batch_size)) for number, view in enumerate(views)
+        ):
+            batches[number].append(batch)
             self.tell(stage, epoch + 1.0, self.num_epochs(stage), learned)
             # Without a first measurement all training was for nothing: it may take as long again.
             if self.time_is_up and (self.history or self.seconds > 2 * began):
                 raise self.too_slow("its first steps and one pass over the validation pictures take")
-        probabilities = np.concatenate(batches)
+        probabilities = _mean([np.concatenate(one) for one in batches])
         if not np.isfinite(probabilities).all():
             raise CandidateError(f"it predicts what is no number after epoch {epoch + 1} of the stage '{stage}'")
         return probabilities
+
+
+def _mean(views: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    return views[0] if len(views) == 1 else np.mean(views, axis=0, dtype=np.float32)
 
 
 def _measured(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.integer]) -> dict[str, float]:

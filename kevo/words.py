@@ -12,9 +12,10 @@ def describe(genome: Genome) -> str:
     Example:
         >>> describe({"family": "conv", "conv/image_size": 8, "conv/num_blocks": 1, "conv/block_1/filters": 16,
         ...           "conv/block_1/kernel_size": 3, "conv/block_1/num_convs": 1, "conv/pooling": "max",
-        ...           "conv/batch_norm": False, "conv/activation": "relu", "conv/summary": "average",
-        ...           "head/num_dense": 0, "head/dropout": 0.0, "l2": 0.0, "augment": False, "optimizer": "adam",
-        ...           "learning_rate": 0.001, "schedule": "constant", "batch_size": 32, "label_smoothing": 0.0})
+        ...           "conv/batch_norm": False, "conv/activation": "relu", "conv/summary": "average", "conv/l2": 0.0,
+        ...           "head/num_dense": 0, "head/dropout": 0.0, "head/l2": 0.0, "augment": False, "mirror": False,
+        ...           "optimizer": "adam", "learning_rate": 0.001, "schedule": "constant", "batch_size": 32,
+        ...           "label_smoothing": 0.0})
         'conv stack 16x3x3 at 8 px, relu, average pooling; adam 0.001, constant, batch 32'
     """
     parts = [_describe_body(genome), _describe_head(genome), _describe_augmentation(genome), _describe_training(genome)]
@@ -32,7 +33,8 @@ def _describe_body(genome: Genome) -> str:
         norm = ", batch norm" if genome["conv/batch_norm"] else ""
         summary = _summary_words(genome["conv/summary"])
         size = genome["conv/image_size"]
-        return f"conv stack {' > '.join(blocks)} at {size} px, {genome['conv/activation']}{norm}, {summary}"
+        decay = f", L2 {genome['conv/l2']:g}" if genome["conv/l2"] else ""
+        return f"conv stack {' > '.join(blocks)} at {size} px, {genome['conv/activation']}{norm}{decay}, {summary}"
     name = str(genome["backbone"])
     row = backbones.get(name)
     cut = str(genome[f"{name}/cut"])
@@ -59,12 +61,17 @@ def _describe_head(genome: Genome) -> str:
         parts.append(f"{genome['head/num_dense']} x dense {genome['head/units']}")
     if genome["head/dropout"]:
         parts.append(f"dropout {genome['head/dropout']:g}")
-    if genome["l2"]:
-        parts.append(f"L2 {genome['l2']:g}")
+    if genome["head/l2"]:
+        parts.append(f"L2 {genome['head/l2']:g}")
     return ", ".join(parts)
 
 
 def _describe_augmentation(genome: Genome) -> str:
+    words = [_describe_changes(genome), "seen from both sides" if genome["mirror"] else ""]
+    return ", ".join(word for word in words if word)
+
+
+def _describe_changes(genome: Genome) -> str:
     if not genome["augment"]:
         return ""
     parts = [] if genome["augment/flip"] == "none" else [f"{str(genome['augment/flip']).replace('_', ' ')} flip"]

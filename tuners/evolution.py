@@ -4,6 +4,7 @@ Parents are selected, crossed and mutated, the offspring is repaired, survivors 
 Smith 2015, Introduction to Evolutionary Computing, chapter 3, doi:10.1007/978-3-662-44874-8.
 """
 
+import math
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -361,8 +362,10 @@ class Evolution:
         if self._cost is None or not self.settings.per_second:
             return [self.space.spread(np.random.default_rng(self._seed), self.settings.population_size)[num_born]]
         # Little is known of the space yet, and less of what is expensive: many cheap looks teach more than a dear one.
-        rng = np.random.default_rng((self._seed, num_born))
-        return sorted((self.space.sample(rng) for _ in range(_NUM_CHEAPEST_OF)), key=self._cost)
+        # What costs up to twice as much counts as equal: of the very cheapest most are too small to learn anything.
+        rng, cost = np.random.default_rng((self._seed, num_born)), self._cost
+        genomes = (self.space.sample(rng) for _ in range(_NUM_CHEAPEST_OF))
+        return sorted(genomes, key=lambda genome: math.frexp(cost(genome))[1])
 
     def _children(self, rng: np.random.Generator, population: Sequence[Individual], num: int) -> Iterator[_Candidate]:
         """Breeds children of the population, `num` at a time."""

@@ -147,7 +147,7 @@ def test_a_saved_ensemble_is_the_weighted_mean_where_kevo_does_not_exist(tmp_pat
     predicted, is_stock = predicted_without_kevo(tmp_path / "ensemble.keras", *pictures, folder=tmp_path)
     assert is_stock
     for values, found in zip(pictures, predicted, strict=True):
-        expected = sum(weight * np.asarray(model(values.astype(np.float32))) for model, weight, _ in members)
+        expected = sum(weight * np.asarray(model(values.astype(np.float32))) for model, weight, *_ in members)
         assert found == pytest.approx(expected, abs=1e-5)
 
 
@@ -156,17 +156,17 @@ def test_heads_on_the_same_features_share_their_pass(tmp_path: Path) -> None:
     whole = models.backbone(genome, weights=None)
     extractor = models.feature_extractor(genome, whole=whole)
     members = []
-    for seed, weight in enumerate((0.75, 0.25)):
+    for seed, (weight, mirror) in enumerate(((0.5, False), (0.3, True), (0.2, False))):
         keras.utils.set_random_seed(seed)
         network = models.join(extractor, models.head(genome, num_features=48, num_classes=3))
-        models.deployable(network).save(tmp_path / f"{seed}.keras")
+        models.deployable(network, mirror=mirror).save(tmp_path / f"{seed}.keras")
         member = keras.models.load_model(tmp_path / f"{seed}.keras", safe_mode=True)
-        members.append(models.Member(member, weight, "the same"))
+        members.append(models.Member(member, weight, "the same", mirror))
     together = models.weighted_mean(members)
     head_size = members[0].model.count_params() - extractor.count_params()
-    assert together.count_params() == extractor.count_params() + 2 * head_size
+    assert together.count_params() == extractor.count_params() + 3 * head_size
     pictures = np.random.default_rng(0).integers(0, 256, (2, 40, 50, 3)).astype(np.float32)
-    expected = sum(weight * np.asarray(model(pictures)) for model, weight, _ in members)
+    expected = sum(weight * np.asarray(model(pictures)) for model, weight, *_ in members)
     together.save(tmp_path / "ensemble.keras")
     loaded = keras.models.load_model(tmp_path / "ensemble.keras", safe_mode=True)
     assert np.asarray(loaded(pictures)) == pytest.approx(expected, abs=1e-5)

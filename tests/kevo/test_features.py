@@ -106,9 +106,8 @@ def test_each_kind_of_change_makes_a_copy_that_others_share(dataset: ImageDatase
     found = [cache.features("train", genome, network=build, weights=None, copy=copy) for copy in copies(genome)]
     assert not any(np.allclose(a, b) for a, b in itertools.combinations(found, 2))
     assert build.built == 4
-    assert all(cache.has(CHANGED, None, copy) for copy in copies(CHANGED)) and not cache.has(
-        CHANGED, None, ("zoom", 0.1)
-    )
+    assert all(cache.has("train", CHANGED, None, copy) for copy in copies(CHANGED))
+    assert not cache.has("train", CHANGED, None, ("zoom", 0.1)) and not cache.has("validation", CHANGED, None)
 
 
 def test_flips_turn_every_picture(dataset: ImageDataset) -> None:

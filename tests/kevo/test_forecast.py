@@ -38,7 +38,8 @@ def known(cache: FeatureCache, *features: tuple[dict[str, Any], str]) -> None:
     """Takes these for computed."""
     for genome, kind in features:
         copy = (kind, "horizontal" if kind == "flip" else 0.0)
-        cache._arrays[cache._key("train", genome, RANDOM, copy)] = cache.pictures("test", 16)
+        for split in ("train", "validation"):
+            cache._arrays[cache._key(split, genome, RANDOM, copy)] = cache.pictures("test", 16)
 
 
 def test_a_pass_that_is_made_already_costs_nothing(
@@ -54,8 +55,10 @@ def test_a_pass_that_is_made_already_costs_nothing(
     # Other cuts and poolings come from the same pass; another copy of the pictures does not.
     assert forecast.work({**FROZEN, "mobilenet_v2/cut": "block_3_expand_relu"}).shared == 0.0
     assert forecast.work({**FROZEN, **AUGMENT}).shared == pytest.approx(0.01 * len(dataset.train))
+    mirrored = {**FROZEN, **AUGMENT, "mirror": True}
+    assert forecast.work(mirrored).shared == pytest.approx(0.01 * (len(dataset.train) + len(dataset.validation)))
     known(cache, (FROZEN, "flip"))
-    assert forecast.work({**FROZEN, **AUGMENT}).shared == 0.0
+    assert forecast.work({**FROZEN, **AUGMENT}).shared == forecast.work(mirrored).shared == 0.0
 
 
 def test_larger_pictures_and_other_backbones_are_judged_by_what_was_measured(
@@ -65,7 +68,7 @@ def test_larger_pictures_and_other_backbones_are_judged_by_what_was_measured(
     small, large = (forecast.work({**FROZEN, "pretrained/image_size": size}).shared for size in (64, 128))
     assert large == pytest.approx(4 * small)
     wide = {**FROZEN, "mobilenet_v2/alpha": 1.0}
-    expected = costs.num_flops(wide, cut="out_relu") / costs.num_flops(FROZEN, cut="out_relu")
+    expected = costs.pass_cost(wide, cut="out_relu") / costs.pass_cost(FROZEN, cut="out_relu")
     assert forecast.work(wide).shared == pytest.approx(expected * small)
 
 
@@ -83,7 +86,7 @@ def test_fine_tuning_costs_what_is_above_the_frozen_part(forecast: Forecast, cac
     frozen, everything = forecast.work(FROZEN), forecast.work({**TUNED, "fine_tune/num_blocks": 9})
     assert frozen.own < shallow.own < deep.own < everything.own
     # The frozen part makes a pass of its own, up to its end; where nothing is frozen there is none.
-    part = costs.num_flops(FROZEN, cut="block_16_project_BN") / costs.num_flops(FROZEN)
+    part = costs.pass_cost(FROZEN, cut="block_16_project_BN") / costs.pass_cost(FROZEN)
     assert shallow.shared == pytest.approx((1 + part) * frozen.shared)
     assert everything.shared == pytest.approx(frozen.shared)
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from samples import CONV_GENOME, pretrained_genome
+from searches import predicted_without_kevo
 
 from kevo import models
 
@@ -25,7 +26,7 @@ def test_a_conv_stack_has_the_layers_that_its_genome_says() -> None:
         "head/num_dense": 2,
         "head/units": 10,
         "head/dropout": 0.3,
-        "l2": 0.01,
+        "conv/l2": 0.01,
     }
     network = models.conv_network(genome, num_classes=3)
     convs = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
@@ -86,6 +87,18 @@ def test_a_deployed_model_takes_any_size_and_needs_only_stock_layers(tmp_path: P
     for height, width in ((7, 30), (100, 80)):
         probabilities = loaded.predict(np.zeros((1, height, width, 3), np.uint8), verbose=0)
         assert probabilities.sum() == pytest.approx(1.0)
+
+
+def test_a_mirrored_model_predicts_the_mean_of_both_sides(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    network = models.conv_network({**CONV_GENOME, "conv/summary": "flatten"}, num_classes=3)
+    models.deployable(network, mirror=True).save(tmp_path / "model.keras")
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3)).astype(np.uint8)
+    plain, turned = (network.predict(one, verbose=0) for one in (pictures, pictures[:, :, ::-1]))
+    assert np.abs(plain - turned).max() > 1e-4
+    (predicted,), is_stock = predicted_without_kevo(tmp_path / "model.keras", pictures, folder=tmp_path)
+    assert is_stock
+    assert predicted == pytest.approx((plain + turned) / 2, abs=1e-5)
 
 
 @pytest.mark.parametrize(

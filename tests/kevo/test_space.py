@@ -64,18 +64,24 @@ def test_the_search_starts_from_the_first_values() -> None:
     assert hp.get("learning_rate") == pytest.approx(1e-3)
 
 
-@pytest.mark.parametrize(("name", "sizes"), [("small", [160]), ("default", [160, 224, 288]), ("wide", [192, 256, 320])])
-def test_seeds_climb_from_cheap_to_expensive(name: str, sizes: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("name", "ladder"),
+    [
+        ("small", [(160, False), (160, True)]),
+        ("default", [(160, False), (224, False), (224, True), (288, True)]),
+        ("wide", [(192, False), (256, True), (320, True)]),
+    ],
+)
+def test_seeds_climb_from_cheap_to_expensive(name: str, ladder: list[tuple[int, bool]]) -> None:
     genes = declared(name)
     seeds = [genes.default(seed) for seed in space.seeds(space.preset(name), image_size=64)]
     *pretrained, reference, conv = seeds
     if name != "small":
         tuned = pretrained.pop()
-        assert (tuned["pretrained/tuning"], tuned["pretrained/image_size"]) == ("fine_tune", sizes[-1])
-    assert [one["pretrained/image_size"] for one in pretrained] == sizes
-    assert all(
-        {**one, "pretrained/image_size": 224} == {**genes.default(), "pretrained/image_size": 224} for one in pretrained
-    )
+        assert (tuned["pretrained/tuning"], tuned["pretrained/image_size"]) == ("fine_tune", ladder[-1][0])
+    assert [(one["pretrained/image_size"], one.get("augment/flip") == "horizontal") for one in pretrained] == ladder
+    assert [one["mirror"] for one in pretrained] == [mirror and name != "small" for _, mirror in ladder]
+    assert all(one["head/num_dense"] == 0 and one["head/l2"] in (0.01, 0.03) for one in pretrained)
     shape = ("family", "conv/image_size", "conv/num_blocks", "conv/block_1/filters", "conv/block_2/filters")
     assert [reference[gene] for gene in shape] == ["conv", 32, 2, 16, 32]
     assert conv == genes.default({"family": "conv"})
@@ -84,7 +90,7 @@ def test_seeds_climb_from_cheap_to_expensive(name: str, sizes: list[int]) -> Non
 
 def test_seeds_of_small_pictures_and_of_one_family_are_genomes_too() -> None:
     genes = declared("small", image_size=20, alphas={})
-    seeds = [genes.default(seed) for seed in space.seeds(space.preset("small"), image_size=20)]
+    seeds = [genes.default(seed) for seed in space.seeds(space.preset("small"), image_size=20, bodies=[])]
     assert {(one["family"], one["conv/image_size"]) for one in seeds} == {("conv", 16)}
     assert len({genes.key(one) for one in seeds}) == 2
 

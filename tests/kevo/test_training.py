@@ -101,7 +101,7 @@ def test_every_optimizer_and_schedule_trains(dataset: ImageDataset, optimizer: s
 
 
 def test_a_loss_that_is_no_number_fails_the_candidate(dataset: ImageDataset) -> None:
-    wild = {**CONV_GENOME, "conv/batch_norm": False, "optimizer": "sgd", "sgd/learning_rate": 1e20, "l2": 1e-3}
+    wild = {**CONV_GENOME, "conv/batch_norm": False, "optimizer": "sgd", "sgd/learning_rate": 1e20, "conv/l2": 1e-3}
     with pytest.raises(CandidateError, match="no longer a number in epoch 1"):
         trainer(dataset).train(wild, Effort(3))
 
@@ -373,6 +373,18 @@ def test_augmented_views_of_a_frozen_backbone_are_learned_from_too(small: ImageD
     changed = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **genes), "mobilenet_v2/alpha": 0.35}
     teacher = trainer(small)
     assert teacher.train(plain, Effort(1)).history != teacher.train(changed, Effort(1)).history
+
+
+@pytest.mark.parametrize("family", ["conv", "pretrained"])
+def test_a_mirrored_genome_is_judged_by_what_its_model_predicts(small: ImageDataset, family: str) -> None:
+    genome = CONV_GENOME
+    if family == "pretrained":
+        genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu"), "mobilenet_v2/alpha": 0.35}
+    plain, mirrored = (trainer(small).train({**genome, "mirror": mirror}, Effort(1)) for mirror in (False, True))
+    assert [one["loss"] for one in plain.history] == [one["loss"] for one in mirrored.history]
+    assert mirrored.probabilities is not None and not np.allclose(mirrored.probabilities, plain.probabilities)
+    predicted = predict(models.deployable(mirrored.network, mirror=True), small.validation.pictures)
+    assert mirrored.probabilities == pytest.approx(predicted, abs=1e-2)
 
 
 def test_a_rare_class_is_not_forgotten() -> None:
