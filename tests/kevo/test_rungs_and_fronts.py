@@ -84,6 +84,32 @@ def test_a_frozen_backbone_trains_in_full_at_once_and_is_never_paused(tmp_path: 
         assert record.continues is None and not record.is_paused
 
 
+def test_a_finalist_on_a_frozen_backbone_is_fine_tuned_at_last(tmp_path: Path) -> None:
+    small = dataclasses.replace(
+        kevo.PRESETS["small"],
+        families=("pretrained",),
+        pretrained_image_sizes=(32,),
+        batch_sizes=(16,),
+        tunings=("frozen", "fine_tune"),
+        fine_tune_blocks=(2, 1),
+        fine_tune_learning_rate=(1e-4, 1e-2),
+    )
+    settings = dataclasses.replace(SETTINGS, space=small, weights={"mobilenet_v2": "none"}, max_trials=1)
+    diary = Diary()
+    kevo.search(stripes(60), settings, out=tmp_path / "run", listener=diary)
+    frozen, final = diary.records
+    assert frozen.genome["pretrained/tuning"] == "frozen" and not frozen.full_length and final.full_length
+    tuned = {
+        "pretrained/tuning": "fine_tune",
+        "fine_tune/num_blocks": 2,
+        "fine_tune/learning_rate": pytest.approx(1e-3),
+    }
+    assert final.genome == {**frozen.genome, **tuned}
+    assert set(final.stages) == {"head", "fine-tune"}
+    # The head begins as it did before.
+    assert final.history[0] == frozen.history[0]
+
+
 @pytest.fixture(scope="module")
 def traded(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchResult, Diary]:
     settings = dataclasses.replace(SETTINGS, minimize=("params", "flops"), max_trials=3, num_finalists=1)
