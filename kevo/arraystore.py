@@ -57,7 +57,7 @@ class ArrayStore:
     def __init__(
         self, folder: Path, *, max_bytes: int = 4 * 1024**3, note: Callable[[str], None] = lambda text: None
     ) -> None:
-        self._folder = folder
+        self.folder = folder
         self._max_bytes = max_bytes
         self._note = note
         self._has_noted = False
@@ -98,17 +98,17 @@ class ArrayStore:
             stored = self._read(name, num_rows)
             return self._keep(name, partial, compute()) if stored is None else stored
         finally:
-            _abandon(self._folder / f"{_PARTIAL}{name}", partial)
+            _abandon(self.folder / f"{_PARTIAL}{name}", partial)
 
     def has(self, key: str) -> bool:
         """Tells whether there is an array of a key, without a look at what is in it."""
-        return (self._folder / f"{_name(key)}.npy").is_file()
+        return (self.folder / f"{_name(key)}.npy").is_file()
 
     def _tell(self, error: OSError) -> None:
         if not self._has_noted:
             self._has_noted = True
             self._note(
-                f"Nothing is kept in {self._folder}: {error.strerror or error}. Make room or permit writing there, or "
+                f"Nothing is kept in {self.folder}: {error.strerror or error}. Make room or permit writing there, or "
                 "name another folder."
             )
 
@@ -119,8 +119,8 @@ class ArrayStore:
             BlockingIOError: another has it, or has just had it.
             OSError: the folder cannot be written.
         """
-        os.makedirs(self._folder, mode=0o700, exist_ok=True)
-        path = self._folder / f"{_PARTIAL}{name}"
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
+        path = self.folder / f"{_PARTIAL}{name}"
         if path.is_symlink():
             path.unlink(missing_ok=True)
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | _CAREFUL, 0o600), "r+b")
@@ -148,7 +148,7 @@ class ArrayStore:
                 partial.write(part)
             partial.flush()
             os.fsync(partial.fileno())
-            os.replace(self._folder / f"{_PARTIAL}{name}", self._folder / f"{name}.npy")
+            os.replace(self.folder / f"{_PARTIAL}{name}", self.folder / f"{name}.npy")
             fcntl.flock(partial, fcntl.LOCK_UN)
             stored = self._read(name, len(array))
             self._tidy()
@@ -160,7 +160,7 @@ class ArrayStore:
     def _read(self, name: str, num_rows: int) -> _Array | None:
         """Returns a stored array, mapped into memory; `None` if there is none or it is not what was written."""
         try:
-            descriptor = os.open(self._folder / f"{name}.npy", os.O_RDONLY | _CAREFUL)
+            descriptor = os.open(self.folder / f"{name}.npy", os.O_RDONLY | _CAREFUL)
             with os.fdopen(descriptor, "rb") as file:
                 # The mapping keeps the file open and so the lock: what is in use stays as long as the array lives.
                 fcntl.flock(file, fcntl.LOCK_SH)
@@ -174,7 +174,7 @@ class ArrayStore:
     def _tidy(self) -> None:
         """Removes what killed writers left, and the least recently used arrays beyond the limit."""
         arrays = []
-        with os.scandir(self._folder) as entries:
+        with os.scandir(self.folder) as entries:
             for entry in entries:
                 if not _OURS.fullmatch(entry.name):
                     continue

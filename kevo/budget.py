@@ -22,6 +22,8 @@ _FINAL_SHARE = 0.25
 """The part of the training's time that is kept for the finalists at most."""
 _SHARED_PART = 2 / 3
 """The part of the time that is left which a finalist may spend before its backbone is fine-tuned."""
+_FINALIST_SHARE = 3 / 4
+"""The part of the time that is left for one finalist: others follow, and the winner is trained once more."""
 _CERTAIN_SHARE = 0.9
 """The part of the time that is left for a final training that its epochs are laid out for: no two take the same."""
 _CLOSING_SHARE = 0.05
@@ -66,6 +68,12 @@ class Budget:
         whole = self._training_seconds
         return None if whole is None else _FINAL_SHARE * whole
 
+    @property
+    def left_for_finalist(self) -> float | None:
+        """How long the next finalist may be trained."""
+        left = self.left
+        return None if left is None else _FINALIST_SHARE * left
+
     def left_for_evolution(self, finals: float) -> float | None:
         """How long candidates may still be trained before the finalists' turn, who would like so many seconds."""
         left, longest = self.left, self.final_seconds
@@ -107,7 +115,7 @@ class Budget:
 
     def num_final_epochs(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> int:
         """Returns for how many epochs a candidate could be trained once more in the time that is left."""
-        longest, left = self._settings.resolved_final_epochs, self.left
+        longest, left = self._settings.resolved_final_epochs, self.left_for_finalist
         if left is None:
             return longest
         seconds_per_epoch = max(1e-6, seconds_spent(record, records) / num_last_epochs(record))

@@ -116,6 +116,11 @@ def main() -> None:
     help="Where features of frozen backbones are kept for later searches; none keeps them in memory only.  "
     "[default: kevo/features in the user's cache]",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    help="Processes that train candidates side by side; 0 trains in the search's own process.  [default: 1]",
+)
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Same seed, same search.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: kevo-runs/NAME-TIME]")
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")

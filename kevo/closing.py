@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 import shutil
 from collections.abc import Hashable, Sequence
 
@@ -21,7 +22,7 @@ from kevo.features import shared_body
 from kevo.objectives import Objective
 from kevo.reporting import Listener
 from kevo.results import Ensemble, EnsembleMember, FrontMember, SearchResult
-from kevo.runs import Run, TrialRecord, checkpoint, predictions
+from kevo.runs import Run, TrialRecord, checkpoint, predictions, refit_model
 from kevo.settings import Settings
 from kevo.training import predict
 from kevo.words import describe
@@ -85,11 +86,8 @@ class Closing:
         """
         folder, winner = self._folder.path, saved[0]
         earlier = self._earlier_ensemble(saved)
-        with self._folder.replacing(MODEL) as path:
-            shutil.copyfile(folder / checkpoint(winner), path)
         began = self._budget.seconds
-        model = keras.models.load_model(folder / MODEL, safe_mode=True)
-        probabilities = predict(model, self._dataset.validation.pictures)
+        model, is_refit, probabilities = self._best(winner)
         validation = self._evaluate(probabilities, self._dataset.validation)
         test = self._evaluate(predict(model, self._dataset.test.pictures), self._dataset.test)
         scoring_seconds = self._budget.seconds - began
@@ -105,6 +103,7 @@ class Closing:
             trials_failed=sum(record.status == "failed" and not record.full_length for record in records),
             seconds=self._budget.seconds,
             interrupted=interrupted,
+            is_refit=is_refit,
             front=tuple(
                 FrontMember(
                     trial_id=record.trial_id,
@@ -135,6 +134,34 @@ class Closing:
             for line in reporting.front_in_words(result, self._objectives):
                 self._listener.note(line)
         return result
+
+    def _best(self, winner: TrialRecord) -> tuple[keras.Model, bool, npt.NDArray[np.float32]]:
+        """Writes the best model and loads it again.
+
+        Returns:
+            The model, whether it has learned from the validation pictures too, and what it, or its like that had not,
+            predicts for these.
+        """
+        folder, dataset = self._folder.path, self._dataset
+        shape = len(dataset.validation), dataset.num_classes
+        kept = ensemble.read_predictions(folder / predictions(winner), shape=shape)
+        if kept is not None and (folder / refit_model(winner)).is_file():
+            model = self._loaded(refit_model(winner))
+            labels = dataset.validation.labels
+            errors = (
+                evaluation.cross_entropy(one, labels) for one in (predict(model, dataset.validation.pictures), kept)
+            )
+            # What has seen the answers and still knows them no better has gone wrong.
+            if operator.lt(*errors):
+                return model, True, kept
+        model = self._loaded(checkpoint(winner))
+        return model, False, predict(model, dataset.validation.pictures)
+
+    def _loaded(self, name: str) -> keras.Model:
+        """Makes a model of the run folder the best one, and loads that."""
+        with self._folder.replacing(MODEL) as path:
+            shutil.copyfile(self._folder.path / name, path)
+        return keras.models.load_model(self._folder.path / MODEL, safe_mode=True)
 
     def _evaluate(self, probabilities: npt.NDArray[np.float32], split: Split) -> Evaluation:
         return evaluation.evaluate(probabilities, split.labels, class_names=self._dataset.class_names)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kevo import backbones
-from kevo.space import Genome, image_size
+from kevo.space import Genome, image_size, variant
 
 if TYPE_CHECKING:
     import keras
@@ -76,17 +76,17 @@ def pass_cost(genome: Genome, *, cut: str | None = None) -> float:
     """
     if genome["family"] == "conv":
         return float(_conv_cost(genome))
-    name = str(genome["backbone"])
+    name, alpha = variant(genome)
     smallest = backbones.get(name).min_size
-    body = _bodies(name, _alpha(genome), smallest)[cut or str(genome[f"{name}/cut"])]
+    body = _bodies(name, alpha, smallest)[cut or str(genome[f"{name}/cut"])]
     return float(body.cost * (max(image_size(genome), smallest) / smallest) ** 2)
 
 
 def num_map_values(genome: Genome) -> float:
     """Estimates how many numbers there are in a backbone's feature map at the genome's cut point."""
-    name = str(genome["backbone"])
+    name, alpha = variant(genome)
     smallest = backbones.get(name).min_size
-    body = _bodies(name, _alpha(genome), smallest)[str(genome[f"{name}/cut"])]
+    body = _bodies(name, alpha, smallest)[str(genome[f"{name}/cut"])]
     return math.prod(body.shape) * (max(image_size(genome), smallest) / smallest) ** 2
 
 
@@ -165,18 +165,13 @@ def _conv_cost(genome: Genome) -> int:
 
 def _backbone(genome: Genome) -> tuple[int, int]:
     """Returns the parameters of a frozen body, and how many features it has."""
-    name = str(genome["backbone"])
+    name, alpha = variant(genome)
     flat = genome["pretrained/summary"] == "flatten"
     smallest = backbones.get(name).min_size
     # The size of the pictures changes the shape of the features only.
     size = max(image_size(genome), smallest) if flat else smallest
-    body = _bodies(name, _alpha(genome), size)[str(genome[f"{name}/cut"])]
+    body = _bodies(name, alpha, size)[str(genome[f"{name}/cut"])]
     return body.num_parameters, math.prod(body.shape) if flat else body.shape[-1]
-
-
-def _alpha(genome: Genome) -> float | None:
-    alpha = genome.get(f"{genome['backbone']}/alpha")
-    return None if alpha is None else float(alpha)
 
 
 class _Body(NamedTuple):

@@ -24,12 +24,15 @@ from kevo import backbones, costs, models
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.loop import Forward
-from kevo.space import Genome, image_size
+from kevo.space import Genome, image_size, variant
 from kevo.weights import Weights
 
 Copy = tuple[str, str | float]
 """A copy of all pictures: the kind of change and its strength."""
 
+EVERYTHING = "train and validation"
+"""All pictures that a last training may learn from, when nothing is left to decide."""
+_PARTS = ("train", "validation")
 _PLAIN: Copy = ("plain", 0.0)
 _FLIPS: Mapping[str, tuple[slice, slice]] = {
     "horizontal": (slice(None), slice(None, None, -1)),
@@ -80,10 +83,12 @@ class FeatureCache:
         """Returns the pictures of a split as (n, size, size, 3), resized as the deployed model resizes them.
 
         Args:
-            split: `train`, `validation` or `test`.
+            split: `train`, `validation`, `test`, or `EVERYTHING`.
             size: Side of the square, in pixels.
             copy: Which of `copies` or `views` of them.
         """
+        if split == EVERYTHING:
+            return np.concatenate([self.pictures(part, size, copy=copy) for part in _PARTS])
         stored: npt.NDArray[np.uint8] = getattr(self._dataset, split).pictures
         if stored.shape[1] != size:
             stored = self._once(json.dumps(["pictures", split, size]), lambda: _resize(stored, size))
@@ -107,7 +112,7 @@ class FeatureCache:
         float16 cannot hold stay as they are.
 
         Args:
-            split: `train`, `validation` or `test`.
+            split: `train`, `validation`, `test`, or `EVERYTHING`.
             genome: A genome of the family `pretrained`. Its cut point does not count where its pooling is one of
                 `models.POOLINGS`: all of these come from one pass.
             network: Builds what the pictures, as uint8, are to pass through; called only when the features are not here
@@ -119,6 +124,11 @@ class FeatureCache:
             watch: Is called after every batch of the pass with the share that is done; what it raises ends the pass.
             wait: Is called now and then while another worker makes this pass; what it raises ends the wait.
         """
+        if split == EVERYTHING:
+            options = {"network": network, "columns": columns, "weights": weights, "copy": copy}
+            return np.concatenate(
+                [self.features(part, genome, **options, watch=watch, wait=wait) for part in _PARTS]  # type: ignore[arg-type]
+            )
         size = image_size(genome)
 
         def compute() -> npt.NDArray[Any]:
@@ -195,7 +205,9 @@ class FeatureCache:
 
 
 def copies(genome: Genome) -> list[Copy]:
-    """Returns the changed copies of the training pictures that a head learns from, the pictures themselves first.
+    """Returns the copies of the training pictures that a head learns from, the pictures themselves first.
+
+    In each epoch it sees every picture once, in one of the copies.
 
     Each kind of change makes one copy, so that genomes share them: what costs is the pass through the backbone.
     """
@@ -240,8 +252,7 @@ def shared_body(genome: Genome) -> tuple[Any, ...] | None:
 
 def speed_key(genome: Genome) -> tuple[Any, ...]:
     """Returns what decides how long a picture's way through a backbone takes."""
-    name = str(genome["backbone"])
-    return name, genome.get(f"{name}/alpha"), image_size(genome)
+    return *variant(genome), image_size(genome)
 
 
 def _changed(pictures: npt.NDArray[np.uint8], copy: Copy) -> npt.NDArray[np.uint8]:

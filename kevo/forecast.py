@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kevo import backbones, costs
 from kevo.datasets import ImageDataset
@@ -53,7 +53,7 @@ class Forecast:
 
     Args:
         dataset: The pictures.
-        cache: Which features are there already, and how long passes took.
+        cache: Which features are there already.
         weights: Returns the weights of a genome's backbone.
         num_epochs: How long a head trains at most.
         num_first_epochs: How long other stages train at most, before a pause if there is one.
@@ -76,6 +76,8 @@ class Forecast:
         self._num_epochs = num_epochs
         self._num_first_epochs = num_first_epochs
         self._errors: dict[str, deque[float]] = {}
+        self.speeds: dict[tuple[Any, ...], float] = {}
+        """How long a picture's way through each backbone took, in seconds; see `speed_key`."""
 
     def work(self, genome: Genome) -> Work:
         """Returns what a genome's training is going to take, from its first epoch to its last."""
@@ -107,27 +109,23 @@ class Forecast:
 
     def _work(self, genome: Genome) -> Work:
         if genome["family"] == "conv":
-            return Work(
-                0.0, _BUILDING_SECONDS + self._training_seconds(genome, self._pass_seconds(genome), num_copies=1)
-            )
-        changed = copies(genome)
-        own = _BUILDING_SECONDS + self._head_seconds(genome, num_copies=len(changed))
+            return Work(0.0, _BUILDING_SECONDS + self._training_seconds(genome, self._pass_seconds(genome)))
+        own = _BUILDING_SECONDS + self._head_seconds(genome)
         shared = self._missing_seconds(genome)
         if genome["pretrained/tuning"] == "fine_tune":
             frozen = frozen_part(genome, num_pictures=self._num_train)
-            above, num_copies = self._pass_seconds(genome), 1
+            above = self._pass_seconds(genome)
             # Where there is none, every picture goes all the way in every epoch, changed on its way.
             if frozen is not None:
                 shared += self._missing_seconds(frozen)
-                above, num_copies = above - self._pass_seconds(frozen), len(changed)
-            own += _BUILDING_SECONDS + self._training_seconds(genome, above, num_copies=num_copies)
+                above -= self._pass_seconds(frozen)
+            own += _BUILDING_SECONDS + self._training_seconds(genome, above)
         return Work(shared, own)
 
-    def _head_seconds(self, genome: Genome, *, num_copies: int) -> float:
-        num_pictures = num_copies * self._num_train
+    def _head_seconds(self, genome: Genome) -> float:
         num_flops = 2 * costs.num_head_parameters(genome, num_classes=self._num_classes)
-        seconds = num_pictures * _TRAINING_COST * num_flops * _SECONDS_PER_FLOP
-        return self._num_epochs * (seconds + num_pictures / int(genome["batch_size"]) * _STEP_SECONDS)
+        seconds = self._num_train * _TRAINING_COST * num_flops * _SECONDS_PER_FLOP
+        return self._num_epochs * (seconds + self._num_train / int(genome["batch_size"]) * _STEP_SECONDS)
 
     def _missing_seconds(self, genome: Genome) -> float:
         """Returns what the passes take that nobody has made yet."""
@@ -144,8 +142,8 @@ class Forecast:
         )
         return num_pictures * (self._whole_seconds(genome) if is_whole else self._pass_seconds(genome))
 
-    def _training_seconds(self, genome: Genome, seconds_per_picture: float, *, num_copies: int) -> float:
-        num_pictures = _TRAINING_COST * num_copies * self._num_train + len(views(genome)) * self._num_validation
+    def _training_seconds(self, genome: Genome, seconds_per_picture: float) -> float:
+        num_pictures = _TRAINING_COST * self._num_train + len(views(genome)) * self._num_validation
         return self._num_first_epochs * num_pictures * seconds_per_picture
 
     def _pass_seconds(self, genome: Genome) -> float:
@@ -157,7 +155,7 @@ class Forecast:
 
     def _whole_seconds(self, genome: Genome) -> float:
         """Returns how long one picture's way through the whole of a backbone takes."""
-        known = self._cache.seconds_per_picture
+        known = self.speeds
         if (key := speed_key(genome)) in known:
             return known[key]
         if not known:

@@ -34,6 +34,8 @@ class Loop:
         labels: One-hot, shape (n, num_classes).
         weights: How much each example counts, shape (n,). `None` means equally.
         batch_size: Examples in a step; an epoch's last step takes what is left.
+        num_copies: Of how many copies of the examples the inputs consist, one copy after the other. An epoch takes each
+            example once, in a copy that chance picks.
         seed: Seed of the order of the examples, which is another one in each epoch.
     """
 
@@ -47,10 +49,12 @@ class Loop:
         labels: npt.NDArray[np.float32],
         weights: npt.NDArray[np.float32] | None,
         batch_size: int,
+        num_copies: int = 1,
         seed: int,
     ) -> None:
-        self._num_steps = math.ceil(len(inputs) / batch_size)
-        self._num_examples = len(inputs)
+        self._num_copies = num_copies
+        self._num_examples = len(inputs) // num_copies
+        self._num_steps = math.ceil(self._num_examples / batch_size)
         self._batch_size = batch_size
         self._seed = seed
         variables = model.trainable_variables
@@ -112,7 +116,9 @@ class Loop:
         Yields:
             How much of the epoch is done, up to 1, and `loss` and `accuracy` on average over its examples so far.
         """
-        order = np.random.default_rng((self._seed, number)).permutation(self._num_examples)
+        rng = np.random.default_rng((self._seed, number))
+        order = rng.permutation(self._num_examples)
+        order += self._num_examples * rng.integers(self._num_copies, size=len(order))
         num_parts = min(_PARTS_PER_EPOCH, self._num_steps)
         edges = [round(self._num_steps * part / num_parts) for part in range(num_parts + 1)]
         loss, hits = 0.0, 0.0

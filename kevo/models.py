@@ -15,7 +15,7 @@ import keras
 from keras import Input, Model, layers
 
 from kevo import backbones
-from kevo.space import Genome, image_size
+from kevo.space import Genome, image_size, variant
 from kevo.weights import Weights
 
 _PRETRAINED, _HEAD = "pretrained", "head"
@@ -76,14 +76,8 @@ def backbone(genome: Genome, *, weights: Weights | None) -> keras.Model:
         genome: The genome.
         weights: Where the backbone's weights come from. `None` means random ones.
     """
-    name = str(genome["backbone"])
-    alpha = genome.get(f"{name}/alpha")
-    return backbones.load(
-        backbones.get(name),
-        image_size=image_size(genome),
-        alpha=None if alpha is None else float(alpha),
-        weights=weights,
-    )
+    name, alpha = variant(genome)
+    return backbones.load(backbones.get(name), image_size=image_size(genome), alpha=alpha, weights=weights)
 
 
 def feature_extractor(genome: Genome, *, whole: keras.Model) -> keras.Model:

@@ -25,8 +25,11 @@ class Listener(Protocol):
     def trial_started(self, number: int, words: str, seconds_left: float | None) -> None:
         """A candidate starts to train."""
 
-    def progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+    def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
         """A step of a candidate's training is done."""
+
+    def trial_lost(self, number: int, reason: str) -> None:
+        """A candidate's worker is gone; the candidate is begun again, or ends as failed."""
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """A candidate has finished or failed."""
@@ -40,7 +43,8 @@ class Silent:
 
     def note(self, text: str) -> None: ...
     def trial_started(self, number: int, words: str, seconds_left: float | None) -> None: ...
-    def progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None: ...
+    def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None: ...
+    def trial_lost(self, number: int, reason: str) -> None: ...
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None: ...
     def closed(self) -> None: ...
 
@@ -67,7 +71,7 @@ class Live:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task: TaskID | None = None
+        self._tasks: dict[int, TaskID] = {}
 
     def note(self, text: str) -> None:
         """Writes a line."""
@@ -79,16 +83,16 @@ class Live:
         if self._console.is_terminal:
             self._line(f"[dim]{number + 1:>4}  {escape(words)}[/dim]")
         self._bar.start()
-        self._task = self._bar.add_task("", total=None, epoch="", metrics="", left=left)
+        self._tasks[number] = self._bar.add_task("", total=None, epoch="", metrics="", left=left)
 
-    def progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
-        """Moves the bar."""
-        if self._task is None:
+    def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        """Moves the bar of a candidate."""
+        if number not in self._tasks:
             return
         accuracy = metrics.get("accuracy")
         self._bar.update(
-            self._task,
-            description=stage,
+            self._tasks[number],
+            description=f"{number + 1:>4}  {stage}",
             completed=done,
             total=total,
             epoch=f"epoch {min(int(done) + 1, total)}/{total}",
@@ -97,7 +101,7 @@ class Live:
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Writes the line of a finished candidate."""
-        self.closed()
+        self._take_away(record.number)
         name = _name(self._objective.metric)
         number = f"{record.number + 1:>4}{' full' if record.full_length else ''}"
         if record.fitness is None:
@@ -110,11 +114,20 @@ class Live:
         )
 
     def closed(self) -> None:
-        """Takes the bar away."""
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-            self._task = None
-        self._bar.stop()
+        """Takes all bars away."""
+        for number in list(self._tasks):
+            self._take_away(number)
+
+    def trial_lost(self, number: int, reason: str) -> None:
+        """Writes a line."""
+        self._take_away(number)
+        self._line(f"{number + 1:>4}  lost: {escape(reason)}")
+
+    def _take_away(self, number: int) -> None:
+        if (task := self._tasks.pop(number, None)) is not None:
+            self._bar.remove_task(task)
+        if not self._tasks:
+            self._bar.stop()
 
     def _line(self, text: str) -> None:
         # A line for a file or a pipe stays one line, however long.

@@ -63,6 +63,9 @@ class SearchResult:
     the objective first. `hypervolume` is how much of what is thinkable they cover, from 0 to 1: accuracy counts from 0
     to 1, costs and losses from those of the worst candidate down to 0.
 
+    `is_refit` says that the model has learned from the validation pictures too, after all was decided: `validation`
+    then tells how its like did that had not.
+
     `ensemble` is `None` where there is none that is better than the best model, or there was no time for one.
     """
 
@@ -77,6 +80,7 @@ class SearchResult:
     trials_failed: int
     seconds: float
     interrupted: bool
+    is_refit: bool = False
     front: tuple[FrontMember, ...] = ()
     hypervolume: float | None = None
     ensemble: Ensemble | None = None

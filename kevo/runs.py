@@ -12,6 +12,7 @@
     result.json        scores of the winner
     plots/             pictures of the search
     search/            the oracle's own state
+    work/              what worker processes need while they work
 
 Everything is JSON, so that it reads without kevo; numbers that are none (NaN, infinity) are written as null. The folder
 may come from someone else: nothing in it is executed, and no name or link in it leads outside.
@@ -342,6 +343,11 @@ class Run:
 def checkpoint(record: TrialRecord) -> str:
     """Returns where in a run folder a candidate's model is, if it is needed."""
     return f"checkpoints/{record.trial_id}.keras"
+
+
+def refit_model(record: TrialRecord) -> str:
+    """Returns where in a run folder a candidate's model is that has learned from the validation pictures too."""
+    return f"checkpoints/{record.trial_id}-refit.keras"
 
 
 def predictions(record: TrialRecord) -> str:

@@ -12,12 +12,13 @@ from typing import Any
 import kevo
 from kevo import datasets, weights
 from kevo.datasets import ImageDataset
+from kevo.engine.genes import declare
+from kevo.engine.sitting import Sitting
 from kevo.errors import RunError, WeightsError
 from kevo.reporting import Listener, Silent
 from kevo.results import SearchResult
 from kevo.runs import Run, damage, new_folder
 from kevo.settings import NO_CACHE, Settings
-from kevo.sitting import Sitting, declare
 from kevo.weights import Weights
 
 _SMALLEST_PRETRAINED = 32

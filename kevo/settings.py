@@ -83,6 +83,8 @@ class Settings:
         cache: The folder in which the features of frozen backbones are kept for later searches. `None` for
             `kevo/features` in the user's cache (`$XDG_CACHE_HOME`, or else `~/.cache`); `none` keeps them in memory
             only.
+        workers: How many processes train candidates side by side; 0 trains in the search's own process, for debuggers.
+            `None` for one.
         seed: Seed of the splits, the evolution and the training, from 0 to 2**31 - 1.
 
     Raises:
@@ -104,6 +106,7 @@ class Settings:
     minimize: tuple[str, ...] = ()
     max_params: int | None = None
     cache: str | None = None
+    workers: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -111,7 +114,7 @@ class Settings:
             value, (is_one, words) = getattr(self, item.name), _KINDS[str(item.type)]
             if not is_one(value):
                 raise SettingsError(f"`{item.name}` must be {words}. Received: {value!r}.")
-            if isinstance(value, int | float) and item.name != "seed" and not value > 0:
+            if isinstance(value, int | float) and item.name not in ("seed", "workers") and not value > 0:
                 raise SettingsError(f"`{item.name}` must be positive. Received: {value!r}.")
         # JSON has lists only, and naming a cost twice counts once.
         object.__setattr__(self, "minimize", tuple(dict.fromkeys(self.minimize)))
@@ -121,6 +124,8 @@ class Settings:
             raise SettingsError(
                 f"`population` must be at least 2, so that there is a pair. Received: {self.population}."
             )
+        if self.workers is not None and self.workers < 0:
+            raise SettingsError(f"`workers` must be 0 or more. Received: {self.workers}.")
         if not 0 <= self.seed <= MAX_SEED:
             raise SettingsError(f"`seed` must be from 0 to {MAX_SEED}. Received: {self.seed}.")
         if self.objective not in OBJECTIVES:
@@ -141,6 +146,11 @@ class Settings:
     def resolved_max_time(self) -> float | None:
         """The seconds that the search may take, also when they were left open; `None` for no limit."""
         return DEFAULT_MAX_TIME if self.max_time is None and self.max_trials is None else self.max_time
+
+    @property
+    def resolved_workers(self) -> int:
+        """How many worker processes there are, also when that was left open."""
+        return 1 if self.workers is None else self.workers
 
     @property
     def rungs(self) -> tuple[int, ...]:

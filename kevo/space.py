@@ -448,3 +448,10 @@ def _sizes_up_to(sizes: Sequence[int], limit: int) -> list[int]:
 def image_size(genome: Genome) -> int:
     """Returns the side of the square that a genome's network sees, in pixels."""
     return int(genome[f"{genome['family']}/image_size"])
+
+
+def variant(genome: Genome) -> tuple[str, float | None]:
+    """Returns the name of a genome's backbone and its width multiplier; `None` where it comes in one width only."""
+    name = str(genome["backbone"])
+    alpha = genome.get(f"{name}/alpha")
+    return name, None if alpha is None else float(alpha)

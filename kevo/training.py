@@ -31,11 +31,11 @@ from kevo import backbones, evaluation, models, optimizers
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.errors import KevoError
-from kevo.features import Copy, FeatureCache, copies, frozen_part, speed_key, views
+from kevo.features import EVERYTHING, Copy, FeatureCache, copies, frozen_part, speed_key, views
 from kevo.loop import Forward, Loop
 from kevo.objectives import OBJECTIVES, TIE_BREAKER, Objective
 from kevo.probing import LinearProbes
-from kevo.space import Genome, image_size
+from kevo.space import Genome, image_size, variant
 from kevo.weights import Weights
 
 
@@ -47,6 +47,8 @@ PATIENCE = 5
 """How many epochs in a row may bring nothing new before a stage of training ends."""
 HEAD = "head"
 """The stage in which the head is trained on frozen features."""
+FINE_TUNE = "fine-tune"
+"""The stage in which the last blocks of a backbone are trained with the head."""
 _MAX_BACKBONES = 4
 """So many frozen backbones stay in memory, ready for the next head."""
 
@@ -65,12 +67,15 @@ class Effort:
     included, `None` for no limit. Only the first validation may end later, after as long again as was trained before.
     Training also ends when `patience` epochs in a row bring nothing new. It pauses after `pause_after` epochs, to be
     taken up again perhaps; `None` for no pause. Learning rates fall over `num_epochs` all the same.
+    With `refit` a network learns from the validation pictures too, for exactly so many epochs of each stage, and
+    nothing is measured; `None` for an ordinary training.
     """
 
     num_epochs: int
     seconds: float | None = None
     patience: int = PATIENCE
     pause_after: int | None = None
+    refit: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +137,7 @@ class Trainer:
         self._seed = seed
         self.cache = FeatureCache(dataset, store=store, seed=seed)
         self._backbones: OrderedDict[tuple[Any, ...], keras.Model] = OrderedDict()
-        labels, by_class = dataset.train.labels, dataset.class_weights()
-        self._labels = np.eye(dataset.num_classes, dtype=np.float32)[labels]
-        self.probes = LinearProbes(labels, is_wanted=is_wanted)
-        self._class_weights = None if by_class is None else np.array([by_class[label] for label in labels], np.float32)
+        self.probes = LinearProbes(dataset.train.labels, is_wanted=is_wanted)
         # Keras and TensorFlow stay: to look through all they hold takes longer than a small candidate's epoch. What was
         # left by an earlier search is looked through once more.
         gc.unfreeze()
@@ -154,7 +156,8 @@ class Trainer:
             progress: Is called eight times in every epoch, and for every batch of a pass.
 
         Returns:
-            The trained candidate, with the weights of its best epoch on the validation split.
+            The trained candidate, with the weights of its best epoch on the validation split, or of the last epoch of a
+            refit, which has no metrics.
 
         Raises:
             CandidateError: the network cannot be trained: its loss is no longer a number, it does not fit into memory,
@@ -188,9 +191,7 @@ class Trainer:
 
     def weights(self, genome: Genome) -> Weights:
         """Returns the weights of a genome's backbone."""
-        name = str(genome["backbone"])
-        alpha = genome.get(f"{name}/alpha")
-        return self.weights_of[name, None if alpha is None else float(alpha)]
+        return self.weights_of[variant(genome)]
 
     def _train_conv(self, genome: Genome, fit: _Fit) -> keras.Model:
         network = models.conv_network(genome, num_classes=self._dataset.num_classes)
@@ -223,9 +224,9 @@ class Trainer:
                 ),
                 columns=models.feature_columns(genome, whole=whole) if is_pooled else slice(None),
             )
-            train = [see("train", copy) for copy in copies(genome)]
+            train = [see(fit.split, copy) for copy in copies(genome)]
             validation = [see("validation", view) for view in views(genome)]
-            if is_pooled:
+            if is_pooled and fit.split == "train":
                 self.probes.learn(
                     genome,
                     see("train", columns=slice(None)),
@@ -233,11 +234,13 @@ class Trainer:
                     watch=lambda: fit.check("probe", 0.0, "the features and a look at them take"),
                 )
             self._fit(fit, HEAD, classifier, genome, train, validation)
-        if fine_tunes:
+        if fine_tunes and (fit.effort.refit is None or fit.effort.refit.get(FINE_TUNE)):
             try:
                 fit.check("features", 0.0, "the head takes")
                 self._fine_tune(network, extractor, whole, classifier, weights, genome, fit)
             except _OutOfTimeError:
+                if fit.effort.refit is not None:
+                    raise
                 # The head is there.
                 fit.is_cut_short = True
         return network
@@ -281,7 +284,7 @@ class Trainer:
         frozen = frozen_part(genome, num_pictures=len(self._dataset.train))
         parts = None if frozen is None else backbones.split(extractor, row, whole=whole, cut=cut, num_blocks=num_blocks)
         backbones.unfreeze(extractor, row, cut=cut, num_blocks=num_blocks)
-        rate, stage = float(genome["fine_tune/learning_rate"]), "fine-tune"
+        rate, stage = float(genome["fine_tune/learning_rate"]), FINE_TUNE
         if frozen is None or parts is None:
             self._train_on_pixels(network, genome, fit, stage=stage, learning_rate=rate)
             return
@@ -290,7 +293,7 @@ class Trainer:
         see = functools.partial(
             self._features, frozen, weights, fit, network=functools.cache(lambda: _eyes(parts.frozen))
         )
-        train = [see("train", copy) for copy in copies(genome)]
+        train = [see(fit.split, copy) for copy in copies(genome)]
         validation = [see("validation", view) for view in views(genome)]
         self._fit(fit, stage, tuned, genome, train, validation, learning_rate=rate)
 
@@ -300,7 +303,7 @@ class Trainer:
         # After a pause the pictures change in other ways than from the start.
         seed = self._seed + fit.stages.count(stage)
         size = image_size(genome)
-        train = self.cache.pictures("train", size)
+        train = self.cache.pictures(fit.split, size)
         validation = [self.cache.pictures("validation", size, copy=view) for view in views(genome)]
         changes = models.augmentation(genome, seed=seed)
         self._fit(fit, stage, network, genome, [train], validation, changes=changes, learning_rate=learning_rate)
@@ -319,8 +322,12 @@ class Trainer:
     ) -> None:
         """Trains a network for one stage, on copies of the training pictures; of the validation split it sees views."""
         batch_size = int(genome["batch_size"])
-        steps = math.ceil(len(train) * len(self._dataset.train) / batch_size)
-        weights = self._class_weights
+        labels = self._dataset.train.labels
+        if fit.split == EVERYTHING:
+            labels = np.concatenate([labels, self._dataset.validation.labels])
+        steps = math.ceil(len(labels) / batch_size)
+        labels = np.concatenate([labels] * len(train))
+        by_class = self._dataset.class_weights()
         loop = Loop(
             models.augmented(network, changes),
             optimizer=optimizers.optimizer(
@@ -331,13 +338,26 @@ class Trainer:
             ),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=float(genome["label_smoothing"])),
             inputs=train[0] if len(train) == 1 else np.concatenate(train),
-            labels=np.concatenate([self._labels] * len(train)),
-            weights=None if weights is None else np.concatenate([weights] * len(train)),
+            labels=np.eye(self._dataset.num_classes, dtype=np.float32)[labels],
+            weights=None if by_class is None else np.array([by_class[label] for label in labels], np.float32),
             batch_size=batch_size,
+            num_copies=len(train),
             seed=self._seed,
         )
         # Validation keeps nothing for gradients: larger batches fit, and are faster.
         fit(stage, network, loop, (validation, self._dataset.validation.labels), batch_size=max(batch_size, 64))
+
+
+def num_best_epochs(
+    history: Sequence[Mapping[str, float]], stages: Sequence[str], objective: Objective
+) -> dict[str, int]:
+    """Returns how many epochs of each stage led to the best weights; none of a stage that brought nothing."""
+    nums: dict[str, int] = {}
+    best: Mapping[str, float] | None = None
+    for place, (stage, metrics) in enumerate(zip(stages, history, strict=True)):
+        if best is None or objective.rank(metrics) > objective.rank(best):
+            best, nums[stage] = metrics, 1 + place - stages.index(stage)
+    return nums
 
 
 def _eyes(network: keras.Model) -> Forward:
@@ -373,6 +393,8 @@ class _Fit:
         self._lowest = math.inf
         self._earlier = earlier
         self._mirror = mirror
+        self.split = "train" if effort.refit is None else EVERYTHING
+        """What is learned from."""
         self._started = time.monotonic()
         if earlier is not None:
             for stage, metrics in zip(earlier.stages, earlier.history, strict=True):
@@ -409,6 +431,8 @@ class _Fit:
 
     @property
     def is_paused(self) -> bool:
+        if not self.stages:
+            return False
         stage = self.stages[-1]
         epoch = self.num_epochs(stage)
         return self.stages.count(stage) == epoch < self.effort.num_epochs and not self.stands_still
@@ -456,6 +480,9 @@ class _Fit:
             validation: Inputs of the network, one array for each view, and labels as indices.
             batch_size: How many of them go through it at once.
         """
+        if self.effort.refit is not None:
+            self._refit(stage, loop, self.effort.refit.get(stage, 0))
+            return
         views, labels = validation
         forward = Forward(network, dtype=views[0].dtype)
         best_weights = network.get_weights()
@@ -490,6 +517,15 @@ class _Fit:
         if self.probabilities is None and not self.time_is_up:
             # The best epoch was before a pause.
             self.probabilities = _mean([np.concatenate(list(forward.batches(one, batch_size))) for one in views])
+
+    def _refit(self, stage: str, loop: Loop, num_epochs: int) -> None:
+        for epoch in range(num_epochs):
+            for done, learned in loop.epoch(epoch):
+                self.tell(stage, epoch + done, num_epochs, learned)
+                if not math.isfinite(learned["loss"]):
+                    raise CandidateError(f"the loss is no longer a number in epoch {epoch + 1} of the stage '{stage}'")
+                if self.time_is_up:
+                    raise self.too_slow("to train once more on all pictures takes")
 
     def _predict(
         self,

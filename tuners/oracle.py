@@ -56,8 +56,11 @@ def write_json(path: str, content: object, *, is_durable: bool = True) -> None:
 
 
 @contextmanager
-def _lock(oracle: object) -> Iterator[None]:
-    """Holds Keras Tuner's own lock, and lets go of it on errors too, which `keras_tuner.synchronized` does not."""
+def locked(oracle: object) -> Iterator[None]:
+    """Holds Keras Tuner's own lock, and lets go of it on errors too, which `keras_tuner.synchronized` does not.
+
+    What is so marked in the oracle may be called inside: the lock belongs to the thread, by its name.
+    """
     thread = threading.current_thread().name
     if THREADS[oracle] == thread:
         yield
@@ -77,7 +80,7 @@ def _exclusive(
 
     @functools.wraps(method)
     def alone(self: "GeneticOracle", /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        with _lock(self):
+        with locked(self):
             return method(self, *args, **kwargs)
 
     return alone
@@ -170,6 +173,11 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
     def stop(self) -> None:
         """Ends the search: from now on nobody gets a trial, not even one to run again. Any thread may call it."""
         self._stopped.set()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped.is_set()
 
     @_exclusive
     def create_trial(self, tuner_id: str) -> Trial:

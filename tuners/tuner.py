@@ -13,7 +13,9 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FailedTrialError, FatalError
+from keras_tuner.src.distribute.utils import is_chief_oracle
 
+from tuners import remote
 from tuners.genome import Genome, SearchSpace
 from tuners.oracle import GeneticOracle, write_json
 from tuners.settings import Settings
@@ -61,6 +63,8 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             `executions_per_trial` and so on. The directory must be local: files in it are replaced in one step.
     """
 
+    oracle: Any
+
     def __init__(
         self,
         hypermodel: Any = None,
@@ -95,9 +99,37 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             feasible=feasible,
             cost=cost,
         )
+        if self._is_worker():
+            # A worker that begins later must not remove what the chief has written.
+            kwargs["overwrite"] = False
         super().__init__(oracle, hypermodel, **kwargs)
+        if self._is_worker():
+            client = remote.join(oracle, tuner_id=self.tuner_id)
+            client.multi_worker, client.should_report = self.oracle.multi_worker, self.oracle.should_report
+            self.oracle = client
         # A project is taken up again only if this was saved: a kill during the first trial must not lose it.
         self.save()
+
+    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
+        """Searches until the trials are used up.
+
+        Where Keras Tuner's environment variables name this process a chief, it serves the trials to the workers and
+        returns when the search is over; a worker returns when its chief says so. Only a chief at a loopback address
+        does without the secret in KEVO_SECRET.
+
+        Args:
+            *fit_args: Go to `run_trial`; for a Keras model, to its `fit`.
+            **fit_kwargs: Likewise.
+
+        Raises:
+            ChiefLostError: A worker's chief was away for too long.
+        """
+        if not is_chief_oracle():
+            super().search(*fit_args, **fit_kwargs)
+            return
+        self.oracle.verbose = fit_kwargs.get("verbose", self.oracle.verbose)
+        self.save()
+        remote.serve(self.oracle)
 
     def on_search_begin(self) -> None:
         super().on_search_begin()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from samples import CONV_GENOME
 
 import kevo
 from kevo.runs import TrialRecord
@@ -24,8 +25,33 @@ TINY = dataclasses.replace(
     sgd_learning_rate=(3e-2, 3e-1),
     batch_sizes=(16,),
 )
-SETTINGS = kevo.Settings(max_trials=3, epochs=3, final_epochs=6, num_finalists=2, population=2, space=TINY, seed=0)
+SETTINGS = kevo.Settings(
+    max_trials=3, epochs=3, final_epochs=6, num_finalists=2, population=2, space=TINY, workers=0, seed=0
+)
 RUNGS = dataclasses.replace(SETTINGS, max_trials=6, num_finalists=1, num_rungs=2)
+
+PAUSED = TrialRecord(
+    number=0,
+    trial_id="0",
+    generation=0,
+    genome=dict(CONV_GENOME),
+    status="completed",
+    fitness=0.5,
+    metrics={"val_accuracy": 0.5, "val_cross_entropy": 1.0},
+    history=[{"val_accuracy": 0.5, "val_cross_entropy": 1.0}],
+    stages=["train"],
+    num_epochs=1,
+    seconds=2.0,
+    num_parameters=100,
+    finished_at=2.0,
+    is_paused=True,
+)
+
+
+def record(trial_id: str, accuracy: float, **changes: object) -> TrialRecord:
+    """A candidate that has paused with this accuracy, unless changes say otherwise."""
+    metrics = {"val_accuracy": accuracy, "val_cross_entropy": 1.0}
+    return dataclasses.replace(PAUSED, trial_id=trial_id, fitness=accuracy, metrics=metrics, **changes)
 
 
 class Diary:
@@ -35,6 +61,7 @@ class Diary:
         self.notes: list[str] = []
         self.started: list[str] = []
         self.records: list[TrialRecord] = []
+        self.lost: list[tuple[int, str]] = []
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -42,7 +69,10 @@ class Diary:
     def trial_started(self, number: int, words: str, seconds_left: float | None) -> None:
         self.started.append(words)
 
-    def progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None: ...
+    def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None: ...
+
+    def trial_lost(self, number: int, reason: str) -> None:
+        self.lost.append((number, reason))
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         self.records.append(record)
@@ -59,7 +89,7 @@ def killed(run: Path, settings: str, *, number: int, after: int) -> None:
         import kevo, searches
         from samples import stripes
         class Killer(searches.Diary):
-            def progress(self, stage, done, total, metrics):
+            def progress(self, candidate, stage, done, total, metrics):
                 if len(self.started) == int(number) and done > int(after):
                     os.kill(os.getpid(), signal.SIGKILL)
         kevo.search(stripes(240), getattr(searches, settings), out=run, listener=Killer())

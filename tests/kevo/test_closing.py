@@ -15,12 +15,13 @@ from samples import CONV_GENOME, pretrained_genome
 from searches import SETTINGS, Diary
 
 import kevo
-from kevo import closing, evaluation, models, sitting
+from kevo import closing, evaluation, models
 from kevo.closing import Closing
 from kevo.datasets import ImageDataset
+from kevo.engine import archive
+from kevo.engine.sitting import Sitting
 from kevo.results import SearchResult
 from kevo.runs import Run, TrialRecord
-from kevo.sitting import Sitting
 
 # Each knows one class only, whatever the picture: together they are less wrong.
 BIASES = ([2.0, 0.0, 0.0], [0.0, 1.9, 0.0], [0.0, 0.0, 1.8])
@@ -62,19 +63,19 @@ def ended(path: Path, dataset: ImageDataset, *, seconds: float = 0.0, **changes:
             (run.path / folder).mkdir(exist_ok=True)
         models.deployable(network).save(run.path / f"checkpoints/{number}.keras")
         np.save(run.path / f"predictions/{number}.npy", probabilities.astype(np.float16))
-        one.records[record.trial_id] = record
+        one._archive.records[record.trial_id] = record
     return one
 
 
 def notes(one: Sitting) -> list[str]:
-    assert isinstance(one.listener, Diary)
-    return one.listener.notes
+    assert isinstance(one._listener, Diary)
+    return one._listener.notes
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, dataset: ImageDataset) -> tuple[SearchResult, Sitting]:
     one = ended(tmp_path_factory.mktemp("ended"), dataset)
-    return one._finish(False), one
+    return one._finish(interrupted=False), one
 
 
 def test_an_ensemble_is_offered_beside_the_best(finished: tuple[SearchResult, Sitting]) -> None:
@@ -84,7 +85,7 @@ def test_an_ensemble_is_offered_beside_the_best(finished: tuple[SearchResult, Si
     assert sorted(member.trial_id for member in together.members) == ["0", "1", "2"]
     assert sum(member.weight for member in together.members) == pytest.approx(1.0)
     assert together.validation.cross_entropy < result.validation.cross_entropy
-    assert together.num_parameters == sum(record.num_parameters or 0 for record in one.records.values())
+    assert together.num_parameters == sum(record.num_parameters or 0 for record in one._archive.records.values())
     assert SearchResult.from_json(json.loads((result.run_folder / "result.json").read_text())) == result
     (line,) = notes(one)
     assert line.startswith("Ensemble: ensemble.keras, 3 models as one, ") and "best single" in line
@@ -114,23 +115,28 @@ def test_no_ensemble_where_the_limits_forbid_it(
     changes: dict[str, float], reason: str, tmp_path: Path, dataset: ImageDataset
 ) -> None:
     one = ended(tmp_path, dataset, **changes)
-    (one.folder.path / "ensemble.keras").write_text("of an earlier sitting")
-    result = one._finish(False)
+    (one._folder.path / "ensemble.keras").write_text("of an earlier sitting")
+    result = one._finish(interrupted=False)
     assert result.ensemble is None and result.model_path.is_file()
     (line,) = notes(one)
     assert re.fullmatch(f"No ensemble: {reason}\\.", line)
-    assert not (one.folder.path / "ensemble.keras").exists()
+    assert not (one._folder.path / "ensemble.keras").exists()
 
 
 def test_little_time_makes_a_small_ensemble(tmp_path: Path, dataset: ImageDataset) -> None:
     one = ended(tmp_path, dataset)
-    end = Closing(one.folder, dataset, one.settings, one.listener, one.budget, objectives=one.objectives)
-    probabilities = np.load(one.folder.path / f"predictions/{one.completed[0].trial_id}.npy").astype(np.float32)
-    assert [len(end._weighed(one.completed, probabilities, num)) for num in (2, 3)] == [2, 3]
+    end = Closing(one._folder, dataset, one._settings, one._listener, one._budget, objectives=one._archive.objectives)
+    probabilities = np.load(one._folder.path / f"predictions/{one._archive.completed[0].trial_id}.npy").astype(
+        np.float32
+    )
+    assert [len(end._weighed(one._archive.completed, probabilities, num)) for num in (2, 3)] == [2, 3]
     with pytest.raises(closing._NoEnsembleError, match="the time is up"):
-        end._weighed(one.completed, probabilities, 1)
+        end._weighed(one._archive.completed, probabilities, 1)
     # Heads on the same features cost nothing more.
-    heads = [dataclasses.replace(record, genome=pretrained_genome("vgg16", "block4_pool")) for record in one.completed]
+    heads = [
+        dataclasses.replace(record, genome=pretrained_genome("vgg16", "block4_pool"))
+        for record in one._archive.completed
+    ]
     assert len(end._weighed(heads, probabilities, 1)) == 3
 
 
@@ -139,7 +145,7 @@ def test_ctrl_c_while_an_ensemble_is_made_leaves_the_best(
 ) -> None:
     one = ended(tmp_path, dataset)
     monkeypatch.setattr(Closing, "_seconds_left", lambda end: os.kill(os.getpid(), signal.SIGINT))
-    result = one._finish(False)
+    result = one._finish(interrupted=False)
     assert result.interrupted and result.ensemble is None and result.model_path.is_file()
     assert json.loads((result.run_folder / "result.json").read_text())["interrupted"]
     assert notes(one) == ["No ensemble: interrupted."]
@@ -148,35 +154,35 @@ def test_ctrl_c_while_an_ensemble_is_made_leaves_the_best(
 def test_no_ensemble_of_damaged_parts(tmp_path: Path, dataset: ImageDataset) -> None:
     one = ended(tmp_path, dataset)
     # The winner's predictions are made anew from its model.
-    for path in (one.folder.path / "predictions").iterdir():
+    for path in (one._folder.path / "predictions").iterdir():
         path.write_bytes(path.read_bytes()[:-1])
-    assert one._finish(False).ensemble is None
+    assert one._finish(interrupted=False).ensemble is None
     assert notes(one) == ["No ensemble: it would gain nothing."]
 
 
 def test_a_damaged_model_costs_the_ensemble_only(tmp_path: Path, dataset: ImageDataset) -> None:
     one = ended(tmp_path, dataset)
-    worst = max(one.records.values(), key=lambda record: record.metrics["val_cross_entropy"])
-    (one.folder.path / f"checkpoints/{worst.trial_id}.keras").write_bytes(b"PK")
-    result = one._finish(False)
+    worst = max(one._archive.records.values(), key=lambda record: record.metrics["val_cross_entropy"])
+    (one._folder.path / f"checkpoints/{worst.trial_id}.keras").write_bytes(b"PK")
+    result = one._finish(interrupted=False)
     assert result.ensemble is None and result.validation.num_pictures == len(dataset.validation)
     (line,) = notes(one)
     assert line.startswith("No ensemble: ") and "Error" in line
-    assert not list(one.folder.path.glob("*ensemble*")) and not list(one.folder.path.glob(".partial*"))
+    assert not list(one._folder.path.glob("*ensemble*")) and not list(one._folder.path.glob(".partial*"))
 
 
 def test_only_the_best_few_models_are_kept(tmp_path: Path, dataset: ImageDataset) -> None:
     one = ended(tmp_path, dataset)
-    template = one.records["0"]
+    template = one._archive.records["0"]
     records = {}
     for number in range(30):
         metrics = {"val_cross_entropy": 1.0 + number, "val_accuracy": 0.5}
         record = dataclasses.replace(template, trial_id=f"t{number}", fitness=1.0 + number, metrics=metrics)
         records[record.trial_id] = record
-    assert one._needed(records) == {f"t{number}" for number in range(sitting._LIBRARY)}
+    assert one._archive._needed(records) == {f"t{number}" for number in range(archive._LIBRARY)}
     # What no other beats in everything is kept too.
     one = ended(tmp_path / "front", dataset, minimize=("params",))
     for record in records.values():
         record.metrics["params"] = 20.0 - 10 * (record.trial_id == "t20")
-    assert one._needed(records) == {"t20"} | {f"t{number}" for number in range(sitting._LIBRARY)}
-    assert kevo.Settings().num_finalists <= sitting._LIBRARY
+    assert one._archive._needed(records) == {"t20"} | {f"t{number}" for number in range(archive._LIBRARY)}
+    assert kevo.Settings().num_finalists <= archive._LIBRARY

@@ -46,7 +46,7 @@ def test_a_pass_that_is_made_already_costs_nothing(
     dataset: ImageDataset, forecast: Forecast, cache: FeatureCache
 ) -> None:
     first = forecast.work(FROZEN)
-    cache.seconds_per_picture["mobilenet_v2", 0.35, 64] = 0.01
+    forecast.speeds["mobilenet_v2", 0.35, 64] = 0.01
     measured = forecast.work(FROZEN)
     assert measured.shared == pytest.approx(0.01 * (len(dataset.train) + len(dataset.validation)))
     assert first.own == measured.own > 0 and first.shared > 0
@@ -73,7 +73,7 @@ def test_a_finalist_is_fine_tuned_where_there_is_time_for_its_pass() -> None:
 def test_larger_pictures_and_other_backbones_are_judged_by_what_was_measured(
     forecast: Forecast, cache: FeatureCache
 ) -> None:
-    cache.seconds_per_picture["mobilenet_v2", 0.35, 64] = 0.01
+    forecast.speeds["mobilenet_v2", 0.35, 64] = 0.01
     small, large = (forecast.work({**FROZEN, "pretrained/image_size": size}).shared for size in (64, 128))
     assert large == pytest.approx(4 * small)
     wide = {**FROZEN, "mobilenet_v2/alpha": 1.0}
@@ -90,7 +90,7 @@ def test_a_large_head_and_small_batches_cost_more(forecast: Forecast) -> None:
 
 
 def test_fine_tuning_costs_what_is_above_the_frozen_part(forecast: Forecast, cache: FeatureCache) -> None:
-    cache.seconds_per_picture["mobilenet_v2", 0.35, 64] = 0.01
+    forecast.speeds["mobilenet_v2", 0.35, 64] = 0.01
     shallow, deep = (forecast.work({**TUNED, "fine_tune/num_blocks": num}) for num in (1, 3))
     frozen, everything = forecast.work(FROZEN), forecast.work({**TUNED, "fine_tune/num_blocks": 9})
     assert frozen.own < shallow.own < deep.own < everything.own
@@ -124,9 +124,9 @@ def test_forecasts_learn_from_what_candidates_took(forecast: Forecast) -> None:
 def test_scoring_takes_a_pass_over_what_was_not_trained_on(
     dataset: ImageDataset, forecast: Forecast, cache: FeatureCache
 ) -> None:
-    cache.seconds_per_picture["mobilenet_v2", 0.35, 64] = 0.02
+    forecast.speeds["mobilenet_v2", 0.35, 64] = 0.02
     quick = forecast.closing_seconds(TUNED)
-    cache.seconds_per_picture["mobilenet_v2", 0.35, 64] = 0.04
+    forecast.speeds["mobilenet_v2", 0.35, 64] = 0.04
     passes = 0.02 * (len(dataset.validation) + len(dataset.test))
     # For the best model, and for an ensemble beside it.
     assert forecast.closing_seconds(TUNED) == pytest.approx(quick + 2.6 * passes)

@@ -13,9 +13,10 @@ from searches import SETTINGS, Diary
 import kevo
 from kevo import backbones, costs, models, space
 from kevo.datasets import ImageDataset
+from kevo.engine.genes import declare
+from kevo.engine.sitting import Sitting
 from kevo.probing import LinearProbes, linear_error, probe
 from kevo.runs import Run
-from kevo.sitting import Sitting, declare
 from kevo.weights import Weights
 
 NARROW, WIDE = (Weights(backbone="mobilenet", source="none", alpha=alpha) for alpha in (0.25, 0.5))

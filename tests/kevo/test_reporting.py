@@ -37,11 +37,13 @@ def tell(*, terminal: bool) -> str:
     live = Live(Console(file=output, force_terminal=terminal, width=120), OBJECTIVES["accuracy"])
     live.note("2 classes [not markup]")
     live.trial_started(0, "conv stack [8x3x3]", 90.0)
-    live.progress("train", 1.5, 20, {"accuracy": 0.5})
+    live.progress(0, "train", 1.5, 20, {"accuracy": 0.5})
     time.sleep(0.3)  # The bar is drawn ten times a second.
     live.trial_ended(first := record(0, 0.875), first)
     live.trial_started(1, "conv stack", 60.0)
     live.trial_ended(record(1, None), first)
+    live.trial_started(2, "conv stack", None)
+    live.trial_lost(2, "killed")
     live.trial_started(2, "conv stack", None)
     live.trial_ended(record(2, 0.75, full_length=True), first)
     live.closed()
@@ -53,6 +55,7 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
         "2 classes [not markup]",
         "   1  accuracy 0.8750  410k parameters  7 epochs  1 min 15 s  best so far",
         "   2  failed after 1 min 15 s: out of memory",
+        "   3  lost: killed",
         "   3 full  accuracy 0.7500  410k parameters  7 epochs  1 min 15 s  best 0.8750",
     ]
 

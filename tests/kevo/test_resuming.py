@@ -38,7 +38,7 @@ class Interrupting(Diary):
         super().__init__()
         self._number = number
 
-    def progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+    def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
         if len(self.started) == self._number and done > 1:
             os.kill(os.getpid(), signal.SIGINT)
 

@@ -15,7 +15,7 @@ from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.loop import Loop
 from kevo.objectives import OBJECTIVES
-from kevo.training import CandidateError, Earlier, Effort, Trained, Trainer, predict
+from kevo.training import CandidateError, Earlier, Effort, Trained, Trainer, num_best_epochs, predict
 from kevo.weights import Weights
 
 RANDOM = {(name, None): Weights(backbone=name, source="none") for name in ("vgg16", "resnet50")} | {
@@ -385,6 +385,38 @@ def test_a_mirrored_genome_is_judged_by_what_its_model_predicts(small: ImageData
     assert mirrored.probabilities is not None and not np.allclose(mirrored.probabilities, plain.probabilities)
     predicted = predict(models.deployable(mirrored.network, mirror=True), small.validation.pictures)
     assert mirrored.probabilities == pytest.approx(predicted, abs=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["conv", "frozen", "fine_tune"])
+def test_a_refit_learns_from_all_pictures_for_so_many_epochs(small: ImageDataset, kind: str) -> None:
+    genome: dict[str, Any] = dict(CONV_GENOME)
+    if kind != "conv":
+        tuned = FINE_TUNED if kind == "fine_tune" else {}
+        genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **tuned), "mobilenet_v2/alpha": 0.35}
+    stages = {"conv": ["train"], "frozen": ["head"], "fine_tune": ["head", "fine-tune"]}[kind]
+    told: list[tuple[str, float]] = []
+    teacher = trainer(small)
+    first = teacher.train(genome, Effort(4))
+    trained = teacher.train(
+        genome,
+        Effort(4, refit=dict.fromkeys(stages, 2)),
+        progress=lambda stage, done, total, metrics: told.append((stage, done)),
+    )
+    assert trained.history == [] and trained.metrics == {} and trained.probabilities is None and not trained.is_paused
+    assert {stage for stage, done in told if done == 2.0} == set(stages) and max(done for _, done in told) == 2.0
+    assert len(trained.network.get_weights()) == len(first.network.get_weights())
+    with pytest.raises(CandidateError, match="to train once more on all pictures takes more than its 0 seconds"):
+        teacher.train(genome, Effort(4, seconds=1e-9, refit=dict.fromkeys(stages, 2)))
+
+
+def test_the_best_epochs_of_each_stage_are_those_that_counted() -> None:
+    def epochs(*accuracies: float) -> list[dict[str, float]]:
+        return [{"val_accuracy": accuracy, "val_cross_entropy": 1.0} for accuracy in accuracies]
+
+    objective = OBJECTIVES["accuracy"]
+    stages = ["head", "head", "fine-tune", "fine-tune"]
+    assert num_best_epochs(epochs(0.5, 0.6, 0.7, 0.6), stages, objective) == {"head": 2, "fine-tune": 1}
+    assert num_best_epochs(epochs(0.6, 0.5, 0.4, 0.6), stages, objective) == {"head": 1}
 
 
 def test_a_rare_class_is_not_forgotten() -> None:

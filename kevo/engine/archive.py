@@ -1,0 +1,190 @@
+"""The candidates of a search so far: which are best, and whose models may still be needed."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kevo.features import shared_body
+from kevo.objectives import OBJECTIVES, TIE_BREAKER, Objective
+from kevo.runs import Run, TrialRecord, checkpoint, damage, predictions, refit_model
+from kevo.settings import Settings
+from kevo.words import describe
+from tuners import pareto
+
+KINDS = ("family", "pretrained/tuning")
+"""Candidates that differ in these genes learn at different paces, and do not compete for a higher rung."""
+_MAX_PAUSED = 4
+"""Of so many paused candidates the models are kept, for each kind and rung; another one would begin from the start."""
+_LIBRARY = 8
+"""Of so many candidates the models are kept, for an ensemble to choose from."""
+_MAX_ALIKE = 3
+"""So many of these may see pictures with the same frozen network: what errs alike gains little together."""
+
+
+class Archive:
+    """The candidates of one search, and their models in its run folder.
+
+    Args:
+        run: The folder.
+        settings: How the search is to run.
+    """
+
+    def __init__(self, run: Run, settings: Settings) -> None:
+        self.folder = run
+        self.objective = OBJECTIVES[settings.objective]
+        self.objectives = [self.objective, *(Objective(name, "min") for name in settings.minimize)]
+        self.records: dict[str, TrialRecord] = {}
+        self._settings = settings
+
+    def read(self) -> None:
+        """Reads what earlier sittings found.
+
+        Raises:
+            RunError: a record is damaged, or not one of this search: files may come from elsewhere.
+        """
+        for record in self.folder.trials():
+            with damage(self.folder.path / f"trials.jsonl, trial {record.trial_id},"):
+                self.check(record)
+            self.records[record.trial_id] = record
+
+    def check(self, record: TrialRecord) -> None:
+        """Raises an error of any kind where a record is not one of this search."""
+        describe(record.genome)
+        if record.fitness is not None:
+            names = {TIE_BREAKER, *(one.metric for one in self.objectives)}
+            if not all(math.isfinite(record.metrics[name]) for name in names):
+                raise ValueError(f"its metrics are {record.metrics}")
+            if not record.history:
+                raise ValueError("it has no epoch")
+
+    @property
+    def completed(self) -> list[TrialRecord]:
+        """The candidates that have a fitness, best first; the earlier one where two are equal.
+
+        What was continued counts once, by its last training.
+        """
+        return self._ranked(self.records.values())
+
+    @property
+    def saved(self) -> list[TrialRecord]:
+        """Those of them whose models are on disk: an interrupt may have come between the last epoch and that."""
+        return [record for record in self.completed if (self.folder.path / checkpoint(record)).is_file()]
+
+    @property
+    def finalists(self) -> list[TrialRecord]:
+        """The best that the evolution has brought about, whatever became of them at full length."""
+        return self._finalists(self.records.values())
+
+    def front(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+        """Returns the candidates that no other beats in every objective, in their order; none if there is but one."""
+        if not self._settings.minimize:
+            return []
+        points = [
+            tuple(record.metrics[one.metric] * (1 if one.direction == "max" else -1) for one in self.objectives)
+            for record in records
+        ]
+        # Of equals the first is enough.
+        return [records[index] for index in pareto.front(points) if points.index(points[index]) == index]
+
+    def hypervolume(self, front: Sequence[TrialRecord]) -> float | None:
+        """Returns the share of what is thinkable that the front covers; see `SearchResult`."""
+        if not front:
+            return None
+        # A loss of exactly nothing is as good as can be.
+        worst = {
+            one.metric: max(record.metrics[one.metric] for record in self.completed) or 1.0 for one in self.objectives
+        }
+        points = [
+            [
+                record.metrics[one.metric]
+                if one.direction == "max"
+                else 1 - record.metrics[one.metric] / worst[one.metric]
+                for one in self.objectives
+            ]
+            for record in front
+        ]
+        return pareto.hypervolume(points, [0.0] * len(self.objectives))
+
+    def wants(self, record: TrialRecord) -> bool:
+        """Tells whether a new candidate's model may be needed."""
+        return record.trial_id in self._needed({**self.records, record.trial_id: record})
+
+    def add(
+        self,
+        record: TrialRecord,
+        *,
+        save: Callable[[Path], object] | None = None,
+        probabilities: npt.NDArray[np.float32] | None = None,
+    ) -> None:
+        """Writes a candidate down.
+
+        Args:
+            record: The candidate.
+            save: Writes its model, where it is wanted.
+            probabilities: What that predicts for the validation pictures, where it is known.
+        """
+        if save is not None:
+            with self.folder.replacing(checkpoint(record)) as path:
+                save(path)
+            if probabilities is not None:
+                with self.folder.replacing(predictions(record)) as path:
+                    np.save(path, probabilities.astype(np.float16))
+        # A candidate counts as finished only when its model is safe.
+        self.folder.append_trial(record)
+        self.records[record.trial_id] = record
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Removes the models that are no longer needed."""
+        for trial_id in self.records.keys() - self._needed(self.records):
+            for name in (checkpoint, predictions, refit_model):
+                (self.folder.path / name(self.records[trial_id])).unlink(missing_ok=True)
+
+    def _ranked(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:
+        done = [record for record in records if record.fitness is not None]
+        continued = {record.continues for record in done}
+        done = [record for record in done if record.trial_id not in continued]
+        return sorted(done, key=lambda record: self.objective.rank(record.metrics), reverse=True)
+
+    def _finalists(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:
+        evolved = [record for record in records if not record.full_length]
+        return self._ranked(evolved)[: self._settings.num_finalists]
+
+    def _needed(self, records: Mapping[str, TrialRecord]) -> set[str]:
+        """Returns the trials whose models may still win, be trained further or join an ensemble."""
+        completed = self._ranked(records.values())
+        needed = [*completed[: self._settings.num_finalists], *self.front(completed), *_library(completed)]
+        # A finalist that has paused may go on when its turn comes.
+        needed += [one for one in self._finalists(records.values()) if full_length_id(one) not in records]
+        if not any(record.full_length for record in completed):
+            taken_up = {record.continues for record in records.values()}
+            paused: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
+            for record in completed:
+                if record.is_paused and record.trial_id not in taken_up:
+                    paused[len(record.history), *map(record.genome.get, KINDS)].append(record)
+            needed += [record for rivals in paused.values() for record in rivals[:_MAX_PAUSED]]
+        return {record.trial_id for record in needed}
+
+
+def full_length_id(record: TrialRecord) -> str:
+    """Returns the name of a finalist's final training."""
+    return f"{record.trial_id}-full"
+
+
+def _library(completed: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Returns what an ensemble is chosen from: the best, but of each frozen network a few only."""
+    chosen: list[TrialRecord] = []
+    alike: dict[Any, int] = defaultdict(int)
+    for record in completed:
+        body = shared_body(record.genome) or record.trial_id
+        alike[body] += 1
+        if alike[body] <= _MAX_ALIKE:
+            chosen.append(record)
+    return chosen[:_LIBRARY]

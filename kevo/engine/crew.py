@@ -1,0 +1,186 @@
+"""The worker processes of this machine: started, watched, and replaced when they die, hang or grow."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from kevo.engine.chief import Chief
+from kevo.engine.worker import FULL
+from kevo.errors import SearchFailedError
+from kevo.memory import installed, resident
+from tuners.remote import Server
+
+_POLL_SECONDS = 0.1
+_PATIENCE_SECONDS = 120.0
+"""For so long a worker may say nothing."""
+_PATIENCE = 3
+"""For so many times what its training should take, too."""
+_GRACE_SECONDS = 10.0
+"""How long a worker may take to end when the search is over."""
+_MEMORY_SHARE = 0.8
+"""The part of the machine's memory that workers may take together."""
+_RECYCLED_AT = 0.5
+"""The part of its own share that a worker may keep between two candidates."""
+_MAX_STILLBORN = 3
+"""So many workers in a row may die before they ask for their first task."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+class Crew:
+    """Worker processes.
+
+    Args:
+        chief: Hands out the tasks.
+        server: Where workers reach the chief.
+        num_workers: How many there are to be.
+        folder: For what workers write.
+        given: What each is told: what `kevo.engine.worker` reads.
+    """
+
+    def __init__(
+        self, chief: Chief, server: Server, *, num_workers: int, folder: Path, given: Mapping[str, Any]
+    ) -> None:
+        self._chief = chief
+        self._server = server
+        self._folder = folder
+        self._numbers = itertools.count()
+        self._num_threads = max(1, (os.cpu_count() or 1) // num_workers)
+        memory = installed()
+        self._max_bytes = None if memory is None else int(_MEMORY_SHARE * memory / num_workers)
+        recycled_at = None if self._max_bytes is None else int(_RECYCLED_AT * self._max_bytes)
+        self._given = {**given, "max_bytes": recycled_at}
+        self._num_stillborn = 0
+        self._workers: list[_Worker] = []
+        self._num_workers = num_workers
+
+    def run(self, check: Callable[[], object]) -> None:
+        """Keeps all workers at work until the search is over.
+
+        Args:
+            check: Is called ten times a second; what it raises ends the search.
+
+        Raises:
+            SearchFailedError: workers cannot be started.
+        """
+        try:
+            self._workers = [self._started() for _ in range(self._num_workers)]
+            while not self._chief.is_over:
+                check()
+                self._workers = [self._looked_after(worker) for worker in self._workers]
+                for name in self._server.expire():
+                    self._chief.lose(name, "nothing was heard of its worker any more")
+                time.sleep(_POLL_SECONDS)
+        except BaseException:
+            self._chief.stop()
+            raise
+        finally:
+            self._end()
+
+    def _started(self) -> _Worker:
+        name = f"worker-{next(self._numbers)}"
+        log = self._folder / f"{name}.log"
+        threads = str(self._num_threads)
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "kevo.engine.worker"],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                # A Ctrl-C at the terminal is for the chief.
+                start_new_session=True,
+                env={
+                    **os.environ,
+                    "TF_CPP_MIN_LOG_LEVEL": "3",
+                    "TF_NUM_INTRAOP_THREADS": threads,
+                    "OMP_NUM_THREADS": threads,
+                    "OPENBLAS_NUM_THREADS": threads,
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                },
+            )
+        given = {**self._given, "address": self._server.address, "name": name, "folder": str(self._folder)}
+        # It stays open: a worker ends when its chief does, however that happens.
+        entrance = cast(BinaryIO, process.stdin)
+        try:
+            entrance.write(json.dumps(given).encode() + b"\n")
+            entrance.flush()
+        except BrokenPipeError:
+            # It is dead already, as will be seen soon.
+            pass
+        return _Worker(name, process, log)
+
+    def _looked_after(self, worker: _Worker) -> _Worker:
+        """Returns a worker, or the one in its place."""
+        code = worker.process.poll()
+        if code is None:
+            if (reason := self._fault(worker)) is None:
+                return worker
+            worker.process.kill()
+            worker.process.wait()
+        elif code in (0, FULL):
+            reason = "its worker has ended"
+        else:
+            reason = _cause(code)
+        self._forget(worker)
+        has_worked = worker.name in self._server.workers
+        self._num_stillborn = 0 if has_worked else self._num_stillborn + 1
+        if self._num_stillborn >= _MAX_STILLBORN:
+            raise SearchFailedError(f"Workers cannot be started. The last one: {reason}. {_last_words(worker.log)}")
+        self._chief.lose(worker.name, reason)
+        return self._started()
+
+    def _fault(self, worker: _Worker) -> str | None:
+        """Says what is wrong with a worker that is alive."""
+        memory = resident(worker.process.pid)
+        if self._max_bytes is not None and memory is not None and memory > self._max_bytes:
+            return f"out of memory: it took {memory / 1024**3:.1f} GiB, more than a worker's share"
+        silence, expected = self._chief.silence(worker.name)
+        if silence > max(_PATIENCE_SECONDS, _PATIENCE * expected):
+            return f"it hangs: nothing was heard of it for {silence:.0f} seconds"
+        return None
+
+    def _forget(self, worker: _Worker) -> None:
+        if worker.process.stdin is not None:
+            worker.process.stdin.close()
+
+    def _end(self) -> None:
+        until = time.monotonic() + _GRACE_SECONDS
+        for worker in self._workers:
+            try:
+                worker.process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+            self._forget(worker)
+
+
+def _cause(code: int) -> str:
+    """Says in words why a process ended."""
+    if code >= 0:
+        return f"its worker ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
+    return f"its worker was ended by {name}{hint}"
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "It said nothing."

@@ -1,0 +1,308 @@
+"""Who hands out trainings, without any training: what is begun, what is written down, and what ends the search."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import CONV_GENOME, pretrained_genome, stripes
+from searches import PAUSED, RUNGS, SETTINGS, Diary, record
+
+import kevo
+from kevo import cli, probing
+from kevo.budget import Budget
+from kevo.datasets import ImageDataset
+from kevo.engine.archive import Archive
+from kevo.engine.chief import Chief, Rest
+from kevo.engine.genes import declare
+from kevo.engine.performing import Performer
+from kevo.engine.tasks import Outcome, Task
+from kevo.errors import RunError, SearchBrokenError
+from kevo.features import FeatureCache
+from kevo.forecast import Forecast
+from kevo.probing import LinearProbes
+from kevo.runs import Run, TrialRecord
+from kevo.weights import Weights
+
+METRICS = {"val_accuracy": 0.8, "val_cross_entropy": 1.0}
+DONE = Outcome(seconds=1.0, metrics=METRICS, history=(METRICS,), stages=("train",), num_parameters=100)
+FROZEN = {**pretrained_genome("mobilenet_v2", "out_relu"), "mobilenet_v2/alpha": 0.35}
+SHALLOW = {**FROZEN, "mobilenet_v2/cut": "block_3_expand_relu"}
+
+
+def chief(
+    path: Path,
+    dataset: ImageDataset,
+    settings: kevo.Settings = SETTINGS,
+    *records: TrialRecord,
+    seconds: float = 0.0,
+    errors: dict[str, float] | None = None,
+) -> Chief:
+    """The head of a search that has gone on for some time, with these candidates."""
+    archive = Archive(Run.create(path / "run", {}), settings)
+    archive.records = {record.trial_id: record for record in records}
+    budget = Budget(settings, started=time.monotonic() - seconds)
+    forecast = Forecast(
+        dataset,
+        FeatureCache(dataset),
+        weights=lambda genome: Weights(backbone="mobilenet_v2", source="none", alpha=0.35),
+        num_epochs=settings.epochs,
+        num_first_epochs=settings.rungs[0],
+    )
+    genes = declare(settings, dataset, {})
+    probes = LinearProbes(dataset.train.labels, errors)
+    return Chief(archive, dataset, settings, Diary(), budget=budget, forecast=forecast, genes=genes, probes=probes)
+
+
+def tasks(one: Chief) -> Iterator[Task]:
+    """Has everything done at once that a single worker gets."""
+    while isinstance(task := one.next("worker"), Task):
+        yield task
+        one.finish("worker", DONE)
+
+
+def listener(one: Chief) -> Diary:
+    assert isinstance(one._listener, Diary)
+    return one._listener
+
+
+def evolved(path: Path, dataset: ImageDataset, settings: kevo.Settings, *records: TrialRecord, seconds: float) -> Chief:
+    """The head of a search that has bred all its candidates."""
+    one = chief(path, dataset, settings, *records, seconds=seconds)
+    one._has_evolved = True
+    return one
+
+
+def test_finalists_are_not_begun_when_the_time_is_up(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset, dataclasses.replace(RUNGS, max_time=60.0), PAUSED, seconds=60.0)
+    assert list(tasks(one)) == [] and listener(one).started == [] and one.is_over
+
+
+@pytest.mark.parametrize(
+    ("left", "num_epochs"),
+    # A candidate that took 20 seconds for its three epochs: nine tenths of three quarters are laid out.
+    [(100.0, 6), (50.0, 5), (28.0, None)],
+)
+def test_the_best_is_trained_for_as_long_as_there_is_time(
+    tmp_path: Path, dataset: ImageDataset, left: float, num_epochs: int | None
+) -> None:
+    settings = dataclasses.replace(SETTINGS, max_time=1000.0, num_finalists=2)
+    whole = {"history": [METRICS] * 3, "stages": ["train"] * 3, "seconds": 20.0, "is_paused": False}
+    records = record("second", 0.7, **whole), record("best", 0.8, **whole)
+    begun = list(tasks(evolved(tmp_path, dataset, settings, *records, seconds=950.0 - left)))
+    if num_epochs is None:
+        assert begun == []
+    else:
+        assert [task.trial_id for task in begun] == ["best-full", "second-full"]
+        assert begun[0].effort.num_epochs == num_epochs
+        assert 0.75 * left - 5 < (begun[0].effort.seconds or 0.0) <= 0.75 * left
+
+
+def test_finalists_stay_the_same_when_one_has_gone_on(tmp_path: Path, dataset: ImageDataset) -> None:
+    settings = dataclasses.replace(RUNGS, num_finalists=1)
+    gone_on = record("1-full", 0.9, full_length=True, continues="1")
+    one = evolved(tmp_path, dataset, settings, record("1", 0.8), record("2", 0.7), gone_on, seconds=0.0)
+    assert list(tasks(one)) == []
+
+
+def test_the_end_has_a_share_of_the_time(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset, dataclasses.replace(SETTINGS, max_time=1000.0), seconds=100.0)
+    assert isinstance(task := one.next("worker"), Task)
+    assert task.effort.seconds is not None and task.effort.seconds <= (950 - 100) / 4 + 30
+
+
+def test_tasks_and_outcomes_survive_json(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset, RUNGS, errors={"a": 0.5})
+    task = one.next("worker")
+    assert isinstance(task, Task) and task.effort.pause_after == 1 and task.errors == {"a": 0.5}
+    assert Task.from_json(json.loads(json.dumps(task.to_json()))) == task
+    outcome = dataclasses.replace(DONE, errors={"b": 0.1}, speeds=(("vgg16", None, 64, 0.5),))
+    assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
+    for damage in ({"metrics": {"val_accuracy": float("nan")}}, {"speeds": [["vgg16", None]]}, {"unknown": 1}):
+        with pytest.raises(ValueError, match=r"."):
+            Outcome.from_json({**outcome.to_json(), **damage})
+
+
+def test_several_workers_get_different_candidates_and_numbers(tmp_path: Path, dataset: ImageDataset) -> None:
+    settings = dataclasses.replace(SETTINGS, max_trials=4, population=4, num_finalists=2)
+    one = chief(tmp_path, dataset, settings)
+    begun = [one.next(f"worker{number}") for number in range(4)]
+    assert all(isinstance(task, Task) for task in begun)
+    given = [task for task in begun if isinstance(task, Task)]
+    assert [task.number for task in given] == [0, 1, 2, 3]
+    assert len({str(sorted(task.genome.items())) for task in given}) == 4
+    # The finalists are not known before all have ended.
+    for number in (2, 0, 3):
+        one.finish(f"worker{number}", DONE)
+        assert one.next(f"worker{number}") is Rest.WAIT
+    one.finish("worker1", DONE)
+    finals = [one.next("worker0"), one.next("worker1")]
+    assert [task.trial_id.endswith("-full") for task in finals if isinstance(task, Task)] == [True, True]
+    assert one.next("worker2") is Rest.WAIT and not one.is_over
+    one.finish("worker0", DONE)
+    one.finish("worker1", DONE)
+    assert one.next("worker2") is Rest.OVER and one.is_over
+    assert [one.number for one in listener(one).records] == [2, 0, 3, 1, 4, 5]
+
+
+def test_what_a_lost_worker_was_at_is_begun_again_once(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset, dataclasses.replace(SETTINGS, max_trials=1, num_finalists=1))
+    first = one.next("worker0")
+    assert isinstance(first, Task)
+    one.lose("worker0", "killed by signal 9")
+    again = one.next("worker1")
+    assert isinstance(again, Task) and (again.trial_id, again.number) == (first.trial_id, first.number)
+    # Whoever was given up may still come back, too late.
+    one.finish("worker0", DONE)
+    assert not one.tell("worker0", "train", 0.5, 1, {}) and one.tell("worker1", "train", 0.5, 1, {})
+    one.lose("worker1", "killed by signal 9")
+    (failed,) = listener(one).records
+    assert (failed.status, failed.reason) == ("failed", "killed by signal 9")
+    assert one.next("worker2") is Rest.OVER
+    assert listener(one).lost == [(0, "killed by signal 9")] * 2
+    assert [one.status for one in Run.open(tmp_path / "run").trials()] == ["failed"]
+
+
+def test_a_finalist_whose_worker_is_lost_is_begun_again_once(tmp_path: Path, dataset: ImageDataset) -> None:
+    settings = dataclasses.replace(SETTINGS, num_finalists=1)
+    one = evolved(tmp_path, dataset, settings, record("1", 0.8, is_paused=False), seconds=0.0)
+    for worker in ("a", "b"):
+        task = one.next(worker)
+        assert isinstance(task, Task) and task.trial_id == "1-full"
+        one.lose(worker, "no memory")
+    assert one.next("c") is Rest.OVER
+    assert [(one.trial_id, one.reason) for one in listener(one).records] == [("1-full", "no memory")]
+
+
+def test_the_winner_learns_from_all_pictures_at_last(tmp_path: Path, dataset: ImageDataset) -> None:
+    history = [{**METRICS, "val_accuracy": accuracy} for accuracy in (0.5, 0.8, 0.7)]
+    winner = record("1", 0.8, is_paused=False, history=history, stages=["head", "head", "fine-tune"])
+    last = record("1-full", 0.6, is_paused=False, full_length=True)
+    one = evolved(tmp_path, dataset, dataclasses.replace(SETTINGS, num_finalists=1), winner, last, seconds=0.0)
+    assert one.next("a") is Rest.OVER, "there is no model"
+    one._archive.add(winner, save=lambda path: path.write_text("a model"))
+    task = one.next("a")
+    assert isinstance(task, Task) and task.genome == winner.genome
+    assert task.effort.refit == {"head": 2} and task.effort.num_epochs == SETTINGS.epochs
+    assert one.next("b") is Rest.WAIT and not one.is_over
+    outcome = Outcome(seconds=1.0)
+    assert one.wants("a", outcome)
+    one.finish("a", outcome, save=lambda path: path.write_text("a better one"))
+    assert (tmp_path / "run/checkpoints/1-refit.keras").read_text() == "a better one"
+    assert one.is_over and one.next("b") is Rest.OVER and listener(one).records == []
+
+
+def test_a_winner_that_cannot_be_trained_again_wins_as_it_is(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = evolved(tmp_path, dataset, dataclasses.replace(SETTINGS, num_finalists=1), seconds=0.0)
+    one._archive.add(record("1", 0.8, is_paused=False), save=lambda path: path.write_text("a model"))
+    one._archive.add(record("1-full", 0.6, full_length=True))
+    assert isinstance(one.next("a"), Task)
+    one.finish("a", Outcome(seconds=1.0, reason="too slow"))
+    assert one.is_over and listener(one).notes == ["The winner learns from the training pictures only: too slow."]
+
+
+def test_a_worker_that_asks_anew_has_lost_what_it_was_at(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset)
+    first, again = one.next("worker"), one.next("worker")
+    assert isinstance(first, Task) and isinstance(again, Task) and first.trial_id == again.trial_id
+
+
+def test_a_stopped_search_takes_nothing_more(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset)
+    one.next("worker")
+    one.stop()
+    assert one.is_over and not one.tell("worker", "train", 0.5, 1, {})
+    one.finish("worker", DONE)
+    assert listener(one).records == [] and one.next("worker") is Rest.OVER
+
+
+def test_only_models_that_may_be_needed_are_asked_for(tmp_path: Path, dataset: ImageDataset) -> None:
+    settings = dataclasses.replace(SETTINGS, max_trials=30, num_finalists=1, population=30)
+    better = [record(str(number), 0.9, is_paused=False) for number in range(8)]
+    one = chief(tmp_path, dataset, settings, *better)
+    one.next("worker")
+    assert not one.wants("worker", DONE)
+    assert one.wants("worker", dataclasses.replace(DONE, metrics={**METRICS, "val_accuracy": 0.95}))
+    assert not one.wants("worker", Outcome(seconds=1.0, reason="too slow")) and not one.wants("nobody", DONE)
+
+
+def test_a_candidate_that_cannot_be_written_is_not_counted(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset)
+    one.next("worker")
+    (tmp_path / "run" / "trials.jsonl").mkdir()
+    with pytest.raises(RunError, match="Cannot write"):
+        one.finish("worker", DONE)
+    assert one._archive.records == {}
+
+
+class Full(Diary):
+    """Takes away the place of the models, as a full disk does, when the first candidate starts."""
+
+    def __init__(self, run: Path) -> None:
+        super().__init__()
+        self._run = run
+
+    def trial_started(self, number: int, words: str, seconds_left: float | None) -> None:
+        super().trial_started(number, words, seconds_left)
+        (self._run / "checkpoints").touch()
+
+
+def test_a_model_that_cannot_be_written_ends_the_search(tmp_path: Path) -> None:
+    settings = dataclasses.replace(SETTINGS, max_trials=2, epochs=1)
+    diary = Full(tmp_path / "run")
+    with pytest.raises(SearchBrokenError, match=r"Cannot write .*checkpoints.* Go on with: kevo resume"):
+        kevo.search(stripes(60), settings, out=tmp_path / "run", listener=diary)
+    assert len(diary.started) == 1 and Run.open(tmp_path / "run").trials() == []
+
+
+def test_a_search_that_breaks_ends_with_exit_code_1() -> None:
+    with pytest.raises(SystemExit) as caught, cli._user_errors():
+        raise SearchBrokenError("Cannot write it: No space left on device.")
+    assert caught.value.code == 1
+
+
+def test_features_that_are_behind_get_no_candidate(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset, errors={probing._key(FROZEN): 0.1, probing._key(SHALLOW): 0.9})
+    assert one.is_feasible(FROZEN) and not one.is_feasible(SHALLOW)
+
+
+def test_only_what_the_search_may_use_is_compared(dataset: ImageDataset) -> None:
+    def wants(genome: dict[str, object], **changes: object) -> bool:
+        performer = Performer(dataset, dataclasses.replace(SETTINGS, **changes), {}, None)
+        return performer._is_wanted(genome)  # type: ignore[arg-type]
+
+    assert wants(FROZEN) and not wants({**FROZEN, "pretrained/summary": "max"}), "not in the space"
+    # Where small is good, worse features may do; what is too large for the search makes nothing else look hopeless.
+    assert not wants(FROZEN, minimize=("params",)) and not wants(FROZEN, max_params=20_000)
+
+
+def test_what_linear_heads_found_is_written_down(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset, errors={"a": 0.5})
+    one.next("worker")
+    one.finish("worker", dataclasses.replace(DONE, errors={"b": 0.1}))
+    assert json.loads((tmp_path / "run" / "bodies.json").read_text()) == {"a": 0.5, "b": 0.1}
+
+
+def test_what_could_not_end_in_time_is_not_begun(tmp_path: Path, dataset: ImageDataset) -> None:
+    vast = {**CONV_GENOME, "conv/image_size": 224, "conv/block_1/filters": 512, "conv/block_2/filters": 512}
+    limited = dataclasses.replace(SETTINGS, max_time=60.0)
+    endless = chief(tmp_path / "endless", dataset)
+    short = chief(tmp_path / "short", dataset, limited, record("1", 0.8))
+    first = chief(tmp_path / "first", dataset, limited)
+    for one in (endless, short, first):
+        assert isinstance(one.next("worker"), Task) and one.is_feasible(CONV_GENOME)
+    assert endless.is_feasible(vast) and not short.is_feasible(vast)
+    assert first.is_feasible(vast), "a first candidate that is cut short is better than none"
+
+
+def test_predictions_are_kept_beside_models(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset)
+    one.next("worker")
+    probabilities = np.full((4, 3), 1 / 3, np.float32)
+    one.finish("worker", DONE, save=lambda path: path.write_text("a model"), probabilities=probabilities)
+    (trial_id,) = one._archive.records
+    assert (tmp_path / f"run/checkpoints/{trial_id}.keras").read_text() == "a model"
+    assert np.load(tmp_path / f"run/predictions/{trial_id}.npy") == pytest.approx(probabilities, abs=1e-3)

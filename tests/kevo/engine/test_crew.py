@@ -1,0 +1,148 @@
+"""Worker processes: what a search loses when they die, hang or grow, which is nothing but time."""
+
+import dataclasses
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from samples import stripes
+from searches import SETTINGS, Diary
+
+import kevo
+from kevo.engine import crew, sitting
+from kevo.engine.worker import FULL
+from kevo.errors import SearchFailedError
+from kevo.results import SearchResult
+from kevo.runs import Run
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="/proc is missing: no way to find workers")
+SMALL = dataclasses.replace(SETTINGS, workers=1, max_trials=3, epochs=2, final_epochs=2, num_finalists=1)
+
+
+def workers(parent: int | None = None) -> list[int]:
+    """The worker processes that a search has started, the oldest first."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                ppid = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                if b"kevo.engine.worker" in (entry / "cmdline").read_bytes() and parent in (None, ppid):
+                    found.append(int(entry.name))
+            except OSError:
+                pass
+    return sorted(found)
+
+
+class Saboteur(Diary):
+    """Does something to the oldest worker as soon as a candidate has trained a while."""
+
+    def __init__(self, act: Callable[[int], object], *, number: int, times: int = 1) -> None:
+        super().__init__()
+        self._act, self._number, self._times = act, number, times
+
+    def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        if number == self._number and self._times:
+            self._times -= 1
+            self._act(workers(os.getpid())[0])
+
+
+def search(path: Path, diary: Diary, **changes: object) -> SearchResult:
+    settings = dataclasses.replace(SMALL, **changes)
+    return kevo.search(stripes(120), settings, out=path / "run", listener=diary)
+
+
+def kill(process: int) -> None:
+    os.kill(process, signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path: Path) -> None:
+    diary = Saboteur(kill, number=1)
+    result = search(tmp_path, diary)
+    assert diary.lost == [(1, "its worker was ended by SIGKILL, perhaps for want of memory")]
+    assert [(record.number, record.status) for record in diary.records] == [(n, "completed") for n in range(4)]
+    assert result.model_path.is_file() and workers(os.getpid()) == []
+    assert not (tmp_path / "run" / "work").exists()
+    # Who trains, and how often it died, makes no difference.
+    here = Diary()
+    search(tmp_path / "here", here, workers=0)
+    assert [(one.genome, one.history) for one in diary.records] == [(one.genome, one.history) for one in here.records]
+
+
+def test_a_candidate_that_kills_every_worker_fails_alone(tmp_path: Path) -> None:
+    diary = Saboteur(kill, number=1, times=2)
+    search(tmp_path, diary, max_trials=2)
+    assert [(record.number, record.status) for record in diary.records] == [
+        (0, "completed"),
+        (1, "failed"),
+        (2, "completed"),
+    ]
+    assert diary.records[1].reason == "its worker was ended by SIGKILL, perhaps for want of memory"
+
+
+def test_a_worker_that_stands_still_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sitting, "Server", functools.partial(sitting.Server, lease_seconds=4.0))
+    diary = Saboteur(lambda process: os.kill(process, signal.SIGSTOP), number=0)
+    search(tmp_path, diary, max_trials=1)
+    ((number, reason),) = diary.lost
+    assert number == 0 and "nothing was heard" in reason
+    assert all(record.status == "completed" for record in diary.records) and workers(os.getpid()) == []
+
+
+def test_a_worker_that_has_grown_is_replaced_between_candidates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "_RECYCLED_AT", 1e-6)
+    started = []
+    popen = subprocess.Popen
+
+    def counted(*args: object, **options: object) -> object:
+        started.append(args)
+        return popen(*args, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(crew.subprocess, "Popen", counted)
+    diary = Diary()
+    search(tmp_path, diary, max_trials=1)
+    assert len(diary.records) == 2 and len(started) >= 2 and diary.lost == [] and FULL != 0
+
+
+def test_workers_that_cannot_be_started_end_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "_MEMORY_SHARE", 1e-6)
+    with pytest.raises(SearchFailedError, match=r"Workers cannot be started. The last one: out of memory"):
+        search(tmp_path, Diary())
+    assert workers(os.getpid()) == []
+
+
+def test_workers_end_with_a_search_that_is_killed_and_it_goes_on(tmp_path: Path) -> None:
+    script = """
+        import sys, dataclasses
+        sys.path.insert(0, sys.argv[1])
+        import kevo
+        from samples import stripes
+        from engine.test_crew import SMALL
+        kevo.search(stripes(120), SMALL, out=sys.argv[2])
+    """
+    folder = Path(__file__).parent.parent
+    command = [sys.executable, "-c", "\n".join(line[8:] for line in script.splitlines()), str(folder)]
+    search = subprocess.Popen([*command, str(tmp_path / "run")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    trials = tmp_path / "run" / "trials.jsonl"
+    until = time.monotonic() + 120
+    while not (trials.exists() and trials.read_text().count("\n")) and time.monotonic() < until:
+        time.sleep(0.05)
+    mine = workers(search.pid)
+    search.kill()
+    search.wait()
+    assert mine and len(Run.open(tmp_path / "run").trials()) >= 1
+    while set(workers()) & set(mine) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not set(workers()) & set(mine)
+    before = Run.open(tmp_path / "run").trials()
+    diary = Diary()
+    result = kevo.resume(tmp_path / "run", stripes(120), listener=diary)
+    assert result.model_path.is_file() and Run.open(tmp_path / "run").trials()[: len(before)] == before
+    assert len(before) + len(diary.records) == 4
