@@ -136,6 +136,8 @@ def run_kevo(task: Task) -> Measured:
             space=task.space,
             weights=task.weights,
             cache=str(folder / "cache"),
+            # As Keras Tuner does, so that memory compares.
+            workers=0,
             seed=task.seed,
         )
         result = search(task.data, settings, out=folder / "run", listener=listener, started=clock.started)
