@@ -223,7 +223,8 @@ class Chief:
         self._losses[trial_id] = self._losses.get(trial_id, 0) + 1
         self._listener.trial_lost(running.task.number, reason)
         if self._losses[trial_id] < _MAX_LOSSES or running.refits is not None:
-            if running.trial is not None:
+            # Whoever serves the oracle may have noticed too.
+            if running.trial is not None and worker in self.oracle.ongoing_trials:
                 running.trial.status, running.trial.message = TrialStatus.INVALID, reason
                 self.oracle.end_trial(running.trial)
             return

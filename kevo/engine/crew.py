@@ -82,9 +82,9 @@ class Crew:
             self._workers = [self._started() for _ in range(self._num_workers)]
             while not self._chief.is_over:
                 check()
-                self._workers = [self._looked_after(worker) for worker in self._workers]
                 for name in self._server.expire():
-                    self._chief.lose(name, "nothing was heard of its worker any more")
+                    self._give_up(name)
+                self._workers = [self._looked_after(worker) for worker in self._workers]
                 time.sleep(_POLL_SECONDS)
         except BaseException:
             self._chief.stop()
@@ -123,6 +123,13 @@ class Crew:
             # It is dead already, as will be seen soon.
             pass
         return _Worker(name, process, log)
+
+    def _give_up(self, name: str) -> None:
+        """Goes on without a worker that gives no sign of life, on this machine or another."""
+        self._chief.lose(name, "nothing was heard of its worker any more")
+        for worker in self._workers:
+            if worker.name == name:
+                worker.process.kill()
 
     def _looked_after(self, worker: _Worker) -> _Worker:
         """Returns a worker, or the one in its place."""
