@@ -101,7 +101,7 @@ class _Listener(Silent):
         self._began = 0.0
         self._best: str | None = None
 
-    def trial_started(self, number: int, words: str, seconds_left: float | None) -> None:
+    def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
         self._began = self._clock.seconds
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:

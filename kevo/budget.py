@@ -20,8 +20,6 @@ _SHARED_COST = 0.25
 """What counts of the time for a pass of the pictures through a backbone: others get their features for nothing."""
 _FINAL_SHARE = 0.25
 """The part of the training's time that is kept for the finalists at most."""
-_SHARED_PART = 2 / 3
-"""The part of the time that is left which a finalist may spend before its backbone is fine-tuned."""
 _FINALIST_SHARE = 3 / 4
 """The part of the time that is left for one finalist: others follow, and the winner is trained once more."""
 _CERTAIN_SHARE = 0.9
@@ -86,8 +84,7 @@ class Budget:
 
     def may_tune(self, work: Work, left: float | None) -> bool:
         """Tells whether a finalist's backbone is to be fine-tuned, when so much is left."""
-        # It ends when the time is up, with the best of its epochs; only before the first there is nothing.
-        return left is None or work.shared <= _SHARED_PART * left
+        return left is None or work.seconds <= left
 
     def for_a_candidate(self, left: float | None) -> float | None:
         """How long the next candidate may take, when so much is left for the evolution."""

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import kevo
-from kevo.errors import KevoError, SearchFailedError, SearchInterruptedError
+from kevo.distribution import STRATEGIES
+from kevo.errors import KevoError, SearchFailedError, SearchInterruptedError, WorkerError
 from kevo.objectives import COSTS, OBJECTIVES
 from kevo.settings import MAX_SEED, Settings
 from kevo.space import PRESETS
@@ -59,6 +60,44 @@ class WeightsPair(click.ParamType[tuple[str, str]]):
         return name, source
 
 
+class SecretFile(click.ParamType[str]):
+    """A file that holds a secret: one line."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Reads the file."""
+        try:
+            secret = Path(value).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            self.fail(f"{value} cannot be read: {getattr(error, 'strerror', None) or error}.", param, ctx)
+        if not secret or len(secret.splitlines()) > 1:
+            self.fail(f"{value} holds no secret. Expected one line of text.", param, ctx)
+        return secret
+
+
+_CACHE = click.option(
+    "--cache",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="Where features of frozen backbones are kept for later searches; none keeps them in memory only.  "
+    "[default: kevo/features in the user's cache]",
+)
+_LISTEN = click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    help="Let workers from elsewhere join here: see kevo worker. Port 0 takes a free one; whatever other machines can "
+    "reach needs a secret.",
+)
+_SECRET = click.option(
+    "--secret-file",
+    "secret",
+    type=SecretFile(),
+    help="A file with the secret that workers must show. It keeps strangers out, but does not hide what is said.  "
+    "[default: KEVO_SECRET in the environment]",
+)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(kevo.__version__, prog_name="kevo")
 def main() -> None:
@@ -74,6 +113,11 @@ def main() -> None:
     help="Time for the whole command, such as 90s, 10m or 1h30m, kept to within a few seconds mostly: what is held "
     "back to score and save the best model, a twentieth or five seconds, is a guess.  "
     "[default: 4m without --max-trials]",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(min=1),
+    help="End the evolution when so many candidates in a row have brought nothing new.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True, help="Epochs of a candidate.")
 @click.option(
@@ -109,17 +153,21 @@ def main() -> None:
     help="What to keep small at the same time: the result is a front of models. May be repeated.",
 )
 @click.option("--max-params", type=click.IntRange(min=1), help="Parameters that a model may have.")
-@click.option(
-    "--cache",
-    type=click.Path(),
-    metavar="FOLDER",
-    help="Where features of frozen backbones are kept for later searches; none keeps them in memory only.  "
-    "[default: kevo/features in the user's cache]",
-)
+@_CACHE
 @click.option(
     "--workers",
     type=click.IntRange(min=0),
-    help="Processes that train candidates side by side; 0 trains in the search's own process.  [default: 1]",
+    help="Processes that train candidates side by side; 0 trains in the search's own process, or with --listen only "
+    "elsewhere.  [default: 1]",
+)
+@_LISTEN
+@_SECRET
+@click.option(
+    "--strategy",
+    type=click.Choice(list(STRATEGIES)),
+    default="auto",
+    show_default=True,
+    help="How candidates use several GPUs: one on each GPU, or, mirrored, each on several.",
 )
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Same seed, same search.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: kevo-runs/NAME-TIME]")
@@ -129,6 +177,8 @@ def search(
     weights: tuple[tuple[str, str], ...],
     out: Path | None,
     quiet: bool,
+    listen: str | None,
+    secret: str | None,
     **options: Any,
 ) -> None:
     """Searches the best classifier for DATA and saves it.
@@ -143,7 +193,9 @@ def search(
         with _quiet_tensorflow():
             from kevo import searching
         _announce(
-            lambda listener: searching.search(data, settings, out=out, listener=listener, started=started),
+            lambda listener: searching.search(
+                data, settings, out=out, listener=listener, started=started, listen=listen, secret=secret
+            ),
             settings,
             quiet,
         )
@@ -151,8 +203,10 @@ def search(
 
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@_LISTEN
+@_SECRET
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")
-def resume(run: Path, quiet: bool) -> None:
+def resume(run: Path, quiet: bool, listen: str | None, secret: str | None) -> None:
     """Goes on with the interrupted search in the run folder RUN."""
     started = time.monotonic()
     with _user_errors():
@@ -161,7 +215,96 @@ def resume(run: Path, quiet: bool) -> None:
         settings = Run.open(run).search_settings()
         with _quiet_tensorflow():
             from kevo import searching
-        _announce(lambda listener: searching.resume(run, listener=listener, started=started), settings, quiet)
+        _announce(
+            lambda listener: searching.resume(run, listener=listener, started=started, listen=listen, secret=secret),
+            settings,
+            quiet,
+        )
+
+
+@main.command()
+@click.argument("chief", metavar="HOST:PORT")
+@click.option("--data", required=True, help="The pictures of the search, as for kevo search.")
+@click.option(
+    "--weights",
+    type=WeightsPair(),
+    multiple=True,
+    help="NAME=PATH: where pretrained weights are here that the search has from a file. May be repeated.",
+)
+@_CACHE
+@_SECRET
+@click.option("--quiet", is_flag=True, help="Print nothing.")
+def worker(
+    chief: str,
+    data: str,
+    weights: tuple[tuple[str, str], ...],
+    cache: str | None,
+    secret: str | None,
+    quiet: bool,
+) -> None:
+    """Trains candidates for the search that listens at HOST:PORT, until it is over.
+
+    Its pictures and pretrained weights must be here too: --data says where, and --weights NAME=PATH for those that the
+    search has from a file. Several workers may run on one machine, and they may come and go while the search runs.
+    """
+    with _user_errors():
+        with _quiet_tensorflow():
+            from kevo.engine import joining
+        is_over = joining.join(
+            chief,
+            data=data,
+            requests=dict(weights),
+            cache=cache,
+            secret=secret,
+            note=(lambda text: None) if quiet else (lambda text: click.echo(text, err=True)),
+        )
+    if not is_over:
+        # Its memory has grown: the same command goes on in a new process.
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(run: Path, as_json: bool) -> None:
+    """Says how the search in the run folder RUN is doing."""
+    with _user_errors():
+        from kevo.status import in_words, read
+
+        found = read(run)
+        if as_json:
+            click.echo(json.dumps(found.to_json(), indent=2))
+            return
+        for line in in_words(found):
+            # A run folder may come from someone else: its words are not to move the cursor.
+            click.echo("".join(letter if letter.isprintable() else "?" for letter in line))
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--wait", type=click.FloatRange(min=0), default=60, show_default=True, help="Seconds until it must have ended."
+)
+def stop(run: Path, wait: float) -> None:
+    """Ends the search in the run folder RUN as Ctrl-C does, with the best so far."""
+    with _user_errors():
+        from kevo import interrupts
+        from kevo.runs import Run
+
+        if not interrupts.stop(Run.open(run), wait=wait):
+            raise SearchFailedError(f"The search in {run} was asked to stop, and is still at work after {wait:g} s.")
+        click.echo(f"The search in {run} has ended. See: kevo status {run}")
+
+
+@main.command()
+def doctor() -> None:
+    """Says what kevo finds on this machine: versions, devices, memory."""
+    with _quiet_tensorflow():
+        from kevo.doctor import findings
+
+        found = list(findings())
+    for what, value in found:
+        click.echo(f"{what:<18}{value}")
 
 
 @main.command()
@@ -180,7 +323,11 @@ def _announce(run: Callable[[Listener | None], SearchResult], settings: Settings
     from kevo.reporting import Live
 
     listener = None if quiet else Live(Console(stderr=True), OBJECTIVES[settings.objective])
-    result = run(listener)
+    try:
+        result = run(listener)
+    finally:
+        if listener is not None:
+            listener.closed()
     click.echo(json.dumps(result.to_json(), indent=2))
     if result.interrupted:
         click.echo(f"Go on with: kevo resume {result.run_folder}", err=True)
@@ -192,7 +339,7 @@ def _user_errors() -> Iterator[None]:
     """Turns what a user can mend into one line and an exit code; a traceback is for our own mistakes."""
     try:
         yield
-    except SearchFailedError as error:
+    except (SearchFailedError, WorkerError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(_FAILED)
     except SearchInterruptedError as error:
@@ -212,6 +359,8 @@ def _quiet_tensorflow() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Every candidate is another network: that TensorFlow traces anew each time is as it must be.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # What becomes of a worker the search tells itself.
+    logging.getLogger("tuners").setLevel(logging.ERROR)
     sys.stderr.flush()
     saved = os.dup(2)
     with open(os.devnull, "wb") as nowhere:

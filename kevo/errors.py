@@ -40,6 +40,10 @@ class SettingsError(KevoError, ValueError):
     """A search cannot run with these settings."""
 
 
+class WorkerError(KevoError, RuntimeError):
+    """A worker cannot go on: its search cannot be reached any more, or met an error."""
+
+
 class SearchInterruptedError(KevoError):
     """The search was stopped by hand before there was a model; it can be resumed."""
 

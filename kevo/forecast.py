@@ -79,9 +79,14 @@ class Forecast:
         self.speeds: dict[tuple[Any, ...], float] = {}
         """How long a picture's way through each backbone took, in seconds; see `speed_key`."""
 
-    def work(self, genome: Genome) -> Work:
-        """Returns what a genome's training is going to take, from its first epoch to its last."""
-        shared, own = self._work(genome)
+    def work(self, genome: Genome, *, tune_epochs: int | None = None) -> Work:
+        """Returns what a genome's training is going to take, from its first epoch to its last.
+
+        Args:
+            genome: The genome.
+            tune_epochs: How long it is fine-tuned; `None` for as long as other stages last.
+        """
+        shared, own = self._work(genome, tune_epochs or self._num_first_epochs)
         return Work(shared, own * self._error(genome))
 
     def closing_seconds(self, genome: Genome) -> float:
@@ -107,9 +112,10 @@ class Forecast:
         # One that was unlucky does not lock all of its kind out.
         return float(statistics.median((1.0, *self._errors.get(_kind(genome), ()))))
 
-    def _work(self, genome: Genome) -> Work:
+    def _work(self, genome: Genome, tune_epochs: int) -> Work:
         if genome["family"] == "conv":
-            return Work(0.0, _BUILDING_SECONDS + self._training_seconds(genome, self._pass_seconds(genome)))
+            seconds = self._training_seconds(genome, self._pass_seconds(genome), self._num_first_epochs)
+            return Work(0.0, _BUILDING_SECONDS + seconds)
         own = _BUILDING_SECONDS + self._head_seconds(genome)
         shared = self._missing_seconds(genome)
         if genome["pretrained/tuning"] == "fine_tune":
@@ -119,7 +125,7 @@ class Forecast:
             if frozen is not None:
                 shared += self._missing_seconds(frozen)
                 above -= self._pass_seconds(frozen)
-            own += _BUILDING_SECONDS + self._training_seconds(genome, above)
+            own += _BUILDING_SECONDS + self._training_seconds(genome, above, tune_epochs)
         return Work(shared, own)
 
     def _head_seconds(self, genome: Genome) -> float:
@@ -142,9 +148,9 @@ class Forecast:
         )
         return num_pictures * (self._whole_seconds(genome) if is_whole else self._pass_seconds(genome))
 
-    def _training_seconds(self, genome: Genome, seconds_per_picture: float) -> float:
+    def _training_seconds(self, genome: Genome, seconds_per_picture: float, num_epochs: int) -> float:
         num_pictures = _TRAINING_COST * self._num_train + len(views(genome)) * self._num_validation
-        return self._num_first_epochs * num_pictures * seconds_per_picture
+        return num_epochs * num_pictures * seconds_per_picture
 
     def _pass_seconds(self, genome: Genome) -> float:
         """Returns how long one picture's way through a network takes, up to its cut point."""

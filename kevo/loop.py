@@ -26,6 +26,9 @@ _MAX_BYTES = 2 * 1024**3
 class Loop:
     """Trains one model on one set of arrays.
 
+    Under a `tf.distribute` strategy's scope every batch is divided between its replicas, whose gradients are summed:
+    the batch size, and with it the learning rate, mean the same for any number of devices.
+
     Args:
         model: A model whose layers are built, ending in class probabilities.
         optimizer: Updates what is trainable in the model.
@@ -64,24 +67,40 @@ class Loop:
         self._examples = inputs, labels, counts
         self._is_streamed = inputs.nbytes > _MAX_BYTES
 
+        strategy = tf.distribute.get_strategy()
+        self._num_replicas = strategy.num_replicas_in_sync
+
         def learn(x: tf.Tensor, true: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            num = tf.cast(tf.shape(true)[0], tf.float32)
+            if self._num_replicas > 1:
+                replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+                x, true, weight = (one[replica :: self._num_replicas] for one in (x, true, weight))
             with tf.GradientTape() as tape:
                 predicted = model(x, training=True)
                 total = loss(true, predicted, sample_weight=None if weights is None else weight)
+                if self._num_replicas > 1:
+                    # Keras has divided by the replicas, as if all had as many examples.
+                    total *= self._num_replicas * tf.cast(tf.shape(true)[0], tf.float32) / num
                 # Regularization: Keras collects it anew in every call.
                 for penalty in model.losses:
-                    total += penalty
+                    total += penalty / self._num_replicas
             optimizer.apply(tape.gradient(total, variables), variables)
             hits = tf.equal(tf.argmax(true, axis=-1), tf.argmax(predicted, axis=-1))
-            return total * tf.cast(tf.shape(true)[0], total.dtype), tf.reduce_sum(tf.cast(hits, tf.float32))
+            return total * num, tf.reduce_sum(tf.cast(hits, tf.float32))
+
+        def learn_together(*batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            if self._num_replicas == 1:
+                return learn(*batch)
+            sums = strategy.run(learn, args=batch)
+            return tuple(strategy.reduce(tf.distribute.ReduceOp.SUM, one, axis=None) for one in sums)
 
         # A loop inside the graph would save next to nothing, and TensorFlow never lets go of a loop's graphs.
         if self._is_streamed:
-            step = tf.function(learn, input_signature=self._signature(), autograph=False)
+            step = tf.function(learn_together, input_signature=self._signature(), autograph=False)
         else:
             held = [tf.constant(one) for one in self._examples]
             step = tf.function(
-                lambda rows: learn(*(tf.gather(one, rows) for one in held)),
+                lambda rows: learn_together(*(tf.gather(one, rows) for one in held)),
                 input_signature=[tf.TensorSpec([None], tf.int64)],
                 autograph=False,
             )
@@ -121,6 +140,9 @@ class Loop:
         rng = np.random.default_rng((self._seed, number))
         order = rng.permutation(self._num_examples)
         order += self._num_examples * rng.integers(self._num_copies, size=len(order))
+        if (num_left := len(order) % self._batch_size) and num_left < self._num_replicas:
+            # No replica may be without an example.
+            order = np.append(order, order[: self._num_replicas - num_left])
         num_parts = min(_PARTS_PER_EPOCH, self._num_steps)
         edges = [round(self._num_steps * part / num_parts) for part in range(num_parts + 1)]
         loss, hits = 0.0, 0.0

@@ -36,6 +36,9 @@ class _FusedAdam(_Direct):
     """The update of Keras's Adam and AdamW (Kingma and Ba 2015, arXiv:1412.6980), fused."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        if tf.distribute.has_strategy():
+            super().update_step(gradient, variable, learning_rate)
+            return
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
@@ -64,6 +67,9 @@ class SGD(_Direct, optimizers.SGD):  # type: ignore[misc]
     """Keras's descent with momentum, fused."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        if tf.distribute.has_strategy():
+            super().update_step(gradient, variable, learning_rate)
+            return
         tf.raw_ops.ResourceApplyKerasMomentum(
             var=variable.handle,
             accum=self.momentums[self._get_variable_index(variable)].value.handle,

@@ -22,8 +22,8 @@ class Listener(Protocol):
     def note(self, text: str) -> None:
         """Something that a user should know."""
 
-    def trial_started(self, number: int, words: str, seconds_left: float | None) -> None:
-        """A candidate starts to train."""
+    def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
+        """A worker starts to train a candidate."""
 
     def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
         """A step of a candidate's training is done."""
@@ -42,7 +42,7 @@ class Silent:
     """A listener for nobody."""
 
     def note(self, text: str) -> None: ...
-    def trial_started(self, number: int, words: str, seconds_left: float | None) -> None: ...
+    def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None: ...
     def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None: ...
     def trial_lost(self, number: int, reason: str) -> None: ...
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None: ...
@@ -77,7 +77,7 @@ class Live:
         """Writes a line."""
         self._line(escape(text))
 
-    def trial_started(self, number: int, words: str, seconds_left: float | None) -> None:
+    def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
         """Starts the bar of a candidate."""
         left = "" if seconds_left is None else f"{duration(max(0.0, seconds_left))} left"
         if self._console.is_terminal:

@@ -13,6 +13,8 @@
     plots/             pictures of the search
     search/            the oracle's own state
     work/              what worker processes need while they work
+    status.json        what the search is at, while it runs
+    .stop              asks it to end
 
 Everything is JSON, so that it reads without kevo; numbers that are none (NaN, infinity) are written as null. The folder
 may come from someone else: nothing in it is executed, and no name or link in it leads outside.
@@ -28,6 +30,8 @@ import math
 import os
 import re
 import secrets
+import stat
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -42,6 +46,7 @@ _TRIALS = "trials.jsonl"
 _LABELS = "labels.json"
 _LOCK = ".lock"
 _PARTIAL = ".partial-"
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,15 +197,17 @@ class Run:
         """Finds a run folder again.
 
         Raises:
-            RunError: the folder holds no run, its settings are damaged, or a link in it may lead outside.
+            RunError: the folder holds no run, its settings are damaged, or something in it is neither file nor folder:
+                a link may lead outside, a pipe would be waited for.
         """
         path = Path(path)
         # `Path.is_file` raises where a name is too long.
         if not os.path.isfile(path / _SETTINGS):
             raise RunError(f"{path} is no run folder: it has no {_SETTINGS}. Name the folder that `kevo search` wrote.")
-        for entry in path.rglob("*"):
-            if entry.is_symlink():
-                raise RunError(f"{entry} is a link, and a run folder holds none. Put the real thing in its place.")
+        for entry, status in _entries(path):
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+                kind = "a link" if stat.S_ISLNK(status.st_mode) else "no plain file"
+                raise RunError(f"{entry} is {kind}, and a run folder holds none. Put the real thing in its place.")
         settings = cls(path, {}).read_json(_SETTINGS)
         if not isinstance(settings, dict):
             raise RunError(f"{path / _SETTINGS} is damaged: expected a JSON object. Restore it, or start a new search.")
@@ -231,7 +238,7 @@ class Run:
             descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(descriptor)
             except BlockingIOError as error:
                 raise RunError(
                     f"Another search is at work in {self.path}. Wait for it or stop it, or name another folder."
@@ -242,6 +249,27 @@ class Run:
             yield
         finally:
             os.close(descriptor)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a search is at work in the folder."""
+        try:
+            descriptor = os.open(self.path / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise RunError(f"Cannot read {self.path / _LOCK}: {error.strerror}. Permit it, or remove it.") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def num_bytes(self, name: str = ".") -> int:
+        """Returns how much the folder, or the folder `name` in it, holds, also while a search writes there."""
+        return sum(status.st_size for _, status in _entries(self.path / name) if stat.S_ISREG(status.st_mode))
 
     def append_trial(self, record: TrialRecord) -> None:
         """Writes a candidate down. It is safe on disk when this returns.
@@ -431,6 +459,24 @@ def writing(path: Path) -> Iterator[None]:
             f"Cannot write {error.filename or path}: {error.strerror or error}. Make room or permit writing there, or "
             "name another folder."
         ) from error
+
+
+def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yields all that is below a folder; what a search removes meanwhile is not there."""
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            with contextlib.suppress(FileNotFoundError):
+                yield path, path.lstat()
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        # Whoever only looks whether a search is at work lets go at once.
+        time.sleep(_LOOK_SECONDS)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _read(path: Path) -> bytes:

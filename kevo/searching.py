@@ -7,11 +7,12 @@ import os
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import kevo
-from kevo import datasets, weights
+from kevo import datasets, distribution, weights
 from kevo.datasets import ImageDataset
+from kevo.engine.entrance import Entrance
 from kevo.engine.genes import declare
 from kevo.engine.sitting import Sitting
 from kevo.errors import RunError, WeightsError
@@ -20,6 +21,9 @@ from kevo.results import SearchResult
 from kevo.runs import Run, damage, new_folder
 from kevo.settings import NO_CACHE, Settings
 from kevo.weights import Weights
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 _SMALLEST_PRETRAINED = 32
 """Pictures smaller than this, in pixels, show a backbone trained on photographs nothing; weights must be asked for."""
@@ -32,6 +36,9 @@ def search(
     out: str | Path | None = None,
     listener: Listener | None = None,
     started: float | None = None,
+    listen: str | None = None,
+    secret: str | None = None,
+    distribution_strategy: tf.distribute.Strategy | None = None,
 ) -> SearchResult:
     """Evolves the best image classifier for `data` and saves it.
 
@@ -42,6 +49,13 @@ def search(
         out: The run folder, which must not exist yet or be empty. Defaults to a new folder below `kevo-runs`.
         listener: Is told about progress. Defaults to nobody.
         started: From when on `max_time` counts, by `time.monotonic`. Defaults to this call.
+        listen: Host and port where workers from elsewhere may join, such as `127.0.0.1:8000`: those that the command
+            `kevo worker` starts. They train beside those of `Settings(workers=...)`, or alone if these are 0. `None`
+            for nowhere.
+        secret: What they must show; needed for any address that other machines can reach. It keeps strangers out, and
+            does not hide what is said. Defaults to `KEVO_SECRET` in the environment, if that is there.
+        distribution_strategy: Spreads each candidate over several devices, in this process, as Keras Tuner's argument
+            of this name does. `None` for what `Settings(strategy=...)` says.
 
     Returns:
         The best model's path, genome and scores.
@@ -55,12 +69,17 @@ def search(
         >>> result.best_model.predict(pictures)  # doctest: +SKIP
     """
     started = time.monotonic() if started is None else started
+    entrance = _entrance(listen, secret)
     settings = settings or Settings()
     settings = dataclasses.replace(
         settings,
         weights={name: weights.absolute(source) for name, source in settings.weights.items()},
         cache=settings.cache if settings.cache in (None, NO_CACHE) else os.path.abspath(settings.cache),
     )
+    if settings.strategy != "auto" and distribution_strategy is None:
+        # Tells at once what cannot be.
+        workers = 1 if settings.workers == 0 else settings.workers
+        distribution.plan(settings.strategy, num_workers=workers, num_gpus=distribution.num_gpus())
     dataset = datasets.load(data, seed=settings.seed)
     usable, notes = _usable_weights(settings, dataset)
     genes = declare(settings, dataset, usable)
@@ -75,7 +94,8 @@ def search(
             "backbones": {name: [variant.alpha for variant in variants] for name, variants in usable.items()},
         },
     )
-    return Sitting(run, dataset, settings, usable, listener or Silent(), started).run(genes, notes)
+    sitting = Sitting(run, dataset, settings, usable, listener or Silent(), started, entrance, distribution_strategy)
+    return sitting.run(genes, notes)
 
 
 def resume(
@@ -84,6 +104,8 @@ def resume(
     *,
     listener: Listener | None = None,
     started: float | None = None,
+    listen: str | None = None,
+    secret: str | None = None,
 ) -> SearchResult:
     """Goes on with a search that was interrupted, from every candidate that had finished.
 
@@ -92,12 +114,15 @@ def resume(
         data: The same pictures again, needed only when they were given as arrays or `tf.data`.
         listener: Is told about progress. Defaults to nobody.
         started: As for `search`.
+        listen: As for `search`. Workers that were there before come back to the same address.
+        secret: As for `search`.
 
     Raises:
         RunError: the folder holds no run or a damaged one, or the pictures or weights have changed since.
         KevoError: as `search`.
     """
     started = time.monotonic() if started is None else started
+    entrance = _entrance(listen, secret)
     run = Run.open(Path(run_folder).absolute())
     settings = run.search_settings()
     if settings.cache not in (None, NO_CACHE) and not os.path.isabs(settings.cache):
@@ -113,7 +138,15 @@ def resume(
         )
     usable, notes = _same_weights(run, settings, dataset)
     genes = declare(settings, dataset, usable)
-    return Sitting(run, dataset, settings, usable, listener or Silent(), started).run(genes, notes)
+    return Sitting(run, dataset, settings, usable, listener or Silent(), started, entrance).run(genes, notes)
+
+
+def _entrance(listen: str | None, secret: str | None) -> Entrance | None:
+    if listen is None:
+        return None
+    entrance = Entrance.at(listen, secret=secret)
+    entrance.ensure_free()
+    return entrance
 
 
 def _source(data: Any) -> str | None:

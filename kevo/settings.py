@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from kevo.distribution import STRATEGIES
 from kevo.errors import SettingsError
 from kevo.objectives import COSTS, OBJECTIVES
 from kevo.space import Space, preset
@@ -65,6 +66,8 @@ class Settings:
             near it, not to the second: a twentieth, five seconds, or what it is expected to take, but no more than a
             sixth, is held back for scoring and saving the best model. `None` for no limit but `max_trials`, or for four
             minutes where that is `None` too.
+        patience: The evolution ends when so many candidates in a row have brought nothing new: no better one, or with
+            `minimize` none that belongs to the front. The best are still trained at full length. `None` to go on.
         epochs: How many epochs a candidate trains at most in each of its stages.
         final_epochs: The same for the best candidates, which are trained once more at the end; `None` for twice
             `epochs`.
@@ -83,8 +86,10 @@ class Settings:
         cache: The folder in which the features of frozen backbones are kept for later searches. `None` for
             `kevo/features` in the user's cache (`$XDG_CACHE_HOME`, or else `~/.cache`); `none` keeps them in memory
             only.
-        workers: How many processes train candidates side by side; 0 trains in the search's own process, for debuggers.
-            `None` for one.
+        workers: How many processes train candidates side by side; 0 trains in the search's own process, for debuggers,
+            or, where workers from elsewhere may join, leaves the training to them. `None` for one, or for one on each
+            GPU where there are several.
+        strategy: How candidates use several GPUs: `auto`, `none` or `mirrored`; see `kevo.distribution`.
         seed: Seed of the splits, the evolution and the training, from 0 to 2**31 - 1.
 
     Raises:
@@ -95,6 +100,7 @@ class Settings:
 
     max_trials: int | None = None
     max_time: float | None = None
+    patience: int | None = None
     epochs: int = 20
     final_epochs: int | None = None
     num_finalists: int = 3
@@ -107,6 +113,7 @@ class Settings:
     max_params: int | None = None
     cache: str | None = None
     workers: int | None = None
+    strategy: str = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -128,6 +135,8 @@ class Settings:
             raise SettingsError(f"`workers` must be 0 or more. Received: {self.workers}.")
         if not 0 <= self.seed <= MAX_SEED:
             raise SettingsError(f"`seed` must be from 0 to {MAX_SEED}. Received: {self.seed}.")
+        if self.strategy not in STRATEGIES:
+            raise SettingsError(f"Unknown strategy {self.strategy!r}. Expected one of: {', '.join(STRATEGIES)}.")
         if self.objective not in OBJECTIVES:
             raise SettingsError(f"Unknown objective {self.objective!r}. Expected one of: {', '.join(OBJECTIVES)}.")
         unknown = [cost for cost in self.minimize if cost not in COSTS]
@@ -146,11 +155,6 @@ class Settings:
     def resolved_max_time(self) -> float | None:
         """The seconds that the search may take, also when they were left open; `None` for no limit."""
         return DEFAULT_MAX_TIME if self.max_time is None and self.max_trials is None else self.max_time
-
-    @property
-    def resolved_workers(self) -> int:
-        """How many worker processes there are, also when that was left open."""
-        return 1 if self.workers is None else self.workers
 
     @property
     def rungs(self) -> tuple[int, ...]:

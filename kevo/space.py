@@ -316,25 +316,28 @@ def seeds(space: Space, *, image_size: int, bodies: Sequence[Genome] = ({},)) ->
     return [genome for family in space.families for genome in by_family[family]]
 
 
-def fine_tuned(genome: Genome, space: Space) -> Genome | None:
-    """Returns a genome like another one, but with its last blocks fine-tuned in the middle of the range of rates.
+def fine_tuned(genome: Genome, space: Space) -> list[Genome]:
+    """Returns genomes like another one, but with their last blocks fine-tuned in the middle of the range of rates.
 
     Args:
         genome: The genome.
         space: What may be searched.
 
     Returns:
-        The genome; `None` where no frozen backbone is to be fine-tuned.
+        The genomes, the most blocks first; none where no frozen backbone is to be fine-tuned.
     """
     if genome.get("pretrained/tuning") != "frozen" or "fine_tune" not in space.tunings:
-        return None
-    low, high = space.fine_tune_learning_rate
-    genes: Genome = {
-        "pretrained/tuning": "fine_tune",
-        "fine_tune/num_blocks": space.fine_tune_blocks[0],
-        "fine_tune/learning_rate": _middle(low, high),
-    }
-    return {**genome, **genes}
+        return []
+    rate = _middle(*space.fine_tune_learning_rate)
+    return [
+        {
+            **genome,
+            "pretrained/tuning": "fine_tune",
+            "fine_tune/num_blocks": num_blocks,
+            "fine_tune/learning_rate": rate,
+        }
+        for num_blocks in sorted(space.fine_tune_blocks, reverse=True)
+    ]
 
 
 def _choice(hp: HyperParameters, name: str, values: Sequence[Any]) -> None:

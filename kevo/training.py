@@ -10,6 +10,8 @@ never does: it costs next to nothing beside the features.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import gc
 import itertools
@@ -49,6 +51,10 @@ HEAD = "head"
 """The stage in which the head is trained on frozen features."""
 FINE_TUNE = "fine-tune"
 """The stage in which the last blocks of a backbone are trained with the head."""
+_KEEP_SECONDS = 20.0
+"""How much of a training may be lost when it breaks off, and not more than an epoch beside."""
+_RATES = ("learning_rate", "sgd/learning_rate", "fine_tune/learning_rate")
+_NO_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 _MAX_BACKBONES = 4
 """So many frozen backbones stay in memory, ready for the next head."""
 
@@ -67,6 +73,8 @@ class Effort:
     included, `None` for no limit. Only the first validation may end later, after as long again as was trained before.
     Training also ends when `patience` epochs in a row bring nothing new. It pauses after `pause_after` epochs, to be
     taken up again perhaps; `None` for no pause. Learning rates fall over `num_epochs` all the same.
+    `tune_epochs` counts in place of `num_epochs` for fine-tuning, which then goes on to its end: pretrained blocks lose
+    accuracy first, and regain more as the learning rate falls. `None` treats it as any other stage.
     With `refit` a network learns from the validation pictures too, for exactly so many epochs of each stage, and
     nothing is measured; `None` for an ordinary training.
     """
@@ -75,12 +83,18 @@ class Effort:
     seconds: float | None = None
     patience: int = PATIENCE
     pause_after: int | None = None
+    tune_epochs: int | None = None
     refit: Mapping[str, int] | None = None
+
+
+Keep = Callable[[keras.Model, Sequence[dict[str, float]], Sequence[str], float], None]
+"""Is lent the network of a training under way, with the weights of its best epoch so far, and told the metrics of all
+its epochs, their stages, and how many seconds it took."""
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A training of the same genome that paused: the model that it saved, and all its epochs."""
+    """A training of the same genome that paused or was broken off: the model that it saved, and all its epochs."""
 
     model_path: Path
     history: Sequence[dict[str, float]]
@@ -119,6 +133,7 @@ class Trainer:
         seed: Seed of initial weights, shuffling, dropout and augmentation.
         store: Keeps the features of frozen backbones for other workers and later runs. `None`: in memory only.
         is_wanted: Tells which genomes linear heads are to be compared on.
+        strategy: Spreads each candidate over several devices; see `Loop`. `None` for the default device.
     """
 
     def __init__(
@@ -130,7 +145,9 @@ class Trainer:
         seed: int = 0,
         store: ArrayStore | None = None,
         is_wanted: Callable[[Genome], bool] = lambda genome: True,
+        strategy: tf.distribute.Strategy | None = None,
     ) -> None:
+        self._strategy = strategy
         self.objective = OBJECTIVES[objective]
         self._dataset = dataset
         self.weights_of = weights
@@ -145,7 +162,13 @@ class Trainer:
         gc.freeze()
 
     def train(
-        self, genome: Genome, effort: Effort, *, earlier: Earlier | None = None, progress: Progress | None = None
+        self,
+        genome: Genome,
+        effort: Effort,
+        *,
+        earlier: Earlier | None = None,
+        progress: Progress | None = None,
+        keep: Keep | None = None,
     ) -> Trained:
         """Trains the network of a genome.
 
@@ -154,27 +177,49 @@ class Trainer:
             effort: How long to train. Epochs count from the very first, seconds from now.
             earlier: What to go on from, with the weights of its best epoch. `None` for a fresh network.
             progress: Is called eight times in every epoch, and for every batch of a pass.
+            keep: Is called after an epoch about three times a minute, so that a training that breaks off can be taken
+                up again. A head on frozen features is trained sooner than that.
 
         Returns:
             The trained candidate, with the weights of its best epoch on the validation split, or of the last epoch of a
             refit, which has no metrics.
 
         Raises:
-            CandidateError: the network cannot be trained: its loss is no longer a number, it does not fit into memory,
-                or its time was up before there was anything to measure.
+            CandidateError: the network cannot be trained: its loss is no longer a number, it does not fit into memory
+                even with half the batch, or its time was up before there was anything to measure.
         """
+        began = time.monotonic()
+        try:
+            return self._attempt(genome, effort, earlier, progress, keep)
+        except _NO_MEMORY:
+            # What the failed attempt holds is let go of when this block is left.
+            pass
+        gc.collect()
+        left = None if effort.seconds is None else max(0.0, effort.seconds - (time.monotonic() - began))
+        try:
+            return self._attempt(_halved(genome), dataclasses.replace(effort, seconds=left), earlier, progress, keep)
+        except _NO_MEMORY as error:
+            raise CandidateError(
+                "out of memory, also with half the batch: the network is too large for this machine"
+            ) from error
+
+    def _attempt(
+        self,
+        genome: Genome,
+        effort: Effort,
+        earlier: Earlier | None,
+        progress: Progress | None,
+        keep: Keep | None,
+    ) -> Trained:
         # Keras keeps every graph of every model it ever built until told otherwise.
         keras.backend.clear_session()
-        fit = _Fit(self.objective, effort, progress, earlier, mirror=bool(genome["mirror"]))
+        fit = _Fit(self.objective, effort, progress, earlier, keep=keep, mirror=bool(genome["mirror"]))
         # After a pause the pictures come in another order than from the start.
         keras.utils.set_random_seed(self._seed + len(fit.history))
         try:
-            if genome["family"] == "conv":
-                network = self._train_conv(genome, fit)
-            else:
-                network = self._train_pretrained(genome, fit)
-        except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-            raise CandidateError("out of memory: the network or its batch is too large for this machine") from error
+            with contextlib.nullcontext() if self._strategy is None else self._strategy.scope():
+                train = self._train_conv if genome["family"] == "conv" else self._train_pretrained
+                network = train(genome, fit)
         except _OutOfTimeError as error:
             raise CandidateError(f"too slow: {error}") from error
         return Trained(
@@ -195,7 +240,7 @@ class Trainer:
 
     def _train_conv(self, genome: Genome, fit: _Fit) -> keras.Model:
         network = models.conv_network(genome, num_classes=self._dataset.num_classes)
-        fit.take_up(network)
+        fit.begin(network)
         self._train_on_pixels(network, genome, fit, stage="train")
         return network
 
@@ -209,9 +254,8 @@ class Trainer:
         keras.utils.set_random_seed(self._seed + len(fit.history))
         classifier = models.head(genome, num_features=extractor.output.shape[-1], num_classes=self._dataset.num_classes)
         network = models.join(extractor, classifier)
-        if fit.history:
-            fit.take_up(network)
-        else:
+        fit.begin(network)
+        if not fit.history:
             is_pooled = genome["pretrained/summary"] in models.POOLINGS
             see = functools.partial(
                 self._features,
@@ -332,7 +376,7 @@ class Trainer:
             models.augmented(network, changes),
             optimizer=optimizers.optimizer(
                 genome,
-                num_steps=fit.effort.num_epochs * steps,
+                num_steps=fit.longest(stage) * steps,
                 num_done=fit.stages.count(stage) * steps,
                 fine_tune_rate=learning_rate,
             ),
@@ -346,6 +390,12 @@ class Trainer:
         )
         # Validation keeps nothing for gradients: larger batches fit, and are faster.
         fit(stage, network, loop, (validation, self._dataset.validation.labels), batch_size=max(batch_size, 64))
+
+
+def _halved(genome: Genome) -> Genome:
+    """Returns a genome with half the batch, and rates that fall with it (Goyal et al. 2017, arXiv:1706.02677)."""
+    rates = {name: float(genome[name]) / 2 for name in _RATES if name in genome}
+    return {**genome, "batch_size": max(1, int(genome["batch_size"]) // 2), **rates}
 
 
 def num_best_epochs(
@@ -379,6 +429,7 @@ class _Fit:
         progress: Progress | None,
         earlier: Earlier | None,
         *,
+        keep: Keep | None,
         mirror: bool,
     ) -> None:
         self.objective = objective
@@ -393,6 +444,9 @@ class _Fit:
         self._lowest = math.inf
         self._earlier = earlier
         self._mirror = mirror
+        self._keep = keep
+        self._kept_at = time.monotonic()
+        self._whole: keras.Model | None = None
         self.split = "train" if effort.refit is None else EVERYTHING
         """What is learned from."""
         self._started = time.monotonic()
@@ -400,8 +454,9 @@ class _Fit:
             for stage, metrics in zip(earlier.stages, earlier.history, strict=True):
                 self.note(stage, metrics)
 
-    def take_up(self, network: keras.Model) -> None:
-        """Gives a network the weights of before the pause, if there was one."""
+    def begin(self, network: keras.Model) -> None:
+        """Takes the whole of what is trained, and gives it the weights of before the pause, if there was one."""
+        self._whole = network
         if self._earlier is not None:
             models.deployable(network, mirror=self._mirror).load_weights(self._earlier.model_path)
 
@@ -423,11 +478,16 @@ class _Fit:
         """Returns the epoch in which a stage ends for now."""
         # A head learns from features that are there already: to pause would save next to nothing.
         pause_after = None if stage == HEAD else self.effort.pause_after
-        return pause_after or self.effort.num_epochs
+        return pause_after or self.longest(stage)
+
+    def longest(self, stage: str) -> int:
+        """Returns the epoch in which a stage ends at last."""
+        return self.effort.tune_epochs or self.effort.num_epochs if stage == FINE_TUNE else self.effort.num_epochs
 
     @property
     def stands_still(self) -> bool:
-        return self._epochs_without_gain >= self.effort.patience
+        goes_to_its_end = self.effort.tune_epochs is not None and self.stages[-1] == FINE_TUNE
+        return self._epochs_without_gain >= self.effort.patience and not goes_to_its_end
 
     @property
     def is_paused(self) -> bool:
@@ -435,7 +495,7 @@ class _Fit:
             return False
         stage = self.stages[-1]
         epoch = self.num_epochs(stage)
-        return self.stages.count(stage) == epoch < self.effort.num_epochs and not self.stands_still
+        return self.stages.count(stage) == epoch < self.longest(stage) and not self.stands_still
 
     @property
     def seconds(self) -> float:
@@ -506,6 +566,7 @@ class _Fit:
                 validation_seconds = self.seconds - began
                 if self.note(stage, {**learned, **_measured(probabilities, labels)}):
                     best_weights, self.probabilities = network.get_weights(), probabilities
+                self._keep_now_and_then(stage, network, best_weights)
                 if is_last or self.stands_still:
                     break
         except _OutOfTimeError:
@@ -517,6 +578,17 @@ class _Fit:
         if self.probabilities is None and not self.time_is_up:
             # The best epoch was before a pause.
             self.probabilities = _mean([np.concatenate(list(forward.batches(one, batch_size))) for one in views])
+
+    def _keep_now_and_then(self, stage: str, network: keras.Model, best_weights: Sequence[npt.NDArray[Any]]) -> None:
+        if self._keep is None or self._whole is None or stage == HEAD:
+            return
+        if time.monotonic() - self._kept_at < _KEEP_SECONDS:
+            return
+        weights = network.get_weights()
+        network.set_weights(best_weights)
+        self._keep(self._whole, self.history, self.stages, self.seconds)
+        network.set_weights(weights)
+        self._kept_at = time.monotonic()
 
     def _refit(self, stage: str, loop: Loop, num_epochs: int) -> None:
         for epoch in range(num_epochs):

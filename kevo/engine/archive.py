@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -86,12 +87,29 @@ class Archive:
         """Returns the candidates that no other beats in every objective, in their order; none if there is but one."""
         if not self._settings.minimize:
             return []
-        points = [
-            tuple(record.metrics[one.metric] * (1 if one.direction == "max" else -1) for one in self.objectives)
-            for record in records
-        ]
+        points = [self._point(record) for record in records]
         # Of equals the first is enough.
         return [records[index] for index in pareto.front(points) if points.index(points[index]) == index]
+
+    @property
+    def num_without_news(self) -> int:
+        """How many candidates in a row, up to the last that ended, have brought nothing new.
+
+        News is a candidate that is better than all before it or, where something is minimized, belongs to the front.
+        One that has paused has to be so only among those of its kind that paused after as many epochs, since it may go
+        on. When it does, it does not count once more, but may be news. Final trainings count for nothing.
+        """
+        num = 0
+        fronts: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
+        for record in self.records.values():
+            if record.full_length:
+                continue
+            num += record.continues is None
+            if record.fitness is not None:
+                rivals = [fronts[()], fronts[_rung(record)]] if record.is_paused else [fronts[()]]
+                *_, is_news = [self._joins(record, front) for front in rivals]
+                num = 0 if is_news else num
+        return num
 
     def hypervolume(self, front: Sequence[TrialRecord]) -> float | None:
         """Returns the share of what is thinkable that the front covers; see `SearchResult`."""
@@ -147,6 +165,22 @@ class Archive:
             for name in (checkpoint, predictions, refit_model):
                 (self.folder.path / name(self.records[trial_id])).unlink(missing_ok=True)
 
+    def _joins(self, record: TrialRecord, front: list[TrialRecord]) -> bool:
+        """Puts a candidate in the place of those that it beats, unless one of them is as good."""
+        if any(self._matches(rival, record) for rival in front):
+            return False
+        front[:] = [*(rival for rival in front if not self._matches(record, rival)), record]
+        return True
+
+    def _matches(self, first: TrialRecord, second: TrialRecord) -> bool:
+        """Tells whether a candidate is at least as good as another, in everything that counts."""
+        if not self._settings.minimize:
+            return self.objective.rank(first.metrics) >= self.objective.rank(second.metrics)
+        return all(map(operator.ge, self._point(first), self._point(second)))
+
+    def _point(self, record: TrialRecord) -> tuple[float, ...]:
+        return tuple(record.metrics[one.metric] * (1 if one.direction == "max" else -1) for one in self.objectives)
+
     def _ranked(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:
         done = [record for record in records if record.fitness is not None]
         continued = {record.continues for record in done}
@@ -168,7 +202,7 @@ class Archive:
             paused: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
             for record in completed:
                 if record.is_paused and record.trial_id not in taken_up:
-                    paused[len(record.history), *map(record.genome.get, KINDS)].append(record)
+                    paused[_rung(record)].append(record)
             needed += [record for rivals in paused.values() for record in rivals[:_MAX_PAUSED]]
         return {record.trial_id for record in needed}
 
@@ -176,6 +210,11 @@ class Archive:
 def full_length_id(record: TrialRecord) -> str:
     """Returns the name of a finalist's final training."""
     return f"{record.trial_id}-full"
+
+
+def _rung(record: TrialRecord) -> tuple[Any, ...]:
+    """Returns what candidates have in common that compete for a higher rung."""
+    return len(record.history), *map(record.genome.get, KINDS)
 
 
 def _library(completed: Sequence[TrialRecord]) -> list[TrialRecord]:

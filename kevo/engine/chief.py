@@ -7,9 +7,10 @@ and the forecast. Workers are only names; calls may come from several threads.
 from __future__ import annotations
 
 import functools
+import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -23,6 +24,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from kevo import space
 from kevo.budget import Budget, num_last_epochs, seconds_spent
 from kevo.datasets import ImageDataset
+from kevo.engine import unfinished
 from kevo.engine.archive import KINDS, Archive, full_length_id
 from kevo.engine.genes import Genes, is_small_enough
 from kevo.engine.tasks import Outcome, Task
@@ -66,6 +68,7 @@ class _Running:
     trial: Trial | None
     work: Work
     heard_at: float
+    goes_on_from: Path | None = None
     refits: TrialRecord | None = None
 
 
@@ -126,9 +129,15 @@ class Chief:
     @property
     @_exclusive
     def is_over(self) -> bool:
-        """Whether nobody has anything to do any more."""
-        is_done = self._has_evolved and not self._running and self._next_final() is None
-        return self._is_stopped or (is_done and self._next_refit() is None)
+        """Whether nobody has anything to do any more, or there is no time for it; also if no worker is there to ask."""
+        if self._is_stopped or self._running:
+            return self._is_stopped
+        if (left := self._budget.left) is not None and left <= 0:
+            return True
+        max_trials = self._settings.max_trials
+        has_evolved = self._has_evolved or self._has_settled
+        has_evolved |= max_trials is not None and len(self.oracle.end_order) >= max_trials
+        return has_evolved and self._next_final() is None and self._next_refit() is None
 
     def stop(self) -> None:
         """Ends the search: from now on nobody gets a task, and what runs is not waited for."""
@@ -139,6 +148,12 @@ class Chief:
         """Returns what a worker is to do. What it was at before counts as lost."""
         self.lose(worker, "its worker asked for another task")
         while not self._is_stopped and not self._has_evolved:
+            if self._has_settled:
+                # What runs may yet bring something new, as a search that is taken up again would see.
+                if self._running:
+                    return Rest.WAIT
+                self._listener.note(f"Nothing new in {self._archive.num_without_news} candidates: no more are bred.")
+                self.oracle.stop()
             trial = self._next_trial(worker)
             if trial.status == TrialStatus.IDLE:
                 return Rest.WAIT
@@ -206,6 +221,7 @@ class Chief:
         self._learn(running, outcome)
         is_wanted = outcome.reason is None and self._archive.wants(record)
         self._archive.add(record, save=save if is_wanted else None, probabilities=probabilities)
+        unfinished.forget(self._archive.folder, record.trial_id)
         # Only now: whatever fails before leaves the trial to be run again.
         del self._running[worker]
         if running.trial is not None:
@@ -214,23 +230,36 @@ class Chief:
         self._listener.trial_ended(record, next(iter(self._archive.completed), None))
 
     @_exclusive
-    def lose(self, worker: str, reason: str) -> None:
-        """Takes down that a worker is gone. What it was at is begun again once, by whoever comes next."""
+    def is_busy(self, worker: str) -> bool:
+        """Tells whether a worker has a task."""
+        return worker in self._running
+
+    @_exclusive
+    def lose(self, worker: str, reason: str, *, is_its_fault: bool = True) -> None:
+        """Takes down that a worker is gone. What it was at is begun again by whoever comes next.
+
+        Args:
+            worker: Who is gone.
+            reason: Why.
+            is_its_fault: Whether what it was at may have been the cause: that is begun again once only.
+        """
         running = self._running.pop(worker, None)
         if running is None:
             return
         trial_id = running.task.trial_id
-        self._losses[trial_id] = self._losses.get(trial_id, 0) + 1
+        self._losses[trial_id] = self._losses.get(trial_id, 0) + is_its_fault
         self._listener.trial_lost(running.task.number, reason)
         if self._losses[trial_id] < _MAX_LOSSES or running.refits is not None:
             # Whoever serves the oracle may have noticed too.
             if running.trial is not None and worker in self.oracle.ongoing_trials:
+                if not is_its_fault:
+                    self.oracle._run_times[trial_id] -= 1
                 running.trial.status, running.trial.message = TrialStatus.INVALID, reason
                 self.oracle.end_trial(running.trial)
             return
         record = self._record(running, Outcome(seconds=0.0, reason=reason))
         self._archive.add(record)
-        if running.trial is not None:
+        if running.trial is not None and running.trial.status != TrialStatus.FAILED:
             self._end(running.trial, record)
         self._listener.trial_ended(record, next(iter(self._archive.completed), None))
 
@@ -244,9 +273,31 @@ class Chief:
     def model_for(self, worker: str) -> Path | None:
         """Returns the model that a worker's task goes on from."""
         running = self._running.get(worker)
-        if running is None or running.task.continues is None:
-            return None
-        return self._archive.folder.path / checkpoint(self._archive.records[running.task.continues])
+        return None if running is None else running.goes_on_from
+
+    @_exclusive
+    def keep(
+        self,
+        worker: str,
+        *,
+        save: Callable[[Path], object],
+        history: Sequence[Mapping[str, float]],
+        stages: Sequence[str],
+        seconds: float,
+    ) -> None:
+        """Keeps a training that is under way, so that it can be taken up again if it breaks off; see `unfinished`."""
+        running = self._running.get(worker)
+        if running is not None and running.refits is None and not self._is_stopped:
+            task = running.task
+            unfinished.keep(
+                self._archive.folder,
+                task.trial_id,
+                task.genome,
+                save=save,
+                history=history,
+                stages=stages,
+                seconds=task.seconds_before + seconds,
+            )
 
     def is_feasible(self, genome: Genome) -> bool:
         """Tells whether a candidate may be trained at all: it is small enough, and there is time for it."""
@@ -295,6 +346,12 @@ class Chief:
                     known.add(trial_id)
         return oracle
 
+    @property
+    def _has_settled(self) -> bool:
+        """Whether the evolution has brought nothing new for as long as it may."""
+        patience = self._settings.patience
+        return patience is not None and self._archive.num_without_news >= patience
+
     def _next_trial(self, worker: str) -> Trial:
         self._left = self._budget.left_for_evolution(sum(map(self._final_seconds, self._archive.finalists)))
         if not self._budget.suffices(self._left, self._archive.records):
@@ -340,9 +397,12 @@ class Chief:
         full_length: bool = False,
         trial: Trial | None = None,
     ) -> Task:
+        folder = self._archive.folder
+        kept = unfinished.find(folder, trial_id, genome)
+        model = kept.model if kept else folder.path / checkpoint(continues) if continues else None
         # Without its model a candidate begins again.
-        if continues is not None and not (self._archive.folder.path / checkpoint(continues)).is_file():
-            continues = None
+        if model is not None and not model.is_file():
+            model, continues = None, None
         number = self._numbers.setdefault(trial_id, 1 + max(self._numbers.values(), default=-1))
         task = Task(
             trial_id=trial_id,
@@ -350,8 +410,9 @@ class Chief:
             genome=genome,
             effort=effort,
             continues=continues.trial_id if continues else None,
-            history=tuple(continues.history) if continues else (),
-            stages=tuple(continues.stages) if continues else (),
+            history=kept.history if kept else tuple(continues.history) if continues else (),
+            stages=kept.stages if kept else tuple(continues.stages) if continues else (),
+            seconds_before=kept.seconds if kept else 0.0,
             errors=dict(self._probes.errors),
         )
         self._running[worker] = _Running(
@@ -362,8 +423,9 @@ class Chief:
             trial=trial,
             work=self._forecast.work(genome),
             heard_at=time.monotonic(),
+            goes_on_from=model,
         )
-        self._listener.trial_started(number, describe(genome), self._left if trial else self._budget.left)
+        self._listener.trial_started(number, describe(genome), self._left if trial else self._budget.left, worker)
         return task
 
     def _next_final(self) -> tuple[str, Genome, Effort, int, TrialRecord | None] | None:
@@ -381,7 +443,8 @@ class Chief:
             if left is not None and left <= 0:
                 return None
             if (tuned := self._tuned(record, left)) is not None:
-                return trial_id, tuned, Effort(self._settings.epochs, left), record.generation, None
+                effort = Effort(self._settings.epochs, left, tune_epochs=self._tune_epochs)
+                return trial_id, tuned, effort, record.generation, None
             num_epochs = self._budget.num_final_epochs(record, self._archive.records)
             so_far = self._settings.epochs - 1 if record.is_paused else num_last_epochs(record)
             begins_anew = left is None or num_epochs > so_far
@@ -401,10 +464,12 @@ class Chief:
 
     def _begin_refit(self, worker: str, winner: TrialRecord) -> Task:
         nums = num_best_epochs(winner.history, winner.stages, self._archive.objective)
-        longest = self._settings.resolved_final_epochs if winner.full_length else self._settings.epochs
-        if winner.genome.get("pretrained/tuning") == "fine_tune":
-            longest = self._settings.epochs
-        effort = Effort(longest, self._budget.left, refit=nums)
+        longest, tune_epochs = self._settings.epochs, None
+        if winner.full_length and winner.genome.get("pretrained/tuning") == "fine_tune":
+            tune_epochs = self._tune_epochs
+        elif winner.full_length:
+            longest = self._settings.resolved_final_epochs
+        effort = Effort(longest, self._budget.left, tune_epochs=tune_epochs, refit=nums)
         task = self._begin(worker, _refit_id(winner), winner.genome, effort, winner.generation, None)
         self._running[worker].refits = winner
         return task
@@ -421,20 +486,28 @@ class Chief:
 
     def _final_seconds(self, record: TrialRecord) -> float:
         if (tuned := self._tuned(record, self._budget.final_seconds)) is not None:
-            return self._forecast.work(tuned).seconds
+            return self._forecast.work(tuned, tune_epochs=self._tune_epochs).seconds
         return self._budget.full_length_seconds(record, self._archive.records)
 
     def _tuned(self, record: TrialRecord, left: float | None) -> Genome | None:
-        """Returns a finalist with its backbone fine-tuned, if that is a part of the space and there is time for it."""
-        tuned = space.fine_tuned(record.genome, self._settings.resolved_space)
-        if tuned is None or not self._budget.may_tune(self._forecast.work(tuned), left):
-            return None
-        return tuned
+        """Returns a finalist with as many blocks fine-tuned as there is time for; `None` where there is none."""
+        for tuned in space.fine_tuned(record.genome, self._settings.resolved_space):
+            work = self._forecast.work(tuned, tune_epochs=self._tune_epochs)
+            if self._budget.may_tune(work, left):
+                return tuned
+        return None
+
+    @property
+    def _tune_epochs(self) -> int:
+        """For how many epochs finalists are fine-tuned: all of them, so half as many do."""
+        return math.ceil(self._settings.epochs / 2)
 
     def _record(self, running: _Running, outcome: Outcome) -> TrialRecord:
         task, metrics = running.task, dict(outcome.metrics)
-        if task.continues is not None and "seconds" in metrics:
-            metrics["seconds"] += seconds_spent(self._archive.records[task.continues], self._archive.records)
+        if "seconds" in metrics:
+            metrics["seconds"] += task.seconds_before
+            if task.continues is not None:
+                metrics["seconds"] += seconds_spent(self._archive.records[task.continues], self._archive.records)
         return TrialRecord(
             number=task.number,
             trial_id=task.trial_id,
@@ -446,7 +519,7 @@ class Chief:
             history=list(outcome.history),
             stages=list(outcome.stages),
             num_epochs=len(outcome.history),
-            seconds=outcome.seconds,
+            seconds=task.seconds_before + outcome.seconds,
             num_parameters=outcome.num_parameters,
             reason=outcome.reason,
             finished_at=self._budget.seconds,
@@ -463,7 +536,7 @@ class Chief:
         self._forecast.speeds.update({(name, alpha, size): seconds for name, alpha, size, seconds in outcome.speeds})
         # What ended early or failed would have taken longer still.
         is_telling = (outcome.reason is None and not outcome.is_cut_short) or outcome.seconds > running.work.seconds
-        if is_telling and running.task.continues is None and not running.full_length:
+        if is_telling and running.goes_on_from is None and not running.full_length:
             self._forecast.learn(running.task.genome, running.work, outcome.seconds)
 
     def _end(self, trial: Trial, record: TrialRecord) -> None:

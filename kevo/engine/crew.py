@@ -1,7 +1,11 @@
-"""The worker processes of this machine: started, watched, and replaced when they die, hang or grow."""
+"""Those who train: worker processes of this machine are started, watched, and replaced when they die, hang or grow.
+
+Workers from elsewhere come and go as they like. They are only watched: what those were at who went away, others do.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -14,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from kevo.engine.chief import Chief
+from kevo.distribution import Plan
+from kevo.engine.desk import Desk
+from kevo.engine.entrance import seen_from_here
 from kevo.engine.worker import FULL
 from kevo.errors import SearchFailedError
 from kevo.memory import installed, resident
@@ -38,36 +44,49 @@ _MAX_STILLBORN = 3
 @dataclass(slots=True)
 class _Worker:
     name: str
+    place: int
     process: subprocess.Popen[bytes]
     log: Path
 
 
 class Crew:
-    """Worker processes.
+    """All workers of a search.
 
     Args:
-        chief: Hands out the tasks.
-        server: Where workers reach the chief.
-        num_workers: How many there are to be.
-        folder: For what workers write.
-        given: What each is told: what `kevo.engine.worker` reads.
+        desk: Takes their calls.
+        server: Where they reach it.
+        plan: How many processes of this machine there are to be, and on which devices.
+        folder: For what these write.
+        given: What each of these is told: what `kevo.engine.worker` reads.
+        note: Is told what a user should know.
     """
 
     def __init__(
-        self, chief: Chief, server: Server, *, num_workers: int, folder: Path, given: Mapping[str, Any]
+        self,
+        desk: Desk,
+        server: Server,
+        *,
+        plan: Plan,
+        folder: Path,
+        given: Mapping[str, Any],
+        note: Callable[[str], object],
     ) -> None:
-        self._chief = chief
+        self._chief = desk.chief
+        self._desk = desk
         self._server = server
+        self._note = note
         self._folder = folder
         self._numbers = itertools.count()
-        self._num_threads = max(1, (os.cpu_count() or 1) // num_workers)
         memory = installed()
-        self._max_bytes = None if memory is None else int(_MEMORY_SHARE * memory / num_workers)
+        self._max_bytes = None if memory is None else int(_MEMORY_SHARE * memory / max(1, plan.num_workers))
         recycled_at = None if self._max_bytes is None else int(_RECYCLED_AT * self._max_bytes)
-        self._given = {**given, "max_bytes": recycled_at}
+        address = seen_from_here(server.address)
+        self._given = {**given, "max_bytes": recycled_at, "search": desk.search, "address": address}
         self._num_stillborn = 0
         self._workers: list[_Worker] = []
-        self._num_workers = num_workers
+        self._plan = plan
+        self._names: set[str] = set()
+        self._had_guests = False
 
     def run(self, check: Callable[[], object]) -> None:
         """Keeps all workers at work until the search is over.
@@ -79,11 +98,12 @@ class Crew:
             SearchFailedError: workers cannot be started.
         """
         try:
-            self._workers = [self._started() for _ in range(self._num_workers)]
+            self._workers = [self._started(place) for place in range(self._plan.num_workers)]
             while not self._chief.is_over:
                 check()
                 for name in self._server.expire():
                     self._give_up(name)
+                self._look_at_guests()
                 self._workers = [self._looked_after(worker) for worker in self._workers]
                 time.sleep(_POLL_SECONDS)
         except BaseException:
@@ -92,10 +112,10 @@ class Crew:
         finally:
             self._end()
 
-    def _started(self) -> _Worker:
+    def _started(self, place: int) -> _Worker:
         name = f"worker-{next(self._numbers)}"
+        self._names.add(name)
         log = self._folder / f"{name}.log"
-        threads = str(self._num_threads)
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "kevo.engine.worker"],
@@ -107,13 +127,11 @@ class Crew:
                 env={
                     **os.environ,
                     "TF_CPP_MIN_LOG_LEVEL": "3",
-                    "TF_NUM_INTRAOP_THREADS": threads,
-                    "OMP_NUM_THREADS": threads,
-                    "OPENBLAS_NUM_THREADS": threads,
+                    **self._plan.environment(place, num_cores=os.cpu_count() or 1),
                     "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
                 },
             )
-        given = {**self._given, "address": self._server.address, "name": name, "folder": str(self._folder)}
+        given = {**self._given, "name": name, "folder": str(self._folder)}
         # It stays open: a worker ends when its chief does, however that happens.
         entrance = cast(BinaryIO, process.stdin)
         try:
@@ -122,7 +140,7 @@ class Crew:
         except BrokenPipeError:
             # It is dead already, as will be seen soon.
             pass
-        return _Worker(name, process, log)
+        return _Worker(name, place, process, log)
 
     def _give_up(self, name: str) -> None:
         """Goes on without a worker that gives no sign of life, on this machine or another."""
@@ -130,6 +148,19 @@ class Crew:
         for worker in self._workers:
             if worker.name == name:
                 worker.process.kill()
+
+    def _look_at_guests(self) -> None:
+        guests = self._guests()
+        for name in guests:
+            if (reason := self._hangs(name)) is not None:
+                self._chief.lose(name, reason)
+        if self._had_guests and not guests and not self._workers:
+            self._note("The last worker is gone. The search waits for another one.")
+        self._had_guests = bool(guests)
+
+    def _guests(self) -> set[str]:
+        """Returns the workers from elsewhere."""
+        return set(self._server.workers) - self._names - self._desk.farewells
 
     def _looked_after(self, worker: _Worker) -> _Worker:
         """Returns a worker, or the one in its place."""
@@ -149,14 +180,18 @@ class Crew:
         if self._num_stillborn >= _MAX_STILLBORN:
             raise SearchFailedError(f"Workers cannot be started. The last one: {reason}. {_last_words(worker.log)}")
         self._chief.lose(worker.name, reason)
-        return self._started()
+        return self._started(worker.place)
 
     def _fault(self, worker: _Worker) -> str | None:
         """Says what is wrong with a worker that is alive."""
         memory = resident(worker.process.pid)
         if self._max_bytes is not None and memory is not None and memory > self._max_bytes:
             return f"out of memory: it took {memory / 1024**3:.1f} GiB, more than a worker's share"
-        silence, expected = self._chief.silence(worker.name)
+        return self._hangs(worker.name)
+
+    def _hangs(self, name: str) -> str | None:
+        """Says how long a worker has been silent that should long have been heard of."""
+        silence, expected = self._chief.silence(name)
         if silence > max(_PATIENCE_SECONDS, _PATIENCE * expected):
             return f"it hangs: nothing was heard of it for {silence:.0f} seconds"
         return None
@@ -167,13 +202,20 @@ class Crew:
 
     def _end(self) -> None:
         until = time.monotonic() + _GRACE_SECONDS
-        for worker in self._workers:
-            try:
-                worker.process.wait(max(0.0, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
+        try:
+            for worker in self._workers:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    worker.process.wait(max(0.0, until - time.monotonic()))
+            # They are to hear that it is over, not to wait for a chief that has gone.
+            while self._guests() and time.monotonic() < until:
+                self._server.expire()
+                time.sleep(_POLL_SECONDS)
+        finally:
+            # A Ctrl-C meanwhile waits for nobody.
+            for worker in self._workers:
                 worker.process.kill()
                 worker.process.wait()
-            self._forget(worker)
+                self._forget(worker)
 
 
 def _cause(code: int) -> str:

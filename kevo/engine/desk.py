@@ -7,9 +7,13 @@ models. A request may come twice, when its answer was lost on the way.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
+import shutil
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,16 @@ _CHUNK = 1024**2
 _TELL_SECONDS = 0.2
 """How often a worker says how far it is, at most."""
 _MODEL, _PREDICTIONS = "model.keras", "predictions.npy"
+_MAX_MODEL_BYTES = 4 * 1024**3
+"""How large a model may be that somebody sends."""
+_HEADER_BYTES = 1024
+"""What a file of predictions holds beside its numbers, at most."""
+_MAX_LETTERS = 200
+"""How long a name may be that somebody says."""
+
+
+class Withdrawn(BaseException):
+    """A training is to go no further, or nobody can be told of it. No failure of the candidate's: it goes past them."""
 
 
 class Desk:
@@ -36,13 +50,20 @@ class Desk:
         chief: Who answers them.
         folder: Where models lie while they arrive.
         shape: That of the predictions for the validation split.
-        hello: What a worker is told first.
+        hello: What a worker is told first: what it must know of the search to work for it. JSON values.
     """
 
     def __init__(self, chief: Chief, folder: Path, *, shape: tuple[int, int], hello: Mapping[str, Any]) -> None:
-        self._chief = chief
+        self.chief = chief
+        self.search = hashlib.blake2b(json.dumps(hello, sort_keys=True).encode(), digest_size=16).hexdigest()
+        """What tells this search from others: a worker may meet another one that has taken its place."""
+        self.farewells: set[str] = set()
+        """Workers that need not be waited for: they have left, or know that the search is over."""
+        self._sizes = {_MODEL: _MAX_MODEL_BYTES, _PREDICTIONS: 2 * shape[0] * shape[1] + _HEADER_BYTES}
         self._shape = shape
-        self._hello = dict(hello)
+        self._hello = {**hello, "search": self.search}
+        self._lock = threading.Lock()
+        self._answers: dict[str, tuple[int, dict[str, Any]]] = {}
         self._folder = folder
         self._arrived: dict[str, Path] = {}
         self.error: KevoError | None = None
@@ -57,71 +78,114 @@ class Desk:
             "tell": self._tell,
             "offer": self._offer,
             "file": self._file,
+            "keep": self._keep,
             "finish": self._finish,
             "model": self._model,
+            "leave": self._leave,
         }
         return {name: self._guarded(call) for name, call in calls.items()}
 
     def _guarded(self, call: Call) -> Call:
         def guarded(worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
+            if len(worker) > _MAX_LETTERS:
+                raise ValueError(f"Got a name of {len(worker)} letters, expected {_MAX_LETTERS} at most.")
             try:
                 return call(worker, values, payload)
             except KevoError as error:
                 # A run folder that cannot be written is everybody's.
                 self.error = self.error or error
-                self._chief.stop()
+                self.chief.stop()
                 raise
 
         return guarded
 
     def _next(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
-        task = self._chief.next(worker)
-        return {"rest": task.value} if isinstance(task, Rest) else {"task": task.to_json()}, b""
+        if values["search"] != self.search:
+            raise LookupError("This is another search than the one that this worker came for. Start the worker again.")
+        number = int(values["number"])
+        with self._lock:
+            known, answer = self._answers.get(worker, (None, {}))
+            # Whoever asks the same again has not heard the answer. To begin another task would lose the first.
+            if known != number:
+                self._clear(worker)
+                task = self.chief.next(worker)
+                answer = {"rest": task.value} if isinstance(task, Rest) else {"task": task.to_json()}
+                self._answers[worker] = (number, answer)
+                if task is Rest.OVER:
+                    self.farewells.add(worker)
+        return answer, b""
 
     def _tell(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         metrics = {str(name): float(value) for name, value in values["metrics"].items()}
-        stage, done, total = str(values["stage"]), float(values["done"]), int(values["total"])
-        return {"goes_on": self._chief.tell(worker, stage, done, total, metrics)}, b""
+        stage, done, total = str(values["stage"])[:_MAX_LETTERS], float(values["done"]), int(values["total"])
+        return {"goes_on": self.chief.tell(worker, stage, done, total, metrics)}, b""
 
     def _offer(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
-        return {"is_wanted": self._chief.wants(worker, Outcome.from_json(values))}, b""
+        return {"is_wanted": self.chief.wants(worker, Outcome.from_json(values))}, b""
 
     def _file(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         name = values["name"]
         if name not in (_MODEL, _PREDICTIONS):
             raise ValueError(f"Got a file {name!r}, expected {_MODEL} or {_PREDICTIONS}.")
         start = int(values["start"])
+        if not 0 <= start <= self._sizes[name] - len(payload):
+            raise ValueError(f"Got bytes of {name} from {start} on, expected {self._sizes[name]} bytes at most.")
+        if not self.chief.is_busy(worker):
+            raise LookupError("Got a file for no task: it was given to somebody else.")
         with (self._place(worker) / name).open("r+b" if start else "wb") as file:
             file.seek(start)
             file.write(payload)
         return {}, b""
 
+    def _keep(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
+        model = self._place(worker) / _MODEL
+        if model.is_file():
+            self.chief.keep(
+                worker,
+                save=model.replace,
+                history=[{str(name): float(value) for name, value in epoch.items()} for epoch in values["history"]],
+                stages=list(map(str, values["stages"])),
+                seconds=float(values["seconds"]),
+            )
+        return {}, b""
+
     def _finish(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         place = self._place(worker)
         model = place / _MODEL
-        self._chief.finish(
+        self.chief.finish(
             worker,
             Outcome.from_json(values),
             save=model.replace if model.is_file() else None,
             probabilities=ensemble.read_predictions(place / _PREDICTIONS, shape=self._shape),
         )
-        for name in (_MODEL, _PREDICTIONS):
-            (place / name).unlink(missing_ok=True)
         return {}, b""
 
     def _model(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
-        path = self._chief.model_for(worker)
+        path = self.chief.model_for(worker)
         if path is None:
             return {"size": 0}, b""
         with path.open("rb") as file:
             file.seek(int(values["start"]))
             return {"size": path.stat().st_size}, file.read(_CHUNK)
 
+    def _leave(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
+        self.farewells.add(worker)
+        self.chief.lose(worker, "its worker was stopped", is_its_fault=False)
+        return {"is_over": self.chief.is_over}, b""
+
     def _place(self, worker: str) -> Path:
-        # A worker's name is what it says: no path is made of it.
-        if worker not in self._arrived:
-            self._arrived[worker] = Path(tempfile.mkdtemp(dir=self._folder))
-        return self._arrived[worker]
+        with self._lock:
+            if worker not in self._arrived:
+                # Workers come and go; what those who went away have left here would stay.
+                for idle in [name for name in self._arrived if not self.chief.is_busy(name)]:
+                    self._clear(idle)
+                # A worker's name is what it says: no path is made of it.
+                self._arrived[worker] = Path(tempfile.mkdtemp(dir=self._folder))
+            return self._arrived[worker]
+
+    def _clear(self, worker: str) -> None:
+        if worker in self._arrived:
+            shutil.rmtree(self._arrived.pop(worker), ignore_errors=True)
 
 
 class RemoteChief:
@@ -130,39 +194,58 @@ class RemoteChief:
     Args:
         client: Carries the calls.
         folder: Where models lie before they are sent, and those that come.
+        search: Which search to work for, by `Desk.search`. `None`: `hello` tells.
     """
 
-    def __init__(self, client: Client, folder: Path) -> None:
+    def __init__(self, client: Client, folder: Path, *, search: str | None = None) -> None:
         self._client = client
         self._folder = folder
+        self._search = search
+        self._number = 0
         self._told_at = 0.0
 
     def hello(self) -> dict[str, Any]:
         """Returns what the chief says of the search."""
-        return self._client.call("hello")[0]
+        answer = self._client.call("hello")[0]
+        self._search = answer["search"]
+        return answer
 
     def next(self) -> Task | Rest:
         """Returns what to do."""
-        values, _ = self._client.call("next")
+        self._number += 1
+        values, _ = self._client.call("next", {"search": self._search, "number": self._number})
         return Rest(values["rest"]) if "rest" in values else Task.from_json(values["task"])
 
     def tell(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
         """Says how far a training is.
 
         Raises:
-            KeyboardInterrupt: it is to go no further.
+            Withdrawn: it is to go no further.
         """
         if time.monotonic() - self._told_at < _TELL_SECONDS:
             return
         self._told_at = time.monotonic()
         finite = {name: value for name, value in metrics.items() if np.isfinite(value)}
-        answer, _ = self._client.call("tell", {"stage": stage, "done": done, "total": total, "metrics": finite})
+        with _in_training():
+            answer, _ = self._client.call("tell", {"stage": stage, "done": done, "total": total, "metrics": finite})
         if not answer["goes_on"]:
-            raise KeyboardInterrupt
+            raise Withdrawn
 
     def wants(self, outcome: Outcome) -> bool:
         """Tells whether the model of what was trained may be needed."""
         return bool(self._client.call("offer", outcome.to_json())[0]["is_wanted"])
+
+    def keep(
+        self, model: Path, *, history: Sequence[Mapping[str, float]], stages: Sequence[str], seconds: float
+    ) -> None:
+        """Has a training kept that is under way.
+
+        Raises:
+            Withdrawn: that cannot be done.
+        """
+        with _in_training():
+            self._send(_MODEL, model)
+            self._client.call("keep", {"history": list(history), "stages": list(stages), "seconds": seconds})
 
     def send(self, model: Path, probabilities: npt.NDArray[np.float32] | None) -> None:
         """Sends a model, and what it predicts for the validation pictures."""
@@ -197,3 +280,12 @@ class RemoteChief:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 self._client.call("file", {"name": name, "start": file.tell() - len(chunk)}, chunk)
+
+
+@contextlib.contextmanager
+def _in_training() -> Iterator[None]:
+    """Keeps what goes wrong with the chief, or on the way to it, apart from what goes wrong with a candidate."""
+    try:
+        yield
+    except Exception as error:
+        raise Withdrawn from error

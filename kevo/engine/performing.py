@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from kevo import costs
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from kevo import costs, models
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.engine.genes import is_small_enough
@@ -15,8 +22,30 @@ from kevo.engine.tasks import Outcome, Task
 from kevo.errors import in_words
 from kevo.settings import Settings
 from kevo.space import Genome
-from kevo.training import CandidateError, Earlier, Progress, Trained, Trainer
+from kevo.training import CandidateError, Earlier, Keep, Progress, Trained, Trainer
 from kevo.weights import Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """What came of a training; `trained` is `None` where it failed."""
+
+    outcome: Outcome
+    trained: Trained | None
+    mirror: bool
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float32] | None:
+        """What the model predicts for the validation pictures, where that is known."""
+        return None if self.trained is None else self.trained.probabilities
+
+    @property
+    def save(self) -> Callable[[Path], object] | None:
+        """Writes the model as it is deployed; `None` where there is none."""
+        trained = self.trained
+        if trained is None:
+            return None
+        return lambda path: models.deployable(trained.network, mirror=self.mirror).save(path)
 
 
 class Performer:
@@ -27,6 +56,7 @@ class Performer:
         settings: How the search is to run.
         usable: The weights of each backbone that can be had.
         store: Keeps the features of frozen backbones for other workers and later runs. `None`: in memory only.
+        strategy: As for `Trainer`.
     """
 
     def __init__(
@@ -35,6 +65,8 @@ class Performer:
         settings: Settings,
         usable: Mapping[str, tuple[Weights, ...]],
         store: ArrayStore | None,
+        *,
+        strategy: tf.distribute.Strategy | None = None,
     ) -> None:
         self._settings = settings
         self._num_classes = dataset.num_classes
@@ -45,36 +77,39 @@ class Performer:
             seed=settings.seed,
             store=store,
             is_wanted=self._is_wanted,
+            strategy=strategy,
         )
 
     def perform(
-        self, task: Task, *, earlier: Path | None, progress: Progress | None = None
-    ) -> tuple[Outcome, Trained | None]:
+        self, task: Task, *, earlier: Path | None, progress: Progress | None = None, keep: Keep | None = None
+    ) -> Performed:
         """Trains a candidate.
 
         Args:
             task: What to train.
             earlier: The model that it goes on from after a pause; `None` to begin from the start.
             progress: As for `Trainer.train`.
+            keep: Is lent the model of a long training now and then, as it would be saved.
 
         Returns:
-            What came of it, a failure included, and the trained candidate.
+            What came of it, a failure included, and its model.
         """
         trained: Trained | None = None
         reason, metrics = None, {}
-        known = {**task.errors}
+        known, mirror = {**task.errors}, bool(task.genome["mirror"])
         probes, speeds = self.trainer.probes, self.trainer.cache.seconds_per_picture
         probes.errors |= known
         before = None if earlier is None else Earlier(earlier, task.history, task.stages)
+
+        def keep_as_saved(network: keras.Model, *so_far: Any) -> None:
+            if keep is not None:
+                keep(models.deployable(network, mirror=mirror), *so_far)
+
         started = time.monotonic()
         try:
-            done = self.trainer.train(task.genome, task.effort, earlier=before, progress=progress)
-            spent = costs.measure(
-                done.network,
-                self._settings.minimize,
-                seconds=time.monotonic() - started,
-                mirror=bool(task.genome["mirror"]),
-            )
+            done = self.trainer.train(task.genome, task.effort, earlier=before, progress=progress, keep=keep_as_saved)
+            seconds = time.monotonic() - started
+            spent = costs.measure(done.network, self._settings.minimize, seconds=seconds, mirror=mirror)
             trained, metrics = done, {**done.metrics, **spent}
         except CandidateError as error:
             reason = str(error)
@@ -87,17 +122,17 @@ class Performer:
             errors={key: error for key, error in probes.errors.items() if key not in known},
             speeds=tuple((*key, seconds) for key, seconds in speeds.items()),
         )
-        if trained is None:
-            return outcome, None
-        return dataclasses.replace(
-            outcome,
-            metrics=metrics,
-            history=tuple(trained.history),
-            stages=tuple(trained.stages),
-            num_parameters=trained.num_parameters,
-            is_paused=trained.is_paused,
-            is_cut_short=trained.is_cut_short,
-        ), trained
+        if trained is not None:
+            outcome = dataclasses.replace(
+                outcome,
+                metrics=metrics,
+                history=tuple(trained.history),
+                stages=tuple(trained.stages),
+                num_parameters=trained.num_parameters,
+                is_paused=trained.is_paused,
+                is_cut_short=trained.is_cut_short,
+            )
+        return Performed(outcome, trained, mirror)
 
     def _is_wanted(self, genome: Genome) -> bool:
         """Tells whether a genome's frozen features are to be compared with others."""

@@ -6,34 +6,42 @@ import dataclasses
 import gc
 import math
 import secrets
+import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kevo import models
+import keras
+import tensorflow as tf
+
+from kevo import distribution
 from kevo.arraystore import ArrayStore
 from kevo.budget import Budget
 from kevo.closing import Closing
 from kevo.datasets import ImageDataset, handover
+from kevo.distribution import Plan
 from kevo.engine.archive import Archive
 from kevo.engine.chief import BODIES, Chief
 from kevo.engine.crew import Crew
 from kevo.engine.desk import Desk
+from kevo.engine.entrance import Entrance, seen_from_elsewhere
 from kevo.engine.genes import Genes
+from kevo.engine.joining import terms
 from kevo.engine.performing import Performer, by_width
 from kevo.engine.tasks import Task
 from kevo.errors import KevoError, RunError, SearchBrokenError, SearchFailedError, SearchInterruptedError
 from kevo.features import FeatureCache, default_folder
 from kevo.forecast import Forecast
-from kevo.interrupts import Interrupts
+from kevo.interrupts import Interrupt, Interrupts, insisting
 from kevo.probing import LinearProbes, probe
 from kevo.reporting import Listener
 from kevo.results import SearchResult
 from kevo.runs import Run, damage, writing
 from kevo.settings import NO_CACHE, Settings
 from kevo.space import Genome, variant
+from kevo.status import Publisher
 from kevo.weights import Weights
-from tuners.remote import Server
+from tuners.remote import SECRET_VARIABLE, Server
 
 _PROBES = "probes.json"
 _NUM_BODIES = 3
@@ -54,6 +62,8 @@ class Sitting:
         usable: The weights of each backbone that can be had.
         listener: Is told what happens.
         started: When it began, by `time.monotonic`.
+        entrance: Where workers from elsewhere may join; `None` for nowhere.
+        strategy: Spreads each candidate over several devices, in this process; `None` for what the settings say.
     """
 
     def __init__(
@@ -64,19 +74,26 @@ class Sitting:
         usable: Mapping[str, tuple[Weights, ...]],
         listener: Listener,
         started: float,
+        entrance: Entrance | None = None,
+        strategy: tf.distribute.Strategy | None = None,
     ) -> None:
         self._folder = run
         self._dataset = dataset
         self._settings = settings
         self._listener = listener
         self._usable = usable
+        self._entrance = entrance
+        self._strategy = strategy
         self._archive = Archive(run, settings)
         self._budget = Budget(settings, started=started)
-        self._interrupts = Interrupts()
+        self._interrupts = Interrupts(run)
 
     def run(self, genes: Genes, notes: list[str]) -> SearchResult:
         """Goes on from the run folder's candidates to the result; `notes` are for the listener."""
-        with self._folder.locked():
+        publisher = Publisher(self._folder, self._listener, seconds=lambda: self._budget.seconds)
+        with self._folder.locked(), insisting(), publisher as self._listener:
+            # Whoever asked an earlier sitting to stop did not mean this one.
+            self._interrupts.clear()
             self._archive.read()
             self._budget.take_up(self._archive.records)
             self._listener.note(self._dataset.summary())
@@ -102,6 +119,7 @@ class Sitting:
             finally:
                 # The trainer set all there was apart from what Python looks through for garbage.
                 gc.unfreeze()
+                self._interrupts.clear()
 
     def _promising_bodies(self) -> list[Genome]:
         """Returns the genes of the backbones to begin with; where there is but one or none, that needs no probe."""
@@ -116,7 +134,7 @@ class Sitting:
                 weights,
                 image_size=min(self._settings.resolved_space.pretrained_image_sizes),
                 seed=self._settings.seed,
-                watch=lambda name, done: self._budget.may_probe,
+                watch=self._may_probe,
                 note=self._listener.note,
             )
             # A search that is taken up again begins with the same.
@@ -127,47 +145,58 @@ class Sitting:
                 raise ValueError(f"its genes are {bodies}")
         return bodies
 
+    def _may_probe(self, name: str, done: float) -> bool:
+        self._interrupts.check()
+        return self._budget.may_probe
+
     def _train_all(self, genes: Genes) -> bool:
         """Trains all candidates, and returns whether a Ctrl-C kept it from that."""
         try:
             with self._interrupts:
-                if self._settings.resolved_workers:
-                    self._train_in_processes(genes, self._settings.resolved_workers)
+                strategy, num_gpus = self._settings.strategy, distribution.num_gpus()
+                workers = 0 if self._strategy else self._settings.workers
+                if workers != 0 or self._entrance:
+                    plan = distribution.plan(strategy, num_workers=workers, num_gpus=num_gpus)
+                    self._train_in_processes(genes, plan)
                 else:
-                    self._train_here(genes)
-        except KeyboardInterrupt:
+                    plan = distribution.plan(strategy, num_workers=1, num_gpus=num_gpus)
+                    self._train_here(genes, self._strategy or (distribution.mirrored() if plan.is_mirrored else None))
+        except Interrupt:
             self._listener.note("Interrupted: keeping the best so far.")
             return True
         return False
 
-    def _train_here(self, genes: Genes) -> None:
+    def _train_here(self, genes: Genes, strategy: tf.distribute.Strategy | None) -> None:
         """Trains in this process, one candidate after the other."""
-        performer = Performer(self._dataset, self._settings, self._usable, self._store())
+        performer = Performer(self._dataset, self._settings, self._usable, self._store(), strategy=strategy)
         chief = self._chief(genes, performer.trainer.cache)
 
         def progress(stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
             self._interrupts.check()
             chief.tell(_HERE, stage, done, total, metrics)
 
+        def keep(
+            model: keras.Model, history: Sequence[dict[str, float]], stages: Sequence[str], seconds: float
+        ) -> None:
+            chief.keep(_HERE, save=model.save, history=history, stages=stages, seconds=seconds)
+
         while isinstance(task := chief.next(_HERE), Task):
             self._interrupts.check()
-            outcome, trained = performer.perform(task, earlier=chief.model_for(_HERE), progress=progress)
-            if trained is None:
-                chief.finish(_HERE, outcome)
-                continue
-            model = models.deployable(trained.network, mirror=bool(task.genome["mirror"]))
-            chief.finish(_HERE, outcome, save=model.save, probabilities=trained.probabilities)
+            done = performer.perform(task, earlier=chief.model_for(_HERE), progress=progress, keep=keep)
+            chief.finish(_HERE, done.outcome, save=done.save, probabilities=done.probabilities)
 
-    def _train_in_processes(self, genes: Genes, num_workers: int) -> None:
+    def _train_in_processes(self, genes: Genes, plan: Plan) -> None:
         """Trains in processes of their own, which may die without harm to the search."""
         folder, dataset, settings = self._folder.path / _WORK, self._dataset, self._settings
         # What a killed search left behind.
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            handover.write(dataset, folder / "data")
+            folder.mkdir()
+            if plan.num_workers:
+                handover.write(dataset, folder / "data")
             store = self._store() or ArrayStore(folder / "features")
             chief = self._chief(genes, FeatureCache(dataset, store=store, seed=settings.seed))
-            secret = secrets.token_hex(32)
+            entrance = self._entrance or Entrance("127.0.0.1:0", secrets.token_hex(32))
             given = {
                 "data": str(folder / "data"),
                 "settings": settings.to_json(),
@@ -176,16 +205,31 @@ class Sitting:
                     for one in by_width(self._usable).values()
                 ],
                 "cache": str(store.folder),
-                "secret": secret,
+                "is_mirrored": plan.is_mirrored,
+                "secret": entrance.secret,
             }
             shape = len(dataset.validation), dataset.num_classes
-            desk = Desk(chief, folder, shape=shape, hello={})
-            with Server(chief.oracle, secret=secret, calls=desk.calls) as server:
-                Crew(chief, server, num_workers=num_workers, folder=folder, given=given).run(self._interrupts.check)
+            hello = terms(dataset, settings, self._usable) if self._entrance else {}
+            desk = Desk(chief, folder, shape=shape, hello=hello)
+            note = self._listener.note
+            with Server(chief.oracle, address=entrance.address, secret=entrance.secret, calls=desk.calls) as server:
+                if self._entrance:
+                    note(self._invitation(server.address))
+                crew = Crew(desk, server, plan=plan, folder=folder, given=given, note=note)
+                crew.run(self._interrupts.check)
             if desk.error is not None:
                 raise desk.error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _invitation(self, address: str) -> str:
+        """Says how workers from elsewhere join."""
+        words = ["kevo", "worker", seen_from_elsewhere(address), "--data", str(self._folder.settings["data"] or "DATA")]
+        for one in by_width(self._usable).values():
+            words += ["--weights", f"{one.backbone}={one.path}"] if one.source == "file" else []
+        shown = f", and the secret of this search, as {SECRET_VARIABLE} or with --secret-file"
+        has_secret = self._entrance is not None and self._entrance.secret
+        return f"Workers join with: {shlex.join(words)}{shown if has_secret else ''}"
 
     def _store(self) -> ArrayStore | None:
         """Returns where features are kept for later searches, if they are to be."""

@@ -21,9 +21,10 @@ class Task:
         number: The candidate's place in the search, from 0.
         genome: What to train.
         effort: How much it may cost.
-        continues: The trial whose model it goes on from after a pause; `None` to begin from the start.
-        history: The metrics of every epoch before the pause.
-        stages: The training stage of each of them.
+        continues: The trial that it continues after a pause; `None` for none.
+        history: The metrics of every epoch before the pause, or before it broke off.
+        stages: The training stage of each of them. Where there are any, the chief has the model.
+        seconds_before: How long it took before it broke off.
         errors: What linear heads made of frozen networks so far; see `LinearProbes`.
     """
 
@@ -34,6 +35,7 @@ class Task:
     continues: str | None = None
     history: tuple[dict[str, float], ...] = ()
     stages: tuple[str, ...] = ()
+    seconds_before: float = 0.0
     errors: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -91,17 +93,21 @@ class Outcome:
             outcome = cls(
                 **{
                     **values,
-                    "history": tuple(values["history"]),
-                    "stages": tuple(values["stages"]),
+                    "history": tuple(
+                        {str(name): float(value) for name, value in epoch.items()} for epoch in values["history"]
+                    ),
+                    "stages": tuple(map(str, values["stages"])),
                     "speeds": tuple(
                         (str(name), alpha, int(size), float(s)) for name, alpha, size, s in values["speeds"]
                     ),
                 }
             )
-            numbers = [outcome.seconds, *outcome.metrics.values(), *outcome.errors.values()]
+            numbers = [outcome.seconds, outcome.num_parameters or 0, *outcome.errors.values()]
             numbers += [speed for *_, speed in outcome.speeds]
-            if not all(math.isfinite(number) for number in numbers):
-                raise ValueError(f"a number is none: {numbers}")
+            if not all(math.isfinite(number) and number >= 0 for number in numbers):
+                raise ValueError(f"a number is none from 0 on: {numbers}")
+            if not all(map(math.isfinite, outcome.metrics.values())):
+                raise ValueError(f"its metrics are {outcome.metrics}")
         except (AttributeError, LookupError, TypeError) as error:
             raise ValueError(str(error)) from error
         return outcome

@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import keras
+
     from kevo.engine.desk import RemoteChief
     from kevo.engine.performing import Performer
 
@@ -24,7 +28,14 @@ FULL = 75
 _WAIT_SECONDS = 0.2
 
 
-def work(chief: RemoteChief, performer: Performer, *, folder: Path, max_bytes: int | None = None) -> bool:
+def work(
+    chief: RemoteChief,
+    performer: Performer,
+    *,
+    folder: Path,
+    max_bytes: int | None = None,
+    note: Callable[[str], object] = lambda text: None,
+) -> bool:
     """Works until there is nothing left to do.
 
     Args:
@@ -32,29 +43,46 @@ def work(chief: RemoteChief, performer: Performer, *, folder: Path, max_bytes: i
         performer: Does the training.
         folder: Where a model lies before it is sent.
         max_bytes: With how much memory another worker should go on, in bytes. `None` for no limit.
+        note: Is told what is begun.
 
     Returns:
         Whether the search is over for this worker; `False` if its memory has grown too much.
+
+    Raises:
+        ChiefLostError: the chief cannot be reached.
+        RemoteError: the chief has no task, but an error.
     """
-    from kevo import models
     from kevo.engine.chief import Rest
+    from kevo.engine.desk import Withdrawn
     from kevo.memory import resident
+    from kevo.words import describe
+    from tuners.remote import ChiefLostError, RemoteError
+
+    path = folder / "model.keras"
+
+    def keep(model: keras.Model, history: Sequence[dict[str, float]], stages: Sequence[str], seconds: float) -> None:
+        model.save(path)
+        chief.keep(path, history=history, stages=stages, seconds=seconds)
 
     while (task := chief.next()) is not Rest.OVER:
         if isinstance(task, Rest):
             time.sleep(_WAIT_SECONDS)
             continue
         try:
+            note(f"Trains candidate {task.number + 1}: {describe(task.genome)}.")
             with chief.model() as earlier:
-                outcome, trained = performer.perform(task, earlier=earlier, progress=chief.tell)
-        except KeyboardInterrupt:
-            continue
-        if trained is not None and chief.wants(outcome):
-            path = folder / "model.keras"
-            models.deployable(trained.network, mirror=bool(task.genome["mirror"])).save(path)
-            chief.send(path, trained.probabilities)
-        chief.finish(outcome)
-        del trained
+                done = performer.perform(task, earlier=earlier, progress=chief.tell, keep=keep)
+            if done.save is not None and chief.wants(done.outcome):
+                done.save(path)
+                chief.send(path, done.probabilities)
+            chief.finish(done.outcome)
+            del done
+        except Withdrawn as end:
+            if isinstance(end.__cause__, ChiefLostError):
+                raise end.__cause__ from None
+        except RemoteError as error:
+            # The next request gives the task back.
+            note(str(error))
         if max_bytes is not None and (resident() or 0) > max_bytes:
             return False
     return True
@@ -69,6 +97,7 @@ def main() -> int:
 
     from kevo.arraystore import ArrayStore
     from kevo.datasets import handover
+    from kevo.distribution import mirrored
     from kevo.engine.desk import RemoteChief
     from kevo.engine.performing import Performer
     from kevo.settings import Settings
@@ -81,10 +110,12 @@ def main() -> int:
     for one in given["weights"]:
         path = None if one["path"] is None else Path(one["path"])
         usable[one["backbone"]] = (*usable.get(one["backbone"], ()), Weights(**{**one, "path": path}))
-    performer = Performer(dataset, settings, usable, ArrayStore(Path(given["cache"])))
+    strategy = mirrored() if given["is_mirrored"] else None
+    performer = Performer(dataset, settings, usable, ArrayStore(Path(given["cache"])), strategy=strategy)
     client = Client(None, address=given["address"], tuner_id=given["name"], secret=given["secret"])
     with tempfile.TemporaryDirectory(dir=given["folder"]) as folder:
-        is_over = work(RemoteChief(client, Path(folder)), performer, folder=Path(folder), max_bytes=given["max_bytes"])
+        chief = RemoteChief(client, Path(folder), search=given["search"])
+        is_over = work(chief, performer, folder=Path(folder), max_bytes=given["max_bytes"])
     client.close()
     return 0 if is_over else FULL
 

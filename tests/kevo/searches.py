@@ -66,7 +66,7 @@ class Diary:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def trial_started(self, number: int, words: str, seconds_left: float | None) -> None:
+    def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
         self.started.append(words)
 
     def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None: ...

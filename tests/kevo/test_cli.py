@@ -2,10 +2,14 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import keras
@@ -85,11 +89,15 @@ def test_quiet_prints_the_result_alone(folder: Path, tmp_path: Path) -> None:
         (["search", "--weights", "mobilnet=none"], "Did you mean 'mobilenet'"),
         (["search", "--weights", "vgg16=absent.h5"], "absent.h5"),
         (["search", "--max-time", "soon"], "'soon' is no length of time"),
+        (["search", "--strategy", "mirrored", "digits"], "Mirroring needs at least two GPUs for each worker"),
         (["search", "--minimize", "size"], "'size' is not one of 'params', 'seconds', 'flops', 'bytes'"),
         (["search", "--max-params", "100"], "the smallest that was found has 234. Raise --max-params"),
         (["search", "--max-trials", "0"], "0 is not in the range x>=1"),
         (["search", "--seed", "-1"], "-1 is not in the range 0<=x<=2147483647"),
         (["resume", "nowhere"], "nowhere is no run folder"),
+        (["status", "nowhere"], "nowhere is no run folder"),
+        (["stop", "nowhere"], "nowhere is no run folder"),
+        (["search", "--patience", "0"], "0 is not in the range x>=1"),
         (["search", "digits", "--out", "taken"], "taken is not empty"),
     ],
 )
@@ -113,16 +121,26 @@ def test_a_users_mistake_shows_no_traceback(tmp_path: Path) -> None:
     assert line.startswith("Error: ") and "nowhere" in line
 
 
-def test_ctrl_c_ends_with_130_and_the_resume_command(folder: Path, tmp_path: Path) -> None:
+@contextmanager
+def begun(folder: Path, cwd: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A search that has its first candidate, in the folder `run`."""
     command = [sys.executable, "-m", "kevo", "search", folder, "--space", "small", "--out", "run", "--epochs", "4"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment
+        [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd, env=environment
     ) as process:
-        trials = tmp_path / "run" / "trials.jsonl"
+        trials = cwd / "run" / "trials.jsonl"
         deadline = time.monotonic() + 240
         while not trials.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_ctrl_c_ends_with_130_and_the_resume_command(folder: Path, tmp_path: Path) -> None:
+    with begun(folder, tmp_path) as process:
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate()
     assert process.returncode == 130, stderr
@@ -131,6 +149,60 @@ def test_ctrl_c_ends_with_130_and_the_resume_command(folder: Path, tmp_path: Pat
     result = json.loads(stdout)
     assert result["interrupted"]
     keras.models.load_model(result["model_path"])
+
+
+@pytest.mark.parametrize("is_finishing", [False, True])
+def test_a_second_ctrl_c_stops_at_once(folder: Path, tmp_path: Path, is_finishing: bool) -> None:
+    with begun(folder, tmp_path, "--workers", "1") as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        if not children.exists():
+            pytest.skip(f"{children} is missing: no way to find workers")
+        workers = [one for one in children.read_text().split() if b"engine.worker" in cmdline(one)]
+        process.send_signal(signal.SIGINT)
+        told = []
+        if is_finishing:
+            told = list(takewhile(lambda line: "keeping the best so far" not in line, process.stderr or []))
+        else:
+            # While it waits for its worker.
+            time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate()
+    assert process.returncode == 130, stderr
+    assert workers and [one for one in workers if b"engine.worker" in cmdline(one)] == []
+    assert "kevo resume" in stderr.splitlines()[-1]
+    assert not [line for line in [*told, *stderr.splitlines()] if "Traceback" in line or "ignored" in line]
+    assert is_finishing or not (tmp_path / "run" / "result.json").exists()
+    assert kevo("status", "run", cwd=tmp_path).stdout.startswith("run: interrupted; go on with: kevo resume run")
+
+
+def cmdline(process: str) -> bytes:
+    """The command of a process; nothing where it has ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_stop_ends_a_search_from_another_terminal(folder: Path, tmp_path: Path) -> None:
+    with begun(folder, tmp_path, "--workers", "0") as process:
+        live = json.loads(kevo("status", "run", "--json", cwd=tmp_path).stdout)
+        stopped = kevo("stop", "run", cwd=tmp_path)
+        stdout, stderr = process.communicate()
+    assert live["state"] == "running" and live["trials_completed"] >= 1 and live["seconds_left"] > 0
+    assert stopped.returncode == 0 and stopped.stdout == "The search in run has ended. See: kevo status run\n"
+    assert process.returncode == 130 and json.loads(stdout)["interrupted"]
+    assert "kevo resume" in stderr.splitlines()[-1] and "Traceback" not in stderr
+    again = kevo("stop", "run", cwd=tmp_path)
+    assert again.returncode == 2 and "No search is at work in run" in again.stderr and again.stdout == ""
+    assert sorted(path.name for path in (tmp_path / "run").glob(".*")) == [".lock"]
+
+
+def test_doctor_says_what_there_is(tmp_path: Path) -> None:
+    done = kevo("doctor", cwd=tmp_path)
+    assert done.returncode == 0 and done.stderr == ""
+    found = dict(re.split(r" {2,}", line, maxsplit=1) for line in done.stdout.splitlines())
+    assert {"kevo", "packages", "processor", "memory", "GPUs", "--strategy auto", "features"} <= found.keys()
+    assert "tensorflow 2." in found["packages"] and "worker" in found["--strategy auto"]
 
 
 def test_backbones_lists_the_table() -> None:

@@ -95,6 +95,15 @@ def test_seeds_of_small_pictures_and_of_one_family_are_genomes_too() -> None:
     assert len({genes.key(one) for one in seeds}) == 2
 
 
+def test_a_frozen_genome_may_be_fine_tuned_as_deep_as_the_space_says() -> None:
+    genes = declared()
+    frozen = genes.default({"family": "pretrained", "pretrained/tuning": "frozen"})
+    tuned = space.fine_tuned(frozen, space.preset("default"))
+    assert [one["fine_tune/num_blocks"] for one in tuned] == [3, 2, 1]
+    assert all(genes.default(one) == one and one["fine_tune/learning_rate"] == pytest.approx(1e-4) for one in tuned)
+    assert space.fine_tuned(tuned[0], space.preset("default")) == space.fine_tuned(frozen, space.preset("small")) == []
+
+
 def test_conv_stacks_see_no_more_pixels_than_there_are() -> None:
     genes = declared(image_size=28, alphas={})
     rng = np.random.default_rng(0)

@@ -1,13 +1,14 @@
 """Training one candidate."""
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
 
 from kevo import backbones, datasets, models, optimizers, training
@@ -407,6 +408,62 @@ def test_a_refit_learns_from_all_pictures_for_so_many_epochs(small: ImageDataset
     assert len(trained.network.get_weights()) == len(first.network.get_weights())
     with pytest.raises(CandidateError, match="to train once more on all pictures takes more than its 0 seconds"):
         teacher.train(genome, Effort(4, seconds=1e-9, refit=dict.fromkeys(stages, 2)))
+
+
+@pytest.mark.parametrize("kind", ["conv", "fine_tune"])
+def test_a_long_training_can_be_taken_up_where_it_was_kept(
+    small: ImageDataset, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "_KEEP_SECONDS", 0.0)
+    genome: dict[str, Any] = dict(CONV_GENOME)
+    if kind == "fine_tune":
+        genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
+    kept: list[tuple[list[dict[str, float]], list[str]]] = []
+
+    def keep(network: keras.Model, history: Sequence[dict[str, float]], stages: Sequence[str], seconds: float) -> None:
+        models.deployable(network).save(tmp_path / "kept.keras")
+        kept.append((list(history), list(stages)))
+        if len(kept) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(small).train(genome, Effort(4, patience=99), keep=keep)
+    history, stages = kept[-1]
+    assert set(stages) == ({"train"} if kind == "conv" else {"head", "fine-tune"}) and stages[-2:] != ["head", "head"]
+    # The weights are those of the best epoch, whichever was the last.
+    probabilities = predict(keras.models.load_model(tmp_path / "kept.keras"), small.validation.pictures)
+    accuracy = (probabilities.argmax(axis=1) == small.validation.labels).mean()
+    assert accuracy == max(epoch["val_accuracy"] for epoch in history)
+    resumed = trainer(small).train(
+        genome, Effort(4, patience=99), earlier=Earlier(tmp_path / "kept.keras", history, stages)
+    )
+    assert resumed.history[: len(history)] == history
+    assert resumed.stages.count(stages[-1]) == 4
+
+
+@pytest.mark.parametrize(("fits", "words"), [(8, ""), (1, "out of memory, also with half the batch")])
+def test_without_memory_half_a_batch_is_tried_once(
+    small: ImageDataset, fits: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[int] = []
+
+    class Small(Loop):
+        def __init__(self, model: keras.Model, *, batch_size: int, **options: Any) -> None:
+            batches.append(batch_size)
+            if batch_size > fits:
+                raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+            rates.append(float(options["optimizer"].learning_rate))
+            super().__init__(model, batch_size=batch_size, **options)
+
+    rates: list[float] = []
+    monkeypatch.setattr(training, "Loop", Small)
+    genome = {**CONV_GENOME, "schedule": "constant"}
+    if words:
+        with pytest.raises(CandidateError, match=words):
+            trainer(small).train(genome, Effort(1))
+    else:
+        assert trainer(small).train(genome, Effort(1)).history and rates == [pytest.approx(0.005)]
+    assert batches == [16, 8]
 
 
 def test_the_best_epochs_of_each_stage_are_those_that_counted() -> None:

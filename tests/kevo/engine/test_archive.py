@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from samples import CONV_GENOME
 from searches import RUNGS, SETTINGS, record
 
 import kevo
@@ -40,6 +41,57 @@ def test_models_are_removed_as_better_ones_come(tmp_path: Path) -> None:
     kept = sorted(int(path.stem) for path in (tmp_path / "run/checkpoints").iterdir())
     assert kept == list(range(30 - archive_module._LIBRARY, 30))
     assert kevo.Settings().num_finalists <= archive_module._LIBRARY
+
+
+def test_what_is_better_or_joins_the_front_is_news(tmp_path: Path) -> None:
+    whole = {"is_paused": False}
+    failed = dataclasses.replace(
+        record("f", 0.0, **whole), status="failed", fitness=None, metrics={}, reason="too slow"
+    )
+    tried = [record("1", 0.5, **whole), failed, record("2", 0.5, **whole), record("3", 0.6, **whole)]
+    one = archive(tmp_path, SETTINGS)
+    nums = []
+    for candidate in [*tried, record("4", 0.4, **whole), record("3-full", 0.9, full_length=True, continues="3")]:
+        one.records[candidate.trial_id] = candidate
+        nums.append(one.num_without_news)
+    assert nums == [0, 1, 2, 0, 1, 1]
+    # Of equal accuracy the surer one is better.
+    surer = record("5", 0.6, **whole)
+    one.records["5"] = dataclasses.replace(surer, metrics={**surer.metrics, "val_cross_entropy": 0.5})
+    assert one.num_without_news == 0
+
+
+def test_what_no_other_beats_in_everything_is_news_of_a_front(tmp_path: Path) -> None:
+    one = archive(tmp_path, dataclasses.replace(SETTINGS, minimize=("params",)))
+    nums = []
+    for number, (accuracy, params) in enumerate([(0.5, 100), (0.5, 100), (0.4, 50), (0.45, 70), (0.4, 60), (0.6, 40)]):
+        candidate = record(str(number), accuracy, is_paused=False)
+        metrics = {**candidate.metrics, "params": float(params)}
+        one.records[candidate.trial_id] = dataclasses.replace(candidate, metrics=metrics)
+        nums.append(one.num_without_news)
+        # What the front itself says.
+        known = list(one.records.values())
+        assert (nums[-1] == 0) == (known[-1] in one.front(known))
+    assert nums == [0, 1, 0, 0, 1, 0]
+
+
+def test_what_has_paused_is_compared_with_its_like_and_counts_once(tmp_path: Path) -> None:
+    one = archive(tmp_path, RUNGS)
+    pretrained = {**CONV_GENOME, "family": "pretrained", "pretrained/tuning": "frozen"}
+    nums = []
+    for candidate in [
+        record("1", 0.5),
+        record("1b", 0.9, continues="1", is_paused=False),
+        record("2", 0.6),
+        record("3", 0.55),
+        record("4", 0.1, genome=pretrained),
+        record("5", 0.2),
+        record("3b", 0.8, continues="3", is_paused=False),
+        record("2b", 0.95, continues="2", is_paused=False),
+    ]:
+        one.records[candidate.trial_id] = candidate
+        nums.append(one.num_without_news)
+    assert nums == [0, 0, 0, 1, 0, 1, 1, 0]
 
 
 def test_damaged_records_are_named(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Who hands out trainings, without any training: what is begun, what is written down, and what ends the search."""
 
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import kevo
 from kevo import cli, probing
 from kevo.budget import Budget
 from kevo.datasets import ImageDataset
+from kevo.engine import unfinished
 from kevo.engine.archive import Archive
 from kevo.engine.chief import Chief, Rest
 from kevo.engine.genes import declare
@@ -204,10 +206,75 @@ def test_a_winner_that_cannot_be_trained_again_wins_as_it_is(tmp_path: Path, dat
     assert one.is_over and listener(one).notes == ["The winner learns from the training pictures only: too slow."]
 
 
+def test_a_training_that_breaks_off_goes_on_from_where_it_was(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset, dataclasses.replace(SETTINGS, minimize=("seconds",)))
+    first = one.next("a")
+    assert isinstance(first, Task) and one.model_for("a") is None
+    for epochs, text in ((1, "old"), (2, "new")):
+        save = functools.partial(Path.write_text, data=text)
+        one.keep("a", save=save, history=[METRICS] * epochs, stages=["train"] * epochs, seconds=5.0 * epochs)
+    one.lose("a", "killed")
+    again = one.next("b")
+    assert isinstance(again, Task) and again.trial_id == first.trial_id
+    assert (again.history, again.stages, again.seconds_before) == ((METRICS,) * 2, ("train",) * 2, 10.0)
+    model = one.model_for("b")
+    assert model is not None and model.read_text() == "new" and len(list(model.parent.glob("*.keras"))) == 1
+    one.finish("b", dataclasses.replace(DONE, metrics={**METRICS, "seconds": 1.0}))
+    (record,) = listener(one).records
+    assert record.seconds == 11.0 and record.metrics["seconds"] == 11.0 and list(model.parent.iterdir()) == []
+
+
+def test_what_was_kept_of_a_training_counts_only_whole_and_for_its_own_genome(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", {})
+    facts = {"history": [METRICS], "stages": ["train"], "seconds": 1.0}
+    for name in ("1", "1-full"):
+        unfinished.keep(run, name, CONV_GENOME, save=lambda path: path.write_text("a model"), **facts)
+    found = unfinished.find(run, "1", CONV_GENOME)
+    assert found is not None and found.history == (METRICS,) and found.model.read_text() == "a model"
+    assert unfinished.find(run, "2", CONV_GENOME) is None and unfinished.find(run, "1", FROZEN) is None
+    unfinished.forget(run, "1")
+    assert unfinished.find(run, "1", CONV_GENOME) is None and unfinished.find(run, "1-full", CONV_GENOME) is not None
+    path = run.path / "unfinished" / "1-full.json"
+    for damage in ("", "[]", "{}", path.read_text().replace("train", "").replace('""', "")):
+        path.write_text(damage)
+        assert unfinished.find(run, "1-full", CONV_GENOME) is None
+
+
 def test_a_worker_that_asks_anew_has_lost_what_it_was_at(tmp_path: Path, dataset: ImageDataset) -> None:
     one = chief(tmp_path, dataset)
     first, again = one.next("worker"), one.next("worker")
     assert isinstance(first, Task) and isinstance(again, Task) and first.trial_id == again.trial_id
+
+
+def test_a_search_that_brings_nothing_new_ends_with_its_finalists(tmp_path: Path, dataset: ImageDataset) -> None:
+    settings = dataclasses.replace(SETTINGS, max_trials=30, patience=3)
+    one = chief(tmp_path, dataset, settings)
+    kinds = [(task.effort.num_epochs, task.effort.refit is not None) for task in tasks(one)]
+    # One that brought something, three that did not, two finalists; no model was written that could be trained again.
+    assert kinds == [(3, False)] * 4 + [(6, False)] * 2
+    assert one.is_over and listener(one).notes == ["Nothing new in 3 candidates: no more are bred."]
+    # A search that is taken up again sees the same.
+    known = [record for record in listener(one).records if not record.full_length]
+    (tmp_path / "again").mkdir()
+    again = chief(tmp_path / "again", dataset, settings, *known)
+    assert [task.effort.num_epochs for task in tasks(again)] == [6, 6]
+    (tmp_path / "before").mkdir()
+    before = chief(tmp_path / "before", dataset, settings, *known[:-1])
+    assert next(tasks(before)).effort.num_epochs == 3
+
+
+def test_what_still_runs_may_bring_something_new(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset, dataclasses.replace(SETTINGS, max_trials=30, population=9, patience=1))
+    for worker in ("fast", "slow"):
+        assert isinstance(one.next(worker), Task)
+    one.finish("fast", DONE)
+    assert isinstance(one.next("fast"), Task)
+    one.finish("fast", DONE)
+    assert one.next("fast") is Rest.WAIT and not one.is_over
+    one.finish("slow", dataclasses.replace(DONE, metrics={**METRICS, "val_accuracy": 0.9}))
+    task = one.next("fast")
+    assert isinstance(task, Task) and not task.trial_id.endswith("-full")
+    assert listener(one).notes == []
 
 
 def test_a_stopped_search_takes_nothing_more(tmp_path: Path, dataset: ImageDataset) -> None:
@@ -245,8 +312,8 @@ class Full(Diary):
         super().__init__()
         self._run = run
 
-    def trial_started(self, number: int, words: str, seconds_left: float | None) -> None:
-        super().trial_started(number, words, seconds_left)
+    def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
+        super().trial_started(number, words, seconds_left, worker)
         (self._run / "checkpoints").touch()
 
 

@@ -1,0 +1,120 @@
+"""Which devices train, and whether a candidate gets one of them or several.
+
+Many small candidates side by side use several GPUs better than one candidate that is spread over all of them, and under
+a strategy Keras compiles nothing with XLA. So a strategy is used only where fewer workers than GPUs are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kevo.errors import SettingsError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+STRATEGIES: Mapping[str, str] = {
+    "auto": "one candidate for each GPU, or each on several GPUs where there are fewer workers than that",
+    "none": "every candidate on one device",
+    "mirrored": "every candidate on several GPUs of this machine at once",
+}
+"""What may be asked for, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who trains where.
+
+    Args:
+        gpus: For each worker process the numbers of its GPUs, none where there are none.
+        is_mirrored: Whether a candidate is spread over all of its worker's GPUs.
+    """
+
+    gpus: tuple[tuple[int, ...], ...]
+    is_mirrored: bool
+
+    @property
+    def num_workers(self) -> int:
+        """How many worker processes there are."""
+        return len(self.gpus)
+
+    def environment(self, worker: int, *, num_cores: int) -> dict[str, str]:
+        """Returns the environment variables that keep a worker on its devices.
+
+        Args:
+            worker: Its place among the workers, from 0.
+            num_cores: Of the machine, for all workers together.
+        """
+        threads = str(max(1, num_cores // self.num_workers))
+        # Without a GPU nothing is hidden: there is nothing to share.
+        devices = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.gpus[worker]))} if self.gpus[worker] else {}
+        return {
+            "TF_NUM_INTRAOP_THREADS": threads,
+            "OMP_NUM_THREADS": threads,
+            "OPENBLAS_NUM_THREADS": threads,
+            # TensorFlow would take all memory of every GPU that it sees, also where two workers share one.
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+            **devices,
+        }
+
+    def __str__(self) -> str:
+        """Says in words who trains where."""
+        if not any(self.gpus):
+            return f"{_count(self.num_workers, 'worker')} on the CPU, no strategy"
+        each = " and ".join(_count(num, "GPU") for num in sorted({len(one) for one in self.gpus}))
+        strategy = "every candidate mirrored over these" if self.is_mirrored else "no strategy"
+        return f"{_count(self.num_workers, 'worker')} with {each} each, {strategy}"
+
+
+def plan(strategy: str, *, num_workers: int | None, num_gpus: int) -> Plan:
+    """Decides who trains where.
+
+    Args:
+        strategy: One of `STRATEGIES`.
+        num_workers: How many worker processes are asked for. `None` leaves that open: one for each GPU, or a single one
+            for all where candidates are mirrored.
+        num_gpus: How many GPUs there are.
+
+    Raises:
+        SettingsError: candidates are to be mirrored, but there are not two GPUs for each worker.
+
+    Example:
+        >>> print(plan("auto", num_workers=None, num_gpus=4))
+        4 workers with 1 GPU each, no strategy
+        >>> print(plan("auto", num_workers=1, num_gpus=4))
+        1 worker with 4 GPUs each, every candidate mirrored over these
+    """
+    if num_workers == 0:
+        return Plan((), is_mirrored=False)
+    wanted = num_workers or (1 if strategy == "mirrored" else max(1, num_gpus))
+    if strategy == "mirrored" and num_gpus < 2 * wanted:
+        raise SettingsError(
+            f"Mirroring needs at least two GPUs for each worker. Found {_count(num_gpus, 'GPU')} for "
+            f"{_count(wanted, 'worker')}. Ask for fewer workers, or for another strategy."
+        )
+    if strategy != "none" and num_gpus >= 2 * wanted:
+        shares = [tuple(range(worker, num_gpus, wanted)) for worker in range(wanted)]
+        return Plan(tuple(shares), is_mirrored=True)
+    gpus = tuple((worker % num_gpus,) if num_gpus else () for worker in range(wanted))
+    return Plan(gpus, is_mirrored=False)
+
+
+def num_gpus() -> int:
+    """Counts the GPUs that TensorFlow sees; this takes none of their memory."""
+    import tensorflow as tf
+
+    return len(tf.config.list_physical_devices("GPU"))
+
+
+def mirrored() -> tf.distribute.Strategy:
+    """Returns a strategy over all GPUs that this process sees, all CPUs where there are none."""
+    import tensorflow as tf
+
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
