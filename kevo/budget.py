@@ -20,6 +20,8 @@ _SHARED_COST = 0.25
 """What counts of the time for a pass of the pictures through a backbone: others get their features for nothing."""
 _FINAL_SHARE = 0.25
 """The part of the training's time that is kept for the finalists at most."""
+_TUNING_SHARE = 0.4
+"""The same where a backbone is fine-tuned, which gains more than many a head."""
 _FINALIST_SHARE = 3 / 4
 """The part of the time that is left for one finalist: others follow, and the winner is trained once more."""
 _CERTAIN_SHARE = 0.9
@@ -61,10 +63,10 @@ class Budget:
         return None if whole is None else whole - self.seconds
 
     @property
-    def final_seconds(self) -> float | None:
-        """How long the finalists may be waited for."""
+    def tuning_seconds(self) -> float | None:
+        """How long a finalist may take whose backbone is fine-tuned."""
         whole = self._training_seconds
-        return None if whole is None else _FINAL_SHARE * whole
+        return None if whole is None else _FINALIST_SHARE * _TUNING_SHARE * whole
 
     @property
     def left_for_finalist(self) -> float | None:
@@ -72,10 +74,17 @@ class Budget:
         left = self.left
         return None if left is None else _FINALIST_SHARE * left
 
-    def left_for_evolution(self, finals: float) -> float | None:
-        """How long candidates may still be trained before the finalists' turn, who would like so many seconds."""
-        left, longest = self.left, self.final_seconds
-        return None if left is None or longest is None else left - min(finals, longest)
+    def left_for_evolution(self, finals: float, *, tunes: bool) -> float | None:
+        """How long candidates may still be trained before the finalists' turn.
+
+        Args:
+            finals: How many seconds the finalists would like to have.
+            tunes: Whether a backbone is fine-tuned in them.
+        """
+        whole, left = self._training_seconds, self.left
+        if whole is None or left is None:
+            return None
+        return left - min(finals, (_TUNING_SHARE if tunes else _FINAL_SHARE) * whole)
 
     def full_length_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
         """How long the final training of a candidate would take, without a limit of time."""

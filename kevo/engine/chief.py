@@ -353,7 +353,7 @@ class Chief:
         return patience is not None and self._archive.num_without_news >= patience
 
     def _next_trial(self, worker: str) -> Trial:
-        self._left = self._budget.left_for_evolution(sum(map(self._final_seconds, self._archive.finalists)))
+        self._left = self._left_for_evolution()
         if not self._budget.suffices(self._left, self._archive.records):
             self.oracle.stop()
         return self.oracle.create_trial(worker)
@@ -484,10 +484,14 @@ class Chief:
             self._listener.note(f"The winner learns from the training pictures only: {outcome.reason}.")
         del self._running[running.worker]
 
-    def _final_seconds(self, record: TrialRecord) -> float:
-        if (tuned := self._tuned(record, self._budget.final_seconds)) is not None:
-            return self._forecast.work(tuned, tune_epochs=self._tune_epochs).seconds
-        return self._budget.full_length_seconds(record, self._archive.records)
+    def _left_for_evolution(self) -> float | None:
+        finals, tunes = 0.0, False
+        for record in self._archive.finalists:
+            if (tuned := self._tuned(record, self._budget.tuning_seconds)) is not None:
+                finals, tunes = finals + self._forecast.work(tuned, tune_epochs=self._tune_epochs).seconds, True
+            else:
+                finals += self._budget.full_length_seconds(record, self._archive.records)
+        return self._budget.left_for_evolution(finals, tunes=tunes)
 
     def _tuned(self, record: TrialRecord, left: float | None) -> Genome | None:
         """Returns a finalist with as many blocks fine-tuned as there is time for; `None` where there is none."""
