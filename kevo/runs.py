@@ -180,7 +180,8 @@ class Run:
         path = Path(path)
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
-            occupied = any(entry.name != _LOCK for entry in path.iterdir())
+            # A search that was killed while it began leaves no more than that.
+            occupied = any(entry.name != _LOCK and not entry.name.startswith(_PARTIAL) for entry in path.iterdir())
         if (path / _SETTINGS).exists():
             raise RunError(f"{path} already holds a run. Go on with it: kevo resume {path}. Or name another folder.")
         if occupied:

@@ -21,8 +21,8 @@ from typing import Any, BinaryIO, cast
 from kevo.distribution import Plan
 from kevo.engine.desk import Desk
 from kevo.engine.entrance import seen_from_here
-from kevo.engine.worker import FULL
-from kevo.errors import SearchFailedError
+from kevo.engine.worker import FULL, UNWRITABLE
+from kevo.errors import RunError, SearchFailedError
 from kevo.memory import installed, resident
 from tuners.remote import Server
 
@@ -172,6 +172,8 @@ class Crew:
             worker.process.wait()
         elif code in (0, FULL):
             reason = "its worker has ended"
+        elif code == UNWRITABLE:
+            raise RunError(f"{_last_words(worker.log).rstrip('.')}. Make room or permit writing there.")
         else:
             reason = _cause(code)
         self._forget(worker)

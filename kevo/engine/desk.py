@@ -24,6 +24,7 @@ from kevo import ensemble
 from kevo.engine.chief import Chief, Rest
 from kevo.engine.tasks import Outcome, Task
 from kevo.errors import KevoError
+from kevo.runs import writing
 from tuners.remote import Call, Client
 
 _CHUNK = 1024**2
@@ -90,7 +91,8 @@ class Desk:
             if len(worker) > _MAX_LETTERS:
                 raise ValueError(f"Got a name of {len(worker)} letters, expected {_MAX_LETTERS} at most.")
             try:
-                return call(worker, values, payload)
+                with writing(self._folder):
+                    return call(worker, values, payload)
             except KevoError as error:
                 # A run folder that cannot be written is everybody's.
                 self.error = self.error or error

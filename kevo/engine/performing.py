@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
@@ -102,8 +103,10 @@ class Performer:
         before = None if earlier is None else Earlier(earlier, task.history, task.stages)
 
         def keep_as_saved(network: keras.Model, *so_far: Any) -> None:
+            # Without a copy a training that breaks off begins again; it does not fail for want of one.
             if keep is not None:
-                keep(models.deployable(network, mirror=mirror), *so_far)
+                with contextlib.suppress(Exception):
+                    keep(models.deployable(network, mirror=mirror), *so_far)
 
         started = time.monotonic()
         try:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import keras
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FULL = 75
 """The exit code of a worker whose memory has grown: another one takes its place."""
+UNWRITABLE = 74
+"""The exit code of a worker that cannot write its files."""
 _WAIT_SECONDS = 0.2
 
 
@@ -51,6 +53,7 @@ def work(
     Raises:
         ChiefLostError: the chief cannot be reached.
         RemoteError: the chief has no task, but an error.
+        OSError: a model cannot be written here.
     """
     from kevo.engine.chief import Rest
     from kevo.engine.desk import Withdrawn
@@ -73,7 +76,7 @@ def work(
             with chief.model() as earlier:
                 done = performer.perform(task, earlier=earlier, progress=chief.tell, keep=keep)
             if done.save is not None and chief.wants(done.outcome):
-                done.save(path)
+                _write(done.save, path)
                 chief.send(path, done.probabilities)
             chief.finish(done.outcome)
             del done
@@ -88,9 +91,26 @@ def work(
     return True
 
 
+def _write(save: Callable[[Path], object], path: Path) -> None:
+    try:
+        save(path)
+    except Exception as error:
+        # HDF5 has errors of its own for a full disk.
+        raise OSError(f"Cannot write {path}: {error}") from error
+
+
 def main() -> int:
     """Works for the process that started this one, with the data that it has laid ready."""
     given: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
+    try:
+        return _work_as_told(given)
+    except OSError as error:
+        # A disk that is full is not the candidate's fault.
+        print(error, file=sys.stderr)
+        return UNWRITABLE
+
+
+def _work_as_told(given: Mapping[str, Any]) -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Whoever started it decides what an interrupt means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -121,7 +141,9 @@ def main() -> int:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # Below `sys.stdin`, whose lock would be missed when this process ends.
+    while os.read(0, 1024):
+        pass
     os._exit(1)
 
 

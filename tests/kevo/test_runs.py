@@ -105,6 +105,12 @@ def test_an_empty_folder_may_become_a_run(tmp_path: Path) -> None:
     assert Run.create(tmp_path, {}).path == tmp_path
 
 
+def test_a_search_that_was_killed_while_it_began_leaves_the_folder_free(tmp_path: Path) -> None:
+    (tmp_path / ".partial-0123456789abcdef.json").write_text("{")
+    (tmp_path / ".lock").touch()
+    assert Run.create(tmp_path, {"seed": 1}).settings == {"seed": 1}
+
+
 def test_create_refuses_a_run(run: Run) -> None:
     with pytest.raises(RunError, match=r"already holds a run.*kevo resume"):
         Run.create(run.path, {"seed": 1})

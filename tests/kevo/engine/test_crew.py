@@ -16,8 +16,8 @@ from searches import SETTINGS, Diary
 
 import kevo
 from kevo.engine import crew, sitting
-from kevo.engine.worker import FULL
-from kevo.errors import SearchFailedError
+from kevo.engine.worker import FULL, UNWRITABLE
+from kevo.errors import SearchBrokenError, SearchFailedError
 from kevo.results import SearchResult
 from kevo.runs import Run
 
@@ -116,6 +116,40 @@ def test_workers_that_cannot_be_started_end_the_search(tmp_path: Path, monkeypat
     with pytest.raises(SearchFailedError, match=r"Workers cannot be started. The last one: out of memory"):
         search(tmp_path, Diary())
     assert workers(os.getpid()) == []
+
+
+def test_a_worker_that_cannot_write_says_so_and_ends_in_peace() -> None:
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "kevo.engine.worker"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        cwd=Path(__file__).parents[3],
+    )
+    assert worker.stdin is not None and worker.stderr is not None
+    worker.stdin.write('{"data": "nowhere"}\n')
+    worker.stdin.flush()
+    # Its standard input stays open, as a search that is alive keeps it.
+    assert worker.wait(120) == UNWRITABLE
+    assert "nowhere" in worker.stderr.read().splitlines()[-1]
+    worker.stdin.close()
+
+
+def test_a_disk_that_is_full_for_a_worker_ends_the_search_which_can_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = Path.replace
+
+    def full(path: Path, target: Path) -> Path:
+        if "checkpoints" in str(target):
+            raise OSError(28, "No space left on device", str(target))
+        return save(path, target)
+
+    with monkeypatch.context() as patch, pytest.raises(SearchBrokenError, match=r"No space left .* kevo resume"):
+        patch.setattr(Path, "replace", full)
+        search(tmp_path, Diary(), max_trials=1)
+    assert Run.open(tmp_path / "run").trials() == [] and workers(os.getpid()) == []
 
 
 def test_workers_end_with_a_search_that_is_killed_and_it_goes_on(tmp_path: Path) -> None:
