@@ -1,42 +1,45 @@
-"""Trains the same candidates with and without a strategy, and prints what came of them. Run by a test, in a process of
-its own: logical devices must be there before TensorFlow begins."""
+"""Trains the same candidates with and without a strategy, and prints what came of them.
+
+Run by a test in a process of its own: logical devices must be there before TensorFlow begins.
+"""
 
 import json
 import sys
 
 import tensorflow as tf
 
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-from samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes  # noqa: E402
+def main() -> None:
+    """Prints losses and accuracies as JSON; models are saved under the name that is given."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-from kevo import datasets, models  # noqa: E402
-from kevo.training import Effort, Trainer, predict  # noqa: E402
-from kevo.weights import Weights  # noqa: E402
+    from samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
 
-dataset = datasets.load(stripes(195))
-weights = {("mobilenet_v2", 0.35): Weights(backbone="mobilenet_v2", source="none", alpha=0.35)}
-tuned = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
-conv = {**CONV_GENOME, "conv/batch_norm": False, "conv/l2": 1e-3}
-# Two strategies in one process would take each other's sums for their own.
-mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-found = []
-for name, genome in (("conv", conv), ("tuned", tuned)):
-    for strategy in (None, mirrored):
-        trained = Trainer(dataset, weights=weights, strategy=strategy).train(genome, Effort(6))
-        model = models.deployable(trained.network)
-        model.save(sys.argv[1])
-        accuracy = float(
-            (predict(model, dataset.validation.pictures).argmax(axis=1) == dataset.validation.labels).mean()
-        )
-        loaded = predict(tf.keras.models.load_model(sys.argv[1]), dataset.validation.pictures).argmax(axis=1)
-        found.append(
-            {
-                "name": name,
-                "losses": [epoch["loss"] for epoch in trained.history],
-                "accuracy": accuracy,
-                "loaded": float((loaded == dataset.validation.labels).mean()),
-            }
-        )
-print(json.dumps(found))
+    from kevo import datasets, models
+    from kevo.training import Effort, Trainer, predict
+    from kevo.weights import Weights
+
+    dataset = datasets.load(stripes(195))
+    weights = {("mobilenet_v2", 0.35): Weights(backbone="mobilenet_v2", source="none", alpha=0.35)}
+    tuned = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
+    conv = {**CONV_GENOME, "conv/batch_norm": False, "conv/l2": 1e-3}
+    # Two strategies in one process would take each other's sums for their own.
+    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    found = []
+    for name, genome in (("conv", conv), ("tuned", tuned)):
+        for strategy in (None, mirrored):
+            trained = Trainer(dataset, weights=weights, strategy=strategy).train(genome, Effort(6))
+            model = models.deployable(trained.network)
+            model.save(sys.argv[1])
+            both = [
+                predict(one, dataset.validation.pictures) for one in (model, tf.keras.models.load_model(sys.argv[1]))
+            ]
+            accuracy, loaded = (float((one.argmax(axis=1) == dataset.validation.labels).mean()) for one in both)
+            losses = [epoch["loss"] for epoch in trained.history]
+            found.append({"name": name, "losses": losses, "accuracy": accuracy, "loaded": loaded})
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -22,7 +22,7 @@ from samples import stripes
 from kevo.backbones import BACKBONES
 from kevo.cli import main
 
-QUICK = ["--space", "small", "--max-trials", "2", "--population", "2", "--epochs", "1"]
+QUICK = ["--space", "small", "--max-trials", "2", "--population", "2", "--epochs", "1", "--workers", "0"]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,8 @@ def kevo(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def searched(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    return kevo("search", folder, *QUICK, cwd=tmp_path_factory.mktemp("cwd"))
+    # As the command is without options, with a worker of its own.
+    return kevo("search", folder, *QUICK, "--workers", "1", cwd=tmp_path_factory.mktemp("cwd"))
 
 
 def test_stdout_is_one_json_object(searched: subprocess.CompletedProcess[str]) -> None:

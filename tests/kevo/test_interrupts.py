@@ -49,12 +49,12 @@ def test_one_that_python_loses_comes_again() -> None:
     _reference = weakref.ref(thing, lambda dead: os.kill(os.getpid(), signal.SIGINT))
     until = time.monotonic() + 20
     with pytest.raises(KeyboardInterrupt), insisting():
+        # Python may take it here, or lose it in the callback.
         del thing
         gc.collect()
-        is_lost = True
         while time.monotonic() < until:
             time.sleep(0.01)
-    assert is_lost
+    assert time.monotonic() < until
 
 
 @pytest.fixture

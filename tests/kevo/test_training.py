@@ -75,7 +75,7 @@ def test_the_best_epoch_is_the_objectives(dataset: ImageDataset) -> None:
     for objective in OBJECTIVES.values():
         # What trained before is taken down epoch by epoch, as it is while it trains.
         earlier = Earlier(Path("nowhere"), trained.history, trained.stages)
-        best = training._Fit(objective, Effort(4), None, earlier).best
+        best = training._Fit(objective, Effort(4), None, earlier, keep=None, mirror=False).best
         scores = [epoch[objective.metric] for epoch in trained.history]
         highest = max(scores) if objective.direction == "max" else min(scores)
         assert best[objective.metric] == highest
