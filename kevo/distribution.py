@@ -6,6 +6,7 @@ a strategy Keras compiles nothing with XLA. So a strategy is used only where few
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from kevo.errors import SettingsError
 if TYPE_CHECKING:
     import tensorflow as tf
 
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 STRATEGIES: Mapping[str, str] = {
     "auto": "one candidate for each GPU, or each on several GPUs where there are fewer workers than that",
     "none": "every candidate on one device",
@@ -49,7 +51,10 @@ class Plan:
         """
         threads = str(max(1, num_cores // self.num_workers))
         # Without a GPU nothing is hidden: there is nothing to share.
-        devices = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.gpus[worker]))} if self.gpus[worker] else {}
+        # Where only some GPUs may be used at all, numbers count among these.
+        visible = [name for name in os.environ.get(_VISIBLE, "").split(",") if name]
+        mine = [visible[gpu] if gpu < len(visible) else str(gpu) for gpu in self.gpus[worker]]
+        devices = {_VISIBLE: ",".join(mine)} if mine else {}
         return {
             "TF_NUM_INTRAOP_THREADS": threads,
             "OMP_NUM_THREADS": threads,
@@ -99,6 +104,11 @@ def plan(strategy: str, *, num_workers: int | None, num_gpus: int) -> Plan:
         return Plan(tuple(shares), is_mirrored=True)
     gpus = tuple((worker % num_gpus,) if num_gpus else () for worker in range(wanted))
     return Plan(gpus, is_mirrored=False)
+
+
+def share_memory() -> None:
+    """Keeps this process from taking all memory of all GPUs, which workers need; before TensorFlow looks at them."""
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 
 def num_gpus() -> int:

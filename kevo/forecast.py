@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from kevo import backbones, costs
@@ -88,6 +88,12 @@ class Forecast:
         """
         shared, own = self._work(genome, tune_epochs or self._num_first_epochs)
         return Work(shared, own * self._error(genome))
+
+    def learn_speeds(self, speeds: Iterable[tuple[str, float | None, int, float]]) -> None:
+        """Takes down how long a picture's way through backbones took: name, width, size, seconds."""
+        for name, alpha, size, seconds in speeds:
+            if name in backbones.BACKBONES and seconds > 0:
+                self.speeds[name, alpha, size] = seconds
 
     def closing_seconds(self, genome: Genome) -> float:
         """Returns how long it takes to score a finished network of a genome, and an ensemble that costs the same."""

@@ -7,12 +7,15 @@ from pathlib import Path
 
 
 def resident(process: int | str = "self") -> int | None:
-    """Returns the bytes of memory that a process holds, by its number; `None` where that cannot be known."""
+    """Returns the bytes of memory that a process alone holds, by its number; `None` where that cannot be known.
+
+    What it shares with others, such as files that are mapped into memory, does not count.
+    """
     try:
-        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+        _, held, shared, *_ = map(int, Path(f"/proc/{process}/statm").read_text().split())
     except (OSError, ValueError, IndexError):
         return None
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    return (held - shared) * os.sysconf("SC_PAGE_SIZE")
 
 
 def installed() -> int | None:

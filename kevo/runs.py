@@ -72,6 +72,8 @@ class TrialRecord:
         continues: The trial whose training this one takes up after a pause; its epochs are a part of the history, its
             seconds are not. `None` for a training from the start.
         is_paused: Whether the training may be taken up again, in a higher rung.
+        planned_epochs: Over how many epochs of a stage its learning rates were to fall.
+        tune_epochs: The same for fine-tuning, if that differs.
 
     Raises:
         ValueError: a trial_id that could be mistaken for a path, a status and fitness that contradict each other, a
@@ -95,6 +97,8 @@ class TrialRecord:
     full_length: bool = False
     continues: str | None = None
     is_paused: bool = False
+    planned_epochs: int = 1
+    tune_epochs: int | None = None
 
     def __post_init__(self) -> None:
         # Files are named after it, and a run folder may come from someone else.
@@ -143,6 +147,8 @@ class TrialRecord:
                 full_length=bool(values["full_length"]),
                 continues=None if values["continues"] is None else str(values["continues"]),
                 is_paused=bool(values["is_paused"]),
+                planned_epochs=int(values["planned_epochs"]),
+                tune_epochs=None if values["tune_epochs"] is None else int(values["tune_epochs"]),
             )
         except KeyError as error:
             raise ValueError(f"{error} is missing") from error

@@ -15,7 +15,7 @@ from kevo.datasets import ImageDataset
 from kevo.engine.entrance import Entrance
 from kevo.engine.genes import declare
 from kevo.engine.sitting import Sitting
-from kevo.errors import RunError, WeightsError
+from kevo.errors import RunError, SettingsError, WeightsError
 from kevo.reporting import Listener, Silent
 from kevo.results import SearchResult
 from kevo.runs import Run, damage, new_folder
@@ -76,6 +76,10 @@ def search(
         weights={name: weights.absolute(source) for name, source in settings.weights.items()},
         cache=settings.cache if settings.cache in (None, NO_CACHE) else os.path.abspath(settings.cache),
     )
+    if entrance is not None and distribution_strategy is not None:
+        raise SettingsError(
+            "Received both `listen` and `distribution_strategy`, which trains in this process only. Give one of them."
+        )
     if settings.strategy != "auto" and distribution_strategy is None:
         # Tells at once what cannot be.
         workers = 1 if settings.workers == 0 else settings.workers

@@ -42,6 +42,8 @@ class Archive:
         self.objective = OBJECTIVES[settings.objective]
         self.objectives = [self.objective, *(Objective(name, "min") for name in settings.minimize)]
         self.records: dict[str, TrialRecord] = {}
+        self.pinned: set[str] = set()
+        """Trials whose models are in use."""
         self._settings = settings
 
     def read(self) -> None:
@@ -64,6 +66,9 @@ class Archive:
                 raise ValueError(f"its metrics are {record.metrics}")
             if not record.history:
                 raise ValueError("it has no epoch")
+            for epoch in record.history:
+                if not all(math.isfinite(epoch[name]) for name in (TIE_BREAKER, self.objective.metric)):
+                    raise ValueError(f"an epoch has the metrics {epoch}")
 
     @property
     def completed(self) -> list[TrialRecord]:
@@ -204,7 +209,7 @@ class Archive:
                 if record.is_paused and record.trial_id not in taken_up:
                     paused[_rung(record)].append(record)
             needed += [record for rivals in paused.values() for record in rivals[:_MAX_PAUSED]]
-        return {record.trial_id for record in needed}
+        return {record.trial_id for record in needed} | self.pinned
 
 
 def full_length_id(record: TrialRecord) -> str:

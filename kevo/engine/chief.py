@@ -118,12 +118,13 @@ class Chief:
         self._probes = probes
         self._lock = threading.RLock()
         self._running: dict[str, _Running] = {}
-        self._losses: dict[str, int] = {}
         self._numbers = {record.trial_id: record.number for record in archive.records.values()}
         self._left: float | None = None
         self._has_evolved = False
         self._is_stopped = False
         self.oracle = self._evolution(genes)
+        # What earlier sittings lost.
+        self._losses = {trial_id: self.oracle._run_times[trial_id] for trial_id in self.oracle._retry_queue}
         self._expect_closing()
 
     @property
@@ -244,6 +245,7 @@ class Chief:
             is_its_fault: Whether what it was at may have been the cause: that is begun again once only.
         """
         running = self._running.pop(worker, None)
+        self._pin()
         if running is None:
             return
         trial_id = running.task.trial_id
@@ -262,6 +264,12 @@ class Chief:
         if running.trial is not None and running.trial.status != TrialStatus.FAILED:
             self._end(running.trial, record)
         self._listener.trial_ended(record, next(iter(self._archive.completed), None))
+
+    @_exclusive
+    def hear(self, worker: str) -> None:
+        """Takes down that a worker gave a sign of life."""
+        if (running := self._running.get(worker)) is not None:
+            running.heard_at = time.monotonic()
 
     @_exclusive
     def silence(self, worker: str) -> tuple[float, float]:
@@ -426,7 +434,13 @@ class Chief:
             goes_on_from=model,
         )
         self._listener.trial_started(number, describe(genome), self._left if trial else self._budget.left, worker)
+        self._pin()
         return task
+
+    def _pin(self) -> None:
+        """Keeps the models that are just gone on from."""
+        continued = (running.task.continues for running in self._running.values())
+        self._archive.pinned = {trial_id for trial_id in continued if trial_id is not None}
 
     def _next_final(self) -> tuple[str, Genome, Effort, int, TrialRecord | None] | None:
         """Returns the next of the best candidates to be trained at full length; they compete with all others' models.
@@ -464,12 +478,7 @@ class Chief:
 
     def _begin_refit(self, worker: str, winner: TrialRecord) -> Task:
         nums = num_best_epochs(winner.history, winner.stages, self._archive.objective)
-        longest, tune_epochs = self._settings.epochs, None
-        if winner.full_length and winner.genome.get("pretrained/tuning") == "fine_tune":
-            tune_epochs = self._tune_epochs
-        elif winner.full_length:
-            longest = self._settings.resolved_final_epochs
-        effort = Effort(longest, self._budget.left, tune_epochs=tune_epochs, refit=nums)
+        effort = Effort(winner.planned_epochs, self._budget.left, tune_epochs=winner.tune_epochs, refit=nums)
         task = self._begin(worker, _refit_id(winner), winner.genome, effort, winner.generation, None)
         self._running[worker].refits = winner
         return task
@@ -530,14 +539,16 @@ class Chief:
             full_length=running.full_length,
             continues=task.continues,
             is_paused=outcome.is_paused,
+            planned_epochs=task.effort.num_epochs,
+            tune_epochs=task.effort.tune_epochs,
         )
 
     def _learn(self, running: _Running, outcome: Outcome) -> None:
         """Takes down what a training tells of the machine and of frozen networks."""
-        if outcome.errors:
-            self._probes.errors |= outcome.errors
+        if any(error > 0 for error in outcome.errors.values()):
+            self._probes.errors |= {key: error for key, error in outcome.errors.items() if error > 0}
             self._archive.folder.write_json(BODIES, self._probes.errors)
-        self._forecast.speeds.update({(name, alpha, size): seconds for name, alpha, size, seconds in outcome.speeds})
+        self._forecast.learn_speeds(outcome.speeds)
         # What ended early or failed would have taken longer still.
         is_telling = (outcome.reason is None and not outcome.is_cut_short) or outcome.seconds > running.work.seconds
         if is_telling and running.goes_on_from is None and not running.full_length:

@@ -86,6 +86,7 @@ class Crew:
         self._workers: list[_Worker] = []
         self._plan = plan
         self._names: set[str] = set()
+        self._heard: set[str] = set()
         self._had_guests = False
 
     def run(self, check: Callable[[], object]) -> None:
@@ -101,6 +102,7 @@ class Crew:
             self._workers = [self._started(place) for place in range(self._plan.num_workers)]
             while not self._chief.is_over:
                 check()
+                self._heard |= set(self._server.workers)
                 for name in self._server.expire():
                     self._give_up(name)
                 self._look_at_guests()
@@ -177,7 +179,7 @@ class Crew:
         else:
             reason = _cause(code)
         self._forget(worker)
-        has_worked = worker.name in self._server.workers
+        has_worked = worker.name in self._heard
         self._num_stillborn = 0 if has_worked else self._num_stillborn + 1
         if self._num_stillborn >= _MAX_STILLBORN:
             raise SearchFailedError(f"Workers cannot be started. The last one: {reason}. {_last_words(worker.log)}")

@@ -67,7 +67,7 @@ class Desk:
         self._answers: dict[str, tuple[int, dict[str, Any]]] = {}
         self._folder = folder
         self._arrived: dict[str, Path] = {}
-        self.error: KevoError | None = None
+        self.error: Exception | None = None
         """What ends the search, if something did that concerns not only one worker."""
 
     @property
@@ -92,6 +92,7 @@ class Desk:
                 raise ValueError(f"Got a name of {len(worker)} letters, expected {_MAX_LETTERS} at most.")
             try:
                 with writing(self._folder):
+                    self.chief.hear(worker)
                     return call(worker, values, payload)
             except KevoError as error:
                 # A run folder that cannot be written is everybody's.
@@ -108,14 +109,23 @@ class Desk:
         with self._lock:
             known, answer = self._answers.get(worker, (None, {}))
             # Whoever asks the same again has not heard the answer. To begin another task would lose the first.
-            if known != number:
+            if known is None or number > known:
                 self._clear(worker)
-                task = self.chief.next(worker)
+                task = self._next_task(worker)
                 answer = {"rest": task.value} if isinstance(task, Rest) else {"task": task.to_json()}
                 self._answers[worker] = (number, answer)
                 if task is Rest.OVER:
                     self.farewells.add(worker)
         return answer, b""
+
+    def _next_task(self, worker: str) -> Task | Rest:
+        try:
+            return self.chief.next(worker)
+        except Exception as error:
+            # It would meet everybody who asks.
+            self.error = self.error or error
+            self.chief.stop()
+            raise
 
     def _tell(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         metrics = {str(name): float(value) for name, value in values["metrics"].items()}
@@ -134,7 +144,10 @@ class Desk:
             raise ValueError(f"Got bytes of {name} from {start} on, expected {self._sizes[name]} bytes at most.")
         if not self.chief.is_busy(worker):
             raise LookupError("Got a file for no task: it was given to somebody else.")
-        with (self._place(worker) / name).open("r+b" if start else "wb") as file:
+        path = self._place(worker) / name
+        if start and not path.is_file():
+            raise LookupError(f"Got bytes of {name} from {start} on, but nothing before.")
+        with path.open("r+b" if start else "wb") as file:
             file.seek(start)
             file.write(payload)
         return {}, b""
@@ -164,10 +177,10 @@ class Desk:
 
     def _model(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         path = self.chief.model_for(worker)
-        if path is None:
+        if path is None or not path.is_file():
             return {"size": 0}, b""
         with path.open("rb") as file:
-            file.seek(int(values["start"]))
+            file.seek(max(0, int(values["start"])))
             return {"size": path.stat().st_size}, file.read(_CHUNK)
 
     def _leave(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:

@@ -91,6 +91,7 @@ class Sitting:
     def run(self, genes: Genes, notes: list[str]) -> SearchResult:
         """Goes on from the run folder's candidates to the result; `notes` are for the listener."""
         publisher = Publisher(self._folder, self._listener, seconds=lambda: self._budget.seconds)
+        distribution.share_memory()
         with self._folder.locked(), insisting(), publisher as self._listener:
             # Whoever asked an earlier sitting to stop did not mean this one.
             self._interrupts.clear()

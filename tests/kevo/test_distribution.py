@@ -52,6 +52,15 @@ def test_a_worker_sees_its_own_devices_and_its_share_of_the_cores() -> None:
     assert str(plan("auto", num_workers=2, num_gpus=0)) == "2 workers on the CPU, no strategy"
 
 
+def test_numbers_count_among_the_gpus_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5ebe9f43")
+    found = plan("auto", num_workers=None, num_gpus=2)
+    assert [found.environment(worker, num_cores=4)["CUDA_VISIBLE_DEVICES"] for worker in (0, 1)] == [
+        "3",
+        "GPU-5ebe9f43",
+    ]
+
+
 def test_two_devices_learn_what_one_learns(tmp_path: Path) -> None:
     # Logical devices must be there before TensorFlow begins.
     done = subprocess.run(

@@ -27,6 +27,7 @@ from kevo.features import FeatureCache
 from kevo.forecast import Forecast
 from kevo.probing import LinearProbes
 from kevo.runs import Run, TrialRecord
+from kevo.training import Effort
 from kevo.weights import Weights
 
 METRICS = {"val_accuracy": 0.8, "val_cross_entropy": 1.0}
@@ -181,14 +182,16 @@ def test_a_finalist_whose_worker_is_lost_is_begun_again_once(tmp_path: Path, dat
 
 def test_the_winner_learns_from_all_pictures_at_last(tmp_path: Path, dataset: ImageDataset) -> None:
     history = [{**METRICS, "val_accuracy": accuracy} for accuracy in (0.5, 0.8, 0.7)]
-    winner = record("1", 0.8, is_paused=False, history=history, stages=["head", "head", "fine-tune"])
+    stages = ["head", "head", "fine-tune"]
+    winner = record("1", 0.8, is_paused=False, history=history, stages=stages, planned_epochs=24, tune_epochs=7)
     last = record("1-full", 0.6, is_paused=False, full_length=True)
     one = evolved(tmp_path, dataset, dataclasses.replace(SETTINGS, num_finalists=1), winner, last, seconds=0.0)
     assert one.next("a") is Rest.OVER, "there is no model"
     one._archive.add(winner, save=lambda path: path.write_text("a model"))
     task = one.next("a")
     assert isinstance(task, Task) and task.genome == winner.genome
-    assert task.effort.refit == {"head": 2} and task.effort.num_epochs == SETTINGS.epochs
+    # Learning rates fall as they did when it was measured.
+    assert task.effort.refit == {"head": 2} and (task.effort.num_epochs, task.effort.tune_epochs) == (24, 7)
     assert one.next("b") is Rest.WAIT and not one.is_over
     outcome = Outcome(seconds=1.0)
     assert one.wants("a", outcome)
@@ -238,6 +241,47 @@ def test_what_was_kept_of_a_training_counts_only_whole_and_for_its_own_genome(tm
     for damage in ("", "[]", "{}", path.read_text().replace("train", "").replace('""', "")):
         path.write_text(damage)
         assert unfinished.find(run, "1-full", CONV_GENOME) is None
+
+
+def test_what_was_lost_in_an_earlier_sitting_counts(tmp_path: Path, dataset: ImageDataset) -> None:
+    settings = dataclasses.replace(SETTINGS, max_trials=1)
+    one = chief(tmp_path, dataset, settings)
+    assert isinstance(one.next("a"), Task)
+    one.lose("a", "killed")
+    again = Chief(
+        one._archive,
+        dataset,
+        settings,
+        Diary(),
+        budget=one._budget,
+        forecast=one._forecast,
+        genes=declare(settings, dataset, {}),
+        probes=one._probes,
+    )
+    assert isinstance(again.next("b"), Task)
+    again.lose("b", "killed again")
+    assert [record.reason for record in listener(again).records] == ["killed again"]
+    assert again.next("c") is Rest.OVER
+
+
+def test_a_model_that_is_gone_on_from_stays(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset, RUNGS)
+    one._archive.add(record("1", 0.1), save=lambda path: path.write_text("a model"))
+    one._begin("a", "2", CONV_GENOME, Effort(3), 0, one._archive.records["1"])
+    assert one._archive.pinned == {"1"} and one.model_for("a") is not None
+    one.lose("a", "killed")
+    assert one._archive.pinned == set()
+
+
+@pytest.mark.parametrize("damage", [{"history": ({},)}, {"metrics": {"val_accuracy": 0.5}}])
+def test_what_could_not_be_read_again_is_not_written(
+    tmp_path: Path, dataset: ImageDataset, damage: dict[str, object]
+) -> None:
+    one = chief(tmp_path, dataset)
+    one.next("a")
+    with pytest.raises((LookupError, ValueError)):
+        one.finish("a", dataclasses.replace(DONE, **damage))
+    assert one._archive.records == {}
 
 
 def test_a_worker_that_asks_anew_has_lost_what_it_was_at(tmp_path: Path, dataset: ImageDataset) -> None:
