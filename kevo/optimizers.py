@@ -114,8 +114,9 @@ def optimizer(genome: Genome, *, num_steps: int, num_done: int, fine_tune_rate: 
         # Warm-up: the fresh optimizer state would otherwise make the first steps the largest of all.
         warmup = max(1, num_steps // 10)
         schedule = optimizers.schedules.CosineDecay(0.0, num_steps, warmup_target=rate, warmup_steps=warmup)
-        # What is tuned was trained by others: a rate that fits Adam's steps is far too small for plain descent.
-        name = "adam" if name == "sgd" else name
+        # The range of rates is Adam's: far too small for plain descent, and RMSprop's first steps undo what others
+        # have trained.
+        name = name if name == "adamw" else "adam"
     else:
         rate = float(genome["sgd/learning_rate" if name == "sgd" else "learning_rate"])
         cosine = genome["schedule"] == "cosine"
