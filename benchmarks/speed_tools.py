@@ -24,7 +24,7 @@ import numpy.typing as npt
 from speed import Clock, Measured, Step, Task, Trial, machine, memory
 
 import kevo
-from kevo import backbones, datasets, evaluation, models, optimizers, training, weights
+from kevo import backbones, datasets, evaluation, models, optimizers, stages, training, weights
 from kevo import space as genes
 from kevo.datasets import ImageDataset
 from kevo.errors import KevoError
@@ -175,7 +175,7 @@ def _train_given(task: Task) -> Measured:
         for number, genome in enumerate(genomes):
             began, accuracy = clock.seconds, None
             try:
-                trained = trainer.train(genome, training.Effort(task.epochs, patience=10**6))
+                trained = trainer.train(genome, stages.Effort(task.epochs, patience=10**6))
                 path = Path(folder) / f"{number}.keras"
                 models.deployable(trained.network).save(path)
                 accuracy = trained.metrics["val_accuracy"]

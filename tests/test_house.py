@@ -89,8 +89,8 @@ def test_one_room_of_kevo_knows_tuners(name: str) -> None:
 
 @pytest.mark.parametrize("name", KEVO)
 def test_nothing_imports_the_command(name: str) -> None:
-    if name != "kevo.__main__":
-        assert "kevo.cli" not in imports(name, KEVO[name])
+    if name != "kevo.__main__" and not within(name, "kevo.cli"):
+        assert [source for source in imports(name, KEVO[name]) if within(source, "kevo.cli")] == []
 
 
 @pytest.mark.parametrize(

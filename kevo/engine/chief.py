@@ -34,7 +34,7 @@ from kevo.reporting import Listener
 from kevo.runs import TrialRecord, checkpoint, damage, refit_model, writing
 from kevo.settings import Settings
 from kevo.space import Genome
-from kevo.training import PATIENCE, Effort, num_best_epochs
+from kevo.stages import PATIENCE, Effort, num_best_epochs
 from kevo.words import describe
 from tuners.oracle import GeneticOracle
 from tuners.settings import Settings as EvolutionSettings

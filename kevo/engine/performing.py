@@ -23,7 +23,8 @@ from kevo.engine.tasks import Outcome, Task
 from kevo.errors import in_words
 from kevo.settings import Settings
 from kevo.space import Genome
-from kevo.training import CandidateError, Earlier, Keep, Progress, Trained, Trainer
+from kevo.stages import CandidateError, Earlier, Keep, Progress
+from kevo.training import Trained, Trainer
 from kevo.weights import Weights
 
 

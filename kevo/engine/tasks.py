@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from kevo.space import Genome
-from kevo.training import Effort
+from kevo.stages import Effort
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,8 @@ def main() -> None:
     from samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
 
     from kevo import datasets, models
-    from kevo.training import Effort, Trainer, predict
+    from kevo.stages import Effort
+    from kevo.training import Trainer, predict
     from kevo.weights import Weights
 
     dataset = datasets.load(stripes(195))

@@ -21,6 +21,7 @@ from samples import stripes
 
 from kevo.backbones import BACKBONES
 from kevo.cli import main
+from kevo.cli.options import Duration
 
 QUICK = ["--space", "small", "--max-trials", "2", "--population", "2", "--epochs", "1", "--workers", "0"]
 
@@ -214,6 +215,4 @@ def test_backbones_lists_the_table() -> None:
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("1.5h", 5400)])
 def test_lengths_of_time(text: str, seconds: float) -> None:
-    from kevo.cli import Duration
-
     assert Duration().convert(text, None, None) == seconds

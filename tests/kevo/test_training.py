@@ -16,7 +16,8 @@ from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.loop import Loop
 from kevo.objectives import OBJECTIVES
-from kevo.training import CandidateError, Earlier, Effort, Trained, Trainer, num_best_epochs, predict
+from kevo.stages import CandidateError, Earlier, Effort, Fit, num_best_epochs
+from kevo.training import Trained, Trainer, predict
 from kevo.weights import Weights
 
 RANDOM = {(name, None): Weights(backbone=name, source="none") for name in ("vgg16", "resnet50")} | {
@@ -75,7 +76,7 @@ def test_the_best_epoch_is_the_objectives(dataset: ImageDataset) -> None:
     for objective in OBJECTIVES.values():
         # What trained before is taken down epoch by epoch, as it is while it trains.
         earlier = Earlier(Path("nowhere"), trained.history, trained.stages)
-        best = training._Fit(objective, Effort(4), None, earlier, keep=None, mirror=False).best
+        best = Fit(objective, Effort(4), None, earlier, keep=None, mirror=False).best
         scores = [epoch[objective.metric] for epoch in trained.history]
         highest = max(scores) if objective.direction == "max" else min(scores)
         assert best[objective.metric] == highest
@@ -181,7 +182,7 @@ def test_validation_has_its_share_of_the_time(
     dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch, seconds: float, num_epochs: int
 ) -> None:
     clock = Clock(validation=10.0)
-    monkeypatch.setattr(training, "time", clock)
+    monkeypatch.setattr("kevo.stages.time", clock)
     trained = trainer(dataset).train(CONV_GENOME, Effort(5, seconds=seconds), progress=clock.progress)
     assert len(trained.history) == num_epochs
     assert trained.metrics in trained.history
@@ -191,7 +192,7 @@ def test_a_first_validation_without_end_fails_the_candidate(
     dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock(validation=1000.0)
-    monkeypatch.setattr(training, "time", clock)
+    monkeypatch.setattr("kevo.stages.time", clock)
     with pytest.raises(CandidateError, match="too slow: its first steps and one pass over the validation pictures"):
         trainer(dataset).train(CONV_GENOME, Effort(5, seconds=10.0), progress=clock.progress)
 
@@ -199,7 +200,7 @@ def test_a_first_validation_without_end_fails_the_candidate(
 def test_fine_tuning_does_not_begin_when_the_time_is_up(small: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
     clock = Clock(train=100.0)
-    monkeypatch.setattr(training, "time", clock)
+    monkeypatch.setattr("kevo.stages.time", clock)
     trained = trainer(small).train(genome, Effort(2, seconds=250.0), progress=clock.progress)
     assert trained.stages == ["head"]
 
@@ -414,7 +415,7 @@ def test_a_refit_learns_from_all_pictures_for_so_many_epochs(small: ImageDataset
 def test_a_long_training_can_be_taken_up_where_it_was_kept(
     small: ImageDataset, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "_KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("kevo.stages._KEEP_SECONDS", 0.0)
     genome: dict[str, Any] = dict(CONV_GENOME)
     if kind == "fine_tune":
         genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}

@@ -25,7 +25,8 @@ from kevo import backbones, weights
 from kevo.backbones import BACKBONES
 from kevo.datasets import ImageDataset
 from kevo.errors import UnknownBackboneError, WeightsError
-from kevo.training import CandidateError, Effort, Trainer
+from kevo.stages import CandidateError, Effort
+from kevo.training import Trainer
 from kevo.weights import Weights
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -13,8 +13,9 @@ from samples import CONV_GENOME, pretrained_genome, stripes
 from searches import PAUSED, RUNGS, SETTINGS, Diary, record
 
 import kevo
-from kevo import cli, probing
+from kevo import probing
 from kevo.budget import Budget
+from kevo.cli.console import user_errors
 from kevo.datasets import ImageDataset
 from kevo.engine import unfinished
 from kevo.engine.archive import Archive
@@ -27,7 +28,7 @@ from kevo.features import FeatureCache
 from kevo.forecast import Forecast
 from kevo.probing import LinearProbes
 from kevo.runs import Run, TrialRecord
-from kevo.training import Effort
+from kevo.stages import Effort
 from kevo.weights import Weights
 
 METRICS = {"val_accuracy": 0.8, "val_cross_entropy": 1.0}
@@ -370,7 +371,7 @@ def test_a_model_that_cannot_be_written_ends_the_search(tmp_path: Path) -> None:
 
 
 def test_a_search_that_breaks_ends_with_exit_code_1() -> None:
-    with pytest.raises(SystemExit) as caught, cli._user_errors():
+    with pytest.raises(SystemExit) as caught, user_errors():
         raise SearchBrokenError("Cannot write it: No space left on device.")
     assert caught.value.code == 1
 

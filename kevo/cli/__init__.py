@@ -1,0 +1,19 @@
+"""The command `kevo`: parse, call, print. Results go to stdout as JSON, everything else to stderr.
+
+Exit codes: 0 a model was found, 1 the search failed, 2 the command was used wrongly, 130 interrupted.
+"""
+
+import click
+
+import kevo
+from kevo.cli import look, search
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(kevo.__version__, prog_name="kevo")
+def main() -> None:
+    """Evolves the best Keras image classifier for a folder of pictures."""
+
+
+for command in (search.search, search.resume, search.worker, look.status, look.stop, look.doctor, look.backbones):
+    main.add_command(command)

@@ -1,0 +1,65 @@
+"""Commands that look at a search or a machine, or end a search."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from kevo.cli.console import quiet_tensorflow, user_errors
+from kevo.errors import SearchFailedError
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(run: Path, as_json: bool) -> None:
+    """Says how the search in the run folder RUN is doing."""
+    with user_errors():
+        from kevo.status import in_words, read
+
+        found = read(run)
+        if as_json:
+            click.echo(json.dumps(found.to_json(), indent=2))
+            return
+        for line in in_words(found):
+            # A run folder may come from someone else: its words are not to move the cursor.
+            click.echo("".join(letter if letter.isprintable() else "?" for letter in line))
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--wait", type=click.FloatRange(min=0), default=60, show_default=True, help="Seconds until it must have ended."
+)
+def stop(run: Path, wait: float) -> None:
+    """Ends the search in the run folder RUN as Ctrl-C does, with the best so far."""
+    with user_errors():
+        from kevo import interrupts
+        from kevo.runs import Run
+
+        if not interrupts.stop(Run.open(run), wait=wait):
+            raise SearchFailedError(f"The search in {run} was asked to stop, and is still at work after {wait:g} s.")
+        click.echo(f"The search in {run} has ended. See: kevo status {run}")
+
+
+@click.command()
+def doctor() -> None:
+    """Says what kevo finds on this machine: versions, devices, memory."""
+    with quiet_tensorflow():
+        from kevo.doctor import findings
+
+        found = list(findings())
+    for what, value in found:
+        click.echo(f"{what:<18}{value}")
+
+
+@click.command()
+def backbones() -> None:
+    """Lists the pretrained backbones with their sizes, widths and cut points."""
+    from kevo.backbones import BACKBONES
+
+    for row in BACKBONES.values():
+        widths = f"  alpha {', '.join(f'{alpha:g}' for alpha in row.alphas)}" if row.alphas else ""
+        click.echo(f"{row.name}  from {row.min_size} px{widths}  cut points {', '.join(row.cut_points)}")

@@ -1,0 +1,76 @@
+"""What several commands are told in the same way."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+class Duration(click.ParamType[float]):
+    """A length of time such as 90s, 10m or 1h30m, in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Reads a length of time."""
+        text = str(value).strip().lower()
+        parts = re.findall(r"(\d+(?:\.\d+)?)\s*([hms]?)", text)
+        if not parts or re.sub(r"\d+(?:\.\d+)?\s*[hms]?\s*", "", text):
+            self.fail(f"{value!r} is no length of time. Expected something like 90s, 10m or 1h30m.", param, ctx)
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+class WeightsPair(click.ParamType[tuple[str, str]]):
+    """NAME=PATH, NAME=imagenet or NAME=none."""
+
+    name = "name=source"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Reads a pair."""
+        name, equals, source = str(value).partition("=")
+        if not (name and equals and source):
+            self.fail(f"{value!r} names no weights. Expected NAME=PATH, NAME=imagenet or NAME=none.", param, ctx)
+        return name, source
+
+
+class SecretFile(click.ParamType[str]):
+    """A file that holds a secret: one line."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Reads the file."""
+        try:
+            secret = Path(value).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            self.fail(f"{value} cannot be read: {getattr(error, 'strerror', None) or error}.", param, ctx)
+        if not secret or len(secret.splitlines()) > 1:
+            self.fail(f"{value} holds no secret. Expected one line of text.", param, ctx)
+        return secret
+
+
+CACHE = click.option(
+    "--cache",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="Where features of frozen backbones are kept for later searches; none keeps them in memory only.  "
+    "[default: kevo/features in the user's cache]",
+)
+LISTEN = click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    help="Let workers from elsewhere join here: see kevo worker. Port 0 takes a free one; whatever other machines can "
+    "reach needs a secret.",
+)
+SECRET = click.option(
+    "--secret-file",
+    "secret",
+    type=SecretFile(),
+    help="A file with the secret that workers must show. It keeps strangers out, but does not hide what is said.  "
+    "[default: KEVO_SECRET in the environment]",
+)

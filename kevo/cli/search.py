@@ -1,0 +1,200 @@
+"""Commands that train: a search, one that goes on, a worker for one."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kevo.cli.console import INTERRUPTED, quiet_tensorflow, user_errors
+from kevo.cli.options import CACHE, LISTEN, SECRET, Duration, WeightsPair
+from kevo.distribution import STRATEGIES
+from kevo.objectives import COSTS, OBJECTIVES
+from kevo.settings import MAX_SEED, Settings
+from kevo.space import PRESETS
+
+if TYPE_CHECKING:
+    from kevo.reporting import Listener
+    from kevo.results import SearchResult
+
+
+@click.command()
+@click.argument("data", required=False)
+@click.option("--max-trials", type=click.IntRange(min=1), help="Candidates to train at most.")
+@click.option(
+    "--max-time",
+    type=Duration(),
+    help="Time for the whole command, such as 90s, 10m or 1h30m, kept to within a few seconds mostly: what is held "
+    "back to score and save the best model, a twentieth or five seconds, is a guess.  "
+    "[default: 4m without --max-trials]",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(min=1),
+    help="End the evolution when so many candidates in a row have brought nothing new.",
+)
+@click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True, help="Epochs of a candidate.")
+@click.option(
+    "--rungs",
+    "num_rungs",
+    type=click.IntRange(1, 3),
+    default=1,
+    show_default=True,
+    help="2 pauses candidates after a third of their epochs, 3 after a ninth too; only the best of a kind go on.",
+)
+@click.option("--population", type=click.IntRange(min=2), default=8, show_default=True, help="Size of a generation.")
+@click.option(
+    "--space",
+    type=click.Choice(list(PRESETS)),
+    default="default",
+    show_default=True,
+    help="How wide to search.",
+)
+@click.option(
+    "--weights",
+    type=WeightsPair(),
+    multiple=True,
+    help="Pretrained weights of a backbone: NAME=PATH, NAME=imagenet (downloaded) or NAME=none. May be repeated; "
+    "backbones that are not named are then left out.",
+)
+@click.option(
+    "--objective", type=click.Choice(list(OBJECTIVES)), default="accuracy", show_default=True, help="What to improve."
+)
+@click.option(
+    "--minimize",
+    type=click.Choice(list(COSTS)),
+    multiple=True,
+    help="What to keep small at the same time: the result is a front of models. May be repeated.",
+)
+@click.option("--max-params", type=click.IntRange(min=1), help="Parameters that a model may have.")
+@CACHE
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    help="Processes that train candidates side by side; 0 trains in the search's own process, or with --listen only "
+    "elsewhere.  [default: 1]",
+)
+@LISTEN
+@SECRET
+@click.option(
+    "--strategy",
+    type=click.Choice(list(STRATEGIES)),
+    default="auto",
+    show_default=True,
+    help="How candidates use several GPUs: one on each GPU, or, mirrored, each on several.",
+)
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Same seed, same search.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: kevo-runs/NAME-TIME]")
+@click.option("--quiet", is_flag=True, help="Print nothing but the result.")
+def search(
+    data: str | None,
+    weights: tuple[tuple[str, str], ...],
+    out: Path | None,
+    quiet: bool,
+    listen: str | None,
+    secret: str | None,
+    **options: Any,
+) -> None:
+    """Searches the best classifier for DATA and saves it.
+
+    DATA is a folder of class folders, a folder with train/ and optionally validation/ and test/, a .zip of either, a
+    .csv of path,label[,split], an .npz, or one of digits, mnist, fashion_mnist, cifar10, cifar100. Without DATA:
+    digits.
+    """
+    started = time.monotonic()
+    with user_errors():
+        settings = Settings(weights=dict(weights), **options)
+        with quiet_tensorflow():
+            from kevo import searching
+        _announce(
+            lambda listener: searching.search(
+                data, settings, out=out, listener=listener, started=started, listen=listen, secret=secret
+            ),
+            settings,
+            quiet,
+        )
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@LISTEN
+@SECRET
+@click.option("--quiet", is_flag=True, help="Print nothing but the result.")
+def resume(run: Path, quiet: bool, listen: str | None, secret: str | None) -> None:
+    """Goes on with the interrupted search in the run folder RUN."""
+    started = time.monotonic()
+    with user_errors():
+        from kevo.runs import Run
+
+        settings = Run.open(run).search_settings()
+        with quiet_tensorflow():
+            from kevo import searching
+        _announce(
+            lambda listener: searching.resume(run, listener=listener, started=started, listen=listen, secret=secret),
+            settings,
+            quiet,
+        )
+
+
+@click.command()
+@click.argument("chief", metavar="HOST:PORT")
+@click.option("--data", required=True, help="The pictures of the search, as for kevo search.")
+@click.option(
+    "--weights",
+    type=WeightsPair(),
+    multiple=True,
+    help="NAME=PATH: where pretrained weights are here that the search has from a file. May be repeated.",
+)
+@CACHE
+@SECRET
+@click.option("--quiet", is_flag=True, help="Print nothing.")
+def worker(
+    chief: str,
+    data: str,
+    weights: tuple[tuple[str, str], ...],
+    cache: str | None,
+    secret: str | None,
+    quiet: bool,
+) -> None:
+    """Trains candidates for the search that listens at HOST:PORT, until it is over.
+
+    Its pictures and pretrained weights must be here too: --data says where, and --weights NAME=PATH for those that the
+    search has from a file. Several workers may run on one machine, and they may come and go while the search runs.
+    """
+    with user_errors():
+        with quiet_tensorflow():
+            from kevo.engine import joining
+        is_over = joining.join(
+            chief,
+            data=data,
+            requests=dict(weights),
+            cache=cache,
+            secret=secret,
+            note=(lambda text: None) if quiet else (lambda text: click.echo(text, err=True)),
+        )
+    if not is_over:
+        # Its memory has grown: the same command goes on in a new process.
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _announce(run: Callable[[Listener | None], SearchResult], settings: Settings, quiet: bool) -> None:
+    from rich.console import Console
+
+    from kevo.reporting import Live
+
+    listener = None if quiet else Live(Console(stderr=True), OBJECTIVES[settings.objective])
+    try:
+        result = run(listener)
+    finally:
+        if listener is not None:
+            listener.closed()
+    click.echo(json.dumps(result.to_json(), indent=2))
+    if result.interrupted:
+        click.echo(f"Go on with: kevo resume {result.run_folder}", err=True)
+        sys.exit(INTERRUPTED)
