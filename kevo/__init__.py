@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kevo.classifier import Classifier
     from kevo.datasets import ImageDataset
     from kevo.errors import KevoError
     from kevo.results import SearchResult
@@ -16,9 +17,20 @@ if TYPE_CHECKING:
     from kevo.space import PRESETS, Space
 
 __version__ = "0.1.0"
-__all__ = ["PRESETS", "ImageDataset", "KevoError", "SearchResult", "Settings", "Space", "resume", "search"]
+__all__ = [
+    "PRESETS",
+    "Classifier",
+    "ImageDataset",
+    "KevoError",
+    "SearchResult",
+    "Settings",
+    "Space",
+    "resume",
+    "search",
+]
 
 _ROOMS = {
+    "Classifier": "kevo.classifier",
     "ImageDataset": "kevo.datasets",
     "KevoError": "kevo.errors",
     "PRESETS": "kevo.space",

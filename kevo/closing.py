@@ -22,7 +22,7 @@ from kevo.features import shared_body
 from kevo.objectives import Objective
 from kevo.reporting import Listener
 from kevo.results import Ensemble, EnsembleMember, FrontMember, SearchResult
-from kevo.runs import Run, TrialRecord, checkpoint, predictions, refit_model
+from kevo.runs import TEST_PREDICTIONS, Run, TrialRecord, checkpoint, predictions, refit_model
 from kevo.settings import Settings
 from kevo.training import predict
 from kevo.words import describe
@@ -89,8 +89,11 @@ class Closing:
         began = self._budget.seconds
         model, is_refit, probabilities = self._best(winner)
         validation = self._evaluate(probabilities, self._dataset.validation)
-        test = self._evaluate(predict(model, self._dataset.test.pictures), self._dataset.test)
+        predicted = predict(model, self._dataset.test.pictures)
+        test = self._evaluate(predicted, self._dataset.test)
         scoring_seconds = self._budget.seconds - began
+        with self._folder.replacing(TEST_PREDICTIONS) as path:
+            np.save(path, predicted.astype(np.float16))
         result = SearchResult(
             run_folder=folder,
             model_path=folder / MODEL,

@@ -2,14 +2,17 @@
 
 Many small candidates side by side use several GPUs better than one candidate that is spread over all of them, and under
 a strategy Keras compiles nothing with XLA. So a strategy is used only where fewer workers than GPUs are asked for.
+
+Under any strategy the batch size and the learning rate stay a candidate's own: every batch is divided between devices.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from kevo.errors import SettingsError
 
@@ -21,8 +24,66 @@ STRATEGIES: Mapping[str, str] = {
     "auto": "one candidate for each GPU, or each on several GPUs where there are fewer workers than that",
     "none": "every candidate on one device",
     "mirrored": "every candidate on several GPUs of this machine at once",
+    "multiworker": "every candidate in several processes at once: those that TF_CONFIG names, or two of this machine",
 }
 """What may be asked for, in words."""
+TF_CONFIG = "TF_CONFIG"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The processes that train every candidate together, and which of them this one is.
+
+    Args:
+        addresses: Host and port of each. The first one searches, the others follow it.
+        index: The place of this one among them.
+    """
+
+    addresses: tuple[str, ...]
+    index: int
+
+    @classmethod
+    def from_environment(cls) -> Self | None:
+        """Reads `TF_CONFIG`, as TensorFlow documents it; `None` where that is not set.
+
+        Raises:
+            SettingsError: it does not say of at least two processes which one this is.
+
+        Example:
+            >>> cluster = Cluster(("first:2222", "second:2222"), 1)
+            >>> print(cluster)
+            process 1 of 0 to 1: first:2222, second:2222
+            >>> cluster.in_environment()["TF_CONFIG"]
+            '{"cluster": {"worker": ["first:2222", "second:2222"]}, "task": {"type": "worker", "index": 1}}'
+        """
+        text = os.environ.get(TF_CONFIG, "")
+        if not text.strip():
+            return None
+        try:
+            found = json.loads(text)
+            tasks = [
+                (kind, index) for kind in ("chief", "worker") for index in range(len(found["cluster"].get(kind, ())))
+            ]
+            addresses = tuple(found["cluster"][kind][index] for kind, index in tasks)
+            place = tasks.index((found["task"]["type"], int(found["task"]["index"])))
+            if len(addresses) < 2 or not all(_port(address) for address in addresses):
+                raise ValueError
+        except (AttributeError, LookupError, TypeError, ValueError):
+            raise SettingsError(
+                f"TF_CONFIG must name two processes or more, and which one of them this is. Received: {text}. Expected "
+                'something like {"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, '
+                '"task": {"type": "worker", "index": 0}}.'
+            ) from None
+        return cls(addresses, place)
+
+    def in_environment(self) -> dict[str, str]:
+        """Returns the variable that tells a process of it."""
+        task = {"type": "worker", "index": self.index}
+        return {TF_CONFIG: json.dumps({"cluster": {"worker": self.addresses}, "task": task})}
+
+    def __str__(self) -> str:
+        """Says in words which process this is."""
+        return f"process {self.index} of 0 to {len(self.addresses) - 1}: {', '.join(self.addresses)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +93,14 @@ class Plan:
     Args:
         gpus: For each worker process the numbers of its GPUs, none where there are none.
         is_mirrored: Whether a candidate is spread over all of its worker's GPUs.
+        is_spread: Whether it is spread over several processes.
+        num_shares: How many processes of this machine share a worker's devices.
     """
 
     gpus: tuple[tuple[int, ...], ...]
     is_mirrored: bool
+    is_spread: bool = False
+    num_shares: int = 1
 
     @property
     def num_workers(self) -> int:
@@ -49,7 +114,7 @@ class Plan:
             worker: Its place among the workers, from 0.
             num_cores: Of the machine, for all workers together.
         """
-        threads = str(max(1, num_cores // self.num_workers))
+        threads = str(max(1, num_cores // (self.num_workers * self.num_shares)))
         # Without a GPU nothing is hidden: there is nothing to share.
         # Where only some GPUs may be used at all, numbers count among these.
         visible = [name for name in os.environ.get(_VISIBLE, "").split(",") if name]
@@ -66,6 +131,9 @@ class Plan:
 
     def __str__(self) -> str:
         """Says in words who trains where."""
+        if self.is_spread:
+            where = "two processes of this machine" if self.num_shares > 1 else "the processes that TF_CONFIG names"
+            return f"every candidate over {where}, {_count(len(self.gpus[0]), 'GPU') if self.gpus[0] else 'CPU'} here"
         if not any(self.gpus):
             return f"{_count(self.num_workers, 'worker')} on the CPU, no strategy"
         each = " and ".join(_count(num, "GPU") for num in sorted({len(one) for one in self.gpus}))
@@ -83,7 +151,8 @@ def plan(strategy: str, *, num_workers: int | None, num_gpus: int) -> Plan:
         num_gpus: How many GPUs there are.
 
     Raises:
-        SettingsError: candidates are to be mirrored, but there are not two GPUs for each worker.
+        SettingsError: candidates are to be mirrored, but there are not two GPUs for each worker; or they are to be
+            spread over processes, but these cannot be had.
 
     Example:
         >>> print(plan("auto", num_workers=None, num_gpus=4))
@@ -93,6 +162,8 @@ def plan(strategy: str, *, num_workers: int | None, num_gpus: int) -> Plan:
     """
     if num_workers == 0:
         return Plan((), is_mirrored=False)
+    if strategy == "multiworker":
+        return _spread(num_gpus=num_gpus)
     wanted = num_workers or (1 if strategy == "mirrored" else max(1, num_gpus))
     if strategy == "mirrored" and num_gpus < 2 * wanted:
         raise SettingsError(
@@ -104,6 +175,28 @@ def plan(strategy: str, *, num_workers: int | None, num_gpus: int) -> Plan:
         return Plan(tuple(shares), is_mirrored=True)
     gpus = tuple((worker % num_gpus,) if num_gpus else () for worker in range(wanted))
     return Plan(gpus, is_mirrored=False)
+
+
+def _spread(*, num_gpus: int) -> Plan:
+    cluster = Cluster.from_environment()
+    if cluster is not None and cluster.index:
+        raise SettingsError(
+            f"By TF_CONFIG this is {cluster}. Only process 0 searches; here the command `kevo search`, with the same "
+            "arguments, follows it."
+        )
+    num_shares = 1 if cluster else 2
+    if num_gpus % num_shares:
+        raise SettingsError(
+            f"Two processes cannot share {_count(num_gpus, 'GPU')} evenly. Set CUDA_VISIBLE_DEVICES to an even number "
+            "of them, or take another strategy."
+        )
+    return Plan((tuple(range(num_gpus)),), is_mirrored=False, is_spread=True, num_shares=num_shares)
+
+
+def _port(address: str) -> int:
+    """Returns the port of an address, as HOST:PORT; 0 where there is none."""
+    host, _, port = address.rpartition(":")
+    return int(port) if host and port.isdecimal() else 0
 
 
 def share_memory() -> None:

@@ -6,12 +6,13 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 import kevo
 from kevo import distribution, memory
+from kevo.errors import SettingsError
 from kevo.features import default_folder
+from kevo.versions import version
 
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scikit-learn", "grpcio")
 
@@ -19,16 +20,25 @@ _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scikit-learn", "grp
 def findings() -> Iterator[tuple[str, str]]:
     """Yields what is looked at, and what was found."""
     yield "kevo", f"{kevo.__version__}, Python {platform.python_version()}"
-    yield "packages", ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
+    yield "packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     installed = memory.installed()
     yield "processor", f"{os.cpu_count() or 'unknown number of'} cores"
     yield "memory", "unknown" if installed is None else _gibibytes(installed)
     yield "GPUs", ", ".join(_gpus()) or "none that TensorFlow sees"
     yield "--strategy auto", str(distribution.plan("auto", num_workers=None, num_gpus=distribution.num_gpus()))
+    if os.environ.get(distribution.TF_CONFIG):
+        yield distribution.TF_CONFIG, _cluster()
     folder = default_folder()
     kept = sum(path.stat().st_size for path in folder.glob("*.npy")) if folder.is_dir() else 0
     yield "features", f"{folder}, {_gibibytes(kept)}"
     yield "free on disk", f"{_gibibytes(shutil.disk_usage(Path.cwd()).free)} here"
+
+
+def _cluster() -> str:
+    try:
+        return f"{distribution.Cluster.from_environment()}; for --strategy multiworker"
+    except SettingsError as error:
+        return str(error)
 
 
 def _gpus() -> Iterator[str]:
@@ -37,13 +47,6 @@ def _gpus() -> Iterator[str]:
     for device in tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(device)
         yield str(details.get("device_name", device.name))
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "missing"
 
 
 def _gibibytes(number: int) -> str:

@@ -24,6 +24,14 @@ class WeightsError(KevoError, ValueError):
     """Pretrained weights cannot be had, or do not fit the backbone."""
 
 
+class ModelError(KevoError, ValueError):
+    """A saved model cannot be opened, or is no classifier of pictures."""
+
+
+class ExportError(KevoError, RuntimeError):
+    """A model cannot be written in a format, or does not predict the same there."""
+
+
 class RunError(KevoError):
     """A run folder cannot be written, read or resumed."""
 

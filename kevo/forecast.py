@@ -98,7 +98,7 @@ class Forecast:
     def closing_seconds(self, genome: Genome) -> float:
         """Returns how long it takes to score a finished network of a genome, and an ensemble that costs the same."""
         num_pictures = len(views(genome)) * (self._num_validation + self._num_test)
-        passes = num_pictures * self._pass_seconds(genome)
+        passes = num_pictures * self.pass_seconds(genome)
         return _SCORINGS * (_LOADING_SECONDS + passes)
 
     def learn(self, genome: Genome, work: Work, seconds: float) -> None:
@@ -120,17 +120,17 @@ class Forecast:
 
     def _work(self, genome: Genome, tune_epochs: int) -> Work:
         if genome["family"] == "conv":
-            seconds = self._training_seconds(genome, self._pass_seconds(genome), self._num_first_epochs)
+            seconds = self._training_seconds(genome, self.pass_seconds(genome), self._num_first_epochs)
             return Work(0.0, _BUILDING_SECONDS + seconds)
         own = _BUILDING_SECONDS + self._head_seconds(genome)
         shared = self._missing_seconds(genome)
         if genome["pretrained/tuning"] == "fine_tune":
             frozen = frozen_part(genome, num_pictures=self._num_train)
-            above = self._pass_seconds(genome)
+            above = self.pass_seconds(genome)
             # Where there is none, every picture goes all the way in every epoch, changed on its way.
             if frozen is not None:
                 shared += self._missing_seconds(frozen)
-                above -= self._pass_seconds(frozen)
+                above -= self.pass_seconds(frozen)
             own += _BUILDING_SECONDS + self._training_seconds(genome, above, tune_epochs)
         return Work(shared, own)
 
@@ -152,13 +152,13 @@ class Forecast:
             for copy in wanted
             if not self._cache.has(split, genome, weights, copy)
         )
-        return num_pictures * (self._whole_seconds(genome) if is_whole else self._pass_seconds(genome))
+        return num_pictures * (self._whole_seconds(genome) if is_whole else self.pass_seconds(genome))
 
     def _training_seconds(self, genome: Genome, seconds_per_picture: float, num_epochs: int) -> float:
         num_pictures = _TRAINING_COST * self._num_train + len(views(genome)) * self._num_validation
         return num_epochs * num_pictures * seconds_per_picture
 
-    def _pass_seconds(self, genome: Genome) -> float:
+    def pass_seconds(self, genome: Genome) -> float:
         """Returns how long one picture's way through a network takes, up to its cut point."""
         if genome["family"] == "conv":
             return costs.pass_cost(genome) * _SECONDS_PER_FLOP

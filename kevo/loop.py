@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -21,6 +21,12 @@ _PARTS_PER_EPOCH = 8
 """How often in an epoch Python gets a word."""
 _MAX_BYTES = 2 * 1024**3
 """Inputs up to that are held by TensorFlow; larger ones are fetched batch by batch, while the last one trains."""
+
+
+class Learner(Protocol):
+    """Trains one model, epoch by epoch; see `Loop.epoch`."""
+
+    def epoch(self, number: int) -> Iterator[tuple[float, dict[str, float]]]: ...
 
 
 class Loop:

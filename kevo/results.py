@@ -5,12 +5,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
+from kevo.errors import RunError
 from kevo.evaluation import Evaluation
+from kevo.reporting import duration, printable
+from kevo.runs import Run, TrialRecord, damage
+from kevo.tables import table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from kevo.report.facts import Facts
+
+_RESULT, _CHECKPOINTS = "result.json", "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +64,13 @@ class Ensemble:
         return keras.models.load_model(self.model_path, safe_mode=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SearchResult:
-    """What a search found.
+    """What a search found. It may be looked at long after: `SearchResult.open` reads it from a run folder.
+
+    Example:
+        >>> result = SearchResult.open("kevo-runs/digits-20260101-120000")  # doctest: +SKIP
+        >>> result.plot_fitness().savefig("fitness.pdf")  # doctest: +SKIP
 
     `validation` and `test` are the scores of the saved model, after it was loaded again. `seconds` counts all sittings
     of a resumed search. `interrupted` says that the search was stopped by hand, and can be resumed.
@@ -90,6 +106,109 @@ class SearchResult:
         """The best model, loaded from its file: raw pixels 0-255 in, class probabilities out."""
         return keras.models.load_model(self.model_path, safe_mode=True)
 
+    @property
+    def trials(self) -> Any:
+        """Every candidate with its fate and its genes, in the order in which they finished.
+
+        A `pandas.DataFrame` if pandas is installed, and otherwise a list of dicts.
+        """
+        return table([_row(record) for record in self._facts.records])
+
+    def plot_fitness(self) -> Figure:
+        """Draws the best and the mean fitness of each generation."""
+        from kevo import plots
+
+        return plots.fitness_by_generation(self._facts.records, objective=self._facts.objective)
+
+    def plot_minutes(self) -> Figure:
+        """Draws what was found when."""
+        from kevo import plots
+
+        return plots.fitness_by_minute(self._facts.records, objective=self._facts.objective)
+
+    def plot_learning_curves(self) -> Figure:
+        """Draws how the best candidate learned.
+
+        Raises:
+            RunError: the run folder tells of no candidate.
+        """
+        from kevo import plots
+
+        return plots.learning_curves(self._winner)
+
+    def plot_confusion(self) -> Figure:
+        """Draws which classes of the test pictures are taken for which."""
+        from kevo import plots
+
+        return plots.confusion_matrix(self.test.confusion, class_names=list(self.test.support))
+
+    def plot_parameters(self) -> Figure:
+        """Draws what accuracy the candidates reach at what size."""
+        from kevo import plots
+
+        return plots.parameters_against_accuracy(self._facts.records)
+
+    def plot_importance(self) -> Figure:
+        """Draws which genes mattered."""
+        from kevo import plots
+        from kevo.importance import importance
+
+        return plots.gene_importance(importance(self._facts.records))
+
+    def plot_family_tree(self) -> Figure:
+        """Draws where the best candidate comes from.
+
+        Raises:
+            RunError: the run folder tells of no candidate.
+        """
+        from kevo import plots
+
+        return plots.family_tree(self._facts.records, winner=self._winner)
+
+    def plot_parallel(self) -> Figure:
+        """Draws which genes went together with which fitness."""
+        from kevo import plots
+
+        return plots.parallel_coordinates(self._facts.records, objective=self._facts.objective)
+
+    def plot_front(self) -> Figure:
+        """Draws the candidates that no other beats in everything: in quality, size and time at least."""
+        from kevo import plots
+        from kevo.report.drawings import front, priced
+
+        measured, objectives = priced(self._facts)
+        return plots.front_of(measured, front=front(measured, objectives), objectives=objectives)
+
+    def report(self, path: str | Path | None = None, *, data: Any = None) -> Path:
+        """Writes all of this as one HTML page; see `kevo.report.write`.
+
+        Args:
+            path: The page. Defaults to `report.html` in the run folder.
+            data: The pictures of the search, if they are no longer where they were.
+        """
+        from kevo.report import write
+
+        return write(self.run_folder, path, data=data)
+
+    @classmethod
+    def open(cls, run_folder: str | Path) -> SearchResult:
+        """Reads what a search found from its run folder, wherever that is now.
+
+        Args:
+            run_folder: The folder.
+
+        Raises:
+            RunError: it is no run folder, or its search has found nothing yet, or what it found is damaged.
+        """
+        from kevo.report import facts
+
+        known, run = facts.read(run_folder), Run.open(run_folder)
+        if known.outcome is None:
+            reason = " ".join(known.damages) or f"{run.path} holds no result yet. Go on with it: kevo resume {run.path}"
+            raise RunError(reason)
+        with damage(run.path / _RESULT):
+            return cls.from_json(run.read_json(_RESULT))._moved(run.path)
+
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values."""
         values = dataclasses.asdict(self)
@@ -109,6 +228,82 @@ class SearchResult:
             path = Path(ensemble["model_path"])
             ensemble = Ensemble(**{**ensemble, **_splits(ensemble), "members": members, "model_path": path})
         return cls(**{**values, **splits, **paths, "front": front, "ensemble": ensemble})
+
+    def __repr__(self) -> str:
+        lines = (f"{name:<11}{value}" for name, value in self._in_words().items())
+        return "\n".join(["SearchResult", *(f"  {line}" for line in lines)])
+
+    def _repr_html_(self) -> str:
+        rows = (f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self._in_words().items())
+        return f"<table>{''.join(rows)}</table>"
+
+    def _in_words(self) -> dict[str, str]:
+        low, high = self.test.interval
+        words = {
+            "test": f"accuracy {self.test.accuracy:.4f}, {low:.4f} to {high:.4f} with a confidence of 95 %, "
+            f"on {self.test.num_pictures:,} pictures",
+            "validation": f"accuracy {self.validation.accuracy:.4f}",
+            "model": f"{self.num_parameters:,} parameters, {self.words}",
+            "search": f"{self.trials_completed} candidates completed, {self.trials_failed} failed, in "
+            f"{duration(self.seconds)}{', interrupted' if self.interrupted else ''}",
+            "file": str(self.model_path),
+        }
+        if self.front:
+            words["front"] = f"{len(self.front)} models that no other beats in everything"
+        if self.ensemble is not None:
+            words["ensemble"] = f"{len(self.ensemble.members)} models, test accuracy {self.ensemble.test.accuracy:.4f}"
+        return {name: printable(value) for name, value in words.items()}
+
+    @property
+    def _facts(self) -> Facts:
+        from kevo.report import facts
+
+        return facts.read(self.run_folder)
+
+    @property
+    def _winner(self) -> TrialRecord:
+        winner = self._facts.winner
+        if winner is None:
+            raise RunError(f"{self.run_folder} tells of no candidate any more. Restore its trials.jsonl.")
+        return winner
+
+    def _moved(self, folder: Path) -> SearchResult:
+        """Returns the same with all its files in a folder: it may have been moved, or come from someone else."""
+        ensemble = self.ensemble
+        return dataclasses.replace(
+            self,
+            run_folder=folder,
+            model_path=folder / self.model_path.name,
+            front=tuple(
+                dataclasses.replace(member, model_path=folder / _CHECKPOINTS / member.model_path.name)
+                for member in self.front
+            ),
+            ensemble=ensemble and dataclasses.replace(ensemble, model_path=folder / ensemble.model_path.name),
+        )
+
+
+def open(run_folder: str | Path) -> SearchResult:
+    """Reads what a search found from its run folder; see `SearchResult.open`."""
+    return SearchResult.open(run_folder)
+
+
+def _row(record: TrialRecord) -> dict[str, Any]:
+    fate = {
+        "number": record.number,
+        "trial_id": record.trial_id,
+        "generation": record.generation,
+        "origin": record.origin,
+        "parents": " ".join(record.parents),
+        "status": record.status,
+        "fitness": record.fitness,
+        "seconds": record.seconds,
+        "finished_at": record.finished_at,
+        "num_epochs": record.num_epochs,
+        "num_parameters": record.num_parameters,
+        "full_length": record.full_length,
+        "reason": record.reason,
+    }
+    return {**fate, **{name: value for name, value in {**record.metrics, **record.genome}.items() if name not in fate}}
 
 
 def _splits(values: Mapping[str, Any]) -> dict[str, Evaluation]:

@@ -8,9 +8,15 @@
     best.keras         the winner
     ensemble.keras     several models as one, where together they are better
     checkpoints/       models that may still win, be trained further or join an ensemble, and those of the front
-    predictions/       what each candidate made of the validation pictures
+    predictions/       what each candidate made of the validation pictures, and the winner of the test pictures
     result.json        scores of the winner
+    model_card.md      what the winner is, how good it was on which pictures, and what it cannot know
+    energy.json        the electricity that the search took, if it was measured
+    naive.json         what the search would have cost without the cache of features
+    tensorboard/       the search for TensorBoard, if it was wanted
+    mlflow.json        which run of MLflow the search is, if it is one
     plots/             pictures of the search
+    report.html        the search as a page, if it was asked for
     search/            the oracle's own state
     work/              what worker processes need while they work
     status.json        what the search is at, while it runs
@@ -40,6 +46,9 @@ from typing import Any, Literal, Self
 
 from kevo.errors import KevoError, RunError
 from kevo.settings import Settings
+
+TEST_PREDICTIONS = "predictions/test.npy"
+"""Where in a run folder the winner's probabilities for the test pictures are."""
 
 _SETTINGS = "settings.json"
 _TRIALS = "trials.jsonl"
@@ -74,6 +83,9 @@ class TrialRecord:
         is_paused: Whether the training may be taken up again, in a higher rung.
         planned_epochs: Over how many epochs of a stage its learning rates were to fall.
         tune_epochs: The same for fine-tuning, if that differs.
+        origin: How it came to be: `seed`, `random`, `crossover`, `mutation`, `promotion`, or `final` for the final
+            training of a finalist. Empty where nobody knows.
+        parents: The trials that it comes from; what is promoted or trained once more has one.
 
     Raises:
         ValueError: a trial_id that could be mistaken for a path, a status and fitness that contradict each other, a
@@ -99,6 +111,8 @@ class TrialRecord:
     is_paused: bool = False
     planned_epochs: int = 1
     tune_epochs: int | None = None
+    origin: str = ""
+    parents: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # Files are named after it, and a run folder may come from someone else.
@@ -149,6 +163,8 @@ class TrialRecord:
                 is_paused=bool(values["is_paused"]),
                 planned_epochs=int(values["planned_epochs"]),
                 tune_epochs=None if values["tune_epochs"] is None else int(values["tune_epochs"]),
+                origin=str(values.get("origin", "")),
+                parents=tuple(str(parent) for parent in values.get("parents", ())),
             )
         except KeyError as error:
             raise ValueError(f"{error} is missing") from error

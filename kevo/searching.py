@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kevo
-from kevo import datasets, distribution, weights
+from kevo import datasets, distribution, versions, weights
 from kevo.datasets import ImageDataset
 from kevo.engine.entrance import Entrance
 from kevo.engine.genes import declare
@@ -80,6 +80,7 @@ def search(
         raise SettingsError(
             "Received both `listen` and `distribution_strategy`, which trains in this process only. Give one of them."
         )
+    _ensure_room(settings, entrance)
     if settings.strategy != "auto" and distribution_strategy is None:
         # Tells at once what cannot be.
         workers = 1 if settings.workers == 0 else settings.workers
@@ -91,6 +92,7 @@ def search(
         (_new_folder(dataset.name) if out is None else Path(out)).absolute(),
         {
             "kevo": kevo.__version__,
+            "versions": versions.installed(),
             "data": _source(data),
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
             "pictures": dataset.fingerprint(),
@@ -140,6 +142,7 @@ def resume(
             f"The pictures in {source} have changed since the search in {run.path} began, so that its scores cannot be "
             "compared with new ones. Put them back, or start a new search."
         )
+    _ensure_room(settings, entrance)
     usable, notes = _same_weights(run, settings, dataset)
     genes = declare(settings, dataset, usable)
     return Sitting(run, dataset, settings, usable, listener or Silent(), started, entrance).run(genes, notes)
@@ -151,6 +154,14 @@ def _entrance(listen: str | None, secret: str | None) -> Entrance | None:
     entrance = Entrance.at(listen, secret=secret)
     entrance.ensure_free()
     return entrance
+
+
+def _ensure_room(settings: Settings, entrance: Entrance | None) -> None:
+    if settings.strategy == "multiworker" and entrance is not None:
+        raise SettingsError(
+            "With the strategy multiworker all processes train one candidate at a time: workers from elsewhere cannot "
+            "join. Leave out the address to listen at, or take another strategy."
+        )
 
 
 def _source(data: Any) -> str | None:

@@ -89,7 +89,8 @@ class Settings:
         workers: How many processes train candidates side by side; 0 trains in the search's own process, for debuggers,
             or, where workers from elsewhere may join, leaves the training to them. `None` for one, or for one on each
             GPU where there are several.
-        strategy: How candidates use several GPUs: `auto`, `none` or `mirrored`; see `kevo.distribution`.
+        strategy: How candidates use several GPUs: `auto`, `none` or `mirrored`; or several processes, `multiworker`;
+            see `kevo.distribution` and `kevo.together`.
         seed: Seed of the splits, the evolution and the training, from 0 to 2**31 - 1.
 
     Raises:
@@ -137,6 +138,11 @@ class Settings:
             raise SettingsError(f"`seed` must be from 0 to {MAX_SEED}. Received: {self.seed}.")
         if self.strategy not in STRATEGIES:
             raise SettingsError(f"Unknown strategy {self.strategy!r}. Expected one of: {', '.join(STRATEGIES)}.")
+        if self.strategy == "multiworker" and self.workers not in (None, 1):
+            raise SettingsError(
+                "With the strategy multiworker all processes train one candidate at a time. Received: "
+                f"{self.workers} workers. Leave that out."
+            )
         if self.objective not in OBJECTIVES:
             raise SettingsError(f"Unknown objective {self.objective!r}. Expected one of: {', '.join(OBJECTIVES)}.")
         unknown = [cost for cost in self.minimize if cost not in COSTS]

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from kevo import evaluation, models
 from kevo.errors import KevoError
 from kevo.features import EVERYTHING
-from kevo.loop import Forward, Loop
+from kevo.loop import Forward, Learner
 from kevo.objectives import TIE_BREAKER, Objective
 
 PATIENCE = 5
@@ -85,7 +85,7 @@ class OutOfTimeError(Exception):
 
 
 class Fit:
-    """One candidate's way through its stages: its clock, its history and its best epoch over all of them."""
+    """One candidate's way through its stages: its clock, its history and the best epoch of its last stage."""
 
     def __init__(
         self,
@@ -126,9 +126,10 @@ class Fit:
             models.deployable(network, mirror=self._mirror).load_weights(self._earlier.model_path)
 
     def note(self, stage: str, metrics: dict[str, float]) -> bool:
-        """Takes an epoch down, and tells whether it is the best so far."""
+        """Takes an epoch down, and tells whether it is the best of its stage so far."""
         if stage not in self.stages:
-            self._epochs_without_gain, self._lowest = 0, math.inf
+            # What fine-tuning makes of a head is not held against the luckiest of that head's own epochs.
+            self._epochs_without_gain, self._lowest, self.best = 0, math.inf, {}
         is_best = not self.best or self.objective.rank(metrics) > self.objective.rank(self.best)
         # Accuracy moves in steps of whole pictures: what still gets surer is still learning.
         has_gained = is_best or metrics[TIE_BREAKER] < self._lowest
@@ -191,12 +192,12 @@ class Fit:
         self,
         stage: str,
         network: keras.Model,
-        loop: Loop,
+        loop: Learner,
         validation: tuple[Sequence[npt.NDArray[Any]], npt.NDArray[np.integer]],
         *,
         batch_size: int,
     ) -> None:
-        """Trains for one stage and leaves the best weights of this and all stages before in the network.
+        """Trains for one stage and leaves its best weights in the network; those of before, if it has no epoch.
 
         Args:
             stage: Its name.
@@ -255,7 +256,7 @@ class Fit:
         network.set_weights(weights)
         self._kept_at = time.monotonic()
 
-    def _refit(self, stage: str, loop: Loop, num_epochs: int) -> None:
+    def _refit(self, stage: str, loop: Learner, num_epochs: int) -> None:
         for epoch in range(num_epochs):
             for done, learned in loop.epoch(epoch):
                 self.tell(stage, epoch + done, num_epochs, learned)
@@ -306,10 +307,9 @@ def _measured(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int
 def num_best_epochs(
     history: Sequence[Mapping[str, float]], stages: Sequence[str], objective: Objective
 ) -> dict[str, int]:
-    """Returns how many epochs of each stage led to the best weights; none of a stage that brought nothing."""
-    nums: dict[str, int] = {}
-    best: Mapping[str, float] | None = None
-    for place, (stage, metrics) in enumerate(zip(stages, history, strict=True)):
-        if best is None or objective.rank(metrics) > objective.rank(best):
-            best, nums[stage] = metrics, 1 + place - stages.index(stage)
-    return nums
+    """Returns how many epochs of each stage led to its best weights."""
+    best: dict[str, int] = {}
+    for place, stage in enumerate(stages):
+        if stage not in best or objective.rank(history[place]) > objective.rank(history[best[stage]]):
+            best[stage] = place
+    return {stage: 1 + place - stages.index(stage) for stage, place in best.items()}

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 
 from kevo.errors import RunError
 from kevo.objectives import OBJECTIVES
-from kevo.reporting import Listener, duration
+from kevo.reporting import Listener, Opening, duration
 from kevo.runs import Run, TrialRecord, damage
 from kevo.settings import Settings
 from kevo.words import describe
@@ -140,9 +140,17 @@ class Publisher:
         with contextlib.suppress(OSError):
             (self._run.path / _STATUS).unlink()
 
+    def search_started(self, opening: Opening) -> None:
+        """Passes it on."""
+        self._listener.search_started(opening)
+
     def note(self, text: str) -> None:
         """Passes a note on."""
         self._listener.note(text)
+
+    def skipped(self, what: str, reason: str, num: int) -> None:
+        """Passes it on."""
+        self._listener.skipped(what, reason, num)
 
     def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
         """Adds a training."""

@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import functools
 import gc
-import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -24,15 +23,17 @@ import numpy.typing as npt
 import tensorflow as tf
 from keras import callbacks
 
-from kevo import backbones, models, optimizers
+from kevo import backbones, models
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
-from kevo.features import EVERYTHING, Copy, FeatureCache, copies, frozen_part, speed_key, views
-from kevo.loop import Forward, Loop
+from kevo.features import Copy, FeatureCache, copies, frozen_part, speed_key, views
+from kevo.lessons import Lesson
+from kevo.loop import Forward, Learner
 from kevo.objectives import OBJECTIVES
 from kevo.probing import LinearProbes
 from kevo.space import Genome, image_size, variant
 from kevo.stages import FINE_TUNE, HEAD, CandidateError, Earlier, Effort, Fit, Keep, OutOfTimeError, Progress
+from kevo.together import Leader
 from kevo.weights import Weights
 
 _RATES = ("learning_rate", "sgd/learning_rate", "fine_tune/learning_rate")
@@ -74,6 +75,7 @@ class Trainer:
         store: Keeps the features of frozen backbones for other workers and later runs. `None`: in memory only.
         is_wanted: Tells which genomes linear heads are to be compared on.
         strategy: Spreads each candidate over several devices; see `Loop`. `None` for the default device.
+        leader: Spreads what learns from pictures over several processes; `None` for this one only.
     """
 
     def __init__(
@@ -86,8 +88,10 @@ class Trainer:
         store: ArrayStore | None = None,
         is_wanted: Callable[[Genome], bool] = lambda genome: True,
         strategy: tf.distribute.Strategy | None = None,
+        leader: Leader | None = None,
     ) -> None:
         self._strategy = strategy
+        self._leader = leader
         self.objective = OBJECTIVES[objective]
         self._dataset = dataset
         self.weights_of = weights
@@ -290,7 +294,8 @@ class Trainer:
         train = self.cache.pictures(fit.split, size)
         validation = [self.cache.pictures("validation", size, copy=view) for view in views(genome)]
         changes = models.augmentation(genome, seed=seed)
-        self._fit(fit, stage, network, genome, [train], validation, changes=changes, learning_rate=learning_rate)
+        options: dict[str, Any] = {"changes": changes, "learning_rate": learning_rate, "is_on_pixels": True}
+        self._fit(fit, stage, network, genome, [train], validation, **options)
 
     def _fit(
         self,
@@ -303,33 +308,25 @@ class Trainer:
         *,
         changes: keras.Sequential | None = None,
         learning_rate: float | None = None,
+        is_on_pixels: bool = False,
     ) -> None:
         """Trains a network for one stage, on copies of the training pictures; of the validation split it sees views."""
-        batch_size = int(genome["batch_size"])
-        labels = self._dataset.train.labels
-        if fit.split == EVERYTHING:
-            labels = np.concatenate([labels, self._dataset.validation.labels])
-        steps = math.ceil(len(labels) / batch_size)
-        labels = np.concatenate([labels] * len(train))
-        by_class = self._dataset.class_weights()
-        loop = Loop(
-            models.augmented(network, changes),
-            optimizer=optimizers.optimizer(
-                genome,
-                num_steps=fit.longest(stage) * steps,
-                num_done=fit.stages.count(stage) * steps,
-                fine_tune_rate=learning_rate,
-            ),
-            loss=keras.losses.CategoricalCrossentropy(label_smoothing=float(genome["label_smoothing"])),
-            inputs=train[0] if len(train) == 1 else np.concatenate(train),
-            labels=np.eye(self._dataset.num_classes, dtype=np.float32)[labels],
-            weights=None if by_class is None else np.array([by_class[label] for label in labels], np.float32),
-            batch_size=batch_size,
-            num_copies=len(train),
-            seed=self._seed,
+        lesson = Lesson(
+            genome=genome,
+            split=fit.split,
+            num_epochs=fit.longest(stage),
+            num_done=fit.stages.count(stage),
+            learning_rate=learning_rate,
         )
+        student = models.augmented(network, changes)
+        loop: Learner
+        if self._leader is not None and is_on_pixels:
+            loop = self._leader.loop(student, train[0], lesson)
+        else:
+            loop = lesson.loop(student, train, dataset=self._dataset, seed=self._seed)
         # Validation keeps nothing for gradients: larger batches fit, and are faster.
-        fit(stage, network, loop, (validation, self._dataset.validation.labels), batch_size=max(batch_size, 64))
+        batch_size = max(int(genome["batch_size"]), 64)
+        fit(stage, network, loop, (validation, self._dataset.validation.labels), batch_size=batch_size)
 
 
 def _halved(genome: Genome) -> Genome:

@@ -34,3 +34,8 @@ def accuracy(output: str) -> float:
 )
 def test_digits(command: list[str | Path], tmp_path: Path) -> None:
     assert accuracy(run(command, tmp_path)) > 0.9
+
+
+def test_an_operator_of_ones_own(tmp_path: Path) -> None:
+    (line,) = run([sys.executable, ROOT / "examples/own_operator.py"], tmp_path).splitlines()
+    assert float(line.split()[-1]) < 1.0

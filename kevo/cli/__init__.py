@@ -6,7 +6,7 @@ Exit codes: 0 a model was found, 1 the search failed, 2 the command was used wro
 import click
 
 import kevo
-from kevo.cli import look, search
+from kevo.cli import compare, export, look, report, search, use
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,5 +15,18 @@ def main() -> None:
     """Evolves the best Keras image classifier for a folder of pictures."""
 
 
-for command in (search.search, search.resume, search.worker, look.status, look.stop, look.doctor, look.backbones):
+for command in (
+    search.search,
+    search.resume,
+    search.worker,
+    look.status,
+    look.stop,
+    look.doctor,
+    look.backbones,
+    report.report,
+    export.export,
+    use.evaluate,
+    use.predict,
+    compare.compare,
+):
     main.add_command(command)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 import click
 
-from kevo.errors import KevoError, SearchFailedError, SearchInterruptedError, WorkerError
+from kevo.errors import ExportError, KevoError, SearchFailedError, SearchInterruptedError, WorkerError
+from kevo.reporting import printable
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
@@ -20,18 +23,58 @@ def user_errors() -> Iterator[None]:
     """Turns what a user can mend into one line and an exit code; a traceback is for our own mistakes."""
     try:
         yield
-    except (SearchFailedError, WorkerError) as error:
-        click.echo(f"Error: {error}", err=True)
+    except (ExportError, SearchFailedError, WorkerError) as error:
+        _say(f"Error: {error}")
         sys.exit(FAILED)
     except SearchInterruptedError as error:
-        click.echo(str(error), err=True)
+        _say(str(error))
         sys.exit(INTERRUPTED)
     except KevoError as error:
-        click.echo(f"Error: {error}", err=True)
+        _say(f"Error: {error}")
         sys.exit(MISUSED)
     except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
+        _say("Interrupted.")
         sys.exit(INTERRUPTED)
+
+
+def _say(words: str) -> None:
+    # Names of files and classes come from anywhere.
+    click.echo("\n".join(map(printable, words.splitlines())), err=True)
+
+
+@contextmanager
+def quiet_natives() -> Iterator[None]:
+    """Keeps what native code writes below `sys.stderr` off the terminal: drivers and decoders are talkative.
+
+    What Python writes still arrives, a traceback at a crash included.
+    """
+    sys.stderr.flush()
+    if not _is_stderr(sys.stderr):
+        yield
+        return
+    saved, previous = os.dup(2), sys.stderr
+    with (
+        open(os.devnull, "wb") as nowhere,
+        open(saved, "w", encoding=previous.encoding, errors="backslashreplace", buffering=1) as stream,
+    ):
+        os.dup2(nowhere.fileno(), 2)
+        sys.stderr = stream
+        faulthandler.enable(stream)
+        try:
+            yield
+        finally:
+            faulthandler.disable()
+            stream.flush()
+            os.dup2(saved, 2)
+            sys.stderr = previous
+
+
+def _is_stderr(stream: TextIO) -> bool:
+    """Tells whether a stream writes where native code does; under a test it may not."""
+    try:
+        return stream.fileno() == 2
+    except (OSError, ValueError):
+        return False
 
 
 @contextmanager

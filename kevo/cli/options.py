@@ -74,3 +74,21 @@ SECRET = click.option(
     help="A file with the secret that workers must show. It keeps strangers out, but does not hide what is said.  "
     "[default: KEVO_SECRET in the environment]",
 )
+TENSORBOARD = click.option(
+    "--tensorboard",
+    is_flag=True,
+    help="Write every candidate for TensorBoard too: tensorboard --logdir RUN/tensorboard.",
+)
+MLFLOW = click.option(
+    "--mlflow",
+    metavar="URI",
+    help="Log every candidate to an MLflow server too, such as http://127.0.0.1:5000, and register the best model.",
+)
+ENERGY = click.option(
+    "--energy",
+    metavar="[COUNTRY]",
+    is_flag=False,
+    flag_value="",
+    help="Measure the electricity that the search takes, with CodeCarbon, offline. COUNTRY says whose it is, such as "
+    "DEU; name the pictures before it.  [default: CODECARBON_COUNTRY_ISO_CODE in the environment, or else world]",
+)

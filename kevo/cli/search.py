@@ -6,22 +6,25 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kevo.cli.console import INTERRUPTED, quiet_tensorflow, user_errors
-from kevo.cli.options import CACHE, LISTEN, SECRET, Duration, WeightsPair
-from kevo.distribution import STRATEGIES
+from kevo.cli.console import INTERRUPTED, quiet_natives, quiet_tensorflow, user_errors
+from kevo.cli.options import CACHE, ENERGY, LISTEN, MLFLOW, SECRET, TENSORBOARD, Duration, WeightsPair
+from kevo.distribution import STRATEGIES, Cluster
 from kevo.objectives import COSTS, OBJECTIVES
+from kevo.reporting import for_stderr, printable
 from kevo.settings import MAX_SEED, Settings
 from kevo.space import PRESETS
 
 if TYPE_CHECKING:
     from kevo.reporting import Listener
     from kevo.results import SearchResult
+    from kevo.trackers import Tracker
 
 
 @click.command()
@@ -87,10 +90,14 @@ if TYPE_CHECKING:
     type=click.Choice(list(STRATEGIES)),
     default="auto",
     show_default=True,
-    help="How candidates use several GPUs: one on each GPU, or, mirrored, each on several.",
+    help="How candidates use several GPUs: one on each GPU, or, mirrored, each on several; or, multiworker, several "
+    "processes: with TF_CONFIG set, the same command is started for each of them, and the first one searches.",
 )
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Same seed, same search.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: kevo-runs/NAME-TIME]")
+@TENSORBOARD
+@MLFLOW
+@ENERGY
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")
 def search(
     data: str | None,
@@ -99,6 +106,9 @@ def search(
     quiet: bool,
     listen: str | None,
     secret: str | None,
+    tensorboard: bool,
+    mlflow: str | None,
+    energy: str | None,
     **options: Any,
 ) -> None:
     """Searches the best classifier for DATA and saves it.
@@ -112,12 +122,16 @@ def search(
         settings = Settings(weights=dict(weights), **options)
         with quiet_tensorflow():
             from kevo import searching
+        if settings.strategy == "multiworker" and (cluster := Cluster.from_environment()) and cluster.index:
+            _follow(data, settings, quiet)
+            return
         _announce(
             lambda listener: searching.search(
                 data, settings, out=out, listener=listener, started=started, listen=listen, secret=secret
             ),
             settings,
             quiet,
+            _trackers(tensorboard, mlflow, energy),
         )
 
 
@@ -125,8 +139,19 @@ def search(
 @click.argument("run", type=click.Path(path_type=Path))
 @LISTEN
 @SECRET
+@TENSORBOARD
+@MLFLOW
+@ENERGY
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")
-def resume(run: Path, quiet: bool, listen: str | None, secret: str | None) -> None:
+def resume(
+    run: Path,
+    quiet: bool,
+    listen: str | None,
+    secret: str | None,
+    tensorboard: bool,
+    mlflow: str | None,
+    energy: str | None,
+) -> None:
     """Goes on with the interrupted search in the run folder RUN."""
     started = time.monotonic()
     with user_errors():
@@ -139,6 +164,7 @@ def resume(run: Path, quiet: bool, listen: str | None, secret: str | None) -> No
             lambda listener: searching.resume(run, listener=listener, started=started, listen=listen, secret=secret),
             settings,
             quiet,
+            _trackers(tensorboard, mlflow, energy),
         )
 
 
@@ -176,25 +202,52 @@ def worker(
             requests=dict(weights),
             cache=cache,
             secret=secret,
-            note=(lambda text: None) if quiet else (lambda text: click.echo(text, err=True)),
+            note=(lambda text: None) if quiet else (lambda text: click.echo(printable(text), err=True)),
         )
     if not is_over:
         # Its memory has grown: the same command goes on in a new process.
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-def _announce(run: Callable[[Listener | None], SearchResult], settings: Settings, quiet: bool) -> None:
-    from rich.console import Console
+def _follow(data: str | None, settings: Settings, quiet: bool) -> None:
+    from kevo.engine.following import follow
 
-    from kevo.reporting import Live
+    note: Callable[[str], object] = (
+        (lambda text: None) if quiet else (lambda text: click.echo(printable(text), err=True))
+    )
+    with quiet_natives():
+        is_over = follow(data, settings, note=note)
+    if not is_over:
+        # TensorFlow joins processes once only: the same command goes on in a new one.
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
-    listener = None if quiet else Live(Console(stderr=True), OBJECTIVES[settings.objective])
-    try:
-        result = run(listener)
-    finally:
-        if listener is not None:
-            listener.closed()
+
+def _announce(
+    run: Callable[[Listener | None], SearchResult], settings: Settings, quiet: bool, trackers: Sequence[Tracker]
+) -> None:
+    from kevo.trackers import Several
+
+    with quiet_natives(), nullcontext() if quiet else for_stderr(OBJECTIVES[settings.objective]) as listener:
+        result = run(Several([*([] if listener is None else [listener]), *trackers]))
     click.echo(json.dumps(result.to_json(), indent=2))
     if result.interrupted:
         click.echo(f"Go on with: kevo resume {result.run_folder}", err=True)
         sys.exit(INTERRUPTED)
+
+
+def _trackers(tensorboard: bool, mlflow: str | None, energy: str | None) -> list[Tracker]:
+    """Returns those that were asked for; raises an error, before any training, where one cannot be had."""
+    found: list[Tracker] = []
+    if tensorboard:
+        from kevo.trackers.tensorboard import TensorBoard
+
+        found.append(TensorBoard())
+    if energy is not None:
+        from kevo.energy import EnergyMeter
+
+        found.append(EnergyMeter(energy or None))
+    if mlflow is not None:
+        from kevo.trackers.mlflow import MLflow
+
+        found.append(MLflow(mlflow))
+    return found

@@ -15,11 +15,22 @@ from kevo.datasets.dataset import SPLITS, ImageDataset, Limits, Skipped, Split, 
 from kevo.datasets.pictures import Pictures
 from kevo.errors import DataError, SettingsError
 
+VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
+
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What a source holds, at one size, before its labels are numbers."""
+class Found:
+    """What a source holds, at one size, before its labels are numbers.
 
+    Args:
+        name: A short name, fit for a file.
+        pictures: Of each split that the source has; a source without splits has only `train`.
+        labels: The same for the labels: names, or positions in `class_names`, or numbers where there are none.
+        class_names: The names of the classes, where the source gives them.
+        skipped: The files that could not be used.
+    """
+
+    name: str
     pictures: dict[str, Pictures]
     labels: dict[str, list[int] | list[str]]
     class_names: Sequence[str] | None = None
@@ -30,8 +41,8 @@ def load(
     source: Any = None,
     *,
     seed: int = 0,
-    validation_fraction: float = 0.2,
-    test_fraction: float = 0.15,
+    validation_fraction: float = VALIDATION_FRACTION,
+    test_fraction: float = TEST_FRACTION,
     image_size: int | None = None,
     limits: Limits | None = None,
 ) -> ImageDataset:
@@ -84,16 +95,28 @@ def load(
             "`validation_fraction` and `test_fraction` must be positive and leave something to train on. Received: "
             f"{validation_fraction} and {test_fraction}."
         )
-    name, found = _read(builtin.DEFAULT_NAME if source is None else source, image_size, limits or Limits())
+    found = read(source, image_size=image_size, limits=limits)
+    return divide(found, seed=seed, validation_fraction=validation_fraction, test_fraction=test_fraction)
+
+
+def divide(
+    found: Found,
+    *,
+    seed: int,
+    validation_fraction: float = VALIDATION_FRACTION,
+    test_fraction: float = TEST_FRACTION,
+) -> ImageDataset:
+    """Makes the splits that a source lacks; arguments and errors as for `load`."""
+    fractions = {"validation": validation_fraction, "test": test_fraction}
     if "train" not in found.pictures:
-        raise DataError(f"{name} has no train split, only: {', '.join(found.pictures) or 'nothing'}. Add one.")
+        raise DataError(f"{found.name} has no train split, only: {', '.join(found.pictures) or 'nothing'}. Add one.")
     labels, class_names = splitting.number_labels(found.labels, found.class_names)
     splits = {split: Split(found.pictures[split], labels[split]) for split in labels}
     missing = {split: fraction for split, fraction in fractions.items() if split not in splits}
     if missing:
         splits |= splitting.make_splits(splits["train"], missing, class_names=class_names, seed=seed)
     return ImageDataset(
-        name=name,
+        name=found.name,
         class_names=class_names,
         skipped=tuple(sorted(found.skipped, key=lambda skipped: natural(skipped.path))),
         made_splits=tuple(missing),
@@ -101,17 +124,23 @@ def load(
     )
 
 
-def _read(source: Any, image_size: int | None, limits: Limits) -> tuple[str, _Found]:
-    """Finds out what `source` is, and reads it."""
+def read(source: Any = None, *, image_size: int | None = None, limits: Limits | None = None) -> Found:
+    """Finds out what `source` is, and reads it, without a look at what is missing; arguments and errors as for `load`.
+
+    Example:
+        >>> sorted(read("digits").pictures)
+        ['train']
+    """
+    source, limits = builtin.DEFAULT_NAME if source is None else source, limits or Limits()
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         # `Path.exists` raises where a name is too long.
         if os.path.exists(path):
             name = re.sub(r"[^\w.-]+", "_", path.resolve().stem if path.is_file() else path.resolve().name)
-            return name or "pictures", _read_path(path, image_size, limits)
+            return _read_path(path, name or "pictures", image_size, limits)
         if str(source) in builtin.BUILT_IN_NAMES:
             splits, class_names = builtin.read(str(source))
-            return str(source), _from_arrays(splits, class_names, image_size)
+            return _from_arrays(str(source), splits, class_names, image_size)
         close = difflib.get_close_matches(str(source), builtin.BUILT_IN_NAMES, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise DataError(
@@ -119,41 +148,44 @@ def _read(source: Any, image_size: int | None, limits: Limits) -> tuple[str, _Fo
             f"or one of: {', '.join(builtin.BUILT_IN_NAMES)}."
         )
     if arrays.is_tf_dataset(source):
-        return "tf_data", _from_arrays({"train": source}, getattr(source, "class_names", None), image_size)
+        return _from_arrays("tf_data", {"train": source}, getattr(source, "class_names", None), image_size)
     if isinstance(source, Mapping):
-        return "arrays", _from_arrays(source, None, image_size)
+        return _from_arrays("arrays", source, None, image_size)
     if isinstance(source, tuple | list) and len(source) == 2:
-        return "arrays", _from_arrays({"train": source}, None, image_size)
+        return _from_arrays("arrays", {"train": source}, None, image_size)
     raise DataError(
         f"Cannot read pictures from {type(source).__name__}. Expected a path, a built-in name, a pair (pictures, "
         "labels), a tf.data.Dataset, or a mapping of train, validation and test to such pairs or data sets."
     )
 
 
-def _read_path(path: Path, image_size: int | None, limits: Limits) -> _Found:
+def _read_path(path: Path, name: str, image_size: int | None, limits: Limits) -> Found:
     if path.is_dir():
-        return _from_files(files.list_folder(path), path, image_size, limits)
+        return _from_files(name, files.list_folder(path), path, image_size, limits)
     match path.suffix.casefold():
         case ".zip":
             with files.list_zip(path, limits) as listing:
-                return _from_files(listing, path, image_size, limits)
+                return _from_files(name, listing, path, image_size, limits)
         case ".csv":
-            return _from_files(files.list_csv(path), path, image_size, limits)
+            return _from_files(name, files.list_csv(path), path, image_size, limits)
         case ".npz":
-            return _from_arrays(*arrays.from_npz(path, limits), image_size)
+            return _from_arrays(name, *arrays.from_npz(path, limits), image_size)
     raise DataError(f"Cannot read {path}. Expected a folder, or a .zip, .csv or .npz file.")
 
 
-def _from_arrays(source: Mapping[Any, Any], class_names: Sequence[str] | None, image_size: int | None) -> _Found:
+def _from_arrays(
+    name: str, source: Mapping[Any, Any], class_names: Sequence[str] | None, image_size: int | None
+) -> Found:
     splits = arrays.from_mapping(source)
-    return _Found(
+    return Found(
+        name,
         arrays.to_pictures({split: blocks for split, (blocks, _) in splits.items()}, image_size=image_size),
         {split: labels for split, (_, labels) in splits.items()},
         class_names,
     )
 
 
-def _from_files(listing: files.Listing, path: Path, image_size: int | None, limits: Limits) -> _Found:
+def _from_files(name: str, listing: files.Listing, path: Path, image_size: int | None, limits: Limits) -> Found:
     listed = sorted(listing.files, key=lambda entry: listing.splits.index(entry.split))
     decoded, reasons = pictures.decode([entry.file for entry in listed], image_size=image_size, limits=limits)
     skipped = [
@@ -174,7 +206,8 @@ def _from_files(listing: files.Listing, path: Path, image_size: int | None, limi
         slices[split] = slice(start, start + num_pictures)
         start += num_pictures
     labels = [entry.label for entry in good]
-    return _Found(
+    return Found(
+        name,
         {split: decoded[part] for split, part in slices.items()},
         {split: labels[part] for split, part in slices.items()},
         listing.class_names,

@@ -35,10 +35,12 @@ class Archive:
     Args:
         run: The folder.
         settings: How the search is to run.
+        num_judged: How many pictures the candidates are compared on.
     """
 
-    def __init__(self, run: Run, settings: Settings) -> None:
+    def __init__(self, run: Run, settings: Settings, *, num_judged: int) -> None:
         self.folder = run
+        self._num_judged = num_judged
         self.objective = OBJECTIVES[settings.objective]
         self.objectives = [self.objective, *(Objective(name, "min") for name in settings.minimize)]
         self.records: dict[str, TrialRecord] = {}
@@ -80,12 +82,12 @@ class Archive:
 
     @property
     def saved(self) -> list[TrialRecord]:
-        """Those of them whose models are on disk: an interrupt may have come between the last epoch and that."""
-        return [record for record in self.completed if (self.folder.path / checkpoint(record)).is_file()]
+        """Those of them whose models are on disk, the winner first; see `_decided`."""
+        return [record for record in self._decided(self.completed) if (self.folder.path / checkpoint(record)).is_file()]
 
     @property
     def finalists(self) -> list[TrialRecord]:
-        """The best that the evolution has brought about, whatever became of them at full length."""
+        """The best that the evolution has brought about, whatever became of them at full length; see `_decided`."""
         return self._finalists(self.records.values())
 
     def front(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -192,13 +194,32 @@ class Archive:
         done = [record for record in done if record.trial_id not in continued]
         return sorted(done, key=lambda record: self.objective.rank(record.metrics), reverse=True)
 
+    def _decided(self, ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
+        """Returns candidates in the order in which they are to win.
+
+        The best of hundreds, judged by a few hundred pictures, was lucky with some of them. A lead that is smaller than
+        the standard error of the best score is therefore none: among those the lower cross-entropy decides, which sees
+        more of each picture than right or wrong (the one-standard-error rule of Breiman, Friedman, Olshen and Stone
+        1984, "Classification and Regression Trees"). Where there is a front, its extremes stay what they are.
+
+        Args:
+            ranked: The candidates, best first.
+        """
+        if not ranked or self.objective.direction == "min" or self._settings.minimize:
+            return list(ranked)
+        best = ranked[0].metrics[self.objective.metric]
+        error = math.sqrt(best * (1 - best) / self._num_judged)
+        equals = [record for record in ranked if record.metrics[self.objective.metric] >= best - error]
+        equals.sort(key=lambda record: record.metrics[TIE_BREAKER])
+        return [*equals, *ranked[len(equals) :]]
+
     def _finalists(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:
         evolved = [record for record in records if not record.full_length]
-        return self._ranked(evolved)[: self._settings.num_finalists]
+        return self._decided(self._ranked(evolved))[: self._settings.num_finalists]
 
     def _needed(self, records: Mapping[str, TrialRecord]) -> set[str]:
         """Returns the trials whose models may still win, be trained further or join an ensemble."""
-        completed = self._ranked(records.values())
+        completed = self._decided(self._ranked(records.values()))
         needed = [*completed[: self._settings.num_finalists], *self.front(completed), *_library(completed)]
         # A finalist that has paused may go on when its turn comes.
         needed += [one for one in self._finalists(records.values()) if full_length_id(one) not in records]

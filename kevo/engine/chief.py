@@ -7,47 +7,40 @@ and the forecast. Workers are only names; calls may come from several threads.
 from __future__ import annotations
 
 import functools
-import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-import keras_tuner
 import numpy as np
 import numpy.typing as npt
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from kevo import space
-from kevo.budget import Budget, num_last_epochs, seconds_spent
+from kevo.budget import Budget, seconds_spent
 from kevo.datasets import ImageDataset
-from kevo.engine import unfinished
-from kevo.engine.archive import KINDS, Archive, full_length_id
+from kevo.engine import breeding, unfinished
+from kevo.engine.archive import Archive, full_length_id
+from kevo.engine.finals import Final, Finals
 from kevo.engine.genes import Genes, is_small_enough
 from kevo.engine.tasks import Outcome, Task
 from kevo.forecast import Forecast, Work
 from kevo.probing import LinearProbes
 from kevo.reporting import Listener
-from kevo.runs import TrialRecord, checkpoint, damage, refit_model, writing
+from kevo.runs import TrialRecord, checkpoint, refit_model
 from kevo.settings import Settings
 from kevo.space import Genome
-from kevo.stages import PATIENCE, Effort, num_best_epochs
+from kevo.stages import CandidateError, Effort
 from kevo.words import describe
-from tuners.oracle import GeneticOracle
-from tuners.settings import Settings as EvolutionSettings
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 BODIES = "bodies.json"
 _MAX_LOSSES = 2
 """A training that took so many workers with it is not begun again."""
-
-
-def _refit_id(record: TrialRecord) -> str:
-    return f"{record.trial_id}-refit"
 
 
 class Rest(Enum):
@@ -120,9 +113,20 @@ class Chief:
         self._running: dict[str, _Running] = {}
         self._numbers = {record.trial_id: record.number for record in archive.records.values()}
         self._left: float | None = None
+        self._num_skipped: Counter[str] = Counter()
         self._has_evolved = False
         self._is_stopped = False
-        self.oracle = self._evolution(genes)
+        self._finals = Finals(archive, settings, budget, forecast)
+        self.oracle = breeding.oracle(
+            archive,
+            settings,
+            genes,
+            max_retries=_MAX_LOSSES - 1,
+            feasible=self.is_feasible,
+            cost=lambda genome: forecast.work(genome).seconds,
+        )
+        # Whoever was killed may have written an end down without that.
+        unfinished.tidy(archive.folder, archive.records)
         # What earlier sittings lost.
         self._losses = {trial_id: self.oracle._run_times[trial_id] for trial_id in self.oracle._retry_queue}
         self._expect_closing()
@@ -147,6 +151,9 @@ class Chief:
     @_exclusive
     def next(self, worker: str) -> Task | Rest:
         """Returns what a worker is to do. What it was at before counts as lost."""
+        if self._is_stopped:
+            # What a worker was at is no loss of its own: it is taken up when the search is.
+            return Rest.OVER
         self.lose(worker, "its worker asked for another task")
         while not self._is_stopped and not self._has_evolved:
             if self._has_settled:
@@ -168,11 +175,16 @@ class Chief:
         if self._is_stopped:
             return Rest.OVER
         if (final := self._next_final()) is not None:
-            return self._begin(worker, *final, full_length=True)
+            effort, finalist = final.effort, final.finalist
+            return self._begin(
+                worker, final.trial_id, final.genome, effort, finalist.generation, final.continues, full_length=True
+            )
         if self._running:
             return Rest.WAIT
-        if (winner := self._next_refit()) is not None:
-            return self._begin_refit(worker, winner)
+        if (final := self._next_refit()) is not None:
+            task = self._begin(worker, final.trial_id, final.genome, final.effort, final.finalist.generation, None)
+            self._running[worker].refits = final.finalist
+            return task
         return Rest.OVER
 
     @_exclusive
@@ -207,21 +219,25 @@ class Chief:
         Args:
             worker: Who did it.
             outcome: What came of it.
-            save: Writes the model; called only if that is wanted.
+            save: Writes the model; called only if that is wanted. A `CandidateError` of its own fails the candidate.
             probabilities: What the model predicts for the validation pictures.
         """
         running = self._running.get(worker)
         if running is None or self._is_stopped:
             return
         if running.refits is not None:
-            self._end_refit(running, outcome, save)
+            self._end_refit(running, running.refits, outcome, save)
             return
         record = self._record(running, outcome)
         # A record that cannot be read again would end the search when it is taken up.
         self._archive.check(record)
-        self._learn(running, outcome)
         is_wanted = outcome.reason is None and self._archive.wants(record)
-        self._archive.add(record, save=save if is_wanted else None, probabilities=probabilities)
+        try:
+            self._archive.add(record, save=save if is_wanted else None, probabilities=probabilities)
+        except CandidateError as error:
+            self.finish(worker, outcome.failed(str(error)))
+            return
+        self._learn(running, outcome)
         unfinished.forget(self._archive.folder, record.trial_id)
         # Only now: whatever fails before leaves the trial to be run again.
         del self._running[worker]
@@ -231,9 +247,10 @@ class Chief:
         self._listener.trial_ended(record, next(iter(self._archive.completed), None))
 
     @_exclusive
-    def is_busy(self, worker: str) -> bool:
-        """Tells whether a worker has a task."""
-        return worker in self._running
+    def trial_of(self, worker: str) -> str | None:
+        """Returns the trial that a worker is at; `None` where it has no task."""
+        running = self._running.get(worker)
+        return None if running is None else running.task.trial_id
 
     @_exclusive
     def lose(self, worker: str, reason: str, *, is_its_fault: bool = True) -> None:
@@ -261,6 +278,7 @@ class Chief:
             return
         record = self._record(running, Outcome(seconds=0.0, reason=reason))
         self._archive.add(record)
+        unfinished.forget(self._archive.folder, trial_id)
         if running.trial is not None and running.trial.status != TrialStatus.FAILED:
             self._end(running.trial, record)
         self._listener.trial_ended(record, next(iter(self._archive.completed), None))
@@ -305,54 +323,27 @@ class Chief:
                 history=history,
                 stages=stages,
                 seconds=task.seconds_before + seconds,
+                continues=task.continues,
             )
 
     def is_feasible(self, genome: Genome) -> bool:
         """Tells whether a candidate may be trained at all: it is small enough, and there is time for it."""
-        is_small = is_small_enough(genome, self._settings, num_classes=self._dataset.num_classes)
-        if not is_small or self._probes.is_behind(genome):
-            return False
+        reason = self._obstacle(genome)
+        if reason is not None:
+            self._num_skipped[reason] += 1
+        return reason is None
+
+    def _obstacle(self, genome: Genome) -> str | None:
+        """Says why a candidate may not be trained; `None` if it may."""
+        if not is_small_enough(genome, self._settings, num_classes=self._dataset.num_classes):
+            return "too many parameters"
+        if self._probes.is_behind(genome):
+            return "others' frozen features are better"
         # Of the very first nothing is known but a guess; if it was wrong, training is cut short.
         is_first = not any(record.fitness is not None for record in self._archive.records.values())
-        return is_first or self._left is None or self._budget.allows(self._forecast.work(genome), self._left)
-
-    def _evolution(self, genes: Genes) -> GeneticOracle:
-        settings, state = self._settings, self._archive.folder.path / "search"
-        oracle = GeneticOracle(
-            objective=[keras_tuner.Objective(one.metric, one.direction) for one in self._archive.objectives],
-            max_trials=settings.max_trials,
-            seed=settings.seed,
-            hyperparameters=genes.hyperparameters,
-            tune_new_entries=False,
-            allow_new_entries=False,
-            max_retries_per_trial=_MAX_LOSSES - 1,
-            # A space with a hopeless corner must not end the search: it learns to avoid it.
-            max_consecutive_failed_trials=10**9,
-            seeds=genes.seeds,
-            feasible=self.is_feasible,
-            cost=lambda genome: self._forecast.work(genome).seconds,
-            settings=EvolutionSettings(
-                per_second=settings.resolved_max_time is not None,
-                population_size=settings.population,
-                num_elites=min(2, settings.population - 1),
-                rungs=settings.rungs if settings.num_rungs > 1 else (),
-                kinds=KINDS,
-            ),
-        )
-        oracle.verbose = 0
-        with writing(state):
-            oracle._set_project_dir(str(state.parent), state.name)
-            if not (state / "oracle.json").exists():
-                oracle.save()
-                return oracle
-            with damage(state):
-                oracle.reload()
-                known = {None}
-                for trial_id, trial in oracle.trials.items():
-                    if (source := trial.hyperparameters.values.get("tuner/trial_id")) not in known:
-                        raise LookupError(f"trial {trial_id} continues trial {source}, which is not there before it")
-                    known.add(trial_id)
-        return oracle
+        if is_first or self._left is None or self._budget.allows(self._forecast.work(genome), self._left):
+            return None
+        return "too little time"
 
     @property
     def _has_settled(self) -> bool:
@@ -361,10 +352,14 @@ class Chief:
         return patience is not None and self._archive.num_without_news >= patience
 
     def _next_trial(self, worker: str) -> Trial:
-        self._left = self._left_for_evolution()
+        self._left = self._finals.left_for_evolution()
         if not self._budget.suffices(self._left, self._archive.records):
             self.oracle.stop()
-        return self.oracle.create_trial(worker)
+        trial = self.oracle.create_trial(worker)
+        for reason, num in self._num_skipped.items():
+            self._listener.skipped("genomes", reason, num)
+        self._num_skipped.clear()
+        return trial
 
     def _begun(self, trial: Trial, worker: str) -> Task | None:
         """Begins a trial, or ends it at once where all is known of it already."""
@@ -442,78 +437,27 @@ class Chief:
         continued = (running.task.continues for running in self._running.values())
         self._archive.pinned = {trial_id for trial_id in continued if trial_id is not None}
 
-    def _next_final(self) -> tuple[str, Genome, Effort, int, TrialRecord | None] | None:
-        """Returns the next of the best candidates to be trained at full length; they compete with all others' models.
+    def _next_final(self) -> Final | None:
+        return self._finals.next({running.task.trial_id for running in self._running.values()})
 
-        Where time is limited the best comes first, for as many epochs as there is time for. What a head can learn from
-        a frozen backbone it has mostly learned: its final training goes on to fine-tune the backbone.
-        """
-        begun = {running.task.trial_id for running in self._running.values()}
-        for record in self._archive.finalists:
-            trial_id = full_length_id(record)
-            if trial_id in self._archive.records or trial_id in begun:
-                continue
-            left = self._budget.left_for_finalist
-            if left is not None and left <= 0:
-                return None
-            if (tuned := self._tuned(record, left)) is not None:
-                effort = Effort(self._settings.epochs, left, tune_epochs=self._tune_epochs)
-                return trial_id, tuned, effort, record.generation, None
-            num_epochs = self._budget.num_final_epochs(record, self._archive.records)
-            so_far = self._settings.epochs - 1 if record.is_paused else num_last_epochs(record)
-            begins_anew = left is None or num_epochs > so_far
-            if not begins_anew and not record.is_paused:
-                continue
-            # With too little time to begin again, a candidate that paused still has some of its epochs before it.
-            effort = Effort(num_epochs if begins_anew else self._settings.epochs, left, patience=2 * PATIENCE)
-            return trial_id, record.genome, effort, record.generation, None if begins_anew else record
-        return None
+    def _next_refit(self) -> Final | None:
+        final = self._finals.refit()
+        return None if final is None or self._losses.get(final.trial_id, 0) >= _MAX_LOSSES else final
 
-    def _next_refit(self) -> TrialRecord | None:
-        """Returns the winner, if there is time to let it learn from the validation pictures too."""
-        winner, left = next(iter(self._archive.saved), None), self._budget.left
-        if winner is None or (left is not None and left <= 0) or self._losses.get(_refit_id(winner), 0) >= _MAX_LOSSES:
-            return None
-        return None if (self._archive.folder.path / refit_model(winner)).is_file() else winner
-
-    def _begin_refit(self, worker: str, winner: TrialRecord) -> Task:
-        nums = num_best_epochs(winner.history, winner.stages, self._archive.objective)
-        effort = Effort(winner.planned_epochs, self._budget.left, tune_epochs=winner.tune_epochs, refit=nums)
-        task = self._begin(worker, _refit_id(winner), winner.genome, effort, winner.generation, None)
-        self._running[worker].refits = winner
-        return task
-
-    def _end_refit(self, running: _Running, outcome: Outcome, save: Callable[[Path], object] | None) -> None:
-        winner = running.refits
-        if winner is not None and save is not None and outcome.reason is None:
-            with self._archive.folder.replacing(refit_model(winner)) as path:
-                save(path)
-        else:
+    def _end_refit(
+        self, running: _Running, winner: TrialRecord, outcome: Outcome, save: Callable[[Path], object] | None
+    ) -> None:
+        reason = outcome.reason or ("its model is missing" if save is None else None)
+        if save is not None and reason is None:
+            try:
+                with self._archive.folder.replacing(refit_model(winner)) as path:
+                    save(path)
+            except CandidateError as error:
+                reason = str(error)
+        if reason is not None:
             self._losses[running.task.trial_id] = _MAX_LOSSES
-            self._listener.note(f"The winner learns from the training pictures only: {outcome.reason}.")
+            self._listener.note(f"The winner learns from the training pictures only: {reason}.")
         del self._running[running.worker]
-
-    def _left_for_evolution(self) -> float | None:
-        finals, tunes = 0.0, False
-        for record in self._archive.finalists:
-            if (tuned := self._tuned(record, self._budget.tuning_seconds)) is not None:
-                finals, tunes = finals + self._forecast.work(tuned, tune_epochs=self._tune_epochs).seconds, True
-            else:
-                finals += self._budget.full_length_seconds(record, self._archive.records)
-        return self._budget.left_for_evolution(finals, tunes=tunes)
-
-    def _tuned(self, record: TrialRecord, left: float | None) -> Genome | None:
-        """Returns a finalist with as many blocks fine-tuned as there is time for; `None` where there is none."""
-        for tuned in space.fine_tuned(record.genome, self._settings.resolved_space):
-            work = self._forecast.work(tuned, tune_epochs=self._tune_epochs)
-            if self._budget.may_tune(work, left):
-                return tuned
-        return None
-
-    @property
-    def _tune_epochs(self) -> int:
-        """For how many epochs finalists are fine-tuned: all of them, so half as many do."""
-        return math.ceil(self._settings.epochs / 2)
 
     def _record(self, running: _Running, outcome: Outcome) -> TrialRecord:
         task, metrics = running.task, dict(outcome.metrics)
@@ -521,6 +465,7 @@ class Chief:
             metrics["seconds"] += task.seconds_before
             if task.continues is not None:
                 metrics["seconds"] += seconds_spent(self._archive.records[task.continues], self._archive.records)
+        origin, parents = self._descent(running)
         return TrialRecord(
             number=task.number,
             trial_id=task.trial_id,
@@ -541,7 +486,20 @@ class Chief:
             is_paused=outcome.is_paused,
             planned_epochs=task.effort.num_epochs,
             tune_epochs=task.effort.tune_epochs,
+            origin=origin,
+            parents=parents,
         )
+
+    def _descent(self, running: _Running) -> tuple[str, tuple[str, ...]]:
+        """Returns how a candidate came to be, and the trials that it comes from."""
+        trial_id = running.task.trial_id
+        if running.full_length:
+            known = self._archive.records.values()
+            return "final", tuple(record.trial_id for record in known if full_length_id(record) == trial_id)
+        individual = self.oracle.individual_of(trial_id)
+        # What needed no further training was promoted without a record.
+        parents = (self._last_record(self.oracle._trial_id(number)) for number in individual.parents)
+        return individual.origin, tuple(dict.fromkeys(parent.trial_id for parent in parents if parent is not None))
 
     def _learn(self, running: _Running, outcome: Outcome) -> None:
         """Takes down what a training tells of the machine and of frozen networks."""

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, cast
 from kevo.distribution import Plan
 from kevo.engine.desk import Desk
 from kevo.engine.entrance import seen_from_here
-from kevo.engine.worker import FULL, UNWRITABLE
+from kevo.engine.worker import ALONE, FULL, PARTED, UNWRITABLE
 from kevo.errors import RunError, SearchFailedError
 from kevo.memory import installed, resident
 from tuners.remote import Server
@@ -78,7 +78,9 @@ class Crew:
         self._folder = folder
         self._numbers = itertools.count()
         memory = installed()
-        self._max_bytes = None if memory is None else int(_MEMORY_SHARE * memory / max(1, plan.num_workers))
+        self._max_bytes = (
+            None if memory is None else int(_MEMORY_SHARE * memory / max(1, plan.num_workers * plan.num_shares))
+        )
         recycled_at = None if self._max_bytes is None else int(_RECYCLED_AT * self._max_bytes)
         address = seen_from_here(server.address)
         self._given = {**given, "max_bytes": recycled_at, "search": desk.search, "address": address}
@@ -149,7 +151,7 @@ class Crew:
         self._chief.lose(name, "nothing was heard of its worker any more")
         for worker in self._workers:
             if worker.name == name:
-                worker.process.kill()
+                _kill(worker)
 
     def _look_at_guests(self) -> None:
         guests = self._guests()
@@ -170,10 +172,14 @@ class Crew:
         if code is None:
             if (reason := self._fault(worker)) is None:
                 return worker
-            worker.process.kill()
+            _kill(worker)
             worker.process.wait()
         elif code in (0, FULL):
             reason = "its worker has ended"
+        elif code == PARTED:
+            reason = _last_words(worker.log)
+        elif code == ALONE:
+            reason = self._left_alone(_last_words(worker.log))
         elif code == UNWRITABLE:
             raise RunError(f"{_last_words(worker.log).rstrip('.')}. Make room or permit writing there.")
         else:
@@ -185,6 +191,14 @@ class Crew:
             raise SearchFailedError(f"Workers cannot be started. The last one: {reason}. {_last_words(worker.log)}")
         self._chief.lose(worker.name, reason)
         return self._started(worker.place)
+
+    def _left_alone(self, reason: str) -> str:
+        """Goes on without the processes that trained along."""
+        if not self._heard:
+            raise SearchFailedError(f"{reason} Start the same command there too, or take another strategy.")
+        self._given["is_spread"] = False
+        self._note(f"{reason} The search goes on in one process; kevo resume spreads it again.")
+        return reason
 
     def _fault(self, worker: _Worker) -> str | None:
         """Says what is wrong with a worker that is alive."""
@@ -201,25 +215,34 @@ class Crew:
         return None
 
     def _forget(self, worker: _Worker) -> None:
+        # What it had started ends by itself, unless it stands still.
+        _kill(worker)
         if worker.process.stdin is not None:
             worker.process.stdin.close()
 
     def _end(self) -> None:
-        until = time.monotonic() + _GRACE_SECONDS
+        self._server.announce_end()
+        began = time.monotonic()
         try:
             for worker in self._workers:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    worker.process.wait(max(0.0, until - time.monotonic()))
-            # They are to hear that it is over, not to wait for a chief that has gone.
-            while self._guests() and time.monotonic() < until:
+                    worker.process.wait(max(0.0, began + _GRACE_SECONDS - time.monotonic()))
+            # They are to hear that it is over, not to wait for a chief that has gone. Within a lease all do who can.
+            while self._guests() and time.monotonic() < began + self._server.lease_seconds:
                 self._server.expire()
                 time.sleep(_POLL_SECONDS)
         finally:
             # A Ctrl-C meanwhile waits for nobody.
             for worker in self._workers:
-                worker.process.kill()
+                _kill(worker)
                 worker.process.wait()
                 self._forget(worker)
+
+
+def _kill(worker: _Worker) -> None:
+    # With the process that it may have started.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(worker.process.pid, signal.SIGKILL)
 
 
 def _cause(code: int) -> str:

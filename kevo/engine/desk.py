@@ -91,7 +91,8 @@ class Desk:
             if len(worker) > _MAX_LETTERS:
                 raise ValueError(f"Got a name of {len(worker)} letters, expected {_MAX_LETTERS} at most.")
             try:
-                with writing(self._folder):
+                # One at a time: between two words of a worker its task could become another one.
+                with writing(self._folder), self._lock:
                     self.chief.hear(worker)
                     return call(worker, values, payload)
             except KevoError as error:
@@ -106,16 +107,15 @@ class Desk:
         if values["search"] != self.search:
             raise LookupError("This is another search than the one that this worker came for. Start the worker again.")
         number = int(values["number"])
-        with self._lock:
-            known, answer = self._answers.get(worker, (None, {}))
-            # Whoever asks the same again has not heard the answer. To begin another task would lose the first.
-            if known is None or number > known:
-                self._clear(worker)
-                task = self._next_task(worker)
-                answer = {"rest": task.value} if isinstance(task, Rest) else {"task": task.to_json()}
-                self._answers[worker] = (number, answer)
-                if task is Rest.OVER:
-                    self.farewells.add(worker)
+        known, answer = self._answers.get(worker, (None, {}))
+        # Whoever asks the same again has not heard the answer. To begin another task would lose the first.
+        if known is None or number > known:
+            self._clear(worker)
+            task = self._next_task(worker)
+            answer = {"rest": task.value} if isinstance(task, Rest) else {"task": task.to_json()}
+            self._answers[worker] = (number, answer)
+            if task is Rest.OVER:
+                self.farewells.add(worker)
         return answer, b""
 
     def _next_task(self, worker: str) -> Task | Rest:
@@ -127,13 +127,19 @@ class Desk:
             self.chief.stop()
             raise
 
+    def _is_at_it(self, worker: str, values: Mapping[str, Any]) -> bool:
+        """Tells whether a worker is at what it speaks of: what was long on its way may be about a task of before."""
+        return self.chief.trial_of(worker) == str(values["trial_id"])
+
     def _tell(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         metrics = {str(name): float(value) for name, value in values["metrics"].items()}
         stage, done, total = str(values["stage"])[:_MAX_LETTERS], float(values["done"]), int(values["total"])
-        return {"goes_on": self.chief.tell(worker, stage, done, total, metrics)}, b""
+        goes_on = self._is_at_it(worker, values) and self.chief.tell(worker, stage, done, total, metrics)
+        return {"goes_on": goes_on}, b""
 
     def _offer(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
-        return {"is_wanted": self.chief.wants(worker, Outcome.from_json(values))}, b""
+        outcome = Outcome.from_json(values["outcome"])
+        return {"is_wanted": self._is_at_it(worker, values) and self.chief.wants(worker, outcome)}, b""
 
     def _file(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         name = values["name"]
@@ -142,7 +148,7 @@ class Desk:
         start = int(values["start"])
         if not 0 <= start <= self._sizes[name] - len(payload):
             raise ValueError(f"Got bytes of {name} from {start} on, expected {self._sizes[name]} bytes at most.")
-        if not self.chief.is_busy(worker):
+        if not self._is_at_it(worker, values):
             raise LookupError("Got a file for no task: it was given to somebody else.")
         path = self._place(worker) / name
         if start and not path.is_file():
@@ -154,7 +160,7 @@ class Desk:
 
     def _keep(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         model = self._place(worker) / _MODEL
-        if model.is_file():
+        if self._is_at_it(worker, values) and model.is_file():
             self.chief.keep(
                 worker,
                 save=model.replace,
@@ -165,18 +171,19 @@ class Desk:
         return {}, b""
 
     def _finish(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
-        place = self._place(worker)
+        place, outcome = self._place(worker), Outcome.from_json(values["outcome"])
         model = place / _MODEL
-        self.chief.finish(
-            worker,
-            Outcome.from_json(values),
-            save=model.replace if model.is_file() else None,
-            probabilities=ensemble.read_predictions(place / _PREDICTIONS, shape=self._shape),
-        )
+        if self._is_at_it(worker, values):
+            self.chief.finish(
+                worker,
+                outcome,
+                save=model.replace if model.is_file() else None,
+                probabilities=ensemble.read_predictions(place / _PREDICTIONS, shape=self._shape),
+            )
         return {}, b""
 
     def _model(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
-        path = self.chief.model_for(worker)
+        path = self.chief.model_for(worker) if self._is_at_it(worker, values) else None
         if path is None or not path.is_file():
             return {"size": 0}, b""
         with path.open("rb") as file:
@@ -189,14 +196,13 @@ class Desk:
         return {"is_over": self.chief.is_over}, b""
 
     def _place(self, worker: str) -> Path:
-        with self._lock:
-            if worker not in self._arrived:
-                # Workers come and go; what those who went away have left here would stay.
-                for idle in [name for name in self._arrived if not self.chief.is_busy(name)]:
-                    self._clear(idle)
-                # A worker's name is what it says: no path is made of it.
-                self._arrived[worker] = Path(tempfile.mkdtemp(dir=self._folder))
-            return self._arrived[worker]
+        if worker not in self._arrived:
+            # Workers come and go; what those who went away have left here would stay.
+            for idle in [name for name in self._arrived if self.chief.trial_of(name) is None]:
+                self._clear(idle)
+            # A worker's name is what it says: no path is made of it.
+            self._arrived[worker] = Path(tempfile.mkdtemp(dir=self._folder))
+        return self._arrived[worker]
 
     def _clear(self, worker: str) -> None:
         if worker in self._arrived:
@@ -217,6 +223,7 @@ class RemoteChief:
         self._folder = folder
         self._search = search
         self._number = 0
+        self._trial_id: str | None = None
         self._told_at = 0.0
 
     def hello(self) -> dict[str, Any]:
@@ -229,7 +236,11 @@ class RemoteChief:
         """Returns what to do."""
         self._number += 1
         values, _ = self._client.call("next", {"search": self._search, "number": self._number})
-        return Rest(values["rest"]) if "rest" in values else Task.from_json(values["task"])
+        if "rest" in values:
+            return Rest(values["rest"])
+        task = Task.from_json(values["task"])
+        self._trial_id = task.trial_id
+        return task
 
     def tell(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
         """Says how far a training is.
@@ -242,13 +253,13 @@ class RemoteChief:
         self._told_at = time.monotonic()
         finite = {name: value for name, value in metrics.items() if np.isfinite(value)}
         with _in_training():
-            answer, _ = self._client.call("tell", {"stage": stage, "done": done, "total": total, "metrics": finite})
+            answer, _ = self._say("tell", {"stage": stage, "done": done, "total": total, "metrics": finite})
         if not answer["goes_on"]:
             raise Withdrawn
 
     def wants(self, outcome: Outcome) -> bool:
         """Tells whether the model of what was trained may be needed."""
-        return bool(self._client.call("offer", outcome.to_json())[0]["is_wanted"])
+        return bool(self._say("offer", {"outcome": outcome.to_json()})[0]["is_wanted"])
 
     def keep(
         self, model: Path, *, history: Sequence[Mapping[str, float]], stages: Sequence[str], seconds: float
@@ -260,7 +271,7 @@ class RemoteChief:
         """
         with _in_training():
             self._send(_MODEL, model)
-            self._client.call("keep", {"history": list(history), "stages": list(stages), "seconds": seconds})
+            self._say("keep", {"history": list(history), "stages": list(stages), "seconds": seconds})
 
     def send(self, model: Path, probabilities: npt.NDArray[np.float32] | None) -> None:
         """Sends a model, and what it predicts for the validation pictures."""
@@ -272,7 +283,7 @@ class RemoteChief:
 
     def finish(self, outcome: Outcome) -> None:
         """Hands in what came of a training."""
-        self._client.call("finish", outcome.to_json())
+        self._say("finish", {"outcome": outcome.to_json()})
 
     @contextlib.contextmanager
     def model(self) -> Iterator[Path | None]:
@@ -281,7 +292,7 @@ class RemoteChief:
         size, start = 1, 0
         with path.open("wb") as file:
             while start < size:
-                values, payload = self._client.call("model", {"start": start})
+                values, payload = self._say("model", {"start": start})
                 size, start = int(values["size"]), start + len(payload)
                 file.write(payload)
                 if not payload:
@@ -294,7 +305,11 @@ class RemoteChief:
     def _send(self, name: str, path: Path) -> None:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
-                self._client.call("file", {"name": name, "start": file.tell() - len(chunk)}, chunk)
+                self._say("file", {"name": name, "start": file.tell() - len(chunk)}, chunk)
+
+    def _say(self, name: str, values: dict[str, Any], payload: bytes = b"") -> tuple[dict[str, Any], bytes]:
+        """Says something of the present task."""
+        return self._client.call(name, {"trial_id": self._trial_id, **values}, payload)
 
 
 @contextlib.contextmanager

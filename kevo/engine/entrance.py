@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from kevo.errors import SettingsError
-from tuners.remote import SECRET_VARIABLE
+from tuners.remote import SECRET_VARIABLE, is_loopback, split_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Entrance:
     secret: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.secret and not _is_loopback(self.host):
+        if not self.secret and not is_loopback(self.host):
             raise SettingsError(
                 f"Received the address {self.address!r}, which other machines may reach, and no secret. Give the "
                 f"search and its workers the same one, with --secret-file PATH or as {SECRET_VARIABLE} in the "
@@ -85,17 +85,12 @@ def seen_from_elsewhere(address: str) -> str:
 
 
 def _parts(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise SettingsError(f"Received the address {address!r}. Expected a host and a port, such as 127.0.0.1:8000.")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def _is_loopback(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        return split_address(address)
+    except ValueError as error:
+        raise SettingsError(
+            f"Received the address {address!r}. Expected a host and a port, such as 127.0.0.1:8000."
+        ) from error
 
 
 def _is_any(host: str) -> bool:

@@ -27,7 +27,7 @@ from kevo.interrupts import insisting
 from kevo.memory import installed
 from kevo.settings import NO_CACHE, Settings
 from kevo.weights import Weights
-from tuners.remote import ChiefLostError, ChiefRefusedError, Client, RemoteError
+from tuners.remote import ChiefLostError, ChiefRefusedError, Client, RemoteError, SearchOverError
 
 PATIENCE_SECONDS = 300.0
 """For so long a worker waits for a search that cannot be reached: it may still have to begin, or to be resumed."""
@@ -93,13 +93,16 @@ def join(
         is_over = work(chief, performer, folder=Path(folder), max_bytes=max_bytes, note=note)
         # Whoever takes its place would wait for a search that is over.
         return is_over or bool(client.call("leave")[0]["is_over"])
+    return True
 
 
 @contextlib.contextmanager
 def _connected(client: Client) -> Iterator[None]:
-    """Ends a worker's connection, and tells the chief at once if that is too early."""
+    """Ends a worker's connection, and tells the chief at once if that is too early. The search's end is no error."""
     try:
         yield
+    except SearchOverError:
+        pass
     except ChiefRefusedError as error:
         raise SettingsError(str(error)) from error
     except ChiefLostError as error:
@@ -110,6 +113,8 @@ def _connected(client: Client) -> Iterator[None]:
             client.call("leave")
         if isinstance(error, RemoteError):
             raise WorkerError(str(error)) from error
+        if isinstance(error, OSError):
+            raise WorkerError(f"{error}. Make room or permit writing there, and start this worker again.") from error
         raise
     finally:
         client.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,8 +26,13 @@ from kevo.errors import in_words
 from kevo.settings import Settings
 from kevo.space import Genome
 from kevo.stages import CandidateError, Earlier, Keep, Progress
+from kevo.together import Leader
 from kevo.training import Trained, Trainer
 from kevo.weights import Weights
+
+_ROOM_BYTES = 16 * 1024**2
+"""With less room than this, and for so many copies of a model, a disk is taken for full."""
+_COPIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +49,27 @@ class Performed:
         return None if self.trained is None else self.trained.probabilities
 
     @property
-    def save(self) -> Callable[[Path], object] | None:
-        """Writes the model as it is deployed; `None` where there is none."""
-        trained = self.trained
-        if trained is None:
-            return None
-        return lambda path: models.deployable(trained.network, mirror=self.mirror).save(path)
+    def save(self) -> Callable[[Path], None] | None:
+        """Writes the model as it is deployed; `None` where there is none.
+
+        It raises an `OSError` where the disk refuses, and a `CandidateError` where that is the model's own doing.
+        """
+        return None if self.trained is None else functools.partial(_save, self.trained.network, self.mirror)
+
+    def written(self, path: Path) -> Performed:
+        """Writes the model, and returns what has come of the training now: without one that can be saved it fails.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        try:
+            if self.save is not None:
+                self.save(path)
+        except CandidateError as error:
+            return Performed(self.outcome.failed(str(error)), None, self.mirror)
+        except OSError as error:
+            raise OSError(f"Cannot write {path}: {error.strerror or error}") from error
+        return self
 
 
 class Performer:
@@ -59,6 +81,7 @@ class Performer:
         usable: The weights of each backbone that can be had.
         store: Keeps the features of frozen backbones for other workers and later runs. `None`: in memory only.
         strategy: As for `Trainer`.
+        leader: As for `Trainer`.
     """
 
     def __init__(
@@ -69,6 +92,7 @@ class Performer:
         store: ArrayStore | None,
         *,
         strategy: tf.distribute.Strategy | None = None,
+        leader: Leader | None = None,
     ) -> None:
         self._settings = settings
         self._num_classes = dataset.num_classes
@@ -80,6 +104,7 @@ class Performer:
             store=store,
             is_wanted=self._is_wanted,
             strategy=strategy,
+            leader=leader,
         )
 
     def perform(
@@ -144,6 +169,19 @@ class Performer:
         is_in_space = genome["pretrained/summary"] in self._settings.resolved_space.pretrained_summaries
         is_compared = is_in_space and not self._settings.minimize
         return is_compared and is_small_enough(genome, self._settings, num_classes=self._num_classes)
+
+
+def _save(network: keras.Model, mirror: bool, path: Path) -> None:
+    try:
+        models.deployable(network, mirror=mirror).save(path)
+    except OSError:
+        raise
+    except Exception as error:
+        # HDF5 has errors of its own for a full disk, on which what it had written may be gone again.
+        room = _ROOM_BYTES + _COPIES * sum(weights.nbytes for weights in network.get_weights())
+        if shutil.disk_usage(path.parent).free < room:
+            raise OSError(str(error)) from error
+        raise CandidateError(f"its model cannot be saved: {in_words(error)}") from error
 
 
 def by_width(usable: Mapping[str, tuple[Weights, ...]]) -> dict[tuple[str, float | None], Weights]:

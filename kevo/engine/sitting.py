@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import math
 import secrets
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from kevo import distribution
+from kevo import card, costs, distribution, energy, naive
 from kevo.arraystore import ArrayStore
 from kevo.budget import Budget
 from kevo.closing import Closing
@@ -29,17 +31,18 @@ from kevo.engine.genes import Genes
 from kevo.engine.joining import terms
 from kevo.engine.performing import Performer, by_width
 from kevo.engine.tasks import Task
-from kevo.errors import KevoError, RunError, SearchBrokenError, SearchFailedError, SearchInterruptedError
+from kevo.errors import KevoError, RunError, SearchBrokenError, SearchFailedError, SearchInterruptedError, in_words
 from kevo.features import FeatureCache, default_folder
 from kevo.forecast import Forecast
 from kevo.interrupts import Interrupt, Interrupts, insisting
 from kevo.probing import LinearProbes, probe
-from kevo.reporting import Listener
+from kevo.reporting import Listener, Opening
 from kevo.results import SearchResult
 from kevo.runs import Run, damage, writing
 from kevo.settings import NO_CACHE, Settings
 from kevo.space import Genome, variant
 from kevo.status import Publisher
+from kevo.trackers import Several
 from kevo.weights import Weights
 from tuners.remote import SECRET_VARIABLE, Server
 
@@ -80,26 +83,33 @@ class Sitting:
         self._folder = run
         self._dataset = dataset
         self._settings = settings
-        self._listener = listener
+        self._listener: Listener
+        self._listener = self._trackers = Several([listener])
         self._usable = usable
         self._entrance = entrance
         self._strategy = strategy
-        self._archive = Archive(run, settings)
+        self._archive = Archive(run, settings, num_judged=len(dataset.validation))
         self._budget = Budget(settings, started=started)
         self._interrupts = Interrupts(run)
+        self._forecast: Forecast | None = None
+        self._result: SearchResult | None = None
 
     def run(self, genes: Genes, notes: list[str]) -> SearchResult:
         """Goes on from the run folder's candidates to the result; `notes` are for the listener."""
         publisher = Publisher(self._folder, self._listener, seconds=lambda: self._budget.seconds)
         distribution.share_memory()
-        with self._folder.locked(), insisting(), publisher as self._listener:
+        with self._folder.locked(), insisting(), self._tracked(), publisher as self._listener:
             # Whoever asked an earlier sitting to stop did not mean this one.
             self._interrupts.clear()
             self._archive.read()
             self._budget.take_up(self._archive.records)
+            plan = self._plan()
+            self._open(plan)
             self._listener.note(self._dataset.summary())
             for skipped in self._dataset.skipped:
                 self._listener.note(f"Skipped {skipped.path}: {skipped.reason}")
+            for reason, num in Counter(skipped.reason for skipped in self._dataset.skipped).items():
+                self._listener.skipped("pictures", reason, num)
             for note in notes:
                 self._listener.note(note)
             try:
@@ -108,7 +118,7 @@ class Sitting:
                     self._archive.tidy()
                     if bodies := self._promising_bodies():
                         genes = genes.led_by(bodies, self._settings, self._dataset)
-                    return self._finish(interrupted=self._train_all(genes))
+                    return self._finish(interrupted=self._train_all(genes, plan))
             except RunError as error:
                 raise SearchBrokenError(
                     f"{error} Nothing that finished is lost. Go on with: kevo resume {self._folder.path}"
@@ -121,6 +131,31 @@ class Sitting:
                 # The trainer set all there was apart from what Python looks through for garbage.
                 gc.unfreeze()
                 self._interrupts.clear()
+
+    @property
+    def _trains_here(self) -> bool:
+        """Whether this process trains, and no other."""
+        return self._strategy is not None or (self._settings.workers == 0 and self._entrance is None)
+
+    def _plan(self) -> Plan:
+        workers = 1 if self._trains_here else self._settings.workers
+        return distribution.plan(self._settings.strategy, num_workers=workers, num_gpus=distribution.num_gpus())
+
+    def _open(self, plan: Plan) -> None:
+        """Tells the listener what this sitting begins with."""
+        if self._strategy is not None:
+            devices = f"a strategy that was given, {type(self._strategy).__name__}"
+        else:
+            devices = str(plan) if plan.num_workers else "workers from elsewhere"
+        opening = Opening(
+            run_folder=self._folder.path,
+            settings=self._settings,
+            devices=devices,
+            seconds=self._budget.seconds,
+            records=tuple(self._archive.records.values()),
+            best=next(iter(self._archive.completed), None),
+        )
+        self._listener.search_started(opening)
 
     def _promising_bodies(self) -> list[Genome]:
         """Returns the genes of the backbones to begin with; where there is but one or none, that needs no probe."""
@@ -150,18 +185,14 @@ class Sitting:
         self._interrupts.check()
         return self._budget.may_probe
 
-    def _train_all(self, genes: Genes) -> bool:
+    def _train_all(self, genes: Genes, plan: Plan) -> bool:
         """Trains all candidates, and returns whether a Ctrl-C kept it from that."""
         try:
             with self._interrupts:
-                strategy, num_gpus = self._settings.strategy, distribution.num_gpus()
-                workers = 0 if self._strategy else self._settings.workers
-                if workers != 0 or self._entrance:
-                    plan = distribution.plan(strategy, num_workers=workers, num_gpus=num_gpus)
-                    self._train_in_processes(genes, plan)
-                else:
-                    plan = distribution.plan(strategy, num_workers=1, num_gpus=num_gpus)
+                if self._trains_here:
                     self._train_here(genes, self._strategy or (distribution.mirrored() if plan.is_mirrored else None))
+                else:
+                    self._train_in_processes(genes, plan)
         except Interrupt:
             self._listener.note("Interrupted: keeping the best so far.")
             return True
@@ -207,6 +238,8 @@ class Sitting:
                 ],
                 "cache": str(store.folder),
                 "is_mirrored": plan.is_mirrored,
+                "is_spread": plan.is_spread,
+                "pictures": dataset.fingerprint() if plan.is_spread else None,
                 "secret": entrance.secret,
             }
             shape = len(dataset.validation), dataset.num_classes
@@ -244,7 +277,7 @@ class Sitting:
 
     def _chief(self, genes: Genes, cache: FeatureCache) -> Chief:
         weights = by_width(self._usable)
-        forecast = Forecast(
+        self._forecast = Forecast(
             self._dataset,
             cache,
             weights=lambda genome: weights[variant(genome)],
@@ -257,7 +290,7 @@ class Sitting:
             self._settings,
             self._listener,
             budget=self._budget,
-            forecast=forecast,
+            forecast=self._forecast,
             genes=genes,
             probes=LinearProbes(self._dataset.train.labels, self._errors()),
         )
@@ -286,13 +319,63 @@ class Sitting:
             self._budget,
             objectives=self._archive.objectives,
         )
-        return closing.hand_over(
+        self._result = result = closing.hand_over(
             saved,
             records=list(self._archive.records.values()),
             front=front,
             hypervolume=self._archive.hypervolume(front),
             interrupted=interrupted,
         )
+        self._trackers.found(result)
+        self._write_card(result)
+        return result
+
+    def _write_card(self, result: SearchResult) -> None:
+        """Writes what the best model is and what the search cost; the result stands also where that fails."""
+        try:
+            estimate = self._naive()
+            flops = costs.measure(
+                result.best_model, ("flops",), seconds=result.seconds, mirror=bool(result.genome["mirror"])
+            )
+            card.write(
+                self._folder,
+                self._dataset,
+                result,
+                flops=flops["flops"],
+                energy=energy.read(self._folder),
+                naive=estimate,
+            )
+        except Exception as error:
+            self._listener.note(f"No model card: {in_words(error)}")
+
+    def _naive(self) -> naive.Naive | None:
+        """Estimates what the search would have cost without the cache of features, and writes that down."""
+        if self._forecast is None:
+            return naive.read(self._folder)
+        # What earlier sittings measured is not measured again where nothing new is trained.
+        if (earlier := naive.read(self._folder)) is not None:
+            measured = set(self._forecast.speeds)
+            self._forecast.learn_speeds(speed for speed in earlier.speeds if speed[:-1] not in measured)
+        speeds: list[naive.Speed] = [(*key, seconds) for key, seconds in self._forecast.speeds.items()]
+        if not speeds:
+            return None
+        estimate = naive.estimate(
+            list(self._archive.records.values()),
+            self._dataset,
+            pass_seconds=self._forecast.pass_seconds,
+            speeds=speeds,
+        )
+        naive.write(self._folder, estimate)
+        return estimate
+
+    @contextlib.contextmanager
+    def _tracked(self) -> Iterator[None]:
+        """Tells trackers of the begin, and of the end however it comes."""
+        self._trackers.begun(self._folder, self._dataset)
+        try:
+            yield
+        finally:
+            self._trackers.ended(self._result)
 
     def _nothing_found(self, interrupted: bool) -> KevoError:
         if interrupted:

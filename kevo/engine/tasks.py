@@ -78,6 +78,10 @@ class Outcome:
     errors: Mapping[str, float] = field(default_factory=dict)
     speeds: tuple[tuple[str, float | None, int, float], ...] = ()
 
+    def failed(self, reason: str) -> Outcome:
+        """Returns what came of the same training if it has failed after all."""
+        return Outcome(seconds=self.seconds, reason=reason, errors=self.errors, speeds=self.speeds)
+
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values, from which `from_json` makes the same outcome."""
         return {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}

@@ -6,7 +6,7 @@ unfinished/ID-EPOCHS.keras  its model, with the weights of its best epoch so far
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +19,21 @@ _FOLDER = "unfinished"
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """How far a training was when it was kept: its model, the metrics and stages of its epochs, what it had taken."""
+    """How far a training was when it was kept.
+
+    Args:
+        model: Its model.
+        history: The metrics of every epoch, those before a pause included.
+        stages: The training stage of every epoch.
+        seconds: How long it took so far.
+        continues: The trial that it continues after a pause; `None` for none.
+    """
 
     model: Path
     history: tuple[dict[str, float], ...]
     stages: tuple[str, ...]
     seconds: float
+    continues: str | None
 
 
 def keep(
@@ -36,6 +45,7 @@ def keep(
     history: Sequence[Mapping[str, float]],
     stages: Sequence[str],
     seconds: float,
+    continues: str | None = None,
 ) -> None:
     """Keeps a training, in place of what was kept of it before.
 
@@ -47,12 +57,13 @@ def keep(
         history: The metrics of every epoch.
         stages: The training stage of every epoch.
         seconds: How long it took so far.
+        continues: The trial that it continues after a pause; `None` for none.
     """
     with run.replacing(_model(trial_id, len(history))) as path:
         save(path)
     # Until this is written, the model of before counts.
-    known = {"genome": dict(genome), "history": list(history), "stages": list(stages), "seconds": seconds}
-    run.write_json(_facts(trial_id), known)
+    known = {"genome": dict(genome), "history": list(history), "stages": list(stages)}
+    run.write_json(_facts(trial_id), {**known, "seconds": seconds, "continues": continues})
     _remove(run, trial_id, but=len(history))
 
 
@@ -64,18 +75,31 @@ def find(run: Run, trial_id: str, genome: Genome) -> Unfinished | None:
         known = run.read_json(_facts(trial_id))
         history = tuple({str(name): float(value) for name, value in epoch.items()} for epoch in known["history"])
         stages, seconds = tuple(map(str, known["stages"])), float(known["seconds"])
-        is_same = known["genome"] == dict(genome)
+        is_same, continues = known["genome"] == dict(genome), known["continues"]
     except (RunError, AttributeError, LookupError, TypeError, ValueError):
         return None
     model = run.path / _model(trial_id, len(history))
     is_whole = len(history) == len(stages) > 0 and seconds >= 0 and model.is_file()
-    return Unfinished(model, history, stages, seconds) if is_same and is_whole else None
+    return Unfinished(model, history, stages, seconds, continues) if is_same and is_whole else None
 
 
 def forget(run: Run, trial_id: str) -> None:
     """Removes what was kept of a training that has ended."""
     (run.path / _facts(trial_id)).unlink(missing_ok=True)
     _remove(run, trial_id, but=None)
+
+
+def tidy(run: Run, ended: Container[str]) -> None:
+    """Removes what was kept of trainings that have ended.
+
+    Args:
+        run: The search's folder.
+        ended: The names of those trainings.
+    """
+    for path in list((run.path / _FOLDER).glob("*")):
+        trial_id = path.stem.rpartition("-")[0] if path.suffix == ".keras" else path.stem
+        if trial_id in ended:
+            path.unlink(missing_ok=True)
 
 
 def _remove(run: Run, trial_id: str, *, but: int | None) -> None:

@@ -5,28 +5,32 @@ python -m kevo.engine.worker    is told on its standard input whom to work for, 
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import signal
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from kevo.engine.following import end_with_parent, leading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import keras
 
+    from kevo.datasets import ImageDataset
     from kevo.engine.desk import RemoteChief
     from kevo.engine.performing import Performer
+    from kevo.together import Leader
 
 FULL = 75
 """The exit code of a worker whose memory has grown: another one takes its place."""
 UNWRITABLE = 74
 """The exit code of a worker that cannot write its files."""
+PARTED, ALONE = 76, 77
+"""The exit codes of a worker that trains together with other processes: they have parted; they cannot be joined."""
 _WAIT_SECONDS = 0.2
 
 
@@ -59,7 +63,7 @@ def work(
     from kevo.engine.desk import Withdrawn
     from kevo.memory import resident
     from kevo.words import describe
-    from tuners.remote import ChiefLostError, RemoteError
+    from tuners.remote import ChiefLostError, RemoteError, SearchOverError
 
     path = folder / "model.keras"
 
@@ -67,36 +71,30 @@ def work(
         model.save(path)
         chief.keep(path, history=history, stages=stages, seconds=seconds)
 
-    while (task := chief.next()) is not Rest.OVER:
-        if isinstance(task, Rest):
-            time.sleep(_WAIT_SECONDS)
-            continue
-        try:
-            note(f"Trains candidate {task.number + 1}: {describe(task.genome)}.")
-            with chief.model() as earlier:
-                done = performer.perform(task, earlier=earlier, progress=chief.tell, keep=keep)
-            if done.save is not None and chief.wants(done.outcome):
-                _write(done.save, path)
-                chief.send(path, done.probabilities)
-            chief.finish(done.outcome)
-            del done
-        except Withdrawn as end:
-            if isinstance(end.__cause__, ChiefLostError):
-                raise end.__cause__ from None
-        except RemoteError as error:
-            # The next request gives the task back.
-            note(str(error))
-        if max_bytes is not None and (resident() or 0) > max_bytes:
-            return False
+    with contextlib.suppress(SearchOverError):
+        while (task := chief.next()) is not Rest.OVER:
+            if isinstance(task, Rest):
+                time.sleep(_WAIT_SECONDS)
+                continue
+            try:
+                note(f"Trains candidate {task.number + 1}: {describe(task.genome)}.")
+                with chief.model() as earlier:
+                    done = performer.perform(task, earlier=earlier, progress=chief.tell, keep=keep)
+                if done.save is not None and chief.wants(done.outcome):
+                    done = done.written(path)
+                    if done.save is not None:
+                        chief.send(path, done.probabilities)
+                chief.finish(done.outcome)
+                del done
+            except Withdrawn as end:
+                if isinstance(end.__cause__, ChiefLostError):
+                    raise end.__cause__ from None
+            except RemoteError as error:
+                # The next request gives the task back.
+                note(str(error))
+            if max_bytes is not None and (resident() or 0) > max_bytes:
+                return False
     return True
-
-
-def _write(save: Callable[[Path], object], path: Path) -> None:
-    try:
-        save(path)
-    except Exception as error:
-        # HDF5 has errors of its own for a full disk.
-        raise OSError(f"Cannot write {path}: {error}") from error
 
 
 def main() -> int:
@@ -111,12 +109,29 @@ def main() -> int:
 
 
 def _work_as_told(given: Mapping[str, Any]) -> int:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    # Whoever started it decides what an interrupt means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
 
-    from kevo.arraystore import ArrayStore
     from kevo.datasets import handover
+
+    dataset = handover.read(Path(given["data"]))
+    if not given["is_spread"]:
+        return _work_with(given, dataset, None)
+    from kevo.meeting import MissingError
+    from kevo.together import PartedError
+
+    try:
+        with leading(given, dataset) as leader:
+            code = _work_with(given, dataset, leader)
+            if code == 0:
+                leader.end()
+            return code
+    except (MissingError, PartedError) as error:
+        print(error, file=sys.stderr)
+        return ALONE if isinstance(error, MissingError) else PARTED
+
+
+def _work_with(given: Mapping[str, Any], dataset: ImageDataset, leader: Leader | None) -> int:
+    from kevo.arraystore import ArrayStore
     from kevo.distribution import mirrored
     from kevo.engine.desk import RemoteChief
     from kevo.engine.performing import Performer
@@ -124,27 +139,19 @@ def _work_as_told(given: Mapping[str, Any]) -> int:
     from kevo.weights import Weights
     from tuners.remote import Client
 
-    dataset = handover.read(Path(given["data"]))
     settings = Settings.from_json(given["settings"])
     usable: dict[str, tuple[Weights, ...]] = {}
     for one in given["weights"]:
         path = None if one["path"] is None else Path(one["path"])
         usable[one["backbone"]] = (*usable.get(one["backbone"], ()), Weights(**{**one, "path": path}))
     strategy = mirrored() if given["is_mirrored"] else None
-    performer = Performer(dataset, settings, usable, ArrayStore(Path(given["cache"])), strategy=strategy)
+    performer = Performer(dataset, settings, usable, ArrayStore(Path(given["cache"])), strategy=strategy, leader=leader)
     client = Client(None, address=given["address"], tuner_id=given["name"], secret=given["secret"])
     with tempfile.TemporaryDirectory(dir=given["folder"]) as folder:
         chief = RemoteChief(client, Path(folder), search=given["search"])
         is_over = work(chief, performer, folder=Path(folder), max_bytes=given["max_bytes"])
     client.close()
     return 0 if is_over else FULL
-
-
-def _end_with_parent() -> None:
-    # Below `sys.stdin`, whose lock would be missed when this process ends.
-    while os.read(0, 1024):
-        pass
-    os._exit(1)
 
 
 if __name__ == "__main__":

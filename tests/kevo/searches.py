@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from samples import CONV_GENOME
 
 import kevo
+from kevo.reporting import Opening
 from kevo.runs import TrialRecord
 
 TINY = dataclasses.replace(
@@ -51,20 +53,38 @@ PAUSED = TrialRecord(
 def record(trial_id: str, accuracy: float, **changes: object) -> TrialRecord:
     """A candidate that has paused with this accuracy, unless changes say otherwise."""
     metrics = {"val_accuracy": accuracy, "val_cross_entropy": 1.0}
-    return dataclasses.replace(PAUSED, trial_id=trial_id, fitness=accuracy, metrics=metrics, **changes)
+    return dataclasses.replace(PAUSED, **{"trial_id": trial_id, "fitness": accuracy, "metrics": metrics, **changes})
+
+
+ENDED = {"is_paused": False, "num_epochs": 7, "seconds": 75.0, "num_parameters": 410208}
+HOSTILE = "out of \x1b]0;memory\x07\nin \u202e[red]words"
+
+
+def failed(number: int) -> TrialRecord:
+    """A candidate that has failed, for a reason that would do something to a terminal."""
+    values = {"metrics": {}, "history": [], "stages": [], "fitness": None, "status": "failed", "reason": HOSTILE}
+    return record(str(number), 0.0, **{**ENDED, **values, "number": number, "num_parameters": None})
 
 
 class Diary:
     """A listener that remembers."""
 
     def __init__(self) -> None:
+        self.openings: list[Opening] = []
         self.notes: list[str] = []
+        self.num_skipped: Counter[tuple[str, str]] = Counter()
         self.started: list[str] = []
         self.records: list[TrialRecord] = []
         self.lost: list[tuple[int, str]] = []
 
+    def search_started(self, opening: Opening) -> None:
+        self.openings.append(opening)
+
     def note(self, text: str) -> None:
         self.notes.append(text)
+
+    def skipped(self, what: str, reason: str, num: int) -> None:
+        self.num_skipped[what, reason] += num
 
     def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
         self.started.append(words)

@@ -20,8 +20,9 @@ from kevo.closing import Closing
 from kevo.datasets import ImageDataset
 from kevo.engine import archive
 from kevo.engine.sitting import Sitting
+from kevo.ensemble import read_predictions
 from kevo.results import SearchResult
-from kevo.runs import Run, TrialRecord
+from kevo.runs import TEST_PREDICTIONS, Run, TrialRecord
 
 # Each knows one class only, whatever the picture: together they are less wrong.
 BIASES = ([2.0, 0.0, 0.0], [0.0, 1.9, 0.0], [0.0, 0.0, 1.8])
@@ -68,8 +69,9 @@ def ended(path: Path, dataset: ImageDataset, *, seconds: float = 0.0, **changes:
 
 
 def notes(one: Sitting) -> list[str]:
-    assert isinstance(one._listener, Diary)
-    return one._listener.notes
+    (diary,) = one._trackers._listeners
+    assert isinstance(diary, Diary)
+    return diary.notes
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,14 @@ def test_its_scores_are_those_of_the_file(finished: tuple[SearchResult, Sitting]
         assert getattr(together, split).cross_entropy == pytest.approx(scores.cross_entropy)
         expected = sum(member.weight * softmax(BIASES[int(member.trial_id)]) for member in together.members)
         assert probabilities == pytest.approx(np.tile(expected, (len(labels), 1)), abs=1e-5)
+
+
+def test_what_the_winner_made_of_the_test_pictures_is_kept(
+    finished: tuple[SearchResult, Sitting], dataset: ImageDataset
+) -> None:
+    result, _ = finished
+    kept = read_predictions(result.run_folder / TEST_PREDICTIONS, shape=(len(dataset.test), dataset.num_classes))
+    assert kept == pytest.approx(result.best_model.predict(dataset.test.pictures, verbose=0), abs=1e-3)
 
 
 @pytest.mark.parametrize(

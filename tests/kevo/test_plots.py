@@ -1,12 +1,15 @@
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
 from PIL import Image
 
 from kevo import plots
@@ -169,7 +172,10 @@ def test_families_keep_their_color() -> None:
 def test_nothing_completed_says_so(records: list[TrialRecord]) -> None:
     for figure in (
         plots.fitness_by_generation(records, objective=OBJECTIVES["accuracy"]),
+        plots.fitness_by_minute(records, objective=OBJECTIVES["accuracy"]),
+        plots.parallel_coordinates(records, objective=OBJECTIVES["accuracy"]),
         plots.parameters_against_accuracy(records),
+        plots.front_of(records, front=[], objectives=[OBJECTIVES["accuracy"], Objective("params", "min")]),
     ):
         assert words(figure.axes[0]) == ["No candidate completed"]
     (axes,) = plots.seconds_by_generation(records).axes
@@ -240,3 +246,174 @@ def test_each_cost_has_axes_of_its_own(tmp_path: Path) -> None:
     path = plots.save_front(tmp_path, FRONT, front=FRONT, objectives=objectives)
     with Image.open(path) as picture:
         assert path == tmp_path / "plots" / "front.png" and picture.width > picture.height
+
+
+def test_fitness_by_minute() -> None:
+    (axes,) = plots.fitness_by_minute(SEARCH, objective=OBJECTIVES["accuracy"]).axes
+    drawn = lines(axes)
+    assert drawn["candidates"] == ([0, 20, 60, 80], [0.2, 0.6, 0.5, 0.9])
+    assert drawn["finalists"] == ([100], [0.95])
+    assert drawn["best so far"] == ([0, 20, 60, 80, 100], [0.2, 0.6, 0.6, 0.9, 0.95])
+    assert axes.get_xlabel() == "Seconds of search"
+
+
+@pytest.mark.parametrize(("seconds", "label", "last"), [(600.0, "Minutes", 10.0), (18_000.0, "Hours", 5.0)])
+def test_time_is_counted_in_what_suits(seconds: float, label: str, last: float) -> None:
+    records = [trial(0), trial(1, finished_at=seconds)]
+    (axes,) = plots.fitness_by_minute(records, objective=OBJECTIVES["loss"]).axes
+    assert axes.get_xlabel() == f"{label} of search"
+    assert lines(axes)["best so far"][0][-1] == last
+
+
+def test_the_far_worse_do_not_take_the_room() -> None:
+    records = [trial(number, fitness=0.9 + number / 1000) for number in range(50)]
+    far = [trial(50, fitness=0.1), trial(51, fitness=0.2)]
+    (axes,) = plots.fitness_by_minute([*records, *far], objective=OBJECTIVES["accuracy"]).axes
+    assert axes.get_ylim()[0] > 0.8
+    assert lines(axes)["2 far worse"][0] == [50 * 20 / 60, 51 * 20 / 60]
+    losses = [replace(record, fitness=1 - (record.fitness or 0)) for record in [*records, *far]]
+    (axes,) = plots.fitness_by_minute(losses, objective=OBJECTIVES["loss"]).axes
+    assert axes.get_ylim()[1] < 0.2 and len(lines(axes)["2 far worse"][0]) == 2
+
+
+def test_gene_importance() -> None:
+    (axes,) = plots.gene_importance({"head/l2": 0.7, "optimizer": 0.298, "mirror": 0.002}).axes
+    assert [bar.get_width() for bar in axes.patches] == [0.7, 0.298, 0.002]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["head L2", "optimizer", "mirror"]
+    assert words(axes) == ["70%", "30%", "<1%"]
+    (axes,) = plots.gene_importance({}).axes
+    assert len(axes.patches) == 0 and words(axes)[0].startswith("Too few candidates")
+
+
+def gened(number: int, fitness: float | None, **changes: Any) -> TrialRecord:
+    genome = {"family": "conv", "batch": [16, 32, 64][number % 3], "rate": 10.0 ** -(number % 12)}
+    return trial(number, fitness=fitness, genome={**genome, **({"size": 96} if number % 2 else {})}, **changes)
+
+
+def test_parallel_coordinates() -> None:
+    records = [*(gened(number, number / 24) for number in range(24)), gened(24, None), gened(25, 9.0, full_length=True)]
+    (axes,) = plots.parallel_coordinates(records, objective=OBJECTIVES["accuracy"]).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["batch", "rate", "Validation\naccuracy"]
+    candidates = [line for line in axes.lines if len(np.asarray(line.get_xdata())) == 3 and line.get_alpha()]
+    assert len(candidates) == 24
+    # The worst is drawn first, with all of a logarithmic scale between the largest and the smallest rate.
+    heights = [np.asarray(line.get_ydata()).tolist() for line in candidates]
+    assert [height[-1] for height in heights] == pytest.approx([number / 23 for number in range(24)])
+    assert [height[1] for height in heights[:12]] == pytest.approx([1 - number / 11 for number in range(12)])
+
+
+def test_parallel_coordinates_show_who_lacks_a_gene() -> None:
+    records = [gened(number, 0.5) for number in range(6)]
+    mixed = [
+        replace(record, genome={**record.genome, "size": 96 + 32 * place}) for place, record in enumerate(records[:2])
+    ]
+    (axes,) = plots.parallel_coordinates([*mixed, *records[2:5:2]], objective=OBJECTIVES["loss"], genes=["size"]).axes
+    lowest = [min(np.asarray(line.get_ydata())) for line in axes.lines if line.get_alpha()]
+    assert sum(height < -0.05 for height in lowest) == 2
+    assert "not there" in words(axes) and "96" in words(axes) and "128" in words(axes)
+
+
+FAMILY = [
+    trial(0, fitness=0.5, origin="seed", genome={"family": "conv", "batch": 16, "l2": 0.1}),
+    trial(1, fitness=0.6, origin="random", genome={"family": "conv", "batch": 32, "l2": 0.2}),
+    trial(2, generation=1, fitness=0.7, origin="crossover", parents=("0001", "0000"), genome={"batch": 32, "l2": 0.3}),
+    trial(3, generation=1, fitness=0.4, origin="mutation", parents=("0000",), genome={"family": "conv"}),
+    trial(4, generation=2, fitness=0.8, origin="mutation", parents=("0002", "0001"), genome={"batch": 32, "l2": 0.3}),
+    trial(5, generation=2, fitness=0.9, origin="final", parents=("0004",), genome={"batch": 32, "l2": 0.3, "$x": True}),
+]
+
+
+def heights(figure: Figure) -> dict[str, float]:
+    """Where the first words of each candidate stand."""
+    return {
+        text.get_text(): text.get_position()[1] for text in figure.axes[0].texts if re.match(r"\d+: 0", text.get_text())
+    }
+
+
+def test_family_tree() -> None:
+    figure = plots.family_tree(FAMILY, winner=FAMILY[5])
+    places = heights(figure)
+    assert places.keys() == {"1: 0.5", "2: 0.6", "3: 0.7", "5: 0.8", "6: 0.9"}
+    assert places["1: 0.5"] == places["2: 0.6"] > places["3: 0.7"] > places["5: 0.8"] > places["6: 0.9"]
+    told = words(figure.axes[0])
+    assert "generation 0, one to begin with" in told and "generation 2, trained to the end" in told
+    assert "genes: 1 from 2, 0 from 1" in told
+    assert "L2: 0.2 → 0.3" in told and "$x: none → yes" in told
+    # Two parents of one, two of another, one of the winner; the way past candidate 3 has a stop beside it.
+    assert sorted(len(np.asarray(line.get_xdata())) for line in figure.axes[0].lines) == [2, 2, 2, 2, 4]
+
+
+def test_family_tree_of_many_shows_the_nearest() -> None:
+    records = [
+        trial(number, parents=tuple(f"{other:04d}" for other in range(max(number - 3, 0), number)))
+        for number in range(200)
+    ]
+    figure = plots.family_tree(records, winner=records[-1])
+    assert heights(figure).keys() == {f"{number}: 0.5" for number in range(185, 201)}
+    dotted = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
+    assert len(dotted) == 3
+    assert max(figure.get_size_inches()) < 20
+
+
+def test_family_tree_does_not_believe_in_circles() -> None:
+    first = trial(0, parents=("0001", "0000", "nobody"), genome={"family": "conv"})
+    second = trial(1, parents=("0000", "0001"), genome={"family": "$\\frac{" + "long " * 50}, origin="<b>")
+    assert heights(plots.family_tree([first, second], winner=second)).keys() == {"1: 0.5", "2: 0.5"}
+    assert heights(plots.family_tree([], winner=first)).keys() == {"1: 0.5"}
+
+
+HOSTILE = '<script>alert("x")</script>&\x00\x1b[2J$\\frac{"\u202e'
+
+
+def hostile_figures() -> list[Figure]:
+    strange = [
+        trial(number, genome={"family": HOSTILE, HOSTILE: [HOSTILE], "rate": value}, stages=["head", HOSTILE, "x"])
+        for number, value in enumerate([math.nan, math.inf, 10**400, -1.5, "$x$", True, {}])
+    ]
+    return [
+        plots.fitness_by_generation(strange, objective=OBJECTIVES["accuracy"]),
+        plots.fitness_by_minute(strange, objective=OBJECTIVES["accuracy"]),
+        plots.parameters_against_accuracy(strange),
+        plots.learning_curves(strange[0]),
+        plots.gene_importance({HOSTILE: 1.0}),
+        plots.parallel_coordinates(strange, objective=OBJECTIVES["accuracy"]),
+        plots.family_tree(strange, winner=replace(strange[-1], parents=("0000", "0003"), origin=HOSTILE)),
+        plots.confusion_matrix([[1, 2], [3, 4]], class_names=[HOSTILE, "b" * 300]),
+    ]
+
+
+@pytest.mark.filterwarnings("error")
+def test_svg_can_stand_in_a_page() -> None:
+    elements = [plots.svg(figure) for figure in hostile_figures()]
+    ids: list[str] = []
+    for element in elements:
+        root = ElementTree.fromstring(element)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg" and element.startswith("<svg")
+        assert root.get("width") == "100%" and root.get("height") is None and root.get("viewBox")
+        assert {one.tag.rpartition("}")[2] for one in root.iter()}.isdisjoint(
+            {"script", "style", "metadata", "foreignObject"}
+        )
+        assert "<text" in element
+        own = [one.attrib["id"] for one in root.iter() if "id" in one.attrib]
+        addresses = re.findall(r"url\(([^)]*)\)|href=\"([^\"]*)", element)
+        targets = {one or other for one, other in addresses}
+        assert {target.removeprefix("#") for target in targets if not target.startswith("data:image/png")} <= set(own)
+        ids += own
+    assert len(ids) == len(set(ids))
+    assert any("&lt;script&gt;" in element for element in elements)
+
+
+@pytest.mark.filterwarnings("error")
+def test_png_of_anything() -> None:
+    for figure in hostile_figures():
+        assert plots.png(figure).startswith(b"\x89PNG")
+
+
+def test_the_same_figure_gives_the_same_svg() -> None:
+    first, second = (plots.svg(plots.seconds_by_generation(SEARCH)) for _ in range(2))
+    assert first == second
+
+
+def test_a_notebook_shows_figures() -> None:
+    figure = plots.seconds_by_generation(SEARCH)
+    assert figure._repr_png_().startswith(b"\x89PNG")

@@ -1,70 +1,78 @@
-"""What a person sees while a search runs."""
+"""What a person sees of a search where there is no terminal, and numbers in words."""
 
 import io
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
+from searches import ENDED, SETTINGS, failed, record
 
 from kevo import evaluation
 from kevo.objectives import OBJECTIVES, Objective
-from kevo.reporting import Live, count, duration, front_in_words
+from kevo.reporting import Opening, count, duration, for_stderr, front_in_words, printable
+from kevo.reporting.plain import Plain
 from kevo.results import FrontMember, SearchResult
-from kevo.runs import TrialRecord
 
 
-def record(number: int, fitness: float | None, **changes: object) -> TrialRecord:
-    values: dict[str, object] = {
-        "number": number,
-        "trial_id": f"{number:04}",
-        "generation": 0,
-        "genome": {"family": "conv"},
-        "status": "completed" if fitness is not None else "failed",
-        "fitness": fitness,
-        "num_epochs": 7,
-        "seconds": 75.0,
-        "num_parameters": 410208,
-        "reason": None if fitness is not None else "out of memory",
-        "finished_at": 100.0,
-    }
-    return TrialRecord(**{**values, **changes})
-
-
-def tell(*, terminal: bool) -> str:
-    output = io.StringIO()
-    live = Live(Console(file=output, force_terminal=terminal, width=120), OBJECTIVES["accuracy"])
-    live.note("2 classes [not markup]")
-    live.trial_started(0, "conv stack [8x3x3]", 90.0, "worker-0")
-    live.progress(0, "train", 1.5, 20, {"accuracy": 0.5})
-    time.sleep(0.3)  # The bar is drawn ten times a second.
-    live.trial_ended(first := record(0, 0.875), first)
-    live.trial_started(1, "conv stack", 60.0, "worker-0")
-    live.trial_ended(record(1, None), first)
-    live.trial_started(2, "conv stack", None, "worker-0")
-    live.trial_lost(2, "killed")
-    live.trial_started(2, "conv stack", None, "worker-0")
-    live.trial_ended(record(2, 0.75, full_length=True), first)
-    live.closed()
-    return output.getvalue()
+def tell(stream: io.StringIO) -> None:
+    with Plain(stream, OBJECTIVES["accuracy"]) as plain:
+        plain.search_started(Opening(run_folder=Path("run"), settings=SETTINGS, devices="1 worker", seconds=0.0))
+        plain.note("2 classes [not markup]")
+        plain.skipped("pictures", "cannot be read", 3)
+        plain.trial_started(0, "conv stack [8x3x3]", 90.0, "worker-0")
+        plain.progress(0, "train", 1.5, 20, {"accuracy": 0.5})
+        plain.trial_ended(first := record("0", 0.875, **ENDED, number=0), first)
+        plain.trial_ended(failed(1), first)
+        plain.trial_lost(2, "killed")
+        plain.trial_ended(record("2", 0.75, **ENDED, number=2, full_length=True), first)
+        plain.closed()
 
 
 def test_plain_lines_where_there_is_no_terminal() -> None:
-    assert [line.rstrip() for line in tell(terminal=False).splitlines()] == [
+    output = io.StringIO()
+    tell(output)
+    assert output.getvalue().splitlines() == [
+        "run: 1 worker",
         "2 classes [not markup]",
         "   1  accuracy 0.8750  410k parameters  7 epochs  1 min 15 s  best so far",
-        "   2  failed after 1 min 15 s: out of memory",
+        "   2  failed after 1 min 15 s: out of ?]0;memory? in ?[red]words",
         "   3  lost: killed",
         "   3 full  accuracy 0.7500  410k parameters  7 epochs  1 min 15 s  best 0.8750",
     ]
 
 
-def test_a_terminal_shows_a_bar_and_the_time_left() -> None:
-    shown = tell(terminal=True)
-    assert "epoch 2/20" in shown
-    assert "1 min 30 s left" in shown
-    assert "conv stack [8x3x3]" in shown
+def test_a_log_that_cannot_be_written_ends_no_search() -> None:
+    try:
+        full = open("/dev/full", "w")  # noqa: SIM115
+    except OSError:
+        pytest.skip("/dev/full is missing")
+    tell(full)
+    with pytest.raises(OSError, match="No space"):
+        full.close()
+
+
+def test_what_environment_variables_call_a_terminal_may_be_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_INTERACTIVE", "1")
+    with (tmp_path / "log").open("w") as log:
+        monkeypatch.setattr("sys.stderr", log)
+        with for_stderr(OBJECTIVES["accuracy"]) as listener:
+            listener.note("a line")
+    assert (tmp_path / "log").read_text() == "a line\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("katze, 猫, gatto", "katze, 猫, gatto"),
+        ("two\r\nlines\tand a \x00", "two  lines and a ?"),
+        ("\x1b[2J\x9b2J\udc80\u2028", "?[2J?2J? "),
+    ],
+)
+def test_only_what_can_be_printed_is(text: str, shown: str) -> None:
+    assert printable(text) == shown
 
 
 @pytest.mark.parametrize(

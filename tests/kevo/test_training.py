@@ -305,10 +305,8 @@ def test_fine_tuning_moves_the_last_block_only_and_no_statistics(dataset: ImageD
     before = models.feature_extractor(
         genome, whole=models.backbone(genome, weights=RANDOM["mobilenet_v2", 0.35])
     ).get_layer("mobilenet_v2")
-    # A head that has learned next to nothing leaves the second stage something to win.
-    trained = teacher.train({**genome, "learning_rate": 1e-6, "fine_tune/learning_rate": 1e-2}, Effort(2, patience=99))
-    if trained.stages[-1] != "fine-tune" or trained.metrics not in trained.history[2:]:
-        pytest.fail("the fine-tuning stage must win here, or nothing is left to compare")
+    trained = teacher.train({**genome, "fine_tune/learning_rate": 1e-2}, Effort(2, patience=99))
+    assert trained.metrics in trained.history[2:], "it is judged by what became of it, whatever its head was"
     after = trained.network.get_layer("mobilenet_v2")
     moved = {
         old.name
@@ -474,7 +472,7 @@ def test_the_best_epochs_of_each_stage_are_those_that_counted() -> None:
     objective = OBJECTIVES["accuracy"]
     stages = ["head", "head", "fine-tune", "fine-tune"]
     assert num_best_epochs(epochs(0.5, 0.6, 0.7, 0.6), stages, objective) == {"head": 2, "fine-tune": 1}
-    assert num_best_epochs(epochs(0.6, 0.5, 0.4, 0.6), stages, objective) == {"head": 1}
+    assert num_best_epochs(epochs(0.6, 0.5, 0.4, 0.5), stages, objective) == {"head": 1, "fine-tune": 2}
 
 
 def test_a_rare_class_is_not_forgotten() -> None:

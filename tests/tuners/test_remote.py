@@ -20,7 +20,15 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.src.distribute.oracle_client import OracleClient
 
 from tuners import GeneticOracle, GeneticTuner, Settings
-from tuners.remote import SECRET_VARIABLE, ChiefLostError, ChiefRefusedError, Client, RemoteError, Server
+from tuners.remote import (
+    SECRET_VARIABLE,
+    ChiefLostError,
+    ChiefRefusedError,
+    Client,
+    RemoteError,
+    SearchOverError,
+    Server,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 Serve = Callable[..., Server]
@@ -337,9 +345,9 @@ def test_a_worker_renews_its_lease_while_it_trains(oracle: GeneticOracle, serve:
     server = serve(oracle, lease_seconds=0.6)
     client = connect(server)
     trial = client.create_trial("worker")
-    renewed = server._leases["worker"]
+    renewed = server._leases._ends["worker"]
     # Many leases later.
-    until(lambda: server.expire() != [] or server._leases["worker"] > renewed + 2)
+    until(lambda: server.expire() != [] or server._leases._ends["worker"] > renewed + 2)
     assert server.workers == ["worker"]
     end(client, trial)
     client.close()
@@ -612,6 +620,20 @@ def test_a_chief_that_is_lost(oracle: GeneticOracle, serve: Serve, connect: Conn
     with pytest.raises(ChiefLostError, match=message):
         client.call("renew")
     assert issubclass(ChiefLostError, keras_tuner.errors.FatalError)
+
+
+def test_workers_hear_of_the_end_whatever_they_are_at(oracle: GeneticOracle, serve: Serve, connect: Connect) -> None:
+    server = serve(oracle, lease_seconds=0.6)
+    trains = connect(server, "trains", patience_seconds=300)
+    trial = trains.create_trial("trains")
+    server.announce_end()
+    until(lambda: trains._is_over)
+    assert server.workers == []
+    server.stop()
+    # It knows, so it waits for nobody.
+    with pytest.raises(SearchOverError, match=f"The search at {server.address} is over"):
+        end(trains, trial)
+    assert issubclass(SearchOverError, ChiefLostError)
 
 
 def test_another_service_is_told_from_a_chief(oracle: GeneticOracle, connect: Connect) -> None:

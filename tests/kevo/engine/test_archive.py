@@ -15,8 +15,8 @@ from kevo.runs import Run
 from kevo.runs import TrialRecord as Record
 
 
-def archive(path: Path, settings: kevo.Settings, *records: Record) -> Archive:
-    one = Archive(Run.create(path / "run", {}), settings)
+def archive(path: Path, settings: kevo.Settings, *records: Record, num_judged: int = 10_000) -> Archive:
+    one = Archive(Run.create(path / "run", {}), settings, num_judged=num_judged)
     one.records = {record.trial_id: record for record in records}
     return one
 
@@ -31,6 +31,32 @@ def test_models_that_finalists_go_on_from_are_kept_for_their_turn(
     assert one._needed({**one.records, "1-full": first}) == {"1-full", "1", "2"}
     second = record("2-full", 0.95, full_length=True, is_paused=False)
     assert one._needed({**one.records, "1-full": first, "2-full": second}) == {"1-full", "2-full"}
+
+
+@pytest.mark.parametrize(
+    ("num_judged", "settings", "winners"),
+    [
+        (100, {}, ["surer", "sure", "lucky", "worse"]),
+        (10_000, {}, ["lucky", "sure", "surer", "worse"]),
+        (100, {"minimize": ("params",)}, ["lucky", "sure", "surer", "worse"]),
+        (100, {"objective": "loss"}, ["worse", "surer", "sure", "lucky"]),
+    ],
+)
+def test_a_lead_within_its_standard_error_is_none(
+    tmp_path: Path, num_judged: int, settings: dict[str, object], winners: list[str]
+) -> None:
+    one = archive(tmp_path, dataclasses.replace(SETTINGS, **settings), num_judged=num_judged)
+    for name, accuracy, loss in [
+        ("worse", 0.90, 0.1),
+        ("surer", 0.945, 0.2),
+        ("sure", 0.95, 0.3),
+        ("lucky", 0.96, 0.4),
+    ]:
+        candidate = record(name, accuracy, is_paused=False)
+        metrics = {**candidate.metrics, "val_cross_entropy": loss, "params": 1.0}
+        one.add(dataclasses.replace(candidate, metrics=metrics), save=lambda path: path.write_text("a model"))
+    assert [candidate.trial_id for candidate in one.saved] == winners
+    assert one.finalists == one.saved[: one._settings.num_finalists]
 
 
 def test_models_are_removed_as_better_ones_come(tmp_path: Path) -> None:

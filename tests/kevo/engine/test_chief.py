@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ from kevo.features import FeatureCache
 from kevo.forecast import Forecast
 from kevo.probing import LinearProbes
 from kevo.runs import Run, TrialRecord
-from kevo.stages import Effort
+from kevo.stages import CandidateError, Effort
 from kevo.weights import Weights
 
 METRICS = {"val_accuracy": 0.8, "val_cross_entropy": 1.0}
@@ -46,7 +46,7 @@ def chief(
     errors: dict[str, float] | None = None,
 ) -> Chief:
     """The head of a search that has gone on for some time, with these candidates."""
-    archive = Archive(Run.create(path / "run", {}), settings)
+    archive = Archive(Run.create(path / "run", {}), settings, num_judged=len(dataset.validation))
     archive.records = {record.trial_id: record for record in records}
     budget = Budget(settings, started=time.monotonic() - seconds)
     forecast = Forecast(
@@ -192,7 +192,8 @@ def test_the_winner_learns_from_all_pictures_at_last(tmp_path: Path, dataset: Im
     task = one.next("a")
     assert isinstance(task, Task) and task.genome == winner.genome
     # Learning rates fall as they did when it was measured.
-    assert task.effort.refit == {"head": 2} and (task.effort.num_epochs, task.effort.tune_epochs) == (24, 7)
+    assert task.effort.refit == {"head": 2, "fine-tune": 1}
+    assert (task.effort.num_epochs, task.effort.tune_epochs) == (24, 7)
     assert one.next("b") is Rest.WAIT and not one.is_over
     outcome = Outcome(seconds=1.0)
     assert one.wants("a", outcome)
@@ -242,6 +243,78 @@ def test_what_was_kept_of_a_training_counts_only_whole_and_for_its_own_genome(tm
     for damage in ("", "[]", "{}", path.read_text().replace("train", "").replace('""', "")):
         path.write_text(damage)
         assert unfinished.find(run, "1-full", CONV_GENOME) is None
+
+
+def test_a_final_training_that_breaks_off_goes_on_though_less_time_is_left(
+    tmp_path: Path, dataset: ImageDataset
+) -> None:
+    settings = dataclasses.replace(SETTINGS, max_time=1000.0, num_finalists=1)
+    best = record("best", 0.8, history=[METRICS] * 3, stages=["train"] * 3, seconds=20.0, is_paused=False)
+    one = evolved(tmp_path, dataset, settings, best, seconds=950.0 - 100.0)
+    first = one.next("a")
+    assert isinstance(first, Task) and first.effort.num_epochs == 6
+    save = functools.partial(Path.write_text, data="a model")
+    one.keep("a", save=save, history=[METRICS] * 4, stages=["train"] * 4, seconds=30.0)
+    # Now there is too little time to begin it.
+    one._budget._started -= 72.0
+    one.lose("a", "killed")
+    again = one.next("b")
+    assert isinstance(again, Task) and again.trial_id == "best-full" and len(again.history) == 4
+    assert again.effort.num_epochs == 6 and (again.effort.seconds or 99.0) <= 21.0 and one.model_for("b") is not None
+    one.lose("b", "killed again")
+    assert one.next("c") is Rest.OVER and listener(one).records[0].reason == "killed again"
+    assert list((tmp_path / "run" / "unfinished").iterdir()) == []
+
+
+def test_a_finalist_that_had_paused_goes_on_once_more_from_where_it_broke_off(
+    tmp_path: Path, dataset: ImageDataset
+) -> None:
+    settings = dataclasses.replace(RUNGS, max_time=1000.0, num_finalists=1)
+    one = evolved(tmp_path, dataset, settings, seconds=950.0 - 2.0)
+    one._archive.add(record("1", 0.8, seconds=20.0), save=lambda path: path.write_text("a model"))
+    first = one.next("a")
+    assert isinstance(first, Task) and (first.continues, len(first.history)) == ("1", 1)
+    save = functools.partial(Path.write_text, data="a later model")
+    one.keep("a", save=save, history=[METRICS] * 2, stages=["train"] * 2, seconds=3.0)
+    one.lose("a", "killed")
+    again = one.next("b")
+    assert isinstance(again, Task) and (again.continues, len(again.history)) == ("1", 2)
+    assert again.effort.num_epochs == first.effort.num_epochs == settings.epochs
+
+
+def test_a_finalist_is_fine_tuned_as_deep_as_before_it_broke_off(tmp_path: Path, dataset: ImageDataset) -> None:
+    frozen = record("1", 0.8, genome=FROZEN, stages=["head"], is_paused=False)
+    settings = dataclasses.replace(SETTINGS, num_finalists=1, max_time=1e6, space=kevo.PRESETS["default"])
+    one = evolved(tmp_path, dataset, settings, frozen, seconds=0.0)
+    first = one.next("a")
+    assert isinstance(first, Task) and first.genome["fine_tune/num_blocks"] and first.effort.tune_epochs
+    save = functools.partial(Path.write_text, data="a model")
+    one.keep("a", save=save, history=[METRICS] * 2, stages=["head", "fine-tune"], seconds=3.0)
+    one._budget._started -= (one._budget.left or 0.0) - 2.0
+    assert one._finals._tuned(frozen, 2.0) != first.genome
+    one.lose("a", "killed")
+    again = one.next("b")
+    assert isinstance(again, Task) and (again.genome, len(again.history)) == (first.genome, 2)
+
+
+def test_nothing_is_kept_of_what_has_ended(tmp_path: Path, dataset: ImageDataset) -> None:
+    settings = dataclasses.replace(SETTINGS, max_trials=1)
+    one = chief(tmp_path, dataset, settings)
+    folder = tmp_path / "run" / "unfinished"
+    for worker in ("a", "b"):
+        task = one.next(worker)
+        assert isinstance(task, Task)
+        save = functools.partial(Path.write_text, data="a model")
+        one.keep(worker, save=save, history=[METRICS], stages=["train"], seconds=5.0)
+        assert len(list(folder.iterdir())) == 2
+        one.lose(worker, "killed")
+    assert list(folder.iterdir()) == []
+    # A search that is killed between the two leaves something.
+    for name in ("1", "1-full", "2"):
+        facts = {"history": [METRICS] * 12, "stages": ["train"] * 12, "seconds": 1.0}
+        unfinished.keep(one._archive.folder, name, CONV_GENOME, save=lambda path: path.write_text("one"), **facts)
+    unfinished.tidy(one._archive.folder, {"1", "3"})
+    assert sorted(path.name for path in folder.iterdir()) == ["1-full-12.keras", "1-full.json", "2-12.keras", "2.json"]
 
 
 def test_what_was_lost_in_an_earlier_sitting_counts(tmp_path: Path, dataset: ImageDataset) -> None:
@@ -329,6 +402,7 @@ def test_a_stopped_search_takes_nothing_more(tmp_path: Path, dataset: ImageDatas
     assert one.is_over and not one.tell("worker", "train", 0.5, 1, {})
     one.finish("worker", DONE)
     assert listener(one).records == [] and one.next("worker") is Rest.OVER
+    assert listener(one).lost == [], "what it was at is taken up when the search is"
 
 
 def test_only_models_that_may_be_needed_are_asked_for(tmp_path: Path, dataset: ImageDataset) -> None:
@@ -348,6 +422,34 @@ def test_a_candidate_that_cannot_be_written_is_not_counted(tmp_path: Path, datas
     with pytest.raises(RunError, match="Cannot write"):
         one.finish("worker", DONE)
     assert one._archive.records == {}
+
+
+def refuse(path: Path) -> None:
+    raise CandidateError("its model cannot be saved")
+
+
+def test_a_model_that_cannot_be_saved_fails_alone(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset, dataclasses.replace(SETTINGS, num_finalists=1))
+    one.next("worker")
+    one.finish("worker", dataclasses.replace(DONE, errors={"b": 0.1}), save=refuse)
+    (failed,) = listener(one).records
+    assert (failed.status, failed.reason) == ("failed", "its model cannot be saved") and failed.seconds == 1.0
+    assert (failed.metrics, failed.history, failed.num_parameters) == ({}, [], None)
+    assert one.oracle.trials[failed.trial_id].status == "FAILED" and one._probes.errors == {"b": 0.1}
+    assert one.trial_of("worker") is None and isinstance(one.next("worker"), Task)
+    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
+
+
+@pytest.mark.parametrize(("save", "reason"), [(refuse, "its model cannot be saved"), (None, "its model is missing")])
+def test_a_winner_that_cannot_be_saved_again_wins_as_it_is(
+    tmp_path: Path, dataset: ImageDataset, save: Callable[[Path], None] | None, reason: str
+) -> None:
+    one = evolved(tmp_path, dataset, dataclasses.replace(SETTINGS, num_finalists=1), seconds=0.0)
+    one._archive.add(record("1", 0.8, is_paused=False), save=lambda path: path.write_text("a model"))
+    one._archive.add(record("1-full", 0.6, full_length=True))
+    assert isinstance(one.next("a"), Task)
+    one.finish("a", Outcome(seconds=1.0), save=save)
+    assert one.is_over and listener(one).notes == [f"The winner learns from the training pictures only: {reason}."]
 
 
 class Full(Diary):
@@ -379,6 +481,9 @@ def test_a_search_that_breaks_ends_with_exit_code_1() -> None:
 def test_features_that_are_behind_get_no_candidate(tmp_path: Path, dataset: ImageDataset) -> None:
     one = chief(tmp_path, dataset, errors={probing._key(FROZEN): 0.1, probing._key(SHALLOW): 0.9})
     assert one.is_feasible(FROZEN) and not one.is_feasible(SHALLOW)
+    assert not listener(one).num_skipped
+    one.next("worker")
+    assert listener(one).num_skipped == {("genomes", "others' frozen features are better"): 1}
 
 
 def test_only_what_the_search_may_use_is_compared(dataset: ImageDataset) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -40,16 +40,21 @@ def workers(parent: int | None = None) -> list[int]:
 
 
 class Saboteur(Diary):
-    """Does something to the oldest worker as soon as a candidate has trained a while."""
+    """Sends signals to the oldest worker: to each candidate its own, one for each time that it is trained a while."""
 
-    def __init__(self, act: Callable[[int], object], *, number: int, times: int = 1) -> None:
+    def __init__(self, acts: Mapping[int, Sequence[signal.Signals]]) -> None:
         super().__init__()
-        self._act, self._number, self._times = act, number, times
+        self._acts = {number: list(signals) for number, signals in acts.items()}
+        self._is_due = False
+
+    def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
+        super().trial_started(number, words, seconds_left, worker)
+        self._is_due = True
 
     def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
-        if number == self._number and self._times:
-            self._times -= 1
-            self._act(workers(os.getpid())[0])
+        if self._is_due and self._acts.get(number):
+            self._is_due = False
+            os.kill(workers(os.getpid())[0], self._acts[number].pop(0))
 
 
 def search(path: Path, diary: Diary, **changes: object) -> SearchResult:
@@ -57,41 +62,24 @@ def search(path: Path, diary: Diary, **changes: object) -> SearchResult:
     return kevo.search(stripes(120), settings, out=path / "run", listener=diary)
 
 
-def kill(process: int) -> None:
-    os.kill(process, signal.SIGKILL)
-
-
-def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path: Path) -> None:
-    diary = Saboteur(kill, number=1)
-    result = search(tmp_path, diary)
-    assert diary.lost == [(1, "its worker was ended by SIGKILL, perhaps for want of memory")]
-    assert [(record.number, record.status) for record in diary.records] == [(n, "completed") for n in range(4)]
+def test_workers_that_die_or_stand_still_cost_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sitting, "Server", functools.partial(sitting.Server, lease_seconds=8.0))
+    kill = signal.SIGKILL
+    diary = Saboteur({0: [signal.SIGSTOP], 1: [kill], 3: [kill, kill]})
+    result = search(tmp_path, diary, max_trials=4)
     assert result.model_path.is_file() and workers(os.getpid()) == []
     assert not (tmp_path / "run" / "work").exists()
+    killed = "its worker was ended by SIGKILL, perhaps for want of memory"
+    assert diary.lost == [(0, "nothing was heard of its worker any more"), (1, killed), (3, killed), (3, killed)]
+    # Who kills every worker fails alone.
+    statuses = [(record.number, record.status) for record in diary.records]
+    assert statuses == [(0, "completed"), (1, "completed"), (2, "completed"), (3, "failed"), (4, "completed")]
+    assert diary.records[3].reason == killed
     # Who trains, and how often it died, makes no difference.
     here = Diary()
-    search(tmp_path / "here", here, workers=0)
-    assert [(one.genome, one.history) for one in diary.records] == [(one.genome, one.history) for one in here.records]
-
-
-def test_a_candidate_that_kills_every_worker_fails_alone(tmp_path: Path) -> None:
-    diary = Saboteur(kill, number=1, times=2)
-    search(tmp_path, diary, max_trials=2)
-    assert [(record.number, record.status) for record in diary.records] == [
-        (0, "completed"),
-        (1, "failed"),
-        (2, "completed"),
-    ]
-    assert diary.records[1].reason == "its worker was ended by SIGKILL, perhaps for want of memory"
-
-
-def test_a_worker_that_stands_still_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sitting, "Server", functools.partial(sitting.Server, lease_seconds=4.0))
-    diary = Saboteur(lambda process: os.kill(process, signal.SIGSTOP), number=0)
-    search(tmp_path, diary, max_trials=1)
-    ((number, reason),) = diary.lost
-    assert number == 0 and "nothing was heard" in reason
-    assert all(record.status == "completed" for record in diary.records) and workers(os.getpid()) == []
+    search(tmp_path / "here", here, workers=0, max_trials=4)
+    first, second = ([(one.genome, one.history) for one in told.records[:3]] for told in (diary, here))
+    assert first == second
 
 
 def test_a_worker_that_has_grown_is_replaced_between_candidates(
@@ -159,7 +147,7 @@ def test_workers_end_with_a_search_that_is_killed_and_it_goes_on(tmp_path: Path)
         import kevo
         from samples import stripes
         from engine.test_crew import SMALL
-        kevo.search(stripes(120), SMALL, out=sys.argv[2])
+        kevo.search(stripes(120), dataclasses.replace(SMALL, max_trials=2), out=sys.argv[2])
     """
     folder = Path(__file__).parent.parent
     command = [sys.executable, "-c", "\n".join(line[8:] for line in script.splitlines()), str(folder)]
@@ -179,4 +167,4 @@ def test_workers_end_with_a_search_that_is_killed_and_it_goes_on(tmp_path: Path)
     diary = Diary()
     result = kevo.resume(tmp_path / "run", stripes(120), listener=diary)
     assert result.model_path.is_file() and Run.open(tmp_path / "run").trials()[: len(before)] == before
-    assert len(before) + len(diary.records) == 4
+    assert len(before) + len(diary.records) == 3

@@ -9,9 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ from searches import SETTINGS, Diary
 import kevo
 from kevo.cli import main
 from kevo.datasets import ImageDataset
-from kevo.engine import joining, sitting
+from kevo.engine import crew, joining, sitting
 from kevo.engine.desk import Desk
 from kevo.engine.entrance import Entrance, seen_from_elsewhere, seen_from_here
 from kevo.errors import SettingsError, WeightsError, WorkerError
@@ -91,7 +93,10 @@ def statuses(diary: Diary) -> list[tuple[int, str]]:
     return sorted((record.number, record.status) for record in diary.records)
 
 
-def test_a_worker_that_is_refused_or_stopped_harms_nobody(pictures: Path, tmp_path: Path) -> None:
+def test_workers_that_are_refused_or_stopped_or_lost_harm_nobody(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sitting, "Server", functools.partial(sitting.Server, lease_seconds=8.0))
     others, guess = tmp_path / "others.npz", tmp_path / "guess"
     x, y = stripes(120, seed=1)
     np.savez(others, x=x, y=y)
@@ -110,43 +115,33 @@ def test_a_worker_that_is_refused_or_stopped_harms_nobody(pictures: Path, tmp_pa
 
         def trial_lost(self, number: int, reason: str) -> None:
             super().trial_lost(number, reason)
-            self.workers.append(started(*self.command, "--quiet", "--cache", "none"))
+            if number == 0:
+                # Who stood still comes back, and finds its candidate given up.
+                os.kill(self.trainers[0], signal.SIGCONT)
+            if number == 2:
+                self.workers.append(started(*self.command, "--quiet", "--cache", "none"))
 
-    host = Doorkeeper(1, {0: signal.SIGINT})
-    result = search(pictures, host, max_trials=1)
+    host = Doorkeeper(2, {0: signal.SIGSTOP, 1: signal.SIGKILL, 2: signal.SIGINT})
+    result = search(pictures, host, max_trials=2)
     assert [one.exit_code for one in refused] == [2, 2]
     assert "refused this worker: the secret is missing, or wrong" in refused[0].stderr
     assert f"Error: The pictures in {others} are not those of the search at 127.0.0.1" in refused[1].stderr
-    assert statuses(host) == [(0, "completed"), (1, "completed")] and result.model_path.is_file()
-    assert host.lost == [(0, "its worker was stopped")]
+    assert statuses(host) == [(number, "completed") for number in range(3)] and result.model_path.is_file()
+    silent = "nothing was heard of its worker any more"
+    assert sorted(host.lost) == [(0, silent), (1, silent), (2, "its worker was stopped")]
     assert "The last worker is gone. The search waits for another one." in host.notes
     said = [worker.communicate(timeout=60) for worker in host.workers]
-    assert [worker.returncode for worker in host.workers] == [130, 0]
-    assert said[0][1].splitlines()[-1] == "Interrupted." and "Traceback" not in said[0][1]
-    assert said[1] == ("", "")
+    assert sorted(worker.returncode for worker in host.workers) == [-signal.SIGKILL, 0, 130]
+    (stopped,) = (words for worker, (_, words) in zip(host.workers, said, strict=True) if worker.returncode == 130)
+    assert stopped.splitlines()[-1] == "Interrupted." and "Traceback" not in stopped
+    assert said[-1] == ("", "")
     assert not (tmp_path / "run" / "work").exists()
 
 
-def test_workers_that_are_lost_are_not_waited_for(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sitting, "Server", functools.partial(sitting.Server, lease_seconds=4.0))
-
-    class Nurse(Host):
-        def trial_lost(self, number: int, reason: str) -> None:
-            super().trial_lost(number, reason)
-            if number == 0:
-                os.kill(self.trainers[0], signal.SIGCONT)
-
-    host = Nurse(2, {0: signal.SIGSTOP, 1: signal.SIGKILL})
-    result = search(pictures, host, max_trials=2)
-    assert statuses(host) == [(number, "completed") for number in range(3)] and result.model_path.is_file()
-    assert sorted(host.lost) == [(number, "nothing was heard of its worker any more") for number in (0, 1)]
-    # Who stood still has come back, and heard that the search is over.
-    for worker in host.workers:
-        worker.communicate(timeout=60)
-    assert sorted(worker.returncode for worker in host.workers) == [-signal.SIGKILL, 0]
-
-
-def test_a_worker_comes_back_to_a_chief_that_was_killed(pictures: Path, tmp_path: Path) -> None:
+def test_a_worker_comes_back_to_a_chief_that_was_killed_and_hears_of_the_end_of_one_that_was_not(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "_GRACE_SECONDS", 0.1)
     host, run = Host(0, {}), tmp_path / "run"
     options = ["--space", "small", "--max-trials", "2", "--population", "2", "--epochs", "2", "--workers", "0"]
     search = started("search", str(pictures), "--out", str(run), "--listen", "127.0.0.1:0", *options)
@@ -156,6 +151,19 @@ def test_a_worker_comes_back_to_a_chief_that_was_killed(pictures: Path, tmp_path
         if "Workers join with" in line:
             break
     worker = started(*host.command)
+
+    class Leaver(Diary):
+        """Ends the search while its worker says nothing for a while."""
+
+        is_ending = False
+
+        def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+            if number == 2 and not self.is_ending:
+                self.is_ending = True
+                worker.send_signal(signal.SIGSTOP)
+                (run / ".stop").touch()
+                threading.Timer(2.0, worker.send_signal, [signal.SIGCONT]).start()
+
     try:
         trials = run / "trials.jsonl"
         until = time.monotonic() + 120
@@ -164,8 +172,9 @@ def test_a_worker_comes_back_to_a_chief_that_was_killed(pictures: Path, tmp_path
         search.kill()
         search.wait()
         before = Run.open(run).trials()
-        diary = Diary()
-        kevo.resume(run, listener=diary, listen=host.command[1], secret=SECRET)
+        diary = Leaver()
+        result = kevo.resume(run, listener=diary, listen=host.command[1], secret=SECRET)
+        # By itself it would wait for minutes.
         assert worker.wait(60) == 0
     finally:
         search.kill()
@@ -176,6 +185,7 @@ def test_a_worker_comes_back_to_a_chief_that_was_killed(pictures: Path, tmp_path
     assert Run.open(run).trials()[: len(before)] == before
     numbers = {record.number for record in Run.open(run).trials() if not record.full_length}
     assert numbers == {0, 1} and diary.lost == []
+    assert diary.is_ending and result.interrupted and result.model_path.is_file()
 
 
 def test_a_worker_without_a_search_says_so() -> None:
@@ -251,14 +261,18 @@ def desk(tmp_path: Path, dataset: ImageDataset) -> Desk:
     return Desk(chief(tmp_path, dataset), tmp_path / "work", shape=(48, 3), hello={"of": "this search"})
 
 
-def asks(desk: Desk, number: int, worker: str = "guest") -> dict[str, object]:
+def asks(desk: Desk, number: int, worker: str = "guest") -> dict[str, Any]:
     return desk.calls["next"](worker, {"search": desk.search, "number": number}, b"")[0]
+
+
+def finishes(desk: Desk, asked: Mapping[str, Any], outcome: Mapping[str, Any] = DONE.to_json()) -> None:
+    desk.calls["finish"]("guest", {"trial_id": asked["task"]["trial_id"], "outcome": outcome}, b"")
 
 
 def test_who_has_not_heard_the_answer_gets_it_again(desk: Desk) -> None:
     first = asks(desk, 1)
-    assert asks(desk, 1) == first and desk.chief.is_busy("guest")
-    desk.calls["finish"]("guest", DONE.to_json(), b"")
+    assert asks(desk, 1) == first and desk.chief.trial_of("guest")
+    finishes(desk, first)
     assert asks(desk, 2) != first
 
 
@@ -267,7 +281,7 @@ def test_who_came_for_another_search_gets_nothing(desk: Desk) -> None:
     assert hello == {"of": "this search", "search": desk.search}
     with pytest.raises(LookupError, match="another search"):
         desk.calls["next"]("guest", {"search": "that one", "number": 1}, b"")
-    assert not desk.chief.is_busy("guest")
+    assert not desk.chief.trial_of("guest")
 
 
 def test_a_worker_that_goes_is_no_failure_of_its_candidate(desk: Desk) -> None:
@@ -288,15 +302,16 @@ def test_a_worker_that_goes_is_no_failure_of_its_candidate(desk: Desk) -> None:
     ],
 )
 def test_a_file_has_a_name_and_an_end(desk: Desk, values: dict[str, object], payload: bytes, tmp_path: Path) -> None:
-    asks(desk, 1)
+    trial_id = asks(desk, 1)["task"]["trial_id"]
     with pytest.raises(ValueError, match="Got"):
-        desk.calls["file"]("guest", values, payload)
+        desk.calls["file"]("guest", {"trial_id": trial_id, **values}, payload)
     assert list((tmp_path / "work").iterdir()) == []
 
 
 def test_who_trains_nothing_sends_nothing_and_leaves_nothing(desk: Desk, tmp_path: Path) -> None:
     def send(worker: str) -> None:
-        desk.calls["file"](worker, {"name": "model.keras", "start": 0}, b"half a model")
+        values = {"trial_id": desk.chief.trial_of(worker), "name": "model.keras", "start": 0}
+        desk.calls["file"](worker, values, b"half a model")
 
     with pytest.raises(LookupError, match="no task"):
         send("stranger")
@@ -319,12 +334,27 @@ def test_who_trains_nothing_sends_nothing_and_leaves_nothing(desk: Desk, tmp_pat
     ],
 )
 def test_an_outcome_that_is_none_is_refused_and_the_search_goes_on(desk: Desk, change: dict[str, object]) -> None:
-    asks(desk, 1)
+    asked = asks(desk, 1)
     with pytest.raises(ValueError):
-        desk.calls["finish"]("guest", {**DONE.to_json(), **change}, b"")
+        finishes(desk, asked, {**DONE.to_json(), **change})
     assert desk.error is None and not desk.chief.is_over
-    desk.calls["finish"]("guest", DONE.to_json(), b"")
-    assert not desk.chief.is_busy("guest")
+    finishes(desk, asked)
+    assert not desk.chief.trial_of("guest")
+
+
+def test_a_word_that_was_long_on_its_way_is_not_about_the_next_task(desk: Desk, tmp_path: Path) -> None:
+    first = asks(desk, 1)
+    finishes(desk, first)
+    old, second = {"trial_id": first["task"]["trial_id"]}, asks(desk, 2)
+    said = {"stage": "train", "done": 1.0, "total": 2, "metrics": {}, "history": [], "stages": [], "seconds": 1.0}
+    assert desk.calls["tell"]("guest", {**old, **said}, b"")[0] == {"goes_on": False}
+    assert desk.calls["offer"]("guest", {**old, "outcome": DONE.to_json()}, b"")[0] == {"is_wanted": False}
+    with pytest.raises(LookupError, match="no task"):
+        desk.calls["file"]("guest", {**old, "name": "model.keras", "start": 0}, b"a model")
+    desk.calls["keep"]("guest", {**old, **said}, b"")
+    finishes(desk, first)
+    assert desk.chief.trial_of("guest") == second["task"]["trial_id"] and len(desk.chief._archive.records) == 1
+    assert desk.calls["tell"]("guest", {**said, "trial_id": second["task"]["trial_id"]}, b"")[0] == {"goes_on": True}
 
 
 def test_a_search_whose_time_is_up_ends_without_a_worker(tmp_path: Path, dataset: ImageDataset) -> None:

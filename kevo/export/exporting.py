@@ -1,0 +1,192 @@
+"""`export()`: writes a model in another format, tries it, and hands it over only if it predicts the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from kevo.errors import ExportError, KevoError, ModelError, SettingsError, in_words
+from kevo.export import checking, formats, places
+from kevo.export.checking import MAX_ACCURACY_LOSS, MAX_DIFFERENCE, Accuracies
+from kevo.export.formats import Format, Job, Predict
+from kevo.export.keras_file import calling
+from kevo.export.portable import own_size
+from kevo.export.sources import Exam, Source, exam, find, load, some
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """An export that has been tried.
+
+    Args:
+        path: The file, or for a SavedModel the folder.
+        format: Its format.
+        quantize: How its numbers are stored: `none` means floats.
+        labels_path: The names of the classes, in the order of the outputs; `None` where nobody says them.
+        input_shape: The pixels that it takes; `None` stands for any number.
+        num_bytes: Its size.
+        keras_num_bytes: The size of the `.keras` file.
+        latency: Seconds for one picture: the median of several, once everything is warm, on all cores of this machine.
+        keras_latency: The same for the Keras model.
+        compared_on: What pictures both were tried on.
+        difference: By how much a probability differed at most.
+        accuracies: How well both do on test pictures; `None` if it is not quantized.
+        notes: What else a user should know.
+    """
+
+    path: Path
+    format: str
+    quantize: str
+    labels_path: Path | None
+    input_shape: tuple[int | None, ...]
+    num_bytes: int
+    keras_num_bytes: int
+    latency: float
+    keras_latency: float
+    compared_on: str
+    difference: float
+    accuracies: Accuracies | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the same as JSON values."""
+        values = dataclasses.asdict(self)
+        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def export(
+    run: str | Path,
+    *,
+    format: str,
+    out: str | Path | None = None,
+    model: str = "best",
+    quantize: str = "none",
+    num_calibration: int = 200,
+    data: str | Path | None = None,
+) -> Exported:
+    """Writes a model in another format, with the names of its classes in `labels.json` beside it.
+
+    The export is loaded by the program that it is made for and compared with the Keras model on test pictures, before
+    it takes its place: no probability may differ by more than 0.001. If it is quantized, its accuracy on the test
+    pictures may be lower by 0.02 instead; a higher one is welcome. What fails leaves nothing behind.
+
+    Args:
+        run: A run folder, or a `.keras` file.
+        format: `keras`, `savedmodel`, `tflite` or `onnx`. All take raw RGB pixels 0-255 as float32, shape (batch,
+            height, width, 3), and return class probabilities: `savedmodel` and `onnx` pictures of any size, `tflite`
+            one picture of the network's own size.
+        out: Where to write it. Defaults to a file named after the model in the folder `exports` beside it.
+        model: `best` or `ensemble`, of a run folder.
+        quantize: `none`, or for `tflite` `int8`: whole numbers inside.
+        num_calibration: How many training pictures to quantize by.
+        data: Pictures to compare on, as `kevo.datasets.load` takes them. Defaults to those of the search; where they
+            are no longer there, random pixels, by which nothing can be quantized.
+
+    Raises:
+        ExportError: the model cannot be converted, or the export does not predict the same.
+        KevoError: what was asked for cannot be done; nothing was tried.
+
+    Example:
+        >>> exported = export("kevo-runs/pets-20260725-101500", format="onnx")  # doctest: +SKIP
+        >>> exported.path, exported.num_bytes, exported.latency  # doctest: +SKIP
+    """
+    row = formats.get(format, quantize=quantize)
+    if num_calibration < 1:
+        raise SettingsError(f"`num_calibration` must be at least 1. Received: {num_calibration}.")
+    converter = row.converter()
+    source = find(Path(run), model=model)
+    path = places.place(source, row, quantize=quantize, out=None if out is None else Path(out))
+    loaded = load(source)
+    pictures = exam(source, data, num_classes=loaded.outputs[0].shape[1])
+    class_names = source.class_names
+    if class_names is None and pictures.dataset is not None:
+        class_names = pictures.dataset.class_names
+    labels_path = places.labels_place(path, class_names)
+    job = Job(
+        source=source.path,
+        model=loaded,
+        size=_size(source, loaded, row),
+        calibration=_calibration(pictures, num_calibration) if quantize == "int8" else None,
+    )
+    with places.beside(path) as temporary:
+        try:
+            converter.write(job, temporary)
+            predict = converter.opened(temporary)
+            exported = _tried(predict, job, row, pictures, temporary)
+        except KevoError:
+            raise
+        except Exception as error:
+            # Converters fail in ways of their own, and so does what they have converted.
+            raise ExportError(f"{source.path} cannot be written as {format}. {in_words(error)}") from error
+        places.put(temporary, path, class_names)
+    notes = pictures.notes
+    if labels_path is None:
+        notes += ("Nobody says the names of the classes, so no labels.json was written: name pictures with --data.",)
+    return dataclasses.replace(exported, path=path, labels_path=labels_path, notes=notes)
+
+
+def _size(source: Source, model: keras.Model, row: Format) -> tuple[int, int] | None:
+    """Returns the height and width that an export is to take; `None` for any."""
+    size = own_size(model)
+    if row.is_fixed_size and size is None:
+        raise ModelError(
+            f"{source.path} says nowhere at what size it looks at pictures, and {row.name} needs one. Expected a fixed "
+            "input, or resizing inside."
+        )
+    is_free = None in model.inputs[0].shape[1:3]
+    return None if is_free and not row.is_fixed_size else size
+
+
+def _calibration(pictures: Exam, num_calibration: int) -> npt.NDArray[np.uint8]:
+    if pictures.dataset is None:
+        raise SettingsError(f"Nothing is quantized by random pixels. {' '.join(pictures.notes)}")
+    train = pictures.dataset.train
+    return train.pictures[some(len(train), num_calibration)]
+
+
+def _tried(predict: Predict, job: Job, row: Format, pictures: Exam, path: Path) -> Exported:
+    """Runs an export beside its Keras model.
+
+    Raises:
+        ExportError: it does not predict the same.
+    """
+    reference = calling(job.model)
+    difference = checking.difference(predict, reference, pictures.pictures, size=job.size)
+    accuracies = None
+    if job.calibration is None:
+        # A comparison with NaN is false too.
+        if not difference <= MAX_DIFFERENCE:
+            raise ExportError(
+                f"The {row.name} does not predict what the Keras model does: probabilities differ by up to "
+                f"{difference:.2g} on {pictures.words}, and may by {MAX_DIFFERENCE:g}. It was removed. Choose another "
+                "format."
+            )
+    elif pictures.dataset is not None:
+        accuracies = checking.accuracies(predict, reference, pictures.dataset.test, size=job.size)
+        if not accuracies.keras - accuracies.export <= MAX_ACCURACY_LOSS:
+            raise ExportError(
+                f"The quantized {row.name} has an accuracy of {accuracies.export:.3f} on {accuracies.num_pictures} "
+                f"test pictures, the Keras model {accuracies.keras:.3f}; the loss may be {MAX_ACCURACY_LOSS:g}. It was "
+                "removed. Calibrate on more pictures, or do not quantize."
+            )
+    (picture,) = checking.batches(pictures.pictures[:1], size=job.size)
+    return Exported(
+        path=path,
+        format=row.name,
+        quantize="none" if job.calibration is None else "int8",
+        labels_path=None,
+        input_shape=(1 if row.is_fixed_size else None, *(job.size or (None, None)), 3),
+        num_bytes=sum(file.stat().st_size for file in places.files(path)),
+        keras_num_bytes=job.source.stat().st_size,
+        latency=checking.latency(predict, picture),
+        keras_latency=checking.latency(reference, picture),
+        compared_on=pictures.words,
+        difference=difference,
+        accuracies=accuracies,
+    )

@@ -1,0 +1,31 @@
+"""Keras's own file: a copy of the run's, which any Keras 3 loads."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from kevo.export.formats import Job, Predict
+
+
+def write(job: Job, path: Path) -> None:
+    """Copies the file."""
+    shutil.copyfile(job.source, path)
+
+
+def opened(path: Path) -> Predict:
+    """Loads the file."""
+    return calling(keras.models.load_model(path, safe_mode=True, compile=False))
+
+
+def calling(model: keras.Model) -> Predict:
+    """Returns how a Keras model predicts, compiled and without `predict`'s own overhead."""
+
+    def predict(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return np.asarray(model.predict_on_batch(pixels), np.float32)
+
+    return predict

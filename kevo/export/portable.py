@@ -1,0 +1,115 @@
+"""A classifier in operations that every converter knows.
+
+kevo's classifiers resize pictures with an antialiased bilinear filter. TensorFlow has one operation for it,
+`ScaleAndTranslate`, which neither TFLite nor ONNX's converter knows. The filter is separable and linear: a matrix of
+triangles for the rows and one for the columns (Turkowski 1990, "Filters for common resampling tasks", Graphics Gems).
+Matrices multiply everywhere, whatever the size of the pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class Squash(keras.layers.Layer):  # type: ignore[misc]
+    """Does what `kevo.models.resize` does, by two products of matrices; pictures of the right size are left alone.
+
+    Args:
+        size: Height and width of what comes out, in pixels.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self._size = size
+
+    def call(self, pixels: Any) -> Any:
+        if tuple(pixels.shape[1:3]) == self._size:
+            return pixels
+        batch, height, width, channels = ops.shape(pixels)
+        rows, columns = self._size
+        flat = ops.reshape(pixels, (batch, height, width * channels))
+        squashed = ops.reshape(ops.matmul(triangles(height, rows), flat), (batch, rows, width, channels))
+        return ops.matmul(triangles(width, columns), squashed)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (input_shape[0], *self._size, input_shape[3])
+
+
+def triangles(num_from: Any, num_to: int) -> Any:
+    """Returns the matrix, shape (num_to, num_from), that takes a line of pixels to another length.
+
+    Args:
+        num_from: Pixels of the line as it is; a tensor where that is known only when pictures come.
+        num_to: Pixels that it is to have.
+    """
+    num_from = ops.cast(num_from, "float32")
+    scale = num_from / num_to
+    centers = (ops.arange(num_to, dtype="float32") + 0.5) * scale
+    positions = ops.arange(num_from, dtype="float32") + 0.5
+    distances = ops.abs(ops.expand_dims(positions, 0) - ops.expand_dims(centers, 1))
+    # A triangle is as wide as the pixels that become one, and never narrower than a pixel.
+    weights = ops.relu(1.0 - distances / ops.maximum(scale, 1.0))
+    return weights / ops.sum(weights, axis=1, keepdims=True)
+
+
+def portable(model: keras.Model, *, size: tuple[int, int] | None) -> keras.Model:
+    """Puts `Squash` in the place of antialiased resizing; weights are shared.
+
+    Args:
+        model: The classifier. One that is not functional stays as it is.
+        size: Height and width of the pictures that it is to take; `None` for those that it takes now.
+
+    Returns:
+        A model that predicts the same.
+    """
+    if isinstance(model, keras.Sequential) or not hasattr(model, "operations"):
+        return model
+    inputs = None
+    if size is not None:
+        inputs = keras.Input((*size, model.input.shape[-1]), name=model.input.name)
+
+    def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        return Squash(tuple(operation.size))(*args) if _is_antialiased(operation) else operation(*args, **kwargs)
+
+    # The members of an ensemble are models in the model, and resize too.
+    return keras.models.clone_model(
+        model, input_tensors=inputs, clone_function=lambda layer: layer, call_function=call, recursive=True
+    )
+
+
+def own_size(model: keras.Model) -> tuple[int, int] | None:
+    """Returns the height and width, in pixels, of what a classifier looks at.
+
+    Of several networks with sizes of their own it is the largest; `None` where the model does not say.
+    """
+    _, height, width, _ = model.input.shape
+    if height is not None and width is not None:
+        return int(height), int(width)
+    return max(_sizes(model), default=None)
+
+
+def _sizes(model: keras.Model) -> Iterator[tuple[int, int]]:
+    for operation in getattr(model, "operations", ()):
+        if isinstance(operation, keras.Model):
+            yield from _sizes(operation)
+        elif _resizes(operation):
+            yield operation.size[0], operation.size[1]
+
+
+def _resizes(operation: Any) -> bool:
+    # Keras makes this class no part of what it promises; its arguments are those of `keras.ops.image.resize`.
+    return type(operation).__name__ == "Resize"
+
+
+def _is_antialiased(operation: Any) -> bool:
+    return (
+        _resizes(operation)
+        and operation.antialias
+        and operation.interpolation == "bilinear"
+        and operation.data_format in (None, "channels_last")
+        and not (operation.crop_to_aspect_ratio or operation.pad_to_aspect_ratio)
+    )

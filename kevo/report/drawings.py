@@ -1,0 +1,157 @@
+"""The figures of a report: what each is called, what it says in words, and how it is drawn."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kevo import plots
+from kevo.importance import importance
+from kevo.objectives import COSTS, Objective
+from kevo.plots.style import gene_label
+from kevo.report.facts import Facts
+from kevo.runs import TrialRecord
+
+_MANY = 1000
+"""More dots or lines than these are drawn as pixels: a page of single shapes would be slow, and large."""
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A figure.
+
+    Args:
+        name: Its name, fit for a file.
+        words: What it shows, for those who do not see it.
+        draw: Draws it.
+    """
+
+    name: str
+    words: str
+    draw: Callable[[], Figure]
+
+    def figure(self) -> Figure:
+        """Draws the figure, what is too much to be single shapes as pixels."""
+        figure = self.draw()
+        for axes in figure.axes:
+            _lighten(axes)
+        return figure
+
+
+def drawings(facts: Facts) -> Iterator[Drawing]:
+    """Yields the figures that there is something to draw for, in the order of the page.
+
+    Args:
+        facts: What is known of the search.
+    """
+    records, objective, winner = facts.records, facts.objective, facts.winner
+    if winner is not None:
+        best, unit = f"{_label(objective)} {winner.fitness:.4g}", f"generation {winner.generation}"
+        yield Drawing(
+            "fitness",
+            f"The best and the mean of each generation, and each candidate as a dot. The winner reaches {best}, in "
+            f"{unit}.",
+            lambda: plots.fitness_by_generation(records, objective=objective),
+        )
+        yield Drawing(
+            "minutes",
+            f"Each candidate as a dot where it ended, and the best so far as a line, which ends at {best}.",
+            lambda: plots.fitness_by_minute(records, objective=objective),
+        )
+    if records:
+        yield Drawing(
+            "seconds",
+            "How long the candidates of each generation trained, and how much of that was lost in failures.",
+            lambda: plots.seconds_by_generation(records),
+        )
+    if winner is not None:
+        yield Drawing(
+            "family_tree",
+            "The ancestors of the winner, each with its fitness, how it came to be, and the genes that it changed.",
+            lambda: plots.family_tree(records, winner=winner),
+        )
+        if shares := importance(records):
+            yield Drawing("genes", _in_words(shares), lambda: plots.gene_importance(shares))
+        yield Drawing(
+            "parallel_coordinates",
+            "Each candidate as a line through its genes to its fitness, the better ones darker.",
+            lambda: plots.parallel_coordinates(records, objective=objective),
+        )
+        measured, objectives = priced(facts)
+        members = front(measured, objectives)
+        yield Drawing(
+            "front",
+            f"Candidates by {objective.metric.removeprefix('val_').replace('_', ' ')} and "
+            f"{' and '.join(COSTS[one.metric] for one in objectives[1:])}. {len(members)} of them no other beats in "
+            "everything.",
+            lambda: plots.front_of(measured, front=members, objectives=objectives),
+        )
+        yield Drawing(
+            "learning_curves",
+            "Accuracy and loss of the best candidate, epoch by epoch, on training and on validation pictures.",
+            lambda: plots.learning_curves(winner),
+        )
+    if facts.outcome is not None:
+        confusion = facts.outcome.test.confusion
+        yield Drawing(
+            "confusion",
+            f"Of {facts.outcome.test.num_pictures} test pictures, how many of each class were taken for which.",
+            lambda: plots.confusion_matrix(confusion, class_names=facts.class_names),
+        )
+
+
+def priced(facts: Facts) -> tuple[list[TrialRecord], list[Objective]]:
+    """Returns the candidates with their costs among their metrics, and what to compare them by.
+
+    Size and time are known of every candidate, whether the search minimized them or not.
+    """
+    costs = dict.fromkeys(("params", "seconds", *(one.metric for one in facts.objectives[1:])))
+    measured = [
+        dataclasses.replace(
+            record, metrics={"params": float(record.num_parameters), "seconds": record.seconds, **record.metrics}
+        )
+        for record in facts.rivals
+        if record.num_parameters
+    ]
+    return measured, [facts.objective, *(Objective(cost, "min") for cost in costs)]
+
+
+def front(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[TrialRecord]:
+    """Returns the candidates that no other beats in every objective, the best in the first one first; equals once."""
+    signs = [1 if one.direction == "max" else -1 for one in objectives]
+    points: dict[tuple[float, ...], TrialRecord] = {}
+    for record in records:
+        point = tuple(sign * record.metrics[one.metric] for sign, one in zip(signs, objectives, strict=True))
+        points.setdefault(point, record)
+    chosen: list[tuple[float, ...]] = []
+    # Whoever beats a candidate comes before it in this order.
+    for point in sorted(points, reverse=True):
+        if not any(all(map(float.__ge__, other, point)) for other in chosen):
+            chosen.append(point)
+    return [points[point] for point in chosen]
+
+
+def _lighten(axes: Axes) -> None:
+    lines = axes.get_lines()
+    for line in lines:
+        if len(lines) > _MANY or np.size(line.get_xdata()) > _MANY:
+            line.set_rasterized(True)
+    for dots in axes.collections:
+        if max(np.shape(dots.get_offsets())[0], len(dots.get_paths())) > _MANY:
+            dots.set_rasterized(True)
+
+
+def _label(objective: Objective) -> str:
+    return objective.metric.replace("val_", "validation ").replace("_", " ")
+
+
+def _in_words(shares: dict[str, float]) -> str:
+    ranked = sorted(shares.items(), key=lambda item: -item[1])[:_MOST_NAMED]
+    words = ", ".join(f"{gene_label(name)} {share:.0%}" for name, share in ranked)
+    return f"What explains the most of why some candidates are better than others: {words}."

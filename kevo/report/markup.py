@@ -1,0 +1,96 @@
+"""HTML whose every text is escaped: what comes from a run folder can be read on a page, and does nothing there."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+_JOINERS = "\u200c\u200d"
+"""Invisible, and yet without them words of some scripts are others."""
+_VOID = ("meta", "img")
+_MANY_ROWS = 20
+
+
+class Html(str):
+    """Text that is HTML already. Only this package's own functions make it; every other text is escaped."""
+
+    __slots__ = ()
+
+
+def clean(text: object) -> str:
+    """Returns a text with blanks for whatever is no visible letter: line breaks, controls of direction, half letters.
+
+    Example:
+        >>> clean("red" + chr(27) + "[31m")
+        'red [31m'
+    """
+    return "".join(letter if letter.isprintable() or letter in _JOINERS else " " for letter in str(text))
+
+
+def tag(name: str, *children: str | None, **attributes: str) -> Html:
+    """Returns an element.
+
+    Args:
+        name: What it is called.
+        children: What is in it, in turn: `Html` as it is, other text escaped, `None` left out.
+        attributes: Its attributes. `class_` means `class`, other underscores are hyphens.
+
+    Example:
+        >>> tag("p", "1 < 2", class_="note")
+        '<p class="note">1 &lt; 2</p>'
+    """
+    words = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(clean(value))}"' for key, value in attributes.items()
+    )
+    if name in _VOID:
+        return Html(f"<{name}{words}>")
+    inner = "".join(child if isinstance(child, Html) else html.escape(clean(child)) for child in children if child)
+    return Html(f"<{name}{words}>{inner}</{name}>")
+
+
+def join(parts: Iterable[str | None]) -> Html:
+    """Returns parts one after the other, escaped as by `tag`."""
+    return Html("".join(part if isinstance(part, Html) else html.escape(clean(part)) for part in parts if part))
+
+
+def verbatim(lines: Sequence[str]) -> Html:
+    """Returns lines as they are to be typed."""
+    return tag("pre", tag("code", Html("\n".join(html.escape(clean(line)) for line in lines))))
+
+
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    label: str,
+    numbers: Sequence[int] = (),
+    sentences: Sequence[int] = (),
+) -> Html:
+    """Returns a table that scrolls by itself where it is wider than the page, or very long.
+
+    Args:
+        head: What the columns are called.
+        rows: The cells of each row. The first says what the row is about.
+        label: What the table is, for those who hear it.
+        numbers: Columns that hold numbers.
+        sentences: Columns that hold many words.
+    """
+    kinds = [
+        "number" if place in numbers else "sentence" if place in sentences else "word" for place in range(len(head))
+    ]
+    columns = (tag("th", name, scope="col", class_=kind) for name, kind in zip(head, kinds, strict=True))
+    body = [tag("tr", *_cells(row, kinds)) for row in rows]
+    inner = tag("table", tag("thead", tag("tr", *columns)), tag("tbody", *body))
+    kind = "scroll long" if len(body) > _MANY_ROWS else "scroll"
+    return tag("div", inner, class_=kind, role="region", aria_label=label, tabindex="0")
+
+
+def _cells(row: Sequence[str], kinds: Sequence[str]) -> Iterable[Html]:
+    first, *others = zip(row, kinds, strict=True)
+    yield tag("th", first[0], scope="row", class_=first[1])
+    yield from (tag("td", cell, class_=kind) for cell, kind in others)
+
+
+def definitions(pairs: Iterable[tuple[str, str | None]]) -> Html:
+    """Returns names and what they stand for; those without a value are left out."""
+    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs if value))

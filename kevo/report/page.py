@@ -1,0 +1,92 @@
+"""The page: one HTML document that needs nothing beside it and asks nobody for anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+import kevo
+from kevo import plots
+from kevo.errors import in_words
+from kevo.report import sections
+from kevo.report.answer import answer
+from kevo.report.drawings import Drawing, drawings
+from kevo.report.facts import Facts
+from kevo.report.markup import Html, clean, tag
+from kevo.report.pictures import Pictures
+from kevo.report.style import STYLE
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+_STATES = {
+    "running": "a search at work, as it stood",
+    "interrupted": "an interrupted search, as it stood",
+    "finished": "a finished search",
+}
+
+
+def page(facts: Facts, pictures: Pictures) -> str:
+    """Returns the whole document.
+
+    Args:
+        facts: What is known of the search.
+        pictures: What there is to say of its pictures.
+    """
+    drawn = {one.name: one for one in drawings(facts)}
+
+    def draw(name: str) -> Html | None:
+        return _figure(drawn[name]) if name in drawn else None
+
+    parts: Mapping[str, tuple[str, Html]] = {
+        "answer": ("The answer", answer(facts)),
+        "fitness": ("Fitness by generation and by time", sections.fitness(facts, draw)),
+        "family": ("Family tree of the winner", sections.family(facts, draw)),
+        "genes": ("Which genes mattered", sections.genes(facts, draw)),
+        "front": ("Accuracy, size and time", sections.trade_offs(facts, draw)),
+        "learning": ("Learning curves", sections.learning(facts, draw)),
+        "confusion": ("Confusion matrix", sections.confusion(facts, draw)),
+        "wrong": ("Most confidently wrong", sections.wrong(facts, pictures)),
+        "balance": ("Classes by split", sections.balance(facts, pictures)),
+        "skipped": ("Skipped files", sections.skipped(pictures)),
+        "failures": ("What failed, and why", sections.failures(facts, draw)),
+        "repeat": ("How to repeat it", sections.repeating(facts)),
+    }
+    title = f"{facts.name}: kevo report"
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name_="generator", content=f"kevo {kevo.__version__}"),
+        tag("title", title),
+        tag("style", Html(STYLE)),
+    )
+    links = (tag("li", tag("a", words, href=f"#{name}")) for name, (words, _) in parts.items())
+    now = datetime.now().astimezone()
+    body = tag(
+        "body",
+        tag(
+            "header",
+            tag("h1", facts.name),
+            tag("p", f"Report on {_STATES[facts.state]} on {now:%Y-%m-%d} at {now:%H:%M}"),
+        ),
+        tag("nav", tag("ol", *links), aria_label="Sections"),
+        tag(
+            "main",
+            *(tag("section", tag("h2", words), inner, id=name) for name, (words, inner) in parts.items()),
+        ),
+    )
+    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _figure(drawing: Drawing) -> Html:
+    """Draws a figure where it stands; what cannot be drawn costs only itself."""
+    try:
+        element = plots.svg(drawing.figure())
+    except Exception as error:
+        # Records may come from someone else, and hold what no figure was made for.
+        return tag("p", f"There is no figure here: {clean(in_words(error))}", class_="notice")
+    found = re.search(r'viewBox="0 0 ([0-9.]+) ', element)
+    width = found.group(1) if found else "460"
+    picture = tag("div", Html(element), role="img", aria_label=drawing.words, style=f"--width: {width}px")
+    return tag("figure", tag("div", picture, class_="scroll", tabindex="0"), tag("figcaption", drawing.words))

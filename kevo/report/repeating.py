@@ -1,0 +1,66 @@
+"""How a search is done once more: as a command, or in Python where a command cannot say it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from kevo.report.facts import Facts
+from kevo.settings import Settings
+from kevo.space import Space
+
+_FLAGS = {"num_rungs": "--rungs"}
+"""Options of `kevo search` that are called otherwise than their settings."""
+_PYTHON_ONLY = ("final_epochs", "num_finalists")
+
+
+def how_to_repeat(facts: Facts) -> str:
+    """Returns the command, or else the lines of Python, that repeat a search; nothing where its settings are damaged.
+
+    Args:
+        facts: What is known of the search.
+    """
+    if facts.search is None:
+        return ""
+    changes = _changes(facts.search, Settings())
+    is_command = facts.data is not None and isinstance(facts.search.space, str) and not changes.keys() & {*_PYTHON_ONLY}
+    return shlex.join(_command(str(facts.data), changes)) if is_command else _python(facts.data, changes)
+
+
+def _changes(value: Settings | Space, default: Settings | Space) -> dict[str, Any]:
+    """Returns the fields of a record that are not as they are by default."""
+    named = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+    return {name: one for name, one in named.items() if one != getattr(default, name)}
+
+
+def _command(data: str, changes: dict[str, Any]) -> Iterator[str]:
+    yield from ("kevo", "search")
+    for name, value in changes.items():
+        flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
+        if name == "weights":
+            values = [f"{backbone}={source}" for backbone, source in value.items()]
+        elif name == "minimize":
+            values = list(value)
+        else:
+            values = [f"{np.format_float_positional(value, trim='-')}s" if name == "max_time" else str(value)]
+        for one in values:
+            yield from (flag, one)
+    # A folder may be called as an option is.
+    yield from ("--", data) if data.startswith("-") else (data,)
+
+
+def _python(data: str | None, changes: dict[str, Any]) -> str:
+    words = ", ".join(f"{name}={_literal(value)}" for name, value in changes.items())
+    source = "(pictures, labels)" if data is None else repr(data)
+    return f"import kevo\n\nkevo.search({source}, kevo.Settings({words}))"
+
+
+def _literal(value: Any) -> str:
+    if not isinstance(value, Space):
+        return repr(dict(value) if hasattr(value, "items") else value)
+    words = ", ".join(f"{name}={one!r}" for name, one in _changes(value, Space()).items())
+    return f"kevo.Space({words})"

@@ -1,0 +1,311 @@
+"""What the page of a report says, section by section; each function returns the inside of one."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+from kevo.datasets.dataset import SPLITS, ImageDataset, Skipped
+from kevo.evaluation import Evaluation
+from kevo.objectives import COSTS
+from kevo.report.drawings import front, priced
+from kevo.report.facts import Facts, in_words
+from kevo.report.markup import Html, join, table, tag, verbatim
+from kevo.report.pictures import Pictures, Wrong
+from kevo.report.repeating import how_to_repeat
+from kevo.reporting import count, duration
+from kevo.runs import TrialRecord
+from kevo.settings import Settings
+
+Draw = Callable[[str], Html | None]
+"""Returns the figure of this name, if there is one."""
+
+_MOST_ROWS = 200
+_MOST_MEMBERS = 12
+_MOST_NAMED = 8
+_NOTHING_YET = "No candidate has a fitness yet."
+
+
+def fitness(facts: Facts, draw: Draw) -> Html:
+    """How the search came to what it found, and when."""
+    if facts.winner is None:
+        return _note(_NOTHING_YET)
+    return tag("div", draw("fitness"), draw("minutes"), class_="side-by-side")
+
+
+def family(facts: Facts, draw: Draw) -> Html:
+    """Where the winner comes from."""
+    return draw("family_tree") or _note(_NOTHING_YET)
+
+
+def genes(facts: Facts, draw: Draw) -> Html:
+    """Which genes mattered, and which of their values went together."""
+    if facts.winner is None:
+        return _note(_NOTHING_YET)
+    return join(
+        [
+            draw("genes")
+            or _note("Too few candidates, or too much chance in how they did, to tell which genes mattered."),
+            draw("parallel_coordinates"),
+        ]
+    )
+
+
+def trade_offs(facts: Facts, draw: Draw) -> Html:
+    """What quality costs in size and in time."""
+    measured, objectives = priced(facts)
+    if not measured:
+        return _note(_NOTHING_YET)
+    members = front(measured, objectives)
+    head = ["Candidate (trial)", *(_metric(one.metric) for one in objectives), "What it is"]
+    rows = [
+        [
+            f"{record.number + 1} ({record.trial_id})",
+            *(_value(one.metric, record.metrics[one.metric]) for one in objectives),
+            in_words(record.genome),
+        ]
+        for record in members[:_MOST_MEMBERS]
+    ]
+    left_out = len(members) - len(rows)
+    return join(
+        [
+            draw("front"),
+            table(
+                head,
+                rows,
+                label="Candidates that no other beats in everything",
+                numbers=range(1, len(head) - 1),
+                sentences=[len(head) - 1],
+            ),
+            _note(f"And {left_out} more, with less {_metric(objectives[0].metric)}.") if left_out else None,
+        ]
+    )
+
+
+def learning(facts: Facts, draw: Draw) -> Html:
+    """How the winner learned."""
+    return draw("learning_curves") or _note(_NOTHING_YET)
+
+
+def confusion(facts: Facts, draw: Draw) -> Html:
+    """Which classes are taken for which."""
+    if facts.outcome is None:
+        return _note("The test pictures are looked at once, at the end of the search.")
+    return join([draw("confusion"), _by_class(facts.outcome.test)])
+
+
+def wrong(facts: Facts, pictures: Pictures) -> Html:
+    """The test pictures that the model was most confidently wrong about."""
+    if facts.outcome is None:
+        return _note("The test pictures are looked at once, at the end of the search.")
+    if pictures.dataset is None:
+        return _note(pictures.reason)
+    if pictures.wrong is None:
+        return _note("The run folder does not tell, or not any more, what the model made of each test picture.")
+    if not pictures.wrong:
+        return _note("The model took no test picture for another class.")
+    return tag("ul", *map(_thumbnail, pictures.wrong), class_="pictures")
+
+
+def balance(facts: Facts, pictures: Pictures) -> Html:
+    """How many pictures of each class there are in each split."""
+    if pictures.dataset is not None:
+        return _balance_of(pictures.dataset)
+    splits = {} if facts.outcome is None else {"validation": facts.outcome.validation, "test": facts.outcome.test}
+    rows = [[name, *(str(split.support.get(name, 0)) for split in splits.values())] for name in facts.class_names]
+    counted = table(["Class", *splits], rows, label="Pictures by class and split", numbers=range(1, 1 + len(splits)))
+    return join([_note(pictures.reason), counted if splits else None])
+
+
+def skipped(pictures: Pictures) -> Html:
+    """The files that could not be used."""
+    if pictures.dataset is None:
+        return _note(pictures.reason)
+    files: Sequence[Skipped] = pictures.dataset.skipped
+    if not files:
+        return _note("Every file could be used.")
+    rows = [[one.path, one.reason] for one in files[:_MOST_ROWS]]
+    left_out = f", the first {_MOST_ROWS} of them here" if len(files) > _MOST_ROWS else ""
+    return join(
+        [
+            _note(f"{_num(len(files), 'file')} could not be used{left_out}."),
+            table(["File", "Why"], rows, label="Skipped files", sentences=[1]),
+        ]
+    )
+
+
+def failures(facts: Facts, draw: Draw) -> Html:
+    """What failed, grouped by reasons that differ in numbers only."""
+    failed = facts.failed
+    if not failed:
+        return _note("No candidate failed." if facts.records else "No candidate has ended yet.")
+    groups: dict[str, list[TrialRecord]] = defaultdict(list)
+    for record in failed:
+        groups[re.sub(r"\d+(?:[.,]\d+)*", "0", record.reason or "")].append(record)
+    ranked = sorted(groups.values(), key=len, reverse=True)
+    rows = [
+        [
+            group[0].reason or "For no reason that is known",
+            str(len(group)),
+            duration(sum(record.seconds for record in group)),
+            _numbers(group),
+        ]
+        for group in ranked[:_MOST_ROWS]
+    ]
+    lost = sum(record.seconds for record in failed)
+    return join(
+        [
+            _note(f"{len(failed)} of {_num(len(facts.records), 'training')} failed, after {duration(lost)} together."),
+            table(
+                ["Reason", "Times", "Took", "Candidates"],
+                rows,
+                label="Failures by reason",
+                numbers=[1, 2],
+                sentences=[0],
+            ),
+            draw("seconds"),
+        ]
+    )
+
+
+def repeating(facts: Facts) -> Html:
+    """What it takes to do the search once more."""
+    command = how_to_repeat(facts)
+    return join(
+        [
+            verbatim(command.splitlines())
+            if command
+            else _note("The settings are damaged, so that nobody can repeat it."),
+            _note(
+                "The same seed, versions and machine give the same search where candidates are limited, not time. The "
+                "pictures are the same if they have this fingerprint: ",
+                tag("code", str(facts.settings.get("pictures", "unknown"))),
+            ),
+            tag("h3", "Settings"),
+            _settings(facts),
+            tag("h3", "Genome of the winner") if facts.winner else None,
+            _genome(facts.outcome.genome if facts.outcome else facts.winner.genome) if facts.winner else None,
+            tag("h3", "Versions"),
+            _note(
+                f"The search ran with kevo {facts.settings.get('kevo', 'of an unknown version')}"
+                f"{f'; its model was written by Keras {facts.keras_version}' if facts.keras_version else ''}. "
+                "It began where these were installed:"
+            ),
+            table(["Package", "Version"], [list(pair) for pair in facts.versions.items()], label="Versions"),
+        ]
+    )
+
+
+def _by_class(scores: Evaluation) -> Html:
+    f1 = scores.f1
+    rows = [
+        [name, str(num), _percent(scores.recall[name]), _percent(scores.precision[name]), f"{f1[name]:.3f}"]
+        for name, num in scores.support.items()
+    ]
+    head = ["Class", "Test pictures", "Recall", "Precision", "F1"]
+    return table(head, rows, label="Scores by class", numbers=range(1, 5))
+
+
+def _thumbnail(one: Wrong) -> Html:
+    title = f"{one.truth}, taken for {one.predicted} with {one.confidence:.1%}"
+    return tag(
+        "li",
+        tag(
+            "figure",
+            tag("img", src=one.address, alt=f"Test picture {one.number}: {title}"),
+            tag(
+                "figcaption",
+                tag("strong", one.truth),
+                " taken for ",
+                tag("strong", one.predicted),
+                f", {one.confidence:.1%} sure",
+            ),
+        ),
+    )
+
+
+def _balance_of(dataset: ImageDataset) -> Html:
+    counts = [
+        [int((getattr(dataset, split).labels == label).sum()) for split in SPLITS]
+        for label in range(dataset.num_classes)
+    ]
+    most = max(row[0] for row in counts)
+    least = min(row[0] for row in counts)
+    rows = [
+        [name, *map(str, row), tag("span", class_="bar", style=f"width: {6 * row[0] / most:.3f}rem")]
+        for name, row in zip(dataset.class_names, counts, strict=True)
+    ]
+    rows.append(["all", *(str(len(getattr(dataset, split))) for split in SPLITS), ""])
+    weighed = "count the same in training all the same" if dataset.class_weights() else "are not weighed for that"
+    made = " and ".join(dataset.made_splits)
+    return join(
+        [
+            _note(
+                f"The largest class has {most / least:.2g} times the training pictures of the smallest; classes "
+                f"{weighed}."
+                if least != most
+                else "Every class has as many training pictures as any other.",
+                f" The {made} split{'s were' if len(dataset.made_splits) > 1 else ' was'} taken out of train."
+                if made
+                else None,
+            ),
+            table(["Class", *SPLITS, "Share of train"], rows, label="Pictures by class and split", numbers=range(1, 4)),
+        ]
+    )
+
+
+def _settings(facts: Facts) -> Html:
+    if facts.search is None:
+        return _note("They are damaged.")
+    default = Settings().to_json()
+    rows = [
+        [name, _json(value), "" if value == default[name] else _json(default[name])]
+        for name, value in facts.search.to_json().items()
+        if name != "space" or isinstance(value, str)
+    ]
+    rows.append(["data", facts.data or "given from Python", ""])
+    rows.append(["started", str(facts.settings.get("started", "unknown")), ""])
+    return table(["Setting", "Value", "Default, if another"], rows, label="Settings", sentences=[1])
+
+
+def _genome(genome: Mapping[str, object]) -> Html:
+    return table(["Gene", "Value"], [[name, _json(value)] for name, value in genome.items()], label="Genome")
+
+
+def _json(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={one}" for name, one in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
+def _numbers(records: Sequence[TrialRecord]) -> str:
+    names = ", ".join(str(record.number + 1) for record in records[:_MOST_NAMED])
+    return f"{names}, ..." if len(records) > _MOST_NAMED else names
+
+
+def _value(metric: str, value: float) -> str:
+    if metric == "seconds":
+        return duration(value)
+    return count(round(value)) if metric in COSTS else f"{value:.4f}"
+
+
+def _metric(metric: str) -> str:
+    words = COSTS.get(metric, metric.replace("val_", "validation ").replace("_", " ").replace("f1", "F1"))
+    return words[:1].upper() + words[1:]
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+def _num(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _note(*words: str | None) -> Html:
+    return tag("p", *words)

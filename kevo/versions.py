@@ -1,0 +1,27 @@
+"""Which versions of what matters are installed, without loading any of it."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+PACKAGES = ("kevo", "tensorflow", "keras", "keras-tuner", "numpy", "scikit-learn", "pillow")
+"""What decides about the result of a search, and about what a saved model needs."""
+
+
+def version(package: str) -> str:
+    """Returns the version of a package, `missing` where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def installed() -> dict[str, str]:
+    """Returns the versions of Python and of the packages that matter, by their names.
+
+    Example:
+        >>> list(installed())[:3]
+        ['Python', 'kevo', 'tensorflow']
+    """
+    return {"Python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
