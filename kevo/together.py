@@ -16,8 +16,8 @@ too large to be kept. What learns from features that are there already costs lit
 alone; so it does with validation.
 
 TensorFlow notices within some ten seconds that a process is gone, or stands still, and ends what the others are at. It
-cannot join processes twice: all begin anew, with the same candidate, once. Out of memory is no exception: half the batch
-is not tried.
+cannot join processes twice: all begin anew, with the same candidate, once. That holds for want of memory too: half the
+batch is not tried.
 """
 
 from __future__ import annotations

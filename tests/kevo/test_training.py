@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
 
-from kevo import backbones, datasets, models, optimizers, training
+from kevo import backbones, datasets, lessons, models, optimizers, training
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.loop import Loop
@@ -322,13 +322,13 @@ def test_fine_tuning_moves_the_last_block_only_and_no_statistics(dataset: ImageD
 def test_fine_tuning_on_maps_is_fine_tuning_on_pictures(small: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     genome = {**pretrained_genome("mobilenet_v2", "block_6_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
     seen: list[tuple[int, ...]] = []
-    original = training.Loop
+    original = lessons.Loop
 
     def watched(model: keras.Model, **options: Any) -> Loop:
         seen.append(options["inputs"].shape[1:])
         return original(model, **options)
 
-    monkeypatch.setattr(training, "Loop", watched)
+    monkeypatch.setattr(lessons, "Loop", watched)
     teacher = trainer(small)
     on_maps = teacher.train(genome, Effort(2, patience=99))
     with monkeypatch.context() as patch:
@@ -455,7 +455,7 @@ def test_without_memory_half_a_batch_is_tried_once(
             super().__init__(model, batch_size=batch_size, **options)
 
     rates: list[float] = []
-    monkeypatch.setattr(training, "Loop", Small)
+    monkeypatch.setattr(lessons, "Loop", Small)
     genome = {**CONV_GENOME, "schedule": "constant"}
     if words:
         with pytest.raises(CandidateError, match=words):
