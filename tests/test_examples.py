@@ -27,8 +27,8 @@ def accuracy(output: str) -> float:
 @pytest.mark.parametrize(
     "command",
     [
-        ["bash", ROOT / "examples/search_digits.sh", "run", "--max-trials", "2", "--epochs", "8"],
-        [sys.executable, ROOT / "examples/search_arrays.py", "--max-trials", "2", "--epochs", "8"],
+        ["bash", ROOT / "examples/search_digits.sh", "run", "--max-trials", "1", "--epochs", "8"],
+        [sys.executable, ROOT / "examples/search_arrays.py", "--max-trials", "1", "--epochs", "8"],
     ],
     ids=["command", "python"],
 )

@@ -229,7 +229,8 @@ def test_a_step_of_fine_tuning_moves_the_open_block_alone(name: str) -> None:
     before = {layer.name: layer.get_weights() for layer in body.layers}
     # Random weights give the smallest of gradients; Adam's steps are as long with them, down to its epsilon.
     optimizer = keras.optimizers.Adam(1e-3, epsilon=1e-30)
-    classifier.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    # A single step: tracing it would take longer.
+    classifier.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
     classifier.fit(pictures(32, num=4).astype("float32"), np.array([0, 1, 0, 1]), verbose=0)
     moved = {
         layer.name

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
 
-from kevo import backbones, datasets, lessons, models, optimizers, training
+from kevo import backbones, datasets, lessons, models, optimizers
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.loop import Loop

@@ -52,7 +52,9 @@ def build_model(hp: Any) -> keras.Model:
                 model.add(keras.layers.Dense(hp.Int("units", 4, 6), activation="relu"))
     model.add(keras.layers.Dense(2, activation="softmax"))
     rate = hp.Float("rate", 1e-3, 1e-1, sampling="log", default=0.03)
-    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    # So few steps take less time than to trace one.
+    loss = "sparse_categorical_crossentropy"
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], run_eagerly=True)
     return model
 
 
@@ -318,7 +320,7 @@ def test_promotions_go_on_from_the_weights_of_the_trial_before(tmp_path: Path) -
         hp.Float("x", -5, 5)
         model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
         # Descent that does not move, so that only the callback does.
-        model.compile(keras.optimizers.SGD(0.0), "mse")
+        model.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=True)
         return model
 
     tuner = GeneticTuner(
