@@ -1,4 +1,4 @@
-"""ONNX, for ONNX Runtime and all that reads its files, through tf2onnx."""
+"""ONNX, for ONNX Runtime and all that reads its files, through tf2onnx: an extra, loaded on use."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import numpy.typing as npt
-import onnx
-import onnxruntime
 
 from kevo.export.formats import Job, Predict
 from kevo.export.portable import portable
@@ -20,6 +18,8 @@ _AXES = ("batch", "height", "width", "channels")
 
 def write(job: Job, path: Path) -> None:
     """Converts the model, and gives its ends names that a person can use."""
+    import onnx
+
     shape = (None, *(job.size or (None, None)), 3)
     pixels = keras.InputSpec(dtype="float32", shape=shape, name=INPUT)
     with warnings.catch_warnings():
@@ -42,6 +42,8 @@ def write(job: Job, path: Path) -> None:
 
 def opened(path: Path) -> Predict:
     """Loads the file into ONNX Runtime, on the CPU."""
+    import onnxruntime
+
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
     def predict(pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

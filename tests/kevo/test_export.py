@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,14 @@ from kevo import datasets, models
 from kevo.cli import main
 from kevo.errors import DataError, ExportError, ModelError, RunError, SettingsError
 from kevo.export import Exported, export, exporting
+from kevo.export.formats import FORMATS
 from kevo.export.portable import Squash, own_size, portable
 from kevo.export.sources import exam, find
 from kevo.runs import Run
 
+NEEDS_ONNX = pytest.mark.skipif(
+    any(util.find_spec(name) is None for name in FORMATS["onnx"].packages), reason="needs kevo[onnx]"
+)
 LABELS = ["across", "down", "none"]
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 23, 17, 3)).astype(np.float32)
 
@@ -87,7 +92,10 @@ def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob(".export-*")]
 
 
-@pytest.mark.parametrize(("format", "model"), [("keras", "best"), ("tflite", "ensemble"), ("onnx", "ensemble")])
+@pytest.mark.parametrize(
+    ("format", "model"),
+    [("keras", "best"), ("tflite", "ensemble"), pytest.param("onnx", "ensemble", marks=NEEDS_ONNX)],
+)
 def test_an_export_predicts_what_the_model_does(format: str, model: str, run: Path) -> None:
     exported = export(run, format=format, model=model)
     assert exported.path == run / "exports" / f"{model}.{format}"
@@ -182,11 +190,13 @@ def test_the_command_prints_what_it_found(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_named(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    for name in FORMATS["onnx"].packages:
+        monkeypatch.setitem(sys.modules, name, None)
     done = CliRunner().invoke(main, ["export", str(run), "--format", "onnx"])
     assert done.exit_code == 2
     assert done.stderr == (
-        "Error: The format onnx needs tf2onnx, which is not installed here. Install it: pip install 'kevo[onnx]'\n"
+        "Error: The format onnx needs tf2onnx, onnx, onnxruntime, which is not installed here. "
+        "Install it: pip install 'kevo[onnx]'\n"
     )
 
 
@@ -211,7 +221,7 @@ def test_pictures_that_are_gone(run: Path, pictures: Path, tmp_path: Path) -> No
 def test_hostile_models_and_folders(run: Path, tmp_path: Path) -> None:
     code = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Lambda(lambda x: x), keras.layers.Flatten()])
     code.save(run / "best.keras")
-    done = CliRunner().invoke(main, ["export", str(run), "--format", "onnx"])
+    done = CliRunner().invoke(main, ["export", str(run), "--format", "tflite"])
     assert done.exit_code == 2
     assert re.fullmatch(r"Error: .*best\.keras is refused: it holds .*code.*\n", done.stderr)
     assert not (run / "exports").exists()
