@@ -28,7 +28,7 @@ from endurance_checks import leftovers, lost, marked
 from endurance_jobs import Diary, Facts, Job
 
 from kevo import KevoError
-from kevo.memory import installed
+from kevo.memory import usable
 
 EVERY = 4
 """Of so many trials one meets a fault."""
@@ -148,7 +148,7 @@ def _faults(plan: Mapping[int, tuple[str, float]], folder: Path, num_workers: in
     site = folder / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text("import endurance_faults\n\nendurance_faults.sabotage()\n")
-    share = WORKER_MB * 1e6 * num_workers / (installed() or 1e12)
+    share = WORKER_MB * 1e6 * num_workers / (usable() or 1e12)
     with (
         patch.dict(os.environ, {_FAULTS: str(folder)}),
         patch.object(sys, "path", [str(site), str(Path(__file__).parent), *sys.path]),

@@ -14,7 +14,7 @@ from endurance_checks import leftovers, marked, processes
 from endurance_jobs import EVEN, SPACE, Diary, Facts, Job
 from speed import Task, measure, memory
 
-from kevo.memory import installed
+from kevo.memory import usable
 from kevo.runs import Run, TrialRecord
 
 
@@ -68,7 +68,7 @@ def measure_memory(job: Job) -> tuple[Facts, list[str]]:
             **meter.facts,
             "peak": memory(peak=True),
             "worker_peak": meter.worker_peak,
-            "worker_limit": 1e-6 * crew._MEMORY_SHARE * (installed() or 0) / job.workers,
+            "worker_limit": 1e-6 * crew._MEMORY_SHARE * (usable() or 0) / job.workers,
             "worker_slope": slope(longest),
             "num_workers": len(meter.of_workers),
             "folder_mb": Run(run, {}).num_bytes() / 1e6,

@@ -19,10 +19,11 @@ from kevo.datasets import Limits, Skipped, Split, loose
 from kevo.datasets.dataset import natural
 from kevo.datasets.held_out import choose
 from kevo.datasets.loading import Found, divide, read
-from kevo.datasets.pictures import File, Pictures, decode
+from kevo.datasets.pictures import File, decode
 from kevo.errors import DataError, KevoError, ModelError
 from kevo.evaluation import Evaluation
 from kevo.gradcam import Drawer
+from kevo.room import Pictures
 from kevo.runs import Run
 from kevo.training import predict
 

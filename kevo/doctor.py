@@ -21,9 +21,9 @@ def findings() -> Iterator[tuple[str, str]]:
     """Yields what is looked at, and what was found."""
     yield "kevo", f"{kevo.__version__}, Python {platform.python_version()}"
     yield "packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    installed = memory.installed()
+    usable = memory.usable()
     yield "processor", f"{os.cpu_count() or 'unknown number of'} cores"
-    yield "memory", "unknown" if installed is None else _gibibytes(installed)
+    yield "memory", "unknown" if usable is None else _gibibytes(usable)
     yield "GPUs", ", ".join(_gpus()) or "none that TensorFlow sees"
     yield "--strategy auto", str(distribution.plan("auto", num_workers=None, num_gpus=distribution.num_gpus()))
     if os.environ.get(distribution.TF_CONFIG):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo import backbones, costs, models
+from kevo import backbones, costs, models, room
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.loop import Forward
@@ -53,9 +52,7 @@ _TOLERANCE = 2.0**-10
 
 def default_folder() -> Path:
     """Returns where features are kept unless somebody names another folder."""
-    # As the XDG Base Directory Specification has it, a relative path does not count.
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "kevo" / "features"
+    return room.cache_folder() / "features"
 
 
 class FeatureCache:
@@ -88,7 +85,7 @@ class FeatureCache:
             copy: Which of `copies` or `views` of them.
         """
         if split == EVERYTHING:
-            return np.concatenate([self.pictures(part, size, copy=copy) for part in _PARTS])
+            return room.joined([self.pictures(part, size, copy=copy) for part in _PARTS])
         stored: npt.NDArray[np.uint8] = getattr(self._dataset, split).pictures
         if stored.shape[1] != size:
             stored = self._once(json.dumps(["pictures", split, size]), lambda: _resize(stored, size))
@@ -278,7 +275,7 @@ def _rounded(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float16 | np.f
 
 
 def _resize(pictures: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-    result = np.empty((len(pictures), size, size, 3), np.uint8)
+    result = room.empty((len(pictures), size, size, 3))
     for start in range(0, len(pictures), _BATCH_SIZE):
         batch = models.resize(pictures[start : start + _BATCH_SIZE].astype(np.float32), (size, size))
         result[start : start + _BATCH_SIZE] = np.rint(np.clip(batch, 0, 255))
@@ -286,7 +283,7 @@ def _resize(pictures: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]
 
 
 def _augment(pictures: npt.NDArray[np.uint8], changes: keras.Sequential) -> npt.NDArray[np.uint8]:
-    result = np.empty_like(pictures)
+    result = room.empty(pictures.shape)
     for start in range(0, len(pictures), _BATCH_SIZE):
         batch = changes(pictures[start : start + _BATCH_SIZE].astype(np.float32), training=True)
         result[start : start + _BATCH_SIZE] = np.rint(np.clip(batch, 0, 255))

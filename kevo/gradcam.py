@@ -21,8 +21,9 @@ from keras import layers
 from PIL import Image
 
 from kevo.datasets import Limits, loose
-from kevo.datasets.pictures import File, Pictures, decode
+from kevo.datasets.pictures import File, decode
 from kevo.errors import ModelError
+from kevo.room import Pictures
 from kevo.runs import atomic_write_bytes
 
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)

@@ -1,4 +1,4 @@
-"""How much memory processes take, where the system tells."""
+"""How much memory processes take and may take, where the system tells."""
 
 from __future__ import annotations
 
@@ -19,12 +19,20 @@ def resident(process: int | str = "self") -> int | None:
     return (held - shared) * os.sysconf("SC_PAGE_SIZE")
 
 
-def installed() -> int | None:
-    """Returns the machine's memory in bytes; `None` where that cannot be known."""
+def usable() -> int | None:
+    """Returns the bytes of memory that this process may use: of the machine, or of its container; `None` if unknown.
+
+    Not what is free at the moment, which would make no two searches alike.
+    """
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     except (OSError, ValueError):
         return None
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        # Where there is no limit, a word stands in place of the number.
+        with contextlib.suppress(OSError, ValueError):
+            sizes.append(int(Path(path).read_text()))
+    return min(sizes)
 
 
 def children() -> list[int]:

@@ -38,6 +38,8 @@ from kevo.weights import Weights
 
 _RATES = ("learning_rate", "sgd/learning_rate", "fine_tune/learning_rate")
 _NO_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
+_CHUNK = 4096
+"""So many pictures are handed to Keras at once."""
 _MAX_BACKBONES = 4
 """So many frozen backbones stay in memory, ready for the next head."""
 
@@ -356,5 +358,7 @@ def predict(
         watch: Is called after every batch; an error that it raises ends the pass.
     """
     watching = callbacks.LambdaCallback(on_predict_batch_end=lambda batch, logs: watch())
-    probabilities = model.predict(pictures, batch_size=batch_size, verbose=0, callbacks=[watching])
-    return np.asarray(probabilities, dtype=np.float32)
+    # Keras copies what it is given, which may be more than memory holds.
+    chunks = (pictures[start : start + _CHUNK] for start in range(0, len(pictures), _CHUNK))
+    predicted = [model.predict(one, batch_size=batch_size, verbose=0, callbacks=[watching]) for one in chunks]
+    return np.concatenate(predicted, dtype=np.float32)

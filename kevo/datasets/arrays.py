@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from kevo import memory, room
 from kevo.datasets.dataset import SPLIT_ALIASES, Limits
 from kevo.datasets.files import open_archive
-from kevo.datasets.pictures import Pictures, choose_size, for_each, memory, resize
+from kevo.datasets.pictures import choose_size, for_each, resize
 from kevo.errors import DataError
+from kevo.room import Pictures
 
 Array = npt.NDArray[Any]
 Blocks = list[Array]
@@ -71,7 +73,8 @@ def from_npz(path: Path, limits: Limits) -> tuple[dict[str, tuple[Array, Array]]
     Raises:
         DataError: the file is broken, holds Python objects, or lacks an array.
     """
-    with open_archive(path, dataclasses.replace(limits, max_archive_bytes=min(limits.max_archive_bytes, memory()))):
+    max_bytes = min(limits.max_archive_bytes, memory.usable() or limits.max_archive_bytes)
+    with open_archive(path, dataclasses.replace(limits, max_archive_bytes=max_bytes)):
         pass
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -116,7 +119,7 @@ def to_pictures(splits: Mapping[str, Blocks], *, image_size: int | None) -> dict
         The squares of each split.
 
     Raises:
-        DataError: a value lies outside of these ranges, or the pictures do not fit into memory.
+        DataError: a value lies outside of these ranges, or the pictures fit neither into memory nor on the disk.
         SettingsError: `image_size` is too small.
     """
     factor = _factor([block for blocks in splits.values() for block in blocks])
@@ -126,7 +129,7 @@ def to_pictures(splits: Mapping[str, Blocks], *, image_size: int | None) -> dict
 
 
 def _squares(blocks: Blocks, size: int, factor: float) -> Pictures:
-    squares = np.empty((sum(map(len, blocks)), size, size, 3), np.uint8)
+    squares = room.empty((sum(map(len, blocks)), size, size, 3))
     start = 0
     for block in blocks:
         for chunk in (block[first : first + _CHUNK] for first in range(0, len(block), _CHUNK)):

@@ -12,8 +12,8 @@ from typing import Any
 
 from kevo.datasets import arrays, builtin, files, pictures, splitting
 from kevo.datasets.dataset import SPLITS, ImageDataset, Limits, Skipped, Split, natural
-from kevo.datasets.pictures import Pictures
 from kevo.errors import DataError, SettingsError
+from kevo.room import Pictures
 
 VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
 
@@ -70,8 +70,8 @@ def load(
             is given. Each class keeps at least one picture in every split, and identical pictures stay together.
         test_fraction: The same for the test split.
         image_size: The side in pixels of the squares to which pictures are squashed. `None`: squares of one size stay
-            as they are; others take the next of 8, 16, ... 224 above the median of their longer sides. 224 is the most,
-            and less where all pictures would take more than a quarter of the machine's memory.
+            as they are; others take the next of 8, 16, ... 224 above the median of their longer sides. 224 is the most.
+            Pictures that would take more than a quarter of the memory are kept on disk, in a file without a name.
         limits: What to refuse. Defaults to `Limits()`.
 
     Returns:

@@ -8,24 +8,21 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from kevo import room
 from kevo.datasets.dataset import Limits
-from kevo.errors import DataError, SettingsError
+from kevo.errors import SettingsError
+from kevo.room import Pictures
 
 _Answer = TypeVar("_Answer")
-Pictures = npt.NDArray[np.uint8]
 
 SIZES = (8, 16, 24, 28, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224)
 """Sides of stored squares, in pixels."""
-
-_MEMORY_SHARE = 1 / 4
-"""Of the machine's memory for the stored pictures: cutting splits out of them copies them, and models need the rest."""
 
 _WORTH_A_THREAD = 96
 """From this side on, in pixels, threads gain more than they cost (measured on two cores)."""
@@ -61,7 +58,7 @@ def decode(files: Sequence[File], *, image_size: int | None, limits: Limits) -> 
         A row of pixels for each file, and for each file why its row must not be used, or `None`.
 
     Raises:
-        DataError: the pictures do not fit into memory.
+        DataError: the pictures fit neither into memory nor on the disk.
         SettingsError: `image_size` is too small.
     """
     Image.init()
@@ -71,7 +68,7 @@ def decode(files: Sequence[File], *, image_size: int | None, limits: Limits) -> 
         measured = [_attempt(_measure, file, limits) for file in files]
         shapes = [shape for shape, _ in measured if shape is not None]
         size = choose_size(shapes, image_size=image_size) if shapes else SIZES[0]
-        pictures = np.empty((len(files), size, size, 3), np.uint8)
+        pictures = room.empty((len(files), size, size, 3))
 
         def fill(position: int) -> str | None:
             reason = measured[position][1]
@@ -84,7 +81,7 @@ def choose_size(shapes: Sequence[tuple[int, int]], *, image_size: int | None) ->
     """Chooses the side of the squares in which pictures are stored.
 
     Squares of one size stay as they are. Other pictures take the next of `SIZES` above the median of their longer
-    sides. 224 is the most, and less where the pictures would not fit into a quarter of the machine's memory.
+    sides. 224 is the most.
 
     Args:
         shapes: Two sides of each picture, in pixels.
@@ -94,30 +91,20 @@ def choose_size(shapes: Sequence[tuple[int, int]], *, image_size: int | None) ->
         The side, in pixels.
 
     Raises:
-        DataError: the pictures do not fit into memory.
         SettingsError: `image_size` is too small.
     """
-    affordable = _MEMORY_SHARE * memory() / (3 * len(shapes))
     smallest, largest = SIZES[0], SIZES[-1]
-    if image_size is None:
-        longer = np.array(shapes).max(axis=1)
-        wanted = min(max(int(np.median(longer)), smallest), largest)
-        if len(set(shapes)) > 1 or shapes[0] != (wanted, wanted):
-            wanted = next(size for size in SIZES if size >= wanted)
-        size = next((size for size in (wanted, *reversed(SIZES)) if size <= wanted and size**2 <= affordable), smallest)
-    else:
-        size = image_size
-        if not isinstance(size, int) or size < smallest:
+    if image_size is not None:
+        if not isinstance(image_size, int) or image_size < smallest:
             raise SettingsError(
-                f"`image_size` must be a whole number of pixels, at least {smallest}. Received: {size}."
+                f"`image_size` must be a whole number of pixels, at least {smallest}. Received: {image_size}."
             )
-    if size**2 > affordable:
-        needed, there = 3 * len(shapes) * size**2 / 1e9, memory() / 1e9
-        raise DataError(
-            f"{len(shapes)} pictures of {size} x {size} px take {needed:.1f} GB, more than a quarter of this machine's "
-            f"{there:.1f} GB of memory. Use a smaller `image_size`, fewer pictures or more memory."
-        )
-    return size
+        return image_size
+    longer = np.array(shapes).max(axis=1)
+    wanted = min(max(int(np.median(longer)), smallest), largest)
+    if len(set(shapes)) == 1 and shapes[0] == (wanted, wanted):
+        return wanted
+    return next(size for size in SIZES if size >= wanted)
 
 
 def for_each(function: Callable[[Any], _Answer], items: Sequence[Any], *, size: int) -> list[_Answer]:
@@ -209,15 +196,3 @@ def _eight_bits(values: npt.NDArray[Any]) -> Pictures:
         raise _UnusableError(f"has grey values from {low:g} to {high:g}, beyond 16 bits")
     white = 65535.0 if values.dtype.kind in "iu" else next(white for white in (1.0, 255.0, 65535.0) if high <= white)
     return np.rint(values.astype(np.float64) * (255 / white)).astype(np.uint8)
-
-
-def memory() -> int:
-    """Bytes of memory that this process may use: of the machine, or of its container.
-
-    Not what is free at the moment, since the same pictures must be stored at the same size in a resumed search.
-    """
-    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):
-            sizes.append(int(Path(path).read_text()))
-    return min(sizes)

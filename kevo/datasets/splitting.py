@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kevo import room
 from kevo.datasets.dataset import Split, natural
 from kevo.errors import DataError
 
@@ -105,7 +106,7 @@ def make_splits(
     positions = {
         name: sorted(itertools.chain.from_iterable(groups[index] for index in chosen)) for name, chosen in taken.items()
     }
-    return {name: Split(pool.pictures[chosen], pool.labels[chosen]) for name, chosen in positions.items()}
+    return {name: Split(room.taken(pool.pictures, chosen), pool.labels[chosen]) for name, chosen in positions.items()}
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

@@ -23,7 +23,7 @@ from kevo.engine.desk import Desk
 from kevo.engine.entrance import seen_from_here
 from kevo.engine.worker import ALONE, FULL, PARTED, UNWRITABLE
 from kevo.errors import RunError, SearchFailedError
-from kevo.memory import installed, resident
+from kevo.memory import resident, usable
 from tuners.remote import Server
 
 _POLL_SECONDS = 0.1
@@ -77,7 +77,7 @@ class Crew:
         self._note = note
         self._folder = folder
         self._numbers = itertools.count()
-        memory = installed()
+        memory = usable()
         self._max_bytes = (
             None if memory is None else int(_MEMORY_SHARE * memory / max(1, plan.num_workers * plan.num_shares))
         )

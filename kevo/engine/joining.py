@@ -24,7 +24,7 @@ from kevo.engine.worker import work
 from kevo.errors import DataError, KevoError, SettingsError, WeightsError, WorkerError
 from kevo.features import default_folder
 from kevo.interrupts import insisting
-from kevo.memory import installed
+from kevo.memory import usable
 from kevo.settings import NO_CACHE, Settings
 from kevo.weights import Weights
 from tuners.remote import ChiefLostError, ChiefRefusedError, Client, RemoteError, SearchOverError
@@ -81,7 +81,7 @@ def join(
         WorkerError: the search cannot be reached any more, or does not go on.
     """
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    memory = installed()
+    memory = usable()
     secret = Entrance.at(address, secret=secret).secret
     client = Client(None, address=address, tuner_id=name, secret=secret, patience_seconds=patience_seconds)
     with tempfile.TemporaryDirectory(prefix="kevo-worker-") as folder, insisting(), _connected(client):

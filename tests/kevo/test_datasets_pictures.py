@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from kevo.datasets import Limits
-from kevo.datasets.pictures import SIZES, File, choose_size, decode, memory
-from kevo.errors import DataError, SettingsError
+from kevo.datasets.pictures import SIZES, File, choose_size, decode
+from kevo.errors import SettingsError
 
 SIDE = 8
 RAMP = np.arange(SIDE * SIDE, dtype=np.uint8).reshape(SIDE, SIDE) * 4
@@ -267,34 +267,6 @@ def test_a_file_too_long_is_not_opened() -> None:
 )
 def test_size_comes_from_the_longer_sides(shapes: list[tuple[int, int]], expected: int) -> None:
     assert choose_size(shapes, image_size=None) == expected
-
-
-class Many(list[tuple[int, int]]):
-    """Claims to be longer than it is."""
-
-    length = 0
-
-    def __len__(self) -> int:
-        return self.length
-
-
-def many(side: int, *, fitting: int) -> Many:
-    """So many pictures that squares of `fitting` pixels take just less than a quarter of the memory."""
-    shapes = Many([(side, side)])
-    shapes.length = int(memory() / 4 / 3 / fitting**2)
-    return shapes
-
-
-def test_size_is_reduced_to_what_fits_into_memory() -> None:
-    assert choose_size(many(300, fitting=100), image_size=None) == 96
-    assert choose_size(many(300, fitting=96), image_size=None) == 96
-    assert choose_size(many(96, fitting=20), image_size=None) == 16
-
-
-@pytest.mark.parametrize("image_size", [None, 64])
-def test_what_cannot_fit_into_memory_is_refused(image_size: int | None) -> None:
-    with pytest.raises(DataError, match=r"take .* GB, more than a quarter of .* Use a smaller `image_size`, fewer"):
-        choose_size(many(300, fitting=7), image_size=image_size)
 
 
 @pytest.mark.parametrize("image_size", [0, 7, -1, 16.0])

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kevo import datasets, room
+from kevo.errors import DataError
+
+
+@pytest.fixture
+def no_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Nothing counts as little of the memory; returns the folder of the cache."""
+    monkeypatch.setattr(room, "_MEMORY_SHARE", 0.0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "kevo"
+
+
+def mapped(folder: Path) -> list[str]:
+    """The files of a folder that this process has mapped into memory."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    return [line for line in lines if f" {folder.resolve()}/" in line]
+
+
+def test_what_memory_holds_easily_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert room.empty((3, 8, 8, 3)).shape == (3, 8, 8, 3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_memory_does_not_hold_is_on_disk_until_nobody_needs_it(no_memory: Path) -> None:
+    array = room.empty((3, 8, 8, 3))
+    array[:] = np.arange(8)[:, None]
+    assert len(mapped(no_memory)) == 1
+    assert (array[2, 5, :, 1] == np.arange(8)).all()
+    assert list(no_memory.iterdir()) == []
+    del array
+    assert mapped(no_memory) == []
+
+
+def test_pictures_are_the_same_on_disk(no_memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_disk = datasets.load("digits", image_size=16, seed=3)
+    assert len(mapped(no_memory)) == 3
+    monkeypatch.setattr(room, "_MEMORY_SHARE", 1.0)
+    in_memory = datasets.load("digits", image_size=16, seed=3)
+    for split in ("train", "validation", "test"):
+        there, here = getattr(on_disk, split), getattr(in_memory, split)
+        np.testing.assert_array_equal(there.pictures, here.pictures)
+        np.testing.assert_array_equal(there.labels, here.labels)
+
+
+def test_rows_and_joined_arrays_are_copies(no_memory: Path) -> None:
+    pictures = np.arange(2500, dtype=np.uint16).astype(np.uint8)[:, None, None, None]
+    rows = np.random.default_rng(0).permutation(2500)[:2000].tolist()
+    np.testing.assert_array_equal(room.taken(pictures, rows), pictures[rows])
+    np.testing.assert_array_equal(room.joined([pictures, pictures[:3]]), np.concatenate([pictures, pictures[:3]]))
+
+
+def test_what_has_no_room_anywhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(
+        DataError, match=r"2,000 pictures of 90000 x 90000 px take 48600\.0 GB, .* No space left .* Use a"
+    ):
+        room.empty((2000, 90_000, 90_000, 3))
+    assert list((tmp_path / "kevo").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(no_memory: Path) -> None:
+    no_memory.write_text("in the way")
+    with pytest.raises(DataError, match=f"cannot be kept in {no_memory}: File exists"):
+        room.empty((1, 8, 8, 3))
