@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kevo.forecast import Work
 from kevo.runs import TrialRecord
@@ -19,11 +19,11 @@ _PROBING_SHARE = 0.15
 _SHARED_COST = 0.25
 """What counts of the time for a pass of the pictures through a backbone: others get their features for nothing."""
 _FINAL_SHARE = 0.25
-"""The part of the training's time that is kept for the finalists at most."""
+"""The part of the training's time that is kept for the finalists at most, and for the winner on all pictures."""
 _TUNING_SHARE = 0.4
 """The same where a backbone is fine-tuned, which gains more than many a head."""
-_FINALIST_SHARE = 3 / 4
-"""The part of the time that is left for one finalist: others follow, and the winner is trained once more."""
+_REFIT_COST = 1.25
+"""How much longer than its final training it takes the winner to learn from the validation pictures too."""
 _CERTAIN_SHARE = 0.9
 """The part of the time that is left for a final training that its epochs are laid out for: no two take the same."""
 _CLOSING_SHARE = 0.05
@@ -66,25 +66,33 @@ class Budget:
     def tuning_seconds(self) -> float | None:
         """How long a finalist may take whose backbone is fine-tuned."""
         whole = self._training_seconds
-        return None if whole is None else _FINALIST_SHARE * _TUNING_SHARE * whole
+        return None if whole is None else _TUNING_SHARE * whole / (1 + _REFIT_COST)
 
-    @property
-    def left_for_finalist(self) -> float | None:
-        """How long the next finalist may be trained."""
+    def left_for_finalist(self, best: float) -> float | None:
+        """How long the next finalist may be trained, so that whoever wins can still learn from all pictures.
+
+        Args:
+            best: How many seconds the training of the best so far took.
+        """
         left = self.left
-        return None if left is None else _FINALIST_SHARE * left
+        if left is None:
+            return None
+        # Where there is no time for that any more, none is kept for it.
+        kept = _REFIT_COST * best if _REFIT_COST * best < left else 0.0
+        return min(left / (1 + _REFIT_COST), left - kept)
 
-    def left_for_evolution(self, finals: float, *, tunes: bool) -> float | None:
+    def left_for_evolution(self, finals: Sequence[float], *, tunes: bool) -> float | None:
         """How long candidates may still be trained before the finalists' turn.
 
         Args:
-            finals: How many seconds the finalists would like to have.
+            finals: How many seconds each finalist would like to have.
             tunes: Whether a backbone is fine-tuned in them.
         """
         whole, left = self._training_seconds, self.left
         if whole is None or left is None:
             return None
-        return left - min(finals, (_TUNING_SHARE if tunes else _FINAL_SHARE) * whole)
+        wanted = sum(finals) + _REFIT_COST * max(finals, default=0.0)
+        return left - min(wanted, (_TUNING_SHARE if tunes else _FINAL_SHARE) * whole)
 
     def full_length_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
         """How long the final training of a candidate would take, without a limit of time."""
@@ -119,9 +127,9 @@ class Budget:
         """Tells whether another candidate is worth beginning: there is time for what one usually takes."""
         return left is None or left > statistics.median([0.0, *(record.seconds for record in records.values())])
 
-    def num_final_epochs(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> int:
-        """Returns for how many epochs a candidate could be trained once more in the time that is left."""
-        longest, left = self._settings.resolved_final_epochs, self.left_for_finalist
+    def num_final_epochs(self, record: TrialRecord, records: Mapping[str, TrialRecord], *, left: float | None) -> int:
+        """Returns for how many epochs a candidate could be trained once more when so much time is left for it."""
+        longest = self._settings.resolved_final_epochs
         if left is None:
             return longest
         seconds_per_epoch = max(1e-6, seconds_spent(record, records) / num_last_epochs(record))

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from kevo import space
-from kevo.budget import Budget, num_last_epochs
+from kevo.budget import Budget, num_last_epochs, seconds_spent
 from kevo.engine import unfinished
 from kevo.engine.archive import Archive, full_length_id
 from kevo.forecast import Forecast
@@ -68,7 +68,7 @@ class Finals:
             trial_id = full_length_id(record)
             if trial_id in self._archive.records or trial_id in begun:
                 continue
-            left = self._budget.left_for_finalist
+            left = self._budget.left_for_finalist(self._best_seconds)
             if left is not None and left <= 0:
                 return None
             final = self._broken_off(record, left) or self._anew(record, left)
@@ -89,13 +89,24 @@ class Finals:
 
     def left_for_evolution(self) -> float | None:
         """How many seconds candidates may still be trained before the finalists' turn; `None` for no limit."""
-        seconds, tunes = 0.0, False
+        seconds, tunes = list[float](), False
         for record in self._archive.finalists:
             if (tuned := self._tuned(record, self._budget.tuning_seconds)) is not None:
-                seconds, tunes = seconds + self._forecast.work(tuned, tune_epochs=self._tune_epochs).seconds, True
+                seconds.append(self._forecast.work(tuned, tune_epochs=self._tune_epochs).seconds)
+                tunes = True
             else:
-                seconds += self._budget.full_length_seconds(record, self._archive.records)
+                seconds.append(self._budget.full_length_seconds(record, self._archive.records))
         return self._budget.left_for_evolution(seconds, tunes=tunes)
+
+    @property
+    def _best_seconds(self) -> float:
+        """How long the training of the winner so far took, or would take now that its features are there."""
+        winner = next(iter(self._archive.saved), None)
+        if winner is None:
+            return 0.0
+        if winner.genome.get("pretrained/tuning") == "frozen":
+            return self._forecast.work(winner.genome).seconds
+        return seconds_spent(winner, self._archive.records)
 
     def _broken_off(self, record: TrialRecord, left: float | None) -> Final | None:
         """Returns a finalist's last training that was kept before it broke off: with less time left it is the same."""
@@ -108,7 +119,7 @@ class Finals:
                 return Final(trial_id, genome, self._tuning(left), record)
             if kept.continues is not None:
                 return Final(trial_id, genome, self._plain(self._settings.epochs, left), record, record)
-            more = self._budget.num_final_epochs(record, self._archive.records)
+            more = self._budget.num_final_epochs(record, self._archive.records, left=left)
             num_epochs = min(self._settings.resolved_final_epochs, kept.stages.count(kept.stages[-1]) + more)
             return Final(trial_id, genome, self._plain(num_epochs, left), record)
         return None
@@ -118,7 +129,7 @@ class Finals:
         trial_id = full_length_id(record)
         if (tuned := self._tuned(record, left)) is not None:
             return Final(trial_id, tuned, self._tuning(left), record)
-        num_epochs = self._budget.num_final_epochs(record, self._archive.records)
+        num_epochs = self._budget.num_final_epochs(record, self._archive.records, left=left)
         so_far = self._settings.epochs - 1 if record.is_paused else num_last_epochs(record)
         if left is None or num_epochs > so_far:
             return Final(trial_id, record.genome, self._plain(num_epochs, left), record)
