@@ -22,7 +22,7 @@ import numpy.typing as npt
 from kevo import backbones, costs, models, room
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
-from kevo.loop import Forward
+from kevo.loop import Forward, num_at_once
 from kevo.space import Genome, image_size, variant
 from kevo.weights import Weights
 
@@ -31,7 +31,6 @@ Copy = tuple[str, str | float]
 
 EVERYTHING = "train and validation"
 """All pictures that a last training may learn from, when nothing is left to decide."""
-_PARTS = ("train", "validation")
 _PLAIN: Copy = ("plain", 0.0)
 _FLIPS: Mapping[str, tuple[slice, slice]] = {
     "horizontal": (slice(None), slice(None, None, -1)),
@@ -80,12 +79,10 @@ class FeatureCache:
         """Returns the pictures of a split as (n, size, size, 3), resized as the deployed model resizes them.
 
         Args:
-            split: `train`, `validation`, `test`, or `EVERYTHING`.
+            split: `train`, `validation` or `test`.
             size: Side of the square, in pixels.
             copy: Which of `copies` or `views` of them.
         """
-        if split == EVERYTHING:
-            return room.joined([self.pictures(part, size, copy=copy) for part in _PARTS])
         stored: npt.NDArray[np.uint8] = getattr(self._dataset, split).pictures
         if stored.shape[1] != size:
             stored = self._once(json.dumps(["pictures", split, size]), lambda: _resize(stored, size))
@@ -109,7 +106,7 @@ class FeatureCache:
         float16 cannot hold stay as they are.
 
         Args:
-            split: `train`, `validation`, `test`, or `EVERYTHING`.
+            split: `train`, `validation` or `test`.
             genome: A genome of the family `pretrained`. Its cut point does not count where its pooling is one of
                 `models.POOLINGS`: all of these come from one pass.
             network: Builds what the pictures, as uint8, are to pass through; called only when the features are not here
@@ -121,11 +118,6 @@ class FeatureCache:
             watch: Is called after every batch of the pass with the share that is done; what it raises ends the pass.
             wait: Is called now and then while another worker makes this pass; what it raises ends the wait.
         """
-        if split == EVERYTHING:
-            options = {"network": network, "columns": columns, "weights": weights, "copy": copy}
-            return np.concatenate(
-                [self.features(part, genome, **options, watch=watch, wait=wait) for part in _PARTS]  # type: ignore[arg-type]
-            )
         size = image_size(genome)
 
         def compute() -> npt.NDArray[Any]:
@@ -134,7 +126,7 @@ class FeatureCache:
             began, num_seen = time.monotonic(), 0
             batches: list[npt.NDArray[Any]] = []
             try:
-                for batch in forward.batches(pictures, _BATCH_SIZE):
+                for batch in forward.batches(pictures, num_at_once(size)):
                     num_seen += len(batch)
                     # Once float16 could not hold a batch, it is not trusted with others.
                     is_wide = bool(batches) and batches[-1].dtype == np.float32
@@ -199,6 +191,11 @@ class FeatureCache:
         while len(self._arrays) > 1 and sum(kept.nbytes for kept in self._arrays.values()) > self._max_bytes:
             self._arrays.popitem(last=False)
         return array
+
+
+def parts(split: str) -> tuple[str, ...]:
+    """Returns the splits of a data set that are learned from: `EVERYTHING` is more than one."""
+    return ("train", "validation") if split == EVERYTHING else (split,)
 
 
 def copies(genome: Genome) -> list[Copy]:

@@ -43,7 +43,7 @@ class Lesson:
 
         Args:
             network: The network.
-            inputs: What it learns from: copies of the split.
+            inputs: What it learns from: the `parts` of the split, once or in several copies, one after the other.
             dataset: The data set of that split.
             seed: Seed of the order of the examples.
         """
@@ -52,7 +52,8 @@ class Lesson:
         if self.split == EVERYTHING:
             labels = np.concatenate([labels, dataset.validation.labels])
         steps = math.ceil(len(labels) / batch_size)
-        labels = np.concatenate([labels] * len(inputs))
+        num_copies = sum(map(len, inputs)) // len(labels)
+        labels = np.concatenate([labels] * num_copies)
         by_class = dataset.class_weights()
         return Loop(
             network,
@@ -63,10 +64,10 @@ class Lesson:
                 fine_tune_rate=self.learning_rate,
             ),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=float(genome["label_smoothing"])),
-            inputs=inputs[0] if len(inputs) == 1 else np.concatenate(inputs),
+            inputs=inputs,
             labels=np.eye(dataset.num_classes, dtype=np.float32)[labels],
             weights=None if by_class is None else np.array([by_class[label] for label in labels], np.float32),
             batch_size=batch_size,
-            num_copies=len(inputs),
+            num_copies=num_copies,
             seed=seed,
         )

@@ -23,7 +23,7 @@ from kevo import backbones, models
 from kevo.datasets import ImageDataset
 from kevo.errors import in_words
 from kevo.features import speed_key
-from kevo.loop import Forward
+from kevo.loop import Forward, num_at_once
 from kevo.space import Genome
 from kevo.weights import Weights
 
@@ -193,7 +193,8 @@ def _probe(
 ) -> Probe:
     name = str(genome["backbone"])
     whole = models.backbone(genome, weights=weights)
-    features = np.concatenate(list(Forward(models.all_features(genome, whole=whole)).batches(pictures, 64)))
+    forward = Forward(models.all_features(genome, whole=whole))
+    features = np.concatenate(list(forward.batches(pictures, num_at_once(pictures.shape[1]))))
     probes = []
     for cut in backbones.get(name).cut_points:
         one = {**genome, f"{name}/cut": cut}

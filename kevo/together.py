@@ -38,7 +38,7 @@ import tensorflow as tf
 from kevo.datasets import ImageDataset
 from kevo.distribution import Cluster
 from kevo.errors import in_words
-from kevo.features import FeatureCache
+from kevo.features import FeatureCache, parts
 from kevo.lessons import Lesson
 from kevo.loop import Loop
 from kevo.meeting import Line, MissingError, answered, called
@@ -102,7 +102,7 @@ class Leader:
         except (OSError, tf.errors.OpError) as error:
             raise MissingError(f"Not all of {', '.join(others)} could be joined: {in_words(error)}.") from error
 
-    def loop(self, network: keras.Model, inputs: npt.NDArray[np.uint8], lesson: Lesson) -> _Together:
+    def loop(self, network: keras.Model, inputs: Sequence[npt.NDArray[np.uint8]], lesson: Lesson) -> _Together:
         """Returns what trains a network in all processes; its own weights follow after each part of an epoch."""
         layout, weights = network.to_json(), network.get_weights()
         with self.in_step():
@@ -111,7 +111,7 @@ class Leader:
             with self._strategy.scope():
                 twin = keras.models.model_from_json(layout)
                 twin.set_weights(weights)
-                loop = lesson.loop(twin, [inputs], dataset=self._dataset, seed=self._seed)
+                loop = lesson.loop(twin, inputs, dataset=self._dataset, seed=self._seed)
         return _Together(self, network, twin, loop)
 
     def say(self, message: Mapping[str, Any], payload: bytes = b"") -> None:
@@ -190,7 +190,7 @@ def follow(
     note("Trains along.")
     cache = FeatureCache(dataset, seed=seed)
     loop: Loop | None = None
-    parts: Iterator[Any] = iter(())
+    epoch: Iterator[Any] = iter(())
     try:
         while "over" not in (heard := line.hear())[0]:
             message, payload = heard
@@ -200,12 +200,13 @@ def follow(
                 with strategy.scope():
                     network = keras.models.model_from_json(message["layout"])
                     network.set_weights(_unpacked(payload, network.get_weights()))
-                    pictures = cache.pictures(lesson.split, image_size(lesson.genome))
-                    loop = lesson.loop(network, [pictures], dataset=dataset, seed=seed)
+                    size = image_size(lesson.genome)
+                    pictures = [cache.pictures(part, size) for part in parts(lesson.split)]
+                    loop = lesson.loop(network, pictures, dataset=dataset, seed=seed)
             elif loop is not None:
                 if message["part"] == 0:
-                    parts = loop.epoch(message["epoch"])
-                next(parts, None)
+                    epoch = loop.epoch(message["epoch"])
+                next(epoch, None)
     except (OSError, tf.errors.OpError) as error:
         note(f"The processes have parted: {in_words(error)}.")
         return False

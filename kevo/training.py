@@ -26,9 +26,9 @@ from keras import callbacks
 from kevo import backbones, models
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
-from kevo.features import Copy, FeatureCache, copies, frozen_part, speed_key, views
+from kevo.features import Copy, FeatureCache, copies, frozen_part, parts, speed_key, views
 from kevo.lessons import Lesson
-from kevo.loop import Forward, Learner
+from kevo.loop import Forward, Learner, num_at_once
 from kevo.objectives import OBJECTIVES
 from kevo.probing import LinearProbes
 from kevo.space import Genome, image_size, variant
@@ -214,7 +214,7 @@ class Trainer:
                 ),
                 columns=models.feature_columns(genome, whole=whole) if is_pooled else slice(None),
             )
-            train = [see(fit.split, copy) for copy in copies(genome)]
+            train = [see(part, copy) for copy in copies(genome) for part in parts(fit.split)]
             validation = [see("validation", view) for view in views(genome)]
             if is_pooled and fit.split == "train":
                 self.probes.learn(
@@ -272,18 +272,20 @@ class Trainer:
         name = str(genome["backbone"])
         row, cut, num_blocks = backbones.get(name), str(genome[f"{name}/cut"]), int(genome["fine_tune/num_blocks"])
         frozen = frozen_part(genome, num_pictures=len(self._dataset.train))
-        parts = None if frozen is None else backbones.split(extractor, row, whole=whole, cut=cut, num_blocks=num_blocks)
+        halves = (
+            None if frozen is None else backbones.split(extractor, row, whole=whole, cut=cut, num_blocks=num_blocks)
+        )
         backbones.unfreeze(extractor, row, cut=cut, num_blocks=num_blocks)
         rate, stage = float(genome["fine_tune/learning_rate"]), FINE_TUNE
-        if frozen is None or parts is None:
+        if frozen is None or halves is None:
             self._train_on_pixels(network, genome, fit, stage=stage, learning_rate=rate)
             return
         # What stays frozen sees every picture once, as it does for a head.
-        tuned = models.join(parts.trained, classifier)
+        tuned = models.join(halves.trained, classifier)
         see = functools.partial(
-            self._features, frozen, weights, fit, network=functools.cache(lambda: _eyes(parts.frozen))
+            self._features, frozen, weights, fit, network=functools.cache(lambda: _eyes(halves.frozen))
         )
-        train = [see(fit.split, copy) for copy in copies(genome)]
+        train = [see(part, copy) for copy in copies(genome) for part in parts(fit.split)]
         validation = [see("validation", view) for view in views(genome)]
         self._fit(fit, stage, tuned, genome, train, validation, learning_rate=rate)
 
@@ -293,11 +295,11 @@ class Trainer:
         # After a pause the pictures change in other ways than from the start.
         seed = self._seed + fit.stages.count(stage)
         size = image_size(genome)
-        train = self.cache.pictures(fit.split, size)
+        train = [self.cache.pictures(part, size) for part in parts(fit.split)]
         validation = [self.cache.pictures("validation", size, copy=view) for view in views(genome)]
         changes = models.augmentation(genome, seed=seed)
         options: dict[str, Any] = {"changes": changes, "learning_rate": learning_rate, "is_on_pixels": True}
-        self._fit(fit, stage, network, genome, [train], validation, **options)
+        self._fit(fit, stage, network, genome, train, validation, **options)
 
     def _fit(
         self,
@@ -312,7 +314,7 @@ class Trainer:
         learning_rate: float | None = None,
         is_on_pixels: bool = False,
     ) -> None:
-        """Trains a network for one stage, on copies of the training pictures; of the validation split it sees views."""
+        """Trains a network for one stage, see `Lesson.loop`; of the validation split it sees views."""
         lesson = Lesson(
             genome=genome,
             split=fit.split,
@@ -323,12 +325,11 @@ class Trainer:
         student = models.augmented(network, changes)
         loop: Learner
         if self._leader is not None and is_on_pixels:
-            loop = self._leader.loop(student, train[0], lesson)
+            loop = self._leader.loop(student, train, lesson)
         else:
             loop = lesson.loop(student, train, dataset=self._dataset, seed=self._seed)
-        # Validation keeps nothing for gradients: larger batches fit, and are faster.
-        batch_size = max(int(genome["batch_size"]), 64)
-        fit(stage, network, loop, (validation, self._dataset.validation.labels), batch_size=batch_size)
+        seen = validation, self._dataset.validation.labels
+        fit(stage, network, loop, seen, batch_size=num_at_once(image_size(genome)))
 
 
 def _halved(genome: Genome) -> Genome:
@@ -346,7 +347,6 @@ def predict(
     model: keras.Model,
     pictures: npt.NDArray[np.uint8],
     *,
-    batch_size: int = 64,
     watch: Callable[[], object] = lambda: None,
 ) -> npt.NDArray[np.float32]:
     """Returns class probabilities, shape (n, num_classes).
@@ -354,11 +354,11 @@ def predict(
     Args:
         model: A classifier.
         pictures: Pictures 0-255 of one size, shape (n, height, width, 3).
-        batch_size: How many go through it at once.
         watch: Is called after every batch; an error that it raises ends the pass.
     """
     watching = callbacks.LambdaCallback(on_predict_batch_end=lambda batch, logs: watch())
     # Keras copies what it is given, which may be more than memory holds.
     chunks = (pictures[start : start + _CHUNK] for start in range(0, len(pictures), _CHUNK))
+    batch_size = num_at_once(pictures.shape[1])
     predicted = [model.predict(one, batch_size=batch_size, verbose=0, callbacks=[watching]) for one in chunks]
     return np.concatenate(predicted, dtype=np.float32)

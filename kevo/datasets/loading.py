@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kevo import room
 from kevo.datasets import arrays, builtin, files, pictures, splitting
 from kevo.datasets.dataset import SPLITS, ImageDataset, Limits, Skipped, Split, natural
 from kevo.errors import DataError, SettingsError
@@ -115,6 +116,9 @@ def divide(
     missing = {split: fraction for split, fraction in fractions.items() if split not in splits}
     if missing:
         splits |= splitting.make_splits(splits["train"], missing, class_names=class_names, seed=seed)
+        # As long as another split is a part of the same array, that takes up room with all its pictures.
+        whole = {split: one for split, one in splits.items() if split not in ("train", *missing)}
+        splits |= {split: Split(room.taken(one.pictures, range(len(one))), one.labels) for split, one in whole.items()}
     return ImageDataset(
         name=found.name,
         class_names=class_names,

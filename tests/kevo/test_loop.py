@@ -31,7 +31,7 @@ def looped(model: keras.Model, **options: Any) -> Loop:
     given = {
         "optimizer": keras.optimizers.Adam(0.01),
         "loss": keras.losses.CategoricalCrossentropy(label_smoothing=0.1),
-        "inputs": INPUTS,
+        "inputs": [INPUTS],
         "labels": LABELS,
         "weights": None,
         "batch_size": 4,
@@ -117,7 +117,7 @@ def test_inputs_of_other_types_are_learned_from_alike(dtype: type) -> None:
     inputs = RNG.integers(0, 100, (23, 6)).astype(dtype)
     histories = []
     for given in (inputs, inputs.astype(np.float32)):
-        loop = looped(network(), inputs=given)
+        loop = looped(network(), inputs=[given])
         histories.append([metrics for _, metrics in loop.epoch(0)])
     assert histories[0][-1] == pytest.approx(histories[1][-1], rel=1e-5)
 
@@ -125,14 +125,16 @@ def test_inputs_of_other_types_are_learned_from_alike(dtype: type) -> None:
 def test_what_is_too_large_is_streamed_and_learned_from_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     weights = np.linspace(0.5, 2.0, 23).astype(np.float32)
 
-    def trained() -> tuple[list[np.ndarray], dict[str, float]]:
+    def trained(*inputs: np.ndarray) -> tuple[list[np.ndarray], dict[str, float]]:
         model = network()
-        parts = [metrics for epoch in range(2) for _, metrics in looped(model, weights=weights).epoch(epoch)]
+        loop = looped(model, inputs=inputs, weights=weights)
+        parts = [metrics for epoch in range(2) for _, metrics in loop.epoch(epoch)]
         return model.get_weights(), parts[-1]
 
-    held = trained()
+    held = trained(INPUTS)
     monkeypatch.setattr("kevo.loop._MAX_BYTES", 0)
-    streamed = trained()
+    # In several arrays it is the same.
+    streamed = trained(INPUTS[:5], INPUTS[5:6], INPUTS[6:])
     assert streamed[1] == pytest.approx(held[1], rel=1e-5)
     for one, other in zip(held[0], streamed[0], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)

@@ -48,11 +48,10 @@ def test_pictures_are_the_same_on_disk(no_memory: Path, monkeypatch: pytest.Monk
         np.testing.assert_array_equal(there.labels, here.labels)
 
 
-def test_rows_and_joined_arrays_are_copies(no_memory: Path) -> None:
+def test_rows_are_taken_in_their_order(no_memory: Path) -> None:
     pictures = np.arange(2500, dtype=np.uint16).astype(np.uint8)[:, None, None, None]
     rows = np.random.default_rng(0).permutation(2500)[:2000].tolist()
     np.testing.assert_array_equal(room.taken(pictures, rows), pictures[rows])
-    np.testing.assert_array_equal(room.joined([pictures, pictures[:3]]), np.concatenate([pictures, pictures[:3]]))
 
 
 def test_what_has_no_room_anywhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -325,7 +325,7 @@ def test_fine_tuning_on_maps_is_fine_tuning_on_pictures(small: ImageDataset, mon
     original = lessons.Loop
 
     def watched(model: keras.Model, **options: Any) -> Loop:
-        seen.append(options["inputs"].shape[1:])
+        seen.append(options["inputs"][0].shape[1:])
         return original(model, **options)
 
     monkeypatch.setattr(lessons, "Loop", watched)
