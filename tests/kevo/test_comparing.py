@@ -96,6 +96,20 @@ def test_what_differs(tmp_path: Path, digits: ImageDataset) -> None:
     assert found.refused == {} and found.notes == ()
 
 
+def test_weights_differ_by_their_source_and_not_by_where_it_lies(tmp_path: Path, digits: ImageDataset) -> None:
+    sources = ["none", "imagenet", "/here/small.h5", "/there/small.h5"]
+    runs = [
+        finished(tmp_path / str(place), digits, wrong=range(1), weights={"mobilenet_v2": source}).path
+        for place, source in enumerate(sources)
+    ]
+    assert rows(compare(runs[:3]))["weights"] == (
+        ["mobilenet_v2=none"],
+        ["mobilenet_v2=imagenet"],
+        ["mobilenet_v2=small.h5"],
+    )
+    assert "weights" not in rows(compare(runs[2:]))
+
+
 def test_more_than_chance_or_not(tmp_path: Path, digits: ImageDataset) -> None:
     runs = [
         finished(tmp_path / str(number), digits, wrong=wrong)
