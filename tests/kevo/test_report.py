@@ -479,7 +479,7 @@ def test_a_narrow_window_has_a_line_for_each_cell_and_small_figures_only(page: P
     assert {"Validation accuracy", "Parameters", "What it is", "Times", "Default, if another"} <= set(heads)
     styles = [dict(re.findall(r"--(\w+): ([\d.]+)px", one["style"] or "")) for one in page.all("div") if "style" in one]
     assert len(styles) == len(page.all("svg"))
-    # A phone has 390 pixels, with margins of 16 on both sides. What does not fit there scrolls, and is as large as it is.
+    # A phone has 390 pixels, with margins of 16 on both sides. What does not fit scrolls, and is not made smaller.
     fits = [float(one["least"]) <= 390 - 2 * 16 for one in styles]
     assert {*fits} == {True, False}
     assert all(one["least"] == one["width"] for one, it_fits in zip(styles, fits, strict=True) if not it_fits)
