@@ -107,7 +107,7 @@ def compare(run_folders: Sequence[str | Path], *, data: Any = None) -> Compariso
             several of the searches had the same, to ask which of them each model gets right.
 
     Raises:
-        RunError: none of them can be read.
+        RunError: fewer than two of them can be read.
 
     Example:
         >>> print(*compare(["kevo-runs/first", "kevo-runs/second"]).verdicts)  # doctest: +SKIP
@@ -119,8 +119,11 @@ def compare(run_folders: Sequence[str | Path], *, data: Any = None) -> Compariso
             known.append(facts.read(folder))
         except KevoError as error:
             refused[str(folder)] = str(error)
-    if not known:
-        raise RunError(f"None of these runs can be read. {' '.join(refused.values())}")
+    if len(known) < 2:
+        which = "Only one" if known else "None"
+        raise RunError(
+            f"{which} of these runs can be read, and two at least are compared. {' '.join(refused.values())}"
+        )
     return Comparison(
         runs=tuple(str(one.run_folder) for one in known),
         rows=tuple(_rows(known)),

@@ -170,7 +170,9 @@ def test_unfinished_and_damaged_runs_are_named(tmp_path: Path, digits: ImageData
     assert "Left out" in text and "kevo resume" in text
 
 
-def test_nothing_to_compare_is_an_error(tmp_path: Path) -> None:
+def test_nothing_to_compare_is_an_error(tmp_path: Path, digits: ImageDataset) -> None:
+    alone = finished(tmp_path / "alone", digits, wrong=range(3)).path
+    assert "Error: Only one of these" in shown(alone, tmp_path / "x", code=2)
     with pytest.raises(RunError, match="None of these"):
         compare([tmp_path, tmp_path / "x"])
     assert "Error: None of these" in shown(tmp_path, tmp_path / "x", code=2)
