@@ -107,7 +107,7 @@ def compare(run_folders: Sequence[str | Path], *, data: Any = None) -> Compariso
             several of the searches had the same, to ask which of them each model gets right.
 
     Raises:
-        RunError: none of them can be read.
+        RunError: fewer than two of them can be read.
 
     Example:
         >>> print(*compare(["kevo-runs/first", "kevo-runs/second"]).verdicts)  # doctest: +SKIP
@@ -119,8 +119,11 @@ def compare(run_folders: Sequence[str | Path], *, data: Any = None) -> Compariso
             known.append(facts.read(folder))
         except KevoError as error:
             refused[str(folder)] = str(error)
-    if not known:
-        raise RunError(f"None of these runs can be read. {' '.join(refused.values())}")
+    if len(known) < 2:
+        which = "Only one" if known else "None"
+        raise RunError(
+            f"{which} of these runs can be read, and two at least are compared. {' '.join(refused.values())}"
+        )
     return Comparison(
         runs=tuple(str(one.run_folder) for one in known),
         rows=tuple(_rows(known)),
@@ -161,12 +164,12 @@ def _rows(known: Sequence[Facts]) -> Iterator[Row]:
     yield row("run", "kevo", (_text(one.settings.get("kevo")) for one in known))
     searches = [one.search for one in known]
     for name in (item.name for item in dataclasses.fields(Settings)):
-        # Spaces are compared gene by gene, and weights by what they are of.
+        # Spaces are compared gene by gene, and weights wherever their files lie.
         if name not in ("space", "weights"):
             yield row("settings", _name(name), (one and getattr(one, name) for one in searches), _in_words)
     presets = (one and (one.space if isinstance(one.space, str) else "of its own") for one in searches)
     yield row("settings", "space", presets)
-    yield row("settings", "weights", (one and sorted(one.weights) for one in searches), _in_words)
+    yield row("settings", "weights", (one and _weights(one) for one in searches), _in_words)
     spaces = [one and one.resolved_space for one in searches]
     for name in (item.name for item in dataclasses.fields(Space)):
         yield row("space", _name(name), (one and getattr(one, name) for one in spaces), _in_words)
@@ -283,6 +286,10 @@ def _num_parameters(one: Facts) -> int | None:
 
 def _pictures(one: Facts) -> str | None:
     return _text(one.settings.get("pictures"))
+
+
+def _weights(search: Settings) -> list[str]:
+    return sorted(f"{name}={Path(source).name}" for name, source in search.weights.items())
 
 
 def _in_words(value: Any) -> str:

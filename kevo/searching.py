@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import kevo
 from kevo import datasets, distribution, versions, weights
 from kevo.datasets import ImageDataset
+from kevo.datasets.builtin import is_meant
 from kevo.engine.entrance import Entrance
 from kevo.engine.genes import declare
 from kevo.engine.sitting import Sitting
@@ -169,7 +170,7 @@ def _source(data: Any) -> str | None:
     if data is None:
         return datasets.DEFAULT_NAME
     if isinstance(data, str | Path):
-        return str(Path(data).resolve()) if os.path.exists(data) else str(data)
+        return str(data) if is_meant(data) else str(Path(data).resolve())
     return None
 
 

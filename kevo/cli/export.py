@@ -56,7 +56,8 @@ def export(run: Path, **options: Any) -> None:
 
     The export is run and compared with the Keras model before it is handed over. No probability may differ by more
     than 0.001; with --quantize int8 the accuracy on the test pictures may be lower by 0.02 at most instead. Otherwise
-    it is removed, and the exit code is 1.
+    it is removed, and the exit code is 1. Its size in bytes, its latency in seconds for one picture, and what was
+    compared are printed as one JSON object.
     """
     with user_errors():
         with quiet_tensorflow():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +29,15 @@ _CLASS_NAMES = {
     "trout tulip turtle wardrobe whale willow_tree wolf woman worm",
 }
 BUILT_IN_NAMES = (DEFAULT_NAME, *_CLASS_NAMES)
+
+
+def is_meant(source: str | os.PathLike[str]) -> bool:
+    """Tells whether a source is one of these: pictures at a path of this name come first.
+
+    The run folder of `kevo search digits --out digits` holds none.
+    """
+    is_run = os.path.isfile(os.path.join(source, "settings.json"))
+    return str(source) in BUILT_IN_NAMES and (is_run or not os.path.exists(source))
 
 
 def read(name: str) -> tuple[Mapping[str, tuple[Any, Any]], tuple[str, ...]]:

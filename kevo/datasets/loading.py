@@ -138,13 +138,13 @@ def read(source: Any = None, *, image_size: int | None = None, limits: Limits | 
     source, limits = builtin.DEFAULT_NAME if source is None else source, limits or Limits()
     if isinstance(source, str | os.PathLike):
         path = Path(source)
+        if builtin.is_meant(source):
+            splits, class_names = builtin.read(str(source))
+            return _from_arrays(str(source), splits, class_names, image_size)
         # `Path.exists` raises where a name is too long.
         if os.path.exists(path):
             name = re.sub(r"[^\w.-]+", "_", path.resolve().stem if path.is_file() else path.resolve().name)
             return _read_path(path, name or "pictures", image_size, limits)
-        if str(source) in builtin.BUILT_IN_NAMES:
-            splits, class_names = builtin.read(str(source))
-            return _from_arrays(str(source), splits, class_names, image_size)
         close = difflib.get_close_matches(str(source), builtin.BUILT_IN_NAMES, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise DataError(

@@ -125,5 +125,7 @@ def seconds_by_generation(records: Iterable[TrialRecord]) -> Figure:
             tops = [top + height for top, height in zip(tops, heights, strict=True)]
     count_along(axes, generations)
     if seconds["failed"]:
+        # Above the bars, which may be as wide as the picture.
+        axes.set_ylim(0, 1.25 * max(tops))
         legend(axes)
     return figure

@@ -25,7 +25,7 @@ _ORIGINS = {
     "final": "trained to the end",
 }
 # In inches.
-_WIDTH, _WAY, _GAP, _LINE, _BETWEEN, _HEAD = 2.35, 0.15, 0.2, 0.15, 0.4, 0.35
+_WIDTH, _WAY, _GAP, _LINE, _BETWEEN, _HEAD = 2.8, 0.15, 0.2, 0.18, 0.4, 0.35
 
 
 @dataclass(frozen=True)
@@ -166,9 +166,7 @@ def _draw(axes: Axes, box: _Box, *, is_leaf: bool, is_winner: bool) -> None:
     for number, words in enumerate(box.lines):
         y = box.top - (number + 0.9) * _LINE
         weight = "bold" if number == 0 else "normal"
-        axes.text(
-            box.x, y, words, ha="center", va="center", fontsize=7.5, fontweight=weight, parse_math=False, zorder=3
-        )
+        axes.text(box.x, y, words, ha="center", va="center", fontsize=9, fontweight=weight, parse_math=False, zorder=3)
 
 
 def _lines(record: TrialRecord, parents: Sequence[TrialRecord]) -> list[str]:

@@ -52,16 +52,20 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
     """
     records, objective, winner = facts.records, facts.objective, facts.winner
     if winner is not None:
-        best, unit = f"{_label(objective)} {winner.fitness:.4g}", f"generation {winner.generation}"
+        better = max if objective.direction == "max" else min
+        best = better(record.fitness for record in records if record.fitness is not None)
+        # Among finalists, those within one standard error of the best are equals.
+        why = " Of candidates that are about as good, the one with the lowest loss wins." * (winner.fitness != best)
         yield Drawing(
             "fitness",
-            f"The best and the mean of each generation, and each candidate as a dot. The winner reaches {best}, in "
-            f"{unit}.",
+            f"The best and the mean of each generation, and each candidate as a dot. The winner reaches "
+            f"{_label(objective)} {winner.fitness:.4g}, in generation {winner.generation}.{why}",
             lambda: plots.fitness_by_generation(records, objective=objective),
         )
         yield Drawing(
             "minutes",
-            f"Each candidate as a dot where it ended, and the best so far as a line, which ends at {best}.",
+            f"Each candidate as a dot where it ended, and the best so far as a line, which ends at "
+            f"{_label(objective)} {best:.4g}.",
             lambda: plots.fitness_by_minute(records, objective=objective),
         )
     if records:

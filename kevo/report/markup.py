@@ -68,6 +68,8 @@ def table(
 ) -> Html:
     """Returns a table that scrolls by itself where it is wider than the page, or very long.
 
+    With sentences in it, a narrow window shows each row as lines below each other, its cells with their heads.
+
     Args:
         head: What the columns are called.
         rows: The cells of each row. The first says what the row is about.
@@ -79,16 +81,18 @@ def table(
         "number" if place in numbers else "sentence" if place in sentences else "word" for place in range(len(head))
     ]
     columns = (tag("th", name, scope="col", class_=kind) for name, kind in zip(head, kinds, strict=True))
-    body = [tag("tr", *_cells(row, kinds)) for row in rows]
-    inner = tag("table", tag("thead", tag("tr", *columns)), tag("tbody", *body))
+    body = [tag("tr", *_cells(row, kinds, head if sentences else None)) for row in rows]
+    looks = {"class_": "stacked"} if sentences else {}
+    inner = tag("table", tag("thead", tag("tr", *columns)), tag("tbody", *body), **looks)
     kind = "scroll long" if len(body) > _MANY_ROWS else "scroll"
     return tag("div", inner, class_=kind, role="region", aria_label=label, tabindex="0")
 
 
-def _cells(row: Sequence[str], kinds: Sequence[str]) -> Iterable[Html]:
-    first, *others = zip(row, kinds, strict=True)
-    yield tag("th", first[0], scope="row", class_=first[1])
-    yield from (tag("td", cell, class_=kind) for cell, kind in others)
+def _cells(row: Sequence[str], kinds: Sequence[str], heads: Sequence[str] | None) -> Iterable[Html]:
+    yield tag("th", row[0], scope="row", class_=kinds[0])
+    for place, (cell, kind) in enumerate(zip(row[1:], kinds[1:], strict=True), start=1):
+        named = {} if heads is None else {"data_head": heads[place]}
+        yield tag("td", cell, class_=kind, **named)
 
 
 def definitions(pairs: Iterable[tuple[str, str | None]]) -> Html:

@@ -18,6 +18,8 @@ from kevo.report.pictures import Pictures
 from kevo.report.style import STYLE
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+_WIDTH = 480.0
+"""As wide as a figure with a single panel, at most."""
 _STATES = {
     "running": "a search at work, as it stood",
     "interrupted": "an interrupted search, as it stood",
@@ -87,6 +89,9 @@ def _figure(drawing: Drawing) -> Html:
         # Records may come from someone else, and hold what no figure was made for.
         return tag("p", f"There is no figure here: {clean(in_words(error))}", class_="notice")
     found = re.search(r'viewBox="0 0 ([0-9.]+) ', element)
-    width = found.group(1) if found else "460"
-    picture = tag("div", Html(element), role="img", aria_label=drawing.words, style=f"--width: {width}px")
+    width = float(found.group(1)) if found else _WIDTH
+    # What is wider than a narrow window scrolls, and then there is no need for its words to be small.
+    least = width if width > _WIDTH else 0.75 * width
+    style = f"--width: {width:g}px; --least: {least:g}px"
+    picture = tag("div", Html(element), role="img", aria_label=drawing.words, style=style)
     return tag("figure", tag("div", picture, class_="scroll", tabindex="0"), tag("figcaption", drawing.words))

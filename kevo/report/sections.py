@@ -280,7 +280,7 @@ def _json(value: object) -> str:
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "none" if value is None else str(value)
+    return "not set" if value is None else str(value)
 
 
 def _numbers(records: Sequence[TrialRecord]) -> str:

@@ -42,7 +42,7 @@ th, td { min-width: 4.5rem; max-width: 34rem; }
 .bar { display: inline-block; height: 0.7rem; background: var(--mark); vertical-align: baseline; }
 figure { margin: 0.8rem 0; }
 figure svg {
-  display: block; width: 100%; min-width: calc(0.75 * var(--width)); max-width: calc(1.35 * var(--width)); height: auto;
+  display: block; width: 100%; min-width: var(--least); max-width: calc(1.35 * var(--width)); height: auto;
   background: #ffffff;
 }
 figcaption { font-size: 0.88rem; margin-top: 0.3rem; max-width: 46rem; }
@@ -55,7 +55,13 @@ figcaption { font-size: 0.88rem; margin-top: 0.3rem; max-width: 46rem; }
 .pictures figure { margin: 0; }
 .pictures img { display: block; width: 100%; max-width: 10rem; image-rendering: auto; }
 @media (max-width: 40rem) {
-  td.sentence:last-child { min-width: 30rem; }
+  .stacked, .stacked tbody { display: block; }
+  .stacked thead, .stacked td:empty { display: none; }
+  .stacked tr { display: flex; flex-wrap: wrap; gap: 0 1rem; padding: 0.4rem 0; border-bottom: 1px solid var(--line); }
+  .stacked th, .stacked td { min-width: 0; padding: 0; border: 0; text-align: left; white-space: normal; }
+  .stacked th { font-weight: 600; }
+  .stacked .sentence { flex-basis: 100%; }
+  .stacked td::before { content: attr(data-head) " "; color: var(--faint); }
 }
 @media print {
   :root { --ink: #000000; --faint: #333333; --line: #bbbbbb; --paper: #ffffff; --shade: #f4f4f4; --mark: #0072b2; }
@@ -65,7 +71,6 @@ figcaption { font-size: 0.88rem; margin-top: 0.3rem; max-width: 46rem; }
   figure svg { min-width: 0; max-width: min(100%, var(--width)); }
   .side-by-side { grid-template-columns: 1fr 1fr; }
   thead th { white-space: normal; vertical-align: bottom; }
-  .sentence, td.sentence:last-child { min-width: 18rem; }
   th, td { min-width: 3rem; }
   figure, tr, dl, pre { break-inside: avoid; }
   h2, h3 { break-after: avoid; }

@@ -96,6 +96,20 @@ def test_what_differs(tmp_path: Path, digits: ImageDataset) -> None:
     assert found.refused == {} and found.notes == ()
 
 
+def test_weights_differ_by_their_source_and_not_by_where_it_lies(tmp_path: Path, digits: ImageDataset) -> None:
+    sources = ["none", "imagenet", "/here/small.h5", "/there/small.h5"]
+    runs = [
+        finished(tmp_path / str(place), digits, wrong=range(1), weights={"mobilenet_v2": source}).path
+        for place, source in enumerate(sources)
+    ]
+    assert rows(compare(runs[:3]))["weights"] == (
+        ["mobilenet_v2=none"],
+        ["mobilenet_v2=imagenet"],
+        ["mobilenet_v2=small.h5"],
+    )
+    assert "weights" not in rows(compare(runs[2:]))
+
+
 def test_more_than_chance_or_not(tmp_path: Path, digits: ImageDataset) -> None:
     runs = [
         finished(tmp_path / str(number), digits, wrong=wrong)
@@ -156,7 +170,9 @@ def test_unfinished_and_damaged_runs_are_named(tmp_path: Path, digits: ImageData
     assert "Left out" in text and "kevo resume" in text
 
 
-def test_nothing_to_compare_is_an_error(tmp_path: Path) -> None:
+def test_nothing_to_compare_is_an_error(tmp_path: Path, digits: ImageDataset) -> None:
+    alone = finished(tmp_path / "alone", digits, wrong=range(3)).path
+    assert "Error: Only one of these" in shown(alone, tmp_path / "x", code=2)
     with pytest.raises(RunError, match="None of these"):
         compare([tmp_path, tmp_path / "x"])
     assert "Error: None of these" in shown(tmp_path, tmp_path / "x", code=2)

@@ -182,6 +182,14 @@ def test_a_path_wins_over_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert datasets.load("digits").class_names == ("even", "odd")
 
 
+def test_a_run_folder_takes_no_name_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # That of `kevo search digits --out digits`, whose report reads the pictures again.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / "settings.json").write_text("{}")
+    assert datasets.load("digits").num_classes == 10
+
+
 def test_the_folder_one_stands_in_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "zoo.v2").mkdir()
     monkeypatch.chdir(tmp_path / "zoo.v2")

@@ -104,6 +104,8 @@ def test_seconds_by_generation() -> None:
     assert [bar.get_height() for bar in completed] == [10 + 11, 13 + 14]
     assert [bar.get_height() for bar in failed] == [12, 0]
     assert [bar.get_y() for bar in failed] == [21, 27]
+    # The legend has the upper fifth.
+    assert axes.get_ylim()[1] == 1.25 * 33
 
 
 def test_learning_curves() -> None:
@@ -341,6 +343,16 @@ def test_family_tree() -> None:
     assert "L2: 0.2 → 0.3" in told and "$x: none → yes" in told
     # Two parents of one, two of another, one of the winner; the way past candidate 3 has a stop beside it.
     assert sorted(len(np.asarray(line.get_xdata())) for line in figure.axes[0].lines) == [2, 2, 2, 2, 4]
+
+
+def test_words_stay_in_their_boxes() -> None:
+    wide = {f"a long name of a gene that {name}": 0 for name in ("is cut off", "is cut off too")}
+    records = [trial(0, genome=wide), trial(1, parents=("0000",), genome=dict.fromkeys(wide, 123456789))]
+    figure = plots.family_tree(records, winner=records[1])
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    box = min(patch.get_window_extent().width for patch in axes.patches)
+    assert all(text.get_window_extent().width <= box for text in axes.texts if "gene" in text.get_text())
 
 
 def test_family_tree_of_many_shows_the_nearest() -> None:

@@ -461,6 +461,35 @@ def test_the_front_is_what_no_other_beats() -> None:
     assert [point[0] for point in found] == sorted((point[0] for point in found), reverse=True)
 
 
+def test_the_best_so_far_is_not_always_the_winner(tmp_path: Path) -> None:
+    run = begun(tmp_path)
+    records = candidates(4)
+    for one in records:
+        run.append_trial(one)
+    end(run, genome=records[-1].genome)
+    assert "lowest loss" not in Page(report.write(run.path)).words("fitness")
+    end(run, genome=records[1].genome)
+    words = Page(report.write(run.path)).words("fitness")
+    assert "The winner reaches validation accuracy 0.6, in generation 0. Of candidates that are about as good" in words
+    assert "the best so far as a line, which ends at validation accuracy 0.8." in words
+
+
+def test_a_narrow_window_has_a_line_for_each_cell_and_small_figures_only(page: Page) -> None:
+    heads = [cell["data-head"] for cell in page.all("td") if "data-head" in cell]
+    assert {"Validation accuracy", "Parameters", "What it is", "Times", "Default, if another"} <= set(heads)
+    styles = [dict(re.findall(r"--(\w+): ([\d.]+)px", one["style"] or "")) for one in page.all("div") if "style" in one]
+    assert len(styles) == len(page.all("svg"))
+    # A phone has 390 pixels, with margins of 16 on both sides. What does not fit scrolls, and is not made smaller.
+    fits = [float(one["least"]) <= 390 - 2 * 16 for one in styles]
+    assert {*fits} == {True, False}
+    assert all(one["least"] == one["width"] for one, it_fits in zip(styles, fits, strict=True) if not it_fits)
+
+
+def test_what_is_not_set_is_not_none(run: Run, tmp_path: Path) -> None:
+    words = Page(report.write(run.path, tmp_path / "page.html")).words("repeat")
+    assert "cachenot set" in words and "weightsnone" in words
+
+
 def test_costs_that_were_minimized_are_compared_too(tmp_path: Path) -> None:
     settings = Settings(max_trials=3, minimize=("flops", "params")).to_json()
     run = begun(tmp_path, search=settings)

@@ -1,0 +1,37 @@
+"""The newcomer's path, from a folder of pictures to a prediction, on pictures that are easy."""
+
+from pathlib import Path
+
+import newcomer
+import pytest
+from PIL import Image
+from samples import stripes
+
+
+def test_three_commands_lead_to_a_prediction(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{newcomer.START}\nold\n{newcomer.END}\nafter\n")
+    for number, (picture, label) in enumerate(zip(*stripes(120), strict=True)):
+        folder = tmp_path / "pictures" / ("across", "down", "none")[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / f"{number}.png")
+    (new,) = (tmp_path / "pictures" / "down").glob("1.png")
+    new = new.rename(tmp_path / "1.png")
+    monkeypatch.setattr(newcomer, "ROOT", _root_with(tmp_path))
+    newcomer.main([str(tmp_path / "pictures"), str(new), "--max-time", "25s", "--write"])
+    table = capsys.readouterr().out.strip()
+    search, report, predict, whole = table.splitlines()[2:]
+    assert search.startswith("| `kevo search pictures/ --max-time 25s --out runs/pictures` |")
+    assert "report.html, 0." in report and "`down " in predict and "new.jpg` |" in predict
+    seconds = [float(line.split("|")[2]) for line in (search, report, predict, whole)]
+    assert abs(sum(seconds[:3]) - seconds[3]) <= 2
+    assert readme.read_text() == f"before\n{newcomer.START}\n{table}\n{newcomer.END}\nafter\n"
+
+
+def _root_with(folder: Path) -> Path:
+    """A project whose README may be written."""
+    for name in ("kevo", "tuners"):
+        (folder / name).symlink_to(newcomer.ROOT / name)
+    return folder
