@@ -202,8 +202,8 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
     def _try_run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
         """Runs a trial and sets its status; a reason in one line begins the message of one that failed.
 
-        `sys.exit` in a hypermodel fails its trial only. Interrupts and Keras Tuner's fatal errors end the search. What a
-        hypermodel has forked ends here.
+        `sys.exit` in a hypermodel fails its trial only. Interrupts and Keras Tuner's fatal errors end the search.
+        What a hypermodel has forked ends here.
         """
         process = os.getpid()
         try:

@@ -270,4 +270,3 @@ def _cause(code: int) -> str:
         name = f"signal {-code}"
     hint = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
     return f"its worker was ended by {name}{hint}"
-
