@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from kevo.distribution import Plan
+from kevo.distribution import Plan, num_cores
 from kevo.engine.desk import Desk
 from kevo.engine.entrance import seen_from_here
 from kevo.engine.worker import ALONE, FULL, PARTED, UNWRITABLE
@@ -143,7 +143,7 @@ class Crew:
                 env={
                     **os.environ,
                     "TF_CPP_MIN_LOG_LEVEL": "3",
-                    **self._plan.environment(place, num_cores=os.cpu_count() or 1),
+                    **self._plan.environment(place, num_cores=num_cores()),
                     # In a notebook or at a prompt an empty one stands for the working directory.
                     "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
                 },
