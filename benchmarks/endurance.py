@@ -29,13 +29,28 @@ from endurance_command import measure_full, measure_kills
 from endurance_faults import measure_faults
 from endurance_jobs import Facts, Found, Job
 from endurance_parts import measure_keras_tuner, measure_memory, measure_workers
-from endurance_report import tell_faults, tell_full, tell_kills, tell_memory, tell_workers
+from endurance_report import (
+    Promise,
+    promise_faults,
+    promise_full,
+    promise_kills,
+    promise_memory,
+    promise_workers,
+    promised,
+    tell_faults,
+    tell_full,
+    tell_kills,
+    tell_memory,
+    tell_workers,
+)
 from speed import in_its_own_process, machine, say
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "endurance.jsonl"
 QUICK_RESULTS = ROOT / "build" / "benchmarks" / "endurance_quick.jsonl"
 REPORT = ROOT / "docs" / "benchmarks" / "endurance.md"
+README = ROOT / "README.md"
+START, END = "<!-- endurance -->", "<!-- end of endurance -->"
 ABOUT = """\
 # What a search endures
 
@@ -46,23 +61,25 @@ from elsewhere of which one is cut off, and one candidate on two devices or in t
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the benchmark: how it is measured and told, its trials and epochs."""
+    """A part of the benchmark: how it is measured and told, what it is to show, its trials and epochs."""
 
     title: str
     measure: Callable[[Job], tuple[Facts, list[str]]]
     tell: Callable[[Sequence[Found]], str]
+    promises: Callable[[Sequence[Found]], list[Promise]]
     trials: int
     quick_trials: int
     epochs: int = 3
 
 
 PARTS = {
-    "memory": Part("Two hundred trials", measure_memory, tell_memory, 200, 4),
-    "faults": Part("Faults", measure_faults, tell_faults, 200, 4),
-    "kills": Part("Kills", measure_kills, tell_kills, 24, 3, epochs=5),
-    "full": Part("A full disk", measure_full, tell_full, 12, 3, epochs=5),
-    "workers": Part("One worker and two", measure_workers, tell_workers, 24, 2, epochs=5),
+    "memory": Part("Two hundred trials", measure_memory, tell_memory, promise_memory, 200, 4),
+    "faults": Part("Faults", measure_faults, tell_faults, promise_faults, 200, 4),
+    "kills": Part("Kills", measure_kills, tell_kills, promise_kills, 24, 3, epochs=5),
+    "full": Part("A full disk", measure_full, tell_full, promise_full, 12, 3, epochs=5),
+    "workers": Part("One worker and two", measure_workers, tell_workers, promise_workers, 24, 2, epochs=5),
 }
+WORKERS, KILLS = 2, 20
 _CLEAN = "no process and no lock was left, and the final model loads"
 _SAME = f"Every trial that had ended was kept, none was trained anew, trials are the same; {_CLEAN}."
 CHECKED = {
@@ -93,11 +110,23 @@ def tell(found: Sequence[Found]) -> str:
         for setting in dict.fromkeys(one.setting for one in found if one.part == name):
             ours = [one for one in found if (one.part, one.setting) == (name, setting)]
             texts += [f"## {part.title}: {setting}", part.tell(ours)]
+            if rows := part.promises(ours):
+                texts.append(promised(rows))
             problems = [f"- Seed {one.seed}: {problem}." for one in ours for problem in one.problems]
             if all("skipped" in one.facts for one in ours):
                 continue
             texts.append("\n".join(["**What must not be:**", "", *problems]) if problems else CHECKED[name])
     return "\n\n".join(texts) + "\n"
+
+
+def brief(found: Sequence[Found]) -> str:
+    """Returns what was promised, and measured as it is where nothing else is asked for, for the README."""
+    rows: list[Promise] = []
+    for name, part in PARTS.items():
+        usual = Job(part=name, seed=0, trials=part.trials, epochs=part.epochs, workers=WORKERS, kills=KILLS).setting
+        if ours := [one for one in found if (one.part, one.setting) == (name, usual)]:
+            rows += part.promises(ours)
+    return f"{promised(rows)}\n\n[The whole report](docs/benchmarks/{REPORT.name})"
 
 
 def read(results: Path) -> list[Found]:
@@ -143,14 +172,18 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="*", default=(), help="none: report only")
     parser.add_argument("--trials", type=int, help="how many trials each part has, in place of its own number")
     parser.add_argument("--epochs", type=int, help="for how many epochs each is trained")
-    parser.add_argument("--workers", type=int, default=2, help="how many workers there are in `memory` and `faults`")
-    parser.add_argument("--kills", type=int, default=20, help="how often `kills` kills")
+    parser.add_argument(
+        "--workers", type=int, default=WORKERS, help="how many workers there are in `memory` and `faults`"
+    )
+    parser.add_argument("--kills", type=int, default=KILLS, help="how often `kills` kills")
     parser.add_argument("--results", type=Path, help="the file with what is measured")
     parser.add_argument("--fresh", action="store_true", help="measure anew what was measured before")
     parser.add_argument(
         "--quick", action="store_true", help="only see that everything works: a few trials, seed 0, in a single process"
     )
-    parser.add_argument("--write", action="store_true", help="put the report into docs/benchmarks")
+    parser.add_argument(
+        "--write", action="store_true", help="put the report into docs/benchmarks, and a table into README"
+    )
     arguments = parser.parse_args(given)
     parts = arguments.parts.split(",")
     if unknown := [part for part in parts if part not in PARTS]:
@@ -172,7 +205,7 @@ def main(given: Sequence[str] | None = None) -> int:
     results = arguments.results or (QUICK_RESULTS if is_quick else RESULTS)
     went_well = run(jobs, results=results, fresh=arguments.fresh or is_quick)
 
-    found = [one for one in read(results) if one.part in parts]
+    found = read(results)
     if not found:
         say(f"Nothing is measured in {results}. Name seeds: --seeds 0.")
         return 1
@@ -181,6 +214,8 @@ def main(given: Sequence[str] | None = None) -> int:
     if arguments.write:
         REPORT.parent.mkdir(parents=True, exist_ok=True)
         REPORT.write_text(report)
+        before, rest = README.read_text().split(START)
+        README.write_text(f"{before}{START}\n{brief(found)}\n{END}{rest.split(END)[1]}")
     return 0 if went_well and not any(one.problems for one in found) else 1
 
 

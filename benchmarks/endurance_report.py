@@ -14,6 +14,8 @@ from endurance_jobs import Facts, Found
 from endurance_parts import slope
 from speed import cell, median, table
 
+Promise = tuple[str, str, bool]
+"""What is promised, what was measured, and whether the promise was kept."""
 _WINDOW = 20
 """So many of the first trials are compared with the last."""
 
@@ -55,19 +57,8 @@ def tell_memory(found: Sequence[Found]) -> str:
         )
         rows.append((tool, str(len(own)), *(cell(*value) for value in values)))
     head = ("tool", "seeds", "MB more per trial", f"after the first {_WINDOW}", "peak, MB", "a worker's peak, MB")
-    ours = [dataclasses.replace(one, facts=one.facts["kevo"]) for one in found]
-    growth = _of(ours, lambda facts: slope(facts["memory"]))
-    slower = _of(ours, lambda facts: _last(facts) / _first(facts))
-    peak, limit = (_of(ours, itemgetter(name)) for name in ("worker_peak", "worker_limit"))
-    worth = _of(ours, lambda facts: facts["checkpoints_mb"] / facts["model_mb"])
-    most = _of(ours, lambda facts: max(facts["checkpoints"]) / facts["model_mb"])
+    ours = _ours(found)
     whole, models, best = (_of(ours, itemgetter(name)) for name in ("folder_mb", "checkpoints_mb", "model_mb"))
-    promises = (
-        ("the parent grows less than 0.2 MB a trial", f"{growth:.3f} MB", growth < 0.2),
-        ("workers stay under their limit", f"{peak:.0f} of {limit:.0f} MB", peak < limit),
-        ("the last trials are as fast as the first (within a tenth)", f"{slower:.2f} times", slower < 1.1),
-        ("ten models' worth of checkpoints at most", f"{worth:.1f}, and {most:.1f} on the way", worth <= 10),
-    )
     return "\n\n".join(
         (
             "Memory is resident; kevo's is the parent's, its workers' is apart. Slopes are those of least squares "
@@ -78,12 +69,32 @@ def tell_memory(found: Sequence[Found]) -> str:
             f"{best:.3f} MB. Worker processes that trained: {_of(ours, itemgetter('num_workers')):.0f}, each replaced "
             "when its memory has grown; the one that trained longest grew by "
             f"{_of(ours, itemgetter('worker_slope')):.2f} MB with each trial of the search.",
-            _promised(promises),
         )
     )
 
 
-def _promised(rows: Iterable[tuple[str, str, bool]]) -> str:
+def promise_memory(found: Sequence[Found]) -> list[Promise]:
+    """Returns what the long search is to keep to."""
+    ours = _ours(found)
+    growth = _of(ours, lambda facts: slope(facts["memory"]))
+    slower = _of(ours, lambda facts: _last(facts) / _first(facts))
+    peak, limit = (_of(ours, itemgetter(name)) for name in ("worker_peak", "worker_limit"))
+    worth = _of(ours, lambda facts: facts["checkpoints_mb"] / facts["model_mb"])
+    most = _of(ours, lambda facts: max(facts["checkpoints"]) / facts["model_mb"])
+    return [
+        ("the parent grows less than 0.2 MB a trial", f"{growth:.3f} MB", growth < 0.2),
+        ("workers stay under their limit", f"{peak:.0f} of {limit:.0f} MB", peak < limit),
+        ("the last trials are as fast as the first (within a tenth)", f"{slower:.2f} times", slower < 1.1),
+        ("ten models' worth of checkpoints at most", f"{worth:.1f}, and {most:.1f} on the way", worth <= 10),
+    ]
+
+
+def _ours(found: Sequence[Found]) -> list[Found]:
+    return [dataclasses.replace(one, facts=one.facts["kevo"]) for one in found]
+
+
+def promised(rows: Iterable[Promise]) -> str:
+    """Returns a table of what was promised."""
     return table(("promised", "measured", "kept"), ((words, value, _yes(is_so)) for words, value, is_so in rows))
 
 
@@ -110,17 +121,17 @@ def tell_faults(found: Sequence[Found]) -> str:
             f"All in all {sums['completed']} trainings completed, final ones included, and {sums['failed']} failed; "
             f"{sums['collateral']} were begun again that had met no fault. Median seconds of a search: "
             f"{_of(found, itemgetter('seconds')):.0f}.",
-            _promised(
-                [
-                    (
-                        "with a fault in every fourth trial the search ends, every completed trial is kept, none is "
-                        "trained twice, no process and no lock is left",
-                        *_problems(found),
-                    )
-                ]
-            ),
         )
     )
+
+
+def promise_faults(found: Sequence[Found]) -> list[Promise]:
+    """Returns what is to come of faults."""
+    words = (
+        "with a fault in every fourth trial the search ends, every completed trial is kept, none is trained twice, no "
+        "process and no lock is left"
+    )
+    return [(words, *_problems(found))]
 
 
 def tell_kills(found: Sequence[Found]) -> str:
@@ -136,21 +147,23 @@ def tell_kills(found: Sequence[Found]) -> str:
         )
         for one in found
     ]
-    fewest = min(one.facts["kills"] for one in found)
     return "\n\n".join(
         (
             "`kevo search` is killed (SIGKILL) at random instants, every fourth time while it starts, and "
             "`kevo resume` goes on. Trials are compared with those of an undisturbed search: genomes, and the metrics "
             "of every epoch, which may differ only in a training that went on from where it was kept.",
             table(head, rows),
-            _promised(
-                [
-                    ("killed at 20 instants", str(fewest), fewest >= 20),
-                    ("the same trials complete, and the final model exists", *_problems(found)),
-                ]
-            ),
         )
     )
+
+
+def promise_kills(found: Sequence[Found]) -> list[Promise]:
+    """Returns what is to come of kills."""
+    fewest = min(one.facts["kills"] for one in found)
+    return [
+        ("killed at 20 instants", str(fewest), fewest >= 20),
+        ("the same trials complete, and the final model exists", *_problems(found)),
+    ]
 
 
 def tell_full(found: Sequence[Found]) -> str:
@@ -169,29 +182,46 @@ def tell_full(found: Sequence[Found]) -> str:
         "search."
     )
     head = ("filled", "seed", "trials before", "trials at the end", "in kevo's words")
+    return "\n\n".join([words, *[table(head, rows)] * bool(rows), *skipped])
+
+
+def promise_full(found: Sequence[Found]) -> list[Promise]:
+    """Returns what is to come of full disks."""
     ran = [one for one in found if "skipped" not in one.facts]
-    promises = [("with room again, `kevo resume` goes on, and every finished trial is kept", *_problems(ran))]
-    return "\n\n".join([words, *[table(head, rows), _promised(promises)] * bool(rows), *skipped])
+    words = "with room again on a disk that was full, `kevo resume` goes on, and every finished trial is kept"
+    return [(words, *_problems(ran))] if ran else []
 
 
 def tell_workers(found: Sequence[Found]) -> str:
     """Returns the table of trials per hour."""
-
-    def per_hour(num: str, name: str) -> Callable[[Facts], float]:
-        return lambda facts: 3600 * facts[num]["trials"] / facts[num][name]
-
-    names = ("at_work", "seconds")
     rows = [
-        (num, str(len(found)), *(cell(_of(found, per_hour(num, name)), ".0f") for name in names)) for num in ("1", "2")
+        (num, str(len(found)), *(cell(_of(found, _per_hour(num, name)), ".0f") for name in _SPANS))
+        for num in ("1", "2")
     ]
-    gains = [median(per_hour("2", name)(one.facts) / per_hour("1", name)(one.facts) for one in found) for name in names]
-    rows.append(("2 over 1", str(len(found)), *(cell(gain, ".2f") for gain in gains)))
+    rows.append(("2 over 1", str(len(found)), *(cell(_gain(found, name), ".2f") for name in _SPANS)))
     return "\n\n".join(
         (
             "Both searches train the same candidates. Medians over seeds; trials per hour count from when the first "
             "candidate is begun, or from the start of the search, which includes that of the workers, to the end of "
             "the last one.",
             table(("workers", "seeds", "trials per hour", "from the start"), rows),
-            _promised([("two workers train 1.5 times as many", f"{gains[0]:.2f} times", gains[0] >= 1.5)]),
         )
     )
+
+
+def promise_workers(found: Sequence[Found]) -> list[Promise]:
+    """Returns what a second worker is to gain."""
+    gain = _gain(found, _SPANS[0])
+    return [("two workers train 1.5 times as many trials per hour as one", f"{gain:.2f} times", gain >= 1.5)]
+
+
+_SPANS = ("at_work", "seconds")
+"""From when on the trials per hour count: the first candidate's begin, the search's start."""
+
+
+def _per_hour(num: str, span: str) -> Callable[[Facts], float]:
+    return lambda facts: 3600 * facts[num]["trials"] / facts[num][span]
+
+
+def _gain(found: Sequence[Found], span: str) -> float:
+    return median(_per_hour("2", span)(one.facts) / _per_hour("1", span)(one.facts) for one in found)

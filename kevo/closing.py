@@ -164,7 +164,10 @@ class Closing:
         """Makes a model of the run folder the best one, and loads that."""
         with self._folder.replacing(MODEL) as path:
             shutil.copyfile(self._folder.path / name, path)
-        return keras.models.load_model(self._folder.path / MODEL, safe_mode=True)
+        try:
+            return keras.models.load_model(self._folder.path / MODEL, safe_mode=True)
+        except Exception as error:
+            raise BrokenModelError(name, f"{self._folder.path / name} cannot be loaded: {in_words(error)}") from error
 
     def _evaluate(self, probabilities: npt.NDArray[np.float32], split: Split) -> Evaluation:
         return evaluation.evaluate(probabilities, split.labels, class_names=self._dataset.class_names)
@@ -303,6 +306,14 @@ class Closing:
 def _body(record: TrialRecord) -> Hashable:
     """Returns what a candidate's network sees pictures with, by which it costs nothing more beside its like."""
     return shared_body(record.genome) or record.trial_id
+
+
+class BrokenModelError(Exception):
+    """A candidate's model, by its name in the run folder, cannot be loaded, and why."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.name = name
 
 
 class _NoEnsembleError(Exception):

@@ -6,6 +6,9 @@ import contextlib
 import os
 from pathlib import Path
 
+_LIMITS = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where a container sees how much memory it may take: version 2 and 1 of control groups."""
+
 
 def resident(process: int | str = "self") -> int | None:
     """Returns the bytes of memory that a process alone holds, by its number; `None` where that cannot be known.
@@ -20,19 +23,18 @@ def resident(process: int | str = "self") -> int | None:
 
 
 def usable() -> int | None:
-    """Returns the bytes of memory that this process may use: of the machine, or of its container; `None` if unknown.
+    """Returns the bytes of memory of the machine, or of the container that this is; `None` where that is not known.
 
     Not what is free at the moment, which would make no two searches alike.
     """
-    try:
-        sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    except (OSError, ValueError):
-        return None
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        # Where there is no limit, a word stands in place of the number.
+    found: list[int] = []
+    with contextlib.suppress(OSError, ValueError):
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for path in _LIMITS:
+        # Where there is no limit there is a word, or a number beyond all memory.
         with contextlib.suppress(OSError, ValueError):
-            sizes.append(int(Path(path).read_text()))
-    return min(sizes)
+            found.append(int(path.read_text()))
+    return min(found, default=None)
 
 
 def children() -> list[int]:

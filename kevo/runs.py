@@ -18,6 +18,7 @@
     plots/             pictures of the search
     report.html        the search as a page, if it was asked for
     search/            the oracle's own state
+    damaged/           what could not be read when the search was taken up
     work/              what worker processes need while they work
     status.json        what the search is at, while it runs
     .stop              asks it to end
@@ -38,7 +39,7 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -56,6 +57,10 @@ _LABELS = "labels.json"
 _LOCK = ".lock"
 _PARTIAL = ".partial-"
 _LOOK_SECONDS = 0.05
+_DAMAGED = "damaged"
+_RESTORE = " Restore it, or start a new search."
+_DAMAGE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""The errors that content of the wrong kind leads to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,28 +329,63 @@ class Run:
         Raises:
             RunError: a line is damaged, or refers to one that is not there.
         """
-        path = self.path / _TRIALS
-        records: dict[str, TrialRecord] = {}
-        if not path.exists():
-            return []
-        *lines, _unfinished = _read(path).split(b"\n")
-        for number, line in enumerate(lines, start=1):
-            try:
-                record = TrialRecord.from_json(_loads(line))
-            except ValueError as error:
-                raise RunError(
-                    f"Line {number} of {path} is damaged: {error}. Delete the line to go on without that candidate."
-                ) from error
-            records[record.trial_id] = record
-        known: set[str | None] = {None}
-        for record in records.values():
-            if record.continues not in known:
-                raise RunError(
-                    f"{path} is damaged: trial {record.trial_id} continues trial {record.continues}, of which no line "
-                    f"before it tells. Restore that line, or delete those of trial {record.trial_id} too."
-                )
-            known.add(record.trial_id)
+        records, problems = _parsed(self._lines(), check=lambda record: None)
+        for number, reason in problems.items():
+            raise RunError(
+                f"Line {number} of {self.path / _TRIALS} is damaged: {reason}. Restore it; kevo resume sets it "
+                "aside and goes on without that candidate."
+            )
         return list(records.values())
+
+    def mend_trials(self, check: Callable[[TrialRecord], object]) -> list[str]:
+        """Sets lines aside that are damaged, and says which ones those are.
+
+        Args:
+            check: Raises an error of any kind where a record is not one of this search.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        lines = self._lines()
+        _, problems = _parsed(lines, check)
+        if problems:
+            aside = self._place_aside(_TRIALS)
+            # First the copy: whoever is killed in between sets them aside once more.
+            atomic_write_bytes(aside, b"".join(lines[number - 1] + b"\n" for number in problems))
+            kept = [line + b"\n" for number, line in enumerate(lines, start=1) if number not in problems]
+            atomic_write_bytes(self.path / _TRIALS, b"".join(kept))
+        return [
+            f"Line {number} of {self.path / _TRIALS} is damaged: {reason}. It is set aside in "
+            f"{aside.relative_to(self.path)}, and the search goes on without that candidate."
+            for number, reason in problems.items()
+        ]
+
+    def set_aside(self, name: str, reason: str) -> str:
+        """Moves what cannot be used out of the way, and says so in words.
+
+        Args:
+            name: The file or folder, relative to the run folder.
+            reason: What is wrong with it.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        aside = self._place_aside(name)
+        with writing(aside):
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            (self.path / name).rename(aside)
+        reason = reason.removesuffix(_RESTORE).rstrip(".")
+        return f"{reason}. It is set aside as {aside.relative_to(self.path)}, and the search goes on without it."
+
+    def _lines(self) -> list[bytes]:
+        path = self.path / _TRIALS
+        return _read(path).split(b"\n")[:-1] if path.exists() else []
+
+    def _place_aside(self, name: str) -> Path:
+        """Returns a path for what is damaged that nothing has yet."""
+        path = self.path / _DAMAGED / name
+        places = (path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
+        return next(place for place in places if not place.exists())
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes JSON values into the file `name`.
@@ -365,7 +405,7 @@ class Run:
         try:
             return _loads(_read(path))
         except ValueError as error:
-            raise RunError(f"{path} is damaged: {error}. Restore it, or start a new search.") from error
+            raise RunError(f"{path} is damaged: {error}.{_RESTORE}") from error
 
     def write_labels(self, class_names: Sequence[str]) -> None:
         """Writes the names of the classes, in the order of the model's outputs."""
@@ -454,6 +494,10 @@ def _replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def _in_words(error: Exception) -> str:
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
+
+
 @contextlib.contextmanager
 def damage(path: Path) -> Iterator[None]:
     """Says which part of a run folder it is that cannot be used.
@@ -463,9 +507,8 @@ def damage(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-        raise RunError(f"{path} is damaged: {reason}. Restore it, or start a new search.") from error
+    except _DAMAGE as error:
+        raise RunError(f"{path} is damaged: {_in_words(error)}.{_RESTORE}") from error
 
 
 @contextlib.contextmanager
@@ -482,6 +525,33 @@ def writing(path: Path) -> Iterator[None]:
             f"Cannot write {error.filename or path}: {error.strerror or error}. Make room or permit writing there, or "
             "name another folder."
         ) from error
+
+
+def _parsed(
+    lines: Sequence[bytes], check: Callable[[TrialRecord], object]
+) -> tuple[dict[str, TrialRecord], dict[int, str]]:
+    """Returns the records of lines, by their trials, and what is wrong with others, by their numbers from 1."""
+    records: dict[str, TrialRecord] = {}
+    places: dict[str, list[int]] = {}
+    problems: dict[int, str] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = TrialRecord.from_json(_loads(line))
+            check(record)
+        except _DAMAGE as error:
+            problems[number] = _in_words(error)
+            continue
+        records[record.trial_id] = record
+        places.setdefault(record.trial_id, []).append(number)
+    known: set[str | None] = {None}
+    for trial_id, record in list(records.items()):
+        if record.continues in known:
+            known.add(trial_id)
+            continue
+        del records[trial_id]
+        reason = f"trial {trial_id} continues trial {record.continues}, of which no line before it tells"
+        problems.update(dict.fromkeys(places[trial_id], reason))
+    return records, dict(sorted(problems.items()))
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:

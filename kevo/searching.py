@@ -70,17 +70,13 @@ def search(
         >>> result.best_model.predict(pictures)  # doctest: +SKIP
     """
     started = time.monotonic() if started is None else started
-    entrance = _entrance(listen, secret)
+    entrance = _entrance(listen, secret, distribution_strategy)
     settings = settings or Settings()
     settings = dataclasses.replace(
         settings,
         weights={name: weights.absolute(source) for name, source in settings.weights.items()},
         cache=settings.cache if settings.cache in (None, NO_CACHE) else os.path.abspath(settings.cache),
     )
-    if entrance is not None and distribution_strategy is not None:
-        raise SettingsError(
-            "Received both `listen` and `distribution_strategy`, which trains in this process only. Give one of them."
-        )
     _ensure_room(settings, entrance)
     if settings.strategy != "auto" and distribution_strategy is None:
         # Tells at once what cannot be.
@@ -113,6 +109,7 @@ def resume(
     started: float | None = None,
     listen: str | None = None,
     secret: str | None = None,
+    distribution_strategy: tf.distribute.Strategy | None = None,
 ) -> SearchResult:
     """Goes on with a search that was interrupted, from every candidate that had finished.
 
@@ -123,13 +120,15 @@ def resume(
         started: As for `search`.
         listen: As for `search`. Workers that were there before come back to the same address.
         secret: As for `search`.
+        distribution_strategy: As for `search`. It is not written down: give it again.
 
     Raises:
-        RunError: the folder holds no run or a damaged one, or the pictures or weights have changed since.
+        RunError: the folder holds no run or one whose settings are damaged, or the pictures or weights have changed
+            since.
         KevoError: as `search`.
     """
     started = time.monotonic() if started is None else started
-    entrance = _entrance(listen, secret)
+    entrance = _entrance(listen, secret, distribution_strategy)
     run = Run.open(Path(run_folder).absolute())
     settings = run.search_settings()
     if settings.cache not in (None, NO_CACHE) and not os.path.isabs(settings.cache):
@@ -146,12 +145,17 @@ def resume(
     _ensure_room(settings, entrance)
     usable, notes = _same_weights(run, settings, dataset)
     genes = declare(settings, dataset, usable)
-    return Sitting(run, dataset, settings, usable, listener or Silent(), started, entrance).run(genes, notes)
+    sitting = Sitting(run, dataset, settings, usable, listener or Silent(), started, entrance, distribution_strategy)
+    return sitting.run(genes, notes)
 
 
-def _entrance(listen: str | None, secret: str | None) -> Entrance | None:
+def _entrance(listen: str | None, secret: str | None, strategy: tf.distribute.Strategy | None) -> Entrance | None:
     if listen is None:
         return None
+    if strategy is not None:
+        raise SettingsError(
+            "Received both `listen` and `distribution_strategy`, which trains in this process only. Give one of them."
+        )
     entrance = Entrance.at(listen, secret=secret)
     entrance.ensure_free()
     return entrance

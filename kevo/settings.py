@@ -91,7 +91,8 @@ class Settings:
             GPU where there are several.
         strategy: How candidates use several GPUs: `auto`, `none` or `mirrored`; or several processes, `multiworker`;
             see `kevo.distribution` and `kevo.together`.
-        seed: Seed of the splits, the evolution and the training, from 0 to 2**31 - 1.
+        seed: Seed of the splits, the evolution and the training, from 0 to 2**31 - 1. With one worker, or none, and no
+            time limit the same seed gives the same search on the same machine.
 
     Raises:
         SettingsError: a value is of the wrong kind or out of range, or a name is unknown.

@@ -9,7 +9,6 @@ from pathlib import Path
 import endurance
 import endurance_checks as checks
 import endurance_faults as faults
-import endurance_report as reports
 import pytest
 from endurance_jobs import Diary, Found, Job
 from searches import record
@@ -101,7 +100,7 @@ def test_a_promise_that_was_broken_is_shown_as_that() -> None:
     facts = {"kills": 20, "trials": 24, "same": 23, "trials_at_kills": [1, 23]}
     whole, broken = Found("kills", 0, "", "", facts), Found("kills", 1, "", "", facts, ["trial 3 is missing"])
     promise = "| the same trials complete, and the final model exists |"
-    assert f"{promise} no exceptions | yes |" in reports.tell_kills([whole])
+    assert f"{promise} no exceptions | yes |" in endurance.tell([whole])
     report = endurance.tell([whole, broken])
     assert f"{promise} 1 exception | **no** |" in report and "- Seed 1: trial 3 is missing." in report
     assert "| killed at 20 instants | 20 | yes |" in report
@@ -122,16 +121,22 @@ def test_promises_are_measured_by_hand() -> None:
         "model_mb": 0.1,
     }
     theirs = {"memory": [10.0 * number for number in range(40)], "seconds": [2.0] * 40, "peak": 500.0}
-    report = reports.tell_memory([Found("memory", 0, "", "", {"kevo": ours, "Keras Tuner": theirs})])
+    found = Found("memory", 0, "200 trials, epochs: 3, workers: 2", "", {"kevo": ours, "Keras Tuner": theirs})
+    report = endurance.tell([found])
     assert "| kevo | 1 | 0.100 | 0.100 | 150 | 700 | 1.00 | 1.05 |" in report
     assert "| Keras Tuner | 1 | 10.000 | 10.000 | 500 |  | 2.00 | 2.00 |" in report
     assert "| 0.100 MB | yes |" in report and "| 700 of 600 MB | **no** |" in report
     assert "| 1.05 times | yes |" in report and "| 9.0, and 12.0 on the way | yes |" in report
+    brief = endurance.brief([found, dataclasses.replace(found, setting="4 trials")])
+    assert brief.split("\n\n")[0] in report and brief.count("0.100 MB") == 1
 
 
 def test_faults_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     report, results = tmp_path / "docs" / "endurance.md", tmp_path / "results.jsonl"
+    readme = tmp_path / "README.md"
+    readme.write_text(f"Before.\n{endurance.START}\nold\n{endurance.END}\nAfter.\n")
     monkeypatch.setattr(endurance, "REPORT", report)
+    monkeypatch.setattr(endurance, "README", readme)
     quick = dataclasses.replace(JOB, seed=1, trials=4, epochs=1, workers=1, is_quick=True)
     ((kind, _),) = faults.draw(quick).values()
     assert kind == "crash"
@@ -145,3 +150,6 @@ def test_faults_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     assert "| crash | 1 | 1 | 1 | 0 | its worker was ended by SIGSEGV |" in report.read_text()
     assert "Checked: every completed trial was kept" in report.read_text()
     assert "no process and no lock is left | no exceptions | yes |" in report.read_text()
+    # A quick look means nothing.
+    assert readme.read_text().startswith(f"Before.\n{endurance.START}\n| promised |")
+    assert "exceptions" not in readme.read_text() and readme.read_text().endswith(f"{endurance.END}\nAfter.\n")

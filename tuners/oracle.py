@@ -206,16 +206,43 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         if isinstance(proposal, Pause):
             return {"status": TrialStatus.STOPPED}
         self._numbers[trial_id] = proposal.number
-        values = dict(proposal.genome)
+        return {"status": TrialStatus.RUNNING, "values": self._values(proposal)}
+
+    def _values(self, individual: Individual) -> dict[str, Any]:
+        """Returns what a trial says of its individual: the genome, and for how long to train, from where on."""
+        values = dict(individual.genome)
         if self.settings.rungs:
-            values["tuner/epochs"], values["tuner/initial_epoch"] = self.settings.rungs[proposal.rung], 0
-        if proposal.origin == "promotion":
-            source = self._evolution.individuals[proposal.parents[0]]
+            values["tuner/epochs"], values["tuner/initial_epoch"] = self.settings.rungs[individual.rung], 0
+        if individual.origin == "promotion":
+            source = self._evolution.individuals[individual.parents[0]]
             values["tuner/initial_epoch"] = self.settings.rungs[source.rung]
             values["tuner/trial_id"] = self._trial_id(source.number)
-        elif self.settings.inherit and proposal.parents:
-            values["tuner/parent_id"] = self._trial_id(proposal.parents[0])
-        return {"status": TrialStatus.RUNNING, "values": values}
+        elif self.settings.inherit and individual.parents:
+            values["tuner/parent_id"] = self._trial_id(individual.parents[0])
+        return values
+
+    def trial_id_of(self, number: int) -> str:
+        """Returns the name that Keras Tuner gives to the trial of an individual."""
+        return f"{number:0{len(str(self.max_trials))}d}"
+
+    @_exclusive
+    def recall(self, individuals: Sequence[Individual]) -> None:
+        """Takes up a search whose files are lost, in place of `reload`: all its trials are to be run again first.
+
+        Args:
+            individuals: All of them, pending, ordered by number without gaps.
+        """
+        self._numbers = {self.trial_id_of(one.number): one.number for one in individuals}
+        self._evolution = self._evolve(individuals)
+        for trial_id, one in zip(self._numbers, individuals, strict=True):
+            hyperparameters = self.get_space()
+            hyperparameters.values = self._values(one)
+            self.trials[trial_id] = Trial(hyperparameters, trial_id, TrialStatus.RUNNING)
+            self._write_trial(self.trials[trial_id])
+        self.start_order = list(self._numbers)
+        # Keras Tuner takes the last one first.
+        self._retry_queue = self.start_order[::-1]
+        self.save()
 
     @_exclusive
     def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:

@@ -203,7 +203,9 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         """Runs a trial and sets its status; a reason in one line begins the message of one that failed.
 
         `sys.exit` in a hypermodel fails its trial only. Interrupts and Keras Tuner's fatal errors end the search.
+        What a hypermodel has forked ends here.
         """
+        process = os.getpid()
         try:
             self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
         except FatalError:
@@ -216,6 +218,10 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
                 traceback.print_exc()
         else:
             trial.status = TrialStatus.COMPLETED
+        finally:
+            if os.getpid() != process:
+                # A second process would go on with the same search, in the same files.
+                os._exit(1)
 
 
 def _reason(error: BaseException) -> str:

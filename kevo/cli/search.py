@@ -81,7 +81,7 @@ if TYPE_CHECKING:
     "--workers",
     type=click.IntRange(min=0),
     help="Processes that train candidates side by side; 0 trains in the search's own process, or with --listen only "
-    "elsewhere.  [default: 1]",
+    "elsewhere.  [default: 1, or one on each GPU]",
 )
 @LISTEN
 @SECRET

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
+import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kevo.engine import unfinished
 from kevo.features import shared_body
 from kevo.objectives import OBJECTIVES, TIE_BREAKER, Objective
-from kevo.runs import Run, TrialRecord, checkpoint, damage, predictions, refit_model
+from kevo.runs import Run, TrialRecord, checkpoint, predictions, refit_model
 from kevo.settings import Settings
 from kevo.words import describe
 from tuners import pareto
@@ -48,16 +51,23 @@ class Archive:
         """Trials whose models are in use."""
         self._settings = settings
 
-    def read(self) -> None:
-        """Reads what earlier sittings found.
+    def read(self) -> list[str]:
+        """Reads what earlier sittings found, and sets aside what is damaged: files may come from elsewhere.
+
+        Returns:
+            What is damaged and was set aside, in words.
 
         Raises:
-            RunError: a record is damaged, or not one of this search: files may come from elsewhere.
+            RunError: the folder cannot be read or written.
         """
+        problems = self.folder.mend_trials(self.check)
         for record in self.folder.trials():
-            with damage(self.folder.path / f"trials.jsonl, trial {record.trial_id},"):
-                self.check(record)
             self.records[record.trial_id] = record
+        for name in ("checkpoints", unfinished.FOLDER):
+            for path in sorted((self.folder.path / name).glob("*.keras")):
+                if (reason := _flaw(path)) is not None:
+                    problems.append(self.folder.set_aside(f"{name}/{path.name}", f"{path} is damaged: {reason}"))
+        return problems
 
     def check(self, record: TrialRecord) -> None:
         """Raises an error of any kind where a record is not one of this search."""
@@ -236,6 +246,16 @@ class Archive:
 def full_length_id(record: TrialRecord) -> str:
     """Returns the name of a finalist's final training."""
     return f"{record.trial_id}-full"
+
+
+def _flaw(path: Path) -> str | None:
+    """Says what is wrong with a model's file, which is a zip archive with checksums; `None` for nothing."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            part = file.testzip()
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        return str(error)
+    return None if part is None else f"{part} in it is not what was written"
 
 
 def _rung(record: TrialRecord) -> tuple[Any, ...]:

@@ -124,6 +124,7 @@ class Chief:
             max_retries=_MAX_LOSSES - 1,
             feasible=self.is_feasible,
             cost=lambda genome: forecast.work(genome).seconds,
+            note=listener.note,
         )
         # Whoever was killed may have written an end down without that.
         unfinished.tidy(archive.folder, archive.records)

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from kevo.distribution import Plan
+from kevo.distribution import Plan, num_cores
 from kevo.engine.desk import Desk
 from kevo.engine.entrance import seen_from_here
 from kevo.engine.worker import ALONE, FULL, PARTED, UNWRITABLE
@@ -39,6 +40,7 @@ _RECYCLED_AT = 0.5
 """The part of its own share that a worker may keep between two candidates."""
 _MAX_STILLBORN = 3
 """So many workers in a row may die before they ask for their first task."""
+_LOG = "log"
 
 
 @dataclass(slots=True)
@@ -46,7 +48,13 @@ class _Worker:
     name: str
     place: int
     process: subprocess.Popen[bytes]
-    log: Path
+    folder: Path
+    """What it writes, which goes when it has ended."""
+
+    @property
+    def last_words(self) -> str:
+        lines = (self.folder / _LOG).read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "It said nothing."
 
 
 class Crew:
@@ -101,14 +109,17 @@ class Crew:
             SearchFailedError: workers cannot be started.
         """
         try:
-            self._workers = [self._started(place) for place in range(self._plan.num_workers)]
+            for place in range(self._plan.num_workers):
+                self._workers.append(self._started(place))
             while not self._chief.is_over:
                 check()
                 self._heard |= set(self._server.workers)
                 for name in self._server.expire():
                     self._give_up(name)
                 self._look_at_guests()
-                self._workers = [self._looked_after(worker) for worker in self._workers]
+                # One by one: whatever is wrong with the next, all that live are known.
+                for place, worker in enumerate(self._workers):
+                    self._workers[place] = self._looked_after(worker)
                 time.sleep(_POLL_SECONDS)
         except BaseException:
             self._chief.stop()
@@ -119,8 +130,9 @@ class Crew:
     def _started(self, place: int) -> _Worker:
         name = f"worker-{next(self._numbers)}"
         self._names.add(name)
-        log = self._folder / f"{name}.log"
-        with log.open("wb") as output:
+        folder = self._folder / name
+        folder.mkdir()
+        with (folder / _LOG).open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "kevo.engine.worker"],
                 stdin=subprocess.PIPE,
@@ -131,11 +143,12 @@ class Crew:
                 env={
                     **os.environ,
                     "TF_CPP_MIN_LOG_LEVEL": "3",
-                    **self._plan.environment(place, num_cores=os.cpu_count() or 1),
-                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                    **self._plan.environment(place, num_cores=num_cores()),
+                    # In a notebook or at a prompt an empty one stands for the working directory.
+                    "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
                 },
             )
-        given = {**self._given, "name": name, "folder": str(self._folder)}
+        given = {**self._given, "name": name, "folder": str(folder)}
         # It stays open: a worker ends when its chief does, however that happens.
         entrance = cast(BinaryIO, process.stdin)
         try:
@@ -144,7 +157,7 @@ class Crew:
         except BrokenPipeError:
             # It is dead already, as will be seen soon.
             pass
-        return _Worker(name, place, process, log)
+        return _Worker(name, place, process, folder)
 
     def _give_up(self, name: str) -> None:
         """Goes on without a worker that gives no sign of life, on this machine or another."""
@@ -177,18 +190,18 @@ class Crew:
         elif code in (0, FULL):
             reason = "its worker has ended"
         elif code == PARTED:
-            reason = _last_words(worker.log)
+            reason = worker.last_words
         elif code == ALONE:
-            reason = self._left_alone(_last_words(worker.log))
+            reason = self._left_alone(worker.last_words)
         elif code == UNWRITABLE:
-            raise RunError(f"{_last_words(worker.log).rstrip('.')}. Make room or permit writing there.")
+            raise RunError(f"{worker.last_words.rstrip('.')}. Make room or permit writing there.")
         else:
             reason = _cause(code)
-        self._forget(worker)
         has_worked = worker.name in self._heard
         self._num_stillborn = 0 if has_worked else self._num_stillborn + 1
         if self._num_stillborn >= _MAX_STILLBORN:
-            raise SearchFailedError(f"Workers cannot be started. The last one: {reason}. {_last_words(worker.log)}")
+            raise SearchFailedError(f"Workers cannot be started. The last one: {reason}. {worker.last_words}")
+        self._forget(worker)
         self._chief.lose(worker.name, reason)
         return self._started(worker.place)
 
@@ -219,6 +232,8 @@ class Crew:
         _kill(worker)
         if worker.process.stdin is not None:
             worker.process.stdin.close()
+        # Of one that was killed a model may be left.
+        shutil.rmtree(worker.folder, ignore_errors=True)
 
     def _end(self) -> None:
         self._server.announce_end()
@@ -255,8 +270,3 @@ def _cause(code: int) -> str:
         name = f"signal {-code}"
     hint = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
     return f"its worker was ended by {name}{hint}"
-
-
-def _last_words(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "It said nothing."

@@ -6,6 +6,7 @@ python -m kevo.engine.following    is told on its standard input what to follow,
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 300.0
 """For so long processes wait for each other."""
+_SIGNAL_WITH_PARENT = 1
+"""What `prctl` calls PR_SET_PDEATHSIG."""
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -109,6 +112,9 @@ def follow(data: Any, settings: Settings, *, note: Callable[[str], object] = lam
 def end_with_parent() -> None:
     """Ends this process as soon as the one that started it has ended, however that happens."""
     threading.Thread(target=_watch, daemon=True).start()
+    if sys.platform == "linux":
+        # Who stands still does not notice.
+        ctypes.CDLL(None).prctl(_SIGNAL_WITH_PARENT, signal.SIGKILL)
     # Whoever started it decides what an interrupt means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -19,7 +19,7 @@ import tensorflow as tf
 from kevo import card, costs, distribution, energy, naive
 from kevo.arraystore import ArrayStore
 from kevo.budget import Budget
-from kevo.closing import Closing
+from kevo.closing import BrokenModelError, Closing
 from kevo.datasets import ImageDataset, handover
 from kevo.distribution import Plan
 from kevo.engine.archive import Archive
@@ -101,7 +101,7 @@ class Sitting:
         with self._folder.locked(), insisting(), self._tracked(), publisher as self._listener:
             # Whoever asked an earlier sitting to stop did not mean this one.
             self._interrupts.clear()
-            self._archive.read()
+            notes = [*notes, *self._archive.read()]
             self._budget.take_up(self._archive.records)
             plan = self._plan()
             self._open(plan)
@@ -163,23 +163,40 @@ class Sitting:
         weights = [one for one in by_width(self._usable).values() if one.path is None or one.path.exists()]
         if len(weights) < 2:
             return []
-        if not (self._folder.path / _PROBES).is_file():
-            self._listener.note(f"Probing {len(weights)} backbones on a sample of the pictures.")
-            found = probe(
-                self._dataset,
-                weights,
-                image_size=min(self._settings.resolved_space.pretrained_image_sizes),
-                seed=self._settings.seed,
-                watch=self._may_probe,
-                note=self._listener.note,
-            )
-            # A search that is taken up again begins with the same.
-            self._folder.write_json(_PROBES, [{"genes": one.genes, "score": one.score} for one in found])
-        with damage(self._folder.path / _PROBES):
+        if (known := self._known_bodies()) is not None:
+            return known
+        self._listener.note(f"Probing {len(weights)} backbones on a sample of the pictures.")
+        found = probe(
+            self._dataset,
+            weights,
+            image_size=min(self._settings.resolved_space.pretrained_image_sizes),
+            seed=self._settings.seed,
+            watch=self._may_probe,
+            note=self._listener.note,
+        )
+        # A search that is taken up again begins with the same.
+        self._folder.write_json(_PROBES, [{"genes": one.genes, "score": one.score} for one in found])
+        return [one.genes for one in found[:_NUM_BODIES]]
+
+    def _known_bodies(self) -> list[Genome] | None:
+        """Returns what an earlier sitting has found of backbones; `None` where there is nothing that can be used."""
+        with self._mending(_PROBES):
             bodies: list[Genome] = [dict(one["genes"]) for one in self._folder.read_json(_PROBES)[:_NUM_BODIES]]
             if not all(isinstance(value, str | int | float) for body in bodies for value in body.values()):
                 raise ValueError(f"its genes are {bodies}")
-        return bodies
+            return bodies
+        return None
+
+    @contextlib.contextmanager
+    def _mending(self, name: str) -> Iterator[None]:
+        """Sets a file aside that is damaged; what it holds can be found again."""
+        path = self._folder.path / name
+        try:
+            with damage(path):
+                yield
+        except RunError as error:
+            if path.is_file():
+                self._listener.note(self._folder.set_aside(name, str(error)))
 
     def _may_probe(self, name: str, done: float) -> bool:
         self._interrupts.check()
@@ -297,20 +314,16 @@ class Sitting:
 
     def _errors(self) -> dict[str, float]:
         """Returns what linear heads made of frozen networks in earlier sittings."""
-        if not (self._folder.path / BODIES).is_file():
-            return {}
-        with damage(self._folder.path / BODIES):
+        with self._mending(BODIES):
             errors = {str(key): float(error) for key, error in self._folder.read_json(BODIES).items()}
             if not all(math.isfinite(error) and error >= 0 for error in errors.values()):
                 raise ValueError(f"an error is no number from 0 on: {errors}")
-        return errors
+            return errors
+        return {}
 
     def _finish(self, *, interrupted: bool) -> SearchResult:
         """Hands the best over, with everything that a person looks at."""
         self._listener.closed()
-        if not (saved := self._archive.saved):
-            raise self._nothing_found(interrupted)
-        front = self._archive.front(saved)
         closing = Closing(
             self._folder,
             self._dataset,
@@ -319,16 +332,26 @@ class Sitting:
             self._budget,
             objectives=self._archive.objectives,
         )
-        self._result = result = closing.hand_over(
-            saved,
-            records=list(self._archive.records.values()),
-            front=front,
-            hypervolume=self._archive.hypervolume(front),
-            interrupted=interrupted,
-        )
+        self._result = result = self._handed_over(closing, interrupted)
         self._trackers.found(result)
         self._write_card(result)
         return result
+
+    def _handed_over(self, closing: Closing, interrupted: bool) -> SearchResult:
+        """Hands over the best of those whose models can be loaded: a file may be damaged, or a stranger's."""
+        while saved := self._archive.saved:
+            front = self._archive.front(saved)
+            try:
+                return closing.hand_over(
+                    saved,
+                    records=list(self._archive.records.values()),
+                    front=front,
+                    hypervolume=self._archive.hypervolume(front),
+                    interrupted=interrupted,
+                )
+            except BrokenModelError as error:
+                self._listener.note(self._folder.set_aside(error.name, str(error)))
+        raise self._nothing_found(interrupted)
 
     def _write_card(self, result: SearchResult) -> None:
         """Writes what the best model is and what the search cost; the result stands also where that fails."""

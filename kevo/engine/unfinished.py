@@ -14,7 +14,7 @@ from kevo.errors import RunError
 from kevo.runs import Run
 from kevo.space import Genome
 
-_FOLDER = "unfinished"
+FOLDER = "unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +96,14 @@ def tidy(run: Run, ended: Container[str]) -> None:
         run: The search's folder.
         ended: The names of those trainings.
     """
-    for path in list((run.path / _FOLDER).glob("*")):
+    for path in list((run.path / FOLDER).glob("*")):
         trial_id = path.stem.rpartition("-")[0] if path.suffix == ".keras" else path.stem
         if trial_id in ended:
             path.unlink(missing_ok=True)
 
 
 def _remove(run: Run, trial_id: str, *, but: int | None) -> None:
-    for path in (run.path / _FOLDER).glob(f"{trial_id}-*.keras"):
+    for path in (run.path / FOLDER).glob(f"{trial_id}-*.keras"):
         epochs = path.stem.removeprefix(f"{trial_id}-")
         # Another trial's name may begin with the same letters.
         if epochs.isdecimal() and int(epochs) != but:
@@ -111,8 +111,8 @@ def _remove(run: Run, trial_id: str, *, but: int | None) -> None:
 
 
 def _facts(trial_id: str) -> str:
-    return f"{_FOLDER}/{trial_id}.json"
+    return f"{FOLDER}/{trial_id}.json"
 
 
 def _model(trial_id: str, num_epochs: int) -> str:
-    return f"{_FOLDER}/{trial_id}-{num_epochs}.keras"
+    return f"{FOLDER}/{trial_id}-{num_epochs}.keras"

@@ -3,7 +3,11 @@
 Run by a test in a process of its own: logical devices must be there before TensorFlow begins.
 """
 
+import dataclasses
 import json
+import os
+import pathlib
+import signal
 import sys
 
 import tensorflow as tf
@@ -15,7 +19,9 @@ def main() -> None:
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
     from samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
+    from searches import SETTINGS, Diary
 
+    import kevo
     from kevo import datasets, models
     from kevo.stages import Effort
     from kevo.training import Trainer, predict
@@ -27,6 +33,14 @@ def main() -> None:
     conv = {**CONV_GENOME, "conv/batch_norm": False, "conv/l2": 1e-3}
     # Two strategies in one process would take each other's sums for their own.
     mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+    class Interrupting(Diary):
+        """Presses Ctrl-C in the second candidate."""
+
+        def trial_started(self, number: int, *told: object) -> None:
+            if number == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+
     found = []
     for name, genome in (("conv", conv), ("tuned", tuned)):
         for strategy in (None, mirrored):
@@ -39,7 +53,13 @@ def main() -> None:
             accuracy, loaded = (float((one.argmax(axis=1) == dataset.validation.labels).mean()) for one in both)
             losses = [epoch["loss"] for epoch in trained.history]
             found.append({"name": name, "losses": losses, "accuracy": accuracy, "loaded": loaded})
-    print(json.dumps(found))
+    settings = dataclasses.replace(SETTINGS, max_trials=2, num_finalists=1)
+    run = pathlib.Path(sys.argv[1]).with_name("run")
+    diary = Diary()
+    kevo.search(stripes(195), settings, out=run, listener=Interrupting(), distribution_strategy=mirrored)
+    result = kevo.resume(run, stripes(195), listener=diary, distribution_strategy=mirrored)
+    whole = {"name": "search", "devices": diary.openings[0].devices, "trials": result.trials_completed}
+    print(json.dumps([*found, whole]))
 
 
 if __name__ == "__main__":

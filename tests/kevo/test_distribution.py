@@ -70,7 +70,9 @@ def test_two_devices_learn_what_one_learns(tmp_path: Path) -> None:
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    *found, search = json.loads(done.stdout.splitlines()[-1])
+    # So does a whole search that was interrupted and taken up.
+    assert search == {"name": "search", "devices": "a strategy that was given, MirroredStrategy", "trials": 2}
     for name in ("conv", "tuned"):
         plain, mirrored = [one for one in found if one["name"] == name]
         assert abs(plain["accuracy"] - mirrored["accuracy"]) <= 0.05

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,20 @@ def rewrite(path: Path, change: Callable[[Any], object]) -> None:
         ("settings.json", lambda values: values["search"]["space"].update(filters=["many"])),
         ("settings.json", lambda values: values.pop("pictures")),
         ("settings.json", lambda values: values.update(backbones=["vgg16"])),
+    ],
+)
+def test_a_run_folder_without_its_settings_is_refused(
+    found: tuple[SearchResult, Diary], tmp_path: Path, name: str, change: Callable[[Any], object]
+) -> None:
+    shutil.copytree(found[0].run_folder, tmp_path / "run")
+    rewrite(tmp_path / "run" / name, change)
+    with pytest.raises(RunError, match="damaged|have changed"):
+        kevo.resume(tmp_path / "run", stripes(240))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
         ("search/oracle.json", lambda values: values.pop("seed")),
         ("search/oracle.json", lambda values: values.update(hyperparameters=7)),
         ("search/trial_0/trial.json", lambda values: values.update(individual="me")),
@@ -95,16 +110,43 @@ def rewrite(path: Path, change: Callable[[Any], object]) -> None:
         ("trials.jsonl", lambda values: values.update(history=[], stages=[])),
     ],
 )
-def test_a_damaged_run_folder_is_refused(
+def test_what_is_damaged_is_set_aside_and_the_search_goes_on_with_the_rest(
     found: tuple[SearchResult, Diary], tmp_path: Path, name: str, change: Callable[[Any], object]
 ) -> None:
-    shutil.copytree(found[0].run_folder, tmp_path / "run")
-    path = tmp_path / "run" / name
+    run, diary = tmp_path / "run", Diary()
+    shutil.copytree(found[0].run_folder, run)
+    path, kept = run / name, Run.open(run).trials()
     if path.suffix == ".jsonl":
-        path.write_text(path.read_text().splitlines(keepends=True)[0])
-    rewrite(path, change)
-    with pytest.raises(RunError, match="damaged|have changed"):
-        kevo.resume(tmp_path / "run", stripes(240))
+        first, *rest = path.read_text().splitlines(keepends=True)
+        path.write_text(first)
+        rewrite(path, change)
+        path.write_text(path.read_text() + "".join(rest))
+        kept = kept[1:]
+    else:
+        rewrite(path, change)
+    result = kevo.resume(run, stripes(240), listener=diary)
+    place = run / "search" if name.startswith("search/") else path
+    assert any(f"{place}" in note and "damaged" in note and "set aside" in note for note in diary.notes)
+    assert [record for record in Run.open(run).trials() if record in kept] == kept
+    assert keras.models.load_model(result.model_path).count_params() == result.num_parameters
+    again = Diary()
+    kevo.resume(run, stripes(240), listener=again)
+    assert again.records == [] and not any("damaged" in note for note in again.notes)
+
+
+def test_a_model_that_cannot_be_loaded_does_not_win(found: tuple[SearchResult, Diary], tmp_path: Path) -> None:
+    run, diary = tmp_path / "run", Diary()
+    shutil.copytree(found[0].run_folder, run)
+    models = sorted((run / "checkpoints").glob("*.keras"))
+    best = max(Run.open(run).trials(), key=lambda record: record.fitness or 0.0)
+    # Whole, but nothing that Keras could read, as a stranger's may be.
+    for path in models:
+        if path.stem.startswith(best.trial_id.removesuffix("-full")):
+            with zipfile.ZipFile(path, "w") as file:
+                file.writestr("config.json", "{}")
+    result = kevo.resume(run, stripes(240), listener=diary)
+    assert any("cannot be loaded" in note and "set aside as damaged/checkpoints/" in note for note in diary.notes)
+    assert keras.models.load_model(result.model_path).count_params() == result.num_parameters
 
 
 def test_weights_are_found_again_from_another_folder_and_missed_when_gone(

@@ -68,7 +68,7 @@ def test_open_refuses_a_name_that_is_too_long() -> None:
 def test_a_line_that_continues_nothing_is_named(run: Run, links: dict[str, str]) -> None:
     for record in (RECORD, FAILED):
         run.append_trial(replace(record, continues=links.get(record.trial_id)))
-    with pytest.raises(RunError, match=r"trials\.jsonl is damaged: trial \d+ continues trial \d+"):
+    with pytest.raises(RunError, match=r"Line \d of .*trials\.jsonl is damaged: trial \d+ continues trial \d+"):
         run.trials()
 
 
@@ -220,6 +220,32 @@ def test_a_line_that_lacks_a_field_is_named(run: Run) -> None:
     (run.path / "trials.jsonl").write_text(json.dumps(values) + "\n")
     with pytest.raises(RunError, match="'seconds' is missing"):
         run.trials()
+
+
+def test_damaged_lines_are_set_aside_and_the_rest_counts(run: Run) -> None:
+    def check(record: TrialRecord) -> None:
+        if record.num_epochs == 77:
+            raise KeyError("family")
+
+    lines = [
+        json.dumps(replace(RECORD, trial_id=trial_id, **changes).to_json())
+        for trial_id, changes in [("1", {}), ("2", {"num_epochs": 77}), ("3", {"continues": "2"}), ("4", {})]
+    ]
+    (run.path / "trials.jsonl").write_text("\n".join([*lines, '{"half": ', ""]))
+    problems = run.mend_trials(check)
+    assert [problem.split(": ")[1] for problem in problems] == [
+        "it has no 'family'. It is set aside in damaged/trials.jsonl, and the search goes on without that candidate.",
+        "trial 3 continues trial 2, of which no line before it tells. It is set aside in damaged/trials.jsonl, and the "
+        "search goes on without that candidate.",
+        "Expecting value",
+    ]
+    assert [record.trial_id for record in run.trials()] == ["1", "4"]
+    assert (run.path / "damaged" / "trials.jsonl").read_text().splitlines() == [*lines[1:3], '{"half": ']
+    assert run.mend_trials(check) == []
+    # What was set aside before stays.
+    (run.path / "trials.jsonl").write_text("{}\n")
+    run.mend_trials(check)
+    assert sorted(path.name for path in (run.path / "damaged").iterdir()) == ["trials-2.jsonl", "trials.jsonl"]
 
 
 def test_nan_is_written_as_null(run: Run) -> None:

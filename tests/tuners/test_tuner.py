@@ -193,6 +193,45 @@ def test_errors_fail_their_trial_only(
     assert capsys.readouterr().out.strip() == ""
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked here")
+def test_what_a_hypermodel_does_to_its_process_harms_its_trial_only(tmp_path: Path) -> None:
+    code = """
+import os, pathlib, sys, time
+from tuners import GeneticTuner
+
+class Trials(GeneticTuner):
+    def run_trial(self, trial, **kwargs):
+        act = trial.hyperparameters.Choice("act", ["print", "sleep", "fork", "exit"])
+        x = trial.hyperparameters.Float("x", 0, 1)
+        with pathlib.Path(sys.argv[1], "runs").open("a") as file:
+            print(act, os.getpid(), file=file)
+        if act == "print":
+            print("words of a hypermodel")
+        if act == "sleep":
+            time.sleep(0.01)
+        if act == "fork" and not os.fork():
+            # As the child of a library would, or a careless one that goes on.
+            sys.exit(0) if x < 0.5 else None
+        if act == "exit":
+            sys.exit(3)
+        return x
+
+tuner = Trials(max_trials=16, seed=0, max_consecutive_failed_trials=100, directory=sys.argv[1], project_name="all")
+tuner.search(verbose=0)
+print(*(f"{trial.hyperparameters['act']}={trial.status}" for trial in tuner.oracle.trials.values()), sep="\\n")
+print("The end.")
+"""
+    command = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    *ended, end = [line for line in done.stdout.splitlines() if line != "words of a hypermodel"]
+    assert end == "The end."
+    assert len(ended) == 16 and set(ended) == {"print=COMPLETED", "sleep=COMPLETED", "fork=COMPLETED", "exit=FAILED"}
+    # Nobody but the parent has run any trial, and each once.
+    runs = [line.split() for line in (tmp_path / "runs").read_text().splitlines()]
+    assert len(runs) == 16 and len({process for _, process in runs}) == 1
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), keras_tuner.errors.FatalValueError("no")])
 def test_interrupts_and_fatal_errors_end_the_search(tmp_path: Path, error: BaseException) -> None:
     def value(hp: Any) -> float:

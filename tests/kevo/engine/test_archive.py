@@ -1,6 +1,7 @@
 """The candidates so far: whose models are kept."""
 
 import dataclasses
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ from searches import RUNGS, SETTINGS, record
 import kevo
 from kevo.engine import archive as archive_module
 from kevo.engine.archive import Archive
-from kevo.errors import RunError
 from kevo.runs import Run
 from kevo.runs import TrialRecord as Record
 
@@ -120,9 +120,25 @@ def test_what_has_paused_is_compared_with_its_like_and_counts_once(tmp_path: Pat
     assert nums == [0, 0, 0, 1, 0, 1, 1, 0]
 
 
-def test_damaged_records_are_named(tmp_path: Path) -> None:
+def test_what_is_damaged_is_set_aside_by_name(tmp_path: Path) -> None:
     one = archive(tmp_path, SETTINGS)
     one.folder.append_trial(record("1", 0.5))
     one.folder.append_trial(dataclasses.replace(record("2", 0.5), metrics={"val_accuracy": 0.5}))
-    with pytest.raises(RunError, match=r"trials.jsonl, trial 2, is damaged"):
-        one.read()
+    folder = one.folder.path / "checkpoints"
+    folder.mkdir()
+    for name in ("1.keras", "1-refit.keras", "3.keras"):
+        with zipfile.ZipFile(folder / name, "w") as file:
+            file.writestr("model", b"weights" * 100)
+    content = (folder / "1-refit.keras").read_bytes()
+    (folder / "1-refit.keras").write_bytes(content.replace(b"weights", b"WEIGHTS", 1))
+    (folder / "3.keras").write_bytes(content[:100])
+    problems = one.read()
+    assert [trial_id for trial_id in one.records] == ["1"]
+    assert [path.name for path in folder.iterdir()] == ["1.keras"]
+    assert sorted(path.name for path in (one.folder.path / "damaged/checkpoints").iterdir()) == [
+        "1-refit.keras",
+        "3.keras",
+    ]
+    said = ("Line 2 of ", "1-refit.keras is damaged: model in it is not what was written", "3.keras is damaged: ")
+    assert all(words in problem for words, problem in zip(said, problems, strict=True))
+    assert "set aside as damaged/checkpoints/3.keras" in problems[2]

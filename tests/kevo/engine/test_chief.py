@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -59,6 +60,20 @@ def chief(
     genes = declare(settings, dataset, {})
     probes = LinearProbes(dataset.train.labels, errors)
     return Chief(archive, dataset, settings, Diary(), budget=budget, forecast=forecast, genes=genes, probes=probes)
+
+
+def taken_up(one: Chief) -> Chief:
+    """The head of the same search in another sitting."""
+    return Chief(
+        one._archive,
+        one._dataset,
+        one._settings,
+        Diary(),
+        budget=one._budget,
+        forecast=one._forecast,
+        genes=declare(one._settings, one._dataset, {}),
+        probes=one._probes,
+    )
 
 
 def tasks(one: Chief) -> Iterator[Task]:
@@ -322,20 +337,60 @@ def test_what_was_lost_in_an_earlier_sitting_counts(tmp_path: Path, dataset: Ima
     one = chief(tmp_path, dataset, settings)
     assert isinstance(one.next("a"), Task)
     one.lose("a", "killed")
-    again = Chief(
-        one._archive,
-        dataset,
-        settings,
-        Diary(),
-        budget=one._budget,
-        forecast=one._forecast,
-        genes=declare(settings, dataset, {}),
-        probes=one._probes,
-    )
+    again = taken_up(one)
     assert isinstance(again.next("b"), Task)
     again.lose("b", "killed again")
     assert [record.reason for record in listener(again).records] == ["killed again"]
     assert again.next("c") is Rest.OVER
+
+
+@pytest.mark.parametrize("name", ["trial_1/trial.json", "oracle.json"])
+def test_a_state_that_is_damaged_is_made_anew_of_the_records(name: str, tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset, dataclasses.replace(RUNGS, max_trials=9))
+    for number in range(6):
+        assert isinstance(one.next("a"), Task)
+        if number == 3:
+            one.finish("a", DONE.failed("too slow"))
+        else:
+            metrics = {**METRICS, "val_accuracy": number / 10}
+            done = dataclasses.replace(DONE, metrics=metrics, history=(metrics,), is_paused=number < 4)
+            one.finish("a", done, save=functools.partial(Path.write_text, data="a model"))
+    assert [record.continues for record in one._archive.records.values()].count(None) < 6
+    before = [dataclasses.replace(individual, seconds=None) for individual in one.oracle._evolution.individuals]
+    (tmp_path / "run" / "search" / name).write_text("{")
+    again = taken_up(one)
+    (said,) = listener(again).notes
+    assert f"{name} is damaged" in said and "set aside as damaged/search" in said
+    assert (tmp_path / "run" / "damaged" / "search" / name).is_file()
+    # All that had ended is told to the new one, and the next is begun.
+    task = again.next("b")
+    assert isinstance(task, Task) and task.number == 6
+    after = [dataclasses.replace(individual, seconds=None) for individual in again.oracle._evolution.individuals]
+    assert after[: len(before)] == before
+    # What it has written down is as good as any.
+    again.lose("b", "killed", is_its_fault=False)
+    third = taken_up(again)
+    assert listener(third).notes == [] and third.next("c") == task
+
+
+def test_a_candidate_that_nobody_knows_any_more_gives_its_place_to_another(
+    tmp_path: Path, dataset: ImageDataset
+) -> None:
+    one = chief(tmp_path, dataset, dataclasses.replace(SETTINGS, max_trials=4))
+    first, lost, third, _ = itertools.islice(tasks(one), 4)
+    del one._archive.records[lost.trial_id]
+    (tmp_path / "run" / "search" / "trial_2" / "trial.json").write_text("{")
+    again = taken_up(one)
+    task = again.next("b")
+    assert isinstance(task, Task) and task.trial_id == lost.trial_id and task.genome != lost.genome
+    again.finish("b", DONE)
+    task = again.next("b")
+    assert isinstance(task, Task) and task.trial_id not in {first.trial_id, lost.trial_id, third.trial_id}
+    # Records of another search are none of this one's.
+    again._archive.records["strange"] = record("strange", 0.5)
+    (tmp_path / "run" / "search" / "oracle.json").write_text("{")
+    with pytest.raises(RunError, match="the trials strange are none of this search"):
+        taken_up(again)
 
 
 def test_a_model_that_is_gone_on_from_stays(tmp_path: Path, dataset: ImageDataset) -> None:

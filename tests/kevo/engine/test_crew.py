@@ -65,8 +65,17 @@ def search(path: Path, diary: Diary, **changes: object) -> SearchResult:
 def test_workers_that_die_or_stand_still_cost_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sitting, "Server", functools.partial(sitting.Server, lease_seconds=8.0))
     kill = signal.SIGKILL
-    diary = Saboteur({0: [signal.SIGSTOP], 1: [kill], 3: [kill, kill]})
+    folders: list[str] = []
+
+    class Watcher(Saboteur):
+        def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
+            super().trial_started(number, words, seconds_left, worker)
+            folders[:] = sorted(path.name for path in (tmp_path / "run" / "work").glob("worker-*"))
+
+    diary = Watcher({0: [signal.SIGSTOP], 1: [kill], 3: [kill, kill]})
     result = search(tmp_path, diary, max_trials=4)
+    # Those that were killed have left nothing.
+    assert folders == ["worker-4"]
     assert result.model_path.is_file() and workers(os.getpid()) == []
     assert not (tmp_path / "run" / "work").exists()
     killed = "its worker was ended by SIGKILL, perhaps for want of memory"
@@ -101,8 +110,10 @@ def test_a_worker_that_has_grown_is_replaced_between_candidates(
 
 def test_workers_that_cannot_be_started_end_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew, "_MEMORY_SHARE", 1e-6)
+    monkeypatch.setattr(crew, "_MAX_STILLBORN", 2)
     with pytest.raises(SearchFailedError, match=r"Workers cannot be started. The last one: out of memory"):
-        search(tmp_path, Diary())
+        search(tmp_path, Diary(), workers=2)
+    # Nor the one that has just taken the first one's place.
     assert workers(os.getpid()) == []
 
 
@@ -157,6 +168,8 @@ def test_workers_end_with_a_search_that_is_killed_and_it_goes_on(tmp_path: Path)
     while not (trials.exists() and trials.read_text().count("\n")) and time.monotonic() < until:
         time.sleep(0.05)
     mine = workers(search.pid)
+    # Also one that stands still.
+    os.kill(mine[0], signal.SIGSTOP)
     search.kill()
     search.wait()
     assert mine and len(Run.open(tmp_path / "run").trials()) >= 1

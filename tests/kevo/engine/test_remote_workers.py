@@ -1,5 +1,6 @@
 """Workers from elsewhere: they join, are refused, get lost and come back, and the search ends with all its trials."""
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -136,6 +137,86 @@ def test_workers_that_are_refused_or_stopped_or_lost_harm_nobody(
     assert stopped.splitlines()[-1] == "Interrupted." and "Traceback" not in stopped
     assert said[-1] == ("", "")
     assert not (tmp_path / "run" / "work").exists()
+
+
+class Line:
+    """A way to a search by another loopback address, which can be cut: nothing is heard any more, nobody hangs up."""
+
+    def __init__(self, to: str) -> None:
+        host, _, port = to.rpartition(":")
+        self._to = host, int(port)
+        self._is_cut = threading.Event()
+        self._ends: list[socket.socket] = []
+        self._door = socket.create_server(("127.0.0.2", 0))
+        self.address = f"127.0.0.2:{self._door.getsockname()[1]}"
+        threading.Thread(target=self._answer, daemon=True).start()
+
+    def _answer(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                here = self._door.accept()[0]
+                self._ends.append(here)
+                if not self._is_cut.is_set():
+                    there = socket.create_connection(self._to)
+                    self._ends.append(there)
+                    for ends in ((here, there), (there, here)):
+                        threading.Thread(target=self._carry, args=ends, daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if not self._is_cut.is_set():
+                    target.sendall(data)
+
+    def cut(self) -> None:
+        self._is_cut.set()
+
+    def close(self) -> None:
+        for end in (self._door, *self._ends):
+            end.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is but one loopback address")
+def test_a_search_ends_though_a_worker_is_cut_off_in_the_middle_of_a_trial(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sitting, "Server", functools.partial(sitting.Server, lease_seconds=6.0))
+    lines: list[Line] = []
+
+    class Apart(Host):
+        """Has one worker come straight, and one by a line that is cut when that worker trains."""
+
+        cut_at: int | None = None
+
+        def note(self, text: str) -> None:
+            super().note(text)
+            if text.startswith("Workers join with"):
+                verb, address, *rest = self.command
+                lines.append(Line(address))
+                self.workers.append(started(verb, lines[0].address, *rest))
+
+        def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+            super().progress(number, stage, done, total, metrics)
+            if self.cut_at is None and self.trainers[number] == self.workers[1].pid:
+                self.cut_at = number
+                lines[0].cut()
+
+    host = Apart(1, {})
+    try:
+        result = search(pictures, host, max_trials=8, workers=0)
+        near, far = host.workers
+        assert near.wait(60) == 0 and result.model_path.is_file()
+        # It still tries to reach a search that, for all that it can know, may come back.
+        assert far.poll() is None
+    finally:
+        for worker in host.workers:
+            worker.kill()
+            worker.communicate()
+        for line in lines:
+            line.close()
+    assert host.lost == [(host.cut_at, "nothing was heard of its worker any more")]
+    assert host.cut_at is not None and host.trainers[host.cut_at] == near.pid
+    assert statuses(host) == [(number, "completed") for number in range(9)]
 
 
 def test_a_worker_comes_back_to_a_chief_that_was_killed_and_hears_of_the_end_of_one_that_was_not(
