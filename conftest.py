@@ -1,8 +1,12 @@
 """What all tests share, those in docstrings included."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
+
+# Whoever starts tests in the background has them ignore Ctrl-C, and some of them are about that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
