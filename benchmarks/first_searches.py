@@ -92,17 +92,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", help="run only the searches with this word in their title")
+    parser.add_argument("--out", type=Path, help="where to keep the run folders; nowhere if this is left out")
     parser.add_argument("--write", action="store_true", help="put table and picture into README.md and docs/")
     arguments = parser.parse_args()
 
     rows: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.out or Path(temporary)
         for number, case in enumerate(cases(arguments.data)):
             missing = [path for path in case.needs if not path.exists()]
             if missing or (arguments.only and arguments.only not in case.title):
                 print(f"left out: {case.title}{f' ({missing[0]} is missing)' if missing else ''}", file=sys.stderr)
                 continue
-            result = run(case, seed=arguments.seed, out=Path(folder) / str(number))
+            result = run(case, seed=arguments.seed, out=folder / str(number))
             check_without_kevo(Path(result["model_path"]))
             rows[case.title] = row(case, result)
             print(rows[case.title], flush=True)
