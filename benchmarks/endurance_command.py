@@ -123,7 +123,8 @@ def measure_kills(job: Job) -> tuple[Facts, list[str]]:
             sitting = Sitting(job, run, folder / "log")
             if num_kills % 4:
                 is_alive = sitting.wait_for_work()
-                is_alive = is_alive and sitting.wait(rng.uniform(0, 2 * rest / job.kills))
+                # A search that goes on begins with work, too, before it is heard of.
+                is_alive = is_alive and sitting.wait(rng.uniform(0, 1.2 * rest / job.kills))
             else:
                 # Every fourth time it may hardly have begun.
                 is_alive = sitting.wait(rng.uniform(0, start))
