@@ -81,10 +81,18 @@ def promise_memory(found: Sequence[Found]) -> list[Promise]:
     peak, limit = (_of(ours, itemgetter(name)) for name in ("worker_peak", "worker_limit"))
     worth = _of(ours, lambda facts: facts["checkpoints_mb"] / facts["model_mb"])
     most = _of(ours, lambda facts: max(facts["checkpoints"]) / facts["model_mb"])
+    theirs = [dataclasses.replace(one, facts=next(reversed(one.facts.values()))) for one in found]
+    their_growth = _of(theirs, lambda facts: slope(facts["memory"]))
+    their_slower = _of(theirs, lambda facts: _last(facts) / _first(facts))
+    tool = next(reversed(found[0].facts))
     return [
-        ("the parent grows less than 0.2 MB a trial", f"{growth:.3f} MB", growth < 0.2),
+        ("the parent grows less than 0.2 MB a trial", f"{growth:.3f} MB ({tool}: {their_growth:.1f})", growth < 0.2),
         ("workers stay under their limit", f"{peak:.0f} of {limit:.0f} MB", peak < limit),
-        ("the last trials are as fast as the first (within a tenth)", f"{slower:.2f} times", slower < 1.1),
+        (
+            "the last trials take as long as the first (within a tenth)",
+            f"{slower:.2f} times as long ({tool}: {their_slower:.2f})",
+            slower < 1.1,
+        ),
         ("ten models' worth of checkpoints at most", f"{worth:.1f}, and {most:.1f} on the way", worth <= 10),
     ]
 
