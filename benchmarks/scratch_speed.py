@@ -20,7 +20,23 @@ from pathlib import Path
 # The checkout is measured, even where another version is installed.
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from speed import TITLES, Group, Measured, Task, cell, groups, machines, median, median_of, ratio, read, run, say, table
+from speed import (
+    TITLES,
+    Group,
+    Measured,
+    Task,
+    cell,
+    fill,
+    groups,
+    machines,
+    median,
+    median_of,
+    ratio,
+    read,
+    run,
+    say,
+    table,
+)
 
 from kevo import PRESETS
 
@@ -28,6 +44,8 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "scratch_speed.jsonl"
 QUICK_RESULTS = ROOT / "build" / "benchmarks" / "scratch_speed_quick.jsonl"
 REPORT = ROOT / "docs" / "benchmarks" / "scratch_speed.md"
+README = ROOT / "README.md"
+START, END = "<!-- scratch speed -->", "<!-- end of scratch speed -->"
 SPACE = dataclasses.replace(PRESETS["small"], families=("conv",))
 QUICK = dataclasses.replace(SPACE, num_blocks=(1,), filters=(16,), conv_image_sizes=(8,), augment=(False,))
 GIVEN = "The same candidates"
@@ -135,6 +153,18 @@ def _quality(group: Group) -> str:
     )
 
 
+def brief(found: Sequence[Group]) -> str:
+    """Returns the table of the README."""
+    rows = []
+    for group in sorted(found, key=lambda group: group.setting):
+        if {"kevo", "random"} <= group.by_tool.keys():
+            ours, theirs = (group.by_tool[tool] for tool in ("kevo", "random"))
+            hourly = [median_of(rows, lambda one: one.per_hour) for rows in (ours, theirs)]
+            cells = (*(cell(one, ".0f") for one in hourly), _ratios(group, theirs)[0])
+            rows.append((group.setting, str(min(len(ours), len(theirs))), *cells))
+    return table(("trials per hour on digits", "seeds", "kevo", "Keras Tuner RandomSearch", "times as many"), rows)
+
+
 def main(given: Sequence[str] | None = None) -> int:
     """Measures what is not measured yet, and reports; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -148,7 +178,9 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--quick", action="store_true", help="only see that everything works: 2 trials, seed 0, in a single process"
     )
-    parser.add_argument("--write", action="store_true", help="put the report into docs/benchmarks")
+    parser.add_argument(
+        "--write", action="store_true", help="put the report into docs/benchmarks, and a table into the README"
+    )
     arguments = parser.parse_args(given)
     for name, known in (("tools", tuple(TITLES)), ("parts", ("search", "given"))):
         values = getattr(arguments, name).split(",")
@@ -170,6 +202,7 @@ def main(given: Sequence[str] | None = None) -> int:
     if arguments.write:
         REPORT.parent.mkdir(parents=True, exist_ok=True)
         REPORT.write_text(report)
+        fill(README, brief(found), start=START, end=END)
     return 0 if went_well else 1
 
 

@@ -151,8 +151,10 @@ def test_transfer_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 def test_from_scratch_quickly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    report = tmp_path / "docs" / "scratch_speed.md"
+    report, readme = tmp_path / "docs" / "scratch_speed.md", tmp_path / "README.md"
+    readme.write_text(f"before\n{scratch_speed.START}\nold\n{scratch_speed.END}\nafter\n")
     monkeypatch.setattr(scratch_speed, "REPORT", report)
+    monkeypatch.setattr(scratch_speed, "README", readme)
     results = tmp_path / "results.jsonl"
     arguments = ["--quick", "--results", str(results)]
     assert scratch_speed.main([*arguments, "--tools", "kevo", "--parts", "search"]) == 0
@@ -169,6 +171,11 @@ def test_from_scratch_quickly(
         assert one.num_failed == 0
         assert one.test is not None and 0 < one.test <= 1
     assert any(each.is_closing for each in rows[0].trials)
+    # Of the search there is nobody to compare with.
+    assert "old" not in readme.read_text() and "| The same candidates: 2 trials, epochs: 1, a quick look | 1 |" in (
+        readme.read_text()
+    )
+    assert "A search" not in readme.read_text()
     assert capsys.readouterr().out == report.read_text() + "\n"
 
 
