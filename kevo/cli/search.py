@@ -93,7 +93,13 @@ if TYPE_CHECKING:
     help="How candidates use several GPUs: one on each GPU, or, mirrored, each on several; or, multiworker, several "
     "processes: with TF_CONFIG set, the same command is started for each of them, and the first one searches.",
 )
-@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Same seed, same search.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, MAX_SEED),
+    default=0,
+    show_default=True,
+    help="Same seed, same search, with one worker and no time limit.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: kevo-runs/NAME-TIME]")
 @TENSORBOARD
 @MLFLOW
