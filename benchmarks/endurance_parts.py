@@ -15,7 +15,8 @@ from endurance_jobs import EVEN, SPACE, Diary, Facts, Job
 from speed import Task, measure, memory
 
 from kevo.memory import usable
-from kevo.runs import Run, TrialRecord
+from kevo.records import TrialRecord
+from kevo.runs import Run
 
 
 class Meter(Diary):

@@ -28,8 +28,8 @@ from kevo import backbones, datasets, evaluation, models, optimizers, stages, tr
 from kevo import space as genes
 from kevo.datasets import ImageDataset
 from kevo.errors import KevoError
+from kevo.records import TrialRecord, checkpoint
 from kevo.reporting import Silent
-from kevo.runs import TrialRecord, checkpoint
 from kevo.searching import search
 from kevo.space import Genome
 from tuners.genome import SearchSpace

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from kevo.forecast import Work
-from kevo.runs import TrialRecord
+from kevo.records import TrialRecord
 from kevo.settings import Settings
 
 _LARGEST_SHARE = 1 / 4

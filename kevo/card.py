@@ -20,8 +20,9 @@ from kevo.markdown import code, table
 from kevo.naive import Naive
 from kevo.reporting import duration
 from kevo.results import SearchResult
-from kevo.runs import Run, atomic_write_text
+from kevo.runs import Run
 from kevo.space import image_size
+from kevo.storage import atomic_write_text
 
 CARD = "model_card.md"
 _MAX_CLASSES = 200

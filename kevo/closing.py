@@ -20,9 +20,10 @@ from kevo.errors import RunError, in_words
 from kevo.evaluation import Evaluation
 from kevo.features import shared_body
 from kevo.objectives import Objective
+from kevo.records import TrialRecord, checkpoint, predictions, refit_model
 from kevo.reporting import Listener
 from kevo.results import Ensemble, EnsembleMember, FrontMember, SearchResult
-from kevo.runs import TEST_PREDICTIONS, Run, TrialRecord, checkpoint, predictions, refit_model
+from kevo.runs import TEST_PREDICTIONS, Run
 from kevo.settings import Settings
 from kevo.training import predict
 from kevo.words import describe

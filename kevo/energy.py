@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from kevo.errors import RunError, SettingsError
+from kevo.records import TrialRecord
 from kevo.reporting.listener import Silent
-from kevo.runs import Run, TrialRecord, damage
+from kevo.runs import Run
+from kevo.storage import damage
 
 if TYPE_CHECKING:
     from kevo.datasets import ImageDataset

@@ -24,7 +24,7 @@ from kevo.datasets import Limits, loose
 from kevo.datasets.pictures import File, decode
 from kevo.errors import ModelError
 from kevo.room import Pictures
-from kevo.runs import atomic_write_bytes
+from kevo.storage import atomic_write_bytes
 
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 _POOLINGS = (layers.MaxPooling2D, layers.AveragePooling2D)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kevo.runs import TrialRecord
+from kevo.records import TrialRecord
 
 _LEAST_CANDIDATES = 24
 _LEAST_EXPLAINED = 0.1

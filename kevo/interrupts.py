@@ -21,7 +21,8 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from kevo.errors import RunError
-from kevo.runs import Run, writing
+from kevo.runs import Run
+from kevo.storage import writing
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs

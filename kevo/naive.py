@@ -14,9 +14,11 @@ from typing import Any, Self
 
 from kevo.datasets import ImageDataset
 from kevo.features import frozen_part, views
-from kevo.runs import Run, TrialRecord, damage
+from kevo.records import TrialRecord
+from kevo.runs import Run
 from kevo.space import Genome
 from kevo.stages import FINE_TUNE, HEAD
+from kevo.storage import damage
 
 NAIVE = "naive.json"
 """Where in the run folder it stands."""

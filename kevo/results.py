@@ -13,8 +13,10 @@ import keras
 
 from kevo.errors import RunError
 from kevo.evaluation import Evaluation
+from kevo.records import TrialRecord
 from kevo.reporting import duration, printable
-from kevo.runs import Run, TrialRecord, damage
+from kevo.runs import Run
+from kevo.storage import damage
 from kevo.tables import table
 
 if TYPE_CHECKING:

@@ -30,23 +30,19 @@ may come from someone else: nothing in it is executed, and no name or link in it
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fcntl
-import json
-import math
 import os
-import re
-import secrets
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from kevo.errors import KevoError, RunError
+from kevo.records import TrialRecord, parsed
 from kevo.settings import Settings
+from kevo.storage import PARTIAL, RESTORE, atomic_write_bytes, atomic_write_text, dumps, loads, read, replacing, writing
 
 TEST_PREDICTIONS = "predictions/test.npy"
 """Where in a run folder the winner's probabilities for the test pictures are."""
@@ -55,126 +51,8 @@ _SETTINGS = "settings.json"
 _TRIALS = "trials.jsonl"
 _LABELS = "labels.json"
 _LOCK = ".lock"
-_PARTIAL = ".partial-"
 _LOOK_SECONDS = 0.05
 _DAMAGED = "damaged"
-_RESTORE = " Restore it, or start a new search."
-_DAMAGE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""The errors that content of the wrong kind leads to."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialRecord:
-    """What came of one candidate.
-
-    Args:
-        number: Its place in the search, from 0.
-        trial_id: Its name in the search. Letters, digits, `_` and `-`.
-        generation: The generation that it was bred for, from 0.
-        genome: Its genes.
-        status: Whether it has a fitness.
-        fitness: The objective's value on the validation split; `None` if it failed.
-        metrics: Its metrics in its best epoch, and those of its costs that the search minimizes.
-        history: The metrics of every epoch.
-        stages: The training stage of every epoch.
-        num_epochs: How many epochs it trained, over all stages.
-        seconds: What it cost.
-        num_parameters: The size of its network; `None` if it failed.
-        reason: Why it failed; `None` if it did not.
-        finished_at: When it ended, in seconds of search, over all sittings.
-        full_length: Whether this is the final training of a finalist, and no step of the evolution.
-        continues: The trial whose training this one takes up after a pause; its epochs are a part of the history, its
-            seconds are not. `None` for a training from the start.
-        is_paused: Whether the training may be taken up again, in a higher rung.
-        planned_epochs: Over how many epochs of a stage its learning rates were to fall.
-        tune_epochs: The same for fine-tuning, if that differs.
-        origin: How it came to be: `seed`, `random`, `crossover`, `mutation`, `promotion`, or `final` for the final
-            training of a finalist. Empty where nobody knows.
-        parents: The trials that it comes from; what is promoted or trained once more has one.
-
-    Raises:
-        ValueError: a trial_id that could be mistaken for a path, a status and fitness that contradict each other, a
-            history and stages that do, or a time that is no number.
-    """
-
-    number: int
-    trial_id: str
-    generation: int
-    genome: dict[str, Any]
-    status: Literal["completed", "failed"]
-    fitness: float | None
-    metrics: dict[str, float] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
-    stages: list[str] = field(default_factory=list)
-    num_epochs: int
-    seconds: float
-    num_parameters: int | None
-    reason: str | None = None
-    finished_at: float
-    full_length: bool = False
-    continues: str | None = None
-    is_paused: bool = False
-    planned_epochs: int = 1
-    tune_epochs: int | None = None
-    origin: str = ""
-    parents: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        # Files are named after it, and a run folder may come from someone else.
-        if not re.fullmatch(r"[\w-]+", self.trial_id):
-            raise ValueError(f"`trial_id` may hold letters, digits, '_' and '-' only. Received: {self.trial_id!r}.")
-        completed = self.status == "completed" and self.fitness is not None and math.isfinite(self.fitness)
-        if not completed and (self.status != "failed" or self.fitness is not None):
-            raise ValueError(
-                "A completed trial has a finite fitness, a failed one has none. "
-                f"Received: status {self.status!r}, fitness {self.fitness}."
-            )
-        if len(self.stages) != len(self.history):
-            raise ValueError(
-                f"Every epoch has a stage. Received: {len(self.history)} epochs, {len(self.stages)} stages."
-            )
-        if not (math.isfinite(self.seconds) and math.isfinite(self.finished_at)):
-            raise ValueError(f"Times are finite. Received: seconds {self.seconds}, finished_at {self.finished_at}.")
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns a mapping of JSON values, from which `from_json` makes the same record."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Reads what `to_json` wrote.
-
-        Raises:
-            ValueError: these are not the values of a record.
-        """
-        try:
-            return cls(
-                number=int(values["number"]),
-                trial_id=str(values["trial_id"]),
-                generation=int(values["generation"]),
-                genome=dict(values["genome"]),
-                status=values["status"],
-                fitness=None if values["fitness"] is None else float(values["fitness"]),
-                metrics=_numbers(values["metrics"]),
-                history=[_numbers(epoch) for epoch in values["history"]],
-                stages=[str(stage) for stage in values["stages"]],
-                num_epochs=int(values["num_epochs"]),
-                seconds=float(values["seconds"]),
-                num_parameters=None if values["num_parameters"] is None else int(values["num_parameters"]),
-                reason=None if values["reason"] is None else str(values["reason"]),
-                finished_at=float(values["finished_at"]),
-                full_length=bool(values["full_length"]),
-                continues=None if values["continues"] is None else str(values["continues"]),
-                is_paused=bool(values["is_paused"]),
-                planned_epochs=int(values["planned_epochs"]),
-                tune_epochs=None if values["tune_epochs"] is None else int(values["tune_epochs"]),
-                origin=str(values.get("origin", "")),
-                parents=tuple(str(parent) for parent in values.get("parents", ())),
-            )
-        except KeyError as error:
-            raise ValueError(f"{error} is missing") from error
-        except (AttributeError, OverflowError, TypeError) as error:
-            raise ValueError(str(error)) from error
 
 
 class Run:
@@ -208,7 +86,7 @@ class Run:
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
             # A search that was killed while it began leaves no more than that.
-            occupied = any(entry.name != _LOCK and not entry.name.startswith(_PARTIAL) for entry in path.iterdir())
+            occupied = any(entry.name != _LOCK and not entry.name.startswith(PARTIAL) for entry in path.iterdir())
         if (path / _SETTINGS).exists():
             raise RunError(f"{path} already holds a run. Go on with it: kevo resume {path}. Or name another folder.")
         if occupied:
@@ -238,7 +116,7 @@ class Run:
                 raise RunError(f"{entry} is {kind}, and a run folder holds none. Put the real thing in its place.")
         settings = cls(path, {}).read_json(_SETTINGS)
         if not isinstance(settings, dict):
-            raise RunError(f"{path / _SETTINGS} is damaged: expected a JSON object. Restore it, or start a new search.")
+            raise RunError(f"{path / _SETTINGS} is damaged: expected a JSON object.{RESTORE}")
         return cls(path, settings)
 
     def search_settings(self) -> Settings:
@@ -251,9 +129,7 @@ class Run:
             return Settings.from_json(self.settings["search"])
         except (KevoError, LookupError) as error:
             reason = f"{error} is missing." if isinstance(error, KeyError) else str(error)
-            raise RunError(
-                f"{self.path / _SETTINGS} is damaged: {reason} Restore it, or start a new search."
-            ) from error
+            raise RunError(f"{self.path / _SETTINGS} is damaged: {reason}{RESTORE}") from error
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -272,7 +148,7 @@ class Run:
                     f"Another search is at work in {self.path}. Wait for it or stop it, or name another folder."
                 ) from error
             with writing(self.path):
-                for leftover in self.path.rglob(f"{_PARTIAL}*"):
+                for leftover in self.path.rglob(f"{PARTIAL}*"):
                     leftover.unlink()
             yield
         finally:
@@ -305,7 +181,7 @@ class Run:
         Raises:
             RunError: the folder cannot be written.
         """
-        line = _dumps(record.to_json()) + "\n"
+        line = dumps(record.to_json()) + "\n"
         path = self.path / _TRIALS
         with writing(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
@@ -329,7 +205,7 @@ class Run:
         Raises:
             RunError: a line is damaged, or refers to one that is not there.
         """
-        records, problems = _parsed(self._lines(), check=lambda record: None)
+        records, problems = parsed(self._lines(), check=lambda record: None)
         for number, reason in problems.items():
             raise RunError(
                 f"Line {number} of {self.path / _TRIALS} is damaged: {reason}. Restore it; kevo resume sets it "
@@ -347,7 +223,7 @@ class Run:
             RunError: the folder cannot be written.
         """
         lines = self._lines()
-        _, problems = _parsed(lines, check)
+        _, problems = parsed(lines, check)
         if problems:
             aside = self._place_aside(_TRIALS)
             # First the copy: whoever is killed in between sets them aside once more.
@@ -374,12 +250,12 @@ class Run:
         with writing(aside):
             aside.parent.mkdir(parents=True, exist_ok=True)
             (self.path / name).rename(aside)
-        reason = reason.removesuffix(_RESTORE).rstrip(".")
+        reason = reason.removesuffix(RESTORE).rstrip(".")
         return f"{reason}. It is set aside as {aside.relative_to(self.path)}, and the search goes on without it."
 
     def _lines(self) -> list[bytes]:
         path = self.path / _TRIALS
-        return _read(path).split(b"\n")[:-1] if path.exists() else []
+        return read(path).split(b"\n")[:-1] if path.exists() else []
 
     def _place_aside(self, name: str) -> Path:
         """Returns a path for what is damaged that nothing has yet."""
@@ -393,7 +269,7 @@ class Run:
         Raises:
             RunError: the folder cannot be written.
         """
-        atomic_write_text(self.path / name, _dumps(value, indent=2) + "\n")
+        atomic_write_text(self.path / name, dumps(value, indent=2) + "\n")
 
     def read_json(self, name: str) -> Any:
         """Reads what `write_json` wrote.
@@ -403,9 +279,9 @@ class Run:
         """
         path = self.path / name
         try:
-            return _loads(_read(path))
+            return loads(read(path))
         except ValueError as error:
-            raise RunError(f"{path} is damaged: {error}.{_RESTORE}") from error
+            raise RunError(f"{path} is damaged: {error}.{RESTORE}") from error
 
     def write_labels(self, class_names: Sequence[str]) -> None:
         """Writes the names of the classes, in the order of the model's outputs."""
@@ -427,23 +303,8 @@ class Run:
             >>> (run.path / "note.txt").read_text()
             'whole'
         """
-        with _replacing(self.path / name) as path:
+        with replacing(self.path / name) as path:
             yield path
-
-
-def checkpoint(record: TrialRecord) -> str:
-    """Returns where in a run folder a candidate's model is, if it is needed."""
-    return f"checkpoints/{record.trial_id}.keras"
-
-
-def refit_model(record: TrialRecord) -> str:
-    """Returns where in a run folder a candidate's model is that has learned from the validation pictures too."""
-    return f"checkpoints/{record.trial_id}-refit.keras"
-
-
-def predictions(record: TrialRecord) -> str:
-    """Returns where in a run folder a candidate's probabilities for the validation pictures are."""
-    return f"predictions/{record.trial_id}.npy"
 
 
 def new_folder(parent: Path, name: str) -> Path:
@@ -458,100 +319,6 @@ def new_folder(parent: Path, name: str) -> Path:
             path.mkdir(parents=True)
             break
     return path
-
-
-def atomic_write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file so that whoever reads it, and whatever happens, sees the old or the new content whole.
-
-    Raises:
-        RunError: the file cannot be written.
-    """
-    with _replacing(path) as temporary:
-        temporary.write_bytes(content)
-
-
-def atomic_write_text(path: Path, text: str) -> None:
-    """As `atomic_write_bytes`, for text in UTF-8.
-
-    Raises:
-        RunError: the file cannot be written.
-    """
-    atomic_write_bytes(path, text.encode())
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    # The same folder means the same file system, without which a move is no single step.
-    temporary = path.with_name(f"{_PARTIAL}{secrets.token_hex(8)}{path.suffix}")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield temporary
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def _in_words(error: Exception) -> str:
-    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
-
-
-@contextlib.contextmanager
-def damage(path: Path) -> Iterator[None]:
-    """Says which part of a run folder it is that cannot be used.
-
-    Raises:
-        RunError: in place of the errors that content of the wrong kind leads to.
-    """
-    try:
-        yield
-    except _DAMAGE as error:
-        raise RunError(f"{path} is damaged: {_in_words(error)}.{_RESTORE}") from error
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Says what to do where the system refuses to write.
-
-    Raises:
-        RunError: in place of the system's own error.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise RunError(
-            f"Cannot write {error.filename or path}: {error.strerror or error}. Make room or permit writing there, or "
-            "name another folder."
-        ) from error
-
-
-def _parsed(
-    lines: Sequence[bytes], check: Callable[[TrialRecord], object]
-) -> tuple[dict[str, TrialRecord], dict[int, str]]:
-    """Returns the records of lines, by their trials, and what is wrong with others, by their numbers from 1."""
-    records: dict[str, TrialRecord] = {}
-    places: dict[str, list[int]] = {}
-    problems: dict[int, str] = {}
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = TrialRecord.from_json(_loads(line))
-            check(record)
-        except _DAMAGE as error:
-            problems[number] = _in_words(error)
-            continue
-        records[record.trial_id] = record
-        places.setdefault(record.trial_id, []).append(number)
-    known: set[str | None] = {None}
-    for trial_id, record in list(records.items()):
-        if record.continues in known:
-            known.add(trial_id)
-            continue
-        del records[trial_id]
-        reason = f"trial {trial_id} continues trial {record.continues}, of which no line before it tells"
-        problems.update(dict.fromkeys(places[trial_id], reason))
-    return records, dict(sorted(problems.items()))
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
@@ -570,36 +337,3 @@ def _lock(descriptor: int) -> None:
         # Whoever only looks whether a search is at work lets go at once.
         time.sleep(_LOOK_SECONDS)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise RunError(f"Cannot read {path}: {error.strerror}. Restore it, or start a new search.") from error
-
-
-def _dumps(value: Any, *, indent: int | None = None) -> str:
-    return json.dumps(_without_nan(value), allow_nan=False, indent=indent)
-
-
-def _loads(content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except RecursionError as error:
-        raise ValueError("too deeply nested") from error
-
-
-def _without_nan(value: Any) -> Any:
-    """Takes out the numbers that JSON cannot say."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {name: _without_nan(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return value
-
-
-def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    return {str(name): math.nan if value is None else float(value) for name, value in values.items()}

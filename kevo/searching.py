@@ -19,8 +19,9 @@ from kevo.engine.sitting import Sitting
 from kevo.errors import RunError, SettingsError, WeightsError
 from kevo.reporting import Listener, Silent
 from kevo.results import SearchResult
-from kevo.runs import Run, damage, new_folder
+from kevo.runs import Run, new_folder
 from kevo.settings import NO_CACHE, Settings
+from kevo.storage import damage
 from kevo.weights import Weights
 
 if TYPE_CHECKING:

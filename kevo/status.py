@@ -16,9 +16,11 @@ from typing import Any, Literal, Self
 
 from kevo.errors import RunError
 from kevo.objectives import OBJECTIVES
+from kevo.records import TrialRecord
 from kevo.reporting import Listener, Opening, duration
-from kevo.runs import Run, TrialRecord, damage
+from kevo.runs import Run
 from kevo.settings import Settings
+from kevo.storage import damage
 from kevo.words import describe
 
 _STATUS, _RESULT = "status.json", "result.json"

@@ -19,9 +19,9 @@ from rich.text import Text
 import kevo
 from kevo.memory import children, resident
 from kevo.objectives import OBJECTIVES
+from kevo.records import TrialRecord
 from kevo.reporting.board import Board
 from kevo.reporting.panel import Paper, draw, ended
-from kevo.runs import TrialRecord
 
 PICTURE = Path(__file__).parent.parent / "docs/live.svg"
 PAPER = Paper(width=104, height=30)

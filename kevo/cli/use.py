@@ -195,7 +195,7 @@ def _draw(path: Path, scored: Scored) -> None:
     import io
 
     from kevo.plots import confusion_matrix
-    from kevo.runs import atomic_write_bytes
+    from kevo.storage import atomic_write_bytes
 
     content = io.BytesIO()
     figure = confusion_matrix(scored.scores.confusion, class_names=list(scored.scores.support))

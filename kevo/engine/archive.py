@@ -17,7 +17,8 @@ import numpy.typing as npt
 from kevo.engine import unfinished
 from kevo.features import shared_body
 from kevo.objectives import OBJECTIVES, TIE_BREAKER, Objective
-from kevo.runs import Run, TrialRecord, checkpoint, predictions, refit_model
+from kevo.records import TrialRecord, checkpoint, predictions, refit_model
+from kevo.runs import Run
 from kevo.settings import Settings
 from kevo.words import describe
 from tuners import pareto

@@ -12,9 +12,9 @@ import numpy as np
 from kevo.engine.archive import KINDS, Archive
 from kevo.engine.genes import Genes
 from kevo.errors import RunError
-from kevo.runs import damage, writing
 from kevo.settings import Settings
 from kevo.space import Genome
+from kevo.storage import damage, writing
 from tuners.evolution import Individual, Origin
 from tuners.genome import SearchSpace
 from tuners.oracle import GeneticOracle

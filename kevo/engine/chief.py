@@ -29,8 +29,8 @@ from kevo.engine.genes import Genes, is_small_enough
 from kevo.engine.tasks import Outcome, Task
 from kevo.forecast import Forecast, Work
 from kevo.probing import LinearProbes
+from kevo.records import TrialRecord, checkpoint, refit_model
 from kevo.reporting import Listener
-from kevo.runs import TrialRecord, checkpoint, refit_model
 from kevo.settings import Settings
 from kevo.space import Genome
 from kevo.stages import CandidateError, Effort

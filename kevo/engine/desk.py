@@ -24,7 +24,7 @@ from kevo import ensemble
 from kevo.engine.chief import Chief, Rest
 from kevo.engine.tasks import Outcome, Task
 from kevo.errors import KevoError
-from kevo.runs import writing
+from kevo.storage import writing
 from tuners.remote import Call, Client
 
 _CHUNK = 1024**2

@@ -14,7 +14,7 @@ from kevo.budget import Budget, num_last_epochs, seconds_spent
 from kevo.engine import unfinished
 from kevo.engine.archive import Archive, full_length_id
 from kevo.forecast import Forecast
-from kevo.runs import TrialRecord, refit_model
+from kevo.records import TrialRecord, refit_model
 from kevo.settings import Settings
 from kevo.space import Genome
 from kevo.stages import PATIENCE, Effort, num_best_epochs

@@ -38,10 +38,11 @@ from kevo.interrupts import Interrupt, Interrupts, insisting
 from kevo.probing import LinearProbes, probe
 from kevo.reporting import Listener, Opening
 from kevo.results import SearchResult
-from kevo.runs import Run, damage, writing
+from kevo.runs import Run
 from kevo.settings import NO_CACHE, Settings
 from kevo.space import Genome, variant
 from kevo.status import Publisher
+from kevo.storage import damage, writing
 from kevo.trackers import Several
 from kevo.weights import Weights
 from tuners.remote import SECRET_VARIABLE, Server

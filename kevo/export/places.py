@@ -13,7 +13,7 @@ from kevo import opening
 from kevo.errors import ModelError, SettingsError
 from kevo.export.formats import Format
 from kevo.export.sources import Source
-from kevo.runs import atomic_write_text, writing
+from kevo.storage import atomic_write_text, writing
 
 _FOLDER = "exports"
 _LABELS = "labels.json"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from kevo.objectives import Objective
 from kevo.plots.scales import Even, plain, scale_of
 from kevo.plots.style import BLUE, GREY, Drawn, empty, gene_label, metric_label, single, window
-from kevo.runs import TrialRecord
+from kevo.records import TrialRecord
 
 _MOST_BARS = 15
 _MOST_GENES = 9

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from kevo.plots.style import BLUE, GREY, VERMILION, Drawn, count_along, empty, label, legend, short
-from kevo.runs import TrialRecord
+from kevo.records import TrialRecord
 
 _MOST_ANNOTATED_CLASSES = 20
 _MOST_NAMED_CLASSES = 100

@@ -12,7 +12,8 @@ from kevo.plots.learning import confusion_matrix, learning_curves
 from kevo.plots.rendering import png
 from kevo.plots.search import fitness_by_generation, seconds_by_generation
 from kevo.plots.tradeoffs import front_of, parameters_against_accuracy
-from kevo.runs import TrialRecord, atomic_write_bytes
+from kevo.records import TrialRecord
+from kevo.storage import atomic_write_bytes
 
 
 def save_all(

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from kevo.objectives import Objective
 from kevo.plots.style import BLUE, GREEN, GREY, VERMILION, count_along, empty, legend, metric_label, single, window
-from kevo.runs import TrialRecord
+from kevo.records import TrialRecord
 
 _UNITS = ((3 * 3600, 3600, "Hours"), (120, 60, "Minutes"), (0, 1, "Seconds"))
 """From how many seconds on time is counted in what."""

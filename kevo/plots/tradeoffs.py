@@ -25,7 +25,7 @@ from kevo.plots.style import (
     short,
     single,
 )
-from kevo.runs import TrialRecord
+from kevo.records import TrialRecord
 
 
 def parameters_against_accuracy(records: Iterable[TrialRecord]) -> Figure:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from kevo.plots.style import BLUE, GREY, Drawn, gene_label, short, value_label
-from kevo.runs import TrialRecord
+from kevo.records import TrialRecord
 
 _MOST_SHOWN = 16
 _MOST_CHANGES = 3

@@ -14,7 +14,7 @@ from kevo.errors import RunError, in_words
 from kevo.report import facts, pictures
 from kevo.report.drawings import drawings
 from kevo.report.page import page
-from kevo.runs import atomic_write_bytes, atomic_write_text
+from kevo.storage import atomic_write_bytes, atomic_write_text
 
 NAME = "report.html"
 """What the page is called in its run folder."""

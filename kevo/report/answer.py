@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kevo.evaluation import Evaluation
+from kevo.records import TrialRecord, checkpoint
 from kevo.report.facts import ENSEMBLE, LABELS, MODEL, Combined, Facts, Outcome, in_words
 from kevo.report.markup import Html, definitions, join, tag, verbatim
 from kevo.reporting import count, duration
-from kevo.runs import TrialRecord, checkpoint
 
 _MOST_DAMAGES = 20
 _MANY_LETTERS = 200

@@ -14,8 +14,8 @@ from kevo import plots
 from kevo.importance import importance
 from kevo.objectives import COSTS, Objective
 from kevo.plots.style import gene_label
+from kevo.records import TrialRecord
 from kevo.report.facts import Facts
-from kevo.runs import TrialRecord
 
 _MANY = 1000
 """More dots or lines than these are drawn as pixels: a page of single shapes would be slow, and large."""

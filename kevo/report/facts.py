@@ -19,8 +19,10 @@ from typing import Any, Literal, TypeVar
 from kevo.errors import KevoError
 from kevo.evaluation import Evaluation
 from kevo.objectives import OBJECTIVES, TIE_BREAKER, Objective
-from kevo.runs import Run, TrialRecord, damage
+from kevo.records import TrialRecord
+from kevo.runs import Run
 from kevo.settings import Settings
+from kevo.storage import damage
 from kevo.words import describe
 
 MODEL, ENSEMBLE, LABELS = "best.keras", "ensemble.keras", "labels.json"

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from kevo.datasets.dataset import SPLITS, ImageDataset, Skipped
 from kevo.evaluation import Evaluation
 from kevo.objectives import COSTS
+from kevo.records import TrialRecord
 from kevo.report.drawings import front, priced
 from kevo.report.facts import Facts, in_words
 from kevo.report.markup import Html, join, table, tag, verbatim
 from kevo.report.pictures import Pictures, Wrong
 from kevo.report.repeating import how_to_repeat
 from kevo.reporting import count, duration
-from kevo.runs import TrialRecord
 from kevo.settings import Settings
 
 Draw = Callable[[str], Html | None]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from kevo.objectives import Objective
+from kevo.records import TrialRecord
 from kevo.reporting.listener import Opening, Silent
-from kevo.runs import TrialRecord
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from kevo.runs import TrialRecord
+from kevo.records import TrialRecord
 from kevo.settings import Settings
 
 

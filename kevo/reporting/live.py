@@ -20,10 +20,10 @@ from rich.text import Text
 
 from kevo.memory import children, resident
 from kevo.objectives import Objective
+from kevo.records import TrialRecord
 from kevo.reporting.board import Board
 from kevo.reporting.listener import Opening
 from kevo.reporting.panel import Paper, draw, ended
-from kevo.runs import TrialRecord
 
 _DRAW_SECONDS = 0.25
 _MEMORY_SECONDS = 2.0

@@ -10,10 +10,10 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from kevo.objectives import Objective
+from kevo.records import TrialRecord
 from kevo.reporting import charts
 from kevo.reporting.board import CONV, FROZEN, TUNED, Board, Running, kind_of
 from kevo.reporting.words import count, duration, metric_name, printable
-from kevo.runs import TrialRecord
 from kevo.words import describe
 
 _LABEL = 14

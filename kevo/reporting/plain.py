@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from kevo.objectives import Objective
+from kevo.records import TrialRecord
 from kevo.reporting.listener import Opening, Silent
 from kevo.reporting.words import ended_in_words, printable
-from kevo.runs import TrialRecord
 
 
 class Plain(Silent):

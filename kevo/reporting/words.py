@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kevo.objectives import COSTS, Objective
-from kevo.runs import TrialRecord
+from kevo.records import TrialRecord
 
 if TYPE_CHECKING:
     from kevo.results import Ensemble, SearchResult

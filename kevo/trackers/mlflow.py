@@ -23,9 +23,10 @@ import kevo
 from kevo.datasets import ImageDataset
 from kevo.errors import RunError, SettingsError
 from kevo.markdown import code
+from kevo.records import TrialRecord
 from kevo.reporting import Silent
 from kevo.results import SearchResult
-from kevo.runs import Run, TrialRecord
+from kevo.runs import Run
 from kevo.trackers.outcome import outcome
 from kevo.words import describe
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from kevo.runs import TrialRecord
+from kevo.records import TrialRecord
 
 
 def outcome(record: TrialRecord) -> dict[str, float]:

@@ -7,9 +7,10 @@ from typing import Protocol, runtime_checkable
 
 from kevo.datasets import ImageDataset
 from kevo.errors import in_words
+from kevo.records import TrialRecord
 from kevo.reporting import Listener, Opening
 from kevo.results import SearchResult
-from kevo.runs import Run, TrialRecord
+from kevo.runs import Run
 
 
 @runtime_checkable

@@ -15,9 +15,11 @@ from typing import Any
 from kevo import space
 from kevo.datasets import ImageDataset
 from kevo.objectives import OBJECTIVES, TIE_BREAKER
+from kevo.records import TrialRecord
 from kevo.reporting import Silent
 from kevo.results import SearchResult
-from kevo.runs import Run, TrialRecord, damage, writing
+from kevo.runs import Run
+from kevo.storage import damage, writing
 from kevo.trackers.outcome import outcome
 
 FOLDER = "tensorboard"

@@ -21,8 +21,9 @@ from kevo.datasets import ImageDataset
 from kevo.engine import archive
 from kevo.engine.sitting import Sitting
 from kevo.ensemble import read_predictions
+from kevo.records import TrialRecord
 from kevo.results import SearchResult
-from kevo.runs import TEST_PREDICTIONS, Run, TrialRecord
+from kevo.runs import TEST_PREDICTIONS, Run
 
 # Each knows one class only, whatever the picture: together they are less wrong.
 BIASES = ([2.0, 0.0, 0.0], [0.0, 1.9, 0.0], [0.0, 0.0, 1.8])

@@ -6,7 +6,7 @@ import pytest
 from searches import PAUSED
 
 from kevo.importance import importance
-from kevo.runs import TrialRecord
+from kevo.records import TrialRecord
 
 Genome = dict[str, object]
 

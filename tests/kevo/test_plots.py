@@ -14,7 +14,7 @@ from PIL import Image
 
 from kevo import plots
 from kevo.objectives import OBJECTIVES, Objective
-from kevo.runs import TrialRecord
+from kevo.records import TrialRecord
 
 
 def trial(number: int, *, generation: int = 0, fitness: float | None = 0.5, **changes: Any) -> TrialRecord:

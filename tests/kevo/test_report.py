@@ -26,12 +26,13 @@ from kevo.cli.search import search as search_command
 from kevo.errors import RunError
 from kevo.objectives import Objective
 from kevo.plots import svg
+from kevo.records import TrialRecord
 from kevo.report import facts, repeating
 from kevo.report.answer import answer
 from kevo.report.drawings import Drawing, front, priced
 from kevo.report.markup import tag
 from kevo.results import Ensemble, EnsembleMember, SearchResult
-from kevo.runs import Run, TrialRecord
+from kevo.runs import Run
 from kevo.settings import Settings
 
 SECTIONS = [

@@ -12,7 +12,8 @@ import pytest
 
 from kevo import runs
 from kevo.errors import RunError
-from kevo.runs import Run, TrialRecord
+from kevo.records import TrialRecord
+from kevo.runs import Run
 
 RECORD = TrialRecord(
     number=0,
@@ -350,7 +351,8 @@ with run.locked(), run.replacing("best.keras") as path:
 def test_a_trial_outlives_its_process(run: Run) -> None:
     code = """
 import sys
-from kevo.runs import Run, TrialRecord
+from kevo.records import TrialRecord
+from kevo.runs import Run
 import json
 run = Run.open(sys.argv[1])
 run.append_trial(TrialRecord.from_json(json.loads(sys.argv[2])))

@@ -28,7 +28,8 @@ from kevo.errors import RunError, SearchBrokenError
 from kevo.features import FeatureCache
 from kevo.forecast import Forecast
 from kevo.probing import LinearProbes
-from kevo.runs import Run, TrialRecord
+from kevo.records import TrialRecord
+from kevo.runs import Run
 from kevo.stages import CandidateError, Effort
 from kevo.weights import Weights
 
