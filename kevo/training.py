@@ -40,6 +40,8 @@ _RATES = ("learning_rate", "sgd/learning_rate", "fine_tune/learning_rate")
 _NO_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 _CHUNK = 4096
 """So many pictures are handed to Keras at once."""
+_VECTORS_AT_ONCE = 256
+"""So many pictures' features pass a head at once."""
 _MAX_BACKBONES = 4
 """So many frozen backbones stay in memory, ready for the next head."""
 
@@ -329,7 +331,8 @@ class Trainer:
         else:
             loop = lesson.loop(student, train, dataset=self._dataset, seed=self._seed)
         seen = validation, self._dataset.validation.labels
-        fit(stage, network, loop, seen, batch_size=num_at_once(image_size(genome)))
+        is_flat = validation[0].ndim == 2
+        fit(stage, network, loop, seen, batch_size=_VECTORS_AT_ONCE if is_flat else num_at_once(image_size(genome)))
 
 
 def _halved(genome: Genome) -> Genome:
