@@ -43,7 +43,7 @@ from endurance_report import (
     tell_memory,
     tell_workers,
 )
-from speed import in_its_own_process, machine, say
+from speed import fill, in_its_own_process, machine, say
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "endurance.jsonl"
@@ -214,8 +214,7 @@ def main(given: Sequence[str] | None = None) -> int:
     if arguments.write:
         REPORT.parent.mkdir(parents=True, exist_ok=True)
         REPORT.write_text(report)
-        before, rest = README.read_text().split(START)
-        README.write_text(f"{before}{START}\n{brief(found)}\n{END}{rest.split(END)[1]}")
+        fill(README, brief(found), start=START, end=END)
     return 0 if went_well and not any(one.problems for one in found) else 1
 
 

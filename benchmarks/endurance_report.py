@@ -93,7 +93,7 @@ def promise_memory(found: Sequence[Found]) -> list[Promise]:
             f"{slower:.2f} times as long ({tool}: {their_slower:.2f})",
             slower < 1.1,
         ),
-        ("ten models' worth of checkpoints at most", f"{worth:.1f}, and {most:.1f} on the way", worth <= 10),
+        ("ten models' worth of checkpoints at most", f"{worth:.1f}, and {most:.1f} on the way", max(worth, most) <= 10),
     ]
 
 

@@ -370,11 +370,9 @@ def machines(measured: Sequence[Measured]) -> str:
 
 
 def fill(page: Path, text: str, *, start: str, end: str) -> None:
-    """Puts a text between two marks of a page, if it has them."""
-    content = page.read_text() if page.exists() else ""
-    if start in content and end in content:
-        before, rest = content.split(start)
-        page.write_text(f"{before}{start}\n{text}\n{end}{rest.split(end)[1]}")
+    """Puts a text between two marks of a page."""
+    before, rest = page.read_text().split(start)
+    page.write_text(f"{before}{start}\n{text}\n{end}{rest.split(end)[1]}")
 
 
 def say(text: str) -> None:

@@ -79,8 +79,11 @@ Numbers are medians over seeds. A search's choice is the model with the best val
 from the end of its epoch, for kevo from the end of its candidate. Choices are scored on the test pictures after the
 search. Candidates are those that did not fail, per hour until the last one ended, without kevo's final trainings.
 "Frozen per hour" are those with a frozen backbone per hour of their own training; "a later frozen one" is one whose
-backbone, cut and size an earlier one had too. Memory is that of the process; its slope is that of the least squares
-line over candidates."""
+backbone, cut and size an earlier one had too. Memory is that of the process, with the files of features that it has
+mapped; its slope is that of the least squares line over candidates.
+
+What kevo's candidates spent their time on before they became as fast, and what they spend it on now, is in
+[the design](../design.md#where-the-time-of-a-candidate-went)."""
 
 
 def tasks(arguments: argparse.Namespace, data: Path) -> list[tuple[str, Task]]:
@@ -223,7 +226,7 @@ def _rivalry(group: Group) -> str:
 def brief(group: Group) -> str:
     """Returns the table of the README."""
     marks = _marks(group)
-    return table(
+    shown = table(
         (
             f"{group.setting}, cats_vs_dogs",
             "seeds",
@@ -244,6 +247,8 @@ def brief(group: Group) -> str:
             for tool, rows in group.by_tool.items()
         ),
     )
+    whole = f"[The whole report](docs/benchmarks/{REPORT.name})"
+    return f"{shown}\n\n{whole} has a figure, the times to each other's accuracies, and memory."
 
 
 def draw(group: Group, path: Path) -> None:

@@ -25,7 +25,7 @@ from kevo.reporting import Listener
 from kevo.results import Ensemble, EnsembleMember, FrontMember, SearchResult
 from kevo.runs import TEST_PREDICTIONS, Run
 from kevo.settings import Settings
-from kevo.training import predict
+from kevo.training import NO_MEMORY, predict
 from kevo.words import describe
 
 MODEL = "best.keras"
@@ -162,13 +162,17 @@ class Closing:
         return model, False, predict(model, dataset.validation.pictures)
 
     def _loaded(self, name: str) -> keras.Model:
-        """Makes a model of the run folder the best one, and loads that."""
+        """Makes a model of the run folder the best one, once that can be loaded, and returns it."""
         with self._folder.replacing(MODEL) as path:
             shutil.copyfile(self._folder.path / name, path)
-        try:
-            return keras.models.load_model(self._folder.path / MODEL, safe_mode=True)
-        except Exception as error:
-            raise BrokenModelError(name, f"{self._folder.path / name} cannot be loaded: {in_words(error)}") from error
+            try:
+                return keras.models.load_model(path, safe_mode=True)
+            except NO_MEMORY:
+                # That is not the file's fault.
+                raise
+            except Exception as error:
+                reason = f"{self._folder.path / name} cannot be loaded: {in_words(error)}"
+                raise BrokenModelError(name, reason) from error
 
     def _evaluate(self, probabilities: npt.NDArray[np.float32], split: Split) -> Evaluation:
         return evaluation.evaluate(probabilities, split.labels, class_names=self._dataset.class_names)

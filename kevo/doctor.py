@@ -22,7 +22,7 @@ def findings() -> Iterator[tuple[str, str]]:
     yield "kevo", f"{kevo.__version__}, Python {platform.python_version()}"
     yield "packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     usable = memory.usable()
-    yield "processor", f"{os.cpu_count() or 'unknown number of'} cores"
+    yield "processor", f"{distribution.num_cores()} cores"
     yield "memory", "unknown" if usable is None else _gibibytes(usable)
     yield "GPUs", ", ".join(_gpus()) or "none that TensorFlow sees"
     yield "--strategy auto", str(distribution.plan("auto", num_workers=None, num_gpus=distribution.num_gpus()))

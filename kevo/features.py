@@ -160,7 +160,7 @@ class FeatureCache:
         genes = {gene: genome.get(gene) for gene in (*_BODY_GENES, f"{name}/alpha")}
         genes |= {_SUMMARY: "pooled"} if genome[_SUMMARY] in models.POOLINGS else {"cut": genome[f"{name}/cut"]}
         checksum = None if weights is None else weights.checksum()
-        parts = {
+        facts = {
             "layout": _LAYOUT,
             "keras": keras.__version__,
             "precision": keras.config.dtype_policy().name,
@@ -171,7 +171,7 @@ class FeatureCache:
             "genes": genes,
             "copy": copy,
         }
-        return json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     def _digest(self, split: str) -> str:
         """Returns what only the same pictures have, in the same order."""

@@ -24,7 +24,7 @@ _MAX_BYTES = 256 * 1024**2
 are, while the last one trains."""
 _MOST_AT_ONCE, _PIXELS_AT_ONCE = 64, 1_600_000
 """On a processor more are slower, and take more memory: on two cores 16 pictures of 288 px at once pass MobileNetV2 1.4
-times as fast as 64 of them, but 64 of 160 px 1.3 times as fast as 16."""
+times as fast as 64 of them, but 64 of 160 px 1.3 times as fast as 16. On a GPU this was not measured."""
 
 
 def num_at_once(size: int) -> int:
@@ -53,8 +53,7 @@ class Loop:
         model: A model whose layers are built, ending in class probabilities.
         optimizer: Updates what is trainable in the model.
         loss: A Keras loss of one-hot labels and probabilities.
-        inputs: What to learn from, one array after the other: n examples together, shape (any, ...), of one numeric
-            type.
+        inputs: What to learn from, one array after the other: n examples together, shape (any, ...).
         labels: One-hot, shape (n, num_classes).
         weights: How much each example counts, shape (n,). `None` means equally.
         batch_size: Examples in a step; an epoch's last step takes what is left.
@@ -85,6 +84,7 @@ class Loop:
         # No variable may be created inside a graph.
         optimizer.build(variables)
         self._inputs = inputs
+        self._dtype = np.result_type(*inputs)
         self._answers = labels, np.ones(len(labels), np.float32) if weights is None else weights
         self._is_streamed = sum(one.nbytes for one in inputs) > _MAX_BYTES
 
@@ -129,12 +129,12 @@ class Loop:
         self._step = step.get_concrete_function()
 
     def _signature(self) -> list[tf.TensorSpec]:
-        examples = self._inputs[0], *self._answers
-        return [tf.TensorSpec((None, *one.shape[1:]), one.dtype) for one in examples]
+        examples = (self._inputs[0], self._dtype), *((one, one.dtype) for one in self._answers)
+        return [tf.TensorSpec((None, *one.shape[1:]), dtype) for one, dtype in examples]
 
     def _fetch(self, rows: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
         """Returns examples by their positions."""
-        fetched = np.empty((len(rows), *self._inputs[0].shape[1:]), self._inputs[0].dtype)
+        fetched = np.empty((len(rows), *self._inputs[0].shape[1:]), self._dtype)
         start = 0
         for one in self._inputs:
             is_here = (rows >= start) & (rows < start + len(one))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 _LIMITS = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")
 """Where a container sees how much memory it may take: version 2 and 1 of control groups."""
+_share: int | None = None
 
 
 def resident(process: int | str = "self") -> int | None:
@@ -22,12 +23,18 @@ def resident(process: int | str = "self") -> int | None:
     return (held - shared) * os.sysconf("SC_PAGE_SIZE")
 
 
-def usable() -> int | None:
-    """Returns the bytes of memory of the machine, or of the container that this is; `None` where that is not known.
+def confine(num_bytes: int) -> None:
+    """Has this process count on no more memory than that from now on: others share the machine with it."""
+    global _share
+    _share = num_bytes
 
-    Not what is free at the moment, which would make no two searches alike.
+
+def usable() -> int | None:
+    """Returns the bytes of memory of the machine, or of the container that this is, or what `confine` left of it.
+
+    `None` where that is not known. It is not what is free at the moment, which would make no two searches alike.
     """
-    found: list[int] = []
+    found = [] if _share is None else [_share]
     with contextlib.suppress(OSError, ValueError):
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for path in _LIMITS:

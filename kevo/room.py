@@ -76,3 +76,8 @@ def taken(pictures: Pictures, rows: Sequence[int]) -> Pictures:
     for start in range(0, len(rows), _CHUNK):
         out[start : start + _CHUNK] = pictures[rows[start : start + _CHUNK]]
     return out
+
+
+def joined(parts: Sequence[Pictures]) -> Pictures:
+    """Returns arrays of pictures one after the other."""
+    return np.concatenate(parts, out=empty((sum(map(len, parts)), *parts[0].shape[1:])))

@@ -52,7 +52,8 @@ _TRIALS = "trials.jsonl"
 _LABELS = "labels.json"
 _LOCK = ".lock"
 _LOOK_SECONDS = 0.05
-_DAMAGED = "damaged"
+DAMAGED = "damaged"
+"""Where in a run folder that lies which could not be used."""
 
 
 class Run:
@@ -259,7 +260,7 @@ class Run:
 
     def _place_aside(self, name: str) -> Path:
         """Returns a path for what is damaged that nothing has yet."""
-        path = self.path / _DAMAGED / name
+        path = self.path / DAMAGED / name
         places = (path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
         return next(place for place in places if not place.exists())
 

@@ -37,7 +37,7 @@ from kevo.together import Leader
 from kevo.weights import Weights
 
 _RATES = ("learning_rate", "sgd/learning_rate", "fine_tune/learning_rate")
-_NO_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
+NO_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 _CHUNK = 4096
 """So many pictures are handed to Keras at once."""
 _VECTORS_AT_ONCE = 256
@@ -139,14 +139,14 @@ class Trainer:
         began = time.monotonic()
         try:
             return self._attempt(genome, effort, earlier, progress, keep)
-        except _NO_MEMORY:
+        except NO_MEMORY:
             # What the failed attempt holds is let go of when this block is left.
             pass
         gc.collect()
         left = None if effort.seconds is None else max(0.0, effort.seconds - (time.monotonic() - began))
         try:
             return self._attempt(_halved(genome), dataclasses.replace(effort, seconds=left), earlier, progress, keep)
-        except _NO_MEMORY as error:
+        except NO_MEMORY as error:
             raise CandidateError(
                 "out of memory, also with half the batch: the network is too large for this machine"
             ) from error

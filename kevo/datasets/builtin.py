@@ -36,7 +36,7 @@ def is_meant(source: str | os.PathLike[str]) -> bool:
 
     The run folder of `kevo search digits --out digits` holds none.
     """
-    is_run = os.path.isfile(os.path.join(source, "settings.json"))
+    is_run = all(os.path.isfile(os.path.join(source, name)) for name in ("settings.json", ".lock"))
     return str(source) in BUILT_IN_NAMES and (is_run or not os.path.exists(source))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kevo import room
 from kevo.datasets.dataset import SPLITS, Split
 from kevo.datasets.loading import Found
 from kevo.errors import DataError
@@ -57,7 +58,7 @@ def choose(found: Found, *, class_names: Sequence[str], split: str | None = None
         )
     pictures = [found.pictures[name] for name in chosen]
     return split, Split(
-        pictures[0] if len(pictures) == 1 else np.concatenate(pictures),
+        pictures[0] if len(pictures) == 1 else room.joined(pictures),
         np.array([positions[name] for name in labels], np.int64),
     )
 

@@ -117,8 +117,12 @@ def divide(
     if missing:
         splits |= splitting.make_splits(splits["train"], missing, class_names=class_names, seed=seed)
         # As long as another split is a part of the same array, that takes up room with all its pictures.
-        whole = {split: one for split, one in splits.items() if split not in ("train", *missing)}
-        splits |= {split: Split(room.taken(one.pictures, range(len(one))), one.labels) for split, one in whole.items()}
+        views = {split: one for split, one in splits.items() if one.pictures.base is found.pictures["train"].base}
+        splits |= {
+            split: Split(room.taken(one.pictures, range(len(one))), one.labels)
+            for split, one in views.items()
+            if one.pictures.base is not None
+        }
     return ImageDataset(
         name=found.name,
         class_names=class_names,
@@ -198,7 +202,7 @@ def _from_files(name: str, listing: files.Listing, path: Path, image_size: int |
     ]
     good = [entry for entry, reason in zip(listed, reasons, strict=True) if reason is None]
     if len(good) < len(listed):
-        decoded = decoded[[reason is None for reason in reasons]]
+        decoded = room.taken(decoded, [place for place, reason in enumerate(reasons) if reason is None])
     # Sorted by split, each split is a slice and no copy.
     slices: dict[str, slice] = {}
     start = 0

@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.engine import unfinished
+from kevo.errors import in_words
 from kevo.features import shared_body
 from kevo.objectives import OBJECTIVES, TIE_BREAKER, Objective
 from kevo.records import TrialRecord, checkpoint, predictions, refit_model
 from kevo.runs import Run
 from kevo.settings import Settings
+from kevo.storage import DAMAGE
 from kevo.words import describe
 from tuners import pareto
 
@@ -254,8 +256,8 @@ def _flaw(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as file:
             part = file.testzip()
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        return str(error)
+    except (*DAMAGE, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        return in_words(error)
     return None if part is None else f"{part} in it is not what was written"
 
 

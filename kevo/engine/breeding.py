@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import bisect
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
 import keras_tuner
 import numpy as np
 
+from kevo.budget import num_last_epochs
 from kevo.engine.archive import KINDS, Archive
 from kevo.engine.genes import Genes
 from kevo.errors import RunError
+from kevo.records import TrialRecord
 from kevo.settings import Settings
 from kevo.space import Genome
 from kevo.storage import damage, writing
@@ -20,6 +23,8 @@ from tuners.genome import SearchSpace
 from tuners.oracle import GeneticOracle
 from tuners.settings import Settings as EvolutionSettings
 
+_MAX_LOST = 100
+"""So many candidates for each that is left may be lost; where more seem to be, their names are not to be trusted."""
 STATE = "search"
 """Where in a run folder the oracle's own state is."""
 
@@ -120,28 +125,41 @@ def _recalled(oracle: GeneticOracle, archive: Archive, space: SearchSpace) -> li
     Whoever has none gives its place to a random genome: trials are named after their places.
     """
     evolved = {record.trial_id: record for record in archive.records.values() if not record.full_length}
+    numbers = {trial_id: int(trial_id) for trial_id in evolved if trial_id.isdecimal()}
+    foreign = [trial_id for trial_id in evolved if oracle.trial_id_of(numbers.get(trial_id, -1)) != trial_id]
+    num = 1 + max(numbers.values(), default=-1)
+    if foreign or num > _MAX_LOST * (1 + len(evolved)):
+        raise LookupError(f"the trials {', '.join((foreign or list(evolved))[:3])} are none of this search")
     rng = np.random.default_rng(oracle.seed)
     found: list[Individual] = []
-    numbers: dict[str, int] = {}
-    while evolved:
-        number = len(found)
-        record = evolved.pop(oracle.trial_id_of(number), None)
+    for number in range(num):
+        record = evolved.get(oracle.trial_id_of(number))
         if record is None:
-            if number - len(numbers) > len(archive.records):
-                raise LookupError(f"the trials {', '.join(list(evolved)[:3])} are none of this search")
             found.append(Individual(number=number, genome=space.sample(rng), generation=0, origin="random"))
             continue
-        numbers[record.trial_id] = number
-        is_promoted = record.continues is not None
-        parents = (record.continues,) if is_promoted else record.parents
+        origin = cast(Origin, record.origin or "random")
+        parents = tuple(numbers[parent] for parent in record.parents if parent in numbers)
+        rung = 0
+        if origin == "promotion":
+            if parents:
+                rung = max(1 + found[parents[0]].rung, _rung(record, oracle.settings.rungs))
+            else:
+                # Nobody knows from where it went on.
+                origin = "random"
         found.append(
             Individual(
                 number=number,
                 genome=record.genome,
                 generation=record.generation,
-                origin="promotion" if is_promoted else cast(Origin, record.origin or "random"),
-                parents=tuple(numbers[parent] for parent in parents if parent in numbers),
-                rung=1 + found[numbers[record.continues]].rung if record.continues is not None else 0,
+                origin=origin,
+                parents=parents,
+                rung=rung,
             )
         )
     return found
+
+
+def _rung(record: TrialRecord, rungs: Sequence[int]) -> int:
+    """Returns the lowest rung up to which a candidate can have been trained."""
+    num_epochs = num_last_epochs(record) if record.stages else 0
+    return min(bisect.bisect_left(rungs, num_epochs), len(rungs) - 1)

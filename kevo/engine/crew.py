@@ -91,7 +91,13 @@ class Crew:
         )
         recycled_at = None if self._max_bytes is None else int(_RECYCLED_AT * self._max_bytes)
         address = seen_from_here(server.address)
-        self._given = {**given, "max_bytes": recycled_at, "search": desk.search, "address": address}
+        self._given = {
+            **given,
+            "max_bytes": recycled_at,
+            "share": self._max_bytes,
+            "search": desk.search,
+            "address": address,
+        }
         self._num_stillborn = 0
         self._workers: list[_Worker] = []
         self._plan = plan

@@ -79,7 +79,8 @@ class Finals:
     def refit(self) -> Final | None:
         """Returns the training in which the winner learns from the validation pictures too, if there is time for it."""
         winner, left = next(iter(self._archive.saved), None), self._budget.left
-        if winner is None or (left is not None and left <= 0):
+        # It takes as long as before at least: what cannot end is not begun.
+        if winner is None or (left is not None and left <= self._best_seconds):
             return None
         if (self._archive.folder.path / refit_model(winner)).is_file():
             return None

@@ -38,7 +38,7 @@ from kevo.interrupts import Interrupt, Interrupts, insisting
 from kevo.probing import LinearProbes, probe
 from kevo.reporting import Listener, Opening
 from kevo.results import SearchResult
-from kevo.runs import Run
+from kevo.runs import DAMAGED, Run
 from kevo.settings import NO_CACHE, Settings
 from kevo.space import Genome, variant
 from kevo.status import Publisher
@@ -405,6 +405,11 @@ class Sitting:
         if interrupted:
             return SearchInterruptedError(
                 f"Interrupted before the first candidate had finished. Go on with: kevo resume {self._folder.path}"
+            )
+        if num_completed := len(self._archive.completed):
+            return SearchFailedError(
+                f"None of the models of the {num_completed} candidates that finished can be loaded. They are in "
+                f"{self._folder.path / DAMAGED}: restore them, or start a new search."
             )
         reasons = dict.fromkeys(record.reason for record in self._archive.records.values() if record.reason)
         if not reasons:

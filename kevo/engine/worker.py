@@ -111,7 +111,11 @@ def main() -> int:
 def _work_as_told(given: Mapping[str, Any]) -> int:
     end_with_parent()
 
+    from kevo import memory
     from kevo.datasets import handover
+
+    if given["share"] is not None:
+        memory.confine(given["share"])
 
     dataset = handover.read(Path(given["data"]))
     if not given["is_spread"]:

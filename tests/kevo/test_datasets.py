@@ -187,6 +187,9 @@ def test_a_run_folder_takes_no_name_away(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()
     (tmp_path / "digits" / "settings.json").write_text("{}")
+    with pytest.raises(DataError, match=r"."):
+        datasets.load("digits")
+    (tmp_path / "digits" / ".lock").touch()
     assert datasets.load("digits").num_classes == 10
 
 

@@ -122,6 +122,17 @@ def test_inputs_of_other_types_are_learned_from_alike(dtype: type) -> None:
     assert histories[0][-1] == pytest.approx(histories[1][-1], rel=1e-5)
 
 
+def test_what_is_streamed_may_be_of_several_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Features that float16 cannot hold stay as they are.
+    wide = INPUTS[5:] + np.float32(1e5)
+    losses = []
+    for limit in (0, 2**30):
+        monkeypatch.setattr("kevo.loop._MAX_BYTES", limit)
+        loop = looped(network(), inputs=[INPUTS[:5].astype(np.float16), wide], batch_size=23)
+        losses += [metrics["loss"] for _, metrics in loop.epoch(0)]
+    assert np.isfinite(losses).all() and losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_what_is_too_large_is_streamed_and_learned_from_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     weights = np.linspace(0.5, 2.0, 23).astype(np.float32)
 

@@ -18,6 +18,14 @@ def test_a_container_has_less_memory_than_its_machine(tmp_path: Path, monkeypatc
         assert memory.usable() == expected
 
 
+def test_a_worker_counts_on_its_share_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_share", None)
+    memory.confine(1000)
+    assert memory.usable() == 1000
+    memory.confine(2**60)
+    assert memory.usable() == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="/proc is missing")
 def test_what_a_process_holds_is_known() -> None:
     assert 10 * 1024**2 < (memory.resident() or 0) < (memory.usable() or 0)

@@ -134,6 +134,19 @@ def test_what_is_damaged_is_set_aside_and_the_search_goes_on_with_the_rest(
     assert again.records == [] and not any("damaged" in note for note in again.notes)
 
 
+def test_without_any_model_the_search_says_so_and_leaves_the_best(
+    found: tuple[SearchResult, Diary], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(found[0].run_folder, run)
+    before = (run / "best.keras").read_bytes()
+    for path in (run / "checkpoints").glob("*.keras"):
+        path.write_bytes(b"nothing")
+    with pytest.raises(SearchFailedError, match=r"None of the models of the \d+ candidates .* They are in .*damaged: "):
+        kevo.resume(run, stripes(240))
+    assert (run / "best.keras").read_bytes() == before
+
+
 def test_a_model_that_cannot_be_loaded_does_not_win(found: tuple[SearchResult, Diary], tmp_path: Path) -> None:
     run, diary = tmp_path / "run", Diary()
     shutil.copytree(found[0].run_folder, run)

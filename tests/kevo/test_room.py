@@ -2,8 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kevo import datasets, room
+from kevo.datasets.loading import read
 from kevo.errors import DataError
 
 
@@ -46,6 +48,24 @@ def test_pictures_are_the_same_on_disk(no_memory: Path, monkeypatch: pytest.Monk
         there, here = getattr(on_disk, split), getattr(in_memory, split)
         np.testing.assert_array_equal(there.pictures, here.pictures)
         np.testing.assert_array_equal(there.labels, here.labels)
+
+
+def test_a_picture_that_is_skipped_brings_the_others_into_no_memory(no_memory: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        folder = tmp_path / "pictures" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (16, 16, 3), np.uint8)).save(folder / f"{number}.png")
+    (tmp_path / "pictures" / "a" / "broken.png").write_bytes(b"no picture")
+    found = read(tmp_path / "pictures")
+    assert len(found.skipped) == 1 and len(found.pictures["train"]) == 12
+    assert len(mapped(no_memory)) == 1
+
+
+def test_splits_that_are_put_together_are_on_disk_too(no_memory: Path) -> None:
+    parts = [np.full((2, 8, 8, 3), value, np.uint8) for value in (1, 2)]
+    whole = room.joined(parts)
+    assert len(mapped(no_memory)) == 1 and whole[:, 0, 0, 0].tolist() == [1, 1, 2, 2]
 
 
 def test_rows_are_taken_in_their_order(no_memory: Path) -> None:

@@ -33,6 +33,21 @@ def test_models_that_finalists_go_on_from_are_kept_for_their_turn(
     assert one._needed({**one.records, "1-full": first, "2-full": second}) == {"1-full", "2-full"}
 
 
+def test_a_model_with_any_flipped_bit_is_damaged_or_whole(tmp_path: Path) -> None:
+    path = tmp_path / "1.keras"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("model", b"weights")
+    content = path.read_bytes()
+    flaws = set()
+    for place in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        flaws.add(archive_module._flaw(path))
+    # Some bits say when the file was made, and by whom.
+    assert None in flaws and len(flaws) > 5 and "" not in flaws
+
+
 @pytest.mark.parametrize(
     ("num_judged", "settings", "winners"),
     [

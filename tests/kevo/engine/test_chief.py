@@ -374,6 +374,43 @@ def test_a_state_that_is_damaged_is_made_anew_of_the_records(name: str, tmp_path
     assert listener(third).notes == [] and third.next("c") == task
 
 
+def test_promotions_are_recalled_in_their_rungs(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = chief(tmp_path, dataset, dataclasses.replace(RUNGS, epochs=9, num_rungs=3, max_trials=8))
+    assert one.oracle.settings.rungs == (1, 3, 9)
+    epochs = {"0": 1, "1": 1, "2": 3, "3": 9, "4": 9}
+    for trial_id, parent in (("0", None), ("1", None), ("2", "0"), ("3", "1"), ("4", "gone")):
+        num = epochs[trial_id]
+        promoted = {} if parent is None else {"origin": "promotion", "parents": (parent,)}
+        # Their models were not kept: they began again.
+        one._archive.records[trial_id] = record(
+            trial_id, 0.5, history=[METRICS] * num, stages=["train"] * num, continues=None, **promoted
+        )
+    (tmp_path / "run" / "search" / "oracle.json").write_text("{")
+    again = taken_up(one)
+    recalled = again.oracle._evolution.individuals
+    assert [(one.origin, one.rung) for one in recalled] == [
+        ("random", 0),
+        ("random", 0),
+        ("promotion", 1),
+        # The last ones leave a rung out.
+        ("promotion", 2),
+        ("random", 0),
+    ]
+    assert isinstance(again.next("b"), Task)
+
+
+def test_a_refit_that_cannot_end_is_not_begun(tmp_path: Path, dataset: ImageDataset) -> None:
+    settings = dataclasses.replace(SETTINGS, max_time=1000.0)
+    final = {"history": [METRICS] * 6, "stages": ["train"] * 6, "seconds": 30.0, "full_length": True}
+    for left, num in ((25.0, 0), (35.0, 1)):
+        path = tmp_path / str(left)
+        one = evolved(path, dataset, settings, record("1", 0.8), seconds=950.0 - left)
+        one._archive.add(
+            record("1-full", 0.9, is_paused=False, **final), save=lambda model: model.write_text("a model")
+        )
+        assert [task.effort.refit is not None for task in tasks(one)] == [True] * num
+
+
 def test_a_candidate_that_nobody_knows_any_more_gives_its_place_to_another(
     tmp_path: Path, dataset: ImageDataset
 ) -> None:
