@@ -78,7 +78,7 @@ def trade_offs(facts: Facts, draw: Draw) -> Html:
                 numbers=range(1, len(head) - 1),
                 sentences=[len(head) - 1],
             ),
-            _note(f"And {left_out} more, with less {_metric(objectives[0].metric)}.") if left_out else None,
+            _note(f"And {left_out} more, with less {_metric(objectives[0].metric).lower()}.") if left_out else None,
         ]
     )
 
