@@ -125,8 +125,9 @@ def test_promises_are_measured_by_hand() -> None:
     report = endurance.tell([found])
     assert "| kevo | 1 | 0.100 | 0.100 | 150 | 700 | 1.00 | 1.05 |" in report
     assert "| Keras Tuner | 1 | 10.000 | 10.000 | 500 |  | 2.00 | 2.00 |" in report
-    assert "| 0.100 MB | yes |" in report and "| 700 of 600 MB | **no** |" in report
-    assert "| 1.05 times | yes |" in report and "| 9.0, and 12.0 on the way | yes |" in report
+    assert "| 0.100 MB (Keras Tuner: 10.0) | yes |" in report and "| 700 of 600 MB | **no** |" in report
+    assert "| 1.05 times as long (Keras Tuner: 1.00) | yes |" in report
+    assert "| 9.0, and 12.0 on the way | **no** |" in report
     brief = endurance.brief([found, dataclasses.replace(found, setting="4 trials")])
     assert brief.split("\n\n")[0] in report and brief.count("0.100 MB") == 1
 

@@ -236,7 +236,7 @@ def watch(terminal: Terminal) -> None:
         terminal.resize(40, 20)
         eventually(lambda: "digits" in terminal.text.rpartition("lost")[2])
         live.closed()
-    eventually(lambda: terminal.text.endswith("\x1b[2K") or "\x1b[?25h" in terminal.text)
+    eventually(lambda: terminal.text.count("\x1b[?25h") == terminal.text.count("\x1b[?25l"))
 
 
 def test_hostile_words_stay_words(terminal: Terminal) -> None:

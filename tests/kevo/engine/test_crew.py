@@ -127,7 +127,7 @@ def test_a_worker_that_cannot_write_says_so_and_ends_in_peace() -> None:
         cwd=Path(__file__).parents[3],
     )
     assert worker.stdin is not None and worker.stderr is not None
-    worker.stdin.write('{"data": "nowhere"}\n')
+    worker.stdin.write('{"data": "nowhere", "share": null}\n')
     worker.stdin.flush()
     # Its standard input stays open, as a search that is alive keeps it.
     assert worker.wait(120) == UNWRITABLE
