@@ -36,6 +36,7 @@ _MAX_MEMBERS = 5
 _MEMBER_COST = 1.5
 """How much longer it takes with a member than with the best model alone: it is loaded twice, and saved once more."""
 _TIME_IS_UP = "the time is up"
+_NO_GAIN = "it would gain nothing"
 
 
 class Closing:
@@ -252,20 +253,17 @@ class Closing:
                 library.append(kept)
         if len(records) == 1 < len(saved) and num_bodies < _MAX_MEMBERS:
             raise _NoEnsembleError(_TIME_IS_UP)
-        shares = ensemble.select(
-            library,
-            self._dataset.validation.labels,
-            score=evaluation.SCORES[self._objectives[0].metric],
-            seed=self._settings.seed,
-            max_members=_MAX_MEMBERS,
-        )
+        validation = self._dataset.validation
+        shares = ensemble.select(library, validation.labels, seed=self._settings.seed, max_members=_MAX_MEMBERS)
+        together, best = np.tensordot(shares.astype(np.float32), library, 1), library[0]
+        gains = self._worth(self._evaluate(together, validation)) > self._worth(self._evaluate(best, validation))
+        if np.count_nonzero(shares) == 1 or not gains:
+            raise _NoEnsembleError(_NO_GAIN)
         members = [(record, float(share)) for record, share in zip(records, shares, strict=True) if share]
         return sorted(members, key=lambda member: member[1], reverse=True)
 
     def _ensemble(self, weighed: Sequence[tuple[TrialRecord, float]], best: Evaluation) -> Ensemble:
         """Writes candidates as one model, loads it again and scores it."""
-        if len(weighed) == 1:
-            raise _NoEnsembleError("it would gain nothing")
         members = []
         for record, weight in weighed:
             model = keras.models.load_model(self._folder.path / checkpoint(record), safe_mode=True)
@@ -282,7 +280,7 @@ class Closing:
             validation, test = self._dataset.validation, self._dataset.test
             scores = self._evaluate(predict(model, validation.pictures, watch=self._seconds_left), validation)
             if self._worth(scores) <= self._worth(best):
-                raise _NoEnsembleError("it would gain nothing")
+                raise _NoEnsembleError(_NO_GAIN)
             return Ensemble(
                 members=tuple(
                     EnsembleMember(record.trial_id, weight, describe(record.genome)) for record, weight in weighed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -142,11 +142,3 @@ def cross_entropy(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[n
     """Returns the mean negative logarithm of the true classes' probabilities, finite also where one is 0."""
     likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.clip(likelihood, np.finfo(np.float32).eps, 1.0)).mean())
-
-
-SCORES: Mapping[str, Callable[[npt.NDArray[np.floating], npt.NDArray[np.integer]], float]] = {
-    "val_accuracy": accuracy,
-    "val_macro_f1": macro_f1,
-    "val_cross_entropy": lambda probabilities, labels: -cross_entropy(probabilities, labels),
-}
-"""For the metric of each objective its value alone, quickly; greater is better."""

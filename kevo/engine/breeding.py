@@ -53,7 +53,31 @@ def oracle(
     Raises:
         RunError: its state cannot be written, or these records are not of one search.
     """
-    found = _new(archive, settings, genes, max_retries=max_retries, feasible=feasible, cost=cost)
+
+    def new() -> GeneticOracle:
+        return GeneticOracle(
+            objective=[keras_tuner.Objective(one.metric, one.direction) for one in archive.objectives],
+            max_trials=settings.max_trials,
+            seed=settings.seed,
+            hyperparameters=genes.hyperparameters,
+            tune_new_entries=False,
+            allow_new_entries=False,
+            max_retries_per_trial=max_retries,
+            # A space with a hopeless corner must not end the search: it learns to avoid it.
+            max_consecutive_failed_trials=10**9,
+            seeds=genes.seeds,
+            feasible=feasible,
+            cost=cost,
+            settings=EvolutionSettings(
+                per_second=settings.resolved_max_time is not None,
+                population_size=settings.population,
+                num_elites=min(2, settings.population - 1),
+                rungs=settings.rungs if settings.num_rungs > 1 else (),
+                kinds=KINDS,
+            ),
+        )
+
+    found = new()
     state = archive.folder.path / STATE
     with writing(state):
         _open(found, state)
@@ -66,43 +90,11 @@ def oracle(
                 _check(found)
         except RunError as error:
             note(archive.folder.set_aside(STATE, str(error)))
-            found = _new(archive, settings, genes, max_retries=max_retries, feasible=feasible, cost=cost)
+            found = new()
             _open(found, state)
             with damage(archive.folder.path / "trials.jsonl"):
                 found.recall(_recalled(found, archive, SearchSpace.from_hyperparameters(genes.hyperparameters)))
     return found
-
-
-def _new(
-    archive: Archive,
-    settings: Settings,
-    genes: Genes,
-    *,
-    max_retries: int,
-    feasible: Callable[[Genome], bool],
-    cost: Callable[[Genome], float],
-) -> GeneticOracle:
-    return GeneticOracle(
-        objective=[keras_tuner.Objective(one.metric, one.direction) for one in archive.objectives],
-        max_trials=settings.max_trials,
-        seed=settings.seed,
-        hyperparameters=genes.hyperparameters,
-        tune_new_entries=False,
-        allow_new_entries=False,
-        max_retries_per_trial=max_retries,
-        # A space with a hopeless corner must not end the search: it learns to avoid it.
-        max_consecutive_failed_trials=10**9,
-        seeds=genes.seeds,
-        feasible=feasible,
-        cost=cost,
-        settings=EvolutionSettings(
-            per_second=settings.resolved_max_time is not None,
-            population_size=settings.population,
-            num_elites=min(2, settings.population - 1),
-            rungs=settings.rungs if settings.num_rungs > 1 else (),
-            kinds=KINDS,
-        ),
-    )
 
 
 def _open(oracle: GeneticOracle, state: Path) -> None:

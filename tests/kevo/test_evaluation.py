@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn import metrics
 
+from kevo import evaluation
 from kevo.evaluation import Evaluation, evaluate
 
 
@@ -21,6 +22,15 @@ def test_worked_by_hand() -> None:
     assert scores.support == {"cat": 1, "dog": 3}
     assert scores.macro_f1 == pytest.approx((2 / 3 + 0.8) / 2)
     assert scores.cross_entropy == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.7]).mean())
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "cross_entropy"])
+def test_a_score_alone_is_that_of_an_evaluation(name: str) -> None:
+    # The last class is neither there nor predicted.
+    rng = np.random.default_rng(0)
+    probabilities, labels = rng.dirichlet(np.ones(4), size=100) @ np.eye(4, 5), rng.integers(0, 4, 100)
+    whole = evaluate(probabilities, labels, class_names=list("abcde"))
+    assert getattr(evaluation, name)(probabilities, labels) == pytest.approx(getattr(whole, name))
 
 
 def test_a_class_that_is_never_predicted_nor_present_counts_as_zero() -> None:
