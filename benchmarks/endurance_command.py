@@ -198,7 +198,7 @@ def measure_full(job: Job) -> tuple[Facts, list[str]]:
                 kept, gone = still_there(run, facts[way].pop("kept"))
                 broken = set(facts[way].pop("broken"))
                 found += gone + differences(expected, kept, broken=broken) + twice(run) + leftovers(run, mark)
-                facts[way] |= {"trials": len(kept), "words": facts[way]["words"].replace(name, "")}
+                facts[way] |= {"trials": len(kept), "words": facts[way]["words"].replace(str(run), "RUN")}
                 problems += [f"filled {way}: {problem}" for problem in found]
     return facts, problems
 

@@ -19,6 +19,7 @@
     report.html        the search as a page, if it was asked for
     search/            the oracle's own state
     damaged/           what could not be read when the search was taken up
+    unfinished/        trainings under way, from their best epochs
     work/              what worker processes need while they work
     status.json        what the search is at, while it runs
     .stop              asks it to end

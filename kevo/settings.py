@@ -84,8 +84,8 @@ class Settings:
             that no other beats in everything.
         max_params: How many parameters a candidate may have; larger ones are never trained. `None` for no limit.
         cache: The folder in which the features of frozen backbones are kept for later searches. `None` for
-            `kevo/features` in the user's cache (`$XDG_CACHE_HOME`, or else `~/.cache`); `none` keeps them in memory
-            only.
+            `kevo/features` in the user's cache (`$XDG_CACHE_HOME`, or else `~/.cache`); `none` keeps them for this
+            search only: in its run folder, or in memory without workers.
         workers: How many processes train candidates side by side; 0 trains in the search's own process, for debuggers,
             or, where workers from elsewhere may join, leaves the training to them. `None` for one, or for one on each
             GPU where there are several.

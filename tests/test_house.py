@@ -74,7 +74,7 @@ def test_tuners_never_import_kevo(name: str) -> None:
 
 @pytest.mark.parametrize("name", TUNERS)
 def test_tuners_import_downward(name: str) -> None:
-    assert name == "tuners" or room(name) != "tuners", f"{name} has no floor: give it one here and in DESIGN.md."
+    assert name == "tuners" or room(name) != "tuners", f"{name} has no floor: give it one here and in docs/design.md."
     # `from tuners import genome` names the roof on its way to the room.
     sources = {source for source in imports(name, TUNERS[name]) if within(source, "tuners")} - {"tuners"}
     upward = [source for source in sorted(sources) if FLOORS[room(source)] > FLOORS[room(name)]]

@@ -58,7 +58,7 @@ CACHE = click.option(
     "--cache",
     type=click.Path(),
     metavar="FOLDER",
-    help="Where features of frozen backbones are kept for later searches; none keeps them in memory only.  "
+    help="Where features of frozen backbones are kept for later searches; none keeps them for this search only.  "
     "[default: kevo/features in the user's cache]",
 )
 LISTEN = click.option(
