@@ -17,6 +17,7 @@ import math
 import mmap
 import os
 import re
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ _CHECKSUM_BYTES = 32
 _PARTIAL = ".partial-"
 _OURS = re.compile(r"[0-9a-f]{40}\.npy|\.partial-[0-9a-f]{40}")
 _POLL_SECONDS = 0.05
+_TRIAL_BYTES = 1024**2
 # No link leads to another file, and nothing that is no file at all makes anybody wait.
 _CAREFUL = os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -55,7 +57,7 @@ class ArrayStore:
     """
 
     def __init__(
-        self, folder: Path, *, max_bytes: int = 4 * 1024**3, note: Callable[[str], None] = lambda text: None
+        self, folder: Path, *, max_bytes: int = 4 * 1024**3, note: Callable[[str], object] = lambda text: None
     ) -> None:
         self.folder = folder
         self._max_bytes = max_bytes
@@ -103,6 +105,15 @@ class ArrayStore:
     def has(self, key: str) -> bool:
         """Tells whether there is an array of a key, without a look at what is in it."""
         return (self.folder / f"{_name(key)}.npy").is_file()
+
+    def try_out(self) -> None:
+        """Finds out whether anything can be kept, for those who are not told: other processes with the same folder."""
+        try:
+            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder) as file:
+                file.write(bytes(_TRIAL_BYTES))
+        except OSError as error:
+            self._tell(error)
 
     def _tell(self, error: OSError) -> None:
         if not self._has_noted:

@@ -120,8 +120,12 @@ class Closing:
                 for record in front
             ),
             hypervolume=hypervolume,
+            # What an earlier sitting found stands until there is another.
+            ensemble=earlier if earlier and self._worth(earlier.validation) > self._worth(validation) else None,
         )
         self._folder.write_json("result.json", result.to_json())
+        if result.ensemble is None:
+            (folder / ENSEMBLE).unlink(missing_ok=True)
         plots.save_all(
             folder,
             records,
@@ -134,7 +138,7 @@ class Closing:
             plots.save_front(folder, records, front=front, objectives=self._objectives)
         # What is found so far is safe: an ensemble may only add to it.
         if not interrupted:
-            result = self._with_ensemble(result, saved, probabilities, scoring_seconds, earlier)
+            result = self._with_ensemble(result, saved, probabilities, scoring_seconds)
         if front:
             for line in reporting.front_in_words(result, self._objectives):
                 self._listener.note(line)
@@ -184,7 +188,6 @@ class Closing:
         saved: Sequence[TrialRecord],
         probabilities: npt.NDArray[np.float32],
         scoring_seconds: float,
-        earlier: Ensemble | None,
     ) -> SearchResult:
         """Adds an ensemble to the result, or says why there is none.
 
@@ -193,9 +196,8 @@ class Closing:
             saved: The candidates whose models are on disk, the winner first.
             probabilities: The winner's for the validation split.
             scoring_seconds: How long it took to load and score the winner.
-            earlier: What an earlier sitting found, for want of time for a new one.
         """
-        found, reason = None, ""
+        found, reason = result.ensemble, ""
         try:
             num_bodies = int(min(self._seconds_left() / (_MEMBER_COST * scoring_seconds), _MAX_MEMBERS))
             if num_bodies < 1:
@@ -208,10 +210,6 @@ class Closing:
         except Exception as error:
             # A damaged model, no memory, a full disk: what was found without it stands.
             reason = in_words(error)
-        if found is None and earlier is not None and self._worth(earlier.validation) > self._worth(result.validation):
-            found = earlier
-        if found is None:
-            (self._folder.path / ENSEMBLE).unlink(missing_ok=True)
         result = dataclasses.replace(result, ensemble=found, seconds=self._budget.seconds)
         self._folder.write_json("result.json", result.to_json())
         self._listener.note(

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo import backbones, costs, models, room
+from kevo import backbones, costs, memory, models, room
 from kevo.arraystore import ArrayStore
 from kevo.datasets import ImageDataset
 from kevo.loop import Forward, num_at_once
@@ -37,8 +37,10 @@ _FLIPS: Mapping[str, tuple[slice, slice]] = {
     "vertical": (slice(None, None, -1), slice(None)),
     "horizontal_and_vertical": (slice(None, None, -1), slice(None, None, -1)),
 }
+_MAX_BYTES = 2 * 1024**3
+"""How much memory the arrays of one process take at most, unless it is told."""
 _MAX_MAP_BYTES = 1024**3
-"""How much the feature maps of one candidate may take; larger ones are computed anew in every epoch."""
+"""How much the feature maps that one candidate learns from may take; larger ones are computed anew in every epoch."""
 _SUMMARY = "pretrained/summary"
 _BODY_GENES = ("backbone", "pretrained/image_size", _SUMMARY)
 _BATCH_SIZE = 64
@@ -61,16 +63,17 @@ class FeatureCache:
         dataset: The data set.
         store: Keeps features for other workers and later runs. `None`: they are kept in memory only.
         seed: What random weights are made from, as a part of the features' key.
-        max_bytes: How much memory the arrays may take together, in bytes.
+        max_bytes: How much memory the arrays may take together, in bytes. `None` for 2 GiB, or a quarter of the memory
+            that may be used where that is less.
     """
 
     def __init__(
-        self, dataset: ImageDataset, *, store: ArrayStore | None = None, seed: int = 0, max_bytes: int = 2 * 1024**3
+        self, dataset: ImageDataset, *, store: ArrayStore | None = None, seed: int = 0, max_bytes: int | None = None
     ) -> None:
         self._dataset = dataset
         self._store = store
         self._seed = seed
-        self._max_bytes = max_bytes
+        self._max_bytes = _max_bytes() if max_bytes is None else max_bytes
         self._arrays: OrderedDict[str, npt.NDArray[Any]] = OrderedDict()
         self._digests: dict[str, str] = {}
         self.seconds_per_picture: dict[tuple[Any, ...], float] = {}
@@ -191,6 +194,11 @@ class FeatureCache:
         while len(self._arrays) > 1 and sum(kept.nbytes for kept in self._arrays.values()) > self._max_bytes:
             self._arrays.popitem(last=False)
         return array
+
+
+def _max_bytes() -> int:
+    usable = memory.usable()
+    return _MAX_BYTES if usable is None else min(_MAX_BYTES, usable // 4)
 
 
 def parts(split: str) -> tuple[str, ...]:

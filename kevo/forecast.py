@@ -37,11 +37,13 @@ _MEMORY = 9
 class Work(NamedTuple):
     """What a candidate takes, in seconds.
 
-    `shared` is what others get for nothing once it is done: the pass of the pictures through a backbone.
+    `shared` is what others get for nothing once it is done: the pass of the pictures through a backbone. `error` is the
+    factor, in `own` already, by which candidates of the kind had taken longer than was thought.
     """
 
     shared: float
     own: float
+    error: float = 1.0
 
     @property
     def seconds(self) -> float:
@@ -87,7 +89,8 @@ class Forecast:
             tune_epochs: How long it is fine-tuned; `None` for as long as other stages last.
         """
         shared, own = self._work(genome, tune_epochs or self._num_first_epochs)
-        return Work(shared, own * self._error(genome))
+        error = self._error(genome)
+        return Work(shared, error * own, error)
 
     def learn_speeds(self, speeds: Iterable[tuple[str, float | None, int, float]]) -> None:
         """Takes down how long a picture's way through backbones took: name, width, size, seconds."""
@@ -109,7 +112,7 @@ class Forecast:
             work: What `work` returned before it was trained.
             seconds: How long it took, with all its passes.
         """
-        raw = work.own / self._error(genome)
+        raw = work.own / work.error
         error = max(seconds - work.shared, 0.1 * seconds) / raw
         self._errors.setdefault(_kind(genome), deque(maxlen=_MEMORY)).append(error)
 
@@ -118,10 +121,10 @@ class Forecast:
         # One that was unlucky does not lock all of its kind out.
         return float(statistics.median((1.0, *self._errors.get(_kind(genome), ()))))
 
-    def _work(self, genome: Genome, tune_epochs: int) -> Work:
+    def _work(self, genome: Genome, tune_epochs: int) -> tuple[float, float]:
         if genome["family"] == "conv":
             seconds = self._training_seconds(genome, self.pass_seconds(genome), self._num_first_epochs)
-            return Work(0.0, _BUILDING_SECONDS + seconds)
+            return 0.0, _BUILDING_SECONDS + seconds
         own = _BUILDING_SECONDS + self._head_seconds(genome)
         shared = self._missing_seconds(genome)
         if genome["pretrained/tuning"] == "fine_tune":
@@ -132,7 +135,7 @@ class Forecast:
                 shared += self._missing_seconds(frozen)
                 above -= self.pass_seconds(frozen)
             own += _BUILDING_SECONDS + self._training_seconds(genome, above, tune_epochs)
-        return Work(shared, own)
+        return shared, own
 
     def _head_seconds(self, genome: Genome) -> float:
         num_flops = 2 * costs.num_head_parameters(genome, num_classes=self._num_classes)

@@ -2,7 +2,8 @@
 
 Keras's own `fit` traces a network once to see what it looks like, then for training and for validation, each time with
 all its metrics, and sets up a pipeline for every epoch. A small network spends most of its training on that. Here it is
-traced twice, batches are picked from arrays inside the graph, and metrics are computed from probabilities by NumPy.
+traced twice, batches are picked from arrays inside the graph (where these are small enough to be held there), and metrics
+are computed from probabilities by NumPy.
 """
 
 from __future__ import annotations
@@ -194,11 +195,13 @@ class Forward:
     def __init__(self, model: keras.Model, *, dtype: npt.DTypeLike | None = None) -> None:
         (pixels,) = model.inputs
         shape = (None, *pixels.shape[1:])
-        signature = [tf.TensorSpec(shape, pixels.dtype if dtype is None else dtype)]
-        forward = tf.function(lambda x: model(x, training=False), input_signature=signature, autograph=False)
+        signature = tf.TensorSpec(shape, pixels.dtype if dtype is None else dtype)
+        self._dtype = signature.dtype.as_numpy_dtype
+        forward = tf.function(lambda x: model(x, training=False), input_signature=[signature], autograph=False)
         self._pass = forward.get_concrete_function()
 
     def batches(self, inputs: npt.NDArray[Any], batch_size: int) -> Iterator[npt.NDArray[np.float32]]:
         """Yields the outputs of one batch after the other, each of shape (batch_size or fewer, ...)."""
         for start in range(0, len(inputs), batch_size):
-            yield np.asarray(self._pass(tf.constant(inputs[start : start + batch_size])), dtype=np.float32)
+            batch = inputs[start : start + batch_size].astype(self._dtype, copy=False)
+            yield np.asarray(self._pass(tf.constant(batch)), dtype=np.float32)

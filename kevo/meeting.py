@@ -20,6 +20,8 @@ _LOOK_SECONDS = 0.2
 _ANSWER_SECONDS = 10.0
 _MAX_BYTES = 16 * 1024**2
 """How long a message may be, without what comes behind it; the largest networks take a megabyte."""
+_MAX_PAYLOAD_BYTES = 4 * 1024**3
+"""How long what comes behind it may be: no network's weights take as much."""
 
 
 class MissingError(Exception):
@@ -34,9 +36,9 @@ class Line:
         self._connection = connection
         self._file = connection.makefile("rwb")
 
-    def keep_open(self) -> None:
-        """Waits from now on for any message as long as that takes."""
-        self._connection.settimeout(None)
+    def wait(self, seconds: float | None) -> None:
+        """Sets how long every message from now on is waited for; `None` for as long as that takes."""
+        self._connection.settimeout(seconds)
 
     def say(self, message: Mapping[str, Any], payload: bytes = b"") -> None:
         """Sends a message."""
@@ -53,7 +55,12 @@ class Line:
         if not line.endswith(b"\n"):
             raise ConnectionError("the connection was closed")
         message = json.loads(line)
-        return message, self._file.read(message["size"])
+        if not 0 <= (size := message["size"]) <= _MAX_PAYLOAD_BYTES:
+            raise ConnectionError(f"a message of {size} bytes was announced")
+        payload = self._file.read(size)
+        if len(payload) < size:
+            raise ConnectionError("the connection was closed")
+        return message, payload
 
     def close(self) -> None:
         """Hangs up."""
@@ -82,7 +89,7 @@ def called(address: str, terms: Mapping[str, Any], *, until: float, watch: Calla
             line.say({"hello": dict(terms)})
             problem = line.hear()[0]["problem"]
             if problem is None:
-                line.keep_open()
+                line.wait(None)
                 return line
             raise MissingError(f"The process at {address} cannot train along: {problem}")
         if time.monotonic() >= until:
@@ -117,17 +124,22 @@ def answered(cluster: Cluster, terms: Mapping[str, Any], *, patience_seconds: fl
         except TimeoutError:
             raise MissingError(f"No search has called at {address} for {patience_seconds:.0f} seconds.") from None
     try:
+        line.wait(_ANSWER_SECONDS)
         asked = line.hear()[0]["hello"]
         different = sorted(name for name in {*asked, *terms} if asked.get(name) != terms.get(name))
         problem = f"its {' and '.join(different)} are not those of process 0." if different else None
         line.say({"problem": problem})
-        if problem is not None:
-            raise SettingsError(f"This process cannot train along: {problem}")
-        # All are there.
-        line.hear()
+        if problem is None:
+            # Until all are there.
+            line.wait(patience_seconds)
+            line.hear()
+            line.wait(None)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         line.close()
         return None
+    if problem is not None:
+        line.close()
+        raise SettingsError(f"This process cannot train along: {problem}")
     return line
 
 

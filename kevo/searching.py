@@ -76,7 +76,9 @@ def search(
     settings = dataclasses.replace(
         settings,
         weights={name: weights.absolute(source) for name, source in settings.weights.items()},
-        cache=settings.cache if settings.cache in (None, NO_CACHE) else os.path.abspath(settings.cache),
+        cache=settings.cache
+        if settings.cache in (None, NO_CACHE)
+        else os.path.abspath(os.path.expanduser(settings.cache)),
     )
     _ensure_room(settings, entrance)
     if settings.strategy != "auto" and distribution_strategy is None:

@@ -17,7 +17,7 @@ DEFAULT_MAX_TIME = 240.0
 """How many seconds a search takes when nobody says how long it may, by time or by candidates."""
 
 NO_CACHE = "none"
-"""Says instead of a folder that features are kept in memory only."""
+"""Says instead of a folder that features are kept for one search only."""
 MAX_SEED = 2**31 - 1
 """What every generator of random numbers takes."""
 _MAX_RUNGS = 3

@@ -210,7 +210,7 @@ class Fit:
             self._refit(stage, loop, self.effort.refit.get(stage, 0))
             return
         views, labels = validation
-        forward = Forward(network, dtype=views[0].dtype)
+        forward = Forward(network, dtype=np.result_type(*views))
         best_weights = network.get_weights()
         validation_seconds = 0.0
         try:

@@ -278,12 +278,13 @@ def _is_intact(path: Path, md5: str | None) -> bool:
     """Says whether a file is there and whole; without a checksum, HDF5 itself knows a file that was cut short."""
     if not path.is_file():
         return False
-    if md5 is not None:
-        return _md5(path) == md5
-    try:
-        return bool(shapes(path))
-    except WeightsError:
-        return False
+    if md5 is None:
+        try:
+            return bool(shapes(path))
+        except WeightsError:
+            return False
+    facts = path.stat()
+    return _known_md5(path, facts.st_mtime_ns, facts.st_size) == md5
 
 
 @functools.cache
@@ -291,6 +292,12 @@ def _content_checksum(path: Path, _changed: int, _size: int) -> str:
     """Reads a file once for each time that it was written."""
     with path.open("rb") as file:
         return f"blake2b:{hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).hexdigest()}"
+
+
+@functools.cache
+def _known_md5(path: Path, _changed: int, _size: int) -> str:
+    """Reads a file once for each time that it was written."""
+    return _md5(path)
 
 
 def _md5(path: Path) -> str:

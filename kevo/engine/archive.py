@@ -52,6 +52,8 @@ class Archive:
         self.records: dict[str, TrialRecord] = {}
         self.pinned: set[str] = set()
         """Trials whose models are in use."""
+        self._kept: set[str] = set()
+        """Trials that may have files, beside their records."""
         self._settings = settings
 
     def read(self) -> list[str]:
@@ -66,6 +68,7 @@ class Archive:
         problems = self.folder.mend_trials(self.check)
         for record in self.folder.trials():
             self.records[record.trial_id] = record
+        self._kept = set(self.records)
         for name in ("checkpoints", unfinished.FOLDER):
             for path in sorted((self.folder.path / name).glob("*.keras")):
                 if (reason := _flaw(path)) is not None:
@@ -97,6 +100,11 @@ class Archive:
     def saved(self) -> list[TrialRecord]:
         """Those of them whose models are on disk, the winner first; see `_decided`."""
         return [record for record in self._decided(self.completed) if (self.folder.path / checkpoint(record)).is_file()]
+
+    @property
+    def winner(self) -> TrialRecord | None:
+        """The one that would win now, whether or not its model is on disk."""
+        return next(iter(self._decided(self.completed)), None)
 
     @property
     def finalists(self) -> list[TrialRecord]:
@@ -177,13 +185,15 @@ class Archive:
         # A candidate counts as finished only when its model is safe.
         self.folder.append_trial(record)
         self.records[record.trial_id] = record
+        self._kept.add(record.trial_id)
         self.tidy()
 
     def tidy(self) -> None:
         """Removes the models that are no longer needed."""
-        for trial_id in self.records.keys() - self._needed(self.records):
+        for trial_id in self._kept - self._needed(self.records):
             for name in (checkpoint, predictions, refit_model):
                 (self.folder.path / name(self.records[trial_id])).unlink(missing_ok=True)
+            self._kept.remove(trial_id)
 
     def _joins(self, record: TrialRecord, front: list[TrialRecord]) -> bool:
         """Puts a candidate in the place of those that it beats, unless one of them is as good."""
@@ -234,8 +244,10 @@ class Archive:
         """Returns the trials whose models may still win, be trained further or join an ensemble."""
         completed = self._decided(self._ranked(records.values()))
         needed = [*completed[: self._settings.num_finalists], *self.front(completed), *_library(completed)]
+        is_evolving = not any(record.full_length for record in records.values())
+        finalists = needed[: self._settings.num_finalists] if is_evolving else self._finalists(records.values())
         # A finalist that has paused may go on when its turn comes.
-        needed += [one for one in self._finalists(records.values()) if full_length_id(one) not in records]
+        needed += [one for one in finalists if full_length_id(one) not in records]
         if not any(record.full_length for record in completed):
             taken_up = {record.continues for record in records.values()}
             paused: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)

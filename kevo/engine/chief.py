@@ -523,5 +523,5 @@ class Chief:
         self.oracle.end_trial(trial)
 
     def _expect_closing(self) -> None:
-        if completed := self._archive.completed:
-            self._budget.closing_seconds = self._forecast.closing_seconds(completed[0].genome)
+        if (winner := self._archive.winner) is not None:
+            self._budget.closing_seconds = self._forecast.closing_seconds(winner.genome)

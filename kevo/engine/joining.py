@@ -87,7 +87,7 @@ def join(
     with tempfile.TemporaryDirectory(prefix="kevo-worker-") as folder, insisting(), _connected(client):
         chief = RemoteChief(client, Path(folder))
         note(f"Looking for the search at {address}.")
-        performer = _performer(chief.hello(), address, data, requests or {}, cache)
+        performer = _performer(chief.hello(), address, data, requests or {}, cache, note)
         note(f"Works for the search at {address}, as {name}.")
         max_bytes = None if memory is None else int(_MEMORY_SHARE * memory)
         is_over = work(chief, performer, folder=Path(folder), max_bytes=max_bytes, note=note)
@@ -121,7 +121,12 @@ def _connected(client: Client) -> Iterator[None]:
 
 
 def _performer(
-    asked: Mapping[str, Any], address: str, data: Any, requests: Mapping[str, str], cache: str | None
+    asked: Mapping[str, Any],
+    address: str,
+    data: Any,
+    requests: Mapping[str, str],
+    cache: str | None,
+    note: Callable[[str], object],
 ) -> Performer:
     """Returns what trains here as everywhere else in the search."""
     if asked["versions"] != _versions():
@@ -141,7 +146,8 @@ def _performer(
             "version of Pillow."
         )
     usable = _usable_weights(asked["weights"], address, requests)
-    store = None if cache == NO_CACHE else ArrayStore(default_folder() if cache is None else Path(cache))
+    folder = default_folder() if cache is None else Path(cache).expanduser()
+    store = None if cache == NO_CACHE else ArrayStore(folder, note=note)
     # TensorFlow would take all memory of every GPU that it sees, and another worker may run beside this one.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     plan = distribution.plan(settings.strategy, num_workers=1, num_gpus=distribution.num_gpus())

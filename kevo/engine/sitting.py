@@ -245,6 +245,9 @@ class Sitting:
             if plan.num_workers:
                 handover.write(dataset, folder / "data")
             store = self._store() or ArrayStore(folder / "features")
+            if self._usable:
+                # Workers keep what they find in silence.
+                store.try_out()
             chief = self._chief(genes, FeatureCache(dataset, store=store, seed=settings.seed))
             entrance = self._entrance or Entrance("127.0.0.1:0", secrets.token_hex(32))
             given = {

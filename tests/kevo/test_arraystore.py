@@ -345,6 +345,15 @@ def test_a_folder_that_cannot_be_made_is_named_once(tmp_path: Path) -> None:
     ]
 
 
+def test_whether_anything_can_be_kept_is_known_before_it_is(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "file").touch()
+    notes: list[str] = []
+    for place in (folder, tmp_path / "file" / "cache"):
+        ArrayStore(place, note=notes.append).try_out()
+    assert list(folder.iterdir()) == [] and stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert [note.split(":")[0] for note in notes] == [f"Nothing is kept in {tmp_path / 'file' / 'cache'}"]
+
+
 def test_from_a_read_only_folder_what_is_there_still_comes(store: ArrayStore, folder: Path) -> None:
     store.once("key", Computing(), num_rows=4)
     folder.chmod(0o500)

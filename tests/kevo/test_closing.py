@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Sequence
@@ -160,6 +161,21 @@ def test_ctrl_c_while_an_ensemble_is_made_leaves_the_best(
     assert result.interrupted and result.ensemble is None and result.model_path.is_file()
     assert json.loads((result.run_folder / "result.json").read_text())["interrupted"]
     assert notes(one) == ["No ensemble: interrupted."]
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_what_an_earlier_sitting_found_stands_without_time_for_more(
+    interrupted: bool, finished: tuple[SearchResult, Sitting], tmp_path: Path, dataset: ImageDataset
+) -> None:
+    before, _ = finished
+    one = ended(tmp_path, dataset, max_time=100.0, seconds=100.0)
+    for name in ("result.json", "ensemble.keras"):
+        shutil.copyfile(before.run_folder / name, one._folder.path / name)
+    result = one._finish(interrupted=interrupted)
+    assert result.ensemble is not None and before.ensemble is not None
+    assert result.ensemble.members == before.ensemble.members
+    assert result.ensemble.model_path == one._folder.path / "ensemble.keras" and result.ensemble.model_path.is_file()
+    assert SearchResult.from_json(json.loads((result.run_folder / "result.json").read_text())) == result
 
 
 def test_no_ensemble_of_damaged_parts(tmp_path: Path, dataset: ImageDataset) -> None:

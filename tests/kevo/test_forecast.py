@@ -135,6 +135,15 @@ def test_forecasts_learn_from_what_candidates_took(forecast: Forecast) -> None:
     assert forecast.work(FROZEN).own == forecast.work({**FROZEN, "head/dropout": 0.5}).own
 
 
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_what_candidates_take_that_began_together_is_not_multiplied(forecast: Forecast, factor: float) -> None:
+    first = forecast.work(CONV_GENOME).seconds
+    for _ in range(2):
+        for work in [forecast.work(CONV_GENOME) for _ in range(4)]:
+            forecast.learn(CONV_GENOME, work, factor * first)
+        assert forecast.work(CONV_GENOME).seconds == pytest.approx(factor * first)
+
+
 def test_scoring_takes_a_pass_over_what_was_not_trained_on(
     dataset: ImageDataset, forecast: Forecast, cache: FeatureCache
 ) -> None:

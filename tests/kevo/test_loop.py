@@ -40,6 +40,14 @@ def looped(model: keras.Model, **options: Any) -> Loop:
     return Loop(model, **{**given, **options})
 
 
+def test_a_pass_takes_inputs_of_any_narrower_type() -> None:
+    model, halves = network(), INPUTS.astype(np.float16)
+    forward = Forward(model, dtype=np.result_type(INPUTS, halves))
+    both = [np.concatenate(list(forward.batches(inputs, 10))) for inputs in (INPUTS, halves)]
+    assert both[0].shape == (23, 3)
+    np.testing.assert_allclose(*both, atol=1e-2)
+
+
 @pytest.mark.parametrize("weights", [None, np.linspace(0.5, 2.0, 23).astype(np.float32)])
 def test_whole_epochs_at_once_are_those_of_keras(weights: np.ndarray | None) -> None:
     ours, theirs = network(), network()

@@ -149,10 +149,10 @@ def test_a_search_goes_on_without_a_cache_and_says_so_once(tmp_path: Path, monke
         max_trials=1,
         num_finalists=1,
         epochs=1,
-        cache="file/cache",
+        cache="~/file/cache",
     )
     (tmp_path / "file").touch()
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     diary = Diary()
     result = kevo.search(stripes(60), settings, out=tmp_path / "run", listener=diary)
     assert result.trials_completed == 1

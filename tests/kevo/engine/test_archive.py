@@ -72,6 +72,8 @@ def test_a_lead_within_its_standard_error_is_none(
         one.add(dataclasses.replace(candidate, metrics=metrics), save=lambda path: path.write_text("a model"))
     assert [candidate.trial_id for candidate in one.saved] == winners
     assert one.finalists == one.saved[: one._settings.num_finalists]
+    (tmp_path / f"run/checkpoints/{winners[0]}.keras").unlink()
+    assert one.winner is not None and one.winner.trial_id == winners[0] != one.saved[0].trial_id
 
 
 def test_models_are_removed_as_better_ones_come(tmp_path: Path) -> None:
@@ -82,6 +84,14 @@ def test_models_are_removed_as_better_ones_come(tmp_path: Path) -> None:
     kept = sorted(int(path.stem) for path in (tmp_path / "run/checkpoints").iterdir())
     assert kept == list(range(30 - archive_module._LIBRARY, 30))
     assert kevo.Settings().num_finalists <= archive_module._LIBRARY
+    # A search that was killed may leave more of them.
+    with zipfile.ZipFile(tmp_path / "run/checkpoints/0.keras", "w") as file:
+        file.writestr("model", b"weights")
+    again = Archive(one.folder, SETTINGS, num_judged=10_000)
+    again.read()
+    assert (tmp_path / "run/checkpoints/0.keras").exists()
+    again.tidy()
+    assert not (tmp_path / "run/checkpoints/0.keras").exists()
 
 
 def test_what_is_better_or_joins_the_front_is_news(tmp_path: Path) -> None:
