@@ -2,8 +2,8 @@
 
 Keras's own `fit` traces a network once to see what it looks like, then for training and for validation, each time with
 all its metrics, and sets up a pipeline for every epoch. A small network spends most of its training on that. Here it is
-traced twice, batches are picked from arrays inside the graph (where these are small enough to be held there), and metrics
-are computed from probabilities by NumPy.
+traced twice, batches are picked from arrays inside the graph (where these are small enough to be held there), and
+metrics are computed from probabilities by NumPy.
 """
 
 from __future__ import annotations

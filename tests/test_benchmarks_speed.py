@@ -172,8 +172,8 @@ def test_from_scratch_quickly(
         assert one.test is not None and 0 < one.test <= 1
     assert any(each.is_closing for each in rows[0].trials)
     # Of the search there is nobody to compare with.
-    assert "old" not in readme.read_text() and "| The same candidates: 2 trials, epochs: 1, a quick look | 1 |" in (
-        readme.read_text()
+    assert "old" not in readme.read_text() and (
+        "| The same candidates: 2 trials, epochs: 1, a quick look | Keras Tuner | 1 |" in readme.read_text()
     )
     assert "A search" not in readme.read_text()
     assert capsys.readouterr().out == report.read_text() + "\n"
