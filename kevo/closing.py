@@ -121,7 +121,7 @@ class Closing:
             ),
             hypervolume=hypervolume,
             # What an earlier sitting found stands until there is another.
-            ensemble=earlier if earlier and self._worth(earlier.validation) > self._worth(validation) else None,
+            ensemble=earlier if earlier and self._beats(earlier.validation, validation) else None,
         )
         self._folder.write_json("result.json", result.to_json())
         if result.ensemble is None:
@@ -254,7 +254,7 @@ class Closing:
         validation = self._dataset.validation
         shares = ensemble.select(library, validation.labels, seed=self._settings.seed, max_members=_MAX_MEMBERS)
         together, best = np.tensordot(shares.astype(np.float32), library, 1), library[0]
-        gains = self._worth(self._evaluate(together, validation)) > self._worth(self._evaluate(best, validation))
+        gains = self._beats(*(self._evaluate(one, validation) for one in (together, best)))
         if np.count_nonzero(shares) == 1 or not gains:
             raise _NoEnsembleError(_NO_GAIN)
         members = [(record, float(share)) for record, share in zip(records, shares, strict=True) if share]
@@ -277,7 +277,7 @@ class Closing:
             model = keras.models.load_model(path, safe_mode=True)
             validation, test = self._dataset.validation, self._dataset.test
             scores = self._evaluate(predict(model, validation.pictures, watch=self._seconds_left), validation)
-            if self._worth(scores) <= self._worth(best):
+            if not self._beats(scores, best):
                 raise _NoEnsembleError(_NO_GAIN)
             return Ensemble(
                 members=tuple(
@@ -289,11 +289,15 @@ class Closing:
                 model_path=self._folder.path / ENSEMBLE,
             )
 
-    def _worth(self, scores: Evaluation) -> tuple[float, float]:
-        """Returns what orders models by their scores on the validation split; greater is better."""
-        return self._objectives[0].rank(
-            {f"val_{name}": getattr(scores, name) for name in ("accuracy", "macro_f1", "cross_entropy")}
-        )
+    def _beats(self, ensemble: Evaluation, best: Evaluation) -> bool:
+        """Tells whether an ensemble is better than the best model, by the rule by which that has won."""
+        objective = self._objectives[0]
+        name = objective.metric.removeprefix("val_")
+        ours, theirs = getattr(ensemble, name), getattr(best, name)
+        margin = 0.0 if self._settings.minimize else objective.margin(max(ours, theirs), num_pictures=best.num_pictures)
+        if abs(ours - theirs) > margin:
+            return bool((ours > theirs) == (objective.direction == "max"))
+        return ensemble.cross_entropy < best.cross_entropy
 
     def _seconds_left(self) -> float:
         """Returns how long an ensemble may still take; raises an error where that is nothing."""

@@ -218,12 +218,9 @@ class Archive:
         return sorted(done, key=lambda record: self.objective.rank(record.metrics), reverse=True)
 
     def _decided(self, ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
-        """Returns candidates in the order in which they are to win.
+        """Returns candidates in the order in which they are to win: see `Objective.margin`.
 
-        The best of hundreds, judged by a few hundred pictures, was lucky with some of them. A lead that is smaller than
-        the standard error of the best score is therefore none: among those the lower cross-entropy decides, which sees
-        more of each picture than right or wrong (the one-standard-error rule of Breiman, Friedman, Olshen and Stone
-        1984, "Classification and Regression Trees"). Where there is a front, its extremes stay what they are.
+        Where there is a front, its extremes stay what they are.
 
         Args:
             ranked: The candidates, best first.
@@ -231,8 +228,8 @@ class Archive:
         if not ranked or self.objective.direction == "min" or self._settings.minimize:
             return list(ranked)
         best = ranked[0].metrics[self.objective.metric]
-        error = math.sqrt(best * (1 - best) / self._num_judged)
-        equals = [record for record in ranked if record.metrics[self.objective.metric] >= best - error]
+        worst = best - self.objective.margin(best, num_pictures=self._num_judged)
+        equals = [record for record in ranked if record.metrics[self.objective.metric] >= worst]
         equals.sort(key=lambda record: record.metrics[TIE_BREAKER])
         return [*equals, *ranked[len(equals) :]]
 

@@ -24,8 +24,9 @@ def front_in_words(result: SearchResult, objectives: Sequence[Objective]) -> Ite
 def ensemble_in_words(ensemble: Ensemble, *, best: SearchResult) -> str:
     """Says in one line what an ensemble is and gains over the best single model."""
     scores = ", ".join(
-        f"{split} accuracy {getattr(ensemble, split).accuracy:.4f} (best single {getattr(best, split).accuracy:.4f})"
-        for split in ("validation", "test")
+        f"{split} {name.replace('_', ' ')} {getattr(getattr(ensemble, split), name):.4f} "
+        f"(best single {getattr(getattr(best, split), name):.4f})"
+        for split, name in (("validation", "cross_entropy"), ("validation", "accuracy"), ("test", "accuracy"))
     )
     size = f"{len(ensemble.members)} models as one, {count(ensemble.num_parameters)} parameters"
     return f"Ensemble: {ensemble.model_path.name}, {size}, {scores}"

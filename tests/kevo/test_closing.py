@@ -163,6 +163,34 @@ def test_ctrl_c_while_an_ensemble_is_made_leaves_the_best(
     assert notes(one) == ["No ensemble: interrupted."]
 
 
+@pytest.mark.parametrize(
+    ("changes", "accuracy", "cross_entropy", "is_better"),
+    [
+        # With 400 pictures a lead of less than 0.015 is none.
+        ({"objective": "accuracy"}, 0.89, 0.2, True),
+        ({"objective": "accuracy"}, 0.91, 0.4, False),
+        ({"objective": "accuracy"}, 0.88, 0.2, False),
+        ({"objective": "accuracy"}, 0.92, 0.4, True),
+        ({"objective": "accuracy"}, 0.9, 0.3, False),
+        ({"objective": "accuracy", "minimize": ("params",)}, 0.89, 0.2, False),
+        ({"objective": "accuracy", "minimize": ("params",)}, 0.91, 0.4, True),
+        ({"objective": "loss"}, 0.5, 0.299, True),
+        ({"objective": "loss"}, 1.0, 0.301, False),
+    ],
+)
+def test_an_ensemble_is_better_by_the_rule_by_which_candidates_win(
+    changes: dict[str, object], accuracy: float, cross_entropy: float, is_better: bool, finished: tuple, tmp_path: Path
+) -> None:
+    _, one = finished
+    settings = dataclasses.replace(SETTINGS, **changes)
+    objectives = archive.Archive(Run.create(tmp_path / "run", {}), settings, num_judged=400).objectives
+    end = Closing(one._folder, one._dataset, settings, Diary(), one._budget, objectives=objectives)
+    some = evaluation.evaluate(np.array([[1.0, 0.0]]), np.array([0]), class_names=["a", "b"])
+    best = dataclasses.replace(some, num_pictures=400, accuracy=0.9, cross_entropy=0.3)
+    other = dataclasses.replace(best, accuracy=accuracy, cross_entropy=cross_entropy)
+    assert end._beats(other, best) is is_better
+
+
 @pytest.mark.parametrize("interrupted", [True, False])
 def test_what_an_earlier_sitting_found_stands_without_time_for_more(
     interrupted: bool, finished: tuple[SearchResult, Sitting], tmp_path: Path, dataset: ImageDataset
