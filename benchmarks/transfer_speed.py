@@ -82,6 +82,9 @@ search. Candidates are those that did not fail, per hour until the last one ende
 backbone, cut and size an earlier one had too. Memory is that of the process, with the files of features that it has
 mapped; its slope is that of the least squares line over candidates.
 
+kevo was developed on this data set, and the test pictures were looked at on the way. They are 500, so that the standard
+error of an accuracy of 0.97 is 0.008.
+
 What kevo's candidates spent their time on before they became as fast, and what they spend it on now, is in
 [the design](../design.md#where-the-time-of-a-candidate-went)."""
 
