@@ -178,13 +178,14 @@ def test_it_reads_while_files_come_and_go(tmp_path: Path) -> None:
                 (run.path / name).rmdir()
 
     thread = threading.Thread(target=come_and_go)
-    thread.start()
-    try:
-        with run.locked():
+    # Whoever comes first removes what was left half-written.
+    with run.locked():
+        thread.start()
+        try:
             assert {status.read(run.path).state for _ in range(200)} == {"running"}
-    finally:
-        is_over.set()
-        thread.join()
+        finally:
+            is_over.set()
+            thread.join()
 
 
 def test_looking_keeps_nobody_out(tmp_path: Path) -> None:
