@@ -75,12 +75,13 @@ candidate that fine-tunes trains its head first. Only the gene `mirror` is kevo'
 network that it trains, which sees one side of a picture. Pictures are brought to a network's size before `fit`.
 BayesianOptimization begins with 5 random trials, since by default it would do nothing else within the time.
 
-Numbers are medians over seeds. A search's choice is the model with the best validation accuracy so far: for Keras Tuner
-from the end of its epoch, for kevo from the end of its candidate. Choices are scored on the test pictures after the
-search. Candidates are those that did not fail, per hour until the last one ended, without kevo's final trainings.
-"Frozen per hour" are those with a frozen backbone per hour of their own training; "a later frozen one" is one whose
-backbone, cut and size an earlier one had too. Memory is that of the process, with the files of features that it has
-mapped; its slope is that of the least squares line over candidates.
+Numbers are medians over seeds. A search's choice is the model with the best validation accuracy so far: for Keras
+Tuner from the end of its epoch, for kevo from the end of its candidate, where it has kept the model: by its rule for
+equal accuracies it may not. Choices are scored on the test pictures after the search. Candidates are those that did
+not fail, per hour until the last one ended, without kevo's final trainings. "Frozen per hour" are those with a frozen
+backbone per hour of their own training; "a later frozen one" is one whose backbone, cut and size an earlier one had
+too. Memory is that of the process, with the files of features that it has mapped; its slope is that of the least
+squares line over candidates.
 
 kevo was developed on this data set, and the test pictures were looked at on the way. They are 500, so that the standard
 error of an accuracy of 0.97 is 0.008.

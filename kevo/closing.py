@@ -84,7 +84,7 @@ class Closing:
             records: All candidates.
             front: Those of `saved` that no other one beats in every objective; none where there is but one objective.
             hypervolume: What the front covers, see `SearchResult`.
-            interrupted: Whether the search was ended by hand. Then there is no ensemble.
+            interrupted: Whether the search was ended by hand. Then there is no new ensemble.
         """
         folder, winner = self._folder.path, saved[0]
         earlier = self._earlier_ensemble(saved)

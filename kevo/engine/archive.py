@@ -240,9 +240,10 @@ class Archive:
     def _needed(self, records: Mapping[str, TrialRecord]) -> set[str]:
         """Returns the trials whose models may still win, be trained further or join an ensemble."""
         completed = self._decided(self._ranked(records.values()))
-        needed = [*completed[: self._settings.num_finalists], *self.front(completed), *_library(completed)]
+        best = completed[: self._settings.num_finalists]
+        needed = [*best, *self.front(completed), *_library(completed)]
         is_evolving = not any(record.full_length for record in records.values())
-        finalists = needed[: self._settings.num_finalists] if is_evolving else self._finalists(records.values())
+        finalists = best if is_evolving else self._finalists(records.values())
         # A finalist that has paused may go on when its turn comes.
         needed += [one for one in finalists if full_length_id(one) not in records]
         if not any(record.full_length for record in completed):
