@@ -18,8 +18,8 @@ import numpy as np
 from endurance_jobs import Diary
 
 from kevo import KevoError
-from kevo.records import TrialRecord
-from kevo.runs import Run
+from kevo.runs.folder import Run
+from kevo.runs.records import TrialRecord
 
 _MOMENT = 20.0
 """So many seconds processes have to notice that their search is gone."""

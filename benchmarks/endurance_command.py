@@ -16,8 +16,8 @@ import numpy as np
 from endurance_checks import broken_off, differences, leftovers, marked, orphans, still_there, twice
 from endurance_jobs import Facts, Job
 
-from kevo.records import TrialRecord
-from kevo.runs import Run
+from kevo.runs.folder import Run
+from kevo.runs.records import TrialRecord
 
 _ROOT = Path(__file__).parent.parent
 DISK_MB = 64

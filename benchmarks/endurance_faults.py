@@ -28,7 +28,7 @@ from endurance_checks import leftovers, lost, marked
 from endurance_jobs import Diary, Facts, Job
 
 from kevo import KevoError
-from kevo.memory import usable
+from kevo.system.memory import usable
 
 EVERY = 4
 """Of so many trials one meets a fault."""
@@ -41,7 +41,7 @@ WORKER_MB = 2000
 _LONG = 900.0
 """More seconds than anybody waits for a training here."""
 _FAULTS, _PLAN = "KEVO_ENDURANCE_FAULTS", "plan.json"
-_PERFORMING = "kevo.engine.performing"
+_PERFORMING = "kevo.execution.runner"
 
 
 def _grow() -> None:
@@ -152,9 +152,9 @@ def _faults(plan: Mapping[int, tuple[str, float]], folder: Path, num_workers: in
     with (
         patch.dict(os.environ, {_FAULTS: str(folder)}),
         patch.object(sys, "path", [str(site), str(Path(__file__).parent), *sys.path]),
-        patch("kevo.engine.crew._MEMORY_SHARE", share),
-        patch("kevo.engine.crew._PATIENCE_SECONDS", PATIENCE_SECONDS),
-        patch("kevo.engine.sitting.Server", functools.partial(Server, lease_seconds=LEASE_SECONDS)),
+        patch("kevo.execution.local_pool._MEMORY_SHARE", share),
+        patch("kevo.execution.local_pool._PATIENCE_SECONDS", PATIENCE_SECONDS),
+        patch("kevo.session.Server", functools.partial(Server, lease_seconds=LEASE_SECONDS)),
     ):
         yield
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kevo import PRESETS, Settings
-from kevo.records import TrialRecord
-from kevo.reporting import Silent
+from kevo.progress import Silent
+from kevo.runs.records import TrialRecord
 from kevo.settings import NO_CACHE
 
 SPACE = dataclasses.replace(PRESETS["small"], families=("conv",))

@@ -14,9 +14,9 @@ from endurance_checks import leftovers, marked, processes
 from endurance_jobs import EVEN, SPACE, Diary, Facts, Job
 from speed import Task, measure, memory
 
-from kevo.memory import usable
-from kevo.records import TrialRecord
-from kevo.runs import Run
+from kevo.runs.folder import Run
+from kevo.runs.records import TrialRecord
+from kevo.system.memory import usable
 
 
 class Meter(Diary):
@@ -58,7 +58,7 @@ def slope(values: Sequence[float]) -> float:
 def measure_memory(job: Job) -> tuple[Facts, list[str]]:
     """A long search: memory, seconds and disk, trial by trial."""
     import kevo
-    from kevo.engine import crew
+    from kevo.execution import local_pool
 
     with tempfile.TemporaryDirectory() as folder, marked() as mark:
         run = Path(folder) / "run"
@@ -69,7 +69,7 @@ def measure_memory(job: Job) -> tuple[Facts, list[str]]:
             **meter.facts,
             "peak": memory(peak=True),
             "worker_peak": meter.worker_peak,
-            "worker_limit": 1e-6 * crew._MEMORY_SHARE * (usable() or 0) / job.workers,
+            "worker_limit": 1e-6 * local_pool._MEMORY_SHARE * (usable() or 0) / job.workers,
             "worker_slope": slope(longest),
             "num_workers": len(meter.of_workers),
             "folder_mb": Run(run, {}).num_bytes() / 1e6,

@@ -30,10 +30,10 @@ import keras
 import numpy as np
 
 import kevo
-from kevo import datasets, models
 from kevo.errors import ExportError
 from kevo.export import export
 from kevo.export.formats import FORMATS
+from kevo.tasks.images import datasets, networks
 
 ROOT = Path(__file__).parent.parent
 REPORT = ROOT / "docs" / "benchmarks" / "export.md"
@@ -105,16 +105,16 @@ def _random(name: str, cut: str, cats: Path, folder: Path) -> Path:
         "head/l2": 0.0,
     }
     pictures = datasets.load(cats, image_size=64).train.pictures[:128].astype(np.float32)
-    extractor = models.feature_extractor(genome, whole=models.backbone(genome, weights=None))
+    extractor = networks.feature_extractor(genome, whole=networks.backbone(genome, weights=None))
     features = extractor.predict(pictures, verbose=0)
-    head = models.head(genome, num_features=features.shape[-1], num_classes=2)
+    head = networks.head(genome, num_features=features.shape[-1], num_classes=2)
     norm = next(layer for layer in head.layers if isinstance(layer, keras.layers.BatchNormalization))
     norm.moving_mean.assign(features.mean(axis=0))
     # Random weights make small numbers, beside which the layer's own epsilon is large; channels that are dead stay so.
     norm.epsilon = 1e-12
     norm.moving_variance.assign(features.var(axis=0) + 0.01 * features.var(axis=0).mean())
     folder.mkdir()
-    models.deployable(models.join(extractor, head)).save(folder / f"{name}.keras")
+    networks.deployable(networks.join(extractor, head)).save(folder / f"{name}.keras")
     return folder / f"{name}.keras"
 
 

@@ -24,14 +24,16 @@ import numpy.typing as npt
 from speed import Clock, Measured, Step, Task, Trial, machine, memory
 
 import kevo
-from kevo import backbones, datasets, evaluation, models, optimizers, stages, training, weights
-from kevo import space as genes
-from kevo.datasets import ImageDataset
+from kevo.api import search
 from kevo.errors import KevoError
-from kevo.records import TrialRecord, checkpoint
-from kevo.reporting import Silent
-from kevo.searching import search
-from kevo.space import Genome
+from kevo.progress import Silent
+from kevo.runs.records import TrialRecord, checkpoint
+from kevo.tasks.images import backbones, datasets, networks, pretrained_weights, trainer
+from kevo.tasks.images import space as genes
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.space import Genome
+from kevo.tasks.outputs.classes import evaluation
+from kevo.training import candidate_fit, optimizers
 from tuners.genome import SearchSpace
 
 _PATIENCE = 5
@@ -71,9 +73,11 @@ def _measured(
     return Measured(tool, task.seed, task.setting, task.seconds, *rest)
 
 
-def _declared(task: Task, dataset: ImageDataset) -> tuple[keras_tuner.HyperParameters, dict[Any, weights.Weights]]:
+def _declared(
+    task: Task, dataset: ImageDataset
+) -> tuple[keras_tuner.HyperParameters, dict[Any, pretrained_weights.Weights]]:
     """Returns what is searched, and the weights by backbone and width."""
-    usable = weights.resolve(task.weights).available
+    usable = pretrained_weights.resolve(task.weights).available
     hyperparameters = genes.declare(
         # What `fit` validates is the network that it trains, which sees one side of a picture.
         dataclasses.replace(task.space, mirror=(False,)),
@@ -159,7 +163,7 @@ def run_kevo(task: Task) -> Measured:
 
 def _score(path: Path, dataset: ImageDataset) -> float:
     """Returns the test accuracy of a model that takes pictures as they come."""
-    probabilities = training.predict(keras.models.load_model(path, safe_mode=True), dataset.test.pictures)
+    probabilities = trainer.predict(keras.models.load_model(path, safe_mode=True), dataset.test.pictures)
     return evaluation.accuracy(probabilities, dataset.test.labels)
 
 
@@ -171,13 +175,13 @@ def _train_given(task: Task) -> Measured:
         dataset = datasets.load(task.data, seed=task.seed)
         hyperparameters, by_width = _declared(task, dataset)
         genomes = given_genomes(task, hyperparameters)
-        trainer = training.Trainer(dataset, weights=by_width, seed=task.seed)
+        teacher = trainer.Trainer(dataset, weights=by_width, seed=task.seed)
         for number, genome in enumerate(genomes):
             began, accuracy = clock.seconds, None
             try:
-                trained = trainer.train(genome, stages.Effort(task.epochs, patience=10**6))
+                trained = teacher.train(genome, candidate_fit.Effort(task.epochs, patience=10**6))
                 path = Path(folder) / f"{number}.keras"
-                models.deployable(trained.network).save(path)
+                networks.deployable(trained.network).save(path)
                 accuracy = trained.metrics["val_accuracy"]
             except KevoError:
                 pass
@@ -252,7 +256,7 @@ class Classifier(keras_tuner.HyperModel):  # type: ignore[misc]
         dataset: ImageDataset,
         *,
         hyperparameters: keras_tuner.HyperParameters,
-        by_width: dict[Any, weights.Weights],
+        by_width: dict[Any, pretrained_weights.Weights],
         notes: _Notes,
     ) -> None:
         super().__init__()
@@ -277,17 +281,17 @@ class Classifier(keras_tuner.HyperModel):  # type: ignore[misc]
     def network(self, genome: Genome) -> keras.Model:
         """Builds a network from pictures of its size, whose backbone is frozen."""
         if genome["family"] == "conv":
-            inner = models.conv_network(genome, num_classes=self._num_classes)
+            inner = networks.conv_network(genome, num_classes=self._num_classes)
         else:
             name = str(genome["backbone"])
             alpha = genome.get(f"{name}/alpha")
             source = self._by_width[name, None if alpha is None else float(alpha)]
-            extractor = models.feature_extractor(genome, whole=models.backbone(genome, weights=source))
+            extractor = networks.feature_extractor(genome, whole=networks.backbone(genome, weights=source))
             num_features = extractor.output.shape[-1]
-            inner = models.join(
-                extractor, models.head(genome, num_features=num_features, num_classes=self._num_classes)
+            inner = networks.join(
+                extractor, networks.head(genome, num_features=num_features, num_classes=self._num_classes)
             )
-        return models.augmented(inner, models.augmentation(genome, seed=self._task.seed))
+        return networks.augmented(inner, networks.augmentation(genome, seed=self._task.seed))
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Trains the network of a trial, in two stages where it fine-tunes."""
@@ -333,7 +337,7 @@ def resized(pictures: _Pictures, size: int) -> _Pictures:
         return pictures
     out = np.empty((len(pictures), size, size, 3), np.uint8)
     for start in range(0, len(pictures), _BATCH_SIZE):
-        batch = models.resize(pictures[start : start + _BATCH_SIZE].astype(np.float32), (size, size))
+        batch = networks.resize(pictures[start : start + _BATCH_SIZE].astype(np.float32), (size, size))
         out[start : start + _BATCH_SIZE] = np.clip(np.rint(np.asarray(batch)), 0, 255)
     return out
 

@@ -8,13 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kevo.classifier import Classifier
-    from kevo.datasets import ImageDataset
+    from kevo.api import resume, search
     from kevo.errors import KevoError
-    from kevo.results import SearchResult
-    from kevo.searching import resume, search
+    from kevo.result import SearchResult
     from kevo.settings import Settings
-    from kevo.space import PRESETS, Space
+    from kevo.tasks.images.classifier import Classifier
+    from kevo.tasks.images.datasets import ImageDataset
+    from kevo.tasks.images.space import PRESETS, Space
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,15 +30,15 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "Classifier": "kevo.classifier",
-    "ImageDataset": "kevo.datasets",
+    "Classifier": "kevo.tasks.images.classifier",
+    "ImageDataset": "kevo.tasks.images.datasets",
     "KevoError": "kevo.errors",
-    "PRESETS": "kevo.space",
-    "SearchResult": "kevo.results",
+    "PRESETS": "kevo.tasks.images.space",
+    "SearchResult": "kevo.result",
     "Settings": "kevo.settings",
-    "Space": "kevo.space",
-    "resume": "kevo.searching",
-    "search": "kevo.searching",
+    "Space": "kevo.tasks.images.space",
+    "resume": "kevo.api",
+    "search": "kevo.api",
 }
 
 

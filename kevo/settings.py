@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from kevo.distribution import STRATEGIES
 from kevo.errors import SettingsError
-from kevo.objectives import COSTS, OBJECTIVES
-from kevo.space import Space, preset
+from kevo.execution.devices import STRATEGIES
+from kevo.objective import COSTS, OBJECTIVES
+from kevo.tasks.images.space import Space, preset
 
 DEFAULT_MAX_TIME = 240.0
 """How many seconds a search takes when nobody says how long it may, by time or by candidates."""
@@ -90,7 +90,7 @@ class Settings:
             or, where workers from elsewhere may join, leaves the training to them. `None` for one, or for one on each
             GPU where there are several.
         strategy: How candidates use several GPUs: `auto`, `none` or `mirrored`; or several processes, `multiworker`;
-            see `kevo.distribution` and `kevo.together`.
+            see `kevo.execution.devices` and `kevo.execution.multiworker.lockstep`.
         seed: Seed of the splits, the evolution and the training, from 0 to 2**31 - 1. With one worker, or none, and no
             time limit the same seed gives the same search on the same machine.
 

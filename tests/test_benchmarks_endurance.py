@@ -13,7 +13,7 @@ import pytest
 from endurance_jobs import Diary, Found, Job
 from searches import record
 
-from kevo.runs import Run
+from kevo.runs.folder import Run
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is missing")
 JOB = Job(part="faults", seed=0, trials=200, epochs=3, workers=2, kills=20)

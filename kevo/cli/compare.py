@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import click
 
 from kevo.cli.console import quiet_tensorflow, user_errors
-from kevo.reporting import printable
+from kevo.progress import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from kevo.comparing import Comparison, Row
+    from kevo.report.comparison import Comparison, Row
 
 _WIDTH = 80
 _MOST_COLUMNS = 3
@@ -41,9 +41,9 @@ def compare(runs: tuple[Path, ...], everything: bool, data: str | None, as_json:
         raise click.UsageError("Name two runs at least.")
     with user_errors():
         with quiet_tensorflow():
-            from kevo import comparing
+            from kevo.report import comparison
 
-            found = comparing.compare(runs, data=data)
+            found = comparison.compare(runs, data=data)
         if as_json:
             click.echo(json.dumps(found.to_json(), indent=2))
         else:

@@ -10,7 +10,7 @@ import click
 
 from kevo.cli.console import quiet_tensorflow, user_errors
 from kevo.export.formats import FORMATS, QUANTIZATIONS
-from kevo.reporting import printable
+from kevo.progress import printable
 
 
 @click.command()

@@ -17,7 +17,7 @@ from kevo.errors import SearchFailedError
 def status(run: Path, as_json: bool) -> None:
     """Says how the search in the run folder RUN is doing."""
     with user_errors():
-        from kevo.status import in_words, read
+        from kevo.runs.status import in_words, read
 
         found = read(run)
         if as_json:
@@ -36,8 +36,8 @@ def status(run: Path, as_json: bool) -> None:
 def stop(run: Path, wait: float) -> None:
     """Ends the search in the run folder RUN as Ctrl-C does, with the best so far."""
     with user_errors():
-        from kevo import interrupts
-        from kevo.runs import Run
+        from kevo.runs.folder import Run
+        from kevo.system import interrupts
 
         if not interrupts.stop(Run.open(run), wait=wait):
             raise SearchFailedError(f"The search in {run} was asked to stop, and is still at work after {wait:g} s.")
@@ -48,7 +48,7 @@ def stop(run: Path, wait: float) -> None:
 def doctor() -> None:
     """Says what kevo finds on this machine: versions, devices, memory."""
     with quiet_tensorflow():
-        from kevo.doctor import findings
+        from kevo.cli.doctor import findings
 
         found = list(findings())
     for what, value in found:
@@ -58,7 +58,7 @@ def doctor() -> None:
 @click.command()
 def backbones() -> None:
     """Lists the pretrained backbones with their sizes, widths and cut points."""
-    from kevo.backbones import BACKBONES
+    from kevo.tasks.images.backbones import BACKBONES
 
     for row in BACKBONES.values():
         widths = f"  alpha {', '.join(f'{alpha:g}' for alpha in row.alphas)}" if row.alphas else ""

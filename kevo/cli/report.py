@@ -33,8 +33,8 @@ def report(run: Path, out: Path | None, data: str | None, figures: Path | None, 
     if figures is not None and (out is not None or data is not None):
         raise click.UsageError("--figures writes figures and no page: --out and --data do not go with it.")
     with user_errors():
+        from kevo.progress import printable
         from kevo.report import save_figures, write
-        from kevo.reporting import printable
 
         if figures is None:
             click.echo(write(run, out, data=data))

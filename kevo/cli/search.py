@@ -15,16 +15,16 @@ import click
 
 from kevo.cli.console import INTERRUPTED, quiet_natives, quiet_tensorflow, user_errors
 from kevo.cli.options import CACHE, ENERGY, LISTEN, MLFLOW, SECRET, TENSORBOARD, Duration, WeightsPair
-from kevo.distribution import STRATEGIES, Cluster
-from kevo.objectives import COSTS, OBJECTIVES
-from kevo.reporting import for_stderr, printable
+from kevo.execution.devices import STRATEGIES, Cluster
+from kevo.objective import COSTS, OBJECTIVES
+from kevo.progress import for_stderr, printable
 from kevo.settings import MAX_SEED, Settings
-from kevo.space import PRESETS
+from kevo.tasks.images.space import PRESETS
 
 if TYPE_CHECKING:
-    from kevo.reporting import Listener
-    from kevo.results import SearchResult
-    from kevo.trackers import Tracker
+    from kevo.progress import Listener
+    from kevo.progress.trackers import Tracker
+    from kevo.result import SearchResult
 
 
 @click.command()
@@ -127,12 +127,12 @@ def search(
     with user_errors():
         settings = Settings(weights=dict(weights), **options)
         with quiet_tensorflow():
-            from kevo import searching
+            from kevo import api
         if settings.strategy == "multiworker" and (cluster := Cluster.from_environment()) and cluster.index:
             _follow(data, settings, quiet)
             return
         _announce(
-            lambda listener: searching.search(
+            lambda listener: api.search(
                 data, settings, out=out, listener=listener, started=started, listen=listen, secret=secret
             ),
             settings,
@@ -161,13 +161,13 @@ def resume(
     """Goes on with the interrupted search in the run folder RUN."""
     started = time.monotonic()
     with user_errors():
-        from kevo.runs import Run
+        from kevo.runs.folder import Run
 
         settings = Run.open(run).search_settings()
         with quiet_tensorflow():
-            from kevo import searching
+            from kevo import api
         _announce(
-            lambda listener: searching.resume(run, listener=listener, started=started, listen=listen, secret=secret),
+            lambda listener: api.resume(run, listener=listener, started=started, listen=listen, secret=secret),
             settings,
             quiet,
             _trackers(tensorboard, mlflow, energy),
@@ -201,8 +201,8 @@ def worker(
     """
     with user_errors():
         with quiet_tensorflow():
-            from kevo.engine import joining
-        is_over = joining.join(
+            from kevo.execution import remote_worker
+        is_over = remote_worker.join(
             chief,
             data=data,
             requests=dict(weights),
@@ -216,7 +216,7 @@ def worker(
 
 
 def _follow(data: str | None, settings: Settings, quiet: bool) -> None:
-    from kevo.engine.following import follow
+    from kevo.execution.multiworker.launch import follow
 
     note: Callable[[str], object] = (
         (lambda text: None) if quiet else (lambda text: click.echo(printable(text), err=True))
@@ -231,7 +231,7 @@ def _follow(data: str | None, settings: Settings, quiet: bool) -> None:
 def _announce(
     run: Callable[[Listener | None], SearchResult], settings: Settings, quiet: bool, trackers: Sequence[Tracker]
 ) -> None:
-    from kevo.trackers import Several
+    from kevo.progress.trackers import Several
 
     with quiet_natives(), nullcontext() if quiet else for_stderr(OBJECTIVES[settings.objective]) as listener:
         result = run(Several([*([] if listener is None else [listener]), *trackers]))
@@ -245,15 +245,15 @@ def _trackers(tensorboard: bool, mlflow: str | None, energy: str | None) -> list
     """Returns those that were asked for; raises an error, before any training, where one cannot be had."""
     found: list[Tracker] = []
     if tensorboard:
-        from kevo.trackers.tensorboard import TensorBoard
+        from kevo.progress.trackers.tensorboard import TensorBoard
 
         found.append(TensorBoard())
     if energy is not None:
-        from kevo.energy import EnergyMeter
+        from kevo.progress.trackers.energy import EnergyMeter
 
         found.append(EnergyMeter(energy or None))
     if mlflow is not None:
-        from kevo.trackers.mlflow import MLflow
+        from kevo.progress.trackers.mlflow import MLflow
 
         found.append(MLflow(mlflow))
     return found

@@ -13,8 +13,8 @@ import click
 from kevo.cli.console import FAILED, quiet_tensorflow, user_errors
 
 if TYPE_CHECKING:
-    from kevo.classifier import Classifier, Prediction, Scored
-    from kevo.datasets import Skipped
+    from kevo.tasks.images.classifier import Classifier, Prediction, Scored
+    from kevo.tasks.images.datasets import Skipped
 
 _LABELS = click.option(
     "--labels",
@@ -103,7 +103,7 @@ def predict(
 
 def _opened(model: Path, labels: Path | None) -> Classifier:
     with quiet_tensorflow():
-        from kevo.classifier import Classifier
+        from kevo.tasks.images.classifier import Classifier
 
         return Classifier.open(model, labels=labels)
 
@@ -194,8 +194,8 @@ def _share(value: float | None) -> str:
 def _draw(path: Path, scored: Scored) -> None:
     import io
 
-    from kevo.plots import confusion_matrix
-    from kevo.storage import atomic_write_bytes
+    from kevo.report.plots import confusion_matrix
+    from kevo.runs.atomic_files import atomic_write_bytes
 
     content = io.BytesIO()
     figure = confusion_matrix(scored.scores.confusion, class_names=list(scored.scores.support))

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kevo.engine import unfinished
+from kevo.engine import partial_trainings
 from kevo.errors import in_words
-from kevo.features import shared_body
-from kevo.objectives import OBJECTIVES, TIE_BREAKER, Objective
-from kevo.records import TrialRecord, checkpoint, predictions, refit_model
-from kevo.runs import Run
+from kevo.objective import OBJECTIVES, TIE_BREAKER, Objective
+from kevo.runs.atomic_files import DAMAGE
+from kevo.runs.folder import Run
+from kevo.runs.records import TrialRecord, checkpoint, predictions, refit_model
 from kevo.settings import Settings
-from kevo.storage import DAMAGE
-from kevo.words import describe
+from kevo.tasks.images.describe import describe
+from kevo.tasks.images.features import shared_body
 from tuners import pareto
 
 KINDS = ("family", "pretrained/tuning")
@@ -69,7 +69,7 @@ class Archive:
         for record in self.folder.trials():
             self.records[record.trial_id] = record
         self._kept = set(self.records)
-        for name in ("checkpoints", unfinished.FOLDER):
+        for name in ("checkpoints", partial_trainings.FOLDER):
             for path in sorted((self.folder.path / name).glob("*.keras")):
                 if (reason := _flaw(path)) is not None:
                     problems.append(self.folder.set_aside(f"{name}/{path.name}", f"{path} is damaged: {reason}"))

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kevo import models
-from kevo.datasets import Split
 from kevo.export.formats import Predict
 from kevo.export.sources import some
+from kevo.tasks.images import networks
+from kevo.tasks.images.datasets import Split
 
 MAX_DIFFERENCE = 1e-3
 """By how much a probability may differ where numbers are stored as floats."""
@@ -52,7 +52,7 @@ def batches(
     """
     for start in range(0, len(pictures), chunk):
         pixels = pictures[start : start + chunk].astype(np.float32)
-        yield pixels if size is None else np.asarray(models.resize(pixels, size))
+        yield pixels if size is None else np.asarray(networks.resize(pixels, size))
 
 
 def difference(

@@ -85,8 +85,8 @@ def export(
         model: `best` or `ensemble`, of a run folder.
         quantize: `none`, or for `tflite` `int8`: whole numbers inside.
         num_calibration: How many training pictures to quantize by.
-        data: Pictures to compare on, as `kevo.datasets.load` takes them. Defaults to those of the search; where they
-            are no longer there, random pixels, by which nothing can be quantized.
+        data: Pictures to compare on, as `kevo.search` takes them. Defaults to those of the search; where they are gone,
+            random pixels, by which nothing can be quantized.
 
     Raises:
         ExportError: the model cannot be converted, or the export does not predict the same.

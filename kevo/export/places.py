@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kevo import opening
 from kevo.errors import ModelError, SettingsError
 from kevo.export.formats import Format
 from kevo.export.sources import Source
-from kevo.storage import atomic_write_text, writing
+from kevo.runs.atomic_files import atomic_write_text, writing
+from kevo.tasks.images import model_io
 
 _FOLDER = "exports"
 _LABELS = "labels.json"
@@ -60,7 +60,7 @@ def labels_place(path: Path, class_names: Sequence[str] | None) -> Path | None:
     labels = path.parent / _LABELS
     if os.path.lexists(labels):
         with contextlib.suppress(ModelError):
-            if opening.read_labels(labels) == list(class_names):
+            if model_io.read_labels(labels) == list(class_names):
                 return labels
         raise SettingsError(f"{labels} holds the classes of another model. Write to another folder: --out PATH.")
     return labels

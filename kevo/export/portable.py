@@ -16,7 +16,7 @@ from keras import ops
 
 
 class Squash(keras.layers.Layer):  # type: ignore[misc]
-    """Does what `kevo.models.resize` does, by two products of matrices; pictures of the right size are left alone.
+    """Does what `networks.resize` does, by two products of matrices; pictures of the right size are left alone.
 
     Args:
         size: Height and width of what comes out, in pixels.

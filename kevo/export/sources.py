@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo import datasets, opening
-from kevo.datasets import ImageDataset
 from kevo.errors import DataError, KevoError, ModelError, SettingsError
-from kevo.runs import Run
+from kevo.runs.folder import Run
+from kevo.tasks.images import datasets, model_io
+from kevo.tasks.images.datasets import ImageDataset
 
 MODELS = ("best", "ensemble")
 """The models of a run folder, which are files of this name."""
@@ -56,20 +56,20 @@ def find(path: Path, *, model: str) -> Source:
         run = Run.open(path)
         file = path / f"{model}.keras"
         if model == "best":
-            file = opening.model_file(path)
+            file = model_io.model_file(path)
         elif not file.is_file():
             raise ModelError(
                 f"{path} holds no {file.name}: its search found none that is better than best.keras alone."
             )
-        return Source(file, path, tuple(opening.read_labels(opening.labels_file(file))), run)
+        return Source(file, path, tuple(model_io.read_labels(model_io.labels_file(file))), run)
     if model != "best":
         raise SettingsError(f"{path} is one model, and {model!r} chooses in a run folder. Name the run folder.")
-    home = opening.home(path)
+    home = model_io.home(path)
     labels = home / "labels.json"
     return Source(
         path,
         home,
-        tuple(opening.read_labels(labels)) if labels.is_file() else None,
+        tuple(model_io.read_labels(labels)) if labels.is_file() else None,
         Run.open(home) if (home / "settings.json").exists() else None,
     )
 
@@ -80,7 +80,7 @@ def load(source: Source) -> keras.Model:
     Raises:
         ModelError: it cannot be loaded, is no classifier of pictures, or has other classes than are said.
     """
-    model = opening.load_model(source.path)
+    model = model_io.load_model(source.path)
     inputs, outputs = ([tuple(one.shape) for one in ends] for ends in (model.inputs, model.outputs))
     if [len(shape) for shape in inputs] != [4] or inputs[0][3] != 3 or [len(shape) for shape in outputs] != [2]:
         raise ModelError(

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from kevo import models
 from kevo.export.formats import Job, Predict
 from kevo.export.portable import portable
 from kevo.export.saved_model import write_signature
+from kevo.tasks.images import networks
 
 
 def write(job: Job, path: Path) -> None:
@@ -42,7 +42,7 @@ def _one_by_one(
 ) -> Iterator[list[npt.NDArray[np.float32]]]:
     for picture in pictures:
         pixels = picture[np.newaxis].astype(np.float32)
-        yield [pixels if size is None else np.asarray(models.resize(pixels, size))]
+        yield [pixels if size is None else np.asarray(networks.resize(pixels, size))]
 
 
 def opened(path: Path) -> Predict:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from kevo import plots
 from kevo.errors import RunError, in_words
-from kevo.report import facts, pictures
+from kevo.report import pictures, plots
 from kevo.report.drawings import drawings
 from kevo.report.page import page
-from kevo.storage import atomic_write_bytes, atomic_write_text
+from kevo.runs import reader
+from kevo.runs.atomic_files import atomic_write_bytes, atomic_write_text
 
 NAME = "report.html"
 """What the page is called in its run folder."""
@@ -26,7 +26,7 @@ def write(run_folder: str | Path, path: str | Path | None = None, *, data: Any =
     Args:
         run_folder: The folder of the search.
         path: The page. Defaults to `report.html` in the run folder.
-        data: The pictures of the search, as for `kevo.datasets.load`, for those that were wrongly classified and for
+        data: The pictures of the search, as for `kevo.search`, for those that were wrongly classified and for
             how many there are of each class. Defaults to where they were; without them the page says so.
 
     Returns:
@@ -39,7 +39,7 @@ def write(run_folder: str | Path, path: str | Path | None = None, *, data: Any =
         >>> write("kevo-runs/digits-20260101-120000")  # doctest: +SKIP
         PosixPath('kevo-runs/digits-20260101-120000/report.html')
     """
-    known = facts.read(run_folder)
+    known = reader.read(run_folder)
     path = known.run_folder / NAME if path is None else Path(path)
     atomic_write_text(path, page(known, pictures.read(known, data)))
     return path
@@ -62,7 +62,7 @@ def save_figures(
         RunError: the folder holds no run, or the figures cannot be written.
     """
     paths, failures = [], []
-    for drawing in drawings(facts.read(run_folder)):
+    for drawing in drawings(reader.read(run_folder)):
         try:
             figure = drawing.figure()
             content = plots.png(figure) if format == "png" else plots.svg(figure).encode()

@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from kevo.evaluation import Evaluation
-from kevo.records import TrialRecord, checkpoint
-from kevo.report.facts import ENSEMBLE, LABELS, MODEL, Combined, Facts, Outcome, in_words
+from kevo.progress import count, duration
 from kevo.report.markup import Html, definitions, join, tag, verbatim
-from kevo.reporting import count, duration
+from kevo.runs.reader import ENSEMBLE, LABELS, MODEL, Combined, Facts, Outcome, in_words
+from kevo.runs.records import TrialRecord, checkpoint
+from kevo.tasks.outputs.classes.evaluation import Evaluation
 
 _MOST_DAMAGES = 20
 _MANY_LETTERS = 200

@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kevo import plots
-from kevo.importance import importance
-from kevo.objectives import COSTS, Objective
-from kevo.plots.style import gene_label
-from kevo.records import TrialRecord
-from kevo.report.facts import Facts
+from kevo.objective import COSTS, Objective
+from kevo.report import plots
+from kevo.report.gene_importance import importance
+from kevo.report.plots.style import gene_label
+from kevo.runs.reader import Facts
+from kevo.runs.records import TrialRecord
 
 _MANY = 1000
 """More dots or lines than these are drawn as pixels: a page of single shapes would be slow, and large."""

@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import kevo
-from kevo import plots
 from kevo.errors import in_words
-from kevo.report import sections
+from kevo.report import plots, sections
 from kevo.report.answer import answer
 from kevo.report.drawings import Drawing, drawings
-from kevo.report.facts import Facts
 from kevo.report.markup import Html, clean, tag
 from kevo.report.pictures import Pictures
 from kevo.report.style import STYLE
+from kevo.runs.reader import Facts
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _WIDTH = 480.0

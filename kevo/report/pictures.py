@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from kevo import datasets
-from kevo.datasets import ImageDataset
-from kevo.ensemble import read_predictions
 from kevo.errors import KevoError
-from kevo.report.facts import Facts
-from kevo.runs import TEST_PREDICTIONS
+from kevo.runs.folder import TEST_PREDICTIONS
+from kevo.runs.reader import Facts
+from kevo.tasks.images import datasets
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.training.ensemble_selection import read_predictions
 
 _MOST_WRONG = 12
 _SIDE = 160

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from kevo.report.facts import Facts
+from kevo.runs.reader import Facts
 from kevo.settings import Settings
-from kevo.space import Space
+from kevo.tasks.images.space import Space
 
 _FLAGS = {"num_rungs": "--rungs"}
 """Options of `kevo search` that are called otherwise than their settings."""

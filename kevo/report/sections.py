@@ -6,17 +6,17 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from kevo.datasets.dataset import SPLITS, ImageDataset, Skipped
-from kevo.evaluation import Evaluation
-from kevo.objectives import COSTS
-from kevo.records import TrialRecord
+from kevo.objective import COSTS
+from kevo.progress import count, duration
 from kevo.report.drawings import front, priced
-from kevo.report.facts import Facts, in_words
 from kevo.report.markup import Html, join, table, tag, verbatim
 from kevo.report.pictures import Pictures, Wrong
 from kevo.report.repeating import how_to_repeat
-from kevo.reporting import count, duration
+from kevo.runs.reader import Facts, in_words
+from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
+from kevo.tasks.images.datasets.dataset import SPLITS, ImageDataset, Skipped
+from kevo.tasks.outputs.classes.evaluation import Evaluation
 
 Draw = Callable[[str], Html | None]
 """Returns the figure of this name, if there is one."""

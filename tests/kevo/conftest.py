@@ -3,8 +3,8 @@
 import pytest
 from samples import stripes
 
-from kevo import datasets
-from kevo.datasets import ImageDataset
+from kevo.tasks.images import datasets
+from kevo.tasks.images.datasets import ImageDataset
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ import numpy as np
 from samples import CONV_GENOME
 
 import kevo
-from kevo.records import TrialRecord
-from kevo.reporting import Opening
+from kevo.progress import Opening
+from kevo.runs.records import TrialRecord
 
 TINY = dataclasses.replace(
     kevo.PRESETS["small"],

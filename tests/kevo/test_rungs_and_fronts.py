@@ -12,9 +12,9 @@ from samples import stripes
 from searches import RUNGS, SETTINGS, Diary, killed
 
 import kevo
-from kevo.records import TrialRecord
-from kevo.results import SearchResult
-from kevo.runs import Run
+from kevo.result import SearchResult
+from kevo.runs.folder import Run
+from kevo.runs.records import TrialRecord
 
 
 def test_each_rung_trains_three_times_as_long_as_the_one_below() -> None:

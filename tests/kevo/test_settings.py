@@ -8,7 +8,7 @@ import pytest
 
 from kevo.errors import SettingsError, SpaceError, UnknownBackboneError
 from kevo.settings import Settings
-from kevo.space import preset
+from kevo.tasks.images.space import preset
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from searches import RUNGS, SETTINGS, record
 import kevo
 from kevo.engine import archive as archive_module
 from kevo.engine.archive import Archive
-from kevo.records import TrialRecord as Record
-from kevo.runs import Run
+from kevo.runs.folder import Run
+from kevo.runs.records import TrialRecord as Record
 
 
 def archive(path: Path, settings: kevo.Settings, *records: Record, num_judged: int = 10_000) -> Archive:

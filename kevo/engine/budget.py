@@ -1,0 +1,162 @@
+"""Who may take how much of a search's time: the evolution, one candidate, the finalists, and the end."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+
+from kevo.runs.records import TrialRecord
+from kevo.settings import Settings
+from kevo.tasks.images.cost_model import Work
+
+_LARGEST_SHARE = 1 / 4
+"""The part of the training's time after which a candidate is stopped."""
+_EXPECTED_SHARE = 1 / 8
+"""The part of the training's time that a candidate may be expected to take: at least eight get their chance."""
+_PROBING_SHARE = 0.15
+"""The part of the training's time within which backbones are probed, counted from the search's start."""
+_SHARED_COST = 0.25
+"""What counts of the time for a pass of the pictures through a backbone: others get their features for nothing."""
+_FINAL_SHARE = 0.25
+"""The part of the training's time that is kept for the finalists at most, and for the winner on all pictures."""
+_TUNING_SHARE = 0.4
+"""The same where a backbone is fine-tuned, which gains more than many a head."""
+_REFIT_COST = 1.25
+"""How much longer than its final training it takes the winner to learn from the validation pictures too."""
+_CERTAIN_SHARE = 0.9
+"""The part of the time that is left for a final training that its epochs are laid out for: no two take the same."""
+_CLOSING_SHARE = 0.05
+"""The part of `max_time` that is kept for what follows the last training: scores, plots, the best model's file."""
+_CLOSING_SECONDS = 5.0
+"""What that takes at least; of a short search a tenth must do."""
+
+
+class Budget:
+    """The time of one search, in seconds over all its sittings. Where a method returns `None`, there is no limit.
+
+    Args:
+        settings: How the search is to run.
+        started: When this sitting began, by `time.monotonic`.
+    """
+
+    def __init__(self, settings: Settings, *, started: float) -> None:
+        self._settings = settings
+        self._started = started
+        self._seconds_before = 0.0
+        self.closing_seconds = 0.0
+        """What follows the last training is expected to take so long."""
+
+    def take_up(self, records: Mapping[str, TrialRecord]) -> None:
+        """Counts the time of earlier sittings, up to the last candidate that they finished."""
+        self._seconds_before = max((record.finished_at for record in records.values()), default=0.0)
+
+    @property
+    def seconds(self) -> float:
+        """How long the search has taken."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    @property
+    def left(self) -> float | None:
+        """How long anything may still be trained."""
+        whole = self._training_seconds
+        return None if whole is None else whole - self.seconds
+
+    @property
+    def tuning_seconds(self) -> float | None:
+        """How long a finalist may take whose backbone is fine-tuned."""
+        whole = self._training_seconds
+        return None if whole is None else _TUNING_SHARE * whole / (1 + _REFIT_COST)
+
+    def left_for_finalist(self, best: float) -> float | None:
+        """How long the next finalist may be trained, so that whoever wins can still learn from all pictures.
+
+        Args:
+            best: How many seconds the training of the best so far took.
+        """
+        left = self.left
+        if left is None:
+            return None
+        # Where there is no time for that any more, none is kept for it.
+        kept = _REFIT_COST * best if _REFIT_COST * best < left else 0.0
+        return min(left / (1 + _REFIT_COST), left - kept)
+
+    def left_for_evolution(self, finals: Sequence[float], *, tunes: bool) -> float | None:
+        """How long candidates may still be trained before the finalists' turn.
+
+        Args:
+            finals: How many seconds each finalist would like to have.
+            tunes: Whether a backbone is fine-tuned in them.
+        """
+        whole, left = self._training_seconds, self.left
+        if whole is None or left is None:
+            return None
+        wanted = sum(finals) + _REFIT_COST * max(finals, default=0.0)
+        return left - min(wanted, (_TUNING_SHARE if tunes else _FINAL_SHARE) * whole)
+
+    def full_length_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
+        """How long the final training of a candidate would take, without a limit of time."""
+        lengthening = self._settings.resolved_final_epochs / self._settings.epochs
+        return lengthening * self._whole_seconds(record, records)
+
+    def may_tune(self, work: Work, left: float | None) -> bool:
+        """Tells whether a finalist's backbone is to be fine-tuned, when so much is left."""
+        return left is None or work.seconds <= left
+
+    def for_a_candidate(self, left: float | None) -> float | None:
+        """How long the next candidate may take, when so much is left for the evolution."""
+        whole = self._training_seconds
+        return None if left is None or whole is None else max(1.0, min(left, _LARGEST_SHARE * whole))
+
+    @property
+    def may_probe(self) -> bool:
+        """Tells whether backbones may still be looked at before the first candidate."""
+        whole = self._training_seconds
+        return whole is None or self.seconds < _PROBING_SHARE * whole
+
+    def allows(self, work: Work, left: float | None) -> bool:
+        """Tells whether a candidate is to be begun, when so much is left for the evolution."""
+        whole = self._training_seconds
+        if left is None or whole is None:
+            return True
+        # What would be stopped before its end is not begun.
+        can_end = work.seconds <= min(left, _LARGEST_SHARE * whole)
+        return can_end and work.own + _SHARED_COST * work.shared <= _EXPECTED_SHARE * whole
+
+    def suffices(self, left: float | None, records: Mapping[str, TrialRecord]) -> bool:
+        """Tells whether another candidate is worth beginning: there is time for what one usually takes."""
+        return left is None or left > statistics.median([0.0, *(record.seconds for record in records.values())])
+
+    def num_final_epochs(self, record: TrialRecord, records: Mapping[str, TrialRecord], *, left: float | None) -> int:
+        """Returns for how many epochs a candidate could be trained once more when so much time is left for it."""
+        longest = self._settings.resolved_final_epochs
+        if left is None:
+            return longest
+        seconds_per_epoch = max(1e-6, seconds_spent(record, records) / num_last_epochs(record))
+        return min(longest, int(_CERTAIN_SHARE * left / seconds_per_epoch))
+
+    @property
+    def _training_seconds(self) -> float | None:
+        """When the last training must end."""
+        whole = self._settings.resolved_max_time
+        if whole is None:
+            return None
+        least = max(_CLOSING_SHARE * whole, min(_CLOSING_SECONDS, whole / 10))
+        # Whatever scoring may take, training comes first.
+        return whole - max(least, min(self.closing_seconds, whole / 6))
+
+    def _whole_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
+        """Returns what a candidate costs or would cost without pauses."""
+        share = num_last_epochs(record) / self._settings.epochs if record.is_paused else 1.0
+        return seconds_spent(record, records) / share
+
+
+def seconds_spent(record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
+    """Returns what a candidate has cost, also before its pauses."""
+    before = 0.0 if record.continues is None else seconds_spent(records[record.continues], records)
+    return before + record.seconds
+
+
+def num_last_epochs(record: TrialRecord) -> int:
+    """Returns how many epochs a candidate has spent in its last stage."""
+    return record.stages.count(record.stages[-1])

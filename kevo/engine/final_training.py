@@ -1,0 +1,159 @@
+"""What is trained when the evolution has ended: the best once more, then the winner on all pictures; and when that is.
+
+Finals compete with all other models. Nothing here changes: what there is to do follows from what is written down.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from kevo.engine import partial_trainings
+from kevo.engine.archive import Archive, full_length_id
+from kevo.engine.budget import Budget, num_last_epochs, seconds_spent
+from kevo.runs.records import TrialRecord, refit_model
+from kevo.settings import Settings
+from kevo.tasks.images import space
+from kevo.tasks.images.cost_model import Forecast
+from kevo.tasks.images.space import Genome
+from kevo.training.candidate_fit import PATIENCE, Effort, num_best_epochs
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """A last training: its name, what is trained, how much it may cost.
+
+    Args:
+        trial_id: Its name in the search.
+        genome: What is trained.
+        effort: How much it may cost.
+        finalist: Whose last training it is.
+        continues: The training that it continues after a pause; `None` for none.
+    """
+
+    trial_id: str
+    genome: Genome
+    effort: Effort
+    finalist: TrialRecord
+    continues: TrialRecord | None = None
+
+
+class Finals:
+    """The last trainings of a search.
+
+    Args:
+        archive: The candidates so far.
+        settings: How the search is to run.
+        budget: Its time.
+        forecast: Tells how long candidates take.
+    """
+
+    def __init__(self, archive: Archive, settings: Settings, budget: Budget, forecast: Forecast) -> None:
+        self._archive = archive
+        self._settings = settings
+        self._budget = budget
+        self._forecast = forecast
+
+    def next(self, begun: Collection[str]) -> Final | None:
+        """Returns the next of the best candidates to be trained at full length.
+
+        Where time is limited the best comes first, for as many epochs as there is time for. What a head can learn from
+        a frozen backbone it has mostly learned: its final training goes on to fine-tune the backbone.
+
+        Args:
+            begun: The names of those that somebody is at.
+        """
+        for record in self._archive.finalists:
+            trial_id = full_length_id(record)
+            if trial_id in self._archive.records or trial_id in begun:
+                continue
+            left = self._budget.left_for_finalist(self._best_seconds)
+            if left is not None and left <= 0:
+                return None
+            final = self._broken_off(record, left) or self._anew(record, left)
+            if final is not None:
+                return final
+        return None
+
+    def refit(self) -> Final | None:
+        """Returns the training in which the winner learns from the validation pictures too, if there is time for it."""
+        winner, left = next(iter(self._archive.saved), None), self._budget.left
+        # It takes as long as before at least: what cannot end is not begun.
+        if winner is None or (left is not None and left <= self._best_seconds):
+            return None
+        if (self._archive.folder.path / refit_model(winner)).is_file():
+            return None
+        nums = num_best_epochs(winner.history, winner.stages, self._archive.objective)
+        effort = Effort(winner.planned_epochs, left, tune_epochs=winner.tune_epochs, refit=nums)
+        return Final(f"{winner.trial_id}-refit", winner.genome, effort, winner)
+
+    def left_for_evolution(self) -> float | None:
+        """How many seconds candidates may still be trained before the finalists' turn; `None` for no limit."""
+        seconds, tunes = list[float](), False
+        for record in self._archive.finalists:
+            if (tuned := self._tuned(record, self._budget.tuning_seconds)) is not None:
+                seconds.append(self._forecast.work(tuned, tune_epochs=self._tune_epochs).seconds)
+                tunes = True
+            else:
+                seconds.append(self._budget.full_length_seconds(record, self._archive.records))
+        return self._budget.left_for_evolution(seconds, tunes=tunes)
+
+    @property
+    def _best_seconds(self) -> float:
+        """How long the training of the winner so far took, or would take now that its features are there."""
+        winner = next(iter(self._archive.saved), None)
+        if winner is None:
+            return 0.0
+        if winner.genome.get("pretrained/tuning") == "frozen":
+            return self._forecast.work(winner.genome).seconds
+        return seconds_spent(winner, self._archive.records)
+
+    def _broken_off(self, record: TrialRecord, left: float | None) -> Final | None:
+        """Returns a finalist's last training that was kept before it broke off: with less time left it is the same."""
+        trial_id = full_length_id(record)
+        for genome in (record.genome, *space.fine_tuned(record.genome, self._settings.resolved_space)):
+            kept = partial_trainings.find(self._archive.folder, trial_id, genome)
+            if kept is None:
+                continue
+            if genome != record.genome:
+                return Final(trial_id, genome, self._tuning(left), record)
+            if kept.continues is not None:
+                return Final(trial_id, genome, self._plain(self._settings.epochs, left), record, record)
+            more = self._budget.num_final_epochs(record, self._archive.records, left=left)
+            num_epochs = min(self._settings.resolved_final_epochs, kept.stages.count(kept.stages[-1]) + more)
+            return Final(trial_id, genome, self._plain(num_epochs, left), record)
+        return None
+
+    def _anew(self, record: TrialRecord, left: float | None) -> Final | None:
+        """Returns a finalist's last training, unless that would come to less than it has had."""
+        trial_id = full_length_id(record)
+        if (tuned := self._tuned(record, left)) is not None:
+            return Final(trial_id, tuned, self._tuning(left), record)
+        num_epochs = self._budget.num_final_epochs(record, self._archive.records, left=left)
+        so_far = self._settings.epochs - 1 if record.is_paused else num_last_epochs(record)
+        if left is None or num_epochs > so_far:
+            return Final(trial_id, record.genome, self._plain(num_epochs, left), record)
+        if not record.is_paused:
+            return None
+        # With too little time to begin again, a candidate that paused still has some of its epochs before it.
+        return Final(trial_id, record.genome, self._plain(self._settings.epochs, left), record, record)
+
+    def _plain(self, num_epochs: int, left: float | None) -> Effort:
+        return Effort(num_epochs, left, patience=2 * PATIENCE)
+
+    def _tuning(self, left: float | None) -> Effort:
+        return Effort(self._settings.epochs, left, tune_epochs=self._tune_epochs)
+
+    def _tuned(self, record: TrialRecord, left: float | None) -> Genome | None:
+        """Returns a finalist with as many blocks fine-tuned as there is time for; `None` where there is none."""
+        for tuned in space.fine_tuned(record.genome, self._settings.resolved_space):
+            work = self._forecast.work(tuned, tune_epochs=self._tune_epochs)
+            if self._budget.may_tune(work, left):
+                return tuned
+        return None
+
+    @property
+    def _tune_epochs(self) -> int:
+        """For how many epochs finalists are fine-tuned: all of them, so half as many do."""
+        return math.ceil(self._settings.epochs / 2)

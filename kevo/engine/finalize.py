@@ -1,0 +1,331 @@
+"""What follows the last training: the winner is scored and written, and beside it perhaps an ensemble."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import operator
+import shutil
+from collections.abc import Hashable, Sequence
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from kevo import progress
+from kevo.engine.budget import Budget
+from kevo.errors import RunError, in_words
+from kevo.objective import Objective
+from kevo.progress import Listener
+from kevo.report import plots
+from kevo.result import Ensemble, EnsembleMember, FrontMember, SearchResult
+from kevo.runs.folder import TEST_PREDICTIONS, Run
+from kevo.runs.records import TrialRecord, checkpoint, predictions, refit_model
+from kevo.settings import Settings
+from kevo.tasks.images import networks
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.datasets.dataset import Split
+from kevo.tasks.images.describe import describe
+from kevo.tasks.images.features import shared_body
+from kevo.tasks.images.trainer import NO_MEMORY, predict
+from kevo.tasks.outputs.classes import evaluation
+from kevo.tasks.outputs.classes.evaluation import Evaluation
+from kevo.training import ensemble_selection
+
+MODEL = "best.keras"
+ENSEMBLE = "ensemble.keras"
+
+_MAX_MEMBERS = 5
+"""How many candidates an ensemble may have."""
+_MEMBER_COST = 1.5
+"""How much longer it takes with a member than with the best model alone: it is loaded twice, and saved once more."""
+_TIME_IS_UP = "the time is up"
+_NO_GAIN = "it would gain nothing"
+
+
+class Closing:
+    """The end of one search.
+
+    Args:
+        run: Its folder.
+        dataset: The pictures.
+        settings: How it was to run.
+        listener: Is told about the ensemble and the front.
+        budget: Its time.
+        objectives: What was to be improved, the objective of its settings first.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        dataset: ImageDataset,
+        settings: Settings,
+        listener: Listener,
+        budget: Budget,
+        *,
+        objectives: Sequence[Objective],
+    ) -> None:
+        self._folder = run
+        self._dataset = dataset
+        self._settings = settings
+        self._listener = listener
+        self._budget = budget
+        self._objectives = objectives
+
+    def hand_over(
+        self,
+        saved: Sequence[TrialRecord],
+        *,
+        records: Sequence[TrialRecord],
+        front: Sequence[TrialRecord],
+        hypervolume: float | None,
+        interrupted: bool,
+    ) -> SearchResult:
+        """Writes the winner, loads it again, scores it, and writes everything that a person looks at.
+
+        Args:
+            saved: The candidates whose models are on disk, best first, at least one.
+            records: All candidates.
+            front: Those of `saved` that no other one beats in every objective; none where there is but one objective.
+            hypervolume: What the front covers, see `SearchResult`.
+            interrupted: Whether the search was ended by hand. Then there is no new ensemble.
+        """
+        folder, winner = self._folder.path, saved[0]
+        earlier = self._earlier_ensemble(saved)
+        began = self._budget.seconds
+        model, is_refit, probabilities = self._best(winner)
+        validation = self._evaluate(probabilities, self._dataset.validation)
+        predicted = predict(model, self._dataset.test.pictures)
+        test = self._evaluate(predicted, self._dataset.test)
+        scoring_seconds = self._budget.seconds - began
+        with self._folder.replacing(TEST_PREDICTIONS) as path:
+            np.save(path, predicted.astype(np.float16))
+        result = SearchResult(
+            run_folder=folder,
+            model_path=folder / MODEL,
+            genome=winner.genome,
+            words=describe(winner.genome),
+            num_parameters=model.count_params(),
+            validation=validation,
+            test=test,
+            trials_completed=sum(record.status == "completed" and not record.full_length for record in records),
+            trials_failed=sum(record.status == "failed" and not record.full_length for record in records),
+            seconds=self._budget.seconds,
+            interrupted=interrupted,
+            is_refit=is_refit,
+            front=tuple(
+                FrontMember(
+                    trial_id=record.trial_id,
+                    genome=record.genome,
+                    words=describe(record.genome),
+                    metrics=record.metrics,
+                    model_path=folder / checkpoint(record),
+                )
+                for record in front
+            ),
+            hypervolume=hypervolume,
+            # What an earlier sitting found stands until there is another.
+            ensemble=earlier if earlier and self._beats(earlier.validation, validation) else None,
+        )
+        self._folder.write_json("result.json", result.to_json())
+        if result.ensemble is None:
+            (folder / ENSEMBLE).unlink(missing_ok=True)
+        plots.save_all(
+            folder,
+            records,
+            objective=self._objectives[0],
+            winner=winner,
+            confusion=result.test.confusion,
+            class_names=self._dataset.class_names,
+        )
+        if front:
+            plots.save_front(folder, records, front=front, objectives=self._objectives)
+        # What is found so far is safe: an ensemble may only add to it.
+        if not interrupted:
+            result = self._with_ensemble(result, saved, probabilities, scoring_seconds)
+        if front:
+            for line in progress.front_in_words(result, self._objectives):
+                self._listener.note(line)
+        return result
+
+    def _best(self, winner: TrialRecord) -> tuple[keras.Model, bool, npt.NDArray[np.float32]]:
+        """Writes the best model and loads it again.
+
+        Returns:
+            The model, whether it has learned from the validation pictures too, and what it, or its like that had not,
+            predicts for these.
+        """
+        folder, dataset = self._folder.path, self._dataset
+        shape = len(dataset.validation), dataset.num_classes
+        kept = ensemble_selection.read_predictions(folder / predictions(winner), shape=shape)
+        if kept is not None and (folder / refit_model(winner)).is_file():
+            model = self._loaded(refit_model(winner))
+            labels = dataset.validation.labels
+            errors = (
+                evaluation.cross_entropy(one, labels) for one in (predict(model, dataset.validation.pictures), kept)
+            )
+            # What has seen the answers and still knows them no better has gone wrong.
+            if operator.lt(*errors):
+                return model, True, kept
+        model = self._loaded(checkpoint(winner))
+        return model, False, predict(model, dataset.validation.pictures)
+
+    def _loaded(self, name: str) -> keras.Model:
+        """Makes a model of the run folder the best one, once that can be loaded, and returns it."""
+        with self._folder.replacing(MODEL) as path:
+            shutil.copyfile(self._folder.path / name, path)
+            try:
+                return keras.models.load_model(path, safe_mode=True)
+            except NO_MEMORY:
+                # That is not the file's fault.
+                raise
+            except Exception as error:
+                reason = f"{self._folder.path / name} cannot be loaded: {in_words(error)}"
+                raise BrokenModelError(name, reason) from error
+
+    def _evaluate(self, probabilities: npt.NDArray[np.float32], split: Split) -> Evaluation:
+        return evaluation.evaluate(probabilities, split.labels, class_names=self._dataset.class_names)
+
+    def _with_ensemble(
+        self,
+        result: SearchResult,
+        saved: Sequence[TrialRecord],
+        probabilities: npt.NDArray[np.float32],
+        scoring_seconds: float,
+    ) -> SearchResult:
+        """Adds an ensemble to the result, or says why there is none.
+
+        Args:
+            result: What was found, and is written already.
+            saved: The candidates whose models are on disk, the winner first.
+            probabilities: The winner's for the validation split.
+            scoring_seconds: How long it took to load and score the winner.
+        """
+        found, reason = result.ensemble, ""
+        try:
+            num_bodies = int(min(self._seconds_left() / (_MEMBER_COST * scoring_seconds), _MAX_MEMBERS))
+            if num_bodies < 1:
+                raise _NoEnsembleError(_TIME_IS_UP)
+            found = self._ensemble(self._weighed(saved, probabilities, num_bodies), result.validation)
+        except _NoEnsembleError as error:
+            reason = str(error)
+        except KeyboardInterrupt:
+            result, reason = dataclasses.replace(result, interrupted=True), "interrupted"
+        except Exception as error:
+            # A damaged model, no memory, a full disk: what was found without it stands.
+            reason = in_words(error)
+        result = dataclasses.replace(result, ensemble=found, seconds=self._budget.seconds)
+        self._folder.write_json("result.json", result.to_json())
+        self._listener.note(
+            progress.ensemble_in_words(found, best=result) if found else f"No ensemble: {reason.rstrip('.:')}."
+        )
+        return result
+
+    def _earlier_ensemble(self, saved: Sequence[TrialRecord]) -> Ensemble | None:
+        """Returns what an earlier sitting found, if it still is what it was."""
+        try:
+            ensemble = SearchResult.from_json(self._folder.read_json("result.json")).ensemble
+        except (RunError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            return None
+        path = self._folder.path / ENSEMBLE
+        known = {record.trial_id for record in saved}
+        if ensemble is None or not path.is_file() or not {member.trial_id for member in ensemble.members} <= known:
+            return None
+        return dataclasses.replace(ensemble, model_path=path)
+
+    def _weighed(
+        self, saved: Sequence[TrialRecord], probabilities: npt.NDArray[np.float32], num_bodies: int
+    ) -> list[tuple[TrialRecord, float]]:
+        """Returns the candidates that are better together, with their weights, the heaviest first.
+
+        Args:
+            saved: The candidates to choose from, the winner first.
+            probabilities: The winner's for the validation split.
+            num_bodies: How many different networks there is time for; heads on the same frozen features count once.
+        """
+        bodies = {_body(saved[0])}
+        records, library = [saved[0]], [probabilities]
+        for record in saved[1:]:
+            if len(bodies | {_body(record)}) > num_bodies:
+                continue
+            path = self._folder.path / predictions(record)
+            if (kept := ensemble_selection.read_predictions(path, shape=probabilities.shape)) is not None:
+                bodies.add(_body(record))
+                records.append(record)
+                library.append(kept)
+        if len(records) == 1 < len(saved) and num_bodies < _MAX_MEMBERS:
+            raise _NoEnsembleError(_TIME_IS_UP)
+        validation = self._dataset.validation
+        shares = ensemble_selection.select(
+            library, validation.labels, seed=self._settings.seed, max_members=_MAX_MEMBERS
+        )
+        together, best = np.tensordot(shares.astype(np.float32), library, 1), library[0]
+        gains = self._beats(*(self._evaluate(one, validation) for one in (together, best)))
+        if np.count_nonzero(shares) == 1 or not gains:
+            raise _NoEnsembleError(_NO_GAIN)
+        members = [(record, float(share)) for record, share in zip(records, shares, strict=True) if share]
+        return sorted(members, key=lambda member: member[1], reverse=True)
+
+    def _ensemble(self, weighed: Sequence[tuple[TrialRecord, float]], best: Evaluation) -> Ensemble:
+        """Writes candidates as one model, loads it again and scores it."""
+        members = []
+        for record, weight in weighed:
+            model = keras.models.load_model(self._folder.path / checkpoint(record), safe_mode=True)
+            members.append(networks.Member(model, weight, shared_body(record.genome), bool(record.genome["mirror"])))
+            self._seconds_left()
+        together = networks.weighted_mean(members)
+        num_parameters, limit = together.count_params(), self._settings.max_params
+        if limit is not None and num_parameters > limit:
+            raise _NoEnsembleError(f"together its models would have {num_parameters:,} parameters")
+        # It takes its place only when it has proved worth it.
+        with self._folder.replacing(ENSEMBLE) as path:
+            together.save(path)
+            model = keras.models.load_model(path, safe_mode=True)
+            validation, test = self._dataset.validation, self._dataset.test
+            scores = self._evaluate(predict(model, validation.pictures, watch=self._seconds_left), validation)
+            if not self._beats(scores, best):
+                raise _NoEnsembleError(_NO_GAIN)
+            return Ensemble(
+                members=tuple(
+                    EnsembleMember(record.trial_id, weight, describe(record.genome)) for record, weight in weighed
+                ),
+                num_parameters=num_parameters,
+                validation=scores,
+                test=self._evaluate(predict(model, test.pictures, watch=self._seconds_left), test),
+                model_path=self._folder.path / ENSEMBLE,
+            )
+
+    def _beats(self, ensemble: Evaluation, best: Evaluation) -> bool:
+        """Tells whether an ensemble is better than the best model, by the rule by which that has won."""
+        objective = self._objectives[0]
+        name = objective.metric.removeprefix("val_")
+        ours, theirs = getattr(ensemble, name), getattr(best, name)
+        margin = 0.0 if self._settings.minimize else objective.margin(max(ours, theirs), num_pictures=best.num_pictures)
+        if abs(ours - theirs) > margin:
+            return bool((ours > theirs) == (objective.direction == "max"))
+        return ensemble.cross_entropy < best.cross_entropy
+
+    def _seconds_left(self) -> float:
+        """Returns how long an ensemble may still take; raises an error where that is nothing."""
+        whole = self._settings.resolved_max_time
+        left = math.inf if whole is None else whole - self._budget.seconds
+        if left <= 0:
+            raise _NoEnsembleError(_TIME_IS_UP)
+        return left
+
+
+def _body(record: TrialRecord) -> Hashable:
+    """Returns what a candidate's network sees pictures with, by which it costs nothing more beside its like."""
+    return shared_body(record.genome) or record.trial_id
+
+
+class BrokenModelError(Exception):
+    """A candidate's model, by its name in the run folder, cannot be loaded, and why."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.name = name
+
+
+class _NoEnsembleError(Exception):
+    """Why there is no ensemble."""

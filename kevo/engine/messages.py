@@ -1,0 +1,117 @@
+"""One training as it is handed to a worker, and what comes back: plain data that JSON can hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from kevo.tasks.images.space import Genome
+from kevo.training.candidate_fit import Effort
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One training.
+
+    Args:
+        trial_id: Its name in the search.
+        number: The candidate's place in the search, from 0.
+        genome: What to train.
+        effort: How much it may cost.
+        continues: The trial that it continues after a pause; `None` for none.
+        history: The metrics of every epoch before the pause, or before it broke off.
+        stages: The training stage of each of them. Where there are any, the chief has the model.
+        seconds_before: How long it took before it broke off.
+        errors: What linear heads made of frozen networks so far; see `LinearProbes`.
+    """
+
+    trial_id: str
+    number: int
+    genome: Genome
+    effort: Effort
+    continues: str | None = None
+    history: tuple[dict[str, float], ...] = ()
+    stages: tuple[str, ...] = ()
+    seconds_before: float = 0.0
+    errors: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a mapping of JSON values, from which `from_json` makes the same task."""
+        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        return {**values, "genome": dict(self.genome), "effort": dataclasses.asdict(self.effort)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Reads what `to_json` wrote."""
+        history, stages = tuple(values["history"]), tuple(values["stages"])
+        return cls(**{**values, "effort": Effort(**values["effort"]), "history": history, "stages": stages})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a training.
+
+    Args:
+        seconds: How long it took.
+        reason: Why it failed; `None` if it did not.
+        metrics: Its metrics in its best epoch, and those of its costs that the search minimizes.
+        history: The metrics of every epoch, those before a pause included.
+        stages: The training stage of every epoch.
+        num_parameters: The size of its network; `None` if it failed.
+        is_paused: Whether the training may be taken up again.
+        is_cut_short: Whether its time was up before its end.
+        errors: What linear heads made of frozen networks that nobody had looked at before.
+        speeds: The seconds of a picture's way through the backbones that were used: name, width, size, seconds.
+    """
+
+    seconds: float
+    reason: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    history: tuple[dict[str, float], ...] = ()
+    stages: tuple[str, ...] = ()
+    num_parameters: int | None = None
+    is_paused: bool = False
+    is_cut_short: bool = False
+    errors: Mapping[str, float] = field(default_factory=dict)
+    speeds: tuple[tuple[str, float | None, int, float], ...] = ()
+
+    def failed(self, reason: str) -> Outcome:
+        """Returns what came of the same training if it has failed after all."""
+        return Outcome(seconds=self.seconds, reason=reason, errors=self.errors, speeds=self.speeds)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a mapping of JSON values, from which `from_json` makes the same outcome."""
+        return {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: these are not the values of an outcome.
+        """
+        try:
+            outcome = cls(
+                **{
+                    **values,
+                    "history": tuple(
+                        {str(name): float(value) for name, value in epoch.items()} for epoch in values["history"]
+                    ),
+                    "stages": tuple(map(str, values["stages"])),
+                    "speeds": tuple(
+                        (str(name), alpha, int(size), float(s)) for name, alpha, size, s in values["speeds"]
+                    ),
+                }
+            )
+            numbers = [outcome.seconds, outcome.num_parameters or 0, *outcome.errors.values()]
+            numbers += [speed for *_, speed in outcome.speeds]
+            if not all(math.isfinite(number) and number >= 0 for number in numbers):
+                raise ValueError(f"a number is none from 0 on: {numbers}")
+            if not all(map(math.isfinite, outcome.metrics.values())):
+                raise ValueError(f"its metrics are {outcome.metrics}")
+        except (AttributeError, LookupError, TypeError) as error:
+            raise ValueError(str(error)) from error
+        return outcome

@@ -1,0 +1,157 @@
+"""The oracle that breeds a search's candidates, as the search asks for it and as its run folder has it."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+import keras_tuner
+import numpy as np
+
+from kevo.engine.archive import KINDS, Archive
+from kevo.engine.budget import num_last_epochs
+from kevo.errors import RunError
+from kevo.runs.atomic_files import damage, writing
+from kevo.runs.records import TrialRecord
+from kevo.settings import Settings
+from kevo.tasks.images.initial_population import Genes
+from kevo.tasks.images.space import Genome
+from tuners.evolution import Individual, Origin
+from tuners.genome import SearchSpace
+from tuners.oracle import GeneticOracle
+from tuners.settings import Settings as EvolutionSettings
+
+_MAX_LOST = 100
+"""So many candidates for each that is left may be lost; where more seem to be, their names are not to be trusted."""
+STATE = "search"
+"""Where in a run folder the oracle's own state is."""
+
+
+def oracle(
+    archive: Archive,
+    settings: Settings,
+    genes: Genes,
+    *,
+    max_retries: int,
+    feasible: Callable[[Genome], bool],
+    cost: Callable[[Genome], float],
+    note: Callable[[str], object],
+) -> GeneticOracle:
+    """Returns the oracle of a search, with all that earlier sittings have told it.
+
+    Args:
+        archive: The candidates of the search; the oracle's state is in the same folder.
+        settings: How the search is to run.
+        genes: What is searched.
+        max_retries: How often a trial whose worker was lost is begun again.
+        feasible: Tells whether a candidate may be trained at all.
+        cost: Returns the seconds that a candidate is expected to take.
+        note: Is told what is damaged: then it is made anew of the candidates' records.
+
+    Raises:
+        RunError: its state cannot be written, or these records are not of one search.
+    """
+
+    def new() -> GeneticOracle:
+        return GeneticOracle(
+            objective=[keras_tuner.Objective(one.metric, one.direction) for one in archive.objectives],
+            max_trials=settings.max_trials,
+            seed=settings.seed,
+            hyperparameters=genes.hyperparameters,
+            tune_new_entries=False,
+            allow_new_entries=False,
+            max_retries_per_trial=max_retries,
+            # A space with a hopeless corner must not end the search: it learns to avoid it.
+            max_consecutive_failed_trials=10**9,
+            seeds=genes.seeds,
+            feasible=feasible,
+            cost=cost,
+            settings=EvolutionSettings(
+                per_second=settings.resolved_max_time is not None,
+                population_size=settings.population,
+                num_elites=min(2, settings.population - 1),
+                rungs=settings.rungs if settings.num_rungs > 1 else (),
+                kinds=KINDS,
+            ),
+        )
+
+    found = new()
+    state = archive.folder.path / STATE
+    with writing(state):
+        _open(found, state)
+        if not (state / "oracle.json").exists() and not archive.folder.trials():
+            found.save()
+            return found
+        try:
+            with damage(state):
+                found.reload()
+                _check(found)
+        except RunError as error:
+            note(archive.folder.set_aside(STATE, str(error)))
+            found = new()
+            _open(found, state)
+            with damage(archive.folder.path / "trials.jsonl"):
+                found.recall(_recalled(found, archive, SearchSpace.from_hyperparameters(genes.hyperparameters)))
+    return found
+
+
+def _open(oracle: GeneticOracle, state: Path) -> None:
+    oracle.verbose = 0
+    oracle._set_project_dir(str(state.parent), state.name)
+
+
+def _check(oracle: GeneticOracle) -> None:
+    """Raises an error where a trial continues one that is not there."""
+    known = {None}
+    for trial_id, trial in oracle.trials.items():
+        if (source := trial.hyperparameters.values.get("tuner/trial_id")) not in known:
+            raise LookupError(f"trial {trial_id} continues trial {source}, which is not there before it")
+        known.add(trial_id)
+
+
+def _recalled(oracle: GeneticOracle, archive: Archive, space: SearchSpace) -> list[Individual]:
+    """Returns what the candidates' own records tell of a search whose state is lost.
+
+    Whoever has none gives its place to a random genome: trials are named after their places.
+    """
+    evolved = {record.trial_id: record for record in archive.records.values() if not record.full_length}
+    numbers = {trial_id: int(trial_id) for trial_id in evolved if trial_id.isdecimal()}
+    foreign = [trial_id for trial_id in evolved if oracle.trial_id_of(numbers.get(trial_id, -1)) != trial_id]
+    num = 1 + max(numbers.values(), default=-1)
+    if foreign or num > _MAX_LOST * (1 + len(evolved)):
+        raise LookupError(f"the trials {', '.join((foreign or list(evolved))[:3])} are none of this search")
+    rng = np.random.default_rng(oracle.seed)
+    found: list[Individual] = []
+    for number in range(num):
+        record = evolved.get(oracle.trial_id_of(number))
+        if record is None:
+            found.append(Individual(number=number, genome=space.sample(rng), generation=0, origin="random"))
+            continue
+        origin = cast(Origin, record.origin or "random")
+        parents = tuple(numbers[parent] for parent in record.parents if parent in numbers)
+        rung = 0
+        if origin == "promotion":
+            if parents:
+                rung = max(1 + found[parents[0]].rung, _rung(record, oracle.settings.rungs))
+            else:
+                # Nobody knows from where it went on.
+                origin = "random"
+        found.append(
+            Individual(
+                number=number,
+                genome=record.genome,
+                generation=record.generation,
+                origin=origin,
+                parents=parents,
+                rung=rung,
+            )
+        )
+    return found
+
+
+def _rung(record: TrialRecord, rungs: Sequence[int]) -> int:
+    """Returns the lowest rung up to which a candidate can have been trained."""
+    num_epochs = num_last_epochs(record) if record.stages else 0
+    return min(bisect.bisect_left(rungs, num_epochs), len(rungs) - 1)

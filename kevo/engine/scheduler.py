@@ -1,0 +1,527 @@
+"""Who hands out the trainings of a search and takes in what comes of them, whoever does them and wherever.
+
+All state of a running search is here: the oracle that breeds candidates, the archive of those that ended, the budget
+and the forecast. Workers are only names; calls may come from several threads.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from keras_tuner.engine.trial import Trial, TrialStatus
+
+from kevo.engine import oracle, partial_trainings
+from kevo.engine.archive import Archive, full_length_id
+from kevo.engine.budget import Budget, seconds_spent
+from kevo.engine.final_training import Final, Finals
+from kevo.engine.messages import Outcome, Task
+from kevo.progress import Listener
+from kevo.runs.records import TrialRecord, checkpoint, refit_model
+from kevo.settings import Settings
+from kevo.tasks.images.cost_model import Forecast, Work
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.describe import describe
+from kevo.tasks.images.initial_population import Genes, is_small_enough
+from kevo.tasks.images.linear_probes import LinearProbes
+from kevo.tasks.images.space import Genome
+from kevo.training.candidate_fit import CandidateError, Effort
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+BODIES = "bodies.json"
+_MAX_LOSSES = 2
+"""A training that took so many workers with it is not begun again."""
+
+
+class Rest(Enum):
+    """What a worker gets where there is no task for it."""
+
+    WAIT = "wait"
+    OVER = "over"
+
+
+@dataclass(slots=True)
+class _Running:
+    """A training that somebody is at."""
+
+    task: Task
+    worker: str
+    generation: int
+    full_length: bool
+    trial: Trial | None
+    work: Work
+    heard_at: float
+    goes_on_from: Path | None = None
+    refits: TrialRecord | None = None
+
+
+def _exclusive(method: Callable[Concatenate[Chief, _P], _R]) -> Callable[Concatenate[Chief, _P], _R]:
+    """Lets one thread at a time into the methods of a chief so marked."""
+
+    @functools.wraps(method)
+    def alone(self: Chief, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        with self._lock:
+            return method(self, *args, **kwargs)
+
+    return alone
+
+
+class Chief:
+    """The head of one sitting of a search.
+
+    Args:
+        archive: The candidates of earlier sittings.
+        dataset: The pictures.
+        settings: How the search is to run.
+        listener: Is told what happens.
+        budget: Its time.
+        forecast: Tells how long candidates take.
+        genes: What is searched.
+        probes: What linear heads make of frozen networks.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        dataset: ImageDataset,
+        settings: Settings,
+        listener: Listener,
+        *,
+        budget: Budget,
+        forecast: Forecast,
+        genes: Genes,
+        probes: LinearProbes,
+    ) -> None:
+        self._archive = archive
+        self._dataset = dataset
+        self._settings = settings
+        self._listener = listener
+        self._budget = budget
+        self._forecast = forecast
+        self._probes = probes
+        self._lock = threading.RLock()
+        self._running: dict[str, _Running] = {}
+        self._numbers = {record.trial_id: record.number for record in archive.records.values()}
+        self._left: float | None = None
+        self._num_skipped: Counter[str] = Counter()
+        self._has_evolved = False
+        self._is_stopped = False
+        self._finals = Finals(archive, settings, budget, forecast)
+        self.oracle = oracle.oracle(
+            archive,
+            settings,
+            genes,
+            max_retries=_MAX_LOSSES - 1,
+            feasible=self.is_feasible,
+            cost=lambda genome: forecast.work(genome).seconds,
+            note=listener.note,
+        )
+        # Whoever was killed may have written an end down without that.
+        partial_trainings.tidy(archive.folder, archive.records)
+        # What earlier sittings lost.
+        self._losses = {trial_id: self.oracle._run_times[trial_id] for trial_id in self.oracle._retry_queue}
+        self._expect_closing()
+
+    @property
+    @_exclusive
+    def is_over(self) -> bool:
+        """Whether nobody has anything to do any more, or there is no time for it; also if no worker is there to ask."""
+        if self._is_stopped or self._running:
+            return self._is_stopped
+        if (left := self._budget.left) is not None and left <= 0:
+            return True
+        max_trials = self._settings.max_trials
+        has_evolved = self._has_evolved or self._has_settled
+        has_evolved |= max_trials is not None and len(self.oracle.end_order) >= max_trials
+        return has_evolved and self._next_final() is None and self._next_refit() is None
+
+    def stop(self) -> None:
+        """Ends the search: from now on nobody gets a task, and what runs is not waited for."""
+        self._is_stopped = True
+
+    @_exclusive
+    def next(self, worker: str) -> Task | Rest:
+        """Returns what a worker is to do. What it was at before counts as lost."""
+        if self._is_stopped:
+            # What a worker was at is no loss of its own: it is taken up when the search is.
+            return Rest.OVER
+        self.lose(worker, "its worker asked for another task")
+        while not self._is_stopped and not self._has_evolved:
+            if self._has_settled:
+                # What runs may yet bring something new, as a search that is taken up again would see.
+                if self._running:
+                    return Rest.WAIT
+                self._listener.note(f"Nothing new in {self._archive.num_without_news} candidates: no more are bred.")
+                self.oracle.stop()
+            trial = self._next_trial(worker)
+            if trial.status == TrialStatus.IDLE:
+                return Rest.WAIT
+            if trial.status == TrialStatus.STOPPED:
+                if self._running:
+                    return Rest.WAIT
+                self._has_evolved = True
+                break
+            if (task := self._begun(trial, worker)) is not None:
+                return task
+        if self._is_stopped:
+            return Rest.OVER
+        if (final := self._next_final()) is not None:
+            effort, finalist = final.effort, final.finalist
+            return self._begin(
+                worker, final.trial_id, final.genome, effort, finalist.generation, final.continues, full_length=True
+            )
+        if self._running:
+            return Rest.WAIT
+        if (final := self._next_refit()) is not None:
+            task = self._begin(worker, final.trial_id, final.genome, final.effort, final.finalist.generation, None)
+            self._running[worker].refits = final.finalist
+            return task
+        return Rest.OVER
+
+    @_exclusive
+    def tell(self, worker: str, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> bool:
+        """Takes down how far a worker is, and returns whether it is to go on."""
+        running = self._running.get(worker)
+        if running is None or self._is_stopped:
+            return False
+        running.heard_at = time.monotonic()
+        self._listener.progress(running.task.number, stage, done, total, metrics)
+        return True
+
+    @_exclusive
+    def wants(self, worker: str, outcome: Outcome) -> bool:
+        """Tells whether the model of what a worker has trained may be needed."""
+        running = self._running.get(worker)
+        if running is None or outcome.reason is not None:
+            return False
+        return running.refits is not None or self._archive.wants(self._record(running, outcome))
+
+    @_exclusive
+    def finish(
+        self,
+        worker: str,
+        outcome: Outcome,
+        *,
+        save: Callable[[Path], object] | None = None,
+        probabilities: npt.NDArray[np.float32] | None = None,
+    ) -> None:
+        """Takes in what came of a training.
+
+        Args:
+            worker: Who did it.
+            outcome: What came of it.
+            save: Writes the model; called only if that is wanted. A `CandidateError` of its own fails the candidate.
+            probabilities: What the model predicts for the validation pictures.
+        """
+        running = self._running.get(worker)
+        if running is None or self._is_stopped:
+            return
+        if running.refits is not None:
+            self._end_refit(running, running.refits, outcome, save)
+            return
+        record = self._record(running, outcome)
+        # A record that cannot be read again would end the search when it is taken up.
+        self._archive.check(record)
+        is_wanted = outcome.reason is None and self._archive.wants(record)
+        try:
+            self._archive.add(record, save=save if is_wanted else None, probabilities=probabilities)
+        except CandidateError as error:
+            self.finish(worker, outcome.failed(str(error)))
+            return
+        self._learn(running, outcome)
+        partial_trainings.forget(self._archive.folder, record.trial_id)
+        # Only now: whatever fails before leaves the trial to be run again.
+        del self._running[worker]
+        if running.trial is not None:
+            self._end(running.trial, record)
+        self._expect_closing()
+        self._listener.trial_ended(record, next(iter(self._archive.completed), None))
+
+    @_exclusive
+    def trial_of(self, worker: str) -> str | None:
+        """Returns the trial that a worker is at; `None` where it has no task."""
+        running = self._running.get(worker)
+        return None if running is None else running.task.trial_id
+
+    @_exclusive
+    def lose(self, worker: str, reason: str, *, is_its_fault: bool = True) -> None:
+        """Takes down that a worker is gone. What it was at is begun again by whoever comes next.
+
+        Args:
+            worker: Who is gone.
+            reason: Why.
+            is_its_fault: Whether what it was at may have been the cause: that is begun again once only.
+        """
+        running = self._running.pop(worker, None)
+        self._pin()
+        if running is None:
+            return
+        trial_id = running.task.trial_id
+        self._losses[trial_id] = self._losses.get(trial_id, 0) + is_its_fault
+        self._listener.trial_lost(running.task.number, reason)
+        if self._losses[trial_id] < _MAX_LOSSES or running.refits is not None:
+            # Whoever serves the oracle may have noticed too.
+            if running.trial is not None and worker in self.oracle.ongoing_trials:
+                if not is_its_fault:
+                    self.oracle._run_times[trial_id] -= 1
+                running.trial.status, running.trial.message = TrialStatus.INVALID, reason
+                self.oracle.end_trial(running.trial)
+            return
+        record = self._record(running, Outcome(seconds=0.0, reason=reason))
+        self._archive.add(record)
+        partial_trainings.forget(self._archive.folder, trial_id)
+        if running.trial is not None and running.trial.status != TrialStatus.FAILED:
+            self._end(running.trial, record)
+        self._listener.trial_ended(record, next(iter(self._archive.completed), None))
+
+    @_exclusive
+    def hear(self, worker: str) -> None:
+        """Takes down that a worker gave a sign of life."""
+        if (running := self._running.get(worker)) is not None:
+            running.heard_at = time.monotonic()
+
+    @_exclusive
+    def silence(self, worker: str) -> tuple[float, float]:
+        """Returns for how long nothing was heard of a worker, and how long its training should take, in seconds."""
+        running = self._running.get(worker)
+        return (0.0, 0.0) if running is None else (time.monotonic() - running.heard_at, running.work.seconds)
+
+    @_exclusive
+    def model_for(self, worker: str) -> Path | None:
+        """Returns the model that a worker's task goes on from."""
+        running = self._running.get(worker)
+        return None if running is None else running.goes_on_from
+
+    @_exclusive
+    def keep(
+        self,
+        worker: str,
+        *,
+        save: Callable[[Path], object],
+        history: Sequence[Mapping[str, float]],
+        stages: Sequence[str],
+        seconds: float,
+    ) -> None:
+        """Keeps a training that is under way, so that it can be taken up again if it breaks off; see `unfinished`."""
+        running = self._running.get(worker)
+        if running is not None and running.refits is None and not self._is_stopped:
+            task = running.task
+            partial_trainings.keep(
+                self._archive.folder,
+                task.trial_id,
+                task.genome,
+                save=save,
+                history=history,
+                stages=stages,
+                seconds=task.seconds_before + seconds,
+                continues=task.continues,
+            )
+
+    def is_feasible(self, genome: Genome) -> bool:
+        """Tells whether a candidate may be trained at all: it is small enough, and there is time for it."""
+        reason = self._obstacle(genome)
+        if reason is not None:
+            self._num_skipped[reason] += 1
+        return reason is None
+
+    def _obstacle(self, genome: Genome) -> str | None:
+        """Says why a candidate may not be trained; `None` if it may."""
+        if not is_small_enough(genome, self._settings, num_classes=self._dataset.num_classes):
+            return "too many parameters"
+        if self._probes.is_behind(genome):
+            return "others' frozen features are better"
+        # Of the very first nothing is known but a guess; if it was wrong, training is cut short.
+        is_first = not any(record.fitness is not None for record in self._archive.records.values())
+        if is_first or self._left is None or self._budget.allows(self._forecast.work(genome), self._left):
+            return None
+        return "too little time"
+
+    @property
+    def _has_settled(self) -> bool:
+        """Whether the evolution has brought nothing new for as long as it may."""
+        patience = self._settings.patience
+        return patience is not None and self._archive.num_without_news >= patience
+
+    def _next_trial(self, worker: str) -> Trial:
+        self._left = self._finals.left_for_evolution()
+        if not self._budget.suffices(self._left, self._archive.records):
+            self.oracle.stop()
+        trial = self.oracle.create_trial(worker)
+        for reason, num in self._num_skipped.items():
+            self._listener.skipped("genomes", reason, num)
+        self._num_skipped.clear()
+        return trial
+
+    def _begun(self, trial: Trial, worker: str) -> Task | None:
+        """Begins a trial, or ends it at once where all is known of it already."""
+        values = trial.hyperparameters.values
+        # A search that was killed may have written a candidate down without telling its oracle.
+        record = self._archive.records.get(trial.trial_id)
+        paused = self._last_record(values.get("tuner/trial_id"))
+        if record is None and paused is not None and not paused.is_paused:
+            # What needs no further training is as fit in every rung.
+            record = paused
+        if record is not None:
+            self._end(trial, record)
+            return None
+        genome = {name: value for name, value in values.items() if not name.startswith("tuner/")}
+        effort = Effort(
+            self._settings.epochs,
+            self._budget.for_a_candidate(self._left),
+            pause_after=values.get("tuner/epochs"),
+        )
+        generation = self.oracle.generation_of(trial.trial_id)
+        return self._begin(worker, trial.trial_id, genome, effort, generation, paused, trial=trial)
+
+    def _last_record(self, trial_id: str | None) -> TrialRecord | None:
+        """Returns the last training of a candidate up to a trial; trials without one have only passed it on."""
+        while trial_id is not None and trial_id not in self._archive.records:
+            trial_id = self.oracle.trials[trial_id].hyperparameters.values.get("tuner/trial_id")
+        return None if trial_id is None else self._archive.records[trial_id]
+
+    def _begin(
+        self,
+        worker: str,
+        trial_id: str,
+        genome: Genome,
+        effort: Effort,
+        generation: int,
+        continues: TrialRecord | None,
+        *,
+        full_length: bool = False,
+        trial: Trial | None = None,
+    ) -> Task:
+        folder = self._archive.folder
+        kept = partial_trainings.find(folder, trial_id, genome)
+        model = kept.model if kept else folder.path / checkpoint(continues) if continues else None
+        # Without its model a candidate begins again.
+        if model is not None and not model.is_file():
+            model, continues = None, None
+        number = self._numbers.setdefault(trial_id, 1 + max(self._numbers.values(), default=-1))
+        task = Task(
+            trial_id=trial_id,
+            number=number,
+            genome=genome,
+            effort=effort,
+            continues=continues.trial_id if continues else None,
+            history=kept.history if kept else tuple(continues.history) if continues else (),
+            stages=kept.stages if kept else tuple(continues.stages) if continues else (),
+            seconds_before=kept.seconds if kept else 0.0,
+            errors=dict(self._probes.errors),
+        )
+        self._running[worker] = _Running(
+            task=task,
+            worker=worker,
+            generation=generation,
+            full_length=full_length,
+            trial=trial,
+            work=self._forecast.work(genome),
+            heard_at=time.monotonic(),
+            goes_on_from=model,
+        )
+        self._listener.trial_started(number, describe(genome), self._left if trial else self._budget.left, worker)
+        self._pin()
+        return task
+
+    def _pin(self) -> None:
+        """Keeps the models that are just gone on from."""
+        continued = (running.task.continues for running in self._running.values())
+        self._archive.pinned = {trial_id for trial_id in continued if trial_id is not None}
+
+    def _next_final(self) -> Final | None:
+        return self._finals.next({running.task.trial_id for running in self._running.values()})
+
+    def _next_refit(self) -> Final | None:
+        final = self._finals.refit()
+        return None if final is None or self._losses.get(final.trial_id, 0) >= _MAX_LOSSES else final
+
+    def _end_refit(
+        self, running: _Running, winner: TrialRecord, outcome: Outcome, save: Callable[[Path], object] | None
+    ) -> None:
+        reason = outcome.reason or ("its model is missing" if save is None else None)
+        if save is not None and reason is None:
+            try:
+                with self._archive.folder.replacing(refit_model(winner)) as path:
+                    save(path)
+            except CandidateError as error:
+                reason = str(error)
+        if reason is not None:
+            self._losses[running.task.trial_id] = _MAX_LOSSES
+            self._listener.note(f"The winner learns from the training pictures only: {reason}.")
+        del self._running[running.worker]
+
+    def _record(self, running: _Running, outcome: Outcome) -> TrialRecord:
+        task, metrics = running.task, dict(outcome.metrics)
+        if "seconds" in metrics:
+            metrics["seconds"] += task.seconds_before
+            if task.continues is not None:
+                metrics["seconds"] += seconds_spent(self._archive.records[task.continues], self._archive.records)
+        origin, parents = self._descent(running)
+        return TrialRecord(
+            number=task.number,
+            trial_id=task.trial_id,
+            generation=running.generation,
+            genome=dict(task.genome),
+            status="failed" if outcome.reason else "completed",
+            fitness=None if outcome.reason else metrics[self._archive.objective.metric],
+            metrics=metrics,
+            history=list(outcome.history),
+            stages=list(outcome.stages),
+            num_epochs=len(outcome.history),
+            seconds=task.seconds_before + outcome.seconds,
+            num_parameters=outcome.num_parameters,
+            reason=outcome.reason,
+            finished_at=self._budget.seconds,
+            full_length=running.full_length,
+            continues=task.continues,
+            is_paused=outcome.is_paused,
+            planned_epochs=task.effort.num_epochs,
+            tune_epochs=task.effort.tune_epochs,
+            origin=origin,
+            parents=parents,
+        )
+
+    def _descent(self, running: _Running) -> tuple[str, tuple[str, ...]]:
+        """Returns how a candidate came to be, and the trials that it comes from."""
+        trial_id = running.task.trial_id
+        if running.full_length:
+            known = self._archive.records.values()
+            return "final", tuple(record.trial_id for record in known if full_length_id(record) == trial_id)
+        individual = self.oracle.individual_of(trial_id)
+        # What needed no further training was promoted without a record.
+        parents = (self._last_record(self.oracle._trial_id(number)) for number in individual.parents)
+        return individual.origin, tuple(dict.fromkeys(parent.trial_id for parent in parents if parent is not None))
+
+    def _learn(self, running: _Running, outcome: Outcome) -> None:
+        """Takes down what a training tells of the machine and of frozen networks."""
+        if any(error > 0 for error in outcome.errors.values()):
+            self._probes.errors |= {key: error for key, error in outcome.errors.items() if error > 0}
+            self._archive.folder.write_json(BODIES, self._probes.errors)
+        self._forecast.learn_speeds(outcome.speeds)
+        # What ended early or failed would have taken longer still.
+        is_telling = (outcome.reason is None and not outcome.is_cut_short) or outcome.seconds > running.work.seconds
+        if is_telling and running.goes_on_from is None and not running.full_length:
+            self._forecast.learn(running.task.genome, running.work, outcome.seconds)
+
+    def _end(self, trial: Trial, record: TrialRecord) -> None:
+        """Tells the oracle what came of a trial."""
+        if record.fitness is None:
+            trial.status, trial.message = TrialStatus.FAILED, record.reason
+        else:
+            self.oracle.update_trial(trial.trial_id, record.metrics)
+            trial.status = TrialStatus.COMPLETED
+        self.oracle.end_trial(trial)
+
+    def _expect_closing(self) -> None:
+        if (winner := self._archive.winner) is not None:
+            self._budget.closing_seconds = self._forecast.closing_seconds(winner.genome)

@@ -1,0 +1,233 @@
+"""A network that several processes train in lock step: each takes its share of every batch.
+
+`tf.distribute.MultiWorkerMirroredStrategy` sums gradients, and gives all of them the same first weights. It wants all
+processes to do the same in the same order, and so only the epochs of a training are theirs together. The first process
+makes every decision by itself, with a network of its own: what to train, when to stop, which epoch was best. To the
+others it says through a plain connection what the next lesson is, and when to go on with it:
+
+    hello       what all must have in common: versions and pictures
+    form        all are there: TensorFlow may join them
+    lesson      a network, its weights, and what it learns
+    epoch       the next part of an epoch
+    over        the search is at its end
+
+What learns from pictures is spread: conv stacks, and backbones of which nothing stays frozen or whose feature maps are
+too large to be kept. What learns from features that are there already costs little, and the first process trains it
+alone; so it does with validation.
+
+TensorFlow notices within some ten seconds that a process is gone, or stands still, and ends what the others are at. It
+cannot join processes twice: all begin anew, with the same candidate, once. That holds for want of memory too: half the
+batch is not tried.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from kevo.errors import in_words
+from kevo.execution.devices import Cluster
+from kevo.execution.multiworker.rendezvous import Line, MissingError, answered, called
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.features import FeatureCache, parts
+from kevo.tasks.images.space import image_size
+from kevo.training.loop import Loop
+from kevo.training.stage import Lesson
+
+_FORM_SECONDS = 120
+"""How long TensorFlow may take to join processes that are all there. It would wait for an hour, and hold Python's lock
+meanwhile: only the system can end that."""
+
+
+class PartedError(BaseException):
+    """The processes do not train together any more. No failure of the candidate's: it goes past them."""
+
+
+class Leader:
+    """The first of the processes.
+
+    Args:
+        lines: The others.
+        dataset: The pictures.
+        seed: That of the search.
+    """
+
+    def __init__(self, lines: Sequence[Line], dataset: ImageDataset, *, seed: int) -> None:
+        self._lines = lines
+        self._dataset = dataset
+        self._seed = seed
+        self._strategy = _joined()
+
+    @classmethod
+    def gather(
+        cls,
+        cluster: Cluster,
+        dataset: ImageDataset,
+        *,
+        terms: Mapping[str, Any],
+        seed: int,
+        patience_seconds: float,
+        watch: Callable[[], object],
+    ) -> Self:
+        """Waits for the others and joins with them, before TensorFlow does anything else.
+
+        Args:
+            cluster: Where they are.
+            dataset: The pictures.
+            terms: What all must have in common.
+            seed: That of the search.
+            patience_seconds: How long to wait.
+            watch: Is called while it waits; what it raises ends that.
+
+        Raises:
+            MissingError: one of them is not there, or has other pictures or another version.
+        """
+        until = time.monotonic() + patience_seconds
+        others = cluster.addresses[1:]
+        lines = [called(address, terms, until=until, watch=watch) for address in others]
+        try:
+            for line in lines:
+                line.say({"form": True})
+            return cls(lines, dataset, seed=seed)
+        except (OSError, tf.errors.OpError) as error:
+            raise MissingError(f"Not all of {', '.join(others)} could be joined: {in_words(error)}.") from error
+
+    def loop(self, network: keras.Model, inputs: Sequence[npt.NDArray[np.uint8]], lesson: Lesson) -> _Together:
+        """Returns what trains a network in all processes; its own weights follow after each part of an epoch."""
+        layout, weights = network.to_json(), network.get_weights()
+        with self.in_step():
+            message = {"lesson": dataclasses.asdict(lesson) | {"genome": dict(lesson.genome)}, "layout": layout}
+            self.say(message, b"".join(one.tobytes() for one in weights))
+            with self._strategy.scope():
+                twin = keras.models.model_from_json(layout)
+                twin.set_weights(weights)
+                loop = lesson.loop(twin, inputs, dataset=self._dataset, seed=self._seed)
+        return _Together(self, network, twin, loop)
+
+    def say(self, message: Mapping[str, Any], payload: bytes = b"") -> None:
+        """Sends a message to all others."""
+        for line in self._lines:
+            line.say(message, payload)
+
+    @contextlib.contextmanager
+    def in_step(self) -> Iterator[None]:
+        """Marks what all processes do at once: where one fails the others wait in vain."""
+        try:
+            yield
+        except Exception as error:
+            is_gone = isinstance(error, OSError | tf.errors.UnavailableError)
+            reason = "one is gone, or stands still" if is_gone else in_words(error)
+            raise PartedError(f"the processes that train together have parted: {reason}") from error
+
+    def end(self) -> None:
+        """Tells the others that the search is at its end."""
+        with contextlib.suppress(OSError):
+            self.say({"over": True})
+
+
+class _Together:
+    """Epochs of training in all processes."""
+
+    def __init__(self, leader: Leader, network: keras.Model, twin: keras.Model, loop: Loop) -> None:
+        self._leader = leader
+        self._network = network
+        self._twin = twin
+        self._loop = loop
+
+    def epoch(self, number: int) -> Iterator[tuple[float, dict[str, float]]]:
+        """Trains as `Loop.epoch` does."""
+        parts = self._loop.epoch(number)
+        for part in itertools.count():
+            with self._leader.in_step():
+                self._leader.say({"epoch": number, "part": part})
+                found = next(parts, None)
+            if found is None:
+                return
+            self._network.set_weights(self._twin.get_weights())
+            yield found
+
+
+def follow(
+    cluster: Cluster,
+    dataset: ImageDataset,
+    *,
+    terms: Mapping[str, Any],
+    seed: int,
+    patience_seconds: float,
+    note: Callable[[str], object] = lambda text: None,
+) -> bool:
+    """Trains along, before TensorFlow does anything else in this process.
+
+    Args:
+        cluster: Where all are.
+        dataset: The pictures.
+        terms: What all must have in common.
+        seed: That of the search.
+        patience_seconds: How long to wait for the first process.
+        note: Is told what happens.
+
+    Returns:
+        Whether the search is over; `False` if the processes have parted, and this one is to begin anew.
+
+    Raises:
+        MissingError: the first process has not called.
+        SettingsError: this process cannot be reached at its address, or has other pictures or another version.
+    """
+    line = answered(cluster, terms, patience_seconds=patience_seconds)
+    if line is None:
+        return False
+    strategy = _joined()
+    note("Trains along.")
+    cache = FeatureCache(dataset, seed=seed)
+    loop: Loop | None = None
+    epoch: Iterator[Any] = iter(())
+    try:
+        while "over" not in (heard := line.hear())[0]:
+            message, payload = heard
+            if "lesson" in message:
+                keras.backend.clear_session()
+                lesson = Lesson(**message["lesson"])
+                with strategy.scope():
+                    network = keras.models.model_from_json(message["layout"])
+                    network.set_weights(_unpacked(payload, network.get_weights()))
+                    size = image_size(lesson.genome)
+                    pictures = [cache.pictures(part, size) for part in parts(lesson.split)]
+                    loop = lesson.loop(network, pictures, dataset=dataset, seed=seed)
+            elif loop is not None:
+                if message["part"] == 0:
+                    epoch = loop.epoch(message["epoch"])
+                next(epoch, None)
+    except (OSError, tf.errors.OpError) as error:
+        note(f"The processes have parted: {in_words(error)}.")
+        return False
+    finally:
+        # The first process is to notice soon.
+        line.close()
+    return True
+
+
+def _joined() -> tf.distribute.Strategy:
+    signal.alarm(_FORM_SECONDS)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    signal.alarm(0)
+    # TensorFlow keeps it to itself.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return strategy
+
+
+def _unpacked(payload: bytes, like: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+    starts = itertools.accumulate((one.nbytes for one in like), initial=0)
+    return [
+        np.frombuffer(payload, one.dtype, count=one.size, offset=start).reshape(one.shape)
+        for one, start in zip(like, starts, strict=False)
+    ]

@@ -1,0 +1,203 @@
+"""A worker on any machine: it comes to a search with pictures and weights of its own, and trains until that is over."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+import kevo
+from kevo.errors import DataError, KevoError, SettingsError, WeightsError, WorkerError
+from kevo.execution import devices
+from kevo.execution.endpoint import Entrance
+from kevo.execution.runner import Performer, by_width
+from kevo.execution.scheduler_service import RemoteChief
+from kevo.execution.worker import work
+from kevo.settings import NO_CACHE, Settings
+from kevo.system.array_store import ArrayStore
+from kevo.system.interrupts import insisting
+from kevo.system.memory import usable
+from kevo.tasks.images import datasets, pretrained_weights
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.features import default_folder
+from kevo.tasks.images.pretrained_weights import Weights
+from tuners.remote import ChiefLostError, ChiefRefusedError, Client, RemoteError, SearchOverError
+
+PATIENCE_SECONDS = 300.0
+"""For so long a worker waits for a search that cannot be reached: it may still have to begin, or to be resumed."""
+_FAREWELL_SECONDS = 3.0
+_MEMORY_SHARE = 0.4
+"""The part of the machine's memory that a worker may keep between two candidates."""
+
+
+def terms(dataset: ImageDataset, settings: Settings, usable: Mapping[str, tuple[Weights, ...]]) -> dict[str, Any]:
+    """Returns what all who work for a search must have in common, as JSON values."""
+    return {
+        "versions": _versions(),
+        "settings": settings.to_json(),
+        "pictures": dataset.fingerprint(),
+        "image_size": dataset.image_size,
+        "weights": [
+            {"backbone": one.backbone, "alpha": one.alpha, "source": one.source, "checksum": _checksum(one)}
+            for one in by_width(usable).values()
+        ],
+    }
+
+
+def join(
+    address: str,
+    *,
+    data: Any,
+    requests: Mapping[str, str] | None = None,
+    cache: str | None = None,
+    secret: str | None = None,
+    note: Callable[[str], object] = lambda text: None,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> bool:
+    """Works for the search at an address until it is over.
+
+    Args:
+        address: Host and port where the search listens.
+        data: The pictures of the search, as for `kevo.search`.
+        requests: Where the weights of a backbone are here, for those that the search has from a file.
+        cache: Where features of frozen backbones are kept here, as in `Settings`.
+        secret: The search's secret. Defaults to that in the environment, if there is one.
+        note: Is told what happens.
+        patience_seconds: How long to wait for a search that cannot be reached.
+
+    Returns:
+        Whether the search is over; `False` if this process has taken so much memory that another should go on.
+
+    Raises:
+        SettingsError: the address is none, the secret is wrong, or another version of kevo searches there.
+        DataError: the pictures cannot be read, or are not those of the search.
+        WeightsError: weights that the search uses are missing here, or are others.
+        WorkerError: the search cannot be reached any more, or does not go on.
+    """
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    memory = usable()
+    secret = Entrance.at(address, secret=secret).secret
+    client = Client(None, address=address, tuner_id=name, secret=secret, patience_seconds=patience_seconds)
+    with tempfile.TemporaryDirectory(prefix="kevo-worker-") as folder, insisting(), _connected(client):
+        chief = RemoteChief(client, Path(folder))
+        note(f"Looking for the search at {address}.")
+        performer = _performer(chief.hello(), address, data, requests or {}, cache, note)
+        note(f"Works for the search at {address}, as {name}.")
+        max_bytes = None if memory is None else int(_MEMORY_SHARE * memory)
+        is_over = work(chief, performer, folder=Path(folder), max_bytes=max_bytes, note=note)
+        # Whoever takes its place would wait for a search that is over.
+        return is_over or bool(client.call("leave")[0]["is_over"])
+    return True
+
+
+@contextlib.contextmanager
+def _connected(client: Client) -> Iterator[None]:
+    """Ends a worker's connection, and tells the chief at once if that is too early. The search's end is no error."""
+    try:
+        yield
+    except SearchOverError:
+        pass
+    except ChiefRefusedError as error:
+        raise SettingsError(str(error)) from error
+    except ChiefLostError as error:
+        raise WorkerError(str(error)) from error
+    except BaseException as error:
+        client.patience_seconds = _FAREWELL_SECONDS
+        with contextlib.suppress(ChiefLostError, RemoteError):
+            client.call("leave")
+        if isinstance(error, RemoteError):
+            raise WorkerError(str(error)) from error
+        if isinstance(error, OSError):
+            raise WorkerError(f"{error}. Make room or permit writing there, and start this worker again.") from error
+        raise
+    finally:
+        client.close()
+
+
+def _performer(
+    asked: Mapping[str, Any],
+    address: str,
+    data: Any,
+    requests: Mapping[str, str],
+    cache: str | None,
+    note: Callable[[str], object],
+) -> Performer:
+    """Returns what trains here as everywhere else in the search."""
+    if asked["versions"] != _versions():
+        raise SettingsError(
+            f"The search at {address} runs with {_in_words(asked['versions'])}, this worker with "
+            f"{_in_words(_versions())}. Install the same versions here."
+        )
+    try:
+        settings = Settings.from_json(asked["settings"])
+    except KevoError as error:
+        raise SettingsError(f"The settings of the search at {address} cannot be read: {error}") from error
+    dataset = datasets.load(data, seed=settings.seed, image_size=int(asked["image_size"]))
+    if (found := dataset.fingerprint()) != asked["pictures"]:
+        raise DataError(
+            f"The pictures in {data} are not those of the search at {address}: their fingerprint is {found}, expected "
+            f"{asked['pictures']}. Give --data the same files, with the same names, and have them decoded by the same "
+            "version of Pillow."
+        )
+    usable = _usable_weights(asked["weights"], address, requests)
+    folder = default_folder() if cache is None else Path(cache).expanduser()
+    store = None if cache == NO_CACHE else ArrayStore(folder, note=note)
+    # TensorFlow would take all memory of every GPU that it sees, and another worker may run beside this one.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    plan = devices.plan(settings.strategy, num_workers=1, num_gpus=devices.num_gpus())
+    return Performer(dataset, settings, usable, store, strategy=devices.mirrored() if plan.is_mirrored else None)
+
+
+def _usable_weights(
+    asked: list[dict[str, Any]], address: str, requests: Mapping[str, str]
+) -> dict[str, tuple[Weights, ...]]:
+    """Finds the weights that a search uses on this machine."""
+    sources = {one["backbone"]: one["source"] for one in asked}
+    for name, source in sources.items():
+        if source == "file" and requests.get(name, source) in ("imagenet", "none", "file"):
+            raise WeightsError(
+                f"The search at {address} has the weights of {name} from a file. Give this worker the same one: "
+                f"--weights {name}=PATH."
+            )
+        if source != "file" and requests.get(name, source) != source:
+            raise WeightsError(
+                f"The search at {address} has {name} with --weights {name}={source}, not {requests[name]}. Leave it "
+                "out here."
+            )
+    resolved = pretrained_weights.resolve({name: requests.get(name, source) for name, source in sources.items()})
+    here = by_width(resolved.available)
+    usable: dict[str, tuple[Weights, ...]] = {}
+    for one in asked:
+        name, alpha = one["backbone"], one["alpha"]
+        mine = here.get((name, alpha))
+        if mine is None:
+            reason = resolved.unavailable.get(name, f"those here are not of the width that it uses, {alpha}.")
+            raise WeightsError(f"The search at {address} uses weights of {name} that are missing here: {reason}")
+        if _checksum(mine) != one["checksum"]:
+            raise WeightsError(
+                f"The weights of {name} in {mine.path} are not those of the search at {address}: their checksum is "
+                f"{_checksum(mine)}, expected {one['checksum']}. Give --weights {name}=PATH the same file."
+            )
+        usable[name] = (*usable.get(name, ()), mine)
+    return usable
+
+
+def _checksum(one: Weights) -> str | None:
+    # Keras publishes its own, and checks them; to read the others would mean to download all of them now.
+    return one.checksum() if one.source == "file" else None
+
+
+def _versions() -> dict[str, str]:
+    """Returns what decides whether a model that is saved here can be loaded there."""
+    return {"kevo": kevo.__version__, "Keras": keras.__version__}
+
+
+def _in_words(versions: Mapping[str, str]) -> str:
+    return " and ".join(f"{name} {version}" for name, version in versions.items())

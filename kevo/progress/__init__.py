@@ -1,0 +1,43 @@
+"""What a person sees while a search runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kevo.progress.events import Listener, Opening, Silent
+from kevo.progress.formatting import count, duration, ensemble_in_words, front_in_words, printable
+
+if TYPE_CHECKING:
+    from kevo.objective import Objective
+    from kevo.progress.live import Live
+    from kevo.progress.plain import Plain
+
+__all__ = [
+    "Listener",
+    "Opening",
+    "Silent",
+    "count",
+    "duration",
+    "ensemble_in_words",
+    "for_stderr",
+    "front_in_words",
+    "printable",
+]
+
+
+def for_stderr(objective: Objective) -> Live | Plain:
+    """Returns what tells of a search on stderr while entered: a live view on a terminal, and lines elsewhere.
+
+    Args:
+        objective: What the candidates compete for.
+    """
+    import sys
+
+    from rich.console import Console
+
+    from kevo.progress.live import Live
+    from kevo.progress.plain import Plain
+
+    console = Console(file=sys.stderr)
+    # What environment variables make rich take for a terminal may still be a file.
+    return Live(console, objective) if sys.stderr.isatty() and console.is_interactive else Plain(sys.stderr, objective)

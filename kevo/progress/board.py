@@ -1,0 +1,127 @@
+"""What is known of a running search, for whoever draws it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from kevo.objective import Objective
+from kevo.progress.events import Opening, Silent
+from kevo.runs.records import TrialRecord
+
+
+@dataclass(slots=True)
+class Running:
+    """A training under way: what is known of it, and when it began, by the board's clock."""
+
+    words: str
+    worker: str
+    began: float
+    stage: str = ""
+    done: float = 0.0
+    total: int = 0
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of network: the letter that stands for it, and what that means."""
+
+    letter: str
+    words: str
+
+
+CONV, FROZEN, TUNED = Kind("c", "conv stack"), Kind("f", "frozen backbone"), Kind("t", "fine-tuned backbone")
+
+
+@dataclass(slots=True)
+class Board(Silent):
+    """A listener that remembers as much as one look at a search shows, however many candidates it trains.
+
+    Args:
+        objective: What the candidates compete for.
+        clock: Tells the time in seconds.
+    """
+
+    objective: Objective
+    clock: Callable[[], float] = time.monotonic
+    opening: Opening | None = None
+    running: dict[int, Running] = field(default_factory=dict)
+    best: TrialRecord | None = None
+    population: list[TrialRecord] = field(default_factory=list)
+    """Those who breed, the best first."""
+    bests: list[tuple[float, float]] = field(default_factory=list)
+    """When a candidate was better than all before, in seconds of search, and how good it was."""
+    num_completed: int = 0
+    num_failed: int = 0
+    last_failure: TrialRecord | None = None
+    num_skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many of what were stepped over, for which reason."""
+    is_closed: bool = False
+    _opened_at: float = 0.0
+
+    def search_started(self, opening: Opening) -> None:
+        self.opening, self._opened_at = opening, self.clock()
+        for record in opening.records:
+            self._take(record)
+        self.best = opening.best
+
+    def skipped(self, what: str, reason: str, num: int) -> None:
+        self.num_skipped[what, reason] += num
+
+    def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
+        self.running[number] = Running(words, worker, self.clock())
+
+    def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        if (running := self.running.get(number)) is not None:
+            running.stage, running.done, running.total = stage, done, total
+            running.accuracy = metrics.get("accuracy")
+
+    def trial_lost(self, number: int, reason: str) -> None:
+        self.running.pop(number, None)
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        self.running.pop(record.number, None)
+        self._take(record)
+        self.best = best
+
+    def closed(self) -> None:
+        self.running.clear()
+        self.is_closed = True
+
+    @property
+    def seconds(self) -> float:
+        """How long the search has taken, over all sittings; 0 before it has begun."""
+        return 0.0 if self.opening is None else self.opening.seconds + self.clock() - self._opened_at
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long it may still take, nothing held back; `None` where there is no limit."""
+        whole = None if self.opening is None else self.opening.settings.resolved_max_time
+        return None if whole is None else max(0.0, whole - self.seconds)
+
+    def _take(self, record: TrialRecord) -> None:
+        if not record.full_length:
+            self.num_completed += record.fitness is not None
+            self.num_failed += record.fitness is None
+        if record.fitness is None:
+            self.last_failure = record
+            return
+        better = max if self.objective.direction == "max" else min
+        if not self.bests or better(record.fitness, self.bests[-1][1]) != self.bests[-1][1]:
+            self.bests.append((record.finished_at, record.fitness))
+        if not record.full_length:
+            size = len(self.population) + 1 if self.opening is None else self.opening.settings.population
+            # What was continued counts once, by its last training.
+            rivals = [one for one in self.population if one.trial_id != record.continues]
+            rivals = sorted([*rivals, record], key=lambda one: self.objective.rank(one.metrics), reverse=True)
+            self.population = rivals[:size]
+
+
+def kind_of(record: TrialRecord) -> Kind:
+    """Returns which kind of network a candidate is."""
+    if record.genome.get("family") != "pretrained":
+        return CONV
+    return FROZEN if record.genome.get("pretrained/tuning") == "frozen" else TUNED

@@ -1,0 +1,84 @@
+"""Who is told what happens while a search runs, and what they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from kevo.runs.records import TrialRecord
+from kevo.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What one sitting of a search begins with.
+
+    Args:
+        run_folder: Where everything is written.
+        settings: How the search is to run.
+        devices: Who trains where, in words.
+        seconds: How long the search has taken so far, over all sittings.
+        records: The candidates of earlier sittings, in the order in which they ended.
+        best: The best of these; `None` if none has a fitness.
+    """
+
+    run_folder: Path
+    settings: Settings
+    devices: str
+    seconds: float
+    records: tuple[TrialRecord, ...] = ()
+    best: TrialRecord | None = None
+
+
+class Listener(Protocol):
+    """Is told what happens while it happens, from whatever thread; the search waits until it returns.
+
+    Who wants to hear of some of this only derives from `Silent`.
+
+    Example:
+        >>> import kevo
+        >>> from kevo.progress import Silent
+        >>> class Diary(Silent):
+        ...     def trial_ended(self, record, best):
+        ...         print(record.number, record.fitness)
+        >>> result = kevo.search("digits", kevo.Settings(max_trials=5), listener=Diary())  # doctest: +SKIP
+    """
+
+    def search_started(self, opening: Opening) -> None:
+        """The pictures are read, and all is ready for the first candidate."""
+
+    def note(self, text: str) -> None:
+        """Something that a user should know."""
+
+    def skipped(self, what: str, reason: str, num: int) -> None:
+        """So many more `pictures`, or `genomes` that were never trained, are stepped over for this reason."""
+
+    def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
+        """A worker starts to train a candidate; the one that ends no trial is the winner's, on all pictures."""
+
+    def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        """A step of a candidate's training is done."""
+
+    def trial_lost(self, number: int, reason: str) -> None:
+        """A candidate's worker is gone; the candidate is begun again, or ends as failed."""
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """A candidate has finished or failed."""
+
+    def closed(self) -> None:
+        """Nothing more is trained; what follows are notes on the result at most. May come twice."""
+
+
+class Silent:
+    """A listener for nobody."""
+
+    def search_started(self, opening: Opening) -> None: ...
+    def note(self, text: str) -> None: ...
+    def skipped(self, what: str, reason: str, num: int) -> None: ...
+    def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None: ...
+    def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None: ...
+    def trial_lost(self, number: int, reason: str) -> None: ...
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None: ...
+    def closed(self) -> None: ...

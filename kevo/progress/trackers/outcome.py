@@ -1,0 +1,17 @@
+"""What came of a candidate, under the same names in every tracker."""
+
+from __future__ import annotations
+
+import math
+
+from kevo.runs.records import TrialRecord
+
+
+def outcome(record: TrialRecord) -> dict[str, float]:
+    """Returns what came of a candidate: the metrics of its best epoch as `best/...`, its costs as `cost/...`."""
+    costs: dict[str, float | None] = {"seconds": record.seconds, "params": record.num_parameters}
+    best = {name: value for name, value in record.metrics.items() if name.startswith("val_")}
+    costs |= {name: value for name, value in record.metrics.items() if name in ("flops", "bytes")}
+    values = {f"best/{name}": value for name, value in best.items()}
+    values |= {f"cost/{name}": float(value) for name, value in costs.items() if value is not None}
+    return {name: value for name, value in values.items() if math.isfinite(value)}

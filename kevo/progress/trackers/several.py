@@ -1,0 +1,100 @@
+"""Several listeners as one, among them trackers, whose failures end nothing but themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from kevo.errors import in_words
+from kevo.progress import Listener, Opening
+from kevo.result import SearchResult
+from kevo.runs.folder import Run
+from kevo.runs.records import TrialRecord
+from kevo.tasks.images.datasets import ImageDataset
+
+
+@runtime_checkable
+class Tracker(Listener, Protocol):
+    """A listener that also wants to know where a search is kept, and what comes of it."""
+
+    def begun(self, run: Run, dataset: ImageDataset) -> None:
+        """A search begins, or goes on with the candidates that `run` holds already. Nothing is told before."""
+
+    def found(self, result: SearchResult) -> None:
+        """All is written that a person looks at, but for the model card."""
+
+    def ended(self, result: SearchResult | None) -> None:
+        """Nothing more will happen; `None` if the search ended without a model."""
+
+
+class Several:
+    """Tells several listeners what one is told, in their order.
+
+    A tracker that raises an error is named to the others once, and told nothing more. What other listeners raise goes
+    through.
+
+    Args:
+        listeners: Who is told.
+
+    Example:
+        >>> from kevo.progress.trackers.tensorboard import TensorBoard
+        >>> both = Several([TensorBoard(), TensorBoard("elsewhere")])
+        >>> result = kevo.search("digits", listener=both)  # doctest: +SKIP
+    """
+
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        self._listeners = list(listeners)
+
+    def begun(self, run: Run, dataset: ImageDataset) -> None:
+        """Tells the trackers."""
+        self._tell(lambda one: one.begun(run, dataset) if isinstance(one, Tracker) else None)
+
+    def found(self, result: SearchResult) -> None:
+        """Tells the trackers."""
+        self._tell(lambda one: one.found(result) if isinstance(one, Tracker) else None)
+
+    def ended(self, result: SearchResult | None) -> None:
+        """Tells the trackers."""
+        self._tell(lambda one: one.ended(result) if isinstance(one, Tracker) else None)
+
+    def search_started(self, opening: Opening) -> None:
+        """Tells all."""
+        self._tell(lambda one: one.search_started(opening))
+
+    def skipped(self, what: str, reason: str, num: int) -> None:
+        """Tells all."""
+        self._tell(lambda one: one.skipped(what, reason, num))
+
+    def note(self, text: str) -> None:
+        """Tells all."""
+        self._tell(lambda one: one.note(text))
+
+    def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
+        """Tells all."""
+        self._tell(lambda one: one.trial_started(number, words, seconds_left, worker))
+
+    def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        """Tells all."""
+        self._tell(lambda one: one.progress(number, stage, done, total, metrics))
+
+    def trial_lost(self, number: int, reason: str) -> None:
+        """Tells all."""
+        self._tell(lambda one: one.trial_lost(number, reason))
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """Tells all."""
+        self._tell(lambda one: one.trial_ended(record, best))
+
+    def closed(self) -> None:
+        """Tells all."""
+        self._tell(lambda one: one.closed())
+
+    def _tell(self, tell: Callable[[Listener], None]) -> None:
+        for listener in list(self._listeners):
+            try:
+                tell(listener)
+            except Exception as error:
+                if not isinstance(listener, Tracker):
+                    raise
+                self._listeners.remove(listener)
+                self.note(f"{type(listener).__name__} is told no more: {in_words(error)}")

@@ -1,0 +1,144 @@
+"""A search as TensorBoard shows it: the curves of every candidate, and all of them in the table of HParams.
+
+The table is the plugin's own, see https://www.tensorflow.org/tensorboard/hyperparameter_tuning_with_hparams.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kevo.objective import OBJECTIVES, TIE_BREAKER
+from kevo.progress import Silent
+from kevo.progress.trackers.outcome import outcome
+from kevo.result import SearchResult
+from kevo.runs.atomic_files import damage, writing
+from kevo.runs.folder import Run
+from kevo.runs.records import TrialRecord
+from kevo.tasks.images import space
+from kevo.tasks.images.datasets import ImageDataset
+
+FOLDER = "tensorboard"
+"""Where in the run folder TensorBoard finds the search."""
+_EXPERIMENT = "search"
+"""The run that says what the columns of the table are."""
+
+
+class TensorBoard(Silent):
+    """Writes every candidate for `tensorboard --logdir FOLDER`, once it has ended.
+
+    A run for each candidate holds its metrics by epoch (`epoch/...`), those of its best epoch (`best/...`) and what it
+    cost (`cost/...`). The latter two are the columns of HParams, beside the genes.
+
+    Args:
+        folder: Where to write. Defaults to `tensorboard` in the run folder.
+
+    Example:
+        >>> result = kevo.search("digits", listener=TensorBoard())  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self._given = folder
+        self._folder = Path()
+
+    def begun(self, run: Run, dataset: ImageDataset) -> None:
+        """Says what the columns are, and writes the candidates that are not there yet."""
+        self._folder = run.path / FOLDER if self._given is None else Path(self._given).absolute()
+        if not _is_written(self._folder / _EXPERIMENT):
+            self._write(_EXPERIMENT, [_columns(run, dataset)])
+        for record in run.trials():
+            if not _is_written(self._folder / _name(record)):
+                self._write_trial(record)
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """Writes a candidate."""
+        self._write_trial(record)
+
+    def found(self, result: SearchResult) -> None: ...
+    def ended(self, result: SearchResult | None) -> None: ...
+
+    def _write_trial(self, record: TrialRecord) -> None:
+        from tensorboard.plugins.hparams import api_pb2, summary, summary_v2
+
+        genes = {gene: _plain(value) for gene, value in record.genome.items()}
+        has_failed = record.fitness is None
+        status = api_pb2.STATUS_FAILURE if has_failed else api_pb2.STATUS_SUCCESS
+        self._write(
+            _name(record),
+            [
+                summary_v2.hparams_pb(genes, trial_id=_name(record)),
+                *_scalars(record),
+                summary.session_end_pb(status),
+            ],
+        )
+
+    def _write(self, name: str, summaries: Iterable[Any]) -> None:
+        """Writes a run; a summary may come with its step."""
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        with writing(self._folder), contextlib.closing(EventFileWriter(str(self._folder / name))) as writer:
+            for one in summaries:
+                summary, step = one if isinstance(one, tuple) else (one, 0)
+                # Some are TensorFlow's own class of the same message.
+                summary = Summary.FromString(summary.SerializeToString())
+                writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+
+
+def _scalars(record: TrialRecord) -> Iterator[tuple[Any, int]]:
+    """Yields summaries with their steps."""
+    from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
+    for epoch, metrics in enumerate(record.history, start=1):
+        for name, value in metrics.items():
+            if math.isfinite(value):
+                yield scalar_pb(f"epoch/{name}", value), epoch
+    for tag, value in outcome(record).items():
+        yield scalar_pb(tag, value), record.number
+
+
+def _columns(run: Run, dataset: ImageDataset) -> Any:
+    """Says what the columns of the table are: the genes, the objective first of the metrics, the costs."""
+    from tensorboard.plugins.hparams import summary_v2
+
+    settings = run.search_settings()
+    with damage(run.path / "settings.json"):
+        alphas = {name: tuple(alphas) for name, alphas in run.settings["backbones"].items()}
+    declared = space.declare(
+        settings.resolved_space, image_size=dataset.image_size, num_pictures=len(dataset.train), alphas=alphas
+    )
+    domains: dict[str, set[Any]] = {}
+    for gene in declared.space:
+        domains.setdefault(gene.name, set()).update(getattr(gene, "values", ()))
+    objective = OBJECTIVES[settings.objective].metric
+    metrics = [f"best/{name}" for name in dict.fromkeys((objective, "val_accuracy", TIE_BREAKER, "val_macro_f1"))]
+    metrics += [f"cost/{name}" for name in dict.fromkeys(("seconds", "params", *settings.minimize))]
+    return summary_v2.hparams_config_pb(
+        [summary_v2.HParam(name, _domain(values)) for name, values in domains.items()],
+        [summary_v2.Metric(tag, display_name=tag.replace("_", " ")) for tag in metrics],
+    )
+
+
+def _domain(values: set[Any]) -> Any:
+    from tensorboard.plugins.hparams import summary_v2
+
+    return summary_v2.Discrete(sorted(values)) if values and len({type(value) for value in values}) == 1 else None
+
+
+def _plain(value: Any) -> bool | int | float | str:
+    # A run folder that is taken up again may come from someone else.
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def _name(record: TrialRecord) -> str:
+    return f"trial-{record.number + 1:04}{'-full' if record.full_length else ''}"
+
+
+def _is_written(folder: Path) -> bool:
+    # Who is killed while writing leaves an empty file.
+    return any(path.stat().st_size for path in folder.glob("events.*"))

@@ -1,0 +1,306 @@
+"""What differs between searches: how they were to run, what they took, what they found, and whether that is chance.
+
+Two classifiers of the same pictures are compared by those that only one of them gets right (McNemar 1947, "Note on the
+sampling error of the difference between correlated proportions or percentages", doi:10.1007/BF02295996), by the exact
+test: each such picture is a toss of a coin if neither is better.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kevo.errors import KevoError, RunError
+from kevo.progress import duration
+from kevo.runs import reader
+from kevo.runs.folder import TEST_PREDICTIONS
+from kevo.runs.reader import Facts
+from kevo.settings import Settings
+from kevo.tasks.images import datasets
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.space import Space
+from kevo.tasks.outputs.classes.evaluation import Evaluation
+from kevo.training.ensemble_selection import read_predictions
+
+_SIGNIFICANT = 0.05
+_UNKNOWN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing that runs may differ in.
+
+    Args:
+        group: What kind of thing: `run`, `settings`, `space` or `outcome`.
+        name: What it is.
+        values: As JSON values, one for each run; `None` where it is not known.
+        words: The same for people.
+    """
+
+    group: str
+    name: str
+    values: tuple[Any, ...]
+    words: tuple[str, ...]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether all runs agree in it."""
+        return all(value == self.values[0] for value in self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether one run's model is better than another's on test pictures.
+
+    Args:
+        better: The place of the run with the higher accuracy among those compared, from 0; the first if they are equal.
+        other: The other's.
+        is_more_than_chance: `None` where that cannot be said.
+        p_value: Of McNemar's exact test; `None` where there was none.
+        words: All of it for people, who count runs from 1.
+    """
+
+    better: int
+    other: int
+    is_more_than_chance: bool | None
+    p_value: float | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What differs between runs.
+
+    Args:
+        runs: Their folders.
+        rows: What they may differ in.
+        verdicts: The one with the highest test accuracy against each other one.
+        notes: What is unfinished or damaged.
+        refused: The folders that cannot be read, with the reasons.
+    """
+
+    runs: tuple[str, ...]
+    rows: tuple[Row, ...]
+    verdicts: tuple[Verdict, ...]
+    notes: tuple[str, ...]
+    refused: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a mapping of JSON values."""
+        rows = [{**dataclasses.asdict(row), "is_equal": row.is_equal} for row in self.rows]
+        return {**dataclasses.asdict(self), "rows": rows}
+
+
+def compare(run_folders: Sequence[str | Path], *, data: Any = None) -> Comparison:
+    """Compares searches.
+
+    Args:
+        run_folders: Their folders. A search may still be at work.
+        data: The pictures, as for `kevo.search`, if they are no longer where they were. They are read only where
+            several of the searches had the same, to ask which of them each model gets right.
+
+    Raises:
+        RunError: fewer than two of them can be read.
+
+    Example:
+        >>> print(*compare(["kevo-runs/first", "kevo-runs/second"]).verdicts)  # doctest: +SKIP
+    """
+    known: list[Facts] = []
+    refused = {}
+    for folder in run_folders:
+        try:
+            known.append(reader.read(folder))
+        except KevoError as error:
+            refused[str(folder)] = str(error)
+    if len(known) < 2:
+        which = "Only one" if known else "None"
+        raise RunError(
+            f"{which} of these runs can be read, and two at least are compared. {' '.join(refused.values())}"
+        )
+    return Comparison(
+        runs=tuple(str(one.run_folder) for one in known),
+        rows=tuple(_rows(known)),
+        verdicts=tuple(_verdicts(known, data)),
+        notes=tuple(_notes(known)),
+        refused=refused,
+    )
+
+
+def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> float:
+    """Returns how probable it is that two classifiers that are equally good differ at least as much as these.
+
+    Args:
+        first: Which pictures one gets right, shape (n,).
+        second: Which of the same pictures the other gets right.
+
+    Example:
+        >>> import numpy as np
+        >>> mcnemar(np.array([True] * 6 + [False]), np.array([False] * 6 + [False]))
+        0.03125
+    """
+    from scipy.stats import binomtest
+
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    num = only_first + only_second
+    return float(binomtest(only_first, num).pvalue) if num else 1.0
+
+
+def _rows(known: Sequence[Facts]) -> Iterator[Row]:
+    def row(group: str, name: str, values: Iterable[Any], words: Callable[[Any], str] = str) -> Row:
+        values = tuple(values)
+        return Row(group, name, values, tuple(_UNKNOWN if value is None else words(value) for value in values))
+
+    yield row("run", "state", (one.state for one in known))
+    yield row("run", "data", (one.data for one in known))
+    # Of so many letters a few tell it from any other.
+    yield row("run", "fingerprint", map(_pictures, known), lambda digest: digest[:8])
+    yield row("run", "kevo", (_text(one.settings.get("kevo")) for one in known))
+    searches = [one.search for one in known]
+    for name in (item.name for item in dataclasses.fields(Settings)):
+        # Spaces are compared gene by gene, and weights wherever their files lie.
+        if name not in ("space", "weights"):
+            yield row("settings", _name(name), (one and getattr(one, name) for one in searches), _in_words)
+    presets = (one and (one.space if isinstance(one.space, str) else "of its own") for one in searches)
+    yield row("settings", "space", presets)
+    yield row("settings", "weights", (one and _weights(one) for one in searches), _in_words)
+    spaces = [one and one.resolved_space for one in searches]
+    for name in (item.name for item in dataclasses.fields(Space)):
+        yield row("space", _name(name), (one and getattr(one, name) for one in spaces), _in_words)
+    outcomes = [one.outcome for one in known]
+    ensembles = [one and one.ensemble for one in outcomes]
+    yield row("outcome", "test accuracy", (one and _accuracy(one.test) for one in outcomes), _accuracy_in_words)
+    yield row("outcome", "with ensemble", (one and _accuracy(one.test) for one in ensembles), _accuracy_in_words)
+    yield row("outcome", "validation accuracy", (one and one.validation.accuracy for one in outcomes), "{:.4f}".format)
+    yield row("outcome", "seconds", (one.seconds for one in known), duration)
+    yield row("outcome", "candidates", (len(one.evolved) for one in known))
+    yield row("outcome", "failed", (sum(not record.full_length for record in one.failed) for one in known))
+    yield row("outcome", "parameters", map(_num_parameters, known), "{:,}".format)
+    yield row("outcome", "winner", (one.winner and reader.in_words(one.winner.genome) for one in known))
+
+
+def _verdicts(known: Sequence[Facts], data: Any) -> Iterator[Verdict]:
+    ended = [(place, one, one.outcome.test) for place, one in enumerate(known) if one.outcome]
+    if len(ended) < 2:
+        return
+    best = max(ended, key=lambda one: (one[2].accuracy, -one[0]))
+    alike = [one for _, one, _ in ended if _pictures(one) is not None and _pictures(one) == _pictures(best[1])]
+    dataset, reason = _dataset(alike, data) if len(alike) > 1 else (None, "")
+    for place, one, test in ended:
+        if place == best[0]:
+            continue
+        if any(one is other for other in alike):
+            right = [_right(each, dataset) for each in (best[1], one)]
+            yield _verdict((best[0], place), (best[2], test), right, reason)
+        else:
+            pair = f"Runs {best[0] + 1} and {place + 1}"
+            words = f"{pair} were tested on different pictures: their accuracies cannot be compared."
+            yield Verdict(best[0], place, None, None, words)
+
+
+def _verdict(
+    places: tuple[int, int],
+    tests: tuple[Evaluation, Evaluation],
+    right: Sequence[npt.NDArray[np.bool_] | None],
+    reason: str,
+) -> Verdict:
+    """Says whether the first of two models is better than the other.
+
+    Args:
+        places: Of their runs.
+        tests: Their scores.
+        right: Which test pictures each gets right, if that is known.
+        reason: Why not, if it is for both.
+    """
+    better, other = (place + 1 for place in places)
+    first, second = right
+    if first is None or second is None:
+        is_apart = tests[0].interval[0] > tests[1].interval[1]
+        overlap, so = ("do not overlap", "is more than chance") if is_apart else ("overlap", "may be chance")
+        reason = reason or f"No {TEST_PREDICTIONS} of these pictures in one of them."
+        words = f"The confidence intervals of runs {better} and {other} {overlap}: the difference {so}. {reason}"
+        return Verdict(*places, True if is_apart else None, None, words)
+    p_value = mcnemar(first, second)
+    is_more = p_value < _SIGNIFICANT
+    return Verdict(
+        *places,
+        is_more,
+        p_value,
+        f"Run {better} gets {int((first & ~second).sum())} test pictures right that run {other} gets wrong, and the "
+        f"other way round it is {int((second & ~first).sum())}: the difference "
+        f"{'is more than chance' if is_more else 'may be chance'} (McNemar's exact test, p = {p_value:.2g}).",
+    )
+
+
+def _dataset(alike: Sequence[Facts], data: Any) -> tuple[ImageDataset | None, str]:
+    """Returns the pictures that searches have in common, or why they cannot be had."""
+    sources = list(dict.fromkeys(one.data for one in alike if one.data)) if data is None else [data]
+    seed = next((one.search.seed for one in alike if one.search), 0)
+    for source in sources:
+        with contextlib.suppress(KevoError, OSError):
+            dataset = datasets.load(source, seed=seed)
+            if dataset.fingerprint() == _pictures(alike[0]):
+                return dataset, ""
+    return None, "The pictures are not to be had any more. Say where they are: --data."
+
+
+def _right(one: Facts, dataset: ImageDataset | None) -> npt.NDArray[np.bool_] | None:
+    """Returns which test pictures a model gets right; `None` where that is not known."""
+    if dataset is None or one.outcome is None:
+        return None
+    labels, shape = dataset.test.labels, (len(dataset.test), dataset.num_classes)
+    probabilities = read_predictions(one.run_folder / TEST_PREDICTIONS, shape=shape)
+    if probabilities is None:
+        return None
+    right: npt.NDArray[np.bool_] = probabilities.argmax(axis=1) == labels
+    # In half precision two classes may look alike. More than that, and the file is not of this model.
+    return right if abs(right.mean() - one.outcome.test.accuracy) <= 1.5 / len(labels) else None
+
+
+def _notes(known: Sequence[Facts]) -> Iterator[str]:
+    for place, one in enumerate(known, start=1):
+        if one.state != "finished":
+            hint = f" Go on with: kevo resume {one.run_folder}" if one.state == "interrupted" else ""
+            yield f"Run {place} has not ended: it is {'at work' if one.state == 'running' else 'interrupted'}.{hint}"
+        yield from (f"Run {place}: {damage}" for damage in one.damages)
+
+
+def _accuracy(scores: Evaluation) -> list[float]:
+    return [scores.accuracy, *scores.interval]
+
+
+def _accuracy_in_words(values: Sequence[float]) -> str:
+    accuracy, low, high = values
+    return f"{accuracy:.4f} ({low:.4f} to {high:.4f})"
+
+
+def _num_parameters(one: Facts) -> int | None:
+    return one.outcome.num_parameters if one.outcome else one.winner.num_parameters if one.winner else None
+
+
+def _pictures(one: Facts) -> str | None:
+    return _text(one.settings.get("pictures"))
+
+
+def _weights(search: Settings) -> list[str]:
+    return sorted(f"{name}={Path(source).name}" for name, source in search.weights.items())
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_in_words, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _name(field: str) -> str:
+    return field.replace("num_", "").replace("_", " ")

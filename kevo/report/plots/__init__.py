@@ -1,0 +1,30 @@
+"""Pictures of a search: what it found, what it cost, which genes mattered, how the winner learned and what it confuses.
+
+Every function turns records into a figure that stands alone: nothing is shown, pyplot's global state stays untouched.
+`png` and `svg` turn a figure into what a file or a page holds.
+"""
+
+from kevo.report.plots.genes import gene_importance, parallel_coordinates
+from kevo.report.plots.learning import confusion_matrix, learning_curves
+from kevo.report.plots.rendering import png, svg
+from kevo.report.plots.saving import save_all, save_front
+from kevo.report.plots.search import fitness_by_generation, fitness_by_minute, seconds_by_generation
+from kevo.report.plots.tradeoffs import front_of, parameters_against_accuracy
+from kevo.report.plots.tree import family_tree
+
+__all__ = [
+    "confusion_matrix",
+    "family_tree",
+    "fitness_by_generation",
+    "fitness_by_minute",
+    "front_of",
+    "gene_importance",
+    "learning_curves",
+    "parallel_coordinates",
+    "parameters_against_accuracy",
+    "png",
+    "save_all",
+    "save_front",
+    "seconds_by_generation",
+    "svg",
+]

@@ -1,0 +1,68 @@
+"""The pictures of a finished search in its run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from kevo.objective import Objective
+from kevo.report.plots.learning import confusion_matrix, learning_curves
+from kevo.report.plots.rendering import png
+from kevo.report.plots.search import fitness_by_generation, seconds_by_generation
+from kevo.report.plots.tradeoffs import front_of, parameters_against_accuracy
+from kevo.runs.atomic_files import atomic_write_bytes
+from kevo.runs.records import TrialRecord
+
+
+def save_all(
+    run_folder: Path,
+    records: Sequence[TrialRecord],
+    *,
+    objective: Objective,
+    winner: TrialRecord,
+    confusion: Sequence[Sequence[int]],
+    class_names: Sequence[str],
+) -> list[Path]:
+    """Draws every picture of a finished search into the folder `plots` of its run folder.
+
+    Args:
+        run_folder: Where to write.
+        records: All candidates.
+        objective: What they competed for.
+        winner: The best of them.
+        confusion: Numbers of test pictures, true classes in rows, predicted classes in columns.
+        class_names: Names of the classes, in the order of the rows.
+
+    Returns:
+        The paths of the pictures.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    figures = {
+        "fitness": fitness_by_generation(records, objective=objective),
+        "seconds": seconds_by_generation(records),
+        "learning_curves": learning_curves(winner),
+        "confusion": confusion_matrix(confusion, class_names=class_names),
+        "parameters": parameters_against_accuracy(records),
+    }
+    return [_save(run_folder, name, figure) for name, figure in figures.items()]
+
+
+def save_front(
+    run_folder: Path,
+    records: Sequence[TrialRecord],
+    *,
+    front: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+) -> Path:
+    """Draws the front of a finished search into the folder `plots` of its run folder; arguments as for `front_of`."""
+    return _save(run_folder, "front", front_of(records, front=front, objectives=objectives))
+
+
+def _save(run_folder: Path, name: str, figure: Figure) -> Path:
+    path = run_folder / "plots" / f"{name}.png"
+    atomic_write_bytes(path, png(figure))
+    return path

@@ -1,0 +1,144 @@
+"""What quality costs: candidates by their size, and those that no other beats in everything."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kevo.objective import COSTS, Objective
+from kevo.report.plots.style import (
+    BLUE,
+    GREY,
+    Drawn,
+    empty,
+    family_style,
+    in_few_letters,
+    label,
+    legend,
+    logarithmic,
+    metric_label,
+    short,
+    single,
+)
+from kevo.runs.records import TrialRecord
+
+
+def parameters_against_accuracy(records: Iterable[TrialRecord]) -> Figure:
+    """Draws what accuracy the candidates reach at what size.
+
+    Args:
+        records: The candidates. Those that failed have no place.
+
+    Returns:
+        The figure. Families differ in color and shape; the line joins those that no other beats in both respects.
+    """
+    families: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for record in records:
+        accuracy = record.metrics.get("val_accuracy", math.nan)
+        if record.status == "completed" and record.num_parameters and math.isfinite(accuracy):
+            families[str(record.genome.get("family", "unknown"))].append((record.num_parameters, accuracy))
+    figure, axes = single("Size and accuracy", "Parameters", metric_label("val_accuracy"))
+    if not families:
+        return empty(figure, axes, "No candidate completed")
+    points = [point for family in families.values() for point in family]
+    axes.plot(
+        *zip(*_front(points), strict=True),
+        color="black",
+        drawstyle="steps-post",
+        linewidth=1,
+        zorder=1,
+        label="Pareto front",
+    )
+    for family, members in sorted(families.items()):
+        color, marker = family_style(family)
+        axes.scatter(
+            *zip(*members, strict=True),
+            color=color,
+            marker=marker,
+            edgecolors="white",
+            linewidths=0.5,
+            label=short(family),
+        )
+    # Room on both sides, so that there is a number on the axis even if all candidates are of one size.
+    smallest, largest = min(points)[0] / 2, max(points)[0] * 2
+    logarithmic(axes, smallest, largest)
+    axes.set_xlim(smallest, largest)
+    legend(axes)
+    return figure
+
+
+def front_of(
+    records: Iterable[TrialRecord], *, front: Sequence[TrialRecord], objectives: Sequence[Objective]
+) -> Figure:
+    """Draws the candidates that no other beats in every objective, among all others.
+
+    Args:
+        records: All candidates. Those that failed have no place.
+        front: Those on the front.
+        objectives: What they competed for: one measure of quality, then one or more costs.
+
+    Returns:
+        The figure, with one axes for each cost, logarithmic where the candidates differ by more than a factor of ten.
+        The front is drawn in large dots, named by trial where there is room, all others in small ones.
+    """
+    if not front:
+        return empty(*single("Front", "", ""), "No candidate completed")
+    quality, *prices = objectives
+    figure = Drawn(figsize=(6.4 * len(prices), 4.8), layout="constrained")
+    members = {record.trial_id for record in front}
+    others = [record for record in records if record.status == "completed" and record.trial_id not in members]
+    panels = np.atleast_1d(figure.subplots(1, len(prices)))
+    for axes, price in zip(panels, prices, strict=True):
+        label(axes, "", COSTS[price.metric].capitalize().replace("Flops", "FLOPs"), metric_label(quality.metric))
+
+        def places(records: Iterable[TrialRecord], cost: str = price.metric) -> list[tuple[float, float]]:
+            return sorted((record.metrics[cost], record.metrics[quality.metric]) for record in records)
+
+        if others:
+            axes.plot(*zip(*places(others), strict=True), ".", color=GREY, label="candidates")
+        # Only with a single cost do the members lie on one line.
+        style = {"linestyle": "-" if len(prices) == 1 else "none", "drawstyle": "steps-post", "markersize": 7}
+        axes.plot(*zip(*places(front), strict=True), "o", color=BLUE, label="front", **style)
+        _scale(axes, [cost for cost, _ in places([*others, *front])])
+        axes.margins(y=0.1)
+        legend(axes)
+    figure.suptitle("Front")
+    # Only now is it known where everything stands.
+    figure.draw_without_rendering()
+    for axes, price in zip(panels, prices, strict=True):
+        _name_where_there_is_room(
+            axes, {one.trial_id: (one.metrics[price.metric], one.metrics[quality.metric]) for one in front}
+        )
+    return figure
+
+
+def _scale(axes: Axes, costs: Sequence[float]) -> None:
+    """Makes room for costs on the x-axis, and writes them in short."""
+    smallest, largest = min(costs), max(costs)
+    if smallest > 0 and largest > 10 * smallest:
+        logarithmic(axes, smallest, largest)
+    in_few_letters(axes)
+
+
+def _name_where_there_is_room(axes: Axes, places: Mapping[str, tuple[float, float]]) -> None:
+    """Writes names above their places; of two that would overlap, the first stays."""
+    taken: list[tuple[float, float]] = []
+    for name, place in places.items():
+        x, y = axes.transData.transform(place) * 72 / axes.figure.dpi
+        if all(abs(x - other_x) > 6 * len(name) or abs(y - other_y) > 10 for other_x, other_y in taken):
+            taken.append((x, y))
+            axes.annotate(name, place, xytext=(0, 6), textcoords="offset points", ha="center", fontsize=8)
+
+
+def _front(points: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Returns the points that none beats in both respects: smaller, and more accurate."""
+    front: list[tuple[int, float]] = []
+    for size, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or accuracy > front[-1][1]:
+            front.append((size, accuracy))
+    return front

@@ -1,0 +1,1 @@
+"""The run folder: its layout, its files, and how they are read and written."""

@@ -1,0 +1,351 @@
+"""The run folder: one search's settings, candidates, class names and models, each written whole or not at all.
+
+    settings.json      what was asked for
+    trials.jsonl       one finished candidate in each line
+    probes.json        how backbones did on a sample of the pictures, where there were several
+    bodies.json        how well linear heads do on the features of each frozen network that was met
+    labels.json        class names, in the order of the model's outputs
+    best.keras         the winner
+    ensemble.keras     several models as one, where together they are better
+    checkpoints/       models that may still win, be trained further or join an ensemble, and those of the front
+    predictions/       what each candidate made of the validation pictures, and the winner of the test pictures
+    result.json        scores of the winner
+    model_card.md      what the winner is, how good it was on which pictures, and what it cannot know
+    energy.json        the electricity that the search took, if it was measured
+    naive.json         what the search would have cost without the cache of features
+    tensorboard/       the search for TensorBoard, if it was wanted
+    mlflow.json        which run of MLflow the search is, if it is one
+    plots/             pictures of the search
+    report.html        the search as a page, if it was asked for
+    search/            the oracle's own state
+    damaged/           what could not be read when the search was taken up
+    unfinished/        trainings under way, from their best epochs
+    work/              what worker processes need while they work
+    status.json        what the search is at, while it runs
+    .stop              asks it to end
+
+Everything is JSON, so that it reads without kevo; numbers that are none (NaN, infinity) are written as null. The folder
+may come from someone else: nothing in it is executed, and no name or link in it leads outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+from kevo.errors import KevoError, RunError
+from kevo.runs.atomic_files import (
+    PARTIAL,
+    RESTORE,
+    atomic_write_bytes,
+    atomic_write_text,
+    dumps,
+    loads,
+    read,
+    replacing,
+    writing,
+)
+from kevo.runs.records import TrialRecord, parsed
+from kevo.settings import Settings
+
+TEST_PREDICTIONS = "predictions/test.npy"
+"""Where in a run folder the winner's probabilities for the test pictures are."""
+
+_SETTINGS = "settings.json"
+_TRIALS = "trials.jsonl"
+_LABELS = "labels.json"
+_LOCK = ".lock"
+_LOOK_SECONDS = 0.05
+DAMAGED = "damaged"
+"""Where in a run folder that lies which could not be used."""
+
+
+class Run:
+    """One search's folder. `create` starts a new one, `open` finds an old one.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp()) / "first"
+        >>> run = Run.create(folder, {"seed": 0})
+        >>> run.write_labels(["cat", "dog"])
+        >>> Run.open(folder).settings, Run.open(folder).trials()
+        ({'seed': 0}, [])
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+        self.path = path
+        self.settings = settings
+
+    @classmethod
+    def create(cls, path: str | Path, settings: Mapping[str, Any]) -> Self:
+        """Makes a run folder.
+
+        Args:
+            path: The folder, which must not exist yet or be empty.
+            settings: What the search was asked for, in JSON values.
+
+        Raises:
+            RunError: the folder holds something already, or cannot be written.
+        """
+        path = Path(path)
+        with writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+            # A search that was killed while it began leaves no more than that.
+            occupied = any(entry.name != _LOCK and not entry.name.startswith(PARTIAL) for entry in path.iterdir())
+        if (path / _SETTINGS).exists():
+            raise RunError(f"{path} already holds a run. Go on with it: kevo resume {path}. Or name another folder.")
+        if occupied:
+            raise RunError(f"{path} is not empty. Name a folder that is empty or does not exist yet.")
+        run = cls(path, dict(settings))
+        with run.locked():
+            if (path / _SETTINGS).exists():
+                raise RunError(f"Another search has just begun in {path}. Name another folder.")
+            run.write_json(_SETTINGS, run.settings)
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Finds a run folder again.
+
+        Raises:
+            RunError: the folder holds no run, its settings are damaged, or something in it is neither file nor folder:
+                a link may lead outside, a pipe would be waited for.
+        """
+        path = Path(path)
+        # `Path.is_file` raises where a name is too long.
+        if not os.path.isfile(path / _SETTINGS):
+            raise RunError(f"{path} is no run folder: it has no {_SETTINGS}. Name the folder that `kevo search` wrote.")
+        for entry, status in _entries(path):
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+                kind = "a link" if stat.S_ISLNK(status.st_mode) else "no plain file"
+                raise RunError(f"{entry} is {kind}, and a run folder holds none. Put the real thing in its place.")
+        settings = cls(path, {}).read_json(_SETTINGS)
+        if not isinstance(settings, dict):
+            raise RunError(f"{path / _SETTINGS} is damaged: expected a JSON object.{RESTORE}")
+        return cls(path, settings)
+
+    def search_settings(self) -> Settings:
+        """Returns how the search is to run.
+
+        Raises:
+            RunError: the settings are damaged.
+        """
+        try:
+            return Settings.from_json(self.settings["search"])
+        except (KevoError, LookupError) as error:
+            reason = f"{error} is missing." if isinstance(error, KeyError) else str(error)
+            raise RunError(f"{self.path / _SETTINGS} is damaged: {reason}{RESTORE}") from error
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps every other search out of the folder; the system lets go of it however this process ends.
+
+        Raises:
+            RunError: another search is at work in the folder.
+        """
+        with writing(self.path):
+            descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        try:
+            try:
+                _lock(descriptor)
+            except BlockingIOError as error:
+                raise RunError(
+                    f"Another search is at work in {self.path}. Wait for it or stop it, or name another folder."
+                ) from error
+            with writing(self.path):
+                for leftover in self.path.rglob(f"{PARTIAL}*"):
+                    leftover.unlink()
+            yield
+        finally:
+            os.close(descriptor)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a search is at work in the folder."""
+        try:
+            descriptor = os.open(self.path / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise RunError(f"Cannot read {self.path / _LOCK}: {error.strerror}. Permit it, or remove it.") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def num_bytes(self, name: str = ".") -> int:
+        """Returns how much the folder, or the folder `name` in it, holds, also while a search writes there."""
+        return sum(status.st_size for _, status in _entries(self.path / name) if stat.S_ISREG(status.st_mode))
+
+    def append_trial(self, record: TrialRecord) -> None:
+        """Writes a candidate down. It is safe on disk when this returns.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        line = dumps(record.to_json()) + "\n"
+        path = self.path / _TRIALS
+        with writing(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            with os.fdopen(descriptor, "r+b") as file:
+                if file.seek(0, os.SEEK_END):
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":
+                        # Whoever was killed while writing left half a line behind.
+                        file.seek(0)
+                        file.truncate(file.read().rfind(b"\n") + 1)
+                        file.seek(0, os.SEEK_END)
+                file.write(line.encode())
+                file.flush()
+                os.fsync(descriptor)
+
+    def trials(self) -> list[TrialRecord]:
+        """Returns the finished candidates, in the order in which they finished first.
+
+        The last word counts where a candidate was written down twice. A last line without its end is no word.
+
+        Raises:
+            RunError: a line is damaged, or refers to one that is not there.
+        """
+        records, problems = parsed(self._lines(), check=lambda record: None)
+        for number, reason in problems.items():
+            raise RunError(
+                f"Line {number} of {self.path / _TRIALS} is damaged: {reason}. Restore it; kevo resume sets it "
+                "aside and goes on without that candidate."
+            )
+        return list(records.values())
+
+    def mend_trials(self, check: Callable[[TrialRecord], object]) -> list[str]:
+        """Sets lines aside that are damaged, and says which ones those are.
+
+        Args:
+            check: Raises an error of any kind where a record is not one of this search.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        lines = self._lines()
+        _, problems = parsed(lines, check)
+        if problems:
+            aside = self._place_aside(_TRIALS)
+            # First the copy: whoever is killed in between sets them aside once more.
+            atomic_write_bytes(aside, b"".join(lines[number - 1] + b"\n" for number in problems))
+            kept = [line + b"\n" for number, line in enumerate(lines, start=1) if number not in problems]
+            atomic_write_bytes(self.path / _TRIALS, b"".join(kept))
+        return [
+            f"Line {number} of {self.path / _TRIALS} is damaged: {reason}. It is set aside in "
+            f"{aside.relative_to(self.path)}, and the search goes on without that candidate."
+            for number, reason in problems.items()
+        ]
+
+    def set_aside(self, name: str, reason: str) -> str:
+        """Moves what cannot be used out of the way, and says so in words.
+
+        Args:
+            name: The file or folder, relative to the run folder.
+            reason: What is wrong with it.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        aside = self._place_aside(name)
+        with writing(aside):
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            (self.path / name).rename(aside)
+        reason = reason.removesuffix(RESTORE).rstrip(".")
+        return f"{reason}. It is set aside as {aside.relative_to(self.path)}, and the search goes on without it."
+
+    def _lines(self) -> list[bytes]:
+        path = self.path / _TRIALS
+        return read(path).split(b"\n")[:-1] if path.exists() else []
+
+    def _place_aside(self, name: str) -> Path:
+        """Returns a path for what is damaged that nothing has yet."""
+        path = self.path / DAMAGED / name
+        places = (path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
+        return next(place for place in places if not place.exists())
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Writes JSON values into the file `name`.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        atomic_write_text(self.path / name, dumps(value, indent=2) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        """Reads what `write_json` wrote.
+
+        Raises:
+            RunError: there is no such file, or it is damaged.
+        """
+        path = self.path / name
+        try:
+            return loads(read(path))
+        except ValueError as error:
+            raise RunError(f"{path} is damaged: {error}.{RESTORE}") from error
+
+    def write_labels(self, class_names: Sequence[str]) -> None:
+        """Writes the names of the classes, in the order of the model's outputs."""
+        self.write_json(_LABELS, list(class_names))
+
+    @contextlib.contextmanager
+    def replacing(self, name: str) -> Iterator[Path]:
+        """Lets a file be written under a path of its own, and puts it in place of `name` once it is whole.
+
+        Args:
+            name: The file, relative to the run folder; folders on its way are made. The path lent out has the same
+                suffix.
+
+        Example:
+            >>> import tempfile
+            >>> run = Run.create(tempfile.mkdtemp(), {})
+            >>> with run.replacing("note.txt") as path:
+            ...     _ = path.write_text("whole")
+            >>> (run.path / "note.txt").read_text()
+            'whole'
+        """
+        with replacing(self.path / name) as path:
+            yield path
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """Makes a folder that nobody else has: `name`, or else with the first number behind it that is free.
+
+    Raises:
+        RunError: the folder cannot be made.
+    """
+    for number in count(1):
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        with writing(path), contextlib.suppress(FileExistsError):
+            path.mkdir(parents=True)
+            break
+    return path
+
+
+def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yields all that is below a folder; what a search removes meanwhile is not there."""
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            with contextlib.suppress(FileNotFoundError):
+                yield path, path.lstat()
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        # Whoever only looks whether a search is at work lets go at once.
+        time.sleep(_LOOK_SECONDS)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,329 @@
+"""Everything that a report tells, read from a run folder as plain data.
+
+The folder may be of a search at work or of one that was killed, and it may come from someone else. What is missing or
+damaged is named and stepped over; only a folder without readable settings is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from kevo.errors import KevoError
+from kevo.objective import OBJECTIVES, TIE_BREAKER, Objective
+from kevo.runs.atomic_files import damage
+from kevo.runs.folder import Run
+from kevo.runs.records import TrialRecord
+from kevo.settings import Settings
+from kevo.tasks.images.describe import describe
+from kevo.tasks.outputs.classes.evaluation import Evaluation
+
+MODEL, ENSEMBLE, LABELS = "best.keras", "ensemble.keras", "labels.json"
+_RESULT, _TRIALS = "result.json", "trials.jsonl"
+_MOST_METADATA = 2**16
+_MOST_WORDS = 400
+_LARGEST_GENE = 1e15
+"""No gene is as large, and what is made of genes counts in single precision."""
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Combined:
+    """The ensemble that a search found beside its best model.
+
+    Args:
+        weights: What each member counts for, with what it is in words; all weights sum to 1.
+        num_parameters: Its size.
+        test: Its scores on the test split.
+    """
+
+    weights: tuple[tuple[float, str], ...]
+    num_parameters: int
+    test: Evaluation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a search, or one sitting of it, ended with.
+
+    Args:
+        genome: The best model's genes.
+        num_parameters: Its size.
+        validation: Its scores on the validation split.
+        test: Its scores on the test split.
+        is_refit: Whether it has learned from the validation pictures too.
+        is_interrupted: Whether the search was ended by hand.
+        seconds: How long it took, over all sittings.
+        ensemble: What is better than the best model, if there is something.
+    """
+
+    genome: dict[str, Any]
+    num_parameters: int
+    validation: Evaluation
+    test: Evaluation
+    is_refit: bool
+    is_interrupted: bool
+    seconds: float
+    ensemble: Combined | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a run folder says of its search.
+
+    Args:
+        run_folder: The folder.
+        state: Whether the search is at work, can be taken up again, or has found all that it will.
+        settings: What `settings.json` holds.
+        search: How the search was to run; `None` where that is damaged.
+        objectives: What was to be improved, the first above all.
+        records: The candidates that can be made use of.
+        winner: The best of them, or the one that the outcome tells of; `None` where none has a fitness.
+        outcome: What it ended with; `None` where it has not ended, or not well.
+        class_names: The classes, in the order of the model's outputs; empty where nobody knows.
+        keras_version: Which Keras wrote the best model; empty where nobody knows.
+        model_bytes: The size of the best model's file; `None` where there is none.
+        damages: What could not be made use of, in words.
+    """
+
+    run_folder: Path
+    state: Literal["running", "interrupted", "finished"]
+    settings: Mapping[str, Any]
+    search: Settings | None
+    objectives: tuple[Objective, ...]
+    records: tuple[TrialRecord, ...]
+    winner: TrialRecord | None
+    outcome: Outcome | None
+    class_names: tuple[str, ...]
+    keras_version: str
+    model_bytes: int | None
+    damages: tuple[str, ...]
+
+    @property
+    def objective(self) -> Objective:
+        """What was to be improved above all."""
+        return self.objectives[0]
+
+    @property
+    def data(self) -> str | None:
+        """Where the pictures can be read again; `None` for what lived in memory only."""
+        source = self.settings.get("data")
+        return source if isinstance(source, str) and source and "\0" not in source else None
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What was installed when the search began, with versions; empty where nobody knows."""
+        found = self.settings.get("versions")
+        return {str(name): str(version) for name, version in found.items()} if isinstance(found, dict) else {}
+
+    @property
+    def name(self) -> str:
+        """A short name of the pictures, or else of the folder."""
+        return (self.data and Path(self.data).name) or self.run_folder.resolve().name
+
+    @property
+    def evolved(self) -> list[TrialRecord]:
+        """The candidates that the evolution brought about, without final trainings."""
+        return [record for record in self.records if not record.full_length]
+
+    @property
+    def rivals(self) -> list[TrialRecord]:
+        """The candidates that have a fitness, best first; what was continued counts once, by its last training."""
+        done = [record for record in self.records if record.fitness is not None]
+        continued = {record.continues for record in done}
+        rivals = [record for record in done if record.trial_id not in continued]
+        return sorted(rivals, key=lambda record: self.objective.rank(record.metrics), reverse=True)
+
+    @property
+    def failed(self) -> list[TrialRecord]:
+        """The candidates that failed."""
+        return [record for record in self.records if record.status == "failed"]
+
+    @property
+    def seconds(self) -> float:
+        """How long the search has taken, over all sittings, as far as it is written down."""
+        last = max((record.finished_at for record in self.records), default=0.0)
+        return last if self.outcome is None else max(last, self.outcome.seconds)
+
+
+def read(run_folder: str | Path) -> Facts:
+    """Reads what a run folder says of its search.
+
+    Args:
+        run_folder: The folder.
+
+    Raises:
+        RunError: it is no run folder, or holds links or damaged settings.
+
+    Example:
+        >>> read("kevo-runs/digits-20260101-120000").state  # doctest: +SKIP
+        'finished'
+    """
+    run = Run.open(run_folder)
+    damages: list[str] = []
+    search = _try(run.search_settings, damages)
+    objectives = [OBJECTIVES[search.objective if search else "accuracy"]]
+    objectives += [Objective(cost, "min") for cost in (search.minimize if search else ())]
+    records = _records(run.path / _TRIALS, objectives, damages)
+    outcome = _try(lambda: _outcome(run), damages)
+    names = _try(lambda: _class_names(run), damages) or ()
+    is_done = outcome is not None and not outcome.is_interrupted
+    model = run.path / MODEL
+    facts = Facts(
+        run_folder=run.path,
+        state="running" if _try(lambda: run.is_busy, damages) else "finished" if is_done else "interrupted",
+        settings=run.settings,
+        search=search,
+        objectives=tuple(objectives),
+        records=tuple(records),
+        winner=None,
+        outcome=outcome,
+        class_names=tuple(outcome.test.support) if outcome else names,
+        keras_version=_keras_version(model),
+        model_bytes=model.stat().st_size if model.is_file() else None,
+        damages=tuple(damages),
+    )
+    return _with_winner(facts)
+
+
+def in_words(genome: Mapping[str, Any]) -> str:
+    """Says what a genome is, also where it is not one of ours."""
+    try:
+        return describe(genome)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return json.dumps(genome)[:_MOST_WORDS]
+
+
+def _with_winner(facts: Facts) -> Facts:
+    rivals = facts.rivals
+    genome = facts.outcome.genome if facts.outcome else None
+    winner = next((record for record in rivals if record.genome == genome), rivals[0] if rivals else None)
+    return dataclasses.replace(facts, winner=winner)
+
+
+def _records(path: Path, objectives: Sequence[Objective], damages: list[str]) -> list[TrialRecord]:
+    """Reads the candidates; a line that tells of none costs only itself."""
+    if not path.is_file():
+        return []
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        damages.append(f"{path.name} cannot be read: {error.strerror}.")
+        return []
+    records: dict[str, TrialRecord] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            if line:
+                record = TrialRecord.from_json(json.loads(line))
+                _check(record, objectives)
+                records[record.trial_id] = record
+        except (RecursionError, ValueError) as error:
+            # Whoever is writing, or was killed while writing, leaves half a line at the end.
+            if number < len(lines):
+                damages.append(f"Line {number} of {path.name} is damaged: {error}.")
+    return list(records.values())
+
+
+def _check(record: TrialRecord, objectives: Sequence[Objective]) -> None:
+    if not all(map(_is_gene, record.genome.values())):
+        raise ValueError(f"the genes of trial {record.trial_id} must be words and ordinary numbers")
+    names = {TIE_BREAKER, *(one.metric for one in objectives)}
+    if record.fitness is not None and not all(math.isfinite(record.metrics.get(name, math.nan)) for name in names):
+        raise ValueError(f"trial {record.trial_id} lacks one of the metrics {', '.join(sorted(names))}")
+
+
+def _is_gene(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, int | float) and abs(value) < _LARGEST_GENE)
+
+
+def _outcome(run: Run) -> Outcome | None:
+    path = run.path / _RESULT
+    if not path.is_file():
+        return None
+    with damage(path):
+        return _outcome_of(run.read_json(_RESULT))
+
+
+def _outcome_of(values: Mapping[str, Any]) -> Outcome:
+    ensemble = values["ensemble"]
+    return Outcome(
+        genome=dict(values["genome"]),
+        num_parameters=int(values["num_parameters"]),
+        validation=_evaluation(values["validation"]),
+        test=_evaluation(values["test"]),
+        is_refit=bool(values["is_refit"]),
+        is_interrupted=bool(values["interrupted"]),
+        seconds=_finite(values["seconds"]),
+        ensemble=ensemble
+        and Combined(
+            weights=tuple((_finite(one["weight"]), str(one["words"])) for one in ensemble["members"]),
+            num_parameters=int(ensemble["num_parameters"]),
+            test=_evaluation(ensemble["test"]),
+        ),
+    )
+
+
+def _evaluation(values: Mapping[str, Any]) -> Evaluation:
+    """Reads scores, and refuses such as contradict themselves: a page is made of them."""
+    support = {str(name): int(count) for name, count in values["support"].items()}
+    confusion = [[int(count) for count in row] for row in values["confusion"]]
+    scores = Evaluation(
+        num_pictures=int(values["num_pictures"]),
+        accuracy=_finite(values["accuracy"]),
+        macro_f1=_finite(values["macro_f1"]),
+        cross_entropy=_finite(values["cross_entropy"]),
+        precision={name: _finite(values["precision"][name]) for name in support},
+        recall={name: _finite(values["recall"][name]) for name in support},
+        support=support,
+        confusion=confusion,
+    )
+    if not support or [sum(row) for row in confusion] != list(support.values()):
+        raise ValueError("the rows of `confusion` do not sum to `support`")
+    if {len(row) for row in confusion} != {len(support)} or min(map(min, confusion)) < 0:
+        raise ValueError("`confusion` must hold a row and a column for each class")
+    if sum(support.values()) != scores.num_pictures or not 0 <= scores.accuracy <= 1 or scores.num_pictures < 1:
+        raise ValueError("the number of pictures or the accuracy contradicts `confusion`")
+    return scores
+
+
+def _class_names(run: Run) -> tuple[str, ...]:
+    path = run.path / LABELS
+    if not path.is_file():
+        return ()
+    with damage(path):
+        names = run.read_json(LABELS)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("expected a list of names")
+        return tuple(names)
+
+
+def _keras_version(model: Path) -> str:
+    """Returns which Keras wrote a model, without building it."""
+    try:
+        with zipfile.ZipFile(model) as archive, archive.open("metadata.json") as file:
+            return str(json.loads(file.read(_MOST_METADATA))["keras_version"])
+    except (OSError, LookupError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error):
+        return ""
+
+
+def _try(read: Callable[[], _Value], damages: list[str]) -> _Value | None:
+    """Returns what can be read; `None`, and the reason in words, for what cannot."""
+    try:
+        return read()
+    except KevoError as error:
+        damages.append(str(error))
+        return None
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"expected a number, got {value}")
+    return number

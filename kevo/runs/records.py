@@ -1,0 +1,181 @@
+"""What came of each candidate: a line of `trials.jsonl` each, and the files that belong to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from kevo.runs.atomic_files import DAMAGE, damage_in_words, loads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord:
+    """What came of one candidate.
+
+    Args:
+        number: Its place in the search, from 0.
+        trial_id: Its name in the search. Letters, digits, `_` and `-`.
+        generation: The generation that it was bred for, from 0.
+        genome: Its genes.
+        status: Whether it has a fitness.
+        fitness: The objective's value on the validation split; `None` if it failed.
+        metrics: Its metrics in its best epoch, and those of its costs that the search minimizes.
+        history: The metrics of every epoch.
+        stages: The training stage of every epoch.
+        num_epochs: How many epochs it trained, over all stages.
+        seconds: What it cost.
+        num_parameters: The size of its network; `None` if it failed.
+        reason: Why it failed; `None` if it did not.
+        finished_at: When it ended, in seconds of search, over all sittings.
+        full_length: Whether this is the final training of a finalist, and no step of the evolution.
+        continues: The trial whose training this one takes up after a pause; its epochs are a part of the history, its
+            seconds are not. `None` for a training from the start.
+        is_paused: Whether the training may be taken up again, in a higher rung.
+        planned_epochs: Over how many epochs of a stage its learning rates were to fall.
+        tune_epochs: The same for fine-tuning, if that differs.
+        origin: How it came to be: `seed`, `random`, `crossover`, `mutation`, `promotion`, or `final` for the final
+            training of a finalist. Empty where nobody knows.
+        parents: The trials that it comes from; what is promoted or trained once more has one.
+
+    Raises:
+        ValueError: a trial_id that could be mistaken for a path, a status and fitness that contradict each other, a
+            history and stages that do, or a time that is no number.
+    """
+
+    number: int
+    trial_id: str
+    generation: int
+    genome: dict[str, Any]
+    status: Literal["completed", "failed"]
+    fitness: float | None
+    metrics: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list)
+    num_epochs: int
+    seconds: float
+    num_parameters: int | None
+    reason: str | None = None
+    finished_at: float
+    full_length: bool = False
+    continues: str | None = None
+    is_paused: bool = False
+    planned_epochs: int = 1
+    tune_epochs: int | None = None
+    origin: str = ""
+    parents: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Files are named after it, and a run folder may come from someone else.
+        if not re.fullmatch(r"[\w-]+", self.trial_id):
+            raise ValueError(f"`trial_id` may hold letters, digits, '_' and '-' only. Received: {self.trial_id!r}.")
+        completed = self.status == "completed" and self.fitness is not None and math.isfinite(self.fitness)
+        if not completed and (self.status != "failed" or self.fitness is not None):
+            raise ValueError(
+                "A completed trial has a finite fitness, a failed one has none. "
+                f"Received: status {self.status!r}, fitness {self.fitness}."
+            )
+        if len(self.stages) != len(self.history):
+            raise ValueError(
+                f"Every epoch has a stage. Received: {len(self.history)} epochs, {len(self.stages)} stages."
+            )
+        if not (math.isfinite(self.seconds) and math.isfinite(self.finished_at)):
+            raise ValueError(f"Times are finite. Received: seconds {self.seconds}, finished_at {self.finished_at}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a mapping of JSON values, from which `from_json` makes the same record."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: these are not the values of a record.
+        """
+        try:
+            return cls(
+                number=int(values["number"]),
+                trial_id=str(values["trial_id"]),
+                generation=int(values["generation"]),
+                genome=dict(values["genome"]),
+                status=values["status"],
+                fitness=None if values["fitness"] is None else float(values["fitness"]),
+                metrics=_numbers(values["metrics"]),
+                history=[_numbers(epoch) for epoch in values["history"]],
+                stages=[str(stage) for stage in values["stages"]],
+                num_epochs=int(values["num_epochs"]),
+                seconds=float(values["seconds"]),
+                num_parameters=None if values["num_parameters"] is None else int(values["num_parameters"]),
+                reason=None if values["reason"] is None else str(values["reason"]),
+                finished_at=float(values["finished_at"]),
+                full_length=bool(values["full_length"]),
+                continues=None if values["continues"] is None else str(values["continues"]),
+                is_paused=bool(values["is_paused"]),
+                planned_epochs=int(values["planned_epochs"]),
+                tune_epochs=None if values["tune_epochs"] is None else int(values["tune_epochs"]),
+                origin=str(values.get("origin", "")),
+                parents=tuple(str(parent) for parent in values.get("parents", ())),
+            )
+        except KeyError as error:
+            raise ValueError(f"{error} is missing") from error
+        except (AttributeError, OverflowError, TypeError) as error:
+            raise ValueError(str(error)) from error
+
+
+def checkpoint(record: TrialRecord) -> str:
+    """Returns where in a run folder a candidate's model is, if it is needed."""
+    return f"checkpoints/{record.trial_id}.keras"
+
+
+def refit_model(record: TrialRecord) -> str:
+    """Returns where in a run folder a candidate's model is that has learned from the validation pictures too."""
+    return f"checkpoints/{record.trial_id}-refit.keras"
+
+
+def predictions(record: TrialRecord) -> str:
+    """Returns where in a run folder a candidate's probabilities for the validation pictures are."""
+    return f"predictions/{record.trial_id}.npy"
+
+
+def parsed(
+    lines: Sequence[bytes], check: Callable[[TrialRecord], object]
+) -> tuple[dict[str, TrialRecord], dict[int, str]]:
+    """Reads lines, each with a record as JSON; of several for the same trial the last one counts.
+
+    Args:
+        lines: The lines.
+        check: Raises an error of any kind where a record is not one of this search.
+
+    Returns:
+        The records by their trials, and what is wrong with other lines, by their numbers from 1. A record that refers
+        to one that is not there is one of these.
+    """
+    records: dict[str, TrialRecord] = {}
+    places: dict[str, list[int]] = {}
+    problems: dict[int, str] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = TrialRecord.from_json(loads(line))
+            check(record)
+        except DAMAGE as error:
+            problems[number] = damage_in_words(error)
+            continue
+        records[record.trial_id] = record
+        places.setdefault(record.trial_id, []).append(number)
+    known: set[str | None] = {None}
+    for trial_id, record in list(records.items()):
+        if record.continues in known:
+            known.add(trial_id)
+            continue
+        del records[trial_id]
+        reason = f"trial {trial_id} continues trial {record.continues}, of which no line before it tells"
+        problems.update(dict.fromkeys(places[trial_id], reason))
+    return records, dict(sorted(problems.items()))
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): math.nan if value is None else float(value) for name, value in values.items()}

@@ -1,0 +1,306 @@
+"""How a search is doing: it writes that down while it runs, and anybody may read it, without TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from kevo.errors import RunError
+from kevo.objective import OBJECTIVES
+from kevo.progress import Listener, Opening, duration
+from kevo.runs.atomic_files import damage
+from kevo.runs.folder import Run
+from kevo.runs.records import TrialRecord
+from kevo.settings import Settings
+from kevo.tasks.images.describe import describe
+
+_STATUS, _RESULT = "status.json", "result.json"
+_WRITE_SECONDS = 1.0
+_HINTS = {"running": "", "interrupted": "; go on with: kevo resume {run}", "finished": ""}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What a worker is at.
+
+    Args:
+        number: The candidate's place in the search, from 0.
+        words: What it is.
+        worker: Who trains it.
+        stage: Its stage; empty before the first step.
+        epoch: The epoch of that stage, from 1.
+        num_epochs: How many there are at most.
+        started_at: When the training began, in seconds since 1970.
+    """
+
+    number: int
+    words: str
+    worker: str
+    stage: str = ""
+    epoch: int = 0
+    num_epochs: int = 0
+    started_at: float
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Reads what `dataclasses.asdict` made."""
+        return cls(
+            number=int(values["number"]),
+            words=str(values["words"]),
+            worker=str(values["worker"]),
+            stage=str(values["stage"]),
+            epoch=int(values["epoch"]),
+            num_epochs=int(values["num_epochs"]),
+            started_at=_finite(values["started_at"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """The best candidate so far: its place in the search, what it is, and its score on the validation split."""
+
+    number: int
+    words: str
+    objective: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How a search is doing.
+
+    Args:
+        run_folder: Its folder.
+        state: Whether it is at work, can be taken up again, or has found all that it will.
+        seconds: How long it has taken, over all sittings; of one that was interrupted, as `kevo resume` counts it.
+        seconds_left: How long it may still take; `None` for no limit.
+        trials_completed: How many candidates were trained.
+        trials_failed: How many failed.
+        max_trials: How many there may be; `None` for no limit.
+        best: The best so far, if there is one.
+        trainings: What it is at.
+        num_bytes: How much its folder holds; features of frozen backbones are kept elsewhere.
+        num_bytes_of_checkpoints: How much of that are models that may still be needed.
+    """
+
+    run_folder: Path
+    state: Literal["running", "interrupted", "finished"]
+    seconds: float
+    seconds_left: float | None
+    trials_completed: int
+    trials_failed: int
+    max_trials: int | None
+    best: Best | None
+    trainings: tuple[Training, ...]
+    num_bytes: int
+    num_bytes_of_checkpoints: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a mapping of JSON values."""
+        return {**dataclasses.asdict(self), "run_folder": str(self.run_folder)}
+
+
+class Publisher:
+    """A listener that passes everything on and, while entered, writes into the run folder what the search is at.
+
+    Args:
+        run: The folder.
+        listener: Who is told.
+        seconds: Returns how long the search has taken.
+    """
+
+    def __init__(self, run: Run, listener: Listener, *, seconds: Callable[[], float]) -> None:
+        self._run = run
+        self._listener = listener
+        self._seconds = seconds
+        self._trainings: dict[int, Training] = {}
+        self._lock = threading.Lock()
+        self._has_news = False
+        self._is_over = threading.Event()
+        # Nobody who trains is to wait for a disk.
+        self._writer = threading.Thread(target=self._write_on, name="status", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._write()
+        self._writer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_over.set()
+        self._writer.join()
+        with contextlib.suppress(OSError):
+            (self._run.path / _STATUS).unlink()
+
+    def search_started(self, opening: Opening) -> None:
+        """Passes it on."""
+        self._listener.search_started(opening)
+
+    def note(self, text: str) -> None:
+        """Passes a note on."""
+        self._listener.note(text)
+
+    def skipped(self, what: str, reason: str, num: int) -> None:
+        """Passes it on."""
+        self._listener.skipped(what, reason, num)
+
+    def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
+        """Adds a training."""
+        self._change(number, Training(number=number, words=words, worker=worker, started_at=time.time()))
+        self._listener.trial_started(number, words, seconds_left, worker)
+
+    def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        """Takes down how far a training is."""
+        if (training := self._trainings.get(number)) is not None:
+            epoch = min(int(done) + 1, total)
+            self._change(number, dataclasses.replace(training, stage=stage, epoch=epoch, num_epochs=total))
+        self._listener.progress(number, stage, done, total, metrics)
+
+    def trial_lost(self, number: int, reason: str) -> None:
+        """Takes a training away."""
+        self._change(number, None)
+        self._listener.trial_lost(number, reason)
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """Takes a training away."""
+        self._change(record.number, None)
+        self._listener.trial_ended(record, best)
+
+    def closed(self) -> None:
+        """Takes all trainings away."""
+        for number in list(self._trainings):
+            self._change(number, None)
+        self._listener.closed()
+
+    def _change(self, number: int, training: Training | None) -> None:
+        with self._lock:
+            if training is None:
+                self._trainings.pop(number, None)
+            else:
+                self._trainings[number] = training
+            self._has_news = True
+
+    def _write_on(self) -> None:
+        while not self._is_over.wait(_WRITE_SECONDS):
+            if self._has_news:
+                self._write()
+
+    def _write(self) -> None:
+        with self._lock:
+            trainings = [dataclasses.asdict(training) for training in self._trainings.values()]
+            self._has_news = False
+        values = {"seconds": self._seconds(), "written_at": time.time(), "trainings": trainings}
+        # On a full disk the search ends by its records, not by this.
+        with contextlib.suppress(RunError):
+            self._run.write_json(_STATUS, values)
+
+
+def read(path: str | Path) -> Status:
+    """Reads how the search in a run folder is doing, also while it runs.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        RunError: the folder holds no run, or a damaged one.
+
+    Example:
+        >>> read("kevo-runs/digits-20260101-120000").state  # doctest: +SKIP
+        'finished'
+    """
+    run = Run.open(path)
+    settings, records = run.search_settings(), run.trials()
+    seconds = max((record.finished_at for record in records), default=0.0)
+    trainings: tuple[Training, ...] = ()
+    state: Literal["running", "interrupted", "finished"] = "interrupted"
+    if run.is_busy:
+        state = "running"
+        seconds, trainings = _live(run) or (seconds, trainings)
+    elif os.path.isfile(run.path / _RESULT):
+        with damage(run.path / _RESULT):
+            result = run.read_json(_RESULT)
+            if not result["interrupted"]:
+                state, seconds = "finished", _finite(result["seconds"])
+    limit = None if state == "finished" else settings.resolved_max_time
+    evolved = [record for record in records if not record.full_length]
+    with damage(run.path / "trials.jsonl"):
+        best = _best(records, settings)
+    return Status(
+        run_folder=run.path,
+        state=state,
+        seconds=seconds,
+        seconds_left=None if limit is None else max(0.0, limit - seconds),
+        trials_completed=sum(record.status == "completed" for record in evolved),
+        trials_failed=sum(record.status == "failed" for record in evolved),
+        max_trials=settings.max_trials,
+        best=best,
+        trainings=trainings,
+        num_bytes=run.num_bytes(),
+        num_bytes_of_checkpoints=run.num_bytes("checkpoints"),
+    )
+
+
+def in_words(status: Status) -> Iterator[str]:
+    """Yields how a search is doing in lines for a terminal."""
+    yield f"{status.run_folder}: {status.state}{_HINTS[status.state].format(run=status.run_folder)}"
+    left = "" if status.seconds_left is None else f" so far, {duration(status.seconds_left)} left"
+    yield f"time        {duration(status.seconds)}{left}"
+    most = "" if status.max_trials is None else f", of {status.max_trials} at most"
+    yield f"candidates  {status.trials_completed} completed, {status.trials_failed} failed{most}"
+    if (best := status.best) is not None:
+        yield f"best        {best.number + 1}: {best.objective.replace('_', ' ')} {best.score:.4f}, {best.words}"
+    for one in status.trainings:
+        stage = f"{one.stage}, epoch {one.epoch}/{one.num_epochs}" if one.stage else "begins"
+        yield (
+            f"now         {one.number + 1}: {stage}, with {one.worker}, "
+            f"for {duration(max(0.0, time.time() - one.started_at))}, {one.words}"
+        )
+    if status.state == "running" and not status.trainings:
+        yield "now         nothing trains: the search begins, or writes what it found"
+    yield (
+        f"disk        {status.num_bytes / 1e6:.1f} MB, "
+        f"{status.num_bytes_of_checkpoints / 1e6:.1f} MB of it models that may still be needed"
+    )
+
+
+def _live(run: Run) -> tuple[float, tuple[Training, ...]] | None:
+    """Returns how long a search at work has taken, and what it is at; `None` at its very begin and end."""
+    path = run.path / _STATUS
+    try:
+        values = run.read_json(_STATUS)
+    except RunError:
+        if path.exists():
+            raise
+        return None
+    with damage(path):
+        age = max(0.0, time.time() - _finite(values["written_at"]))
+        return _finite(values["seconds"]) + age, tuple(map(Training.from_json, values["trainings"]))
+
+
+def _best(records: Sequence[TrialRecord], settings: Settings) -> Best | None:
+    # What was continued counts by its last training.
+    done = [record for record in records if record.fitness is not None]
+    continued = {record.continues for record in done}
+    rivals = [record for record in done if record.trial_id not in continued]
+    rank = OBJECTIVES[settings.objective].rank
+    best = max(rivals, key=lambda record: rank(record.metrics), default=None)
+    if best is None or best.fitness is None:
+        return None
+    return Best(number=best.number, words=describe(best.genome), objective=settings.objective, score=best.fitness)
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"expected a number, got {value}")
+    return number

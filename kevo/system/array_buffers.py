@@ -1,0 +1,83 @@
+"""Room for pictures: in memory while they take little of it, and else in a file that is mapped into memory.
+
+The file has no name: it is gone with the last process that uses it, however that ends.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from kevo.errors import DataError
+from kevo.system import memory
+
+Pictures = npt.NDArray[np.uint8]
+
+_MEMORY_SHARE = 1 / 4
+"""Of the memory for one array: cutting splits out of it copies it, and models need the rest."""
+_CHUNK = 1024
+"""Pictures copied at a time."""
+
+
+def cache_folder() -> Path:
+    """Returns where kevo keeps what it can make anew."""
+    # As the XDG Base Directory Specification has it, a relative path does not count.
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "kevo"
+
+
+def empty(shape: tuple[int, ...]) -> Pictures:
+    """Returns an array for pictures, whose content is not defined yet.
+
+    Args:
+        shape: Its shape, (n, height, width, 3).
+
+    Raises:
+        DataError: it is larger than a quarter of the memory, and the disk has no room for it either.
+
+    Example:
+        >>> empty((2, 8, 8, 3)).shape
+        (2, 8, 8, 3)
+    """
+    num_bytes, limit = int(np.prod(shape, dtype=np.int64)), memory.usable()
+    if limit is None or num_bytes <= _MEMORY_SHARE * limit:
+        return np.empty(shape, np.uint8)
+    folder = cache_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if shutil.disk_usage(folder).free < num_bytes:
+            raise OSError("No space left on device")
+        # In the folder for temporary files it would often be in memory after all.
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # A file with holes would kill whoever writes to it when the disk is full.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, num_bytes)
+            file.truncate(num_bytes)
+            return np.ndarray(shape, np.uint8, buffer=mmap.mmap(file.fileno(), num_bytes))
+    except OSError as error:
+        num, *sides, _ = shape
+        raise DataError(
+            f"{num:,} pictures of {' x '.join(map(str, sides))} px take {num_bytes / 1e9:.1f} GB, more than a quarter "
+            f"of the {limit / 1e9:.1f} GB of memory, and cannot be kept in {folder}: {error.strerror or error}. Use a "
+            "smaller `image_size` or fewer pictures, make room, or name another folder in XDG_CACHE_HOME."
+        ) from error
+
+
+def taken(pictures: Pictures, rows: Sequence[int]) -> Pictures:
+    """Returns a copy of some pictures, by their positions."""
+    out = empty((len(rows), *pictures.shape[1:]))
+    for start in range(0, len(rows), _CHUNK):
+        out[start : start + _CHUNK] = pictures[rows[start : start + _CHUNK]]
+    return out
+
+
+def joined(parts: Sequence[Pictures]) -> Pictures:
+    """Returns arrays of pictures one after the other."""
+    return np.concatenate(parts, out=empty((sum(map(len, parts)), *parts[0].shape[1:])))

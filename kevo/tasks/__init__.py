@@ -1,0 +1,1 @@
+"""What is learned: one folder for each kind of data, one for each kind of answer."""

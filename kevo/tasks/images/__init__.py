@@ -1,0 +1,1 @@
+"""Image classification: data sets, genes, networks, pretrained backbones, training."""

@@ -1,0 +1,540 @@
+"""The pretrained table: one row per backbone, and how a row becomes a network.
+
+The weights of every row were trained on ImageNet (Russakovsky et al. 2015, doi:10.1007/s11263-015-0816-y) and are
+published with `keras.applications`. The table itself loads no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from kevo.errors import SpaceError, UnknownBackboneError
+
+if TYPE_CHECKING:
+    import keras
+
+    from kevo.tasks.images.pretrained_weights import Weights
+
+Preprocessing = Literal["caffe", "tf", "torch"]
+
+# Of the ImageNet training pictures, in red, green, blue. The two conventions round differently.
+_CAFFE_MEAN = (123.68, 116.779, 103.939)
+_TORCH_MEAN = (0.485, 0.456, 0.406)
+_TORCH_STD = (0.229, 0.224, 0.225)
+_PREPROCESS = "preprocess"
+"""The layer that hands pictures over to the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One width of a backbone, with the file that Keras publishes for it.
+
+    Args:
+        file: Path of the ImageNet weights below `https://storage.googleapis.com/`.
+        num_parameters: Parameters of the whole network without its ImageNet classifier.
+        md5: Checksum of the file. `None`: none is published.
+        alpha: Width multiplier. `None`: the backbone comes in one width only.
+    """
+
+    file: str
+    num_parameters: int
+    md5: str | None = None
+    alpha: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """A pretrained feature extractor.
+
+    Args:
+        name: The backbone's name in genomes and on the command line.
+        builder: `module:function` that builds the network.
+        preprocess: How the weights expect pixels: "caffe" (blue, green, red, centered), "tf" (from -1 to 1) or "torch"
+            (standardized by channel).
+        min_size: Pixels. Smaller inputs are upsampled.
+        cut_points: Layers whose output may serve as the features, shallow to deep, each the end of a block. The last
+            stands for the end of the network: "as is".
+        variants: The widths, narrow to wide.
+        source: Where the network was published.
+        stem: First layer behind the preprocessing that the builder puts into the network, which is replaced by
+            kevo's own. `None`: the builder puts none.
+        is_chain: Whether what lies above a cut point needs nothing but its output.
+    """
+
+    name: str
+    builder: str
+    preprocess: Preprocessing
+    min_size: int
+    cut_points: tuple[str, ...]
+    variants: tuple[Variant, ...]
+    source: str
+    stem: str | None = None
+    is_chain: bool = True
+
+    @property
+    def alphas(self) -> tuple[float, ...]:
+        """Width multipliers, narrow to wide; empty where the backbone comes in one width only."""
+        return tuple(variant.alpha for variant in self.variants if variant.alpha is not None)
+
+
+def _keras(folder: str, file: str) -> str:
+    return f"tensorflow/keras-applications/{folder}/{file}"
+
+
+def _classic(folder: str, name: str) -> str:
+    return _keras(folder, f"{name}_weights_tf_dim_ordering_tf_kernels_notop.h5")
+
+
+def _mobilenet(alpha: float, num_parameters: int, width: str) -> Variant:
+    return Variant(_keras("mobilenet", f"mobilenet_{width}_224_tf_no_top.h5"), num_parameters, alpha=alpha)
+
+
+def _mobilenet_v2(alpha: float, num_parameters: int) -> Variant:
+    file = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_224_no_top.h5"
+    return Variant(_keras("mobilenet_v2", file), num_parameters, alpha=alpha)
+
+
+def _mobilenet_v3(size: str, alpha: float, num_parameters: int, md5: str) -> Variant:
+    file = f"weights_mobilenet_v3_{size}_224_{alpha}_float_no_top_v2.h5"
+    return Variant(_keras("mobilenet_v3", file), num_parameters, md5, alpha)
+
+
+_ROWS = (
+    Backbone(
+        name="vgg16",
+        builder="keras.applications:VGG16",
+        preprocess="caffe",
+        min_size=32,
+        cut_points=("block3_pool", "block4_pool", "block5_pool"),
+        variants=(Variant(_classic("vgg16", "vgg16"), 14_714_688, "6d6bbae143d832006294945121d1f1fc"),),
+        source="Simonyan and Zisserman 2015, arXiv:1409.1556",
+    ),
+    Backbone(
+        name="vgg19",
+        builder="keras.applications:VGG19",
+        preprocess="caffe",
+        min_size=32,
+        cut_points=("block3_pool", "block4_pool", "block5_pool"),
+        variants=(Variant(_classic("vgg19", "vgg19"), 20_024_384, "253f8cb515780f3b799900260a226db6"),),
+        source="Simonyan and Zisserman 2015, arXiv:1409.1556",
+    ),
+    Backbone(
+        name="resnet50",
+        builder="keras.applications:ResNet50",
+        preprocess="caffe",
+        min_size=32,
+        cut_points=("conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out"),
+        variants=(Variant(_classic("resnet", "resnet50"), 23_587_712, "4d473c1dd8becc155b73f8504c6f6626"),),
+        source="He et al. 2016, doi:10.1109/CVPR.2016.90",
+    ),
+    Backbone(
+        name="resnet50_v2",
+        builder="keras.applications:ResNet50V2",
+        preprocess="tf",
+        min_size=32,
+        # A stage of the second version ends in a bare sum; its norm and activation open the next stage.
+        cut_points=("conv3_block1_preact_relu", "conv4_block1_preact_relu", "conv5_block1_preact_relu", "post_relu"),
+        variants=(Variant(_classic("resnet", "resnet50v2"), 23_564_800, "fac2f116257151a9d068a22e544a4917"),),
+        source="He et al. 2016, doi:10.1007/978-3-319-46493-0_38",
+    ),
+    Backbone(
+        name="mobilenet",
+        builder="keras.applications:MobileNet",
+        preprocess="tf",
+        min_size=32,
+        cut_points=("conv_pw_3_relu", "conv_pw_5_relu", "conv_pw_11_relu", "conv_pw_13_relu"),
+        variants=(
+            _mobilenet(0.25, 218_544, "2_5"),
+            _mobilenet(0.5, 829_536, "5_0"),
+            _mobilenet(0.75, 1_832_976, "7_5"),
+            _mobilenet(1.0, 3_228_864, "1_0"),
+        ),
+        source="Howard et al. 2017, arXiv:1704.04861",
+    ),
+    Backbone(
+        name="mobilenet_v2",
+        builder="keras.applications:MobileNetV2",
+        preprocess="tf",
+        min_size=32,
+        # Expanded maps, where a block widens the bottleneck's few channels: more for a head to choose from.
+        cut_points=(
+            "block_3_expand_relu",
+            "block_6_expand_relu",
+            "block_13_expand_relu",
+            "block_16_project_BN",
+            "out_relu",
+        ),
+        variants=(
+            _mobilenet_v2(0.35, 410_208),
+            _mobilenet_v2(0.5, 706_224),
+            _mobilenet_v2(0.75, 1_382_064),
+            _mobilenet_v2(1.0, 2_257_984),
+            _mobilenet_v2(1.3, 3_766_048),
+            _mobilenet_v2(1.4, 4_363_712),
+        ),
+        source="Sandler et al. 2018, doi:10.1109/CVPR.2018.00474",
+    ),
+    Backbone(
+        name="mobilenet_v3_small",
+        builder="keras.applications:MobileNetV3Small",
+        preprocess="tf",
+        min_size=32,
+        # Keras numbers this network's activations anew with every build, so its end is called by its last convolution.
+        cut_points=("expanded_conv_2_add", "expanded_conv_7_add", "expanded_conv_10_add", "conv_1"),
+        variants=(
+            _mobilenet_v3("small", 0.75, 583_160, "ebdb5cc8e0b497cd13a7c275d475c819"),
+            _mobilenet_v3("small", 1.0, 939_120, "d3e8ec802a04aa4fc771ee12a9a9b836"),
+        ),
+        source="Howard et al. 2019, doi:10.1109/ICCV.2019.00140",
+        stem="conv",
+    ),
+    Backbone(
+        name="mobilenet_v3_large",
+        builder="keras.applications:MobileNetV3Large",
+        preprocess="tf",
+        min_size=32,
+        cut_points=("expanded_conv_5_add", "expanded_conv_11_add", "expanded_conv_14_add", "conv_1"),
+        variants=(
+            _mobilenet_v3("large", 0.75, 1_808_736, "40af19a13ebea4e2ee0c676887f69a2e"),
+            _mobilenet_v3("large", 1.0, 2_996_352, "07fb09a5933dd0c8eaafa16978110389"),
+        ),
+        source="Howard et al. 2019, doi:10.1109/ICCV.2019.00140",
+        stem="conv",
+    ),
+    Backbone(
+        name="efficientnet_b0",
+        builder="keras.applications:EfficientNetB0",
+        preprocess="torch",
+        min_size=32,
+        cut_points=(
+            "block4a_expand_activation",
+            "block6a_expand_activation",
+            "block7a_project_bn",
+            "top_activation",
+        ),
+        variants=(
+            Variant("keras-applications/efficientnetb0_notop.h5", 4_049_571, "50bc09e76180e00e4465e1a485ddc09d"),
+        ),
+        source="Tan and Le 2019, arXiv:1905.11946",
+        # What Keras puts in front differs between `weights="imagenet"` and the same weights from a file.
+        stem="stem_conv_pad",
+    ),
+    Backbone(
+        name="efficientnet_v2_b0",
+        builder="keras.applications:EfficientNetV2B0",
+        preprocess="torch",
+        min_size=32,
+        cut_points=("block4a_expand_activation", "block6a_expand_activation", "block6h_add", "top_activation"),
+        variants=(
+            Variant(
+                _keras("efficientnet_v2", "efficientnetv2-b0_notop.h5"), 5_919_312, "893217f2bb855e2983157299931e43ff"
+            ),
+        ),
+        source="Tan and Le 2021, arXiv:2104.00298",
+        stem="stem_conv",
+    ),
+    Backbone(
+        name="densenet121",
+        builder="keras.applications:DenseNet121",
+        preprocess="torch",
+        min_size=32,
+        cut_points=("pool2_relu", "pool3_relu", "pool4_relu", "relu"),
+        variants=(Variant(_classic("densenet", "densenet121"), 7_037_504, "30ee3e1110167f948a6b9946edeeb738"),),
+        source="Huang et al. 2017, doi:10.1109/CVPR.2017.243",
+    ),
+    Backbone(
+        name="inception_v3",
+        builder="keras.applications:InceptionV3",
+        preprocess="tf",
+        min_size=75,
+        cut_points=("mixed2", "mixed5", "mixed7", "mixed10"),
+        variants=(Variant(_classic("inception_v3", "inception_v3"), 21_802_784, "bcbd6486424b2319ff4ef7d526e38f63"),),
+        source="Szegedy et al. 2016, doi:10.1109/CVPR.2016.308",
+    ),
+    Backbone(
+        name="xception",
+        builder="keras.applications:Xception",
+        preprocess="tf",
+        min_size=71,
+        # Blocks end in sums that Keras numbers anew with every build; the next block's activation has a steady name.
+        cut_points=("block4_sepconv1_act", "block5_sepconv1_act", "block13_sepconv1_act", "block14_sepconv2_act"),
+        variants=(Variant(_classic("xception", "xception"), 20_861_480, "b0042744bf5b25fce3cb969f33bebb97"),),
+        source="Chollet 2017, doi:10.1109/CVPR.2017.195",
+        # Each of these activations lies on one of two ways.
+        is_chain=False,
+    ),
+)
+
+BACKBONES: Mapping[str, Backbone] = {row.name: row for row in _ROWS}
+"""Every backbone by name."""
+
+
+def get(name: str) -> Backbone:
+    """Looks a backbone up.
+
+    Args:
+        name: The backbone's name.
+
+    Returns:
+        Its row.
+
+    Raises:
+        UnknownBackboneError: No backbone has this name.
+
+    Example:
+        >>> get("vgg16").min_size
+        32
+    """
+    if name in BACKBONES:
+        return BACKBONES[name]
+    near = difflib.get_close_matches(name, BACKBONES, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise UnknownBackboneError(f"Unknown backbone {name!r}.{hint} Expected one of: {', '.join(BACKBONES)}.")
+
+
+def network(backbone: Backbone, *, image_size: int | None = None, alpha: float | None = None) -> keras.Model:
+    """Builds the bare network as `keras.applications` does: whole, with random weights and without the classifier.
+
+    Args:
+        backbone: The row.
+        image_size: Pixels of the square input, at least the row's `min_size`, which is the default.
+        alpha: Width multiplier. `None` means 1 where the backbone has widths.
+
+    Returns:
+        The network, which still expects its pixels as the builder does.
+
+    Raises:
+        SpaceError: The backbone has no such width.
+    """
+    size = backbone.min_size if image_size is None else image_size
+    if alpha is not None and alpha not in backbone.alphas:
+        widths = ", ".join(f"{width:g}" for width in backbone.alphas) or "none, since it comes in one width only"
+        raise SpaceError(f"Received alpha {alpha:g} for {backbone.name}. Expected one of: {widths}.")
+    options = {"alpha": 1.0 if alpha is None else alpha} if backbone.alphas else {}
+    module, _, function = backbone.builder.partition(":")
+    build_network = getattr(importlib.import_module(module), function)
+    built: keras.Model = build_network(include_top=False, weights=None, input_shape=(size, size, 3), **options)
+    return built
+
+
+def build(
+    backbone: Backbone,
+    *,
+    image_size: int,
+    cut: str | None = None,
+    alpha: float | None = None,
+    weights: Weights | None = None,
+    whole: keras.Model | None = None,
+) -> keras.Model:
+    """Builds a feature extractor: upsampling where needed, preprocessing, and the network up to its cut.
+
+    All layers are trainable, as Keras makes them; `unfreeze` chooses.
+
+    Args:
+        backbone: The row.
+        image_size: Pixels of the square input.
+        cut: One of the row's cut points. `None` means the whole network.
+        alpha: Width multiplier. `None` means that of the weights, else 1 where the backbone has widths.
+        weights: Where the weights come from. `None` means random ones.
+        whole: What `load` returned for the same row, size, width and weights, to share its weights.
+
+    Returns:
+        A model from pixels 0-255, shape (batch, image_size, image_size, 3), to the feature map at the cut. The network
+        itself is one layer of the model and carries the backbone's name.
+
+    Raises:
+        SpaceError: The backbone has no such cut point or width.
+        WeightsError: The weights belong to another backbone or width, cannot be had, or do not fit.
+
+    Example:
+        >>> build(get("mobilenet_v2"), image_size=96, cut="block_13_expand_relu", alpha=0.35).output.shape
+        (None, 6, 6, 192)
+    """
+    import keras
+
+    cut = backbone.cut_points[-1] if cut is None else cut
+    if cut not in backbone.cut_points:
+        raise SpaceError(
+            f"Received cut point {cut!r} for {backbone.name}. Expected one of: {', '.join(backbone.cut_points)}."
+        )
+    whole = whole or load(backbone, image_size=image_size, alpha=alpha, weights=weights)
+    pixels, x = _entrance(backbone, image_size)
+    return keras.Model(pixels, truncated(backbone, whole, cut=cut)(x), name=f"{backbone.name}_features")
+
+
+def build_for_all_cuts(backbone: Backbone, *, image_size: int, whole: keras.Model) -> keras.Model:
+    """Builds what `build` does for all cut points in one: its outputs are their feature maps, in the row's order.
+
+    Args:
+        backbone: The row.
+        image_size: Pixels of the square input.
+        whole: What `load` returned for that row and size, to share its weights.
+    """
+    import keras
+
+    pixels, x = _entrance(backbone, image_size)
+    ends = [_end_of(whole, backbone, cut).output for cut in backbone.cut_points]
+    maps = keras.Model(_start_of(whole, backbone), ends)(x)
+    return keras.Model(pixels, maps, name=f"{backbone.name}_cuts")
+
+
+def load(
+    backbone: Backbone, *, image_size: int, alpha: float | None = None, weights: Weights | None = None
+) -> keras.Model:
+    """Builds the bare network, as `network` does, for pictures of a size, and loads its weights.
+
+    Args:
+        backbone: The row.
+        image_size: Pixels of the square input. Smaller ones than the row's `min_size` are going to be upsampled.
+        alpha: Width multiplier. `None` means that of the weights, else 1 where the backbone has widths.
+        weights: Where the weights come from. `None` means random ones.
+
+    Raises:
+        SpaceError: The backbone has no such width.
+        WeightsError: The weights belong to another backbone or width, cannot be had, or do not fit.
+    """
+    if alpha is None and weights is not None:
+        alpha = weights.alpha
+    whole = network(backbone, image_size=max(image_size, backbone.min_size), alpha=alpha)
+    if weights is not None:
+        weights.load_into(whole, backbone=backbone.name, alpha=alpha)
+    return whole
+
+
+def _entrance(backbone: Backbone, image_size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Returns pixels 0-255, and what becomes of them before they reach the network."""
+    import keras
+
+    pixels = keras.Input((image_size, image_size, 3), name="pixels")
+    x = pixels
+    if (size := max(image_size, backbone.min_size)) != image_size:
+        # Not the layer `Resizing`: called on its own, it sets every layer behind it to training.
+        x = keras.ops.image.resize(x, (size, size), interpolation="bilinear")
+    return pixels, _preprocess(x, backbone.preprocess)
+
+
+def truncated(backbone: Backbone, whole: keras.Model, *, cut: str) -> keras.Model:
+    """Returns the part of a network between the builder's preprocessing and a cut; it shares its weights.
+
+    Args:
+        backbone: The row.
+        whole: What `network` returned for that row.
+        cut: One of the row's cut points.
+    """
+    import keras
+
+    return keras.Model(_start_of(whole, backbone), _end_of(whole, backbone, cut).output, name=backbone.name)
+
+
+def num_channels(backbone: Backbone, whole: keras.Model) -> dict[str, int]:
+    """Returns how many channels a network's feature map has at each of the row's cut points."""
+    return {cut: int(_end_of(whole, backbone, cut).output.shape[-1]) for cut in backbone.cut_points}
+
+
+def unfreeze(model: keras.Model, backbone: Backbone, *, cut: str, num_blocks: int) -> None:
+    """Makes the last blocks below the cut trainable and freezes everything below them.
+
+    A block reaches from behind one cut point up to the next and bears the latter's name; the first begins at the
+    pixels. Batch normalization stays frozen throughout the network: its statistics come from many more pictures than
+    fine-tuning has. Layers of the model outside the network become trainable.
+
+    Args:
+        model: What `build` returned, or a model that contains it.
+        backbone: The row that it was built from.
+        cut: The cut point that it was built with.
+        num_blocks: How many blocks become trainable. 0 freezes the whole network; more than there are, all of it.
+
+    Raises:
+        ValueError: The model does not contain the backbone's network, or the number is negative.
+    """
+    import keras
+
+    if num_blocks < 0:
+        raise ValueError(f"Received num_blocks={num_blocks}. Expected 0 (all frozen) or more.")
+    body = _find(model, backbone.name)
+    if body is None:
+        raise ValueError(f"Model {model.name!r} does not contain {backbone.name}. Give a model built from that row.")
+    below = backbone.cut_points[: max(backbone.cut_points.index(cut) + 1 - num_blocks, 0)]
+    first = body.layers.index(_end_of(body, backbone, below[-1])) + 1 if below else 0
+    # Children of a frozen model stay frozen whatever they say themselves, so every model on the way is unfrozen first.
+    model.trainable = True
+    for index, layer in enumerate(body.layers):
+        layer.trainable = index >= first and not isinstance(layer, keras.layers.BatchNormalization)
+
+
+class Parts(NamedTuple):
+    """A feature extractor in two: what stays frozen, up to a cut point, and the blocks above it, which are trained."""
+
+    frozen: keras.Model
+    trained: keras.Model
+
+
+def split(model: keras.Model, backbone: Backbone, *, whole: keras.Model, cut: str, num_blocks: int) -> Parts | None:
+    """Splits a feature extractor below its last blocks, as `unfreeze` counts them; the parts share its weights.
+
+    Args:
+        model: What `build` returned, perhaps with last layers that pool its feature map.
+        backbone: The row that it was built from.
+        whole: The network that it was built from.
+        cut: The cut point that it was built with.
+        num_blocks: How many blocks are to be trained.
+
+    Returns:
+        The parts; `None` where nothing stays frozen, or where the backbone is no chain.
+    """
+    import keras
+
+    index = backbone.cut_points.index(cut) - num_blocks
+    if index < 0 or not backbone.is_chain:
+        return None
+    end = _end_of(whole, backbone, backbone.cut_points[index]).output
+    pixels, x = _entrance(backbone, model.input.shape[1])
+    frozen = keras.Model(pixels, keras.Model(_start_of(whole, backbone), end)(x))
+    maps = keras.Input(end.shape[1:], name="maps")
+    x = keras.Model(end, _end_of(whole, backbone, cut).output)(maps)
+    names = [layer.name for layer in model.layers]
+    for layer in model.layers[names.index(backbone.name) + 1 :]:
+        x = layer(x)
+    return Parts(frozen, keras.Model(maps, x))
+
+
+def _start_of(whole: keras.Model, backbone: Backbone) -> keras.KerasTensor:
+    """Returns what a network takes behind the builder's own preprocessing."""
+    return whole.input if backbone.stem is None else whole.get_layer(backbone.stem).input
+
+
+def _end_of(body: keras.Model, backbone: Backbone, cut: str) -> keras.layers.Layer:
+    """Returns the layer at a cut; the last cut point is the end of the network, whatever Keras called it."""
+    return body.layers[-1] if cut == backbone.cut_points[-1] else body.get_layer(cut)
+
+
+def _find(model: keras.Model, name: str) -> keras.Model | None:
+    import keras
+
+    if model.name == name:
+        return model
+    inner = (layer for layer in model.layers if isinstance(layer, keras.Model))
+    return next((found for layer in inner if (found := _find(layer, name)) is not None), None)
+
+
+def _preprocess(pixels: keras.KerasTensor, mode: Preprocessing) -> keras.KerasTensor:
+    from keras import layers
+
+    if mode == "tf":
+        return layers.Rescaling(1 / 127.5, offset=-1.0, name=_PREPROCESS)(pixels)
+    if mode == "torch":
+        scale = [1 / (255 * std) for std in _TORCH_STD]
+        offset = [-mean / std for mean, std in zip(_TORCH_MEAN, _TORCH_STD, strict=True)]
+        return layers.Rescaling(scale, offset=offset, name=_PREPROCESS)(pixels)
+    # Told that channels come first, Cropping2D takes its piece out of the last axis: here, one color. A 1x1 convolution
+    # would swap colors too, but has weights to keep frozen, and GPUs round its inputs to 10 bits (TF32).
+    blue, green, red = (
+        layers.Cropping2D(((0, 0), (color, 2 - color)), data_format="channels_first", name=name)(pixels)
+        for color, name in ((2, "blue"), (1, "green"), (0, "red"))
+    )
+    swapped = layers.Concatenate(name="blue_green_red")([blue, green, red])
+    return layers.Rescaling(1.0, offset=[-mean for mean in reversed(_CAFFE_MEAN)], name=_PREPROCESS)(swapped)

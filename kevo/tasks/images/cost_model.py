@@ -1,0 +1,196 @@
+"""How long a candidate is going to take, before it is begun.
+
+Work is counted in floating-point operations and in passes through a backbone that are still to be made; how fast this
+machine is, it learns from every pass and every candidate that ended.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from kevo.tasks.images import backbones, costs
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.features import FeatureCache, copies, frozen_part, speed_key, views
+from kevo.tasks.images.networks import POOLINGS
+from kevo.tasks.images.pretrained_weights import Weights
+from kevo.tasks.images.space import Genome
+
+_SECONDS_PER_FLOP = 2e-11
+"""How fast a machine is taken to be until it has shown it: two ordinary cores."""
+_TRAINING_COST = 3
+"""A step of training computes gradients too: those of the inputs and those of the weights."""
+_BUILDING_SECONDS = 1.0
+"""What it takes to build and trace a network."""
+_SCORINGS = 2.6
+"""An ensemble is scored like the best model, after its members were loaded and it was written."""
+_LOADING_SECONDS = 1.5
+"""What it takes to write a network and to load it again."""
+_STEP_SECONDS = 1e-3
+"""What a step takes beside its arithmetic."""
+_MEMORY = 9
+"""How many candidates of a kind tell how far forecasts are off."""
+
+
+class Work(NamedTuple):
+    """What a candidate takes, in seconds.
+
+    `shared` is what others get for nothing once it is done: the pass of the pictures through a backbone. `error` is the
+    factor, in `own` already, by which candidates of the kind had taken longer than was thought.
+    """
+
+    shared: float
+    own: float
+    error: float = 1.0
+
+    @property
+    def seconds(self) -> float:
+        return self.shared + self.own
+
+
+class Forecast:
+    """Tells how long candidates of one search take.
+
+    Args:
+        dataset: The pictures.
+        cache: Which features are there already.
+        weights: Returns the weights of a genome's backbone.
+        num_epochs: How long a head trains at most.
+        num_first_epochs: How long other stages train at most, before a pause if there is one.
+    """
+
+    def __init__(
+        self,
+        dataset: ImageDataset,
+        cache: FeatureCache,
+        *,
+        weights: Callable[[Genome], Weights],
+        num_epochs: int,
+        num_first_epochs: int,
+    ) -> None:
+        self._num_train, self._num_validation = len(dataset.train), len(dataset.validation)
+        self._num_test = len(dataset.test)
+        self._num_classes = dataset.num_classes
+        self._cache = cache
+        self._weights = weights
+        self._num_epochs = num_epochs
+        self._num_first_epochs = num_first_epochs
+        self._errors: dict[str, deque[float]] = {}
+        self.speeds: dict[tuple[Any, ...], float] = {}
+        """How long a picture's way through each backbone took, in seconds; see `speed_key`."""
+
+    def work(self, genome: Genome, *, tune_epochs: int | None = None) -> Work:
+        """Returns what a genome's training is going to take, from its first epoch to its last.
+
+        Args:
+            genome: The genome.
+            tune_epochs: How long it is fine-tuned; `None` for as long as other stages last.
+        """
+        shared, own = self._work(genome, tune_epochs or self._num_first_epochs)
+        error = self._error(genome)
+        return Work(shared, error * own, error)
+
+    def learn_speeds(self, speeds: Iterable[tuple[str, float | None, int, float]]) -> None:
+        """Takes down how long a picture's way through backbones took: name, width, size, seconds."""
+        for name, alpha, size, seconds in speeds:
+            if name in backbones.BACKBONES and seconds > 0:
+                self.speeds[name, alpha, size] = seconds
+
+    def closing_seconds(self, genome: Genome) -> float:
+        """Returns how long it takes to score a finished network of a genome, and an ensemble that costs the same."""
+        num_pictures = len(views(genome)) * (self._num_validation + self._num_test)
+        passes = num_pictures * self.pass_seconds(genome)
+        return _SCORINGS * (_LOADING_SECONDS + passes)
+
+    def learn(self, genome: Genome, work: Work, seconds: float) -> None:
+        """Takes down how long a candidate took.
+
+        Args:
+            genome: The genome.
+            work: What `work` returned before it was trained.
+            seconds: How long it took, with all its passes.
+        """
+        raw = work.own / work.error
+        error = max(seconds - work.shared, 0.1 * seconds) / raw
+        self._errors.setdefault(_kind(genome), deque(maxlen=_MEMORY)).append(error)
+
+    def _error(self, genome: Genome) -> float:
+        """Returns by what factor candidates of the kind have taken longer than was thought."""
+        # One that was unlucky does not lock all of its kind out.
+        return float(statistics.median((1.0, *self._errors.get(_kind(genome), ()))))
+
+    def _work(self, genome: Genome, tune_epochs: int) -> tuple[float, float]:
+        if genome["family"] == "conv":
+            seconds = self._training_seconds(genome, self.pass_seconds(genome), self._num_first_epochs)
+            return 0.0, _BUILDING_SECONDS + seconds
+        own = _BUILDING_SECONDS + self._head_seconds(genome)
+        shared = self._missing_seconds(genome)
+        if genome["pretrained/tuning"] == "fine_tune":
+            frozen = frozen_part(genome, num_pictures=self._num_train)
+            above = self.pass_seconds(genome)
+            # Where there is none, every picture goes all the way in every epoch, changed on its way.
+            if frozen is not None:
+                shared += self._missing_seconds(frozen)
+                above -= self.pass_seconds(frozen)
+            own += _BUILDING_SECONDS + self._training_seconds(genome, above, tune_epochs)
+        return shared, own
+
+    def _head_seconds(self, genome: Genome) -> float:
+        num_flops = 2 * costs.num_head_parameters(genome, num_classes=self._num_classes)
+        seconds = self._num_train * _TRAINING_COST * num_flops * _SECONDS_PER_FLOP
+        return self._num_epochs * (seconds + self._num_train / int(genome["batch_size"]) * _STEP_SECONDS)
+
+    def _missing_seconds(self, genome: Genome) -> float:
+        """Returns what the passes take that nobody has made yet."""
+        weights = self._weights(genome)
+        is_whole = genome["pretrained/summary"] in POOLINGS
+        num_pictures = sum(
+            num
+            for split, num, wanted in (
+                ("train", self._num_train, copies(genome)),
+                ("validation", self._num_validation, views(genome)),
+            )
+            for copy in wanted
+            if not self._cache.has(split, genome, weights, copy)
+        )
+        return num_pictures * (self._whole_seconds(genome) if is_whole else self.pass_seconds(genome))
+
+    def _training_seconds(self, genome: Genome, seconds_per_picture: float, num_epochs: int) -> float:
+        num_pictures = _TRAINING_COST * self._num_train + len(views(genome)) * self._num_validation
+        return num_epochs * num_pictures * seconds_per_picture
+
+    def pass_seconds(self, genome: Genome) -> float:
+        """Returns how long one picture's way through a network takes, up to its cut point."""
+        if genome["family"] == "conv":
+            return costs.pass_cost(genome) * _SECONDS_PER_FLOP
+        share = costs.pass_cost(genome) / _whole_cost(*speed_key(genome))
+        return float(share * self._whole_seconds(genome))
+
+    def _whole_seconds(self, genome: Genome) -> float:
+        """Returns how long one picture's way through the whole of a backbone takes."""
+        known = self.speeds
+        if (key := speed_key(genome)) in known:
+            return known[key]
+        if not known:
+            return _whole_cost(*key) * _SECONDS_PER_FLOP
+        # A backbone is as fast as itself at another size, and else as the others.
+        same = {size: seconds for (*who, size), seconds in known.items() if tuple(who) == key[:-1]}
+        if same:
+            near = min(same, key=lambda size: abs(size - key[-1]))
+            return float(same[near] * (key[-1] / near) ** 2)
+        rate = statistics.median(seconds / _whole_cost(*other) for other, seconds in known.items())
+        return _whole_cost(*key) * rate
+
+
+def _kind(genome: Genome) -> str:
+    return str(genome.get("pretrained/tuning", genome["family"]))
+
+
+def _whole_cost(name: str, alpha: float | None, size: int) -> float:
+    """Returns the cost of a picture's way through a whole backbone."""
+    genome: dict[str, str | int | float] = {"family": "pretrained", "backbone": name, "pretrained/image_size": size}
+    if alpha is not None:
+        genome[f"{name}/alpha"] = alpha
+    return costs.pass_cost(genome, cut=backbones.get(name).cut_points[-1])

@@ -1,0 +1,256 @@
+"""Pictures that are numbers already: NumPy arrays, `.npz` files and `tf.data`."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from kevo.errors import DataError
+from kevo.system import array_buffers, memory
+from kevo.system.array_buffers import Pictures
+from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, Limits
+from kevo.tasks.images.datasets.files import open_archive
+from kevo.tasks.images.datasets.pictures import choose_size, for_each, resize
+
+Array = npt.NDArray[Any]
+Blocks = list[Array]
+"""Pictures as arrays of shape (n, height, width, channels); each block may have its own height and width."""
+
+_NUM_CHANNELS = (1, 3, 4)
+_CHUNK = 1024
+"""Pictures converted at a time, so that no second copy of all of them is ever needed."""
+
+
+def is_tf_dataset(source: Any) -> bool:
+    """Whether `source` is a `tf.data.Dataset`, told without importing TensorFlow."""
+    return hasattr(source, "element_spec") and hasattr(source, "as_numpy_iterator")
+
+
+def from_mapping(source: Mapping[Any, Any]) -> dict[str, tuple[Blocks, list[int] | list[str]]]:
+    """Reads a mapping of split names to pairs of arrays or to `tf.data.Dataset`s.
+
+    Returns:
+        For each split its pictures and its labels, a label being an integer or a string.
+
+    Raises:
+        DataError: a split has another name, or its pictures or labels another form.
+    """
+    names = [SPLIT_ALIASES.get(str(key).casefold()) for key in source]
+    if "train" not in names or None in names or len(set(names)) < len(names):
+        raise DataError(
+            f"Received the splits {', '.join(map(repr, source)) or 'none'}. Expected train, and optionally validation "
+            "and test."
+        )
+    splits: dict[str, tuple[Blocks, Array]] = {}
+    for split, value in zip(filter(None, names), source.values(), strict=True):
+        if is_tf_dataset(value):
+            splits[split] = _from_tf(value, split)
+        elif isinstance(value, tuple | list) and len(value) == 2:
+            splits[split] = _blocks(_array(value[0], f"{split} pictures"), split), _array(value[1], f"{split} labels")
+        else:
+            raise DataError(
+                f"The {split} split is a {type(value).__name__}. Expected a pair (pictures, labels) or a "
+                "tf.data.Dataset of such pairs."
+            )
+    return {split: (blocks, _labels(labels, blocks, split)) for split, (blocks, labels) in splits.items()}
+
+
+def from_npz(path: Path, limits: Limits) -> tuple[dict[str, tuple[Array, Array]], tuple[str, ...] | None]:
+    """Reads an `.npz` with `x_train` and `y_train`, or `x` and `y`; optionally `x_val`, `y_val`, `x_test`, `y_test`.
+
+    Returns:
+        Pictures and labels of each split, for `from_mapping`; and the class names if the file has `class_names`.
+
+    Raises:
+        DataError: the file is broken, holds Python objects, or lacks an array.
+    """
+    max_bytes = min(limits.max_archive_bytes, memory.usable() or limits.max_archive_bytes)
+    with open_archive(path, dataclasses.replace(limits, max_archive_bytes=max_bytes)):
+        pass
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            keys = set(stored.files)
+            found: dict[str, tuple[Array, Array]] = {}
+            if {"x", "x_train"} <= keys:
+                raise DataError(f"{path} has both x and x_train. Expected one of them.")
+            for name in ("", *(f"_{alias}" for alias in SPLIT_ALIASES)):
+                if f"x{name}" in keys and f"y{name}" in keys:
+                    found[name[1:] or "train"] = stored[f"x{name}"], stored[f"y{name}"]
+                elif f"x{name}" in keys or f"y{name}" in keys:
+                    raise DataError(f"{path} has only one of x{name} and y{name}. Expected both.")
+            names = tuple(map(str, stored["class_names"].ravel().tolist())) if "class_names" in keys else None
+    except (OSError, ValueError, EOFError, MemoryError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, DataError):
+            raise
+        if "pickle" in str(error):
+            raise DataError(
+                f"{path} holds Python objects, which may run code when they are read. Save numbers or strings."
+            ) from error
+        raise DataError(
+            f"Cannot read {path} as .npz: {str(error) or type(error).__name__}. Make or download it again."
+        ) from error
+    if not found:
+        raise DataError(
+            f"{path} holds {', '.join(sorted(keys)) or 'nothing'}. Expected the arrays x_train and y_train, or x and y."
+        )
+    return found, names
+
+
+def to_pictures(splits: Mapping[str, Blocks], *, image_size: int | None) -> dict[str, Pictures]:
+    """Turns numbers into RGB squares of one size.
+
+    Integers 0-255 stay as they are, unsigned 16-bit ones with greater values are scaled. Floats are taken for 0-1 if
+    none is greater than 1, else for 0-255. What is transparent is put on white. The arrays themselves are left alone.
+
+    Args:
+        splits: The pictures of each split.
+        image_size: The side of the squares, in pixels; `None` chooses it from the pictures.
+
+    Returns:
+        The squares of each split.
+
+    Raises:
+        DataError: a value lies outside of these ranges, or the pictures fit neither into memory nor on the disk.
+        SettingsError: `image_size` is too small.
+    """
+    factor = _factor([block for blocks in splits.values() for block in blocks])
+    shapes = [block.shape[1:3] for blocks in splits.values() for block in blocks for _ in block]
+    size = choose_size(shapes, image_size=image_size)
+    return {split: _squares(blocks, size, factor) for split, blocks in splits.items()}
+
+
+def _squares(blocks: Blocks, size: int, factor: float) -> Pictures:
+    squares = array_buffers.empty((sum(map(len, blocks)), size, size, 3))
+    start = 0
+    for block in blocks:
+        for chunk in (block[first : first + _CHUNK] for first in range(0, len(block), _CHUNK)):
+            whole = factor == 1 and chunk.dtype.kind in "iu"
+            pictures = _rgb((chunk if whole else np.rint(chunk * np.float32(factor))).astype(np.uint8))
+            if pictures.shape[1:3] != (size, size):
+                pictures = np.stack(
+                    for_each(lambda picture: resize(Image.fromarray(picture), size), list(pictures), size=size)
+                )
+            squares[start : start + len(chunk)] = pictures
+            start += len(chunk)
+    return squares
+
+
+def _rgb(pictures: Pictures) -> Pictures:
+    if pictures.shape[3] == 4:
+        alpha = pictures[..., 3:].astype(np.uint16)
+        on_white = pictures[..., :3] * alpha + 255 * (255 - alpha)
+        return ((on_white + 127) // 255).astype(np.uint8)
+    return np.broadcast_to(pictures, (*pictures.shape[:3], 3))
+
+
+def _factor(blocks: Blocks) -> float:
+    """What brings the values to 0-255."""
+    kinds = {block.dtype.kind.replace("i", "u") for block in blocks}
+    if len(kinds) > 1 or not kinds <= set("buf"):
+        types = ", ".join(sorted({str(block.dtype) for block in blocks}))
+        raise DataError(
+            f"The pictures are of type {types}. Expected one type in all splits: integers, floats or booleans."
+        )
+    if kinds == {"b"}:
+        return 255.0
+    # NumPy's extremes, unlike Python's, are NaN where any value is.
+    low = float(np.min([block.min() for block in blocks]))
+    high = float(np.max([block.max() for block in blocks]))
+    white = 65535 if all(block.dtype == np.uint16 for block in blocks) else 255
+    if not (low >= 0 and high <= white):
+        raise DataError(
+            f"The pictures have values from {low:g} to {high:g}. Expected integers 0-255, floats 0-1 or floats 0-255."
+        )
+    if kinds == {"f"} and high <= 1:
+        return 255.0
+    return 255 / white if high > 255 else 1.0
+
+
+def _array(values: Any, what: str) -> Array:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"The {what} are no array: {error}. Expected one shape for all of them.") from error
+
+
+def _blocks(pictures: Array, split: str) -> Blocks:
+    """Checks an array of pictures and gives it a channel axis."""
+    array = pictures
+    if array.ndim == 3:
+        array = array[..., np.newaxis]
+    if array.ndim != 4 or array.shape[3] not in _NUM_CHANNELS or 0 in array.shape:
+        hint = ""
+        if array.ndim == 4 and array.shape[1] in _NUM_CHANNELS:
+            hint = " The channels seem to come first: np.moveaxis(pictures, 1, -1) puts them last."
+        elif array.ndim == 2:
+            hint = " The pictures seem to be flat: give them back their height and width with reshape."
+        raise DataError(
+            f"The {split} pictures have the shape {pictures.shape}. Expected (n, height, width) or "
+            f"(n, height, width, channels) with 1, 3 or 4 channels, and at least one picture.{hint}"
+        )
+    return [array]
+
+
+def _labels(labels: Array, blocks: Blocks, split: str) -> list[int] | list[str]:
+    """Checks labels and returns one integer or string for each picture."""
+    num_pictures = sum(map(len, blocks))
+    if labels.ndim == 0 or len(labels) != num_pictures:
+        raise DataError(
+            f"The {split} split has {num_pictures} pictures but {labels.size if labels.ndim == 0 else len(labels)} "
+            "labels. Expected one label for each picture."
+        )
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim == 1 and labels.dtype.kind in "OST":
+        plain = [label.decode(errors="backslashreplace") if isinstance(label, bytes) else label for label in labels]
+        if all(isinstance(label, str) for label in plain):
+            return [str(label) for label in plain]
+        if all(isinstance(label, int) for label in plain):
+            labels = np.array(plain)
+    if labels.ndim == 2 and labels.dtype.kind in "biuf":
+        if not (np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()):
+            raise DataError(
+                f"The {split} labels have the shape {labels.shape} but are not one-hot. Expected exactly one 1 in each "
+                "row, else 0."
+            )
+        labels = labels.argmax(axis=1)
+    if labels.ndim == 1 and labels.dtype.kind == "f" and (labels == np.rint(labels)).all():
+        labels = labels.astype(np.int64)
+    if labels.ndim != 1 or labels.dtype.kind not in "biuU":
+        raise DataError(
+            f"The {split} labels have the shape {labels.shape} and the type {labels.dtype}. Expected (n,) integers or "
+            "strings, or (n, num_classes) one-hot."
+        )
+    answer: list[int] | list[str] = (labels if labels.dtype.kind == "U" else labels.astype(np.int64)).tolist()
+    return answer
+
+
+def _from_tf(source: Any, split: str) -> tuple[Blocks, Array]:
+    """Reads a finite `tf.data.Dataset` of (picture, label), batched or not."""
+    if int(source.cardinality()) == -1:
+        raise DataError(f"The {split} tf.data.Dataset never ends. Limit it with take(n), or leave out repeat().")
+    pictures: Blocks = []
+    labels: list[Array] = []
+    for element in source.as_numpy_iterator():
+        if not isinstance(element, tuple) or len(element) != 2 or any(isinstance(part, dict) for part in element):
+            raise DataError(f"The {split} tf.data.Dataset yields {source.element_spec}. Expected (picture, label).")
+        picture, label = map(np.asarray, element)
+        # (height, width, channels) with a one-hot label has as many axes as a batch of (height, width).
+        one_hot = picture.ndim == 3 and label.ndim == 1 and picture.shape[2] in _NUM_CHANNELS
+        batched = label.ndim > 0 and not one_hot
+        picture, label = (picture, label) if batched else (picture[np.newaxis], label[np.newaxis])
+        pictures += _blocks(picture, split)
+        labels.append(label)
+    if not pictures:
+        raise DataError(f"The {split} tf.data.Dataset is empty. If it reads from an iterator, make it anew.")
+    joined = [np.concatenate(list(run)) for _, run in itertools.groupby(pictures, key=lambda block: block.shape[1:])]
+    return joined, np.concatenate(labels)

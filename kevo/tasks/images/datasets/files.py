@@ -1,0 +1,314 @@
+"""Which picture files a folder, a zip or a CSV names, with their class and split."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import itertools
+import os
+import re
+import stat
+import struct
+import threading
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from kevo.errors import DataError
+from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS, Limits, Skipped, natural
+from kevo.tasks.images.datasets.pictures import File
+
+_LITTER = {"__macosx", "thumbs.db", "desktop.ini", "icon\r"}
+"""What file managers leave behind, besides names that begin with a dot; ignored in silence."""
+_MAX_DEPTH = 64
+"""Folders around a member of an archive; no data set needs more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A picture's file with its class and split."""
+
+    file: File
+    label: str
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All picture files of a source.
+
+    Args:
+        files: In order.
+        splits: The splits in order, also those without a file.
+        class_names: The classes in natural order, also those without a file.
+        skipped: What cannot be a picture of any class.
+    """
+
+    files: list[Listed]
+    splits: tuple[str, ...]
+    class_names: tuple[str, ...]
+    skipped: list[Skipped]
+
+
+@dataclass(slots=True, eq=False)
+class _Folder:
+    path: str = ""
+    folders: dict[str, _Folder] = field(default_factory=dict)
+    files: dict[str, File] = field(default_factory=dict)
+
+    def folder(self, name: str) -> _Folder:
+        """The subfolder of this name, made where it is missing."""
+        return self.folders.setdefault(name, _Folder(f"{self.path}{name}/"))
+
+    def all_files(self) -> list[File]:
+        """The files at any depth."""
+        files: list[File] = []
+        folders = [self]
+        while folders:
+            folder = folders.pop()
+            files += folder.files.values()
+            folders += folder.folders.values()
+        return files
+
+
+def list_folder(path: Path) -> Listing:
+    """Lists a folder of class folders, or one with train/ and optionally validation/ and test/.
+
+    Links are followed, but never in a circle.
+
+    Raises:
+        DataError: the folder is laid out otherwise, or cannot be read.
+    """
+    skipped: list[Skipped] = []
+    root = _Folder()
+    try:
+        _scan(path, root, frozenset({_identity(path.stat())}), skipped)
+    except OSError as error:
+        raise DataError(f"Cannot read {error.filename or path}: {error.strerror}.") from error
+    return _arrange(root, str(path), skipped)
+
+
+@contextlib.contextmanager
+def list_zip(path: Path, limits: Limits) -> Iterator[Listing]:
+    """Lists an archive laid out as a folder may be; its pictures can be read while the context lasts.
+
+    Nothing is unpacked to disk.
+
+    Raises:
+        DataError: the archive is broken, encrypted, too large, reaches out of its folder, or is laid out otherwise.
+    """
+    with open_archive(path, limits) as archive:
+        reading = threading.Lock()  # ZipFile counts its open members without one.
+
+        def unpack(member: zipfile.ZipInfo) -> BinaryIO:
+            with reading:
+                return io.BytesIO(archive.read(member))
+
+        root = _Folder()
+        for member in archive.infolist():
+            parts = _parts(member, path)
+            parents, names = (parts, []) if member.is_dir() else (parts[:-1], parts[-1:])
+            if any(map(_is_litter, parents)):
+                continue
+            folder = root
+            for parent in parents:
+                folder = folder.folder(parent)
+            for name in itertools.filterfalse(_is_litter, names):
+                folder.files[name] = File(f"{folder.path}{name}", member.file_size, partial(unpack, member))
+        yield _arrange(root, str(path), [])
+
+
+@contextlib.contextmanager
+def open_archive(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
+    """Opens a zip archive that stays within its limits.
+
+    Raises:
+        DataError: it is no archive, is encrypted, or unpacks to more than its limits.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
+        raise DataError(f"Cannot read {path} as a zip archive: {error}. Make or download it again.") from error
+    with archive:
+        members = archive.infolist()
+        unpacked = sum(member.file_size for member in members)
+        packed = path.stat().st_size  # The members' own word on it may count the same bytes many times.
+        if len(members) > limits.max_members:
+            raise DataError(
+                f"{path} holds {len(members):,} files and folders, more than the {limits.max_members:,} allowed. "
+                "Unpack it yourself if you trust it, and give the folder."
+            )
+        allowed = min(limits.max_archive_bytes, max(limits.max_file_bytes, limits.max_archive_ratio * packed))
+        if unpacked > allowed:
+            raise DataError(
+                f"{path} unpacks from {packed:,} to {unpacked:,} bytes, as a zip bomb does. At most {allowed:,.0f} "
+                "bytes are allowed. Unpack it yourself if you trust it, and give the folder."
+            )
+        encrypted = next((member.filename for member in members if member.flag_bits & 1), None)
+        if encrypted is not None:
+            raise DataError(f"{path} is encrypted ({encrypted}). Unpack it with its password, and give the folder.")
+        yield archive
+
+
+def list_csv(path: Path) -> Listing:
+    """Lists the pictures that a CSV of `path,label[,split]` names.
+
+    Paths are absolute or relative to the CSV's folder. The split is `train`, `validation` (or `val`) or `test`; no
+    value means `train`. Other columns are ignored.
+
+    Raises:
+        DataError: the CSV cannot be read, lacks a column or a value, or names an unknown split.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}. Save it as UTF-8.") from error
+    except (OSError, csv.Error) as error:
+        raise DataError(f"Cannot read {path} as CSV: {error}.") from error
+    header = [name.strip().casefold() for name in rows[0]] if rows else []
+    if not {"path", "label"} <= set(header):
+        raise DataError(
+            f"{path} must begin with the line path,label or path,label,split. Its columns are: "
+            f"{', '.join(rows[0]) if rows else 'none'}."
+        )
+    files: list[Listed] = []
+    skipped: list[Skipped] = []
+    names: set[str] = set()
+    splits: set[str] = set()
+    for number, row in enumerate(rows[1:], start=2):
+        values = dict(zip(header, (value.strip() for value in row), strict=False))
+        if not any(values.values()):
+            continue
+        for column in ("path", "label"):
+            if not values.get(column):
+                raise DataError(f"Row {number} of {path} has no {column}. Fill it in, or remove the row.")
+        split = SPLIT_ALIASES.get((values.get("split") or "train").casefold())
+        if split is None:
+            raise DataError(
+                f"Row {number} of {path} has the split {values['split']!r}. Expected train, validation or test."
+            )
+        names.add(values["label"])
+        splits.add(split)
+        file = _csv_file(path.parent / values["path"], values["path"])
+        if isinstance(file, Skipped):
+            skipped.append(file)
+        else:
+            files.append(Listed(file, values["label"], split))
+    if not names:
+        raise DataError(f"{path} names no pictures. Expected a row path,label[,split] for each.")
+    return _listing(files, splits, names, skipped)
+
+
+def _csv_file(path: Path, name: str) -> File | Skipped:
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        return Skipped(name, f"cannot be found: {getattr(error, 'strerror', None) or error}")
+    if not stat.S_ISREG(status.st_mode):
+        return Skipped(name, "is no file")
+    return File(name, status.st_size, partial(_open, str(path)))
+
+
+def _scan(path: Path, folder: _Folder, above: frozenset[tuple[int, int]], skipped: list[Skipped]) -> None:
+    with os.scandir(path) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if _is_litter(entry.name):
+                continue
+            name = os.fsencode(entry.name).decode("utf-8", "backslashreplace")
+            here = f"{folder.path}{name}"
+            try:
+                status = entry.stat()
+            except OSError as error:
+                skipped.append(Skipped(here, f"cannot be found: {error.strerror}"))
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                identity = _identity(status)
+                if identity in above:
+                    skipped.append(Skipped(f"{here}/", "is a link to a folder that it lies in"))
+                else:
+                    _scan(Path(entry.path), folder.folder(name), above | {identity}, skipped)
+            elif stat.S_ISREG(status.st_mode):
+                folder.files[name] = File(here, status.st_size, partial(_open, entry.path))
+            else:
+                skipped.append(Skipped(here, "is no file"))
+
+
+def _open(path: str) -> BinaryIO:
+    return open(path, "rb")
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _is_litter(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in _LITTER
+
+
+def _parts(member: zipfile.ZipInfo, path: Path) -> list[str]:
+    """The folders and the name of a member; refuses one that reaches out of the archive's folder."""
+    name = member.filename.replace("\\", "/")
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    link = stat.S_ISLNK(member.external_attr >> 16)
+    deep = len(parts) > _MAX_DEPTH
+    if link or deep or name.startswith("/") or ".." in parts or re.match("[A-Za-z]:", name):
+        what = "is a link" if link else f"lies {len(parts)} folders deep" if deep else "lies outside of its folder"
+        raise DataError(
+            f"{path} is refused: its member {member.filename[:200]!r} {what}. Make the archive anew without it."
+        )
+    return parts
+
+
+def _arrange(root: _Folder, source: str, skipped: list[Skipped]) -> Listing:
+    """Tells splits from classes; a single folder around everything is passed through."""
+    while len(root.folders) == 1 and not _split_folders(root):
+        inner = next(iter(root.folders.values()))
+        if not inner.folders:
+            break
+        skipped += (Skipped(file.path, "lies in no class folder") for file in root.files.values())
+        root = inner
+    splits = _split_folders(root) or {"train": root}
+    if root not in splits.values():
+        beside = {*(file.path for file in root.files.values()), *(folder.path for folder in root.folders.values())}
+        beside -= {folder.path for folder in splits.values()}
+        skipped += (Skipped(path, "stands beside the folders of the splits") for path in sorted(beside))
+    files: list[Listed] = []
+    names: set[str] = set()
+    for split, folder in splits.items():
+        if not folder.folders:
+            raise DataError(
+                f"{source} has no class folders{f' in {folder.path}' if folder.path else ''}. Expected one folder of "
+                "pictures for each class, or such folders inside train/ and optionally validation/ and test/."
+            )
+        skipped += (Skipped(file.path, "lies in no class folder") for file in folder.files.values())
+        for label, members in folder.folders.items():
+            inside = members.all_files()
+            if not inside:
+                raise DataError(f"The class folder {members.path} in {source} is empty. Fill it, or remove it.")
+            names.add(label)
+            files += (Listed(file, label, split) for file in inside)
+    files.sort(key=lambda listed: natural(listed.file.path))
+    return _listing(files, splits, names, skipped)
+
+
+def _listing(files: list[Listed], splits: Iterable[str], names: Iterable[str], skipped: list[Skipped]) -> Listing:
+    return Listing(files, tuple(sorted(splits, key=SPLITS.index)), tuple(sorted(names, key=natural)), skipped)
+
+
+def _split_folders(root: _Folder) -> dict[str, _Folder]:
+    """The folders of the splits; none where there is no train/, since a class may be called "test"."""
+    splits: dict[str, _Folder] = {}
+    for name, folder in root.folders.items():
+        split = SPLIT_ALIASES.get(name.casefold())
+        if split in splits:
+            raise DataError(f"{splits[split].path} and {folder.path} both are the {split} split. Keep one.")
+        if split is not None:
+            splits[split] = folder
+    if splits and "train" not in splits and len(splits) == len(root.folders):
+        raise DataError(f"{', '.join(sorted(root.folders))} stand without a train/ folder beside them. Add train/.")
+    return splits if "train" in splits else {}

@@ -1,0 +1,76 @@
+"""Pictures to score a classifier with that is there already: its classes are given, and no split is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kevo.errors import DataError
+from kevo.system import array_buffers
+from kevo.tasks.images.datasets.dataset import SPLITS, Split
+from kevo.tasks.images.datasets.loading import Found
+
+ALL = "all"
+"""Every picture that a source has, whatever its split."""
+
+_MOST_NAMED = 5
+
+
+def choose(found: Found, *, class_names: Sequence[str], split: str | None = None) -> tuple[str, Split]:
+    """Takes the pictures of one split, with the labels that a classifier has for them.
+
+    Classes are matched by name, whatever their order in the source. The source may lack some of the classifier's.
+
+    Args:
+        found: What the source holds.
+        class_names: The classifier's classes, in the order of its outputs.
+        split: `train`, `validation`, `test`, as the source divides its pictures, or `all`. `None` takes the test split
+            where the source has one, else all pictures.
+
+    Returns:
+        Which split it is, and its pictures.
+
+    Raises:
+        DataError: the source has no such split, or pictures of a class that the classifier does not know.
+
+    Example:
+        >>> from kevo.tasks.images.datasets.loading import read
+        >>> split, digits = choose(read("digits"), class_names=list("9876543210"))
+        >>> split, len(digits), digits.labels[:3].tolist()
+        ('all', 1797, [9, 8, 7])
+    """
+    given = [name for name in SPLITS if name in found.pictures]
+    if split is None:
+        split = "test" if "test" in given else ALL
+    if split not in (*given, ALL):
+        raise DataError(
+            f"{found.name} has no {split} split, only: {', '.join(given)}. Choose one of these, or all its pictures "
+            f"with {ALL!r}."
+        )
+    chosen = given if split == ALL else [split]
+    labels = [_name(label, found.class_names) for name in chosen for label in found.labels[name]]
+    positions = {name: position for position, name in enumerate(class_names)}
+    if unknown := [name for name in dict.fromkeys(labels) if name not in positions]:
+        raise DataError(
+            f"{found.name} has pictures of {_listed(unknown)}, which the model does not know: it tells apart "
+            f"{_listed(class_names)}. Give pictures of its classes, under the names that it has for them."
+        )
+    pictures = [found.pictures[name] for name in chosen]
+    return split, Split(
+        pictures[0] if len(pictures) == 1 else array_buffers.joined(pictures),
+        np.array([positions[name] for name in labels], np.int64),
+    )
+
+
+def _name(label: int | str, class_names: Sequence[str] | None) -> str:
+    if isinstance(label, str) or class_names is None:
+        return str(label)
+    if not 0 <= label < len(class_names):
+        raise DataError(f"The label {label} is no position in the class names: there are {len(class_names)} of them.")
+    return class_names[label]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(map(repr, names[:_MOST_NAMED])) + more

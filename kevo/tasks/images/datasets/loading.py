@@ -1,0 +1,223 @@
+"""`load()` reads pictures from wherever they are."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kevo.errors import DataError, SettingsError
+from kevo.system import array_buffers
+from kevo.system.array_buffers import Pictures
+from kevo.tasks.images.datasets import arrays, builtin, files, pictures, splitting
+from kevo.tasks.images.datasets.dataset import SPLITS, ImageDataset, Limits, Skipped, Split, natural
+
+VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a source holds, at one size, before its labels are numbers.
+
+    Args:
+        name: A short name, fit for a file.
+        pictures: Of each split that the source has; a source without splits has only `train`.
+        labels: The same for the labels: names, or positions in `class_names`, or numbers where there are none.
+        class_names: The names of the classes, where the source gives them.
+        skipped: The files that could not be used.
+    """
+
+    name: str
+    pictures: dict[str, Pictures]
+    labels: dict[str, list[int] | list[str]]
+    class_names: Sequence[str] | None = None
+    skipped: Sequence[Skipped] = ()
+
+
+def load(
+    source: Any = None,
+    *,
+    seed: int = 0,
+    validation_fraction: float = VALIDATION_FRACTION,
+    test_fraction: float = TEST_FRACTION,
+    image_size: int | None = None,
+    limits: Limits | None = None,
+) -> ImageDataset:
+    """Reads pictures in classes, decodes them once, and makes the splits that are missing.
+
+    Files may be JPEG, PNG, GIF (its first frame), BMP, TIFF, WebP, AVIF, JPEG 2000, PPM, PCX, SGI or ICO, of any colors
+    and depth. What is transparent is put on white, and cameras' orientation is applied. A file that cannot be used is
+    skipped and named in `skipped`; hidden files are ignored.
+
+    Args:
+        source: One of
+
+            - `None`: `digits`.
+            - A built-in name: `digits`, `mnist`, `fashion_mnist`, `cifar10`, `cifar100`. A path of that name wins.
+            - A path: a folder of class folders, with pictures at any depth; a folder with `train/` and optionally
+              `validation/` (or `val/`) and `test/`; a `.zip` of either; a `.csv` with the columns `path,label[,split]`;
+              an `.npz` with `x_train` and `y_train`, or `x` and `y`, optionally `x_val`, `y_val`, `x_test`, `y_test`
+              and `class_names`.
+            - A pair of arrays (pictures, labels): pictures of shape (n, height, width[, 1, 3 or 4]), either integers
+              0-255, 16-bit integers, floats 0-1 or floats 0-255; labels are integers, strings or one-hot.
+            - A `tf.data.Dataset` of such pairs, batched or not.
+            - A mapping of `train`, `validation` and `test` to any of the two.
+        seed: Seed of the splits.
+        validation_fraction: What to take for validation out of each class's training pictures, when no validation split
+            is given. Each class keeps at least one picture in every split, and identical pictures stay together.
+        test_fraction: The same for the test split.
+        image_size: The side in pixels of the squares to which pictures are squashed. `None`: squares of one size stay
+            as they are; others take the next of 8, 16, ... 224 above the median of their longer sides. 224 is the most.
+            Pictures that would take more than a quarter of the memory are kept on disk, in a file without a name.
+        limits: What to refuse. Defaults to `Limits()`.
+
+    Returns:
+        The data set. The same source, seed and machine give the same arrays in the same order.
+
+    Raises:
+        DataError: the source cannot be read, or is no data set for classification.
+        SettingsError: `seed`, `image_size` or a fraction is out of range.
+
+    Example:
+        >>> from kevo import datasets
+        >>> digits = datasets.load("digits", seed=1)
+        >>> digits.train.pictures.shape
+        (1169, 8, 8, 3)
+    """
+    if seed < 0:
+        raise SettingsError(f"`seed` must not be negative. Received: {seed}.")
+    fractions = {"validation": validation_fraction, "test": test_fraction}
+    if not (min(fractions.values()) > 0 and sum(fractions.values()) < 1):
+        raise SettingsError(
+            "`validation_fraction` and `test_fraction` must be positive and leave something to train on. Received: "
+            f"{validation_fraction} and {test_fraction}."
+        )
+    found = read(source, image_size=image_size, limits=limits)
+    return divide(found, seed=seed, validation_fraction=validation_fraction, test_fraction=test_fraction)
+
+
+def divide(
+    found: Found,
+    *,
+    seed: int,
+    validation_fraction: float = VALIDATION_FRACTION,
+    test_fraction: float = TEST_FRACTION,
+) -> ImageDataset:
+    """Makes the splits that a source lacks; arguments and errors as for `load`."""
+    fractions = {"validation": validation_fraction, "test": test_fraction}
+    if "train" not in found.pictures:
+        raise DataError(f"{found.name} has no train split, only: {', '.join(found.pictures) or 'nothing'}. Add one.")
+    labels, class_names = splitting.number_labels(found.labels, found.class_names)
+    splits = {split: Split(found.pictures[split], labels[split]) for split in labels}
+    missing = {split: fraction for split, fraction in fractions.items() if split not in splits}
+    if missing:
+        splits |= splitting.make_splits(splits["train"], missing, class_names=class_names, seed=seed)
+        # As long as another split is a part of the same array, that takes up room with all its pictures.
+        views = {split: one for split, one in splits.items() if one.pictures.base is found.pictures["train"].base}
+        splits |= {
+            split: Split(array_buffers.taken(one.pictures, range(len(one))), one.labels)
+            for split, one in views.items()
+            if one.pictures.base is not None
+        }
+    return ImageDataset(
+        name=found.name,
+        class_names=class_names,
+        skipped=tuple(sorted(found.skipped, key=lambda skipped: natural(skipped.path))),
+        made_splits=tuple(missing),
+        **{split: splits[split] for split in SPLITS},
+    )
+
+
+def read(source: Any = None, *, image_size: int | None = None, limits: Limits | None = None) -> Found:
+    """Finds out what `source` is, and reads it, without a look at what is missing; arguments and errors as for `load`.
+
+    Example:
+        >>> sorted(read("digits").pictures)
+        ['train']
+    """
+    source, limits = builtin.DEFAULT_NAME if source is None else source, limits or Limits()
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if builtin.is_meant(source):
+            splits, class_names = builtin.read(str(source))
+            return _from_arrays(str(source), splits, class_names, image_size)
+        # `Path.exists` raises where a name is too long.
+        if os.path.exists(path):
+            name = re.sub(r"[^\w.-]+", "_", path.resolve().stem if path.is_file() else path.resolve().name)
+            return _read_path(path, name or "pictures", image_size, limits)
+        close = difflib.get_close_matches(str(source), builtin.BUILT_IN_NAMES, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise DataError(
+            f"There is no such path or data set: {str(source)!r}.{hint} Expected a folder, a .zip, .csv or .npz file, "
+            f"or one of: {', '.join(builtin.BUILT_IN_NAMES)}."
+        )
+    if arrays.is_tf_dataset(source):
+        return _from_arrays("tf_data", {"train": source}, getattr(source, "class_names", None), image_size)
+    if isinstance(source, Mapping):
+        return _from_arrays("arrays", source, None, image_size)
+    if isinstance(source, tuple | list) and len(source) == 2:
+        return _from_arrays("arrays", {"train": source}, None, image_size)
+    raise DataError(
+        f"Cannot read pictures from {type(source).__name__}. Expected a path, a built-in name, a pair (pictures, "
+        "labels), a tf.data.Dataset, or a mapping of train, validation and test to such pairs or data sets."
+    )
+
+
+def _read_path(path: Path, name: str, image_size: int | None, limits: Limits) -> Found:
+    if path.is_dir():
+        return _from_files(name, files.list_folder(path), path, image_size, limits)
+    match path.suffix.casefold():
+        case ".zip":
+            with files.list_zip(path, limits) as listing:
+                return _from_files(name, listing, path, image_size, limits)
+        case ".csv":
+            return _from_files(name, files.list_csv(path), path, image_size, limits)
+        case ".npz":
+            return _from_arrays(name, *arrays.from_npz(path, limits), image_size)
+    raise DataError(f"Cannot read {path}. Expected a folder, or a .zip, .csv or .npz file.")
+
+
+def _from_arrays(
+    name: str, source: Mapping[Any, Any], class_names: Sequence[str] | None, image_size: int | None
+) -> Found:
+    splits = arrays.from_mapping(source)
+    return Found(
+        name,
+        arrays.to_pictures({split: blocks for split, (blocks, _) in splits.items()}, image_size=image_size),
+        {split: labels for split, (_, labels) in splits.items()},
+        class_names,
+    )
+
+
+def _from_files(name: str, listing: files.Listing, path: Path, image_size: int | None, limits: Limits) -> Found:
+    listed = sorted(listing.files, key=lambda entry: listing.splits.index(entry.split))
+    decoded, reasons = pictures.decode([entry.file for entry in listed], image_size=image_size, limits=limits)
+    skipped = [
+        *listing.skipped,
+        *(Skipped(entry.file.path, reason) for entry, reason in zip(listed, reasons, strict=True) if reason),
+    ]
+    good = [entry for entry, reason in zip(listed, reasons, strict=True) if reason is None]
+    if len(good) < len(listed):
+        decoded = array_buffers.taken(decoded, [place for place, reason in enumerate(reasons) if reason is None])
+    # Sorted by split, each split is a slice and no copy.
+    slices: dict[str, slice] = {}
+    start = 0
+    for split in listing.splits:
+        num_pictures = sum(entry.split == split for entry in good)
+        if num_pictures == 0:
+            examples = "".join(f" {one.path} {one.reason}." for one in skipped[:3])
+            raise DataError(f"{path} has no {split} picture that can be read.{examples}")
+        slices[split] = slice(start, start + num_pictures)
+        start += num_pictures
+    labels = [entry.label for entry in good]
+    return Found(
+        name,
+        {split: decoded[part] for split, part in slices.items()},
+        {split: labels[part] for split, part in slices.items()},
+        listing.class_names,
+        skipped,
+    )

@@ -1,0 +1,72 @@
+"""Picture files without classes, wherever they lie."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image
+
+from kevo.tasks.images.datasets.dataset import Skipped, natural
+from kevo.tasks.images.datasets.pictures import File
+
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
+"""Where a camera notes how a picture is to be turned, and the notes that swap its sides."""
+
+
+def find(paths: Iterable[str | Path]) -> Iterator[File | Skipped]:
+    """Yields files as they are named, and in a folder all files at any depth in natural order, hidden ones aside.
+
+    Links are followed, but never in a circle.
+
+    Args:
+        paths: Files and folders.
+
+    Returns:
+        Each file; of what is none, why.
+    """
+    return itertools.chain.from_iterable(_find(Path(path), frozenset()) for path in paths)
+
+
+def _find(path: Path, above: frozenset[tuple[int, int]]) -> Iterator[File | Skipped]:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            identity = status.st_dev, status.st_ino
+            if identity in above:
+                yield Skipped(f"{path}{os.sep}", "is a link to a folder that it lies in")
+                return
+            for name in sorted(os.listdir(path), key=natural):
+                if not name.startswith("."):
+                    yield from _find(path / name, above | {identity})
+        elif stat.S_ISREG(status.st_mode):
+            yield File(str(path), status.st_size, partial(_open, path))
+        else:
+            # A pipe would be waited for.
+            yield Skipped(str(path), "is no file")
+    except (OSError, ValueError) as error:
+        yield Skipped(str(path), f"cannot be found: {getattr(error, 'strerror', None) or error}")
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def shape_within(file: File, side: int) -> tuple[int, int]:
+    """Returns width and height of a picture, upright, when its longer side is brought to `side` pixels.
+
+    Args:
+        file: A picture that was decoded before.
+        side: Pixels.
+    """
+    with file.open() as stream, Image.open(stream) as image:
+        width, height = image.size
+        if image.getexif().get(_ORIENTATION) in _TURNED:
+            width, height = height, width
+    scale = side / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))

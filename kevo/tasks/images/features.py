@@ -1,0 +1,298 @@
+"""What candidates learn from, computed once: pictures at a network's size, and the features of frozen backbones.
+
+With a frozen backbone every epoch would repeat the same forward pass; here it happens once for all candidates that
+share backbone, weights, size and changes of the pictures, whatever their cut and pooling, also those of other workers
+and of later runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from kevo.system import array_buffers, memory
+from kevo.system.array_store import ArrayStore
+from kevo.tasks.images import backbones, costs, networks
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.pretrained_weights import Weights
+from kevo.tasks.images.space import Genome, image_size, variant
+from kevo.training.loop import Forward, num_at_once
+
+Copy = tuple[str, str | float]
+"""A copy of all pictures: the kind of change and its strength."""
+
+EVERYTHING = "train and validation"
+"""All pictures that a last training may learn from, when nothing is left to decide."""
+_PLAIN: Copy = ("plain", 0.0)
+_FLIPS: Mapping[str, tuple[slice, slice]] = {
+    "horizontal": (slice(None), slice(None, None, -1)),
+    "vertical": (slice(None, None, -1), slice(None)),
+    "horizontal_and_vertical": (slice(None, None, -1), slice(None, None, -1)),
+}
+_MAX_BYTES = 2 * 1024**3
+"""How much memory the arrays of one process take at most, unless it is told."""
+_MAX_MAP_BYTES = 1024**3
+"""How much the feature maps that one candidate learns from may take; larger ones are computed anew in every epoch."""
+_SUMMARY = "pretrained/summary"
+_BODY_GENES = ("backbone", "pretrained/image_size", _SUMMARY)
+_BATCH_SIZE = 64
+_LAYOUT = 1
+"""Goes up with every change of ours to resizing, augmentation, preprocessing or rounding: old features then count no
+more."""
+_TOLERANCE = 2.0**-10
+"""What float16 may lose, as a part of the largest feature: all that it can hold well loses less."""
+
+
+def default_folder() -> Path:
+    """Returns where features are kept unless somebody names another folder."""
+    return array_buffers.cache_folder() / "features"
+
+
+class FeatureCache:
+    """Pictures and features of one data set, least recently used first out.
+
+    Args:
+        dataset: The data set.
+        store: Keeps features for other workers and later runs. `None`: they are kept in memory only.
+        seed: What random weights are made from, as a part of the features' key.
+        max_bytes: How much memory the arrays may take together, in bytes. `None` for 2 GiB, or a quarter of the memory
+            that may be used where that is less.
+    """
+
+    def __init__(
+        self, dataset: ImageDataset, *, store: ArrayStore | None = None, seed: int = 0, max_bytes: int | None = None
+    ) -> None:
+        self._dataset = dataset
+        self._store = store
+        self._seed = seed
+        self._max_bytes = _max_bytes() if max_bytes is None else max_bytes
+        self._arrays: OrderedDict[str, npt.NDArray[Any]] = OrderedDict()
+        self._digests: dict[str, str] = {}
+        self.seconds_per_picture: dict[tuple[Any, ...], float] = {}
+
+    def pictures(self, split: str, size: int, *, copy: Copy = _PLAIN) -> npt.NDArray[np.uint8]:
+        """Returns the pictures of a split as (n, size, size, 3), resized as the deployed model resizes them.
+
+        Args:
+            split: `train`, `validation` or `test`.
+            size: Side of the square, in pixels.
+            copy: Which of `copies` or `views` of them.
+        """
+        stored: npt.NDArray[np.uint8] = getattr(self._dataset, split).pictures
+        if stored.shape[1] != size:
+            stored = self._once(json.dumps(["pictures", split, size]), lambda: _resize(stored, size))
+        return _changed(stored, copy)
+
+    def features(
+        self,
+        split: str,
+        genome: Genome,
+        *,
+        network: Callable[[], Forward],
+        columns: slice = slice(None),
+        weights: Weights | None,
+        copy: Copy = _PLAIN,
+        watch: Callable[[float], None] = lambda done: None,
+        wait: Callable[[], None] = lambda: None,
+    ) -> npt.NDArray[np.floating]:
+        """Returns what a genome's frozen backbone sees in a split, as (n, ...).
+
+        All features are rounded to float16, so that they are the same whether they were kept or not; those that
+        float16 cannot hold stay as they are.
+
+        Args:
+            split: `train`, `validation` or `test`.
+            genome: A genome of the family `pretrained`. Its cut point does not count where its pooling is one of
+                `networks.POOLINGS`: all of these come from one pass.
+            network: Builds what the pictures, as uint8, are to pass through; called only when the features are not here
+                yet.
+                Random weights must come from the cache's seed.
+            columns: Which part of the network's output is wanted.
+            weights: The backbone's weights, as a part of the key.
+            copy: Which of `copies` or `views` of the pictures.
+            watch: Is called after every batch of the pass with the share that is done; what it raises ends the pass.
+            wait: Is called now and then while another worker makes this pass; what it raises ends the wait.
+        """
+        size = image_size(genome)
+
+        def compute() -> npt.NDArray[Any]:
+            pictures = self.pictures(split, size, copy=copy)
+            forward = network()
+            began, num_seen = time.monotonic(), 0
+            batches: list[npt.NDArray[Any]] = []
+            try:
+                for batch in forward.batches(pictures, num_at_once(size)):
+                    num_seen += len(batch)
+                    # Once float16 could not hold a batch, it is not trusted with others.
+                    is_wide = bool(batches) and batches[-1].dtype == np.float32
+                    batches.append(batch if is_wide else _rounded(batch))
+                    watch(num_seen / len(pictures))
+            finally:
+                # A pass that was too slow tells how slow.
+                if num_seen and genome[_SUMMARY] in networks.POOLINGS:
+                    self.seconds_per_picture[speed_key(genome)] = (time.monotonic() - began) / num_seen
+            return np.concatenate(batches)
+
+        def compute_or_read() -> npt.NDArray[Any]:
+            if self._store is None:
+                return compute()
+            return self._store.once(key, compute, num_rows=len(getattr(self._dataset, split)), wait=wait)
+
+        key = self._key(split, genome, weights, copy)
+        return self._once(key, compute_or_read)[:, columns]
+
+    def has(self, split: str, genome: Genome, weights: Weights | None, copy: Copy = _PLAIN) -> bool:
+        """Tells whether the features of a split, or of a copy of it, are here already."""
+        if weights is not None and weights.path is not None and not weights.path.exists():
+            # To know for sure, they would have to be downloaded.
+            return False
+        key = self._key(split, genome, weights, copy)
+        return key in self._arrays or (self._store is not None and self._store.has(key))
+
+    def _key(self, split: str, genome: Genome, weights: Weights | None, copy: Copy) -> str:
+        """Returns everything that features depend on, as canonical JSON."""
+        name = str(genome["backbone"])
+        genes = {gene: genome.get(gene) for gene in (*_BODY_GENES, f"{name}/alpha")}
+        genes |= {_SUMMARY: "pooled"} if genome[_SUMMARY] in networks.POOLINGS else {"cut": genome[f"{name}/cut"]}
+        checksum = None if weights is None else weights.checksum()
+        facts = {
+            "layout": _LAYOUT,
+            "keras": keras.__version__,
+            "precision": keras.config.dtype_policy().name,
+            "pictures": self._digest(split),
+            "preprocess": backbones.get(name).preprocess,
+            "weights": checksum or f"random:{self._seed}",
+            "alpha": None if weights is None else weights.alpha,
+            "genes": genes,
+            "copy": copy,
+        }
+        return json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    def _digest(self, split: str) -> str:
+        """Returns what only the same pictures have, in the same order."""
+        if split not in self._digests:
+            pictures = np.ascontiguousarray(getattr(self._dataset, split).pictures)
+            digest = hashlib.blake2b(repr(pictures.shape).encode(), digest_size=32)
+            digest.update(pictures.data)
+            self._digests[split] = digest.hexdigest()
+        return self._digests[split]
+
+    def _once(self, name: str, compute: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        if name in self._arrays:
+            self._arrays.move_to_end(name)
+            return self._arrays[name]
+        array = compute()
+        self._arrays[name] = array
+        while len(self._arrays) > 1 and sum(kept.nbytes for kept in self._arrays.values()) > self._max_bytes:
+            self._arrays.popitem(last=False)
+        return array
+
+
+def _max_bytes() -> int:
+    usable = memory.usable()
+    return _MAX_BYTES if usable is None else min(_MAX_BYTES, usable // 4)
+
+
+def parts(split: str) -> tuple[str, ...]:
+    """Returns the splits of a data set that are learned from: `EVERYTHING` is more than one."""
+    return ("train", "validation") if split == EVERYTHING else (split,)
+
+
+def copies(genome: Genome) -> list[Copy]:
+    """Returns the copies of the training pictures that a head learns from, the pictures themselves first.
+
+    In each epoch it sees every picture once, in one of the copies.
+
+    Each kind of change makes one copy, so that genomes share them: what costs is the pass through the backbone.
+    """
+    if not genome["augment"]:
+        return [_PLAIN]
+    changes = {kind: genome[f"augment/{kind}"] for kind in ("flip", "rotation", "zoom", "translation", "contrast")}
+    return [_PLAIN, *((kind, value) for kind, value in changes.items() if value not in ("none", 0.0))]
+
+
+def views(genome: Genome) -> list[Copy]:
+    """Returns the copies of a picture that a prediction is the mean over, the picture itself first."""
+    return [_PLAIN, ("flip", "horizontal")] if genome["mirror"] else [_PLAIN]
+
+
+def frozen_part(genome: Genome, *, num_pictures: int) -> Genome | None:
+    """Returns what stays frozen below the blocks that a genome fine-tunes, as the genome of its feature maps.
+
+    Args:
+        genome: A genome that fine-tunes a backbone.
+        num_pictures: How many pictures it trains on.
+
+    Returns:
+        A genome that passes its pictures through the frozen part only; `None` where nothing stays frozen, or where the
+        maps of all pictures and their copies would take too much memory.
+    """
+    name = str(genome["backbone"])
+    cut_points = backbones.get(name).cut_points
+    index = cut_points.index(str(genome[f"{name}/cut"])) - int(genome["fine_tune/num_blocks"])
+    if index < 0 or not backbones.get(name).is_chain:
+        return None
+    part: Genome = {**genome, f"{name}/cut": cut_points[index], _SUMMARY: "none"}
+    num_bytes = 2 * costs.num_map_values(part) * num_pictures * len(copies(genome))
+    return part if num_bytes <= _MAX_MAP_BYTES else None
+
+
+def shared_body(genome: Genome) -> tuple[Any, ...] | None:
+    """Returns what genomes have in common whose networks see pictures alike; `None` for one that shares nothing."""
+    if genome.get("pretrained/tuning") != "frozen":
+        return None
+    return (*speed_key(genome), genome[f"{genome['backbone']}/cut"], genome[_SUMMARY])
+
+
+def speed_key(genome: Genome) -> tuple[Any, ...]:
+    """Returns what decides how long a picture's way through a backbone takes."""
+    return *variant(genome), image_size(genome)
+
+
+def _changed(pictures: npt.NDArray[np.uint8], copy: Copy) -> npt.NDArray[np.uint8]:
+    """Returns a copy of pictures. Flips turn all of them: chance would leave half of them as they are."""
+    kind, value = copy
+    if kind == "plain":
+        return pictures
+    if kind == "flip":
+        return pictures[:, _FLIPS[str(value)][0], _FLIPS[str(value)][1]]
+    genes = dict.fromkeys(("rotation", "zoom", "translation", "contrast"), 0.0) | {"flip": "none", kind: value}
+    changes = networks.augmentation(
+        {"augment": True, **{f"augment/{gene}": one for gene, one in genes.items()}}, seed=1
+    )
+    return pictures if changes is None else _augment(pictures, changes)
+
+
+def _rounded(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float16 | np.float32]:
+    """Halves what features take, unless float16 would make infinity or nothing of them."""
+    # What becomes infinite, or was no number before, keeps no tolerance.
+    with np.errstate(over="ignore", invalid="ignore"):
+        halved = features.astype(np.float16)
+        tolerance = _TOLERANCE * max(abs(float(features.max())), abs(float(features.min())))
+        rows = zip(features, halved, strict=True)
+        return halved if all(np.abs(row - short).max() <= tolerance for row, short in rows) else features
+
+
+def _resize(pictures: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    result = array_buffers.empty((len(pictures), size, size, 3))
+    for start in range(0, len(pictures), _BATCH_SIZE):
+        batch = networks.resize(pictures[start : start + _BATCH_SIZE].astype(np.float32), (size, size))
+        result[start : start + _BATCH_SIZE] = np.rint(np.clip(batch, 0, 255))
+    return result
+
+
+def _augment(pictures: npt.NDArray[np.uint8], changes: keras.Sequential) -> npt.NDArray[np.uint8]:
+    result = array_buffers.empty(pictures.shape)
+    for start in range(0, len(pictures), _BATCH_SIZE):
+        batch = changes(pictures[start : start + _BATCH_SIZE].astype(np.float32), training=True)
+        result[start : start + _BATCH_SIZE] = np.rint(np.clip(batch, 0, 255))
+    return result

@@ -1,0 +1,99 @@
+"""What a search varies, and the genomes that it begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import keras_tuner
+import numpy as np
+
+from kevo.errors import SettingsError
+from kevo.settings import Settings
+from kevo.tasks.images import costs, space
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.pretrained_weights import Weights
+from kevo.tasks.images.space import Genome
+from tuners.genome import SearchSpace
+
+_NUM_SAMPLES = 1000
+"""Random genomes that are looked at for one that is small enough, before the space's smallest is sought."""
+
+
+class Genes(NamedTuple):
+    """What a search varies, and the genomes that it begins with."""
+
+    hyperparameters: keras_tuner.HyperParameters
+    seeds: list[Genome]
+
+    def led_by(self, bodies: Sequence[Genome], settings: Settings, dataset: ImageDataset) -> Genes:
+        """Returns the same, but begun with other backbones than the default, the most promising first."""
+        first = space.seeds(settings.resolved_space, image_size=dataset.image_size)
+        others = space.seeds(settings.resolved_space, image_size=dataset.image_size, bodies=bodies)
+        return self._replace(seeds=[*others, *self.seeds[len(first) :]])
+
+
+def declare(settings: Settings, dataset: ImageDataset, usable: Mapping[str, tuple[Weights, ...]]) -> Genes:
+    """Declares what a search of these pictures varies.
+
+    Args:
+        settings: How the search is to run.
+        dataset: The pictures.
+        usable: The weights of each backbone that can be had.
+
+    Raises:
+        SettingsError: no network of the space is as small as `max_params`.
+    """
+    hyperparameters = space.declare(
+        settings.resolved_space,
+        image_size=dataset.image_size,
+        num_pictures=len(dataset.train),
+        alphas={name: [variant.alpha for variant in variants] for name, variants in usable.items()},
+    )
+    has_backbone = any(usable.get(name) for name in settings.resolved_space.backbones)
+    seeds = space.seeds(settings.resolved_space, image_size=dataset.image_size, bodies=[{}] if has_backbone else [])
+    if settings.max_params is not None:
+        small, smallest = _small(hyperparameters, enough=settings.max_params, num_classes=dataset.num_classes)
+        if smallest > settings.max_params:
+            raise SettingsError(
+                f"No network of this space has {settings.max_params:,} parameters or fewer: the smallest that was "
+                f"found has {smallest:,}. Raise --max-params to that at least, or search a wider space."
+            )
+        # Where only few are small enough, chance alone might miss them.
+        seeds.append(small)
+    return Genes(hyperparameters, seeds)
+
+
+def is_small_enough(genome: Genome, settings: Settings, *, num_classes: int) -> bool:
+    """Tells whether a genome's network has no more parameters than it may have."""
+    limit = settings.max_params
+    return limit is None or costs.num_parameters(genome, num_classes=num_classes) <= limit
+
+
+def _small(hyperparameters: keras_tuner.HyperParameters, *, enough: int, num_classes: int) -> tuple[Genome, int]:
+    """Returns a genome of `enough` parameters at most, or else the smallest that is found, and its parameters."""
+    genes = SearchSpace.from_hyperparameters(hyperparameters)
+    rng = np.random.default_rng(0)
+    best: Genome = genes.default()
+    smallest = costs.num_parameters(genes.default(), num_classes=num_classes)
+
+    def improved(genomes: Iterable[Genome]) -> bool:
+        nonlocal best, smallest
+        before = smallest
+        for genome in genomes:
+            if smallest <= enough:
+                return False
+            num = costs.num_parameters(genome, num_classes=num_classes)
+            if num < smallest:
+                best, smallest = genome, num
+        return smallest < before
+
+    improved(genes.sample(rng) for _ in range(_NUM_SAMPLES))
+    # From there downhill, one gene at a time.
+    while improved(
+        genes.default({**best, name: value})
+        for name, gene in genes.active_genes(best).items()
+        for value in gene.domain() or ()
+    ):
+        pass
+    return best, smallest

@@ -1,0 +1,314 @@
+"""Genome -> `keras.Model`, from stock layers only, so that the saved model loads where kevo is not installed.
+
+A classifier is put together from parts that training handles apart: augmentation (present only while training), a body
+(conv stack, or a frozen backbone with its preprocessing), a head, and at the very end a layer that resizes pictures of
+any size.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+from keras import Input, Model, layers
+
+from kevo.tasks.images import backbones
+from kevo.tasks.images.pretrained_weights import Weights
+from kevo.tasks.images.space import Genome, image_size, variant
+
+_PRETRAINED, _HEAD = "pretrained", "head"
+"""A pretrained classifier and its last part, by their names."""
+POOLINGS = ("average", "max")
+"""What makes one number of each channel of a feature map."""
+
+
+def conv_network(genome: Genome, *, num_classes: int) -> keras.Model:
+    """Builds the conv stack of a genome of the family `conv`, with random weights.
+
+    Args:
+        genome: The genome.
+        num_classes: Number of outputs.
+
+    Returns:
+        A model from pixels 0-255, shape (batch, size, size, 3), to class probabilities, shape (batch, num_classes).
+    """
+    size = image_size(genome)
+    pixels = Input((size, size, 3), name="pixels")
+    x = layers.Rescaling(1 / 127.5, offset=-1.0)(pixels)
+    for block in range(1, int(genome["conv/num_blocks"]) + 1):
+        x = _conv_block(x, genome, block)
+    x = _summarize(x, str(genome["conv/summary"]))
+    probabilities = _head_layers(x, genome, num_classes)
+    return Model(pixels, probabilities, name="conv_stack")
+
+
+def _conv_block(x: keras.KerasTensor, genome: Genome, block: int) -> keras.KerasTensor:
+    batch_norm = bool(genome["conv/batch_norm"])
+    pooling = str(genome["conv/pooling"])
+    num_convs = int(genome[f"conv/block_{block}/num_convs"])
+    for conv in range(1, num_convs + 1):
+        strided = pooling == "stride" and conv == num_convs
+        x = layers.Conv2D(
+            int(genome[f"conv/block_{block}/filters"]),
+            int(genome[f"conv/block_{block}/kernel_size"]),
+            strides=2 if strided else 1,
+            padding="same",
+            use_bias=not batch_norm,
+            kernel_regularizer=_regularizer(float(genome["conv/l2"])),
+        )(x)
+        if batch_norm:
+            x = layers.BatchNormalization()(x)
+        x = layers.Activation(str(genome["conv/activation"]))(x)
+    # "same" padding keeps a map of one pixel at one pixel, so that no number of blocks makes a small picture vanish.
+    if pooling == "max":
+        x = layers.MaxPooling2D(2, padding="same")(x)
+    elif pooling == "average":
+        x = layers.AveragePooling2D(2, padding="same")(x)
+    return x
+
+
+def backbone(genome: Genome, *, weights: Weights | None) -> keras.Model:
+    """Builds the bare network of a genome of the family `pretrained`, whole, for its size of pictures.
+
+    Args:
+        genome: The genome.
+        weights: Where the backbone's weights come from. `None` means random ones.
+    """
+    name, alpha = variant(genome)
+    return backbones.load(backbones.get(name), image_size=image_size(genome), alpha=alpha, weights=weights)
+
+
+def feature_extractor(genome: Genome, *, whole: keras.Model) -> keras.Model:
+    """Builds the frozen body of a genome of the family `pretrained`.
+
+    Args:
+        genome: The genome.
+        whole: What `backbone` returned for the genome, or for another one of the same backbone, width and size. The
+            weights are shared.
+
+    Returns:
+        A model from pixels 0-255, shape (batch, size, size, 3), through the backbone's own preprocessing up to its cut
+        and the genome's pooling, to features, shape (batch, num_features).
+    """
+    name = str(genome["backbone"])
+    body = backbones.build(
+        backbones.get(name), image_size=image_size(genome), cut=str(genome[f"{name}/cut"]), whole=whole
+    )
+    body.trainable = False
+    return Model(body.input, _summarize(body.output, str(genome["pretrained/summary"])), name="features")
+
+
+def all_features(genome: Genome, *, whole: keras.Model) -> keras.Model:
+    """Builds the frozen bodies of a genome and all others that differ from it in cut point and pooling only.
+
+    Args:
+        genome: The genome, of the family `pretrained`.
+        whole: As for `feature_extractor`.
+
+    Returns:
+        A model from pixels 0-255 to the pooled features of all cut points side by side; `feature_columns` says where.
+    """
+    row = backbones.get(str(genome["backbone"]))
+    body = backbones.build_for_all_cuts(row, image_size=image_size(genome), whole=whole)
+    body.trainable = False
+    pooled = [_summarize(one, summary) for one in body.outputs for summary in POOLINGS]
+    return Model(body.input, layers.Concatenate()(pooled), name="all_features")
+
+
+def feature_columns(genome: Genome, *, whole: keras.Model) -> slice:
+    """Returns the columns of `all_features` that are a genome's own.
+
+    Args:
+        genome: The genome, whose pooling is one of `POOLINGS`.
+        whole: As for `feature_extractor`.
+    """
+    name = str(genome["backbone"])
+    start = 0
+    for cut, num_channels in backbones.num_channels(backbones.get(name), whole).items():
+        for summary in POOLINGS:
+            if (cut, summary) == (genome[f"{name}/cut"], genome["pretrained/summary"]):
+                return slice(start, start + num_channels)
+            start += num_channels
+    raise ValueError(f"No column holds the cut {genome[f'{name}/cut']!r} pooled by {genome['pretrained/summary']!r}.")
+
+
+def head(genome: Genome, *, num_features: int, num_classes: int) -> keras.Model:
+    """Builds the classifier that stands on a backbone's features.
+
+    Args:
+        genome: The genome, of the family `pretrained`.
+        num_features: Length of the feature vector.
+        num_classes: Number of outputs.
+
+    Returns:
+        A model from features, shape (batch, num_features), to class probabilities, shape (batch, num_classes).
+    """
+    features = Input((num_features,), name="features")
+    x = features
+    if genome["pretrained/normalize_features"]:
+        # Features of one network differ in scale by orders of magnitude; a single learning rate fits them only when
+        # they are brought to one scale.
+        x = layers.BatchNormalization()(x)
+    return Model(features, _head_layers(x, genome, num_classes), name=_HEAD)
+
+
+def _head_layers(x: keras.KerasTensor, genome: Genome, num_classes: int) -> keras.KerasTensor:
+    activation = str(genome.get("conv/activation", "relu"))
+    dropout = float(genome["head/dropout"])
+    for _ in range(int(genome["head/num_dense"])):
+        x = layers.Dense(int(genome["head/units"]), kernel_regularizer=_regularizer(float(genome["head/l2"])))(x)
+        x = layers.Activation(activation)(x)
+        if dropout:
+            x = layers.Dropout(dropout)(x)
+    if dropout and not genome["head/num_dense"]:
+        x = layers.Dropout(dropout)(x)
+    # Probabilities stay float32 under mixed precision: float16 cannot tell 0.9999 from 1.
+    return layers.Dense(
+        num_classes,
+        activation="softmax",
+        dtype="float32",
+        kernel_regularizer=_regularizer(float(genome["head/l2"])),
+        name="probabilities",
+    )(x)
+
+
+def _summarize(x: keras.KerasTensor, summary: str) -> keras.KerasTensor:
+    table = {
+        "average": layers.GlobalAveragePooling2D,
+        "max": layers.GlobalMaxPooling2D,
+        "flatten": layers.Flatten,
+    }
+    return table[summary]()(x)
+
+
+def _regularizer(strength: float) -> keras.Regularizer | None:
+    return keras.regularizers.L2(strength) if strength else None
+
+
+def join(extractor: keras.Model, classifier: keras.Model) -> keras.Model:
+    """Puts a head on a feature extractor; both keep their weights and share them with the result."""
+    return Model(extractor.input, classifier(extractor.output), name=_PRETRAINED)
+
+
+def augmentation(genome: Genome, *, seed: int) -> keras.Sequential | None:
+    """Builds the genome's random picture changes, for training only.
+
+    Args:
+        genome: The genome.
+        seed: Seed of the random changes.
+
+    Returns:
+        A model from pixels 0-255 to changed pixels 0-255, or `None` for a genome that changes nothing.
+    """
+    if not genome["augment"]:
+        return None
+    changes: list[layers.Layer] = []
+    if genome["augment/flip"] != "none":
+        changes.append(layers.RandomFlip(str(genome["augment/flip"]), seed=seed))
+    rotation, zoom, translation, contrast = (
+        float(genome[f"augment/{gene}"]) for gene in ("rotation", "zoom", "translation", "contrast")
+    )
+    if rotation:
+        changes.append(layers.RandomRotation(rotation, fill_mode="nearest", seed=seed + 1))
+    if zoom:
+        changes.append(layers.RandomZoom(zoom, fill_mode="nearest", seed=seed + 2))
+    if translation:
+        changes.append(layers.RandomTranslation(translation, translation, fill_mode="nearest", seed=seed + 3))
+    if contrast:
+        changes.append(layers.RandomContrast(contrast, value_range=(0, 255), seed=seed + 4))
+    return keras.Sequential(changes, name="augmentation") if changes else None
+
+
+def augmented(network: keras.Model, changes: keras.Sequential | None) -> keras.Model:
+    """Puts augmentation before a network for training; weights are shared, and inference skips the changes."""
+    if changes is None:
+        return network
+    pixels = Input(network.input.shape[1:], name="pixels")
+    return Model(pixels, network(changes(pixels)), name="training")
+
+
+def deployable(network: keras.Model, *, mirror: bool = False) -> keras.Model:
+    """Wraps a trained network so that it takes pictures as they come.
+
+    Args:
+        network: A model from pixels 0-255 of one size to class probabilities.
+        mirror: Whether the probabilities are the mean over a picture and its mirror image.
+
+    Returns:
+        A model from raw pixels 0-255, shape (batch, any height, any width, 3), to class probabilities. Its resizing is
+        antialiased and bilinear, as it was when the training pictures were decoded.
+    """
+    _, height, width, _ = network.input.shape
+    pixels = Input((None, None, 3), name="pixels")
+    views = _views(resize(pixels, (height, width)), mirror=mirror)
+    return Model(pixels, _mean([network(view) for view in views]), name="kevo_classifier")
+
+
+def _views(pixels: keras.KerasTensor, *, mirror: bool) -> list[keras.KerasTensor]:
+    return [pixels, keras.ops.flip(pixels, axis=2)] if mirror else [pixels]
+
+
+def _mean(outputs: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
+    return outputs[0] if len(outputs) == 1 else layers.Average()(outputs)
+
+
+class Member(NamedTuple):
+    """A classifier in an ensemble, as `deployable` makes it.
+
+    Members with the same `body`, whatever it is, stand on the same frozen features; `None` for one that shares nothing.
+    `mirror` is as it was for `deployable`.
+    """
+
+    model: Model
+    weight: float
+    body: Hashable = None
+    mirror: bool = False
+
+
+def weighted_mean(members: Sequence[Member]) -> keras.Model:
+    """Puts classifiers together, from stock layers only; they share their weights with the result.
+
+    Args:
+        members: The classifiers. Their weights sum to 1.
+
+    Returns:
+        A model from raw pixels 0-255, shape (batch, any height, any width, 3), to the weighted mean of the members'
+        class probabilities. What several members see with the same body passes through it once.
+    """
+    pixels = Input((None, None, 3), name="pixels")
+    outputs = []
+    extractors: dict[Hashable, keras.Model] = {}
+    features: dict[Hashable, list[keras.KerasTensor]] = defaultdict(list)
+    for number, member in enumerate(members, start=1):
+        network, inputs = member.model, [pixels]
+        if member.body is not None:
+            parts = member.model.get_layer(_PRETRAINED)
+            network = parts.get_layer(_HEAD)
+            if member.body not in extractors:
+                # The head is the last layer: all before it is what they share.
+                extractors[member.body] = Model(parts.input, parts.layers[-2].output, name=f"features_{number}")
+            _, height, width, _ = parts.input.shape
+            views = _views(resize(pixels, (height, width)), mirror=member.mirror)
+            inputs = features[member.body]
+            inputs += [extractors[member.body](view) for view in views[len(inputs) :]]
+            inputs = inputs[: len(views)]
+        named = _named(network, f"member_{number}")
+        mean = _mean([named(one) for one in inputs])
+        outputs.append(layers.Rescaling(member.weight, name=f"weight_{number}")(mean))
+    return Model(pixels, layers.Add(name="weighted_mean")(outputs), name="kevo_ensemble")
+
+
+def _named(network: keras.Model, name: str) -> keras.Model:
+    """Gives a model a name of its own: all members have the same, and no two layers of a model may."""
+    return Model(network.input, network.output, name=name)
+
+
+def resize(pixels: Any, size: tuple[int, int]) -> Any:
+    """Squashes pictures, shape (batch, height, width, 3), to (batch, *size, 3), bilinearly and antialiased.
+
+    The operation and not the layer `Resizing`: that one takes itself to be in training unless told otherwise, and Keras
+    3.15 hands this on to every layer behind it, so that batch norm would learn from whatever is predicted.
+    """
+    return keras.ops.image.resize(pixels, size, interpolation="bilinear", antialias=True)

@@ -1,0 +1,1 @@
+"""Training arrays and a network: epochs, stages, optimizers, ensembles."""

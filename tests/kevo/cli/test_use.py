@@ -1,0 +1,132 @@
+"""The commands that use a model: what they print where, and how they end."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+from samples import CONV_GENOME, stripes
+
+from kevo.cli import main
+from kevo.tasks.images import networks
+
+EVIL = "up\x1b[2Jright"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pictures")
+    for number, (picture, label) in enumerate(zip(*stripes(12), strict=True)):
+        path = root / (EVIL, "level", "none")[label] / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(picture).save(path)
+    (root / "none" / "broken.jpg").write_text("no picture")
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    keras.utils.set_random_seed(0)
+    networks.deployable(networks.conv_network(CONV_GENOME, num_classes=3)).save(folder / "some.keras")
+    (folder / "labels.json").write_text(json.dumps(["level", "none", EVIL]))
+    return folder / "some.keras"
+
+
+def kevo(*arguments: object) -> Result:
+    return CliRunner().invoke(main, list(map(str, arguments)))
+
+
+def test_evaluate_prints_a_table(model: Path, pictures: Path) -> None:
+    done = kevo("evaluate", model, pictures)
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.splitlines() == ["Skipped: none/broken.jpg is no picture of a known format."]
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{pictures.name}, all pictures: 12 pictures"
+    assert "95 % interval" in lines[2] and "\x1b" not in done.stdout
+    (row,) = (line.split() for line in lines if line.startswith("level ") and "." in line)
+    assert row[1] == "4" and len(row) == 5
+    assert not any(line.startswith("sensitivity") for line in lines)
+    start = next(number for number, line in enumerate(lines) if line.startswith("true"))
+    counts = [[int(cell) for cell in line.split()[1:]] for line in lines[start + 1 :]]
+    assert np.array(counts).sum(axis=1).tolist() == [4, 4, 4]
+
+
+def test_evaluate_prints_one_object(model: Path, pictures: Path, tmp_path: Path) -> None:
+    done = kevo("evaluate", model, pictures, "--json", "--split", "train", "--confusion", tmp_path / "confusion.png")
+    values = json.loads(done.stdout)
+    assert values["split"] == "train" and values["num_pictures"] == 12 and values["sensitivity"] is None
+    assert values["interval"][0] <= values["accuracy"] <= values["interval"][1]
+    assert set(values["f1"]) == set(values["support"]) == {"level", "none", EVIL}
+    assert values["skipped"] == [{"path": "none/broken.jpg", "reason": "is no picture of a known format"}]
+    assert Image.open(tmp_path / "confusion.png").format == "PNG"
+
+
+def test_two_classes_have_a_positive_one(model: Path, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    networks.deployable(networks.conv_network(CONV_GENOME, num_classes=2)).save(tmp_path / "two.keras")
+    (tmp_path / "names.txt").write_text("well\nill\n")
+    values, labels = stripes(9)
+    np.savez(tmp_path / "some.npz", x=values, y=np.minimum(labels, 1), class_names=["ill", "well"])
+    arguments = ("evaluate", tmp_path / "two.keras", tmp_path / "some.npz", "--labels", tmp_path / "names.txt")
+    found = json.loads(kevo(*arguments, "--json").stdout)
+    assert found["support"] == {"well": 6, "ill": 3}
+    assert (found["sensitivity"], found["specificity"]) == (found["recall"]["ill"], found["recall"]["well"])
+    lines = kevo(*arguments).stdout.splitlines()
+    assert f"sensitivity        {found['sensitivity']:.3f}  (of ill, the positive class, found)" in lines
+
+
+def test_predict_prints_a_line_for_each_picture(model: Path, pictures: Path) -> None:
+    done = kevo("predict", model, pictures / "none", pictures / EVIL / "0.png", "--top", "2")
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.splitlines() == [f"Skipped: {pictures / 'none' / 'broken.jpg'} is no picture of a known format."]
+    lines = done.stdout.splitlines()
+    assert len(lines) == 5 and "\x1b" not in done.stdout
+    assert lines[0].endswith(f"  {pictures / 'none' / '2.png'}")
+    first, second = (float(lines[0].split()[place]) for place in (1, 3))
+    assert first >= second
+
+
+def test_predict_prints_json_lines(model: Path, pictures: Path, tmp_path: Path) -> None:
+    done = kevo("predict", model, pictures / "level", "--json", "--grad-cam", tmp_path / "new" / "drawings")
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [Path(one["path"]).name for one in found] == ["1.png", "4.png", "7.png", "10.png"]
+    for one in found:
+        assert len(one["probabilities"]) == 3
+        assert one["probabilities"][one["label"]] == one["probability"] == max(one["probabilities"].values())
+        assert Image.open(one["grad_cam"]).width == 896
+    shorter = json.loads(kevo("predict", model, pictures / "level" / "1.png", "--json", "--top", "1").stdout)
+    assert list(shorter["probabilities"]) == [shorter["label"]] and "grad_cam" not in shorter
+
+
+def test_not_one_picture_is_exit_code_1(model: Path, pictures: Path) -> None:
+    done = kevo("predict", model, pictures / "none" / "broken.jpg", "nowhere")
+    assert done.exit_code == 1 and done.stdout == ""
+    assert len(done.stderr.splitlines()) == 3
+    assert done.stderr.splitlines()[-1] == "Error: Not one picture could be read."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "absent.keras", "digits"], "There is no model absent.keras"),
+        (["evaluate", "MODEL", "nowhere"], "There is no such path or data set: 'nowhere'"),
+        (["evaluate", "MODEL", "digits"], "pictures of '0', '1', '2', '3', '4' and 5 more, which the model does not"),
+        (["evaluate", "MODEL", "PICTURES", "--split", "test"], "has no test split, only: train"),
+        (["evaluate", "MODEL", "PICTURES", "--labels", "absent.txt"], "Cannot read class names from absent.txt"),
+        (["predict", "absent.keras", "PICTURES"], "There is no model absent.keras"),
+        (["predict", "PICTURES", "PICTURES"], "holds no best.keras"),
+        (["predict", "MODEL", "PICTURES", "--top", "0"], "0 is not in the range x>=1"),
+        (["predict", "MODEL"], "Missing argument 'FILES...'"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(
+    arguments: list[str], message: str, model: Path, pictures: Path
+) -> None:
+    places = {"MODEL": model, "PICTURES": pictures}
+    done = kevo(*(places.get(argument, argument) for argument in arguments))
+    assert isinstance(done.exception, SystemExit) and done.exit_code == 2
+    assert message in done.stderr and done.stdout == ""

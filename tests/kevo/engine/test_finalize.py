@@ -1,0 +1,244 @@
+"""What follows the last training: the ensemble beside the best model, and what keeps it from being made."""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import CONV_GENOME, pretrained_genome
+from searches import SETTINGS, Diary
+
+import kevo
+from kevo.engine import archive, finalize
+from kevo.engine.finalize import Closing
+from kevo.result import SearchResult
+from kevo.runs.folder import TEST_PREDICTIONS, Run
+from kevo.runs.records import TrialRecord
+from kevo.session import Sitting
+from kevo.tasks.images import networks
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.outputs.classes import evaluation
+from kevo.training.ensemble_selection import read_predictions
+
+# Each knows one class only, whatever the picture: together they are less wrong.
+BIASES = ([2.0, 0.0, 0.0], [0.0, 1.9, 0.0], [0.0, 0.0, 1.8])
+
+
+def softmax(biases: Sequence[float]) -> np.ndarray:
+    return np.exp(biases) / np.exp(biases).sum()
+
+
+def ended(path: Path, dataset: ImageDataset, *, seconds: float = 0.0, **changes: object) -> Sitting:
+    """A search whose candidates are trained and written down, and that has only to finish."""
+    run = Run.create(path / "run", {})
+    settings = dataclasses.replace(SETTINGS, objective="loss", **changes)
+    one = Sitting(run, dataset, settings, {}, Diary(), time.monotonic() - seconds)
+    labels = dataset.validation.labels
+    for number, biases in enumerate(BIASES):
+        network = networks.conv_network({**CONV_GENOME, "conv/image_size": 8 * (1 + number % 2)}, num_classes=3)
+        kernel, _ = network.layers[-1].get_weights()
+        network.layers[-1].set_weights([np.zeros_like(kernel), np.array(biases)])
+        probabilities = np.tile(softmax(biases), (len(labels), 1))
+        loss = evaluation.cross_entropy(probabilities, labels)
+        metrics = {"val_cross_entropy": loss, "val_accuracy": 1 / 3}
+        record = TrialRecord(
+            number=number,
+            trial_id=str(number),
+            generation=0,
+            genome=dict(CONV_GENOME),
+            status="completed",
+            fitness=loss,
+            metrics=metrics,
+            history=[metrics],
+            stages=["train"],
+            num_epochs=1,
+            seconds=1.0,
+            num_parameters=network.count_params(),
+            finished_at=float(number),
+        )
+        for folder in ("checkpoints", "predictions"):
+            (run.path / folder).mkdir(exist_ok=True)
+        networks.deployable(network).save(run.path / f"checkpoints/{number}.keras")
+        np.save(run.path / f"predictions/{number}.npy", probabilities.astype(np.float16))
+        one._archive.records[record.trial_id] = record
+    return one
+
+
+def notes(one: Sitting) -> list[str]:
+    (diary,) = one._trackers._listeners
+    assert isinstance(diary, Diary)
+    return diary.notes
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, dataset: ImageDataset) -> tuple[SearchResult, Sitting]:
+    one = ended(tmp_path_factory.mktemp("ended"), dataset)
+    return one._finish(interrupted=False), one
+
+
+def test_an_ensemble_is_offered_beside_the_best(finished: tuple[SearchResult, Sitting]) -> None:
+    result, one = finished
+    together = result.ensemble
+    assert together is not None
+    assert sorted(member.trial_id for member in together.members) == ["0", "1", "2"]
+    assert sum(member.weight for member in together.members) == pytest.approx(1.0)
+    assert together.validation.cross_entropy < result.validation.cross_entropy
+    assert together.num_parameters == sum(record.num_parameters or 0 for record in one._archive.records.values())
+    assert SearchResult.from_json(json.loads((result.run_folder / "result.json").read_text())) == result
+    (line,) = notes(one)
+    assert line.startswith("Ensemble: ensemble.keras, 3 models as one, ") and "best single" in line
+
+
+def test_its_scores_are_those_of_the_file(finished: tuple[SearchResult, Sitting], dataset: ImageDataset) -> None:
+    result, _ = finished
+    together = result.ensemble
+    assert together is not None and result.model_path.name == "best.keras"
+    for split in ("validation", "test"):
+        pictures, labels = getattr(dataset, split).pictures, getattr(dataset, split).labels
+        probabilities = together.model.predict(pictures, verbose=0)
+        scores = evaluation.evaluate(probabilities, labels, class_names=dataset.class_names)
+        assert getattr(together, split).cross_entropy == pytest.approx(scores.cross_entropy)
+        expected = sum(member.weight * softmax(BIASES[int(member.trial_id)]) for member in together.members)
+        assert probabilities == pytest.approx(np.tile(expected, (len(labels), 1)), abs=1e-5)
+
+
+def test_what_the_winner_made_of_the_test_pictures_is_kept(
+    finished: tuple[SearchResult, Sitting], dataset: ImageDataset
+) -> None:
+    result, _ = finished
+    kept = read_predictions(result.run_folder / TEST_PREDICTIONS, shape=(len(dataset.test), dataset.num_classes))
+    assert kept == pytest.approx(result.best_model.predict(dataset.test.pictures, verbose=0), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"max_time": 100.0, "seconds": 100.0}, "the time is up"),
+        ({"max_params": 1000}, "together its models would have [0-9,]+ parameters"),
+    ],
+)
+def test_no_ensemble_where_the_limits_forbid_it(
+    changes: dict[str, float], reason: str, tmp_path: Path, dataset: ImageDataset
+) -> None:
+    one = ended(tmp_path, dataset, **changes)
+    (one._folder.path / "ensemble.keras").write_text("of an earlier sitting")
+    result = one._finish(interrupted=False)
+    assert result.ensemble is None and result.model_path.is_file()
+    (line,) = notes(one)
+    assert re.fullmatch(f"No ensemble: {reason}\\.", line)
+    assert not (one._folder.path / "ensemble.keras").exists()
+
+
+def test_little_time_makes_a_small_ensemble(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = ended(tmp_path, dataset)
+    end = Closing(one._folder, dataset, one._settings, one._listener, one._budget, objectives=one._archive.objectives)
+    probabilities = np.load(one._folder.path / f"predictions/{one._archive.completed[0].trial_id}.npy").astype(
+        np.float32
+    )
+    assert [len(end._weighed(one._archive.completed, probabilities, num)) for num in (2, 3)] == [2, 3]
+    with pytest.raises(finalize._NoEnsembleError, match="the time is up"):
+        end._weighed(one._archive.completed, probabilities, 1)
+    # Heads on the same features cost nothing more.
+    heads = [
+        dataclasses.replace(record, genome=pretrained_genome("vgg16", "block4_pool"))
+        for record in one._archive.completed
+    ]
+    assert len(end._weighed(heads, probabilities, 1)) == 3
+
+
+def test_ctrl_c_while_an_ensemble_is_made_leaves_the_best(
+    tmp_path: Path, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = ended(tmp_path, dataset)
+    monkeypatch.setattr(Closing, "_seconds_left", lambda end: os.kill(os.getpid(), signal.SIGINT))
+    result = one._finish(interrupted=False)
+    assert result.interrupted and result.ensemble is None and result.model_path.is_file()
+    assert json.loads((result.run_folder / "result.json").read_text())["interrupted"]
+    assert notes(one) == ["No ensemble: interrupted."]
+
+
+@pytest.mark.parametrize(
+    ("changes", "accuracy", "cross_entropy", "is_better"),
+    [
+        # With 400 pictures a lead of less than 0.015 is none.
+        ({"objective": "accuracy"}, 0.89, 0.2, True),
+        ({"objective": "accuracy"}, 0.91, 0.4, False),
+        ({"objective": "accuracy"}, 0.88, 0.2, False),
+        ({"objective": "accuracy"}, 0.92, 0.4, True),
+        ({"objective": "accuracy"}, 0.9, 0.3, False),
+        ({"objective": "accuracy", "minimize": ("params",)}, 0.89, 0.2, False),
+        ({"objective": "accuracy", "minimize": ("params",)}, 0.91, 0.4, True),
+        ({"objective": "loss"}, 0.5, 0.299, True),
+        ({"objective": "loss"}, 1.0, 0.301, False),
+    ],
+)
+def test_an_ensemble_is_better_by_the_rule_by_which_candidates_win(
+    changes: dict[str, object], accuracy: float, cross_entropy: float, is_better: bool, finished: tuple, tmp_path: Path
+) -> None:
+    _, one = finished
+    settings = dataclasses.replace(SETTINGS, **changes)
+    objectives = archive.Archive(Run.create(tmp_path / "run", {}), settings, num_judged=400).objectives
+    end = Closing(one._folder, one._dataset, settings, Diary(), one._budget, objectives=objectives)
+    some = evaluation.evaluate(np.array([[1.0, 0.0]]), np.array([0]), class_names=["a", "b"])
+    best = dataclasses.replace(some, num_pictures=400, accuracy=0.9, cross_entropy=0.3)
+    other = dataclasses.replace(best, accuracy=accuracy, cross_entropy=cross_entropy)
+    assert end._beats(other, best) is is_better
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_what_an_earlier_sitting_found_stands_without_time_for_more(
+    interrupted: bool, finished: tuple[SearchResult, Sitting], tmp_path: Path, dataset: ImageDataset
+) -> None:
+    before, _ = finished
+    one = ended(tmp_path, dataset, max_time=100.0, seconds=100.0)
+    for name in ("result.json", "ensemble.keras"):
+        shutil.copyfile(before.run_folder / name, one._folder.path / name)
+    result = one._finish(interrupted=interrupted)
+    assert result.ensemble is not None and before.ensemble is not None
+    assert result.ensemble.members == before.ensemble.members
+    assert result.ensemble.model_path == one._folder.path / "ensemble.keras" and result.ensemble.model_path.is_file()
+    assert SearchResult.from_json(json.loads((result.run_folder / "result.json").read_text())) == result
+
+
+def test_no_ensemble_of_damaged_parts(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = ended(tmp_path, dataset)
+    # The winner's predictions are made anew from its model.
+    for path in (one._folder.path / "predictions").iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    assert one._finish(interrupted=False).ensemble is None
+    assert notes(one) == ["No ensemble: it would gain nothing."]
+
+
+def test_a_damaged_model_costs_the_ensemble_only(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = ended(tmp_path, dataset)
+    worst = max(one._archive.records.values(), key=lambda record: record.metrics["val_cross_entropy"])
+    (one._folder.path / f"checkpoints/{worst.trial_id}.keras").write_bytes(b"PK")
+    result = one._finish(interrupted=False)
+    assert result.ensemble is None and result.validation.num_pictures == len(dataset.validation)
+    (line,) = notes(one)
+    assert line.startswith("No ensemble: ") and "Error" in line
+    assert not list(one._folder.path.glob("*ensemble*")) and not list(one._folder.path.glob(".partial*"))
+
+
+def test_only_the_best_few_models_are_kept(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = ended(tmp_path, dataset)
+    template = one._archive.records["0"]
+    records = {}
+    for number in range(30):
+        metrics = {"val_cross_entropy": 1.0 + number, "val_accuracy": 0.5}
+        record = dataclasses.replace(template, trial_id=f"t{number}", fitness=1.0 + number, metrics=metrics)
+        records[record.trial_id] = record
+    assert one._archive._needed(records) == {f"t{number}" for number in range(archive._LIBRARY)}
+    # What no other beats in everything is kept too.
+    one = ended(tmp_path / "front", dataset, minimize=("params",))
+    for record in records.values():
+        record.metrics["params"] = 20.0 - 10 * (record.trial_id == "t20")
+    assert one._archive._needed(records) == {"t20"} | {f"t{number}" for number in range(archive._LIBRARY)}
+    assert kevo.Settings().num_finalists <= archive._LIBRARY

@@ -1,0 +1,184 @@
+"""Worker processes: what a search loses when they die, hang or grow, which is nothing but time."""
+
+import dataclasses
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from samples import stripes
+from searches import SETTINGS, Diary
+
+import kevo
+from kevo import session
+from kevo.errors import SearchBrokenError, SearchFailedError
+from kevo.execution import local_pool
+from kevo.execution.worker import FULL, UNWRITABLE
+from kevo.result import SearchResult
+from kevo.runs.folder import Run
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="/proc is missing: no way to find workers")
+SMALL = dataclasses.replace(SETTINGS, workers=1, max_trials=3, epochs=2, final_epochs=2, num_finalists=1)
+
+
+def workers(parent: int | None = None) -> list[int]:
+    """The worker processes that a search has started, the oldest first."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                ppid = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                if b"kevo.execution.worker" in (entry / "cmdline").read_bytes() and parent in (None, ppid):
+                    found.append(int(entry.name))
+            except OSError:
+                pass
+    return sorted(found)
+
+
+class Saboteur(Diary):
+    """Sends signals to the oldest worker: to each candidate its own, one for each time that it is trained a while."""
+
+    def __init__(self, acts: Mapping[int, Sequence[signal.Signals]]) -> None:
+        super().__init__()
+        self._acts = {number: list(signals) for number, signals in acts.items()}
+        self._is_due = False
+
+    def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
+        super().trial_started(number, words, seconds_left, worker)
+        self._is_due = True
+
+    def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        if self._is_due and self._acts.get(number):
+            self._is_due = False
+            os.kill(workers(os.getpid())[0], self._acts[number].pop(0))
+
+
+def search(path: Path, diary: Diary, **changes: object) -> SearchResult:
+    settings = dataclasses.replace(SMALL, **changes)
+    return kevo.search(stripes(120), settings, out=path / "run", listener=diary)
+
+
+def test_workers_that_die_or_stand_still_cost_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "Server", functools.partial(session.Server, lease_seconds=8.0))
+    kill = signal.SIGKILL
+    folders: list[str] = []
+
+    class Watcher(Saboteur):
+        def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
+            super().trial_started(number, words, seconds_left, worker)
+            folders[:] = sorted(path.name for path in (tmp_path / "run" / "work").glob("worker-*"))
+
+    diary = Watcher({0: [signal.SIGSTOP], 1: [kill], 3: [kill, kill]})
+    result = search(tmp_path, diary, max_trials=4)
+    # Those that were killed have left nothing.
+    assert folders == ["worker-4"]
+    assert result.model_path.is_file() and workers(os.getpid()) == []
+    assert not (tmp_path / "run" / "work").exists()
+    killed = "its worker was ended by SIGKILL, perhaps for want of memory"
+    assert diary.lost == [(0, "nothing was heard of its worker any more"), (1, killed), (3, killed), (3, killed)]
+    # Who kills every worker fails alone.
+    statuses = [(record.number, record.status) for record in diary.records]
+    assert statuses == [(0, "completed"), (1, "completed"), (2, "completed"), (3, "failed"), (4, "completed")]
+    assert diary.records[3].reason == killed
+    # Who trains, and how often it died, makes no difference.
+    here = Diary()
+    search(tmp_path / "here", here, workers=0, max_trials=4)
+    first, second = ([(one.genome, one.history) for one in told.records[:3]] for told in (diary, here))
+    assert first == second
+
+
+def test_a_worker_that_has_grown_is_replaced_between_candidates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_pool, "_RECYCLED_AT", 1e-6)
+    started = []
+    popen = subprocess.Popen
+
+    def counted(*args: object, **options: object) -> object:
+        started.append(args)
+        return popen(*args, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(local_pool.subprocess, "Popen", counted)
+    diary = Diary()
+    search(tmp_path, diary, max_trials=1)
+    assert len(diary.records) == 2 and len(started) >= 2 and diary.lost == [] and FULL != 0
+
+
+def test_workers_that_cannot_be_started_end_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_pool, "_MEMORY_SHARE", 1e-6)
+    monkeypatch.setattr(local_pool, "_MAX_STILLBORN", 2)
+    with pytest.raises(SearchFailedError, match=r"Workers cannot be started. The last one: out of memory"):
+        search(tmp_path, Diary(), workers=2)
+    # Nor the one that has just taken the first one's place.
+    assert workers(os.getpid()) == []
+
+
+def test_a_worker_that_cannot_write_says_so_and_ends_in_peace() -> None:
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "kevo.execution.worker"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        cwd=Path(__file__).parents[3],
+    )
+    assert worker.stdin is not None and worker.stderr is not None
+    worker.stdin.write('{"data": "nowhere", "share": null}\n')
+    worker.stdin.flush()
+    # Its standard input stays open, as a search that is alive keeps it.
+    assert worker.wait(120) == UNWRITABLE
+    assert "nowhere" in worker.stderr.read().splitlines()[-1]
+    worker.stdin.close()
+
+
+def test_a_disk_that_is_full_for_a_worker_ends_the_search_which_can_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = Path.replace
+
+    def full(path: Path, target: Path) -> Path:
+        if "checkpoints" in str(target):
+            raise OSError(28, "No space left on device", str(target))
+        return save(path, target)
+
+    with monkeypatch.context() as patch, pytest.raises(SearchBrokenError, match=r"No space left .* kevo resume"):
+        patch.setattr(Path, "replace", full)
+        search(tmp_path, Diary(), max_trials=1)
+    assert Run.open(tmp_path / "run").trials() == [] and workers(os.getpid()) == []
+
+
+def test_workers_end_with_a_search_that_is_killed_and_it_goes_on(tmp_path: Path) -> None:
+    script = """
+        import sys, dataclasses
+        sys.path.insert(0, sys.argv[1])
+        import kevo
+        from samples import stripes
+        from execution.test_local_pool import SMALL
+        kevo.search(stripes(120), dataclasses.replace(SMALL, max_trials=2), out=sys.argv[2])
+    """
+    folder = Path(__file__).parent.parent
+    command = [sys.executable, "-c", "\n".join(line[8:] for line in script.splitlines()), str(folder)]
+    search = subprocess.Popen([*command, str(tmp_path / "run")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    trials = tmp_path / "run" / "trials.jsonl"
+    until = time.monotonic() + 120
+    while not (trials.exists() and trials.read_text().count("\n")) and time.monotonic() < until:
+        time.sleep(0.05)
+    mine = workers(search.pid)
+    # Also one that stands still.
+    os.kill(mine[0], signal.SIGSTOP)
+    search.kill()
+    search.wait()
+    assert mine and len(Run.open(tmp_path / "run").trials()) >= 1
+    while set(workers()) & set(mine) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not set(workers()) & set(mine)
+    before = Run.open(tmp_path / "run").trials()
+    diary = Diary()
+    result = kevo.resume(tmp_path / "run", stripes(120), listener=diary)
+    assert result.model_path.is_file() and Run.open(tmp_path / "run").trials()[: len(before)] == before
+    assert len(before) + len(diary.records) == 3

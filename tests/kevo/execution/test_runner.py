@@ -1,0 +1,140 @@
+"""What a training leaves: a model that is saved, one that cannot be, or a disk that is full."""
+
+import dataclasses
+import itertools
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+from engine.test_scheduler import chief, listener
+from samples import stripes
+from searches import SETTINGS, Diary
+
+import kevo
+from kevo.engine.messages import Outcome
+from kevo.execution.runner import Performed, Performer
+from kevo.execution.scheduler_service import Desk, RemoteChief
+from kevo.execution.worker import work
+from kevo.tasks.images import networks
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.trainer import Trained
+from kevo.training.candidate_fit import CandidateError
+from tuners.remote import Client, Server
+
+DONE = Outcome(seconds=1.0, metrics={"val_accuracy": 0.5}, num_parameters=6, errors={"a": 0.5})
+
+
+class Stubborn(keras.layers.Layer):
+    """A layer that trains well, and cannot be written down."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        raise RuntimeError("it does not say\nhow it is made")
+
+
+def trained(*layers: keras.layers.Layer) -> Performed:
+    pictures = keras.Input((4, 4, 3))
+    outputs = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(pictures))
+    for layer in layers:
+        outputs = layer(outputs)
+    return Performed(DONE, Trained(keras.Model(pictures, outputs), {}, 8, 1.0), mirror=False)
+
+
+def made_stubborn(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
+    """Lets networks end with that layer, counted in the order in which they are built."""
+    build, count = networks.conv_network, itertools.count()
+
+    def conv_network(*args: Any, **options: Any) -> keras.Model:
+        network = build(*args, **options)
+        return keras.Model(network.input, Stubborn()(network.output)) if next(count) in numbers else network
+
+    monkeypatch.setattr(networks, "conv_network", conv_network)
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk without any room."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "kevo-test", str(folder)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("a small disk is missing: only root may mount one")
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            (folder / "ballast").write_bytes(bytes(1 << 20))
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_model_is_written(tmp_path: Path) -> None:
+    done = trained()
+    assert done.written(tmp_path / "model.keras") is done
+    assert keras.models.load_model(tmp_path / "model.keras", safe_mode=True).count_params() == 8
+
+
+def test_a_model_that_cannot_be_saved_is_the_failure_of_its_candidate(tmp_path: Path) -> None:
+    done = trained(Stubborn()).written(tmp_path / "model.keras")
+    reason = "its model cannot be saved: RuntimeError: it does not say"
+    assert done.outcome == Outcome(seconds=1.0, reason=reason, errors={"a": 0.5})
+    assert done.save is None and done.probabilities is None
+    save = trained(Stubborn()).save
+    assert save is not None
+    with pytest.raises(CandidateError, match=reason):
+        save(tmp_path / "model.keras")
+
+
+def test_a_full_disk_is_no_failure_of_a_candidate(full_disk: Path) -> None:
+    with pytest.raises(OSError, match="Cannot write .*model.keras: No space left"):
+        trained().written(full_disk / "model.keras")
+    # Of what fails there nobody can tell whose doing it is.
+    with pytest.raises(OSError, match=r"Cannot write .*model.keras: it does not say"):
+        trained(Stubborn()).written(full_disk / "model.keras")
+
+
+def test_a_candidate_whose_model_cannot_be_saved_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_stubborn(monkeypatch, 1)
+    diary = Diary()
+    settings = dataclasses.replace(SETTINGS, max_trials=2, epochs=1, final_epochs=1, num_finalists=1)
+    result = kevo.search(stripes(60), settings, out=tmp_path / "run", listener=diary)
+    assert [one.status for one in diary.records] == ["completed", "failed", "completed"]
+    assert diary.records[1].reason == "its model cannot be saved: RuntimeError: it does not say"
+    assert result.model_path.is_file() and not list((tmp_path / "run").rglob(".partial-*"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, dataset: ImageDataset) -> Desk:
+    (tmp_path / "work").mkdir()
+    one = chief(tmp_path, dataset, dataclasses.replace(SETTINGS, max_trials=1, epochs=1))
+    return Desk(one, tmp_path / "work", shape=(48, 3), hello={})
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_a_worker_tells_a_full_disk_from_a_model_that_cannot_be_saved(
+    desk: Desk,
+    dataset: ImageDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    is_full: bool,
+) -> None:
+    if not is_full:
+        made_stubborn(monkeypatch, 0)
+    folder = request.getfixturevalue("full_disk") if is_full else tmp_path
+    performer = Performer(dataset, SETTINGS, {}, None)
+    with Server(desk.chief.oracle, calls=desk.calls) as server:
+        client = Client(None, address=server.address, tuner_id="guest")
+        there = RemoteChief(client, folder, search=desk.search)
+        if is_full:
+            with pytest.raises(OSError, match="No space left"):
+                work(there, performer, folder=folder)
+        else:
+            assert work(there, performer, folder=folder)
+        client.close()
+    reasons = [one.reason for one in listener(desk.chief).records]
+    assert reasons == ([] if is_full else ["its model cannot be saved: RuntimeError: it does not say"])

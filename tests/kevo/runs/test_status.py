@@ -1,0 +1,225 @@
+"""How a search is doing, as another process sees it."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from samples import stripes
+from searches import SETTINGS, Diary, record
+
+import kevo
+from kevo.cli import main
+from kevo.errors import RunError
+from kevo.runs import status
+from kevo.runs.folder import Run
+from kevo.runs.status import Publisher, Status
+
+ROOT = Path(__file__).parents[3]
+LIMITED = dataclasses.replace(SETTINGS, max_time=600.0)
+
+
+def run_folder(path: Path, settings: kevo.Settings = LIMITED) -> Run:
+    return Run.create(path / "run", {"search": settings.to_json()})
+
+
+def command(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def awaited(run: Run, number: int) -> Status:
+    """What is told of a search as soon as it tells that it trains so many candidates."""
+    until = time.monotonic() + 20
+    while len((found := status.read(run.path)).trainings) != number and time.monotonic() < until:
+        time.sleep(0.02)
+    return found
+
+
+def test_a_search_at_work_tells_what_it_is_at(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    diary = Diary()
+    with run.locked(), Publisher(run, diary, seconds=lambda: 100.0) as publisher:
+        assert "nothing trains" in command("status", run.path).stdout
+        publisher.trial_started(3, "conv stack", 60.0, "worker-1")
+        publisher.trial_started(4, "another", 60.0, "worker-2")
+        publisher.progress(3, "train", 1.5, 20, {"accuracy": 0.5})
+        found = awaited(run, 2)
+        assert found.state == "running" and found.seconds >= 100 and (found.seconds_left or 0) <= 500
+        first, second = found.trainings
+        assert (first.number, first.stage, first.epoch, first.num_epochs) == (3, "train", 2, 20)
+        assert (first.worker, first.words, second.stage) == ("worker-1", "conv stack", "")
+        assert 0 <= time.time() - first.started_at < 60
+        text = command("status", run.path).stdout
+        assert "4: train, epoch 2/20, with worker-1, for" in text and "5: begins, with worker-2" in text
+        publisher.trial_lost(4, "killed")
+        run.append_trial(done := record("x", 0.75, number=3, is_paused=False))
+        publisher.trial_ended(done, done)
+        assert awaited(run, 0).best == status.Best(
+            number=3, words=kevo_words(done.genome), objective="accuracy", score=0.75
+        )
+        publisher.note("so far")
+    assert diary.started == ["conv stack", "another"] and diary.records == [done]
+    assert diary.notes == ["so far"] and diary.lost == [(4, "killed")]
+    assert not (run.path / "status.json").exists() and not [*run.path.glob(".partial-*")]
+    left = status.read(run.path)
+    assert (left.state, left.trainings, left.seconds) == ("interrupted", (), 2.0)
+    assert f"interrupted; go on with: kevo resume {run.path}" in command("status", run.path).stdout
+
+
+def kevo_words(genome: Mapping[str, object]) -> str:
+    from kevo.tasks.images.describe import describe
+
+    return describe(genome)  # type: ignore[arg-type]
+
+
+def test_what_a_killed_search_was_at_is_not_told(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    old = {"number": 0, "words": "", "worker": "", "stage": "", "epoch": 0, "num_epochs": 0, "started_at": 0.0}
+    run.write_json("status.json", {"seconds": 9.0, "written_at": 0.0, "trainings": [old]})
+    assert status.read(run.path).trainings == ()
+    with run.locked():
+        assert len(status.read(run.path).trainings) == 1
+        with Publisher(run, Diary(), seconds=lambda: 1.0):
+            assert status.read(run.path).trainings == ()
+
+
+def test_a_whole_search_as_others_see_it(tmp_path: Path) -> None:
+    seen: list[Status] = []
+
+    class Watching(Diary):
+        def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+            seen.append(status.read(tmp_path / "run"))
+
+    diary = Watching()
+    result = kevo.search(stripes(120), dataclasses.replace(LIMITED, epochs=2), out=tmp_path / "run", listener=diary)
+    assert {one.state for one in seen} == {"running"}
+    assert {one.worker for found in seen for one in found.trainings} <= {"here"}
+    values = json.loads(command("status", result.run_folder, "--json").stdout)
+    assert values["state"] == "finished" and values["seconds"] == result.seconds and values["seconds_left"] is None
+    assert (values["trials_completed"], values["trials_failed"]) == (result.trials_completed, result.trials_failed)
+    best = max(diary.records, key=lambda one: (one.fitness or 0.0, -one.metrics["val_cross_entropy"]))
+    assert (values["best"]["number"], values["best"]["score"]) == (best.number, best.fitness)
+    files = [path for path in result.run_folder.rglob("*") if path.is_file()]
+    assert values["num_bytes"] == sum(path.stat().st_size for path in files)
+    in_checkpoints = [path for path in files if path.parent.name == "checkpoints"]
+    assert values["num_bytes_of_checkpoints"] == sum(path.stat().st_size for path in in_checkpoints) > 0
+    text = command("status", result.run_folder).stdout
+    assert text.splitlines()[0] == f"{result.run_folder}: finished"
+    assert f"{result.trials_completed} completed, {result.trials_failed} failed, of 3 at most" in text
+    # An interrupted search may have a result too.
+    rewritten = {**json.loads((result.run_folder / "result.json").read_text()), "interrupted": True}
+    (result.run_folder / "result.json").write_text(json.dumps(rewritten))
+    assert status.read(result.run_folder).state == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("settings.json", "[]"),
+        ("settings.json", '{"search": {"epochs": "\\u001b[2J"}}'),
+        ("trials.jsonl", "{}\n"),
+        ("trials.jsonl", json.dumps(record("1", 0.5).to_json() | {"genome": {}}) + "\n"),
+        ("trials.jsonl", json.dumps(record("1", 0.5).to_json() | {"metrics": {}}) + "\n"),
+        ("result.json", "7"),
+        ("result.json", '{"interrupted": false, "seconds": Infinity}'),
+        ("status.json", "half a li"),
+        ("status.json", '{"seconds": 1, "written_at": NaN, "trainings": []}'),
+        ("status.json", '{"seconds": 1, "written_at": 1, "trainings": [3]}'),
+        ("status.json", '{"seconds": 1, "written_at": 1, "trainings": [{"number": 1e400}]}'),
+    ],
+)
+def test_a_damaged_folder_is_named(tmp_path: Path, name: str, content: str) -> None:
+    run = run_folder(tmp_path)
+    (run.path / name).write_text(content)
+    if name == "status.json":
+        with run.locked():
+            done = command("status", run.path)
+    else:
+        done = command("status", run.path)
+    assert done.exit_code == 2 and done.stdout == "" and isinstance(done.exception, SystemExit)
+    assert name in done.stderr and "damaged" in done.stderr
+
+
+def test_no_pipe_is_waited_for(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    (run.path / ".lock").unlink()
+    os.mkfifo(run.path / ".lock")
+    done = command("status", run.path)
+    assert done.exit_code == 2 and ".lock is no plain file" in done.stderr
+    assert command("status", tmp_path / "nowhere").exit_code == 2
+
+
+def test_words_of_others_do_not_move_the_cursor(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    evil = {"number": 0, "words": "\x1b[2J", "worker": "\r", "stage": "", "epoch": 0, "num_epochs": 0, "started_at": 0}
+    run.write_json("status.json", {"seconds": 9.0, "written_at": 0.0, "trainings": [evil]})
+    with run.locked():
+        done = command("status", run.path)
+    assert done.exit_code == 0 and "?[2J" in done.stdout and not {"\x1b", "\r"} & set(done.stdout)
+
+
+def test_it_reads_while_files_come_and_go(tmp_path: Path) -> None:
+    run, is_over = run_folder(tmp_path), threading.Event()
+
+    def come_and_go() -> None:
+        while not is_over.is_set():
+            for name in ("work/a/b", "search/trial_1/trial.json", "result.json"):
+                run.write_json(name, {"interrupted": True})
+            for name in ("work/a/b", "search/trial_1/trial.json", "result.json"):
+                (run.path / name).unlink()
+            for name in ("work/a", "search/trial_1"):
+                (run.path / name).rmdir()
+
+    thread = threading.Thread(target=come_and_go)
+    # Whoever comes first removes what was left half-written.
+    with run.locked():
+        thread.start()
+        try:
+            assert {status.read(run.path).state for _ in range(200)} == {"running"}
+        finally:
+            is_over.set()
+            thread.join()
+
+
+def test_looking_keeps_nobody_out(tmp_path: Path) -> None:
+    run, is_over = run_folder(tmp_path), threading.Event()
+
+    def look() -> None:
+        while not is_over.is_set():
+            assert run.is_busy in (True, False)
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        for _ in range(30):
+            with run.locked():
+                pass
+    finally:
+        is_over.set()
+        thread.join()
+    with run.locked(), pytest.raises(RunError, match="Another search is at work"), run.locked():
+        pass
+
+
+def test_it_loads_no_tensorflow(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    run.append_trial(record("1", 0.5))
+    watch = """
+import atexit, runpy, sys
+heavy = {"tensorflow", "keras", "keras_tuner"}
+atexit.register(lambda: print("loaded:", sorted(heavy & sys.modules.keys()), file=sys.stderr))
+sys.argv[0] = "kevo"
+runpy.run_module("kevo", run_name="__main__")
+"""
+    arguments = [sys.executable, "-c", watch, "status", run.path]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "1 completed" in done.stdout
+    assert done.stderr.splitlines()[-1] == "loaded: []"

@@ -1,0 +1,176 @@
+"""What a candidate is going to take."""
+
+import time
+from typing import Any
+
+import pytest
+from samples import CONV_GENOME, FINE_TUNED, pretrained_genome
+
+from kevo.engine.budget import Budget
+from kevo.settings import Settings
+from kevo.tasks.images import costs
+from kevo.tasks.images.cost_model import Forecast, Work
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.features import FeatureCache, frozen_part
+from kevo.tasks.images.pretrained_weights import Weights
+
+FROZEN = {**pretrained_genome("mobilenet_v2", "out_relu", pretrained__image_size=64), "mobilenet_v2/alpha": 0.35}
+TUNED = {**FROZEN, **{name.replace("__", "/"): value for name, value in FINE_TUNED.items()}}
+RANDOM = Weights(backbone="mobilenet_v2", source="none", alpha=0.35)
+AUGMENT = {
+    "augment": True,
+    "augment/flip": "horizontal",
+    **{f"augment/{kind}": 0.0 for kind in ("rotation", "zoom", "translation", "contrast")},
+}
+
+
+@pytest.fixture
+def cache(dataset: ImageDataset) -> FeatureCache:
+    return FeatureCache(dataset)
+
+
+@pytest.fixture
+def forecast(dataset: ImageDataset, cache: FeatureCache) -> Forecast:
+    return Forecast(dataset, cache, weights=lambda genome: RANDOM, num_epochs=10, num_first_epochs=10)
+
+
+def known(cache: FeatureCache, *features: tuple[dict[str, Any], str]) -> None:
+    """Takes these for computed."""
+    for genome, kind in features:
+        copy = (kind, "horizontal" if kind == "flip" else 0.0)
+        for split in ("train", "validation"):
+            cache._arrays[cache._key(split, genome, RANDOM, copy)] = cache.pictures("test", 16)
+
+
+def test_a_pass_that_is_made_already_costs_nothing(
+    dataset: ImageDataset, forecast: Forecast, cache: FeatureCache
+) -> None:
+    first = forecast.work(FROZEN)
+    forecast.speeds["mobilenet_v2", 0.35, 64] = 0.01
+    measured = forecast.work(FROZEN)
+    assert measured.shared == pytest.approx(0.01 * (len(dataset.train) + len(dataset.validation)))
+    assert first.own == measured.own > 0 and first.shared > 0
+    known(cache, (FROZEN, "plain"))
+    assert forecast.work(FROZEN).shared == 0.0
+    # Other cuts and poolings come from the same pass; another copy of the pictures does not.
+    assert forecast.work({**FROZEN, "mobilenet_v2/cut": "block_3_expand_relu"}).shared == 0.0
+    assert forecast.work({**FROZEN, **AUGMENT}).shared == pytest.approx(0.01 * len(dataset.train))
+    mirrored = {**FROZEN, **AUGMENT, "mirror": True}
+    assert forecast.work(mirrored).shared == pytest.approx(0.01 * (len(dataset.train) + len(dataset.validation)))
+    known(cache, (FROZEN, "flip"))
+    assert forecast.work({**FROZEN, **AUGMENT}).shared == forecast.work(mirrored).shared == 0.0
+
+
+def test_a_finalist_is_fine_tuned_where_there_is_time() -> None:
+    budget = Budget(Settings(max_time=400.0), started=time.monotonic())
+    whole = budget.tuning_seconds
+    assert whole is not None and 65 < whole < 70
+    most, few = (budget.left_for_evolution([1e9], tunes=tunes) for tunes in (False, True))
+    assert most is not None and few is not None and 280 < most < 290 and 225 < few < 235
+    assert budget.may_tune(Work(60.0, 40.0), 100.0) and not budget.may_tune(Work(60.0, 41.0), 100.0)
+    assert Budget(Settings(max_trials=1), started=0.0).tuning_seconds is None
+    assert budget.may_tune(Work(1e9, 0.0), None)
+
+
+def test_whoever_wins_has_time_left_to_learn_from_all_pictures() -> None:
+    budget = Budget(Settings(max_time=400.0), started=time.monotonic())
+    left, first, second = budget.left, budget.left_for_finalist(0.0), budget.left_for_finalist(200.0)
+    assert left is not None and first is not None and second is not None
+    # What learns from a quarter more pictures takes a quarter longer.
+    assert 2.25 * first == pytest.approx(left, abs=1) and second + 1.25 * 200.0 == pytest.approx(left, abs=1)
+    assert budget.left_for_finalist(1e9) == pytest.approx(first, abs=1)
+    few, many = budget.left_for_evolution([10.0], tunes=True), budget.left_for_evolution([10.0, 20.0], tunes=True)
+    assert few == pytest.approx(left - 22.5, abs=1) and many == pytest.approx(left - 55.0, abs=1)
+    assert Budget(Settings(max_trials=1), started=0.0).left_for_finalist(1.0) is None
+
+
+def test_larger_pictures_and_other_backbones_are_judged_by_what_was_measured(
+    forecast: Forecast, cache: FeatureCache
+) -> None:
+    forecast.speeds["mobilenet_v2", 0.35, 64] = 0.01
+    small, large = (forecast.work({**FROZEN, "pretrained/image_size": size}).shared for size in (64, 128))
+    assert large == pytest.approx(4 * small)
+    wide = {**FROZEN, "mobilenet_v2/alpha": 1.0}
+    expected = costs.pass_cost(wide, cut="out_relu") / costs.pass_cost(FROZEN, cut="out_relu")
+    assert forecast.work(wide).shared == pytest.approx(expected * small)
+
+
+def test_a_large_head_and_small_batches_cost_more(forecast: Forecast) -> None:
+    dense = {**FROZEN, "head/num_dense": 2, "head/units": 256}
+    linear, large, slow = (forecast.work(genome).own for genome in (FROZEN, dense, {**FROZEN, "batch_size": 8}))
+    assert linear < large and linear < slow
+    # 1,280 features, 256 units twice, 3 classes.
+    assert costs.num_head_parameters(dense, num_classes=3) == 1281 * 256 + 257 * 256 + 257 * 3
+
+
+def test_fine_tuning_costs_what_is_above_the_frozen_part(forecast: Forecast, cache: FeatureCache) -> None:
+    forecast.speeds["mobilenet_v2", 0.35, 64] = 0.01
+    shallow, deep = (forecast.work({**TUNED, "fine_tune/num_blocks": num}) for num in (1, 3))
+    frozen, everything = forecast.work(FROZEN), forecast.work({**TUNED, "fine_tune/num_blocks": 9})
+    assert frozen.own < shallow.own < deep.own < everything.own
+    # The frozen part makes a pass of its own, up to its end; where nothing is frozen there is none.
+    part = costs.pass_cost(FROZEN, cut="block_16_project_BN") / costs.pass_cost(FROZEN)
+    assert shallow.shared == pytest.approx((1 + part) * frozen.shared)
+    assert everything.shared == pytest.approx(frozen.shared)
+
+
+def test_a_frozen_part_whose_maps_are_too_large_is_none() -> None:
+    genome = {**TUNED, "pretrained/image_size": 224, "fine_tune/num_blocks": 3}
+    part = frozen_part(genome, num_pictures=1000)
+    assert part is not None and part["mobilenet_v2/cut"] == "block_6_expand_relu"
+    assert costs.num_map_values(part) == pytest.approx(28 * 28 * 96)
+    assert frozen_part(genome, num_pictures=100_000) is None
+    assert frozen_part({**genome, "fine_tune/num_blocks": 5}, num_pictures=1) is None
+
+
+def test_forecasts_learn_from_what_candidates_took(forecast: Forecast) -> None:
+    work = forecast.work(CONV_GENOME)
+    assert work.shared == 0.0
+    for _ in range(3):
+        forecast.learn(CONV_GENOME, forecast.work(CONV_GENOME), 3 * work.seconds)
+    assert forecast.work(CONV_GENOME).seconds == pytest.approx(3 * work.seconds)
+    # One that took longer than others is not what is expected.
+    forecast.learn(CONV_GENOME, forecast.work(CONV_GENOME), 100 * work.seconds)
+    assert forecast.work(CONV_GENOME).seconds == pytest.approx(3 * work.seconds)
+    assert forecast.work(FROZEN).own == forecast.work({**FROZEN, "head/dropout": 0.5}).own
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_what_candidates_take_that_began_together_is_not_multiplied(forecast: Forecast, factor: float) -> None:
+    first = forecast.work(CONV_GENOME).seconds
+    for _ in range(2):
+        for work in [forecast.work(CONV_GENOME) for _ in range(4)]:
+            forecast.learn(CONV_GENOME, work, factor * first)
+        assert forecast.work(CONV_GENOME).seconds == pytest.approx(factor * first)
+
+
+def test_scoring_takes_a_pass_over_what_was_not_trained_on(
+    dataset: ImageDataset, forecast: Forecast, cache: FeatureCache
+) -> None:
+    forecast.speeds["mobilenet_v2", 0.35, 64] = 0.02
+    quick = forecast.closing_seconds(TUNED)
+    forecast.speeds["mobilenet_v2", 0.35, 64] = 0.04
+    passes = 0.02 * (len(dataset.validation) + len(dataset.test))
+    # For the best model, and for an ensemble beside it.
+    assert forecast.closing_seconds(TUNED) == pytest.approx(quick + 2.6 * passes)
+
+
+def test_a_budget_begins_what_can_end() -> None:
+    budget = Budget(Settings(max_time=100.0), started=time.monotonic())
+    # Of the 95 seconds for training an eighth may be expected, with passes that others share a quarter.
+    assert budget.allows(Work(0.0, 11.0), 50.0) and not budget.allows(Work(0.0, 13.0), 50.0)
+    assert budget.allows(Work(22.0, 1.0), 50.0) and not budget.allows(Work(12.0, 10.0), 50.0)
+    # Whatever is allowed may also take as long as was forecast.
+    assert budget.for_a_candidate(50.0) == pytest.approx(95 / 4, abs=0.5)
+    assert not budget.allows(Work(24.5, 0.0), 50.0)
+    assert not budget.allows(Work(0.0, 6.0), 5.0)
+    assert budget.allows(Work(1e9, 1e9), None)
+
+
+def test_time_for_scoring_is_kept() -> None:
+    budget = Budget(Settings(max_time=100.0), started=time.monotonic())
+    assert budget.left == pytest.approx(95.0, abs=1.0)
+    budget.closing_seconds = 10.0
+    assert budget.left == pytest.approx(90.0, abs=1.0)
+    budget.closing_seconds = 1000.0
+    assert budget.left == pytest.approx(100 * 5 / 6, abs=1.0), "training comes first"

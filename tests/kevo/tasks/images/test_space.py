@@ -1,0 +1,175 @@
+"""The genes of an image classifier."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from kevo.errors import SpaceError, UnknownBackboneError
+from kevo.tasks.images import space
+from kevo.tasks.images.describe import describe
+from tuners.genome import SearchSpace
+
+ALPHAS = {"mobilenet_v2": (0.35, 1.0), "vgg16": (None,), "resnet50": (None,)}
+
+
+def declared(name: str = "default", **options: object) -> SearchSpace:
+    options = {"image_size": 64, "num_pictures": 1000, "alphas": ALPHAS, **options}
+    return SearchSpace.from_hyperparameters(space.declare(space.preset(name), **options))
+
+
+@pytest.mark.parametrize("name", space.PRESETS)
+def test_every_genome_of_a_preset_can_be_said_in_words(name: str) -> None:
+    genes = declared(name)
+    rng = np.random.default_rng(0)
+    families = set()
+    for _ in range(200):
+        genome = genes.sample(rng)
+        families.add(genome["family"])
+        words = describe(genome)
+        assert ("conv stack" in words) == (genome["family"] == "conv")
+        json.dumps(dict(genome))
+    assert families == {"conv", "pretrained"}
+
+
+@pytest.mark.parametrize("name", space.PRESETS)
+def test_inactive_genes_are_absent(name: str) -> None:
+    genes = declared(name)
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        genome = genes.sample(rng)
+        conv = {gene for gene in genome if gene.startswith("conv/")}
+        blocks = {gene.split("/")[1] for gene in conv if "block_" in gene}
+        if genome["family"] == "conv":
+            assert blocks == {f"block_{block}" for block in range(1, genome["conv/num_blocks"] + 1)}
+            assert "backbone" not in genome
+        else:
+            assert not conv
+            others = [backbone for backbone in ALPHAS if backbone != genome["backbone"]]
+            assert not any(gene.startswith(tuple(others)) for gene in genome)
+            assert ("fine_tune/num_blocks" in genome) == (genome["pretrained/tuning"] == "fine_tune")
+        assert ("learning_rate" in genome) != ("sgd/learning_rate" in genome)
+        assert ("augment/flip" in genome) == genome["augment"]
+
+
+def test_the_search_starts_from_the_first_values() -> None:
+    hp = space.declare(space.preset("default"), image_size=160, num_pictures=1000, alphas=ALPHAS)
+    assert hp.get("family") == "pretrained"
+    assert hp.get("pretrained/image_size") == 224
+    assert hp.get("mobilenet_v2/cut" if hp.get("backbone") == "mobilenet_v2" else "vgg16/cut") in (
+        "out_relu",
+        "block5_pool",
+    )
+    assert hp.get("learning_rate") == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "ladder"),
+    [
+        ("small", [(160, False), (160, True)]),
+        ("default", [(160, False), (224, False), (224, True), (288, True)]),
+        ("wide", [(192, False), (256, True), (320, True)]),
+    ],
+)
+def test_seeds_climb_from_cheap_to_expensive(name: str, ladder: list[tuple[int, bool]]) -> None:
+    genes = declared(name)
+    seeds = [genes.default(seed) for seed in space.seeds(space.preset(name), image_size=64)]
+    *pretrained, reference, conv = seeds
+    if name != "small":
+        tuned = pretrained.pop()
+        assert (tuned["pretrained/tuning"], tuned["pretrained/image_size"]) == ("fine_tune", ladder[-1][0])
+    assert [(one["pretrained/image_size"], one.get("augment/flip") == "horizontal") for one in pretrained] == ladder
+    assert [one["mirror"] for one in pretrained] == [mirror and name != "small" for _, mirror in ladder]
+    assert all(one["head/num_dense"] == 0 and one["head/l2"] in (0.01, 0.03) for one in pretrained)
+    shape = ("family", "conv/image_size", "conv/num_blocks", "conv/block_1/filters", "conv/block_2/filters")
+    assert [reference[gene] for gene in shape] == ["conv", 32, 2, 16, 32]
+    assert conv == genes.default({"family": "conv"})
+    assert len({genes.key(one) for one in seeds}) == len(seeds)
+
+
+def test_seeds_of_small_pictures_and_of_one_family_are_genomes_too() -> None:
+    genes = declared("small", image_size=20, alphas={})
+    seeds = [genes.default(seed) for seed in space.seeds(space.preset("small"), image_size=20, bodies=[])]
+    assert {(one["family"], one["conv/image_size"]) for one in seeds} == {("conv", 16)}
+    assert len({genes.key(one) for one in seeds}) == 2
+
+
+def test_a_frozen_genome_may_be_fine_tuned_as_deep_as_the_space_says() -> None:
+    genes = declared()
+    frozen = genes.default({"family": "pretrained", "pretrained/tuning": "frozen"})
+    tuned = space.fine_tuned(frozen, space.preset("default"))
+    assert [one["fine_tune/num_blocks"] for one in tuned] == [3, 2, 1]
+    assert all(genes.default(one) == one and one["fine_tune/learning_rate"] == pytest.approx(1e-4) for one in tuned)
+    assert space.fine_tuned(tuned[0], space.preset("default")) == space.fine_tuned(frozen, space.preset("small")) == []
+
+
+def test_conv_stacks_see_no_more_pixels_than_there_are() -> None:
+    genes = declared(image_size=28, alphas={})
+    rng = np.random.default_rng(0)
+    assert {genes.sample(rng)["conv/image_size"] for _ in range(100)} == {8, 16, 24}
+    assert genes.default()["conv/image_size"] == 24
+
+
+def test_pictures_below_every_size_get_the_smallest() -> None:
+    assert declared(image_size=4, alphas={}).default()["conv/image_size"] == 8
+
+
+def test_batches_fit_the_pictures() -> None:
+    rng = np.random.default_rng(0)
+    genes = declared(num_pictures=150)
+    assert {genes.sample(rng)["batch_size"] for _ in range(100)} == {16, 32}
+    assert declared(num_pictures=10).default()["batch_size"] == 16
+
+
+def test_without_weights_only_conv_stacks_are_left() -> None:
+    genes = declared(alphas={})
+    rng = np.random.default_rng(0)
+    assert {genes.sample(rng)["family"] for _ in range(50)} == {"conv"}
+
+
+def test_nothing_left_is_refused() -> None:
+    only_pretrained = dataclasses.replace(space.preset("default"), families=("pretrained",))
+    with pytest.raises(SpaceError, match="Nothing is left to search"):
+        space.declare(only_pretrained, image_size=64, num_pictures=100, alphas={})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"filters": ()}, "`filters` must be a tuple with at least one value"),
+        ({"filters": (8, "16")}, "`filters` must hold finite values of type int only. Received: '16'"),
+        ({"num_blocks": (True,)}, "`num_blocks` must hold finite values of type int only. Received: True"),
+        ({"dropout": (0.1, float("nan"))}, "`dropout` must hold finite values of type float only. Received: nan"),
+        ({"families": ("transformer",)}, "holds 'transformer'. Expected some of: conv, pretrained"),
+        ({"learning_rate": (0.1, 0.01)}, r"`learning_rate` must be \(lowest, highest\)"),
+        ({"sgd_learning_rate": (0.0, 0.01)}, r"`sgd_learning_rate` must be \(lowest, highest\)"),
+    ],
+)
+def test_a_wrong_space_says_what_is_wrong(change: dict[str, object], message: str) -> None:
+    with pytest.raises(SpaceError, match=message):
+        dataclasses.replace(space.preset("small"), **change)
+
+
+def test_whole_numbers_stand_for_floats_too() -> None:
+    changed = dataclasses.replace(space.preset("small"), dropout=(0, 0.5))
+    assert changed == dataclasses.replace(space.preset("small"), dropout=(0.0, 0.5))
+    space.declare(changed, image_size=32, num_pictures=1000, alphas={})
+
+
+def test_an_unknown_backbone_or_preset_is_named() -> None:
+    with pytest.raises(UnknownBackboneError, match="Did you mean 'resnet50'"):
+        dataclasses.replace(space.preset("small"), backbones=("resnet5",))
+    with pytest.raises(SpaceError, match="Unknown space 'smal'. Did you mean 'small'"):
+        space.preset("smal")
+
+
+def test_single_values_are_fixed_and_never_vary() -> None:
+    one = dataclasses.replace(
+        space.preset("small"), families=("conv",), conv_image_sizes=(8,), batch_norm=(True,), optimizers=("sgd",)
+    )
+    genes = SearchSpace.from_hyperparameters(space.declare(one, image_size=8, num_pictures=1000, alphas={}))
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        genome = genes.sample(rng)
+        assert (genome["conv/batch_norm"], genome["optimizer"], genome["conv/image_size"]) == (True, "sgd", 8)

@@ -1,0 +1,193 @@
+"""A search from pictures to a saved model and its run folder, and how it ends where there is none."""
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import stripes
+from searches import SETTINGS, TINY, Diary, predicted_without_kevo
+
+import kevo
+from kevo.errors import RunError, SearchFailedError, SettingsError, WeightsError
+from kevo.result import SearchResult
+from kevo.tasks.images.datasets import ImageDataset
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchResult, Diary]:
+    diary = Diary()
+    out = tmp_path_factory.mktemp("search") / "run"
+    return kevo.search(stripes(240), SETTINGS, out=out, listener=diary), diary
+
+
+def test_the_result_says_what_was_found(found: tuple[SearchResult, Diary]) -> None:
+    result, diary = found
+    assert (result.trials_completed, result.trials_failed, result.interrupted) == (3, 0, False)
+    assert result.validation.accuracy > 0.8
+    assert "conv stack" in result.words
+    finalists = [record for record in diary.records if record.full_length]
+    assert len(finalists) == 2
+    assert result.validation.accuracy == pytest.approx(max(r.fitness or 0 for r in diary.records), abs=0.03)
+
+
+def test_no_genome_is_trained_twice(found: tuple[SearchResult, Diary]) -> None:
+    _, diary = found
+    genomes = [json.dumps(record.genome, sort_keys=True) for record in diary.records if not record.full_length]
+    assert len(set(genomes)) == len(genomes) == 3
+
+
+def test_the_run_folder_reads_without_kevo(found: tuple[SearchResult, Diary]) -> None:
+    result, diary = found
+    folder = result.run_folder
+    assert json.loads((folder / "labels.json").read_text()) == ["0", "1", "2"]
+    lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    assert [line["trial_id"] for line in lines] == [record.trial_id for record in diary.records]
+    assert all(line["genome"] and line["fitness"] and line["seconds"] and line["num_parameters"] for line in lines)
+    written = json.loads((folder / "result.json").read_text())
+    assert SearchResult.from_json(written) == result
+    assert json.loads((folder / "settings.json").read_text())["search"]["epochs"] == 3
+    pictures = {path.name for path in (folder / "plots").glob("*.png")}
+    assert len(pictures) == 5
+
+
+def test_what_an_ensemble_is_chosen_from_is_kept(found: tuple[SearchResult, Diary], dataset: ImageDataset) -> None:
+    result, diary = found
+    for record in diary.records:
+        assert (result.run_folder / "checkpoints" / f"{record.trial_id}.keras").is_file()
+        probabilities = np.load(result.run_folder / "predictions" / f"{record.trial_id}.npy", allow_pickle=False)
+        assert probabilities.dtype == np.float16
+        accuracy = (probabilities.argmax(axis=1) == dataset.validation.labels).mean()
+        assert accuracy == pytest.approx(record.fitness, abs=0.03)
+
+
+def test_an_ensemble_is_offered_or_would_gain_nothing(found: tuple[SearchResult, Diary]) -> None:
+    result, diary = found
+    if result.ensemble is None:
+        assert diary.notes[-1] == "No ensemble: it would gain nothing."
+        return
+    assert diary.notes[-1].startswith("Ensemble: ensemble.keras, ")
+    assert result.ensemble.validation.accuracy >= result.validation.accuracy
+    assert 2 <= len(result.ensemble.members) <= 5 and result.ensemble.model_path.is_file()
+
+
+def test_the_model_loads_and_predicts_where_kevo_does_not_exist(
+    found: tuple[SearchResult, Diary], tmp_path: Path
+) -> None:
+    result, _ = found
+    pictures, labels = stripes(60, seed=1)
+    (probabilities,), is_stock = predicted_without_kevo(result.model_path, pictures, folder=tmp_path)
+    assert is_stock
+    predicted = probabilities.argmax(axis=1)
+    assert (predicted == labels).mean() > 0.8
+    assert np.array_equal(predicted, result.best_model.predict(pictures, verbose=0).argmax(axis=1))
+
+
+def test_a_finished_search_is_announced_again_without_training(found: tuple[SearchResult, Diary]) -> None:
+    result, _ = found
+    diary = Diary()
+    again = kevo.resume(result.run_folder, stripes(240), listener=diary)
+    assert diary.started == []
+    assert (again.genome, again.test, again.trials_completed) == (result.genome, result.test, 3)
+
+
+def test_other_pictures_are_refused_on_resume(found: tuple[SearchResult, Diary]) -> None:
+    result, _ = found
+    with pytest.raises(RunError, match="have changed since the search"):
+        kevo.resume(result.run_folder, stripes(240, seed=9))
+    with pytest.raises(RunError, match="read its pictures from Python"):
+        kevo.resume(result.run_folder)
+
+
+def test_a_used_folder_is_refused(found: tuple[SearchResult, Diary]) -> None:
+    result, _ = found
+    with pytest.raises(RunError, match="already holds a run"):
+        kevo.search(stripes(240), SETTINGS, out=result.run_folder)
+
+
+def test_a_search_of_failures_says_why(tmp_path: Path) -> None:
+    hopeless = dataclasses.replace(
+        TINY,
+        families=("pretrained", "conv"),
+        sgd_learning_rate=(1e25, 1e26),
+        optimizers=("sgd",),
+        batch_norm=(False,),
+    )
+    settings = dataclasses.replace(SETTINGS, space=hopeless, max_trials=2)
+    diary = Diary()
+    with pytest.raises(SearchFailedError, match="No candidate could be trained.*no longer a number"):
+        kevo.search(stripes(60), settings, out=tmp_path / "run", listener=diary)
+    assert [record.status for record in diary.records] == ["failed"] * 2
+    # Backbones would have been of no use either.
+    assert sum("Pretrained backbones are left out, since pictures of 16 px" in note for note in diary.notes) == 1
+
+
+def test_a_time_limit_ends_the_search_with_a_model(tmp_path: Path) -> None:
+    settings = dataclasses.replace(SETTINGS, max_trials=None, max_time=8.0, epochs=2)
+    result = kevo.search(stripes(240), settings, out=tmp_path / "run")
+    assert result.trials_completed >= 1
+
+
+def test_time_spent_before_the_search_counts(tmp_path: Path) -> None:
+    settings = dataclasses.replace(SETTINGS, max_time=60.0)
+    diary = Diary()
+    with pytest.raises(SearchFailedError, match="The time was over before the first candidate"):
+        kevo.search(stripes(60), settings, out=tmp_path / "run", listener=diary, started=time.monotonic() - 60)
+    assert not diary.started
+
+
+def test_a_search_goes_on_without_a_cache_and_says_so_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen = dataclasses.replace(
+        kevo.PRESETS["small"], families=("pretrained",), pretrained_image_sizes=(32,), augment=(False,)
+    )
+    settings = dataclasses.replace(
+        SETTINGS,
+        space=frozen,
+        weights={"vgg16": "none"},
+        max_trials=1,
+        num_finalists=1,
+        epochs=1,
+        cache="~/file/cache",
+    )
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    diary = Diary()
+    result = kevo.search(stripes(60), settings, out=tmp_path / "run", listener=diary)
+    assert result.trials_completed == 1
+    assert [note for note in diary.notes if "Not a directory" in note] == [
+        f"Features of frozen backbones serve this search only. Nothing is kept in {tmp_path}/file/cache: Not a "
+        "directory. Make room or permit writing there, or name another folder."
+    ]
+    # A search that is resumed from elsewhere means the same folder.
+    written = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert written["search"]["cache"] == str(tmp_path / "file" / "cache")
+
+
+def test_weights_that_cannot_be_had_refuse_the_search_before_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_pretrained = dataclasses.replace(kevo.PRESETS["small"], families=("pretrained",))
+    settings = dataclasses.replace(SETTINGS, space=only_pretrained, weights={"mobilenet_v2": "absent.h5"})
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WeightsError, match=f"There is no weights file {tmp_path / 'absent.h5'}"):
+        kevo.search(stripes(60), settings, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_candidate_is_larger_than_allowed(tmp_path: Path) -> None:
+    diary = Diary()
+    settings = dataclasses.replace(SETTINGS, max_params=500, max_trials=2, epochs=1, final_epochs=1, num_finalists=1)
+    kevo.search(stripes(60), settings, out=tmp_path / "run", listener=diary)
+    assert len(diary.records) == 3
+    assert all(record.num_parameters is not None and record.num_parameters <= 500 for record in diary.records)
+
+
+def test_a_limit_below_the_smallest_network_is_refused_before_any_training(tmp_path: Path) -> None:
+    smallest = 4 * (3 * 3 * 3 + 1) + 5 * 3
+    space = dataclasses.replace(TINY, batch_norm=(True, False))
+    settings = dataclasses.replace(SETTINGS, space=space, max_params=smallest - 1)
+    with pytest.raises(SettingsError, match=f"has {smallest - 1} parameters or fewer: the smallest .* has {smallest}"):
+        kevo.search(stripes(60), settings, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

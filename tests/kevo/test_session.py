@@ -1,0 +1,186 @@
+"""How a search goes on after Ctrl-C, and when its run folder or its weights are not as they were."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+from samples import stripes
+from searches import SETTINGS, Diary
+
+import kevo
+from kevo.errors import RunError, SearchFailedError, SearchInterruptedError
+from kevo.result import SearchResult
+from kevo.runs.folder import Run
+from kevo.tasks.images import backbones
+
+SHORT = dataclasses.replace(SETTINGS, max_trials=2, num_finalists=1)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchResult, Diary]:
+    diary = Diary()
+    out = tmp_path_factory.mktemp("search") / "run"
+    return kevo.search(stripes(240), SHORT, out=out, listener=diary), diary
+
+
+class Interrupting(Diary):
+    """Presses Ctrl-C when the candidate of some number has been trained for a while."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._number = number
+
+    def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        if len(self.started) == self._number and done > 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_loses_nothing_whenever_it_comes(found: tuple[SearchResult, Diary], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(SearchInterruptedError, match=f"before the first candidate .* kevo resume {run}"):
+        kevo.search(stripes(240), SHORT, out=run, listener=Interrupting(1))
+    result = kevo.resume(run, stripes(240), listener=Interrupting(2))
+    assert result.interrupted
+    assert result.trials_completed == 1
+    assert keras.models.load_model(result.model_path).count_params() == result.num_parameters
+    resumed = kevo.resume(run, stripes(240))
+    assert not resumed.interrupted
+    assert [r.genome for r in Run.open(run).trials()] == [r.genome for r in found[1].records]
+    assert resumed.genome == found[0].genome
+
+
+def test_ctrl_c_while_the_best_is_written_says_how_to_go_on(found: tuple[SearchResult, Diary]) -> None:
+    class Closing(Diary):
+        def closed(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(SearchInterruptedError, match=f"kevo resume {found[0].run_folder}"):
+        kevo.resume(found[0].run_folder, stripes(240), listener=Closing())
+
+
+def rewrite(path: Path, change: Callable[[Any], object]) -> None:
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("settings.json", lambda values: values.pop("search")),
+        ("settings.json", lambda values: values.update(search=[1])),
+        ("settings.json", lambda values: values["search"].update(objective=["accuracy"])),
+        ("settings.json", lambda values: values["search"].update(epochs="3")),
+        ("settings.json", lambda values: values["search"]["space"].update(filters=["many"])),
+        ("settings.json", lambda values: values.pop("pictures")),
+        ("settings.json", lambda values: values.update(backbones=["vgg16"])),
+    ],
+)
+def test_a_run_folder_without_its_settings_is_refused(
+    found: tuple[SearchResult, Diary], tmp_path: Path, name: str, change: Callable[[Any], object]
+) -> None:
+    shutil.copytree(found[0].run_folder, tmp_path / "run")
+    rewrite(tmp_path / "run" / name, change)
+    with pytest.raises(RunError, match="damaged|have changed"):
+        kevo.resume(tmp_path / "run", stripes(240))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("search/oracle.json", lambda values: values.pop("seed")),
+        ("search/oracle.json", lambda values: values.update(hyperparameters=7)),
+        ("search/trial_0/trial.json", lambda values: values.update(individual="me")),
+        ("search/trial_0/trial.json", lambda values: values["hyperparameters"].update(values=None)),
+        (
+            "search/trial_0/trial.json",
+            lambda values: values["hyperparameters"]["values"].update({"tuner/trial_id": "0"}),
+        ),
+        ("trials.jsonl", lambda values: values["genome"].pop("family")),
+        ("trials.jsonl", lambda values: values["metrics"].pop("val_accuracy")),
+        ("trials.jsonl", lambda values: values.update(history=[], stages=[])),
+    ],
+)
+def test_what_is_damaged_is_set_aside_and_the_search_goes_on_with_the_rest(
+    found: tuple[SearchResult, Diary], tmp_path: Path, name: str, change: Callable[[Any], object]
+) -> None:
+    run, diary = tmp_path / "run", Diary()
+    shutil.copytree(found[0].run_folder, run)
+    path, kept = run / name, Run.open(run).trials()
+    if path.suffix == ".jsonl":
+        first, *rest = path.read_text().splitlines(keepends=True)
+        path.write_text(first)
+        rewrite(path, change)
+        path.write_text(path.read_text() + "".join(rest))
+        kept = kept[1:]
+    else:
+        rewrite(path, change)
+    result = kevo.resume(run, stripes(240), listener=diary)
+    place = run / "search" if name.startswith("search/") else path
+    assert any(f"{place}" in note and "damaged" in note and "set aside" in note for note in diary.notes)
+    assert [record for record in Run.open(run).trials() if record in kept] == kept
+    assert keras.models.load_model(result.model_path).count_params() == result.num_parameters
+    again = Diary()
+    kevo.resume(run, stripes(240), listener=again)
+    assert again.records == [] and not any("damaged" in note for note in again.notes)
+
+
+def test_without_any_model_the_search_says_so_and_leaves_the_best(
+    found: tuple[SearchResult, Diary], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(found[0].run_folder, run)
+    before = (run / "best.keras").read_bytes()
+    for path in (run / "checkpoints").glob("*.keras"):
+        path.write_bytes(b"nothing")
+    with pytest.raises(SearchFailedError, match=r"None of the models of the \d+ candidates .* They are in .*damaged: "):
+        kevo.resume(run, stripes(240))
+    assert (run / "best.keras").read_bytes() == before
+
+
+def test_a_model_that_cannot_be_loaded_does_not_win(found: tuple[SearchResult, Diary], tmp_path: Path) -> None:
+    run, diary = tmp_path / "run", Diary()
+    shutil.copytree(found[0].run_folder, run)
+    models = sorted((run / "checkpoints").glob("*.keras"))
+    best = max(Run.open(run).trials(), key=lambda record: record.fitness or 0.0)
+    # Whole, but nothing that Keras could read, as a stranger's may be.
+    for path in models:
+        if path.stem.startswith(best.trial_id.removesuffix("-full")):
+            with zipfile.ZipFile(path, "w") as file:
+                file.writestr("config.json", "{}")
+    result = kevo.resume(run, stripes(240), listener=diary)
+    assert any("cannot be loaded" in note and "set aside as damaged/checkpoints/" in note for note in diary.notes)
+    assert keras.models.load_model(result.model_path).count_params() == result.num_parameters
+
+
+def test_weights_are_found_again_from_another_folder_and_missed_when_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = dataclasses.replace(kevo.PRESETS["small"], pretrained_image_sizes=(32,))
+    settings = kevo.Settings(max_time=1.0, space=space, weights={"mobilenet_v3_small": "own.weights.h5"})
+    monkeypatch.chdir(tmp_path)
+    backbones.network(backbones.get("mobilenet_v3_small"), alpha=0.75).save_weights("own.weights.h5")
+    # All but the training: the time is over when it begins.
+    past = time.monotonic() - 10
+    with pytest.raises(SearchFailedError, match="time was over"):
+        kevo.search(stripes(60), settings, out="run", started=past)
+    run = tmp_path / "run"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(SearchFailedError, match="time was over"):
+        kevo.resume(run, stripes(60), started=past)
+    rewrite(run / "settings.json", lambda values: values["backbones"].update(mobilenet_v3_small=[1.0]))
+    with pytest.raises(RunError, match=f"alpha 1.0.* from {tmp_path}/own.weights.h5, which cannot be had any more"):
+        kevo.resume(run, stripes(60), started=past)
+    (tmp_path / "own.weights.h5").unlink()
+    with pytest.raises(RunError, match=f"cannot go on: There is no weights file {tmp_path}/own.weights.h5"):
+        kevo.resume(run, stripes(60), started=past)
