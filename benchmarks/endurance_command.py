@@ -28,7 +28,7 @@ _AGES = 900.0
 _POLL_SECONDS = 0.02
 
 
-class Sitting:
+class Session:
     """One run of the command `kevo`.
 
     Args:
@@ -93,10 +93,10 @@ class Sitting:
             return [f"the command did not end within {_AGES:.0f} s"]
         if self.process.returncode == code:
             return []
-        return [f"the command ended with {self.process.returncode}, expected {code}: {self.last_words}"]
+        return [f"the command ended with {self.process.returncode}, expected {code}: {self.last_log_line}"]
 
     @property
-    def last_words(self) -> str:
+    def last_log_line(self) -> str:
         """The last line that the command wrote."""
         return (self._log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
 
@@ -104,10 +104,10 @@ class Sitting:
 def _uninterrupted(job: Job, folder: Path) -> tuple[list[TrialRecord], float, float, list[str]]:
     """Searches once undisturbed; returns its trials, the seconds until the first began and those from then on."""
     run, began = folder / "undisturbed", time.monotonic()
-    sitting = Sitting(job, run, folder / "log")
-    sitting.wait_for_work()
+    session = Session(job, run, folder / "log")
+    session.wait_for_work()
     start = time.monotonic() - began
-    problems = [f"undisturbed: {problem}" for problem in sitting.ended()]
+    problems = [f"undisturbed: {problem}" for problem in session.ended()]
     return Run(run, {}).trials(), start, time.monotonic() - began - start, problems
 
 
@@ -121,26 +121,26 @@ def measure_kills(job: Job) -> tuple[Facts, list[str]]:
         broken: set[str] = set()
         num_kills, num_completed, is_alive = 0, [], True
         while is_alive and num_kills < job.kills and not problems:
-            sitting = Sitting(job, run, folder / "log")
+            session = Session(job, run, folder / "log")
             if num_kills % 4:
-                is_alive = sitting.wait_for_work()
+                is_alive = session.wait_for_work()
                 # A search that goes on begins with work, too, before it is heard of.
-                is_alive = is_alive and sitting.wait(rng.uniform(0, 1.2 * rest / job.kills))
+                is_alive = is_alive and session.wait(rng.uniform(0, 1.2 * rest / job.kills))
             else:
                 # Every fourth time it may hardly have begun.
-                is_alive = sitting.wait(rng.uniform(0, start))
+                is_alive = session.wait(rng.uniform(0, start))
             if is_alive:
-                sitting.kill()
+                session.kill()
                 num_kills += 1
             else:
-                problems += sitting.ended()
+                problems += session.ended()
             broken |= broken_off(run)
             problems += orphans(mark)
             kept, gone = still_there(run, kept)
             problems += gone
             num_completed.append(len(kept))
         if is_alive and not problems:
-            problems += Sitting(job, run, folder / "log").ended()
+            problems += Session(job, run, folder / "log").ended()
         kept, gone = still_there(run, kept)
         problems += gone + differences(expected, kept, broken=broken) + twice(run) + leftovers(run, mark)
     facts = {
@@ -206,19 +206,19 @@ def measure_full(job: Job) -> tuple[Facts, list[str]]:
 def _filled(job: Job, run: Path, way: str) -> tuple[Facts, list[str]]:
     """Searches until others have filled the disk, makes room, and goes on."""
     ballast, log = run.with_name("ballast"), run.parents[1] / "log"
-    sitting = Sitting(job, run, log)
-    sitting.wait(_AGES, until=lambda: len(Run(run, {}).trials()) >= job.trials / 3)
+    session = Session(job, run, log)
+    session.wait(_AGES, until=lambda: len(Run(run, {}).trials()) >= job.trials / 3)
     _fill(ballast)
     until = time.monotonic() + _AGES
-    while sitting.wait(_POLL_SECONDS) and time.monotonic() < until:
+    while session.wait(_POLL_SECONDS) and time.monotonic() < until:
         if way == "again and again":
             _fill(ballast)
     problems = []
-    words = sitting.last_words
+    words = session.last_log_line
     # With what kevo removes it may find room enough.
-    goes_on = way == "once" and sitting.process.returncode == 0
+    goes_on = way == "once" and session.process.returncode == 0
     if not goes_on:
-        problems += sitting.ended(code=1)
+        problems += session.ended(code=1)
         if "Cannot write" not in words or "kevo resume" not in words:
             problems.append(f"the error does not say what to do: {words}")
     ballast.unlink()
@@ -228,4 +228,4 @@ def _filled(job: Job, run: Path, way: str) -> tuple[Facts, list[str]]:
         "kept": Run(run, {}).trials(),
         "broken": broken_off(run),
     }
-    return facts, problems if goes_on else problems + Sitting(job, run, log).ended()
+    return facts, problems if goes_on else problems + Session(job, run, log).ended()

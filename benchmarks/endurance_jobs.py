@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kevo import PRESETS, Settings
-from kevo.progress import Silent
+from kevo.progress import NullListener
 from kevo.runs.records import TrialRecord
 from kevo.settings import NO_CACHE
 
@@ -78,7 +78,7 @@ class Found:
     problems: list[str] = field(default_factory=list)
 
 
-class Diary(Silent):
+class Diary(NullListener):
     """Writes down what happens to trials, and when."""
 
     def __init__(self) -> None:

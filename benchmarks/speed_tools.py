@@ -26,7 +26,7 @@ from speed import Clock, Measured, Step, Task, Trial, machine, memory
 import kevo
 from kevo.api import search
 from kevo.errors import KevoError
-from kevo.progress import Silent
+from kevo.progress import NullListener
 from kevo.runs.records import TrialRecord, checkpoint
 from kevo.tasks.images import backbones, datasets, networks, pretrained_weights, trainer
 from kevo.tasks.images import space as genes
@@ -95,7 +95,7 @@ def given_genomes(task: Task, hyperparameters: keras_tuner.HyperParameters) -> l
     return [dict(space.sample(rng)) for _ in range(task.num_trials or 0)]
 
 
-class _Listener(Silent):
+class _Listener(NullListener):
     """Writes down when kevo's candidates end, and puts the best of them aside before they are tidied away."""
 
     def __init__(self, clock: Clock, run: Path, aside: Path) -> None:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import kevo
 from kevo.errors import RunError, SettingsError, WeightsError
 from kevo.execution import devices
-from kevo.execution.endpoint import Entrance
-from kevo.progress import Listener, Silent
+from kevo.execution.endpoint import Endpoint
+from kevo.progress import Listener, NullListener
 from kevo.result import SearchResult
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run, new_folder
-from kevo.session import Sitting
+from kevo.session import Session
 from kevo.settings import NO_CACHE, Settings
 from kevo.system import versions
 from kevo.tasks.images import datasets, pretrained_weights
@@ -73,7 +73,7 @@ def search(
         >>> result.best_model.predict(pictures)  # doctest: +SKIP
     """
     started = time.monotonic() if started is None else started
-    entrance = _entrance(listen, secret, distribution_strategy)
+    endpoint = _endpoint(listen, secret, distribution_strategy)
     settings = settings or Settings()
     settings = dataclasses.replace(
         settings,
@@ -82,7 +82,7 @@ def search(
         if settings.cache in (None, NO_CACHE)
         else os.path.abspath(os.path.expanduser(settings.cache)),
     )
-    _ensure_room(settings, entrance)
+    _ensure_room(settings, endpoint)
     if settings.strategy != "auto" and distribution_strategy is None:
         # Tells at once what cannot be.
         workers = 1 if settings.workers == 0 else settings.workers
@@ -102,8 +102,10 @@ def search(
             "backbones": {name: [variant.alpha for variant in variants] for name, variants in usable.items()},
         },
     )
-    sitting = Sitting(run, dataset, settings, usable, listener or Silent(), started, entrance, distribution_strategy)
-    return sitting.run(genes, notes)
+    session = Session(
+        run, dataset, settings, usable, listener or NullListener(), started, endpoint, distribution_strategy
+    )
+    return session.run(genes, notes)
 
 
 def resume(
@@ -133,7 +135,7 @@ def resume(
         KevoError: as `search`.
     """
     started = time.monotonic() if started is None else started
-    entrance = _entrance(listen, secret, distribution_strategy)
+    endpoint = _endpoint(listen, secret, distribution_strategy)
     run = Run.open(Path(run_folder).absolute())
     settings = run.search_settings()
     if settings.cache not in (None, NO_CACHE) and not os.path.isabs(settings.cache):
@@ -147,27 +149,29 @@ def resume(
             f"The pictures in {source} have changed since the search in {run.path} began, so that its scores cannot be "
             "compared with new ones. Put them back, or start a new search."
         )
-    _ensure_room(settings, entrance)
+    _ensure_room(settings, endpoint)
     usable, notes = _same_weights(run, settings, dataset)
     genes = declare(settings, dataset, usable)
-    sitting = Sitting(run, dataset, settings, usable, listener or Silent(), started, entrance, distribution_strategy)
-    return sitting.run(genes, notes)
+    session = Session(
+        run, dataset, settings, usable, listener or NullListener(), started, endpoint, distribution_strategy
+    )
+    return session.run(genes, notes)
 
 
-def _entrance(listen: str | None, secret: str | None, strategy: tf.distribute.Strategy | None) -> Entrance | None:
+def _endpoint(listen: str | None, secret: str | None, strategy: tf.distribute.Strategy | None) -> Endpoint | None:
     if listen is None:
         return None
     if strategy is not None:
         raise SettingsError(
             "Received both `listen` and `distribution_strategy`, which trains in this process only. Give one of them."
         )
-    entrance = Entrance.at(listen, secret=secret)
-    entrance.ensure_free()
-    return entrance
+    endpoint = Endpoint.at(listen, secret=secret)
+    endpoint.ensure_free()
+    return endpoint
 
 
-def _ensure_room(settings: Settings, entrance: Entrance | None) -> None:
-    if settings.strategy == "multiworker" and entrance is not None:
+def _ensure_room(settings: Settings, endpoint: Endpoint | None) -> None:
+    if settings.strategy == "multiworker" and endpoint is not None:
         raise SettingsError(
             "With the strategy multiworker all processes train one candidate at a time: workers from elsewhere cannot "
             "join. Leave out the address to listen at, or take another strategy."

@@ -74,7 +74,7 @@ class SearchResult:
         >>> result = SearchResult.open("kevo-runs/digits-20260101-120000")  # doctest: +SKIP
         >>> result.plot_fitness().savefig("fitness.pdf")  # doctest: +SKIP
 
-    `validation` and `test` are the scores of the saved model, after it was loaded again. `seconds` counts all sittings
+    `validation` and `test` are the scores of the saved model, after it was loaded again. `seconds` counts all sessions
     of a resumed search. `interrupted` says that the search was stopped by hand, and can be resumed.
 
     Where something was minimized beside the objective, `front` holds the models that are worth a choice, the best of

@@ -1,4 +1,4 @@
-"""One sitting of a search: takes up what earlier ones left, lets candidates be trained, and hands over the best."""
+"""One session of a search: takes up what earlier ones left, lets candidates be trained, and hands over the best."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ import tensorflow as tf
 
 from kevo.engine.archive import Archive
 from kevo.engine.budget import Budget
-from kevo.engine.finalize import BrokenModelError, Closing
-from kevo.engine.messages import Task
-from kevo.engine.scheduler import BODIES, Chief
+from kevo.engine.finalize import BrokenModelError, Finalizer
+from kevo.engine.messages import TrialSpec
+from kevo.engine.scheduler import PROBE_ERRORS, Scheduler
 from kevo.errors import KevoError, RunError, SearchBrokenError, SearchFailedError, SearchInterruptedError, in_words
 from kevo.execution import devices
 from kevo.execution.devices import Plan
-from kevo.execution.endpoint import Entrance, seen_from_elsewhere
-from kevo.execution.local_pool import Crew
+from kevo.execution.endpoint import Endpoint, seen_from_elsewhere
+from kevo.execution.local_pool import LocalPool
 from kevo.execution.remote_worker import terms
-from kevo.execution.runner import Performer, by_width
-from kevo.execution.scheduler_service import Desk
-from kevo.progress import Listener, Opening
-from kevo.progress.trackers import Several, energy
+from kevo.execution.runner import TrialRunner, by_width
+from kevo.execution.scheduler_service import SchedulerService
+from kevo.progress import Listener, SearchStarted
+from kevo.progress.trackers import TrackerGroup, energy
 from kevo.report import model_card
 from kevo.result import SearchResult
 from kevo.runs.atomic_files import damage, writing
 from kevo.runs.folder import DAMAGED, Run
-from kevo.runs.status import Publisher
+from kevo.runs.status import StatusWriter
 from kevo.settings import NO_CACHE, Settings
 from kevo.system.array_store import ArrayStore
-from kevo.system.interrupts import Interrupt, Interrupts, insisting
+from kevo.system.interrupts import Interrupt, Interrupts, redelivering
 from kevo.tasks.images import cache_savings, costs
 from kevo.tasks.images.cost_model import Forecast
 from kevo.tasks.images.datasets import ImageDataset, handover
@@ -58,8 +58,8 @@ _HERE = "here"
 """The name of the worker that is this process."""
 
 
-class Sitting:
-    """One sitting of a search.
+class Session:
+    """One session of a search.
 
     Args:
         run: Its folder.
@@ -68,7 +68,7 @@ class Sitting:
         usable: The weights of each backbone that can be had.
         listener: Is told what happens.
         started: When it began, by `time.monotonic`.
-        entrance: Where workers from elsewhere may join; `None` for nowhere.
+        endpoint: Where workers from elsewhere may join; `None` for nowhere.
         strategy: Spreads each candidate over several devices, in this process; `None` for what the settings say.
     """
 
@@ -80,16 +80,16 @@ class Sitting:
         usable: Mapping[str, tuple[Weights, ...]],
         listener: Listener,
         started: float,
-        entrance: Entrance | None = None,
+        endpoint: Endpoint | None = None,
         strategy: tf.distribute.Strategy | None = None,
     ) -> None:
         self._folder = run
         self._dataset = dataset
         self._settings = settings
         self._listener: Listener
-        self._listener = self._trackers = Several([listener])
+        self._listener = self._trackers = TrackerGroup([listener])
         self._usable = usable
-        self._entrance = entrance
+        self._endpoint = endpoint
         self._strategy = strategy
         self._archive = Archive(run, settings, num_judged=len(dataset.validation))
         self._budget = Budget(settings, started=started)
@@ -99,10 +99,10 @@ class Sitting:
 
     def run(self, genes: Genes, notes: list[str]) -> SearchResult:
         """Goes on from the run folder's candidates to the result; `notes` are for the listener."""
-        publisher = Publisher(self._folder, self._listener, seconds=lambda: self._budget.seconds)
+        publisher = StatusWriter(self._folder, self._listener, seconds=lambda: self._budget.seconds)
         devices.share_memory()
-        with self._folder.locked(), insisting(), self._tracked(), publisher as self._listener:
-            # Whoever asked an earlier sitting to stop did not mean this one.
+        with self._folder.locked(), redelivering(), self._tracked(), publisher as self._listener:
+            # Whoever asked an earlier session to stop did not mean this one.
             self._interrupts.clear()
             notes = [*notes, *self._archive.read()]
             self._budget.take_up(self._archive.records)
@@ -138,19 +138,19 @@ class Sitting:
     @property
     def _trains_here(self) -> bool:
         """Whether this process trains, and no other."""
-        return self._strategy is not None or (self._settings.workers == 0 and self._entrance is None)
+        return self._strategy is not None or (self._settings.workers == 0 and self._endpoint is None)
 
     def _plan(self) -> Plan:
         workers = 1 if self._trains_here else self._settings.workers
         return devices.plan(self._settings.strategy, num_workers=workers, num_gpus=devices.num_gpus())
 
     def _open(self, plan: Plan) -> None:
-        """Tells the listener what this sitting begins with."""
+        """Tells the listener what this session begins with."""
         if self._strategy is not None:
             devices = f"a strategy that was given, {type(self._strategy).__name__}"
         else:
             devices = str(plan) if plan.num_workers else "workers from elsewhere"
-        opening = Opening(
+        opening = SearchStarted(
             run_folder=self._folder.path,
             settings=self._settings,
             devices=devices,
@@ -182,7 +182,7 @@ class Sitting:
         return [one.genes for one in found[:_NUM_BODIES]]
 
     def _known_bodies(self) -> list[Genome] | None:
-        """Returns what an earlier sitting has found of backbones; `None` where there is nothing that can be used."""
+        """Returns what an earlier session has found of backbones; `None` where there is nothing that can be used."""
         with self._mending(_PROBES):
             bodies: list[Genome] = [dict(one["genes"]) for one in self._folder.read_json(_PROBES)[:_NUM_BODIES]]
             if not all(isinstance(value, str | int | float) for body in bodies for value in body.values()):
@@ -220,22 +220,22 @@ class Sitting:
 
     def _train_here(self, genes: Genes, strategy: tf.distribute.Strategy | None) -> None:
         """Trains in this process, one candidate after the other."""
-        performer = Performer(self._dataset, self._settings, self._usable, self._store(), strategy=strategy)
-        chief = self._chief(genes, performer.trainer.cache)
+        runner = TrialRunner(self._dataset, self._settings, self._usable, self._store(), strategy=strategy)
+        scheduler = self._scheduler(genes, runner.trainer.cache)
 
         def progress(stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
             self._interrupts.check()
-            chief.tell(_HERE, stage, done, total, metrics)
+            scheduler.tell(_HERE, stage, done, total, metrics)
 
         def keep(
             model: keras.Model, history: Sequence[dict[str, float]], stages: Sequence[str], seconds: float
         ) -> None:
-            chief.keep(_HERE, save=model.save, history=history, stages=stages, seconds=seconds)
+            scheduler.keep(_HERE, save=model.save, history=history, stages=stages, seconds=seconds)
 
-        while isinstance(task := chief.next(_HERE), Task):
+        while isinstance(task := scheduler.next(_HERE), TrialSpec):
             self._interrupts.check()
-            done = performer.perform(task, earlier=chief.model_for(_HERE), progress=progress, keep=keep)
-            chief.finish(_HERE, done.outcome, save=done.save, probabilities=done.probabilities)
+            done = runner.perform(task, earlier=scheduler.model_for(_HERE), progress=progress, keep=keep)
+            scheduler.finish(_HERE, done.outcome, save=done.save, probabilities=done.probabilities)
 
     def _train_in_processes(self, genes: Genes, plan: Plan) -> None:
         """Trains in processes of their own, which may die without harm to the search."""
@@ -250,8 +250,8 @@ class Sitting:
             if self._usable:
                 # Workers keep what they find in silence.
                 store.try_out()
-            chief = self._chief(genes, FeatureCache(dataset, store=store, seed=settings.seed))
-            entrance = self._entrance or Entrance("127.0.0.1:0", secrets.token_hex(32))
+            scheduler = self._scheduler(genes, FeatureCache(dataset, store=store, seed=settings.seed))
+            endpoint = self._endpoint or Endpoint("127.0.0.1:0", secrets.token_hex(32))
             given = {
                 "data": str(folder / "data"),
                 "settings": settings.to_json(),
@@ -263,19 +263,21 @@ class Sitting:
                 "is_mirrored": plan.is_mirrored,
                 "is_spread": plan.is_spread,
                 "pictures": dataset.fingerprint() if plan.is_spread else None,
-                "secret": entrance.secret,
+                "secret": endpoint.secret,
             }
             shape = len(dataset.validation), dataset.num_classes
-            hello = terms(dataset, settings, self._usable) if self._entrance else {}
-            desk = Desk(chief, folder, shape=shape, hello=hello)
+            hello = terms(dataset, settings, self._usable) if self._endpoint else {}
+            service = SchedulerService(scheduler, folder, shape=shape, hello=hello)
             note = self._listener.note
-            with Server(chief.oracle, address=entrance.address, secret=entrance.secret, calls=desk.calls) as server:
-                if self._entrance:
+            with Server(
+                scheduler.oracle, address=endpoint.address, secret=endpoint.secret, calls=service.calls
+            ) as server:
+                if self._endpoint:
                     note(self._invitation(server.address))
-                crew = Crew(desk, server, plan=plan, folder=folder, given=given, note=note)
-                crew.run(self._interrupts.check)
-            if desk.error is not None:
-                raise desk.error
+                pool = LocalPool(service, server, plan=plan, folder=folder, given=given, note=note)
+                pool.run(self._interrupts.check)
+            if service.error is not None:
+                raise service.error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -285,7 +287,7 @@ class Sitting:
         for one in by_width(self._usable).values():
             words += ["--weights", f"{one.backbone}={one.path}"] if one.source == "file" else []
         shown = f", and the secret of this search, as {SECRET_VARIABLE} or with --secret-file"
-        has_secret = self._entrance is not None and self._entrance.secret
+        has_secret = self._endpoint is not None and self._endpoint.secret
         return f"Workers join with: {shlex.join(words)}{shown if has_secret else ''}"
 
     def _store(self) -> ArrayStore | None:
@@ -298,7 +300,7 @@ class Sitting:
             note=lambda text: self._listener.note(f"Features of frozen backbones serve this search only. {text}"),
         )
 
-    def _chief(self, genes: Genes, cache: FeatureCache) -> Chief:
+    def _scheduler(self, genes: Genes, cache: FeatureCache) -> Scheduler:
         weights = by_width(self._usable)
         self._forecast = Forecast(
             self._dataset,
@@ -307,7 +309,7 @@ class Sitting:
             num_epochs=self._settings.epochs,
             num_first_epochs=self._settings.rungs[0],
         )
-        return Chief(
+        return Scheduler(
             self._archive,
             self._dataset,
             self._settings,
@@ -319,9 +321,9 @@ class Sitting:
         )
 
     def _errors(self) -> dict[str, float]:
-        """Returns what linear heads made of frozen networks in earlier sittings."""
-        with self._mending(BODIES):
-            errors = {str(key): float(error) for key, error in self._folder.read_json(BODIES).items()}
+        """Returns what linear heads made of frozen networks in earlier sessions."""
+        with self._mending(PROBE_ERRORS):
+            errors = {str(key): float(error) for key, error in self._folder.read_json(PROBE_ERRORS).items()}
             if not all(math.isfinite(error) and error >= 0 for error in errors.values()):
                 raise ValueError(f"an error is no number from 0 on: {errors}")
             return errors
@@ -330,7 +332,7 @@ class Sitting:
     def _finish(self, *, interrupted: bool) -> SearchResult:
         """Hands the best over, with everything that a person looks at."""
         self._listener.closed()
-        closing = Closing(
+        closing = Finalizer(
             self._folder,
             self._dataset,
             self._settings,
@@ -343,7 +345,7 @@ class Sitting:
         self._write_card(result)
         return result
 
-    def _handed_over(self, closing: Closing, interrupted: bool) -> SearchResult:
+    def _handed_over(self, closing: Finalizer, interrupted: bool) -> SearchResult:
         """Hands over the best of those whose models can be loaded: a file may be damaged, or a stranger's."""
         while saved := self._archive.saved:
             front = self._archive.front(saved)
@@ -381,7 +383,7 @@ class Sitting:
         """Estimates what the search would have cost without the cache of features, and writes that down."""
         if self._forecast is None:
             return cache_savings.read(self._folder)
-        # What earlier sittings measured is not measured again where nothing new is trained.
+        # What earlier sessions measured is not measured again where nothing new is trained.
         if (earlier := cache_savings.read(self._folder)) is not None:
             measured = set(self._forecast.speeds)
             self._forecast.learn_speeds(speed for speed in earlier.speeds if speed[:-1] not in measured)

@@ -175,7 +175,7 @@ def resume(
 
 
 @click.command()
-@click.argument("chief", metavar="HOST:PORT")
+@click.argument("scheduler", metavar="HOST:PORT")
 @click.option("--data", required=True, help="The pictures of the search, as for kevo search.")
 @click.option(
     "--weights",
@@ -187,7 +187,7 @@ def resume(
 @SECRET
 @click.option("--quiet", is_flag=True, help="Print nothing.")
 def worker(
-    chief: str,
+    scheduler: str,
     data: str,
     weights: tuple[tuple[str, str], ...],
     cache: str | None,
@@ -197,13 +197,13 @@ def worker(
     """Trains candidates for the search that listens at HOST:PORT, until it is over.
 
     Its pictures and pretrained weights must be here too: --data says where, and --weights NAME=PATH for those that the
-    search has from a file. Several workers may run on one machine, and they may come and go while the search runs.
+    search has from a file. TrackerGroup workers may run on one machine, and they may come and go while the search runs.
     """
     with user_errors():
         with quiet_tensorflow():
             from kevo.execution import remote_worker
         is_over = remote_worker.join(
-            chief,
+            scheduler,
             data=data,
             requests=dict(weights),
             cache=cache,
@@ -231,10 +231,10 @@ def _follow(data: str | None, settings: Settings, quiet: bool) -> None:
 def _announce(
     run: Callable[[Listener | None], SearchResult], settings: Settings, quiet: bool, trackers: Sequence[Tracker]
 ) -> None:
-    from kevo.progress.trackers import Several
+    from kevo.progress.trackers import TrackerGroup
 
     with quiet_natives(), nullcontext() if quiet else for_stderr(OBJECTIVES[settings.objective]) as listener:
-        result = run(Several([*([] if listener is None else [listener]), *trackers]))
+        result = run(TrackerGroup([*([] if listener is None else [listener]), *trackers]))
     click.echo(json.dumps(result.to_json(), indent=2))
     if result.interrupted:
         click.echo(f"Go on with: kevo resume {result.run_folder}", err=True)

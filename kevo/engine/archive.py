@@ -22,7 +22,7 @@ from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord, checkpoint, predictions, refit_model
 from kevo.settings import Settings
 from kevo.tasks.images.describe import describe
-from kevo.tasks.images.features import shared_body
+from kevo.tasks.images.features import shared_extractor
 from tuners import pareto
 
 KINDS = ("family", "pretrained/tuning")
@@ -57,7 +57,7 @@ class Archive:
         self._settings = settings
 
     def read(self) -> list[str]:
-        """Reads what earlier sittings found, and sets aside what is damaged: files may come from elsewhere.
+        """Reads what earlier sessions found, and sets aside what is damaged: files may come from elsewhere.
 
         Returns:
             What is damaged and was set aside, in words.
@@ -281,7 +281,7 @@ def _library(completed: Sequence[TrialRecord]) -> list[TrialRecord]:
     chosen: list[TrialRecord] = []
     alike: dict[Any, int] = defaultdict(int)
     for record in completed:
-        body = shared_body(record.genome) or record.trial_id
+        body = shared_extractor(record.genome) or record.trial_id
         alike[body] += 1
         if alike[body] <= _MAX_ALIKE:
             chosen.append(record)

@@ -33,11 +33,11 @@ _CLOSING_SECONDS = 5.0
 
 
 class Budget:
-    """The time of one search, in seconds over all its sittings. Where a method returns `None`, there is no limit.
+    """The time of one search, in seconds over all its sessions. Where a method returns `None`, there is no limit.
 
     Args:
         settings: How the search is to run.
-        started: When this sitting began, by `time.monotonic`.
+        started: When this session began, by `time.monotonic`.
     """
 
     def __init__(self, settings: Settings, *, started: float) -> None:
@@ -48,7 +48,7 @@ class Budget:
         """What follows the last training is expected to take so long."""
 
     def take_up(self, records: Mapping[str, TrialRecord]) -> None:
-        """Counts the time of earlier sittings, up to the last candidate that they finished."""
+        """Counts the time of earlier sessions, up to the last candidate that they finished."""
         self._seconds_before = max((record.finished_at for record in records.values()), default=0.0)
 
     @property

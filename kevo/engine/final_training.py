@@ -1,6 +1,6 @@
 """What is trained when the evolution has ended: the best once more, then the winner on all pictures; and when that is.
 
-Finals compete with all other models. Nothing here changes: what there is to do follows from what is written down.
+They compete with all other models. No state is kept here: what there is to do follows from the records.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kevo.training.candidate_fit import PATIENCE, Effort, num_best_epochs
 
 
 @dataclass(frozen=True, slots=True)
-class Final:
+class FinalTraining:
     """A last training: its name, what is trained, how much it may cost.
 
     Args:
@@ -39,7 +39,7 @@ class Final:
     continues: TrialRecord | None = None
 
 
-class Finals:
+class FinalTrainings:
     """The last trainings of a search.
 
     Args:
@@ -55,7 +55,7 @@ class Finals:
         self._budget = budget
         self._forecast = forecast
 
-    def next(self, begun: Collection[str]) -> Final | None:
+    def next(self, begun: Collection[str]) -> FinalTraining | None:
         """Returns the next of the best candidates to be trained at full length.
 
         Where time is limited the best comes first, for as many epochs as there is time for. What a head can learn from
@@ -76,7 +76,7 @@ class Finals:
                 return final
         return None
 
-    def refit(self) -> Final | None:
+    def refit(self) -> FinalTraining | None:
         """Returns the training in which the winner learns from the validation pictures too, if there is time for it."""
         winner, left = next(iter(self._archive.saved), None), self._budget.left
         # It takes as long as before at least: what cannot end is not begun.
@@ -86,7 +86,7 @@ class Finals:
             return None
         nums = num_best_epochs(winner.history, winner.stages, self._archive.objective)
         effort = Effort(winner.planned_epochs, left, tune_epochs=winner.tune_epochs, refit=nums)
-        return Final(f"{winner.trial_id}-refit", winner.genome, effort, winner)
+        return FinalTraining(f"{winner.trial_id}-refit", winner.genome, effort, winner)
 
     def left_for_evolution(self) -> float | None:
         """How many seconds candidates may still be trained before the finalists' turn; `None` for no limit."""
@@ -109,7 +109,7 @@ class Finals:
             return self._forecast.work(winner.genome).seconds
         return seconds_spent(winner, self._archive.records)
 
-    def _broken_off(self, record: TrialRecord, left: float | None) -> Final | None:
+    def _broken_off(self, record: TrialRecord, left: float | None) -> FinalTraining | None:
         """Returns a finalist's last training that was kept before it broke off: with less time left it is the same."""
         trial_id = full_length_id(record)
         for genome in (record.genome, *space.fine_tuned(record.genome, self._settings.resolved_space)):
@@ -117,27 +117,27 @@ class Finals:
             if kept is None:
                 continue
             if genome != record.genome:
-                return Final(trial_id, genome, self._tuning(left), record)
+                return FinalTraining(trial_id, genome, self._tuning(left), record)
             if kept.continues is not None:
-                return Final(trial_id, genome, self._plain(self._settings.epochs, left), record, record)
+                return FinalTraining(trial_id, genome, self._plain(self._settings.epochs, left), record, record)
             more = self._budget.num_final_epochs(record, self._archive.records, left=left)
             num_epochs = min(self._settings.resolved_final_epochs, kept.stages.count(kept.stages[-1]) + more)
-            return Final(trial_id, genome, self._plain(num_epochs, left), record)
+            return FinalTraining(trial_id, genome, self._plain(num_epochs, left), record)
         return None
 
-    def _anew(self, record: TrialRecord, left: float | None) -> Final | None:
+    def _anew(self, record: TrialRecord, left: float | None) -> FinalTraining | None:
         """Returns a finalist's last training, unless that would come to less than it has had."""
         trial_id = full_length_id(record)
         if (tuned := self._tuned(record, left)) is not None:
-            return Final(trial_id, tuned, self._tuning(left), record)
+            return FinalTraining(trial_id, tuned, self._tuning(left), record)
         num_epochs = self._budget.num_final_epochs(record, self._archive.records, left=left)
         so_far = self._settings.epochs - 1 if record.is_paused else num_last_epochs(record)
         if left is None or num_epochs > so_far:
-            return Final(trial_id, record.genome, self._plain(num_epochs, left), record)
+            return FinalTraining(trial_id, record.genome, self._plain(num_epochs, left), record)
         if not record.is_paused:
             return None
         # With too little time to begin again, a candidate that paused still has some of its epochs before it.
-        return Final(trial_id, record.genome, self._plain(self._settings.epochs, left), record, record)
+        return FinalTraining(trial_id, record.genome, self._plain(self._settings.epochs, left), record, record)
 
     def _plain(self, num_epochs: int, left: float | None) -> Effort:
         return Effort(num_epochs, left, patience=2 * PATIENCE)

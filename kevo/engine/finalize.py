@@ -26,7 +26,7 @@ from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.datasets.dataset import Split
 from kevo.tasks.images.describe import describe
-from kevo.tasks.images.features import shared_body
+from kevo.tasks.images.features import shared_extractor
 from kevo.tasks.images.trainer import NO_MEMORY, predict
 from kevo.tasks.outputs.classes import evaluation
 from kevo.tasks.outputs.classes.evaluation import Evaluation
@@ -43,7 +43,7 @@ _TIME_IS_UP = "the time is up"
 _NO_GAIN = "it would gain nothing"
 
 
-class Closing:
+class Finalizer:
     """The end of one search.
 
     Args:
@@ -124,7 +124,7 @@ class Closing:
                 for record in front
             ),
             hypervolume=hypervolume,
-            # What an earlier sitting found stands until there is another.
+            # What an earlier session found stands until there is another.
             ensemble=earlier if earlier and self._beats(earlier.validation, validation) else None,
         )
         self._folder.write_json("result.json", result.to_json())
@@ -222,7 +222,7 @@ class Closing:
         return result
 
     def _earlier_ensemble(self, saved: Sequence[TrialRecord]) -> Ensemble | None:
-        """Returns what an earlier sitting found, if it still is what it was."""
+        """Returns what an earlier session found, if it still is what it was."""
         try:
             ensemble = SearchResult.from_json(self._folder.read_json("result.json")).ensemble
         except (RunError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
@@ -271,7 +271,9 @@ class Closing:
         members = []
         for record, weight in weighed:
             model = keras.models.load_model(self._folder.path / checkpoint(record), safe_mode=True)
-            members.append(networks.Member(model, weight, shared_body(record.genome), bool(record.genome["mirror"])))
+            members.append(
+                networks.Member(model, weight, shared_extractor(record.genome), bool(record.genome["mirror"]))
+            )
             self._seconds_left()
         together = networks.weighted_mean(members)
         num_parameters, limit = together.count_params(), self._settings.max_params
@@ -316,7 +318,7 @@ class Closing:
 
 def _body(record: TrialRecord) -> Hashable:
     """Returns what a candidate's network sees pictures with, by which it costs nothing more beside its like."""
-    return shared_body(record.genome) or record.trial_id
+    return shared_extractor(record.genome) or record.trial_id
 
 
 class BrokenModelError(Exception):

@@ -13,7 +13,7 @@ from kevo.training.candidate_fit import Effort
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class TrialSpec:
     """One training.
 
     Args:
@@ -23,7 +23,7 @@ class Task:
         effort: How much it may cost.
         continues: The trial that it continues after a pause; `None` for none.
         history: The metrics of every epoch before the pause, or before it broke off.
-        stages: The training stage of each of them. Where there are any, the chief has the model.
+        stages: The training stage of each of them. Where there are any, the scheduler has the model.
         seconds_before: How long it took before it broke off.
         errors: What linear heads made of frozen networks so far; see `LinearProbes`.
     """
@@ -51,7 +51,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class TrialResult:
     """What came of a training.
 
     Args:
@@ -78,9 +78,9 @@ class Outcome:
     errors: Mapping[str, float] = field(default_factory=dict)
     speeds: tuple[tuple[str, float | None, int, float], ...] = ()
 
-    def failed(self, reason: str) -> Outcome:
+    def failed(self, reason: str) -> TrialResult:
         """Returns what came of the same training if it has failed after all."""
-        return Outcome(seconds=self.seconds, reason=reason, errors=self.errors, speeds=self.speeds)
+        return TrialResult(seconds=self.seconds, reason=reason, errors=self.errors, speeds=self.speeds)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values, from which `from_json` makes the same outcome."""

@@ -39,7 +39,7 @@ def oracle(
     cost: Callable[[Genome], float],
     note: Callable[[str], object],
 ) -> GeneticOracle:
-    """Returns the oracle of a search, with all that earlier sittings have told it.
+    """Returns the oracle of a search, with all that earlier sessions have told it.
 
     Args:
         archive: The candidates of the search; the oracle's state is in the same folder.

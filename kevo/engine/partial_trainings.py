@@ -18,7 +18,7 @@ FOLDER = "unfinished"
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
+class PartialTraining:
     """How far a training was when it was kept.
 
     Args:
@@ -67,7 +67,7 @@ def keep(
     _remove(run, trial_id, but=len(history))
 
 
-def find(run: Run, trial_id: str, genome: Genome) -> Unfinished | None:
+def find(run: Run, trial_id: str, genome: Genome) -> PartialTraining | None:
     """Returns what was kept of a training; `None` where that is nothing, damaged, or another genome's."""
     if not (run.path / _facts(trial_id)).is_file():
         return None
@@ -80,7 +80,7 @@ def find(run: Run, trial_id: str, genome: Genome) -> Unfinished | None:
         return None
     model = run.path / _model(trial_id, len(history))
     is_whole = len(history) == len(stages) > 0 and seconds >= 0 and model.is_file()
-    return Unfinished(model, history, stages, seconds, continues) if is_same and is_whole else None
+    return PartialTraining(model, history, stages, seconds, continues) if is_same and is_whole else None
 
 
 def forget(run: Run, trial_id: str) -> None:

@@ -23,8 +23,8 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from kevo.engine import oracle, partial_trainings
 from kevo.engine.archive import Archive, full_length_id
 from kevo.engine.budget import Budget, seconds_spent
-from kevo.engine.final_training import Final, Finals
-from kevo.engine.messages import Outcome, Task
+from kevo.engine.final_training import FinalTraining, FinalTrainings
+from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.progress import Listener
 from kevo.runs.records import TrialRecord, checkpoint, refit_model
 from kevo.settings import Settings
@@ -38,12 +38,12 @@ from kevo.training.candidate_fit import CandidateError, Effort
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-BODIES = "bodies.json"
+PROBE_ERRORS = "bodies.json"
 _MAX_LOSSES = 2
 """A training that took so many workers with it is not begun again."""
 
 
-class Rest(Enum):
+class Idle(Enum):
     """What a worker gets where there is no task for it."""
 
     WAIT = "wait"
@@ -54,7 +54,7 @@ class Rest(Enum):
 class _Running:
     """A training that somebody is at."""
 
-    task: Task
+    task: TrialSpec
     worker: str
     generation: int
     full_length: bool
@@ -65,22 +65,22 @@ class _Running:
     refits: TrialRecord | None = None
 
 
-def _exclusive(method: Callable[Concatenate[Chief, _P], _R]) -> Callable[Concatenate[Chief, _P], _R]:
-    """Lets one thread at a time into the methods of a chief so marked."""
+def _exclusive(method: Callable[Concatenate[Scheduler, _P], _R]) -> Callable[Concatenate[Scheduler, _P], _R]:
+    """Lets one thread at a time into the methods of a scheduler so marked."""
 
     @functools.wraps(method)
-    def alone(self: Chief, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def alone(self: Scheduler, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         with self._lock:
             return method(self, *args, **kwargs)
 
     return alone
 
 
-class Chief:
-    """The head of one sitting of a search.
+class Scheduler:
+    """The head of one session of a search.
 
     Args:
-        archive: The candidates of earlier sittings.
+        archive: The candidates of earlier sessions.
         dataset: The pictures.
         settings: How the search is to run.
         listener: Is told what happens.
@@ -116,7 +116,7 @@ class Chief:
         self._num_skipped: Counter[str] = Counter()
         self._has_evolved = False
         self._is_stopped = False
-        self._finals = Finals(archive, settings, budget, forecast)
+        self._finals = FinalTrainings(archive, settings, budget, forecast)
         self.oracle = oracle.oracle(
             archive,
             settings,
@@ -128,7 +128,7 @@ class Chief:
         )
         # Whoever was killed may have written an end down without that.
         partial_trainings.tidy(archive.folder, archive.records)
-        # What earlier sittings lost.
+        # What earlier sessions lost.
         self._losses = {trial_id: self.oracle._run_times[trial_id] for trial_id in self.oracle._retry_queue}
         self._expect_closing()
 
@@ -150,43 +150,43 @@ class Chief:
         self._is_stopped = True
 
     @_exclusive
-    def next(self, worker: str) -> Task | Rest:
+    def next(self, worker: str) -> TrialSpec | Idle:
         """Returns what a worker is to do. What it was at before counts as lost."""
         if self._is_stopped:
             # What a worker was at is no loss of its own: it is taken up when the search is.
-            return Rest.OVER
+            return Idle.OVER
         self.lose(worker, "its worker asked for another task")
         while not self._is_stopped and not self._has_evolved:
             if self._has_settled:
                 # What runs may yet bring something new, as a search that is taken up again would see.
                 if self._running:
-                    return Rest.WAIT
+                    return Idle.WAIT
                 self._listener.note(f"Nothing new in {self._archive.num_without_news} candidates: no more are bred.")
                 self.oracle.stop()
             trial = self._next_trial(worker)
             if trial.status == TrialStatus.IDLE:
-                return Rest.WAIT
+                return Idle.WAIT
             if trial.status == TrialStatus.STOPPED:
                 if self._running:
-                    return Rest.WAIT
+                    return Idle.WAIT
                 self._has_evolved = True
                 break
             if (task := self._begun(trial, worker)) is not None:
                 return task
         if self._is_stopped:
-            return Rest.OVER
+            return Idle.OVER
         if (final := self._next_final()) is not None:
             effort, finalist = final.effort, final.finalist
             return self._begin(
                 worker, final.trial_id, final.genome, effort, finalist.generation, final.continues, full_length=True
             )
         if self._running:
-            return Rest.WAIT
+            return Idle.WAIT
         if (final := self._next_refit()) is not None:
             task = self._begin(worker, final.trial_id, final.genome, final.effort, final.finalist.generation, None)
             self._running[worker].refits = final.finalist
             return task
-        return Rest.OVER
+        return Idle.OVER
 
     @_exclusive
     def tell(self, worker: str, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> bool:
@@ -199,7 +199,7 @@ class Chief:
         return True
 
     @_exclusive
-    def wants(self, worker: str, outcome: Outcome) -> bool:
+    def wants(self, worker: str, outcome: TrialResult) -> bool:
         """Tells whether the model of what a worker has trained may be needed."""
         running = self._running.get(worker)
         if running is None or outcome.reason is not None:
@@ -210,7 +210,7 @@ class Chief:
     def finish(
         self,
         worker: str,
-        outcome: Outcome,
+        outcome: TrialResult,
         *,
         save: Callable[[Path], object] | None = None,
         probabilities: npt.NDArray[np.float32] | None = None,
@@ -277,7 +277,7 @@ class Chief:
                 running.trial.status, running.trial.message = TrialStatus.INVALID, reason
                 self.oracle.end_trial(running.trial)
             return
-        record = self._record(running, Outcome(seconds=0.0, reason=reason))
+        record = self._record(running, TrialResult(seconds=0.0, reason=reason))
         self._archive.add(record)
         partial_trainings.forget(self._archive.folder, trial_id)
         if running.trial is not None and running.trial.status != TrialStatus.FAILED:
@@ -362,7 +362,7 @@ class Chief:
         self._num_skipped.clear()
         return trial
 
-    def _begun(self, trial: Trial, worker: str) -> Task | None:
+    def _begun(self, trial: Trial, worker: str) -> TrialSpec | None:
         """Begins a trial, or ends it at once where all is known of it already."""
         values = trial.hyperparameters.values
         # A search that was killed may have written a candidate down without telling its oracle.
@@ -400,7 +400,7 @@ class Chief:
         *,
         full_length: bool = False,
         trial: Trial | None = None,
-    ) -> Task:
+    ) -> TrialSpec:
         folder = self._archive.folder
         kept = partial_trainings.find(folder, trial_id, genome)
         model = kept.model if kept else folder.path / checkpoint(continues) if continues else None
@@ -408,7 +408,7 @@ class Chief:
         if model is not None and not model.is_file():
             model, continues = None, None
         number = self._numbers.setdefault(trial_id, 1 + max(self._numbers.values(), default=-1))
-        task = Task(
+        task = TrialSpec(
             trial_id=trial_id,
             number=number,
             genome=genome,
@@ -438,15 +438,15 @@ class Chief:
         continued = (running.task.continues for running in self._running.values())
         self._archive.pinned = {trial_id for trial_id in continued if trial_id is not None}
 
-    def _next_final(self) -> Final | None:
+    def _next_final(self) -> FinalTraining | None:
         return self._finals.next({running.task.trial_id for running in self._running.values()})
 
-    def _next_refit(self) -> Final | None:
+    def _next_refit(self) -> FinalTraining | None:
         final = self._finals.refit()
         return None if final is None or self._losses.get(final.trial_id, 0) >= _MAX_LOSSES else final
 
     def _end_refit(
-        self, running: _Running, winner: TrialRecord, outcome: Outcome, save: Callable[[Path], object] | None
+        self, running: _Running, winner: TrialRecord, outcome: TrialResult, save: Callable[[Path], object] | None
     ) -> None:
         reason = outcome.reason or ("its model is missing" if save is None else None)
         if save is not None and reason is None:
@@ -460,7 +460,7 @@ class Chief:
             self._listener.note(f"The winner learns from the training pictures only: {reason}.")
         del self._running[running.worker]
 
-    def _record(self, running: _Running, outcome: Outcome) -> TrialRecord:
+    def _record(self, running: _Running, outcome: TrialResult) -> TrialRecord:
         task, metrics = running.task, dict(outcome.metrics)
         if "seconds" in metrics:
             metrics["seconds"] += task.seconds_before
@@ -502,11 +502,11 @@ class Chief:
         parents = (self._last_record(self.oracle._trial_id(number)) for number in individual.parents)
         return individual.origin, tuple(dict.fromkeys(parent.trial_id for parent in parents if parent is not None))
 
-    def _learn(self, running: _Running, outcome: Outcome) -> None:
+    def _learn(self, running: _Running, outcome: TrialResult) -> None:
         """Takes down what a training tells of the machine and of frozen networks."""
         if any(error > 0 for error in outcome.errors.values()):
             self._probes.errors |= {key: error for key, error in outcome.errors.items() if error > 0}
-            self._archive.folder.write_json(BODIES, self._probes.errors)
+            self._archive.folder.write_json(PROBE_ERRORS, self._probes.errors)
         self._forecast.learn_speeds(outcome.speeds)
         # What ended early or failed would have taken longer still.
         is_telling = (outcome.reason is None and not outcome.is_cut_short) or outcome.seconds > running.work.seconds

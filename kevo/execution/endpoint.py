@@ -13,7 +13,7 @@ from tuners.remote import SECRET_VARIABLE, is_loopback, split_address
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
+class Endpoint:
     """An address, and the secret that it asks for.
 
     Args:
@@ -24,7 +24,7 @@ class Entrance:
         SettingsError: the address is none, or others could reach it without a secret.
 
     Example:
-        >>> Entrance("127.0.0.1:8000").host, Entrance("[::1]:8000").port
+        >>> Endpoint("127.0.0.1:8000").host, Endpoint("[::1]:8000").port
         ('127.0.0.1', 8000)
     """
 
@@ -41,7 +41,7 @@ class Entrance:
 
     @classmethod
     def at(cls, address: str, *, secret: str | None) -> Self:
-        """Returns the entrance at an address; the secret is the environment's unless there is another one."""
+        """Returns the endpoint at an address; the secret is the environment's unless there is another one."""
         return cls(address, secret or os.environ.get(SECRET_VARIABLE) or None)
 
     @property

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, cast
 from kevo.errors import RunError, SearchFailedError
 from kevo.execution.devices import Plan, num_cores
 from kevo.execution.endpoint import seen_from_here
-from kevo.execution.scheduler_service import Desk
+from kevo.execution.scheduler_service import SchedulerService
 from kevo.execution.worker import ALONE, FULL, PARTED, UNWRITABLE
 from kevo.system.memory import resident, usable
 from tuners.remote import Server
@@ -38,7 +38,7 @@ _MEMORY_SHARE = 0.8
 """The part of the machine's memory that workers may take together."""
 _RECYCLED_AT = 0.5
 """The part of its own share that a worker may keep between two candidates."""
-_MAX_STILLBORN = 3
+_MAX_FAILED_STARTS = 3
 """So many workers in a row may die before they ask for their first task."""
 _LOG = "log"
 
@@ -52,16 +52,16 @@ class _Worker:
     """What it writes, which goes when it has ended."""
 
     @property
-    def last_words(self) -> str:
+    def last_log_line(self) -> str:
         lines = (self.folder / _LOG).read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "It said nothing."
 
 
-class Crew:
+class LocalPool:
     """All workers of a search.
 
     Args:
-        desk: Takes their calls.
+        service: Takes their calls.
         server: Where they reach it.
         plan: How many processes of this machine there are to be, and on which devices.
         folder: For what these write.
@@ -71,7 +71,7 @@ class Crew:
 
     def __init__(
         self,
-        desk: Desk,
+        service: SchedulerService,
         server: Server,
         *,
         plan: Plan,
@@ -79,8 +79,8 @@ class Crew:
         given: Mapping[str, Any],
         note: Callable[[str], object],
     ) -> None:
-        self._chief = desk.chief
-        self._desk = desk
+        self._chief = service.scheduler
+        self._service = service
         self._server = server
         self._note = note
         self._folder = folder
@@ -95,15 +95,15 @@ class Crew:
             **given,
             "max_bytes": recycled_at,
             "share": self._max_bytes,
-            "search": desk.search,
+            "search": service.search,
             "address": address,
         }
-        self._num_stillborn = 0
+        self._num_failed_starts = 0
         self._workers: list[_Worker] = []
         self._plan = plan
         self._names: set[str] = set()
         self._heard: set[str] = set()
-        self._had_guests = False
+        self._had_remote_workers = False
 
     def run(self, check: Callable[[], object]) -> None:
         """Keeps all workers at work until the search is over.
@@ -122,7 +122,7 @@ class Crew:
                 self._heard |= set(self._server.workers)
                 for name in self._server.expire():
                     self._give_up(name)
-                self._look_at_guests()
+                self._look_at_remote_workers()
                 # One by one: whatever is wrong with the next, all that live are known.
                 for place, worker in enumerate(self._workers):
                     self._workers[place] = self._looked_after(worker)
@@ -144,7 +144,7 @@ class Crew:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                # A Ctrl-C at the terminal is for the chief.
+                # A Ctrl-C at the terminal is for the scheduler.
                 start_new_session=True,
                 env={
                     **os.environ,
@@ -155,11 +155,11 @@ class Crew:
                 },
             )
         given = {**self._given, "name": name, "folder": str(folder)}
-        # It stays open: a worker ends when its chief does, however that happens.
-        entrance = cast(BinaryIO, process.stdin)
+        # It stays open: a worker ends when its scheduler does, however that happens.
+        stdin = cast(BinaryIO, process.stdin)
         try:
-            entrance.write(json.dumps(given).encode() + b"\n")
-            entrance.flush()
+            stdin.write(json.dumps(given).encode() + b"\n")
+            stdin.flush()
         except BrokenPipeError:
             # It is dead already, as will be seen soon.
             pass
@@ -172,18 +172,18 @@ class Crew:
             if worker.name == name:
                 _kill(worker)
 
-    def _look_at_guests(self) -> None:
-        guests = self._guests()
-        for name in guests:
+    def _look_at_remote_workers(self) -> None:
+        remote_workers = self._remote_workers()
+        for name in remote_workers:
             if (reason := self._hangs(name)) is not None:
                 self._chief.lose(name, reason)
-        if self._had_guests and not guests and not self._workers:
+        if self._had_remote_workers and not remote_workers and not self._workers:
             self._note("The last worker is gone. The search waits for another one.")
-        self._had_guests = bool(guests)
+        self._had_remote_workers = bool(remote_workers)
 
-    def _guests(self) -> set[str]:
+    def _remote_workers(self) -> set[str]:
         """Returns the workers from elsewhere."""
-        return set(self._server.workers) - self._names - self._desk.farewells
+        return set(self._server.workers) - self._names - self._service.departed
 
     def _looked_after(self, worker: _Worker) -> _Worker:
         """Returns a worker, or the one in its place."""
@@ -196,17 +196,17 @@ class Crew:
         elif code in (0, FULL):
             reason = "its worker has ended"
         elif code == PARTED:
-            reason = worker.last_words
+            reason = worker.last_log_line
         elif code == ALONE:
-            reason = self._left_alone(worker.last_words)
+            reason = self._left_alone(worker.last_log_line)
         elif code == UNWRITABLE:
-            raise RunError(f"{worker.last_words.rstrip('.')}. Make room or permit writing there.")
+            raise RunError(f"{worker.last_log_line.rstrip('.')}. Make room or permit writing there.")
         else:
             reason = _cause(code)
         has_worked = worker.name in self._heard
-        self._num_stillborn = 0 if has_worked else self._num_stillborn + 1
-        if self._num_stillborn >= _MAX_STILLBORN:
-            raise SearchFailedError(f"Workers cannot be started. The last one: {reason}. {worker.last_words}")
+        self._num_failed_starts = 0 if has_worked else self._num_failed_starts + 1
+        if self._num_failed_starts >= _MAX_FAILED_STARTS:
+            raise SearchFailedError(f"Workers cannot be started. The last one: {reason}. {worker.last_log_line}")
         self._forget(worker)
         self._chief.lose(worker.name, reason)
         return self._started(worker.place)
@@ -248,8 +248,8 @@ class Crew:
             for worker in self._workers:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     worker.process.wait(max(0.0, began + _GRACE_SECONDS - time.monotonic()))
-            # They are to hear that it is over, not to wait for a chief that has gone. Within a lease all do who can.
-            while self._guests() and time.monotonic() < began + self._server.lease_seconds:
+            # They must hear that it is over, and not wait for a scheduler that has gone. A lease is time enough.
+            while self._remote_workers() and time.monotonic() < began + self._server.lease_seconds:
                 self._server.expire()
                 time.sleep(_POLL_SECONDS)
         finally:

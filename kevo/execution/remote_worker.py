@@ -16,13 +16,13 @@ import keras
 import kevo
 from kevo.errors import DataError, KevoError, SettingsError, WeightsError, WorkerError
 from kevo.execution import devices
-from kevo.execution.endpoint import Entrance
-from kevo.execution.runner import Performer, by_width
-from kevo.execution.scheduler_service import RemoteChief
+from kevo.execution.endpoint import Endpoint
+from kevo.execution.runner import TrialRunner, by_width
+from kevo.execution.scheduler_service import RemoteScheduler
 from kevo.execution.worker import work
 from kevo.settings import NO_CACHE, Settings
 from kevo.system.array_store import ArrayStore
-from kevo.system.interrupts import insisting
+from kevo.system.interrupts import redelivering
 from kevo.system.memory import usable
 from kevo.tasks.images import datasets, pretrained_weights
 from kevo.tasks.images.datasets import ImageDataset
@@ -83,15 +83,15 @@ def join(
     """
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     memory = usable()
-    secret = Entrance.at(address, secret=secret).secret
+    secret = Endpoint.at(address, secret=secret).secret
     client = Client(None, address=address, tuner_id=name, secret=secret, patience_seconds=patience_seconds)
-    with tempfile.TemporaryDirectory(prefix="kevo-worker-") as folder, insisting(), _connected(client):
-        chief = RemoteChief(client, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="kevo-worker-") as folder, redelivering(), _connected(client):
+        scheduler = RemoteScheduler(client, Path(folder))
         note(f"Looking for the search at {address}.")
-        performer = _performer(chief.hello(), address, data, requests or {}, cache, note)
+        runner = _performer(scheduler.hello(), address, data, requests or {}, cache, note)
         note(f"Works for the search at {address}, as {name}.")
         max_bytes = None if memory is None else int(_MEMORY_SHARE * memory)
-        is_over = work(chief, performer, folder=Path(folder), max_bytes=max_bytes, note=note)
+        is_over = work(scheduler, runner, folder=Path(folder), max_bytes=max_bytes, note=note)
         # Whoever takes its place would wait for a search that is over.
         return is_over or bool(client.call("leave")[0]["is_over"])
     return True
@@ -99,7 +99,7 @@ def join(
 
 @contextlib.contextmanager
 def _connected(client: Client) -> Iterator[None]:
-    """Ends a worker's connection, and tells the chief at once if that is too early. The search's end is no error."""
+    """Closes a worker's connection, and tells the scheduler if that comes too early. The search's end is no error."""
     try:
         yield
     except SearchOverError:
@@ -128,7 +128,7 @@ def _performer(
     requests: Mapping[str, str],
     cache: str | None,
     note: Callable[[str], object],
-) -> Performer:
+) -> TrialRunner:
     """Returns what trains here as everywhere else in the search."""
     if asked["versions"] != _versions():
         raise SettingsError(
@@ -152,7 +152,7 @@ def _performer(
     # TensorFlow would take all memory of every GPU that it sees, and another worker may run beside this one.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     plan = devices.plan(settings.strategy, num_workers=1, num_gpus=devices.num_gpus())
-    return Performer(dataset, settings, usable, store, strategy=devices.mirrored() if plan.is_mirrored else None)
+    return TrialRunner(dataset, settings, usable, store, strategy=devices.mirrored() if plan.is_mirrored else None)
 
 
 def _usable_weights(

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from kevo.engine.messages import Outcome, Task
+from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.errors import in_words
 from kevo.execution.multiworker.lockstep import Leader
 from kevo.settings import Settings
@@ -36,10 +36,10 @@ _COPIES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Performed:
+class FinishedTrial:
     """What came of a training; `trained` is `None` where it failed."""
 
-    outcome: Outcome
+    outcome: TrialResult
     trained: Trained | None
     mirror: bool
 
@@ -56,7 +56,7 @@ class Performed:
         """
         return None if self.trained is None else functools.partial(_save, self.trained.network, self.mirror)
 
-    def written(self, path: Path) -> Performed:
+    def written(self, path: Path) -> FinishedTrial:
         """Writes the model, and returns what has come of the training now: without one that can be saved it fails.
 
         Raises:
@@ -66,13 +66,13 @@ class Performed:
             if self.save is not None:
                 self.save(path)
         except CandidateError as error:
-            return Performed(self.outcome.failed(str(error)), None, self.mirror)
+            return FinishedTrial(self.outcome.failed(str(error)), None, self.mirror)
         except OSError as error:
             raise OSError(f"Cannot write {path}: {error.strerror or error}") from error
         return self
 
 
-class Performer:
+class TrialRunner:
     """Trains the candidates of one search, one after the other.
 
     Args:
@@ -108,8 +108,8 @@ class Performer:
         )
 
     def perform(
-        self, task: Task, *, earlier: Path | None, progress: Progress | None = None, keep: Keep | None = None
-    ) -> Performed:
+        self, task: TrialSpec, *, earlier: Path | None, progress: Progress | None = None, keep: Keep | None = None
+    ) -> FinishedTrial:
         """Trains a candidate.
 
         Args:
@@ -145,7 +145,7 @@ class Performer:
         except Exception as error:
             # Whatever a candidate does, it fails alone; its reason is kept, and a search of failures only says so.
             reason = in_words(error)
-        outcome = Outcome(
+        outcome = TrialResult(
             seconds=time.monotonic() - started,
             reason=reason,
             errors={key: error for key, error in probes.errors.items() if key not in known},
@@ -161,7 +161,7 @@ class Performer:
                 is_paused=trained.is_paused,
                 is_cut_short=trained.is_cut_short,
             )
-        return Performed(outcome, trained, mirror)
+        return FinishedTrial(outcome, trained, mirror)
 
     def _is_wanted(self, genome: Genome) -> bool:
         """Tells whether a genome's frozen features are to be compared with others."""

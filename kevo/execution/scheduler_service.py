@@ -1,4 +1,4 @@
-"""The chief as workers reach it from other processes, and the worker's side of the same calls.
+"""The scheduler as workers reach it from other processes, and the worker's side of the same calls.
 
 Keras Tuner's own protocol carries values and scores; here travel also how far a training is, why one failed, and
 models. A request may come twice, when its answer was lost on the way.
@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kevo.engine.messages import Outcome, Task
-from kevo.engine.scheduler import Chief, Rest
+from kevo.engine.messages import TrialResult, TrialSpec
+from kevo.engine.scheduler import Idle, Scheduler
 from kevo.errors import KevoError
 from kevo.runs.atomic_files import writing
 from kevo.training import ensemble_selection
@@ -44,21 +44,21 @@ class Withdrawn(BaseException):
     """A training is to go no further, or nobody can be told of it. No failure of the candidate's: it goes past them."""
 
 
-class Desk:
+class SchedulerService:
     """Takes the workers' calls.
 
     Args:
-        chief: Who answers them.
+        scheduler: Who answers them.
         folder: Where models lie while they arrive.
         shape: That of the predictions for the validation split.
         hello: What a worker is told first: what it must know of the search to work for it. JSON values.
     """
 
-    def __init__(self, chief: Chief, folder: Path, *, shape: tuple[int, int], hello: Mapping[str, Any]) -> None:
-        self.chief = chief
+    def __init__(self, scheduler: Scheduler, folder: Path, *, shape: tuple[int, int], hello: Mapping[str, Any]) -> None:
+        self.scheduler = scheduler
         self.search = hashlib.blake2b(json.dumps(hello, sort_keys=True).encode(), digest_size=16).hexdigest()
         """What tells this search from others: a worker may meet another one that has taken its place."""
-        self.farewells: set[str] = set()
+        self.departed: set[str] = set()
         """Workers that need not be waited for: they have left, or know that the search is over."""
         self._sizes = {_MODEL: _MAX_MODEL_BYTES, _PREDICTIONS: 2 * shape[0] * shape[1] + _HEADER_BYTES}
         self._shape = shape
@@ -93,12 +93,12 @@ class Desk:
             try:
                 # One at a time: between two words of a worker its task could become another one.
                 with writing(self._folder), self._lock:
-                    self.chief.hear(worker)
+                    self.scheduler.hear(worker)
                     return call(worker, values, payload)
             except KevoError as error:
                 # A run folder that cannot be written is everybody's.
                 self.error = self.error or error
-                self.chief.stop()
+                self.scheduler.stop()
                 raise
 
         return guarded
@@ -112,34 +112,34 @@ class Desk:
         if known is None or number > known:
             self._clear(worker)
             task = self._next_task(worker)
-            answer = {"rest": task.value} if isinstance(task, Rest) else {"task": task.to_json()}
+            answer = {"rest": task.value} if isinstance(task, Idle) else {"task": task.to_json()}
             self._answers[worker] = (number, answer)
-            if task is Rest.OVER:
-                self.farewells.add(worker)
+            if task is Idle.OVER:
+                self.departed.add(worker)
         return answer, b""
 
-    def _next_task(self, worker: str) -> Task | Rest:
+    def _next_task(self, worker: str) -> TrialSpec | Idle:
         try:
-            return self.chief.next(worker)
+            return self.scheduler.next(worker)
         except Exception as error:
             # It would meet everybody who asks.
             self.error = self.error or error
-            self.chief.stop()
+            self.scheduler.stop()
             raise
 
     def _is_at_it(self, worker: str, values: Mapping[str, Any]) -> bool:
         """Tells whether a worker is at what it speaks of: what was long on its way may be about a task of before."""
-        return self.chief.trial_of(worker) == str(values["trial_id"])
+        return self.scheduler.trial_of(worker) == str(values["trial_id"])
 
     def _tell(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         metrics = {str(name): float(value) for name, value in values["metrics"].items()}
         stage, done, total = str(values["stage"])[:_MAX_LETTERS], float(values["done"]), int(values["total"])
-        goes_on = self._is_at_it(worker, values) and self.chief.tell(worker, stage, done, total, metrics)
+        goes_on = self._is_at_it(worker, values) and self.scheduler.tell(worker, stage, done, total, metrics)
         return {"goes_on": goes_on}, b""
 
     def _offer(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
-        outcome = Outcome.from_json(values["outcome"])
-        return {"is_wanted": self._is_at_it(worker, values) and self.chief.wants(worker, outcome)}, b""
+        outcome = TrialResult.from_json(values["outcome"])
+        return {"is_wanted": self._is_at_it(worker, values) and self.scheduler.wants(worker, outcome)}, b""
 
     def _file(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         name = values["name"]
@@ -161,7 +161,7 @@ class Desk:
     def _keep(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         model = self._place(worker) / _MODEL
         if self._is_at_it(worker, values) and model.is_file():
-            self.chief.keep(
+            self.scheduler.keep(
                 worker,
                 save=model.replace,
                 history=[{str(name): float(value) for name, value in epoch.items()} for epoch in values["history"]],
@@ -171,10 +171,10 @@ class Desk:
         return {}, b""
 
     def _finish(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
-        place, outcome = self._place(worker), Outcome.from_json(values["outcome"])
+        place, outcome = self._place(worker), TrialResult.from_json(values["outcome"])
         model = place / _MODEL
         if self._is_at_it(worker, values):
-            self.chief.finish(
+            self.scheduler.finish(
                 worker,
                 outcome,
                 save=model.replace if model.is_file() else None,
@@ -183,7 +183,7 @@ class Desk:
         return {}, b""
 
     def _model(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
-        path = self.chief.model_for(worker) if self._is_at_it(worker, values) else None
+        path = self.scheduler.model_for(worker) if self._is_at_it(worker, values) else None
         if path is None or not path.is_file():
             return {"size": 0}, b""
         with path.open("rb") as file:
@@ -191,14 +191,14 @@ class Desk:
             return {"size": path.stat().st_size}, file.read(_CHUNK)
 
     def _leave(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
-        self.farewells.add(worker)
-        self.chief.lose(worker, "its worker was stopped", is_its_fault=False)
-        return {"is_over": self.chief.is_over}, b""
+        self.departed.add(worker)
+        self.scheduler.lose(worker, "its worker was stopped", is_its_fault=False)
+        return {"is_over": self.scheduler.is_over}, b""
 
     def _place(self, worker: str) -> Path:
         if worker not in self._arrived:
             # Workers come and go; what those who went away have left here would stay.
-            for idle in [name for name in self._arrived if self.chief.trial_of(name) is None]:
+            for idle in [name for name in self._arrived if self.scheduler.trial_of(name) is None]:
                 self._clear(idle)
             # A worker's name is what it says: no path is made of it.
             self._arrived[worker] = Path(tempfile.mkdtemp(dir=self._folder))
@@ -209,13 +209,13 @@ class Desk:
             shutil.rmtree(self._arrived.pop(worker), ignore_errors=True)
 
 
-class RemoteChief:
-    """The chief, as a worker in another process has it.
+class RemoteScheduler:
+    """The scheduler, as a worker in another process has it.
 
     Args:
         client: Carries the calls.
         folder: Where models lie before they are sent, and those that come.
-        search: Which search to work for, by `Desk.search`. `None`: `hello` tells.
+        search: Which search to work for, by `SchedulerService.search`. `None`: `hello` tells.
     """
 
     def __init__(self, client: Client, folder: Path, *, search: str | None = None) -> None:
@@ -227,18 +227,18 @@ class RemoteChief:
         self._told_at = 0.0
 
     def hello(self) -> dict[str, Any]:
-        """Returns what the chief says of the search."""
+        """Returns what the scheduler says of the search."""
         answer = self._client.call("hello")[0]
         self._search = answer["search"]
         return answer
 
-    def next(self) -> Task | Rest:
+    def next(self) -> TrialSpec | Idle:
         """Returns what to do."""
         self._number += 1
         values, _ = self._client.call("next", {"search": self._search, "number": self._number})
         if "rest" in values:
-            return Rest(values["rest"])
-        task = Task.from_json(values["task"])
+            return Idle(values["rest"])
+        task = TrialSpec.from_json(values["task"])
         self._trial_id = task.trial_id
         return task
 
@@ -257,7 +257,7 @@ class RemoteChief:
         if not answer["goes_on"]:
             raise Withdrawn
 
-    def wants(self, outcome: Outcome) -> bool:
+    def wants(self, outcome: TrialResult) -> bool:
         """Tells whether the model of what was trained may be needed."""
         return bool(self._say("offer", {"outcome": outcome.to_json()})[0]["is_wanted"])
 
@@ -281,7 +281,7 @@ class RemoteChief:
             np.save(path, probabilities.astype(np.float16))
             self._send(_PREDICTIONS, path)
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, outcome: TrialResult) -> None:
         """Hands in what came of a training."""
         self._say("finish", {"outcome": outcome.to_json()})
 
@@ -314,7 +314,7 @@ class RemoteChief:
 
 @contextlib.contextmanager
 def _in_training() -> Iterator[None]:
-    """Keeps what goes wrong with the chief, or on the way to it, apart from what goes wrong with a candidate."""
+    """Keeps what goes wrong with the scheduler, or on the way to it, apart from what goes wrong with a candidate."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""A worker: asks the chief for a training, does it and hands it in, until there is nothing left to do.
+"""A worker: asks the scheduler for a training, does it and hands it in, until there is nothing left to do.
 
 python -m kevo.execution.worker    is told on its standard input whom to work for, and ends when that closes
 """
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import keras
 
     from kevo.execution.multiworker.lockstep import Leader
-    from kevo.execution.runner import Performer
-    from kevo.execution.scheduler_service import RemoteChief
+    from kevo.execution.runner import TrialRunner
+    from kevo.execution.scheduler_service import RemoteScheduler
     from kevo.tasks.images.datasets import ImageDataset
 
 FULL = 75
@@ -35,8 +35,8 @@ _WAIT_SECONDS = 0.2
 
 
 def work(
-    chief: RemoteChief,
-    performer: Performer,
+    scheduler: RemoteScheduler,
+    runner: TrialRunner,
     *,
     folder: Path,
     max_bytes: int | None = None,
@@ -45,8 +45,8 @@ def work(
     """Works until there is nothing left to do.
 
     Args:
-        chief: Whom to work for.
-        performer: Does the training.
+        scheduler: Whom to work for.
+        runner: Does the training.
         folder: Where a model lies before it is sent.
         max_bytes: With how much memory another worker should go on, in bytes. `None` for no limit.
         note: Is told what is begun.
@@ -55,11 +55,11 @@ def work(
         Whether the search is over for this worker; `False` if its memory has grown too much.
 
     Raises:
-        ChiefLostError: the chief cannot be reached.
-        RemoteError: the chief has no task, but an error.
+        ChiefLostError: the scheduler cannot be reached.
+        RemoteError: the scheduler has no task, but an error.
         OSError: a model cannot be written here.
     """
-    from kevo.engine.scheduler import Rest
+    from kevo.engine.scheduler import Idle
     from kevo.execution.scheduler_service import Withdrawn
     from kevo.system.memory import resident
     from kevo.tasks.images.describe import describe
@@ -69,22 +69,22 @@ def work(
 
     def keep(model: keras.Model, history: Sequence[dict[str, float]], stages: Sequence[str], seconds: float) -> None:
         model.save(path)
-        chief.keep(path, history=history, stages=stages, seconds=seconds)
+        scheduler.keep(path, history=history, stages=stages, seconds=seconds)
 
     with contextlib.suppress(SearchOverError):
-        while (task := chief.next()) is not Rest.OVER:
-            if isinstance(task, Rest):
+        while (task := scheduler.next()) is not Idle.OVER:
+            if isinstance(task, Idle):
                 time.sleep(_WAIT_SECONDS)
                 continue
             try:
                 note(f"Trains candidate {task.number + 1}: {describe(task.genome)}.")
-                with chief.model() as earlier:
-                    done = performer.perform(task, earlier=earlier, progress=chief.tell, keep=keep)
-                if done.save is not None and chief.wants(done.outcome):
+                with scheduler.model() as earlier:
+                    done = runner.perform(task, earlier=earlier, progress=scheduler.tell, keep=keep)
+                if done.save is not None and scheduler.wants(done.outcome):
                     done = done.written(path)
                     if done.save is not None:
-                        chief.send(path, done.probabilities)
-                chief.finish(done.outcome)
+                        scheduler.send(path, done.probabilities)
+                scheduler.finish(done.outcome)
                 del done
             except Withdrawn as end:
                 if isinstance(end.__cause__, ChiefLostError):
@@ -136,8 +136,8 @@ def _work_as_told(given: Mapping[str, Any]) -> int:
 
 def _work_with(given: Mapping[str, Any], dataset: ImageDataset, leader: Leader | None) -> int:
     from kevo.execution.devices import mirrored
-    from kevo.execution.runner import Performer
-    from kevo.execution.scheduler_service import RemoteChief
+    from kevo.execution.runner import TrialRunner
+    from kevo.execution.scheduler_service import RemoteScheduler
     from kevo.settings import Settings
     from kevo.system.array_store import ArrayStore
     from kevo.tasks.images.pretrained_weights import Weights
@@ -149,11 +149,11 @@ def _work_with(given: Mapping[str, Any], dataset: ImageDataset, leader: Leader |
         path = None if one["path"] is None else Path(one["path"])
         usable[one["backbone"]] = (*usable.get(one["backbone"], ()), Weights(**{**one, "path": path}))
     strategy = mirrored() if given["is_mirrored"] else None
-    performer = Performer(dataset, settings, usable, ArrayStore(Path(given["cache"])), strategy=strategy, leader=leader)
+    runner = TrialRunner(dataset, settings, usable, ArrayStore(Path(given["cache"])), strategy=strategy, leader=leader)
     client = Client(None, address=given["address"], tuner_id=given["name"], secret=given["secret"])
     with tempfile.TemporaryDirectory(dir=given["folder"]) as folder:
-        chief = RemoteChief(client, Path(folder), search=given["search"])
-        is_over = work(chief, performer, folder=Path(folder), max_bytes=given["max_bytes"])
+        scheduler = RemoteScheduler(client, Path(folder), search=given["search"])
+        is_over = work(scheduler, runner, folder=Path(folder), max_bytes=given["max_bytes"])
     client.close()
     return 0 if is_over else FULL
 

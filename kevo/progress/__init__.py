@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kevo.progress.events import Listener, Opening, Silent
+from kevo.progress.events import Listener, NullListener, SearchStarted
 from kevo.progress.formatting import count, duration, ensemble_in_words, front_in_words, printable
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Listener",
-    "Opening",
-    "Silent",
+    "NullListener",
+    "SearchStarted",
     "count",
     "duration",
     "ensemble_in_words",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from kevo.objective import Objective
-from kevo.progress.events import Opening, Silent
+from kevo.progress.events import NullListener, SearchStarted
 from kevo.runs.records import TrialRecord
 
 
@@ -37,7 +37,7 @@ CONV, FROZEN, TUNED = Kind("c", "conv stack"), Kind("f", "frozen backbone"), Kin
 
 
 @dataclass(slots=True)
-class Board(Silent):
+class Board(NullListener):
     """A listener that remembers as much as one look at a search shows, however many candidates it trains.
 
     Args:
@@ -47,7 +47,7 @@ class Board(Silent):
 
     objective: Objective
     clock: Callable[[], float] = time.monotonic
-    opening: Opening | None = None
+    opening: SearchStarted | None = None
     running: dict[int, Running] = field(default_factory=dict)
     best: TrialRecord | None = None
     population: list[TrialRecord] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Board(Silent):
     is_closed: bool = False
     _opened_at: float = 0.0
 
-    def search_started(self, opening: Opening) -> None:
+    def search_started(self, opening: SearchStarted) -> None:
         self.opening, self._opened_at = opening, self.clock()
         for record in opening.records:
             self._take(record)
@@ -93,7 +93,7 @@ class Board(Silent):
 
     @property
     def seconds(self) -> float:
-        """How long the search has taken, over all sittings; 0 before it has begun."""
+        """How long the search has taken, over all sessions; 0 before it has begun."""
         return 0.0 if self.opening is None else self.opening.seconds + self.clock() - self._opened_at
 
     @property

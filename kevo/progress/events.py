@@ -12,15 +12,15 @@ from kevo.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """What one sitting of a search begins with.
+class SearchStarted:
+    """What one session of a search begins with.
 
     Args:
         run_folder: Where everything is written.
         settings: How the search is to run.
         devices: Who trains where, in words.
-        seconds: How long the search has taken so far, over all sittings.
-        records: The candidates of earlier sittings, in the order in which they ended.
+        seconds: How long the search has taken so far, over all sessions.
+        records: The candidates of earlier sessions, in the order in which they ended.
         best: The best of these; `None` if none has a fitness.
     """
 
@@ -35,18 +35,18 @@ class Opening:
 class Listener(Protocol):
     """Is told what happens while it happens, from whatever thread; the search waits until it returns.
 
-    Who wants to hear of some of this only derives from `Silent`.
+    Who wants to hear of some of this only derives from `NullListener`.
 
     Example:
         >>> import kevo
-        >>> from kevo.progress import Silent
-        >>> class Diary(Silent):
+        >>> from kevo.progress import NullListener
+        >>> class Diary(NullListener):
         ...     def trial_ended(self, record, best):
         ...         print(record.number, record.fitness)
         >>> result = kevo.search("digits", kevo.Settings(max_trials=5), listener=Diary())  # doctest: +SKIP
     """
 
-    def search_started(self, opening: Opening) -> None:
+    def search_started(self, opening: SearchStarted) -> None:
         """The pictures are read, and all is ready for the first candidate."""
 
     def note(self, text: str) -> None:
@@ -71,10 +71,10 @@ class Listener(Protocol):
         """Nothing more is trained; what follows are notes on the result at most. May come twice."""
 
 
-class Silent:
+class NullListener:
     """A listener for nobody."""
 
-    def search_started(self, opening: Opening) -> None: ...
+    def search_started(self, opening: SearchStarted) -> None: ...
     def note(self, text: str) -> None: ...
     def skipped(self, what: str, reason: str, num: int) -> None: ...
     def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None: ...

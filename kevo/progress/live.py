@@ -20,7 +20,7 @@ from rich.text import Text
 
 from kevo.objective import Objective
 from kevo.progress.board import Board
-from kevo.progress.events import Opening
+from kevo.progress.events import SearchStarted
 from kevo.progress.panel import Paper, draw, ended
 from kevo.runs.records import TrialRecord
 from kevo.system.memory import children, resident
@@ -78,7 +78,7 @@ class Live:
         with contextlib.suppress(OSError):
             self._live.stop()
 
-    def search_started(self, opening: Opening) -> None:
+    def search_started(self, opening: SearchStarted) -> None:
         with self._told():
             self._board.search_started(opening)
 

@@ -7,12 +7,12 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from kevo.objective import Objective
-from kevo.progress.events import Opening, Silent
+from kevo.progress.events import NullListener, SearchStarted
 from kevo.progress.formatting import ended_in_words, printable
 from kevo.runs.records import TrialRecord
 
 
-class Plain(Silent):
+class Plain(NullListener):
     """A listener that writes lines.
 
     Args:
@@ -31,7 +31,7 @@ class Plain(Silent):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def search_started(self, opening: Opening) -> None:
+    def search_started(self, opening: SearchStarted) -> None:
         self._line(f"{opening.run_folder}: {opening.devices}")
 
     def note(self, text: str) -> None:

@@ -51,7 +51,7 @@ class Combined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a search, or one sitting of it, ended with.
+    """What a search, or one session of it, ended with.
 
     Args:
         genome: The best model's genes.
@@ -60,7 +60,7 @@ class Outcome:
         test: Its scores on the test split.
         is_refit: Whether it has learned from the validation pictures too.
         is_interrupted: Whether the search was ended by hand.
-        seconds: How long it took, over all sittings.
+        seconds: How long it took, over all sessions.
         ensemble: What is better than the best model, if there is something.
     """
 
@@ -148,7 +148,7 @@ class Facts:
 
     @property
     def seconds(self) -> float:
-        """How long the search has taken, over all sittings, as far as it is written down."""
+        """How long the search has taken, over all sessions, as far as it is written down."""
         last = max((record.finished_at for record in self.records), default=0.0)
         return last if self.outcome is None else max(last, self.outcome.seconds)
 

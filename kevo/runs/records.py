@@ -30,7 +30,7 @@ class TrialRecord:
         seconds: What it cost.
         num_parameters: The size of its network; `None` if it failed.
         reason: Why it failed; `None` if it did not.
-        finished_at: When it ended, in seconds of search, over all sittings.
+        finished_at: When it ended, in seconds of search, over all sessions.
         full_length: Whether this is the final training of a finalist, and no step of the evolution.
         continues: The trial whose training this one takes up after a pause; its epochs are a part of the history, its
             seconds are not. `None` for a training from the start.

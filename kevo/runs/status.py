@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 
 from kevo.errors import RunError
 from kevo.objective import OBJECTIVES
-from kevo.progress import Listener, Opening, duration
+from kevo.progress import Listener, SearchStarted, duration
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
@@ -81,7 +81,7 @@ class Status:
     Args:
         run_folder: Its folder.
         state: Whether it is at work, can be taken up again, or has found all that it will.
-        seconds: How long it has taken, over all sittings; of one that was interrupted, as `kevo resume` counts it.
+        seconds: How long it has taken, over all sessions; of one that was interrupted, as `kevo resume` counts it.
         seconds_left: How long it may still take; `None` for no limit.
         trials_completed: How many candidates were trained.
         trials_failed: How many failed.
@@ -109,7 +109,7 @@ class Status:
         return {**dataclasses.asdict(self), "run_folder": str(self.run_folder)}
 
 
-class Publisher:
+class StatusWriter:
     """A listener that passes everything on and, while entered, writes into the run folder what the search is at.
 
     Args:
@@ -142,7 +142,7 @@ class Publisher:
         with contextlib.suppress(OSError):
             (self._run.path / _STATUS).unlink()
 
-    def search_started(self, opening: Opening) -> None:
+    def search_started(self, opening: SearchStarted) -> None:
         """Passes it on."""
         self._listener.search_started(opening)
 

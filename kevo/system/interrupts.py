@@ -73,7 +73,7 @@ class Interrupts:
             raise Interrupt
 
     def clear(self) -> bool:
-        """Removes a request, such as one for an earlier sitting, and returns whether there was one."""
+        """Removes a request, such as one for an earlier session, and returns whether there was one."""
         if self._request is None:
             return False
         try:
@@ -93,7 +93,7 @@ class Interrupts:
 
 
 @contextlib.contextmanager
-def insisting() -> Iterator[None]:
+def redelivering() -> Iterator[None]:
     """Lets a Ctrl-C that Python has lost come again, instead of being told that it was."""
     previous = sys.unraisablehook
 

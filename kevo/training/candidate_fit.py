@@ -21,9 +21,9 @@ import numpy.typing as npt
 from kevo.errors import KevoError
 from kevo.objective import TIE_BREAKER, Objective
 from kevo.tasks.images import networks
-from kevo.tasks.images.features import EVERYTHING
+from kevo.tasks.images.features import TRAIN_AND_VALIDATION
 from kevo.tasks.outputs.classes import evaluation
-from kevo.training.loop import Forward, Learner
+from kevo.training.loop import EpochLoop, Forward
 
 PATIENCE = 5
 """How many epochs in a row may bring nothing new before a stage of training ends."""
@@ -85,7 +85,7 @@ class OutOfTimeError(Exception):
     """The candidate's time is up before there is anything to measure."""
 
 
-class Fit:
+class CandidateFit:
     """One candidate's way through its stages: its clock, its history and the best epoch of its last stage."""
 
     def __init__(
@@ -113,7 +113,7 @@ class Fit:
         self._keep = keep
         self._kept_at = time.monotonic()
         self._whole: keras.Model | None = None
-        self.split = "train" if effort.refit is None else EVERYTHING
+        self.split = "train" if effort.refit is None else TRAIN_AND_VALIDATION
         """What is learned from."""
         self._started = time.monotonic()
         if earlier is not None:
@@ -193,7 +193,7 @@ class Fit:
         self,
         stage: str,
         network: keras.Model,
-        loop: Learner,
+        loop: EpochLoop,
         validation: tuple[Sequence[npt.NDArray[Any]], npt.NDArray[np.integer]],
         *,
         batch_size: int,
@@ -257,7 +257,7 @@ class Fit:
         network.set_weights(weights)
         self._kept_at = time.monotonic()
 
-    def _refit(self, stage: str, loop: Learner, num_epochs: int) -> None:
+    def _refit(self, stage: str, loop: EpochLoop, num_epochs: int) -> None:
         for epoch in range(num_epochs):
             for done, learned in loop.epoch(epoch):
                 self.tell(stage, epoch + done, num_epochs, learned)

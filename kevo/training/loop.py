@@ -38,7 +38,7 @@ def num_at_once(size: int) -> int:
     return max(1, min(_MOST_AT_ONCE, _PIXELS_AT_ONCE // size**2))
 
 
-class Learner(Protocol):
+class EpochLoop(Protocol):
     """Trains one model, epoch by epoch; see `Loop.epoch`."""
 
     def epoch(self, number: int) -> Iterator[tuple[float, dict[str, float]]]: ...

@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import EVERYTHING
+from kevo.tasks.images.features import TRAIN_AND_VALIDATION
 from kevo.tasks.images.space import Genome
 from kevo.training import optimizers
 from kevo.training.loop import Loop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
+class StageSpec:
     """What one stage of a training learns, in plain values.
 
     Args:
@@ -49,7 +49,7 @@ class Lesson:
         """
         genome, batch_size = self.genome, int(self.genome["batch_size"])
         labels = dataset.train.labels
-        if self.split == EVERYTHING:
+        if self.split == TRAIN_AND_VALIDATION:
             labels = np.concatenate([labels, dataset.validation.labels])
         steps = math.ceil(len(labels) / batch_size)
         num_copies = sum(map(len, inputs)) // len(labels)

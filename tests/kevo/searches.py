@@ -13,7 +13,7 @@ import numpy as np
 from samples import CONV_GENOME
 
 import kevo
-from kevo.progress import Opening
+from kevo.progress import SearchStarted
 from kevo.runs.records import TrialRecord
 
 TINY = dataclasses.replace(
@@ -70,14 +70,14 @@ class Diary:
     """A listener that remembers."""
 
     def __init__(self) -> None:
-        self.openings: list[Opening] = []
+        self.openings: list[SearchStarted] = []
         self.notes: list[str] = []
         self.num_skipped: Counter[tuple[str, str]] = Counter()
         self.started: list[str] = []
         self.records: list[TrialRecord] = []
         self.lost: list[tuple[int, str]] = []
 
-    def search_started(self, opening: Opening) -> None:
+    def search_started(self, opening: SearchStarted) -> None:
         self.openings.append(opening)
 
     def note(self, text: str) -> None:

@@ -132,10 +132,10 @@ def _started(given: Mapping[str, Any], environment: Mapping[str, str]) -> subpro
         options: dict[str, Any] = {"stdout": log, "stderr": log, "env": {**os.environ, **environment}}
         process = subprocess.Popen(command, stdin=subprocess.PIPE, **options)
     # It stays open: a follower ends when its leader does.
-    entrance = cast(BinaryIO, process.stdin)
+    stdin = cast(BinaryIO, process.stdin)
     with contextlib.suppress(BrokenPipeError):
-        entrance.write(json.dumps({name: given[name] for name in ("data", "pictures", "settings")}).encode() + b"\n")
-        entrance.flush()
+        stdin.write(json.dumps({name: given[name] for name in ("data", "pictures", "settings")}).encode() + b"\n")
+        stdin.flush()
     return process
 
 

@@ -42,7 +42,7 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import FeatureCache, parts
 from kevo.tasks.images.space import image_size
 from kevo.training.loop import Loop
-from kevo.training.stage import Lesson
+from kevo.training.stage import StageSpec
 
 _FORM_SECONDS = 120
 """How long TensorFlow may take to join processes that are all there. It would wait for an hour, and hold Python's lock
@@ -102,7 +102,7 @@ class Leader:
         except (OSError, tf.errors.OpError) as error:
             raise MissingError(f"Not all of {', '.join(others)} could be joined: {in_words(error)}.") from error
 
-    def loop(self, network: keras.Model, inputs: Sequence[npt.NDArray[np.uint8]], lesson: Lesson) -> _Together:
+    def loop(self, network: keras.Model, inputs: Sequence[npt.NDArray[np.uint8]], lesson: StageSpec) -> _Together:
         """Returns what trains a network in all processes; its own weights follow after each part of an epoch."""
         layout, weights = network.to_json(), network.get_weights()
         with self.in_step():
@@ -196,7 +196,7 @@ def follow(
             message, payload = heard
             if "lesson" in message:
                 keras.backend.clear_session()
-                lesson = Lesson(**message["lesson"])
+                lesson = StageSpec(**message["lesson"])
                 with strategy.scope():
                     network = keras.models.model_from_json(message["layout"])
                     network.set_weights(_unpacked(payload, network.get_weights()))

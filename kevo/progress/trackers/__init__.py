@@ -1,8 +1,8 @@
 """Experiment trackers: a search as other tools show it. None changes what a search finds; each may fail alone.
 
-They are listeners: `kevo.search(..., listener=TensorBoard())`, or several at once with `Several`.
+They are listeners: `kevo.search(..., listener=TensorBoard())`, or several at once with `TrackerGroup`.
 """
 
-from kevo.progress.trackers.several import Several, Tracker
+from kevo.progress.trackers.several import Tracker, TrackerGroup
 
-__all__ = ["Several", "Tracker"]
+__all__ = ["Tracker", "TrackerGroup"]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from kevo.errors import RunError, SettingsError
-from kevo.progress.events import Silent
+from kevo.progress.events import NullListener
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
@@ -35,7 +35,7 @@ _METERS = {"intel_rapl": "RAPL counters", "windows_emi": "Windows' energy meter"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Energy:
-    """What the sittings of a search took that were measured.
+    """What the sessions of a search took that were measured.
 
     Args:
         kwh: Electricity of the whole machine, in kilowatt-hours.
@@ -91,10 +91,10 @@ def read(run: Run) -> Energy | None:
         return Energy.from_json(run.read_json(ENERGY))
 
 
-class EnergyMeter(Silent):
+class EnergyMeter(NullListener):
     """Measures what a search takes, and writes it into the run folder with every candidate that ends.
 
-    Sittings of a search add up.
+    Sessions of a search add up.
 
     Args:
         country: Whose electricity it is, as an ISO 3166-1 alpha-3 code such as `DEU`. Defaults to

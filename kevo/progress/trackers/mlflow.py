@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import kevo
 from kevo.errors import RunError, SettingsError
-from kevo.progress import Silent
+from kevo.progress import NullListener
 from kevo.progress.trackers.outcome import outcome
 from kevo.result import SearchResult
 from kevo.runs.folder import Run
@@ -51,7 +51,7 @@ _NEEDED = ("tensorflow", "keras", "numpy")
 """What the best model needs where it is served, pinned to what wrote it."""
 
 
-class MLflow(Silent):
+class MLflow(NullListener):
     """Logs a search to an MLflow server, from a thread of its own: nobody who trains waits for it.
 
     The search is a run; its candidates are runs nested in it, with their genes as parameters and their metrics by
@@ -129,7 +129,7 @@ class MLflow(Silent):
             self._log_trial(record, None)
 
     def _earlier(self, run: Run) -> Any | None:
-        """Returns the run in which an earlier sitting logged the search, if it is there."""
+        """Returns the run in which an earlier session logged the search, if it is there."""
         from mlflow.exceptions import MlflowException
 
         if not (run.path / _OWN_FILE).is_file():

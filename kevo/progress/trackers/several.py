@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from kevo.errors import in_words
-from kevo.progress import Listener, Opening
+from kevo.progress import Listener, SearchStarted
 from kevo.result import SearchResult
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
@@ -27,7 +27,7 @@ class Tracker(Listener, Protocol):
         """Nothing more will happen; `None` if the search ended without a model."""
 
 
-class Several:
+class TrackerGroup:
     """Tells several listeners what one is told, in their order.
 
     A tracker that raises an error is named to the others once, and told nothing more. What other listeners raise goes
@@ -38,7 +38,7 @@ class Several:
 
     Example:
         >>> from kevo.progress.trackers.tensorboard import TensorBoard
-        >>> both = Several([TensorBoard(), TensorBoard("elsewhere")])
+        >>> both = TrackerGroup([TensorBoard(), TensorBoard("elsewhere")])
         >>> result = kevo.search("digits", listener=both)  # doctest: +SKIP
     """
 
@@ -57,7 +57,7 @@ class Several:
         """Tells the trackers."""
         self._tell(lambda one: one.ended(result) if isinstance(one, Tracker) else None)
 
-    def search_started(self, opening: Opening) -> None:
+    def search_started(self, opening: SearchStarted) -> None:
         """Tells all."""
         self._tell(lambda one: one.search_started(opening))
 

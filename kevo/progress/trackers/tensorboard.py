@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kevo.objective import OBJECTIVES, TIE_BREAKER
-from kevo.progress import Silent
+from kevo.progress import NullListener
 from kevo.progress.trackers.outcome import outcome
 from kevo.result import SearchResult
 from kevo.runs.atomic_files import damage, writing
@@ -28,7 +28,7 @@ _EXPERIMENT = "search"
 """The run that says what the columns of the table are."""
 
 
-class TensorBoard(Silent):
+class TensorBoard(NullListener):
     """Writes every candidate for `tensorboard --logdir FOLDER`, once it has ended.
 
     A run for each candidate holds its metrics by epoch (`epoch/...`), those of its best epoch (`best/...`) and what it

@@ -362,7 +362,7 @@ def build(
             f"Received cut point {cut!r} for {backbone.name}. Expected one of: {', '.join(backbone.cut_points)}."
         )
     whole = whole or load(backbone, image_size=image_size, alpha=alpha, weights=weights)
-    pixels, x = _entrance(backbone, image_size)
+    pixels, x = _endpoint(backbone, image_size)
     return keras.Model(pixels, truncated(backbone, whole, cut=cut)(x), name=f"{backbone.name}_features")
 
 
@@ -376,7 +376,7 @@ def build_for_all_cuts(backbone: Backbone, *, image_size: int, whole: keras.Mode
     """
     import keras
 
-    pixels, x = _entrance(backbone, image_size)
+    pixels, x = _endpoint(backbone, image_size)
     ends = [_end_of(whole, backbone, cut).output for cut in backbone.cut_points]
     maps = keras.Model(_start_of(whole, backbone), ends)(x)
     return keras.Model(pixels, maps, name=f"{backbone.name}_cuts")
@@ -405,7 +405,7 @@ def load(
     return whole
 
 
-def _entrance(backbone: Backbone, image_size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+def _endpoint(backbone: Backbone, image_size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Returns pixels 0-255, and what becomes of them before they reach the network."""
     import keras
 
@@ -492,7 +492,7 @@ def split(model: keras.Model, backbone: Backbone, *, whole: keras.Model, cut: st
     if index < 0 or not backbone.is_chain:
         return None
     end = _end_of(whole, backbone, backbone.cut_points[index]).output
-    pixels, x = _entrance(backbone, model.input.shape[1])
+    pixels, x = _endpoint(backbone, model.input.shape[1])
     frozen = keras.Model(pixels, keras.Model(_start_of(whole, backbone), end)(x))
     maps = keras.Input(end.shape[1:], name="maps")
     x = keras.Model(end, _end_of(whole, backbone, cut).output)(maps)

@@ -16,7 +16,7 @@ from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import frozen_part, views
+from kevo.tasks.images.features import frozen_part, test_time_views
 from kevo.tasks.images.space import Genome
 from kevo.training.candidate_fit import FINE_TUNE, HEAD
 
@@ -97,7 +97,7 @@ def estimate(
         # The history of what was continued is a part of what continues it.
         if record.trial_id in continued or record.genome["family"] == "conv":
             continue
-        num_pictures = len(dataset.train) + len(views(record.genome)) * len(dataset.validation)
+        num_pictures = len(dataset.train) + len(test_time_views(record.genome)) * len(dataset.validation)
         for stage, frozen in (
             (HEAD, record.genome),
             (FINE_TUNE, _below(record, len(dataset.train))),

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from kevo.tasks.images import backbones, costs
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import FeatureCache, copies, frozen_part, speed_key, views
+from kevo.tasks.images.features import FeatureCache, augmented_copies, frozen_part, speed_key, test_time_views
 from kevo.tasks.images.networks import POOLINGS
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.space import Genome
@@ -100,7 +100,7 @@ class Forecast:
 
     def closing_seconds(self, genome: Genome) -> float:
         """Returns how long it takes to score a finished network of a genome, and an ensemble that costs the same."""
-        num_pictures = len(views(genome)) * (self._num_validation + self._num_test)
+        num_pictures = len(test_time_views(genome)) * (self._num_validation + self._num_test)
         passes = num_pictures * self.pass_seconds(genome)
         return _SCORINGS * (_LOADING_SECONDS + passes)
 
@@ -149,8 +149,8 @@ class Forecast:
         num_pictures = sum(
             num
             for split, num, wanted in (
-                ("train", self._num_train, copies(genome)),
-                ("validation", self._num_validation, views(genome)),
+                ("train", self._num_train, augmented_copies(genome)),
+                ("validation", self._num_validation, test_time_views(genome)),
             )
             for copy in wanted
             if not self._cache.has(split, genome, weights, copy)
@@ -158,7 +158,7 @@ class Forecast:
         return num_pictures * (self._whole_seconds(genome) if is_whole else self.pass_seconds(genome))
 
     def _training_seconds(self, genome: Genome, seconds_per_picture: float, num_epochs: int) -> float:
-        num_pictures = _TRAINING_COST * self._num_train + len(views(genome)) * self._num_validation
+        num_pictures = _TRAINING_COST * self._num_train + len(test_time_views(genome)) * self._num_validation
         return num_epochs * num_pictures * seconds_per_picture
 
     def pass_seconds(self, genome: Genome) -> float:

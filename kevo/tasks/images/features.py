@@ -30,7 +30,7 @@ from kevo.training.loop import Forward, num_at_once
 Copy = tuple[str, str | float]
 """A copy of all pictures: the kind of change and its strength."""
 
-EVERYTHING = "train and validation"
+TRAIN_AND_VALIDATION = "train and validation"
 """All pictures that a last training may learn from, when nothing is left to decide."""
 _PLAIN: Copy = ("plain", 0.0)
 _FLIPS: Mapping[str, tuple[slice, slice]] = {
@@ -203,11 +203,11 @@ def _max_bytes() -> int:
 
 
 def parts(split: str) -> tuple[str, ...]:
-    """Returns the splits of a data set that are learned from: `EVERYTHING` is more than one."""
-    return ("train", "validation") if split == EVERYTHING else (split,)
+    """Returns the splits of a data set that are learned from: `TRAIN_AND_VALIDATION` is more than one."""
+    return ("train", "validation") if split == TRAIN_AND_VALIDATION else (split,)
 
 
-def copies(genome: Genome) -> list[Copy]:
+def augmented_copies(genome: Genome) -> list[Copy]:
     """Returns the copies of the training pictures that a head learns from, the pictures themselves first.
 
     In each epoch it sees every picture once, in one of the copies.
@@ -220,7 +220,7 @@ def copies(genome: Genome) -> list[Copy]:
     return [_PLAIN, *((kind, value) for kind, value in changes.items() if value not in ("none", 0.0))]
 
 
-def views(genome: Genome) -> list[Copy]:
+def test_time_views(genome: Genome) -> list[Copy]:
     """Returns the copies of a picture that a prediction is the mean over, the picture itself first."""
     return [_PLAIN, ("flip", "horizontal")] if genome["mirror"] else [_PLAIN]
 
@@ -242,11 +242,11 @@ def frozen_part(genome: Genome, *, num_pictures: int) -> Genome | None:
     if index < 0 or not backbones.get(name).is_chain:
         return None
     part: Genome = {**genome, f"{name}/cut": cut_points[index], _SUMMARY: "none"}
-    num_bytes = 2 * costs.num_map_values(part) * num_pictures * len(copies(genome))
+    num_bytes = 2 * costs.num_map_values(part) * num_pictures * len(augmented_copies(genome))
     return part if num_bytes <= _MAX_MAP_BYTES else None
 
 
-def shared_body(genome: Genome) -> tuple[Any, ...] | None:
+def shared_extractor(genome: Genome) -> tuple[Any, ...] | None:
     """Returns what genomes have in common whose networks see pictures alike; `None` for one that shares nothing."""
     if genome.get("pretrained/tuning") != "frozen":
         return None

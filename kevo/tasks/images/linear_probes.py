@@ -111,7 +111,7 @@ class LinearProbes:
 
     Args:
         labels: Those of the training pictures, as indices, shape (n,).
-        errors: What an earlier sitting found.
+        errors: What an earlier session found.
         is_wanted: Tells whether a genome may be trained at all; what nobody may train is not compared with.
     """
 

@@ -28,7 +28,15 @@ from kevo.objective import OBJECTIVES
 from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import backbones, networks
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import Copy, FeatureCache, copies, frozen_part, parts, speed_key, views
+from kevo.tasks.images.features import (
+    Copy,
+    FeatureCache,
+    augmented_copies,
+    frozen_part,
+    parts,
+    speed_key,
+    test_time_views,
+)
 from kevo.tasks.images.linear_probes import LinearProbes
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.space import Genome, image_size, variant
@@ -36,15 +44,15 @@ from kevo.training.candidate_fit import (
     FINE_TUNE,
     HEAD,
     CandidateError,
+    CandidateFit,
     Earlier,
     Effort,
-    Fit,
     Keep,
     OutOfTimeError,
     Progress,
 )
-from kevo.training.loop import Forward, Learner, num_at_once
-from kevo.training.stage import Lesson
+from kevo.training.loop import EpochLoop, Forward, num_at_once
+from kevo.training.stage import StageSpec
 
 _RATES = ("learning_rate", "sgd/learning_rate", "fine_tune/learning_rate")
 NO_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
@@ -171,7 +179,7 @@ class Trainer:
     ) -> Trained:
         # Keras keeps every graph of every model it ever built until told otherwise.
         keras.backend.clear_session()
-        fit = Fit(self.objective, effort, progress, earlier, keep=keep, mirror=bool(genome["mirror"]))
+        fit = CandidateFit(self.objective, effort, progress, earlier, keep=keep, mirror=bool(genome["mirror"]))
         # After a pause the pictures come in another order than from the start.
         keras.utils.set_random_seed(self._seed + len(fit.history))
         try:
@@ -196,13 +204,13 @@ class Trainer:
         """Returns the weights of a genome's backbone."""
         return self.weights_of[variant(genome)]
 
-    def _train_conv(self, genome: Genome, fit: Fit) -> keras.Model:
+    def _train_conv(self, genome: Genome, fit: CandidateFit) -> keras.Model:
         network = networks.conv_network(genome, num_classes=self._dataset.num_classes)
         fit.begin(network)
         self._train_on_pixels(network, genome, fit, stage="train")
         return network
 
-    def _train_pretrained(self, genome: Genome, fit: Fit) -> keras.Model:
+    def _train_pretrained(self, genome: Genome, fit: CandidateFit) -> keras.Model:
         weights = self.weights(genome)
         weights.fetch(watch=lambda: fit.check("download", 0.0, "the download of its weights takes"))
         fine_tunes = genome["pretrained/tuning"] == "fine_tune"
@@ -224,12 +232,12 @@ class Trainer:
                 fit,
                 # All passes of one candidate go through the same model, which is traced once.
                 network=functools.cache(
-                    lambda: _eyes(networks.all_features(genome, whole=whole) if is_pooled else extractor)
+                    lambda: forward_pass(networks.all_features(genome, whole=whole) if is_pooled else extractor)
                 ),
                 columns=networks.feature_columns(genome, whole=whole) if is_pooled else slice(None),
             )
-            train = [see(part, copy) for copy in copies(genome) for part in parts(fit.split)]
-            validation = [see("validation", view) for view in views(genome)]
+            train = [see(part, copy) for copy in augmented_copies(genome) for part in parts(fit.split)]
+            validation = [see("validation", view) for view in test_time_views(genome)]
             if is_pooled and fit.split == "train":
                 self.probes.learn(
                     genome,
@@ -261,7 +269,7 @@ class Trainer:
         return whole
 
     def _features(
-        self, genome: Genome, weights: Weights, fit: Fit, split: str, copy: Copy | None = None, **options: Any
+        self, genome: Genome, weights: Weights, fit: CandidateFit, split: str, copy: Copy | None = None, **options: Any
     ) -> npt.NDArray[np.floating]:
         """Returns what a frozen network sees in a split; see `FeatureCache.features`."""
         return self.cache.features(
@@ -281,7 +289,7 @@ class Trainer:
         classifier: keras.Model,
         weights: Weights,
         genome: Genome,
-        fit: Fit,
+        fit: CandidateFit,
     ) -> None:
         name = str(genome["backbone"])
         row, cut, num_blocks = backbones.get(name), str(genome[f"{name}/cut"]), int(genome["fine_tune/num_blocks"])
@@ -297,27 +305,27 @@ class Trainer:
         # What stays frozen sees every picture once, as it does for a head.
         tuned = networks.join(halves.trained, classifier)
         see = functools.partial(
-            self._features, frozen, weights, fit, network=functools.cache(lambda: _eyes(halves.frozen))
+            self._features, frozen, weights, fit, network=functools.cache(lambda: forward_pass(halves.frozen))
         )
-        train = [see(part, copy) for copy in copies(genome) for part in parts(fit.split)]
-        validation = [see("validation", view) for view in views(genome)]
+        train = [see(part, copy) for copy in augmented_copies(genome) for part in parts(fit.split)]
+        validation = [see("validation", view) for view in test_time_views(genome)]
         self._fit(fit, stage, tuned, genome, train, validation, learning_rate=rate)
 
     def _train_on_pixels(
-        self, network: keras.Model, genome: Genome, fit: Fit, *, stage: str, learning_rate: float | None = None
+        self, network: keras.Model, genome: Genome, fit: CandidateFit, *, stage: str, learning_rate: float | None = None
     ) -> None:
         # After a pause the pictures change in other ways than from the start.
         seed = self._seed + fit.stages.count(stage)
         size = image_size(genome)
         train = [self.cache.pictures(part, size) for part in parts(fit.split)]
-        validation = [self.cache.pictures("validation", size, copy=view) for view in views(genome)]
+        validation = [self.cache.pictures("validation", size, copy=view) for view in test_time_views(genome)]
         changes = networks.augmentation(genome, seed=seed)
         options: dict[str, Any] = {"changes": changes, "learning_rate": learning_rate, "is_on_pixels": True}
         self._fit(fit, stage, network, genome, train, validation, **options)
 
     def _fit(
         self,
-        fit: Fit,
+        fit: CandidateFit,
         stage: str,
         network: keras.Model,
         genome: Genome,
@@ -328,8 +336,8 @@ class Trainer:
         learning_rate: float | None = None,
         is_on_pixels: bool = False,
     ) -> None:
-        """Trains a network for one stage, see `Lesson.loop`; of the validation split it sees views."""
-        lesson = Lesson(
+        """Trains a network for one stage, see `StageSpec.loop`; of the validation split it sees views."""
+        lesson = StageSpec(
             genome=genome,
             split=fit.split,
             num_epochs=fit.longest(stage),
@@ -337,7 +345,7 @@ class Trainer:
             learning_rate=learning_rate,
         )
         student = networks.augmented(network, changes)
-        loop: Learner
+        loop: EpochLoop
         if self._leader is not None and is_on_pixels:
             loop = self._leader.loop(student, train, lesson)
         else:
@@ -353,7 +361,7 @@ def _halved(genome: Genome) -> Genome:
     return {**genome, "batch_size": max(1, int(genome["batch_size"]) // 2), **rates}
 
 
-def _eyes(network: keras.Model) -> Forward:
+def forward_pass(network: keras.Model) -> Forward:
     """Returns a network's forward pass for stored pictures."""
     return Forward(network, dtype=np.uint8)
 

@@ -17,11 +17,11 @@ from searches import SETTINGS, Diary
 
 import kevo
 from kevo.engine import archive, finalize
-from kevo.engine.finalize import Closing
+from kevo.engine.finalize import Finalizer
 from kevo.result import SearchResult
 from kevo.runs.folder import TEST_PREDICTIONS, Run
 from kevo.runs.records import TrialRecord
-from kevo.session import Sitting
+from kevo.session import Session
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.outputs.classes import evaluation
@@ -35,11 +35,11 @@ def softmax(biases: Sequence[float]) -> np.ndarray:
     return np.exp(biases) / np.exp(biases).sum()
 
 
-def ended(path: Path, dataset: ImageDataset, *, seconds: float = 0.0, **changes: object) -> Sitting:
+def ended(path: Path, dataset: ImageDataset, *, seconds: float = 0.0, **changes: object) -> Session:
     """A search whose candidates are trained and written down, and that has only to finish."""
     run = Run.create(path / "run", {})
     settings = dataclasses.replace(SETTINGS, objective="loss", **changes)
-    one = Sitting(run, dataset, settings, {}, Diary(), time.monotonic() - seconds)
+    one = Session(run, dataset, settings, {}, Diary(), time.monotonic() - seconds)
     labels = dataset.validation.labels
     for number, biases in enumerate(BIASES):
         network = networks.conv_network({**CONV_GENOME, "conv/image_size": 8 * (1 + number % 2)}, num_classes=3)
@@ -71,19 +71,19 @@ def ended(path: Path, dataset: ImageDataset, *, seconds: float = 0.0, **changes:
     return one
 
 
-def notes(one: Sitting) -> list[str]:
+def notes(one: Session) -> list[str]:
     (diary,) = one._trackers._listeners
     assert isinstance(diary, Diary)
     return diary.notes
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, dataset: ImageDataset) -> tuple[SearchResult, Sitting]:
+def finished(tmp_path_factory: pytest.TempPathFactory, dataset: ImageDataset) -> tuple[SearchResult, Session]:
     one = ended(tmp_path_factory.mktemp("ended"), dataset)
     return one._finish(interrupted=False), one
 
 
-def test_an_ensemble_is_offered_beside_the_best(finished: tuple[SearchResult, Sitting]) -> None:
+def test_an_ensemble_is_offered_beside_the_best(finished: tuple[SearchResult, Session]) -> None:
     result, one = finished
     together = result.ensemble
     assert together is not None
@@ -96,7 +96,7 @@ def test_an_ensemble_is_offered_beside_the_best(finished: tuple[SearchResult, Si
     assert line.startswith("Ensemble: ensemble.keras, 3 models as one, ") and "best single" in line
 
 
-def test_its_scores_are_those_of_the_file(finished: tuple[SearchResult, Sitting], dataset: ImageDataset) -> None:
+def test_its_scores_are_those_of_the_file(finished: tuple[SearchResult, Session], dataset: ImageDataset) -> None:
     result, _ = finished
     together = result.ensemble
     assert together is not None and result.model_path.name == "best.keras"
@@ -110,7 +110,7 @@ def test_its_scores_are_those_of_the_file(finished: tuple[SearchResult, Sitting]
 
 
 def test_what_the_winner_made_of_the_test_pictures_is_kept(
-    finished: tuple[SearchResult, Sitting], dataset: ImageDataset
+    finished: tuple[SearchResult, Session], dataset: ImageDataset
 ) -> None:
     result, _ = finished
     kept = read_predictions(result.run_folder / TEST_PREDICTIONS, shape=(len(dataset.test), dataset.num_classes))
@@ -128,7 +128,7 @@ def test_no_ensemble_where_the_limits_forbid_it(
     changes: dict[str, float], reason: str, tmp_path: Path, dataset: ImageDataset
 ) -> None:
     one = ended(tmp_path, dataset, **changes)
-    (one._folder.path / "ensemble.keras").write_text("of an earlier sitting")
+    (one._folder.path / "ensemble.keras").write_text("of an earlier session")
     result = one._finish(interrupted=False)
     assert result.ensemble is None and result.model_path.is_file()
     (line,) = notes(one)
@@ -138,7 +138,7 @@ def test_no_ensemble_where_the_limits_forbid_it(
 
 def test_little_time_makes_a_small_ensemble(tmp_path: Path, dataset: ImageDataset) -> None:
     one = ended(tmp_path, dataset)
-    end = Closing(one._folder, dataset, one._settings, one._listener, one._budget, objectives=one._archive.objectives)
+    end = Finalizer(one._folder, dataset, one._settings, one._listener, one._budget, objectives=one._archive.objectives)
     probabilities = np.load(one._folder.path / f"predictions/{one._archive.completed[0].trial_id}.npy").astype(
         np.float32
     )
@@ -157,7 +157,7 @@ def test_ctrl_c_while_an_ensemble_is_made_leaves_the_best(
     tmp_path: Path, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = ended(tmp_path, dataset)
-    monkeypatch.setattr(Closing, "_seconds_left", lambda end: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(Finalizer, "_seconds_left", lambda end: os.kill(os.getpid(), signal.SIGINT))
     result = one._finish(interrupted=False)
     assert result.interrupted and result.ensemble is None and result.model_path.is_file()
     assert json.loads((result.run_folder / "result.json").read_text())["interrupted"]
@@ -185,7 +185,7 @@ def test_an_ensemble_is_better_by_the_rule_by_which_candidates_win(
     _, one = finished
     settings = dataclasses.replace(SETTINGS, **changes)
     objectives = archive.Archive(Run.create(tmp_path / "run", {}), settings, num_judged=400).objectives
-    end = Closing(one._folder, one._dataset, settings, Diary(), one._budget, objectives=objectives)
+    end = Finalizer(one._folder, one._dataset, settings, Diary(), one._budget, objectives=objectives)
     some = evaluation.evaluate(np.array([[1.0, 0.0]]), np.array([0]), class_names=["a", "b"])
     best = dataclasses.replace(some, num_pictures=400, accuracy=0.9, cross_entropy=0.3)
     other = dataclasses.replace(best, accuracy=accuracy, cross_entropy=cross_entropy)
@@ -194,7 +194,7 @@ def test_an_ensemble_is_better_by_the_rule_by_which_candidates_win(
 
 @pytest.mark.parametrize("interrupted", [True, False])
 def test_what_an_earlier_sitting_found_stands_without_time_for_more(
-    interrupted: bool, finished: tuple[SearchResult, Sitting], tmp_path: Path, dataset: ImageDataset
+    interrupted: bool, finished: tuple[SearchResult, Session], tmp_path: Path, dataset: ImageDataset
 ) -> None:
     before, _ = finished
     one = ended(tmp_path, dataset, max_time=100.0, seconds=100.0)

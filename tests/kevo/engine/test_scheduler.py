@@ -18,10 +18,10 @@ from kevo.cli.console import user_errors
 from kevo.engine import partial_trainings
 from kevo.engine.archive import Archive
 from kevo.engine.budget import Budget
-from kevo.engine.messages import Outcome, Task
-from kevo.engine.scheduler import Chief, Rest
+from kevo.engine.messages import TrialResult, TrialSpec
+from kevo.engine.scheduler import Idle, Scheduler
 from kevo.errors import RunError, SearchBrokenError
-from kevo.execution.runner import Performer
+from kevo.execution.runner import TrialRunner
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.tasks.images import linear_probes
@@ -34,19 +34,19 @@ from kevo.tasks.images.pretrained_weights import Weights
 from kevo.training.candidate_fit import CandidateError, Effort
 
 METRICS = {"val_accuracy": 0.8, "val_cross_entropy": 1.0}
-DONE = Outcome(seconds=1.0, metrics=METRICS, history=(METRICS,), stages=("train",), num_parameters=100)
+DONE = TrialResult(seconds=1.0, metrics=METRICS, history=(METRICS,), stages=("train",), num_parameters=100)
 FROZEN = {**pretrained_genome("mobilenet_v2", "out_relu"), "mobilenet_v2/alpha": 0.35}
 SHALLOW = {**FROZEN, "mobilenet_v2/cut": "block_3_expand_relu"}
 
 
-def chief(
+def scheduler(
     path: Path,
     dataset: ImageDataset,
     settings: kevo.Settings = SETTINGS,
     *records: TrialRecord,
     seconds: float = 0.0,
     errors: dict[str, float] | None = None,
-) -> Chief:
+) -> Scheduler:
     """The head of a search that has gone on for some time, with these candidates."""
     archive = Archive(Run.create(path / "run", {}), settings, num_judged=len(dataset.validation))
     archive.records = {record.trial_id: record for record in records}
@@ -60,12 +60,12 @@ def chief(
     )
     genes = declare(settings, dataset, {})
     probes = LinearProbes(dataset.train.labels, errors)
-    return Chief(archive, dataset, settings, Diary(), budget=budget, forecast=forecast, genes=genes, probes=probes)
+    return Scheduler(archive, dataset, settings, Diary(), budget=budget, forecast=forecast, genes=genes, probes=probes)
 
 
-def taken_up(one: Chief) -> Chief:
-    """The head of the same search in another sitting."""
-    return Chief(
+def taken_up(one: Scheduler) -> Scheduler:
+    """The head of the same search in another session."""
+    return Scheduler(
         one._archive,
         one._dataset,
         one._settings,
@@ -77,27 +77,29 @@ def taken_up(one: Chief) -> Chief:
     )
 
 
-def tasks(one: Chief) -> Iterator[Task]:
+def tasks(one: Scheduler) -> Iterator[TrialSpec]:
     """Has everything done at once that a single worker gets."""
-    while isinstance(task := one.next("worker"), Task):
+    while isinstance(task := one.next("worker"), TrialSpec):
         yield task
         one.finish("worker", DONE)
 
 
-def listener(one: Chief) -> Diary:
+def listener(one: Scheduler) -> Diary:
     assert isinstance(one._listener, Diary)
     return one._listener
 
 
-def evolved(path: Path, dataset: ImageDataset, settings: kevo.Settings, *records: TrialRecord, seconds: float) -> Chief:
+def evolved(
+    path: Path, dataset: ImageDataset, settings: kevo.Settings, *records: TrialRecord, seconds: float
+) -> Scheduler:
     """The head of a search that has bred all its candidates."""
-    one = chief(path, dataset, settings, *records, seconds=seconds)
+    one = scheduler(path, dataset, settings, *records, seconds=seconds)
     one._has_evolved = True
     return one
 
 
 def test_finalists_are_not_begun_when_the_time_is_up(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset, dataclasses.replace(RUNGS, max_time=60.0), PAUSED, seconds=60.0)
+    one = scheduler(tmp_path, dataset, dataclasses.replace(RUNGS, max_time=60.0), PAUSED, seconds=60.0)
     assert list(tasks(one)) == [] and listener(one).started == [] and one.is_over
 
 
@@ -129,59 +131,59 @@ def test_finalists_stay_the_same_when_one_has_gone_on(tmp_path: Path, dataset: I
 
 
 def test_the_end_has_a_share_of_the_time(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset, dataclasses.replace(SETTINGS, max_time=1000.0), seconds=100.0)
-    assert isinstance(task := one.next("worker"), Task)
+    one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_time=1000.0), seconds=100.0)
+    assert isinstance(task := one.next("worker"), TrialSpec)
     assert task.effort.seconds is not None and task.effort.seconds <= (950 - 100) / 4 + 30
 
 
 def test_tasks_and_outcomes_survive_json(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset, RUNGS, errors={"a": 0.5})
+    one = scheduler(tmp_path, dataset, RUNGS, errors={"a": 0.5})
     task = one.next("worker")
-    assert isinstance(task, Task) and task.effort.pause_after == 1 and task.errors == {"a": 0.5}
-    assert Task.from_json(json.loads(json.dumps(task.to_json()))) == task
+    assert isinstance(task, TrialSpec) and task.effort.pause_after == 1 and task.errors == {"a": 0.5}
+    assert TrialSpec.from_json(json.loads(json.dumps(task.to_json()))) == task
     outcome = dataclasses.replace(DONE, errors={"b": 0.1}, speeds=(("vgg16", None, 64, 0.5),))
-    assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
+    assert TrialResult.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
     for damage in ({"metrics": {"val_accuracy": float("nan")}}, {"speeds": [["vgg16", None]]}, {"unknown": 1}):
         with pytest.raises(ValueError, match=r"."):
-            Outcome.from_json({**outcome.to_json(), **damage})
+            TrialResult.from_json({**outcome.to_json(), **damage})
 
 
 def test_several_workers_get_different_candidates_and_numbers(tmp_path: Path, dataset: ImageDataset) -> None:
     settings = dataclasses.replace(SETTINGS, max_trials=4, population=4, num_finalists=2)
-    one = chief(tmp_path, dataset, settings)
+    one = scheduler(tmp_path, dataset, settings)
     begun = [one.next(f"worker{number}") for number in range(4)]
-    assert all(isinstance(task, Task) for task in begun)
-    given = [task for task in begun if isinstance(task, Task)]
+    assert all(isinstance(task, TrialSpec) for task in begun)
+    given = [task for task in begun if isinstance(task, TrialSpec)]
     assert [task.number for task in given] == [0, 1, 2, 3]
     assert len({str(sorted(task.genome.items())) for task in given}) == 4
     # The finalists are not known before all have ended.
     for number in (2, 0, 3):
         one.finish(f"worker{number}", DONE)
-        assert one.next(f"worker{number}") is Rest.WAIT
+        assert one.next(f"worker{number}") is Idle.WAIT
     one.finish("worker1", DONE)
     finals = [one.next("worker0"), one.next("worker1")]
-    assert [task.trial_id.endswith("-full") for task in finals if isinstance(task, Task)] == [True, True]
-    assert one.next("worker2") is Rest.WAIT and not one.is_over
+    assert [task.trial_id.endswith("-full") for task in finals if isinstance(task, TrialSpec)] == [True, True]
+    assert one.next("worker2") is Idle.WAIT and not one.is_over
     one.finish("worker0", DONE)
     one.finish("worker1", DONE)
-    assert one.next("worker2") is Rest.OVER and one.is_over
+    assert one.next("worker2") is Idle.OVER and one.is_over
     assert [one.number for one in listener(one).records] == [2, 0, 3, 1, 4, 5]
 
 
 def test_what_a_lost_worker_was_at_is_begun_again_once(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset, dataclasses.replace(SETTINGS, max_trials=1, num_finalists=1))
+    one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_trials=1, num_finalists=1))
     first = one.next("worker0")
-    assert isinstance(first, Task)
+    assert isinstance(first, TrialSpec)
     one.lose("worker0", "killed by signal 9")
     again = one.next("worker1")
-    assert isinstance(again, Task) and (again.trial_id, again.number) == (first.trial_id, first.number)
+    assert isinstance(again, TrialSpec) and (again.trial_id, again.number) == (first.trial_id, first.number)
     # Whoever was given up may still come back, too late.
     one.finish("worker0", DONE)
     assert not one.tell("worker0", "train", 0.5, 1, {}) and one.tell("worker1", "train", 0.5, 1, {})
     one.lose("worker1", "killed by signal 9")
     (failed,) = listener(one).records
     assert (failed.status, failed.reason) == ("failed", "killed by signal 9")
-    assert one.next("worker2") is Rest.OVER
+    assert one.next("worker2") is Idle.OVER
     assert listener(one).lost == [(0, "killed by signal 9")] * 2
     assert [one.status for one in Run.open(tmp_path / "run").trials()] == ["failed"]
 
@@ -191,9 +193,9 @@ def test_a_finalist_whose_worker_is_lost_is_begun_again_once(tmp_path: Path, dat
     one = evolved(tmp_path, dataset, settings, record("1", 0.8, is_paused=False), seconds=0.0)
     for worker in ("a", "b"):
         task = one.next(worker)
-        assert isinstance(task, Task) and task.trial_id == "1-full"
+        assert isinstance(task, TrialSpec) and task.trial_id == "1-full"
         one.lose(worker, "no memory")
-    assert one.next("c") is Rest.OVER
+    assert one.next("c") is Idle.OVER
     assert [(one.trial_id, one.reason) for one in listener(one).records] == [("1-full", "no memory")]
 
 
@@ -203,40 +205,40 @@ def test_the_winner_learns_from_all_pictures_at_last(tmp_path: Path, dataset: Im
     winner = record("1", 0.8, is_paused=False, history=history, stages=stages, planned_epochs=24, tune_epochs=7)
     last = record("1-full", 0.6, is_paused=False, full_length=True)
     one = evolved(tmp_path, dataset, dataclasses.replace(SETTINGS, num_finalists=1), winner, last, seconds=0.0)
-    assert one.next("a") is Rest.OVER, "there is no model"
+    assert one.next("a") is Idle.OVER, "there is no model"
     one._archive.add(winner, save=lambda path: path.write_text("a model"))
     task = one.next("a")
-    assert isinstance(task, Task) and task.genome == winner.genome
+    assert isinstance(task, TrialSpec) and task.genome == winner.genome
     # Learning rates fall as they did when it was measured.
     assert task.effort.refit == {"head": 2, "fine-tune": 1}
     assert (task.effort.num_epochs, task.effort.tune_epochs) == (24, 7)
-    assert one.next("b") is Rest.WAIT and not one.is_over
-    outcome = Outcome(seconds=1.0)
+    assert one.next("b") is Idle.WAIT and not one.is_over
+    outcome = TrialResult(seconds=1.0)
     assert one.wants("a", outcome)
     one.finish("a", outcome, save=lambda path: path.write_text("a better one"))
     assert (tmp_path / "run/checkpoints/1-refit.keras").read_text() == "a better one"
-    assert one.is_over and one.next("b") is Rest.OVER and listener(one).records == []
+    assert one.is_over and one.next("b") is Idle.OVER and listener(one).records == []
 
 
 def test_a_winner_that_cannot_be_trained_again_wins_as_it_is(tmp_path: Path, dataset: ImageDataset) -> None:
     one = evolved(tmp_path, dataset, dataclasses.replace(SETTINGS, num_finalists=1), seconds=0.0)
     one._archive.add(record("1", 0.8, is_paused=False), save=lambda path: path.write_text("a model"))
     one._archive.add(record("1-full", 0.6, full_length=True))
-    assert isinstance(one.next("a"), Task)
-    one.finish("a", Outcome(seconds=1.0, reason="too slow"))
+    assert isinstance(one.next("a"), TrialSpec)
+    one.finish("a", TrialResult(seconds=1.0, reason="too slow"))
     assert one.is_over and listener(one).notes == ["The winner learns from the training pictures only: too slow."]
 
 
 def test_a_training_that_breaks_off_goes_on_from_where_it_was(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset, dataclasses.replace(SETTINGS, minimize=("seconds",)))
+    one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, minimize=("seconds",)))
     first = one.next("a")
-    assert isinstance(first, Task) and one.model_for("a") is None
+    assert isinstance(first, TrialSpec) and one.model_for("a") is None
     for epochs, text in ((1, "old"), (2, "new")):
         save = functools.partial(Path.write_text, data=text)
         one.keep("a", save=save, history=[METRICS] * epochs, stages=["train"] * epochs, seconds=5.0 * epochs)
     one.lose("a", "killed")
     again = one.next("b")
-    assert isinstance(again, Task) and again.trial_id == first.trial_id
+    assert isinstance(again, TrialSpec) and again.trial_id == first.trial_id
     assert (again.history, again.stages, again.seconds_before) == ((METRICS,) * 2, ("train",) * 2, 10.0)
     model = one.model_for("b")
     assert model is not None and model.read_text() == "new" and len(list(model.parent.glob("*.keras"))) == 1
@@ -271,17 +273,17 @@ def test_a_final_training_that_breaks_off_goes_on_though_less_time_is_left(
     best = record("best", 0.8, history=[METRICS] * 3, stages=["train"] * 3, seconds=20.0, is_paused=False)
     one = evolved(tmp_path, dataset, settings, best, seconds=950.0 - 150.0)
     first = one.next("a")
-    assert isinstance(first, Task) and first.effort.num_epochs == 6
+    assert isinstance(first, TrialSpec) and first.effort.num_epochs == 6
     save = functools.partial(Path.write_text, data="a model")
     one.keep("a", save=save, history=[METRICS] * 4, stages=["train"] * 4, seconds=30.0)
     # Now there is too little time to begin it.
     one._budget._started -= 114.0
     one.lose("a", "killed")
     again = one.next("b")
-    assert isinstance(again, Task) and again.trial_id == "best-full" and len(again.history) == 4
+    assert isinstance(again, TrialSpec) and again.trial_id == "best-full" and len(again.history) == 4
     assert again.effort.num_epochs == 6 and (again.effort.seconds or 99.0) <= 16.0 and one.model_for("b") is not None
     one.lose("b", "killed again")
-    assert one.next("c") is Rest.OVER and listener(one).records[0].reason == "killed again"
+    assert one.next("c") is Idle.OVER and listener(one).records[0].reason == "killed again"
     assert list((tmp_path / "run" / "unfinished").iterdir()) == []
 
 
@@ -292,12 +294,12 @@ def test_a_finalist_that_had_paused_goes_on_once_more_from_where_it_broke_off(
     one = evolved(tmp_path, dataset, settings, seconds=950.0 - 2.0)
     one._archive.add(record("1", 0.8, seconds=20.0), save=lambda path: path.write_text("a model"))
     first = one.next("a")
-    assert isinstance(first, Task) and (first.continues, len(first.history)) == ("1", 1)
+    assert isinstance(first, TrialSpec) and (first.continues, len(first.history)) == ("1", 1)
     save = functools.partial(Path.write_text, data="a later model")
     one.keep("a", save=save, history=[METRICS] * 2, stages=["train"] * 2, seconds=3.0)
     one.lose("a", "killed")
     again = one.next("b")
-    assert isinstance(again, Task) and (again.continues, len(again.history)) == ("1", 2)
+    assert isinstance(again, TrialSpec) and (again.continues, len(again.history)) == ("1", 2)
     assert again.effort.num_epochs == first.effort.num_epochs == settings.epochs
 
 
@@ -306,23 +308,23 @@ def test_a_finalist_is_fine_tuned_as_deep_as_before_it_broke_off(tmp_path: Path,
     settings = dataclasses.replace(SETTINGS, num_finalists=1, max_time=1e6, space=kevo.PRESETS["default"])
     one = evolved(tmp_path, dataset, settings, frozen, seconds=0.0)
     first = one.next("a")
-    assert isinstance(first, Task) and first.genome["fine_tune/num_blocks"] and first.effort.tune_epochs
+    assert isinstance(first, TrialSpec) and first.genome["fine_tune/num_blocks"] and first.effort.tune_epochs
     save = functools.partial(Path.write_text, data="a model")
     one.keep("a", save=save, history=[METRICS] * 2, stages=["head", "fine-tune"], seconds=3.0)
     one._budget._started -= (one._budget.left or 0.0) - 2.0
     assert one._finals._tuned(frozen, 2.0) != first.genome
     one.lose("a", "killed")
     again = one.next("b")
-    assert isinstance(again, Task) and (again.genome, len(again.history)) == (first.genome, 2)
+    assert isinstance(again, TrialSpec) and (again.genome, len(again.history)) == (first.genome, 2)
 
 
 def test_nothing_is_kept_of_what_has_ended(tmp_path: Path, dataset: ImageDataset) -> None:
     settings = dataclasses.replace(SETTINGS, max_trials=1)
-    one = chief(tmp_path, dataset, settings)
+    one = scheduler(tmp_path, dataset, settings)
     folder = tmp_path / "run" / "unfinished"
     for worker in ("a", "b"):
         task = one.next(worker)
-        assert isinstance(task, Task)
+        assert isinstance(task, TrialSpec)
         save = functools.partial(Path.write_text, data="a model")
         one.keep(worker, save=save, history=[METRICS], stages=["train"], seconds=5.0)
         assert len(list(folder.iterdir())) == 2
@@ -340,21 +342,21 @@ def test_nothing_is_kept_of_what_has_ended(tmp_path: Path, dataset: ImageDataset
 
 def test_what_was_lost_in_an_earlier_sitting_counts(tmp_path: Path, dataset: ImageDataset) -> None:
     settings = dataclasses.replace(SETTINGS, max_trials=1)
-    one = chief(tmp_path, dataset, settings)
-    assert isinstance(one.next("a"), Task)
+    one = scheduler(tmp_path, dataset, settings)
+    assert isinstance(one.next("a"), TrialSpec)
     one.lose("a", "killed")
     again = taken_up(one)
-    assert isinstance(again.next("b"), Task)
+    assert isinstance(again.next("b"), TrialSpec)
     again.lose("b", "killed again")
     assert [record.reason for record in listener(again).records] == ["killed again"]
-    assert again.next("c") is Rest.OVER
+    assert again.next("c") is Idle.OVER
 
 
 @pytest.mark.parametrize("name", ["trial_1/trial.json", "oracle.json"])
 def test_a_state_that_is_damaged_is_made_anew_of_the_records(name: str, tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset, dataclasses.replace(RUNGS, max_trials=9))
+    one = scheduler(tmp_path, dataset, dataclasses.replace(RUNGS, max_trials=9))
     for number in range(6):
-        assert isinstance(one.next("a"), Task)
+        assert isinstance(one.next("a"), TrialSpec)
         if number == 3:
             one.finish("a", DONE.failed("too slow"))
         else:
@@ -370,7 +372,7 @@ def test_a_state_that_is_damaged_is_made_anew_of_the_records(name: str, tmp_path
     assert (tmp_path / "run" / "damaged" / "search" / name).is_file()
     # All that had ended is told to the new one, and the next is begun.
     task = again.next("b")
-    assert isinstance(task, Task) and task.number == 6
+    assert isinstance(task, TrialSpec) and task.number == 6
     after = [dataclasses.replace(individual, seconds=None) for individual in again.oracle._evolution.individuals]
     assert after[: len(before)] == before
     # What it has written down is as good as any.
@@ -380,7 +382,7 @@ def test_a_state_that_is_damaged_is_made_anew_of_the_records(name: str, tmp_path
 
 
 def test_promotions_are_recalled_in_their_rungs(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset, dataclasses.replace(RUNGS, epochs=9, num_rungs=3, max_trials=8))
+    one = scheduler(tmp_path, dataset, dataclasses.replace(RUNGS, epochs=9, num_rungs=3, max_trials=8))
     assert one.oracle.settings.rungs == (1, 3, 9)
     epochs = {"0": 1, "1": 1, "2": 3, "3": 9, "4": 9}
     for trial_id, parent in (("0", None), ("1", None), ("2", "0"), ("3", "1"), ("4", "gone")):
@@ -401,7 +403,7 @@ def test_promotions_are_recalled_in_their_rungs(tmp_path: Path, dataset: ImageDa
         ("promotion", 2),
         ("random", 0),
     ]
-    assert isinstance(again.next("b"), Task)
+    assert isinstance(again.next("b"), TrialSpec)
 
 
 def test_a_refit_that_cannot_end_is_not_begun(tmp_path: Path, dataset: ImageDataset) -> None:
@@ -419,16 +421,16 @@ def test_a_refit_that_cannot_end_is_not_begun(tmp_path: Path, dataset: ImageData
 def test_a_candidate_that_nobody_knows_any_more_gives_its_place_to_another(
     tmp_path: Path, dataset: ImageDataset
 ) -> None:
-    one = chief(tmp_path, dataset, dataclasses.replace(SETTINGS, max_trials=4))
+    one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_trials=4))
     first, lost, third, _ = itertools.islice(tasks(one), 4)
     del one._archive.records[lost.trial_id]
     (tmp_path / "run" / "search" / "trial_2" / "trial.json").write_text("{")
     again = taken_up(one)
     task = again.next("b")
-    assert isinstance(task, Task) and task.trial_id == lost.trial_id and task.genome != lost.genome
+    assert isinstance(task, TrialSpec) and task.trial_id == lost.trial_id and task.genome != lost.genome
     again.finish("b", DONE)
     task = again.next("b")
-    assert isinstance(task, Task) and task.trial_id not in {first.trial_id, lost.trial_id, third.trial_id}
+    assert isinstance(task, TrialSpec) and task.trial_id not in {first.trial_id, lost.trial_id, third.trial_id}
     # Records of another search are none of this one's.
     again._archive.records["strange"] = record("strange", 0.5)
     (tmp_path / "run" / "search" / "oracle.json").write_text("{")
@@ -437,7 +439,7 @@ def test_a_candidate_that_nobody_knows_any_more_gives_its_place_to_another(
 
 
 def test_a_model_that_is_gone_on_from_stays(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset, RUNGS)
+    one = scheduler(tmp_path, dataset, RUNGS)
     one._archive.add(record("1", 0.1), save=lambda path: path.write_text("a model"))
     one._begin("a", "2", CONV_GENOME, Effort(3), 0, one._archive.records["1"])
     assert one._archive.pinned == {"1"} and one.model_for("a") is not None
@@ -449,7 +451,7 @@ def test_a_model_that_is_gone_on_from_stays(tmp_path: Path, dataset: ImageDatase
 def test_what_could_not_be_read_again_is_not_written(
     tmp_path: Path, dataset: ImageDataset, damage: dict[str, object]
 ) -> None:
-    one = chief(tmp_path, dataset)
+    one = scheduler(tmp_path, dataset)
     one.next("a")
     with pytest.raises((LookupError, ValueError)):
         one.finish("a", dataclasses.replace(DONE, **damage))
@@ -457,14 +459,14 @@ def test_what_could_not_be_read_again_is_not_written(
 
 
 def test_a_worker_that_asks_anew_has_lost_what_it_was_at(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset)
+    one = scheduler(tmp_path, dataset)
     first, again = one.next("worker"), one.next("worker")
-    assert isinstance(first, Task) and isinstance(again, Task) and first.trial_id == again.trial_id
+    assert isinstance(first, TrialSpec) and isinstance(again, TrialSpec) and first.trial_id == again.trial_id
 
 
 def test_a_search_that_brings_nothing_new_ends_with_its_finalists(tmp_path: Path, dataset: ImageDataset) -> None:
     settings = dataclasses.replace(SETTINGS, max_trials=30, patience=3)
-    one = chief(tmp_path, dataset, settings)
+    one = scheduler(tmp_path, dataset, settings)
     kinds = [(task.effort.num_epochs, task.effort.refit is not None) for task in tasks(one)]
     # One that brought something, three that did not, two finalists; no model was written that could be trained again.
     assert kinds == [(3, False)] * 4 + [(6, False)] * 2
@@ -472,49 +474,49 @@ def test_a_search_that_brings_nothing_new_ends_with_its_finalists(tmp_path: Path
     # A search that is taken up again sees the same.
     known = [record for record in listener(one).records if not record.full_length]
     (tmp_path / "again").mkdir()
-    again = chief(tmp_path / "again", dataset, settings, *known)
+    again = scheduler(tmp_path / "again", dataset, settings, *known)
     assert [task.effort.num_epochs for task in tasks(again)] == [6, 6]
     (tmp_path / "before").mkdir()
-    before = chief(tmp_path / "before", dataset, settings, *known[:-1])
+    before = scheduler(tmp_path / "before", dataset, settings, *known[:-1])
     assert next(tasks(before)).effort.num_epochs == 3
 
 
 def test_what_still_runs_may_bring_something_new(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset, dataclasses.replace(SETTINGS, max_trials=30, population=9, patience=1))
+    one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_trials=30, population=9, patience=1))
     for worker in ("fast", "slow"):
-        assert isinstance(one.next(worker), Task)
+        assert isinstance(one.next(worker), TrialSpec)
     one.finish("fast", DONE)
-    assert isinstance(one.next("fast"), Task)
+    assert isinstance(one.next("fast"), TrialSpec)
     one.finish("fast", DONE)
-    assert one.next("fast") is Rest.WAIT and not one.is_over
+    assert one.next("fast") is Idle.WAIT and not one.is_over
     one.finish("slow", dataclasses.replace(DONE, metrics={**METRICS, "val_accuracy": 0.9}))
     task = one.next("fast")
-    assert isinstance(task, Task) and not task.trial_id.endswith("-full")
+    assert isinstance(task, TrialSpec) and not task.trial_id.endswith("-full")
     assert listener(one).notes == []
 
 
 def test_a_stopped_search_takes_nothing_more(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset)
+    one = scheduler(tmp_path, dataset)
     one.next("worker")
     one.stop()
     assert one.is_over and not one.tell("worker", "train", 0.5, 1, {})
     one.finish("worker", DONE)
-    assert listener(one).records == [] and one.next("worker") is Rest.OVER
+    assert listener(one).records == [] and one.next("worker") is Idle.OVER
     assert listener(one).lost == [], "what it was at is taken up when the search is"
 
 
 def test_only_models_that_may_be_needed_are_asked_for(tmp_path: Path, dataset: ImageDataset) -> None:
     settings = dataclasses.replace(SETTINGS, max_trials=30, num_finalists=1, population=30)
     better = [record(str(number), 0.9, is_paused=False) for number in range(8)]
-    one = chief(tmp_path, dataset, settings, *better)
+    one = scheduler(tmp_path, dataset, settings, *better)
     one.next("worker")
     assert not one.wants("worker", DONE)
     assert one.wants("worker", dataclasses.replace(DONE, metrics={**METRICS, "val_accuracy": 0.95}))
-    assert not one.wants("worker", Outcome(seconds=1.0, reason="too slow")) and not one.wants("nobody", DONE)
+    assert not one.wants("worker", TrialResult(seconds=1.0, reason="too slow")) and not one.wants("nobody", DONE)
 
 
 def test_a_candidate_that_cannot_be_written_is_not_counted(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset)
+    one = scheduler(tmp_path, dataset)
     one.next("worker")
     (tmp_path / "run" / "trials.jsonl").mkdir()
     with pytest.raises(RunError, match="Cannot write"):
@@ -527,14 +529,14 @@ def refuse(path: Path) -> None:
 
 
 def test_a_model_that_cannot_be_saved_fails_alone(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset, dataclasses.replace(SETTINGS, num_finalists=1))
+    one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, num_finalists=1))
     one.next("worker")
     one.finish("worker", dataclasses.replace(DONE, errors={"b": 0.1}), save=refuse)
     (failed,) = listener(one).records
     assert (failed.status, failed.reason) == ("failed", "its model cannot be saved") and failed.seconds == 1.0
     assert (failed.metrics, failed.history, failed.num_parameters) == ({}, [], None)
     assert one.oracle.trials[failed.trial_id].status == "FAILED" and one._probes.errors == {"b": 0.1}
-    assert one.trial_of("worker") is None and isinstance(one.next("worker"), Task)
+    assert one.trial_of("worker") is None and isinstance(one.next("worker"), TrialSpec)
     assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
 
 
@@ -545,8 +547,8 @@ def test_a_winner_that_cannot_be_saved_again_wins_as_it_is(
     one = evolved(tmp_path, dataset, dataclasses.replace(SETTINGS, num_finalists=1), seconds=0.0)
     one._archive.add(record("1", 0.8, is_paused=False), save=lambda path: path.write_text("a model"))
     one._archive.add(record("1-full", 0.6, full_length=True))
-    assert isinstance(one.next("a"), Task)
-    one.finish("a", Outcome(seconds=1.0), save=save)
+    assert isinstance(one.next("a"), TrialSpec)
+    one.finish("a", TrialResult(seconds=1.0), save=save)
     assert one.is_over and listener(one).notes == [f"The winner learns from the training pictures only: {reason}."]
 
 
@@ -577,7 +579,7 @@ def test_a_search_that_breaks_ends_with_exit_code_1() -> None:
 
 
 def test_features_that_are_behind_get_no_candidate(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset, errors={linear_probes._key(FROZEN): 0.1, linear_probes._key(SHALLOW): 0.9})
+    one = scheduler(tmp_path, dataset, errors={linear_probes._key(FROZEN): 0.1, linear_probes._key(SHALLOW): 0.9})
     assert one.is_feasible(FROZEN) and not one.is_feasible(SHALLOW)
     assert not listener(one).num_skipped
     one.next("worker")
@@ -586,8 +588,8 @@ def test_features_that_are_behind_get_no_candidate(tmp_path: Path, dataset: Imag
 
 def test_only_what_the_search_may_use_is_compared(dataset: ImageDataset) -> None:
     def wants(genome: dict[str, object], **changes: object) -> bool:
-        performer = Performer(dataset, dataclasses.replace(SETTINGS, **changes), {}, None)
-        return performer._is_wanted(genome)  # type: ignore[arg-type]
+        runner = TrialRunner(dataset, dataclasses.replace(SETTINGS, **changes), {}, None)
+        return runner._is_wanted(genome)  # type: ignore[arg-type]
 
     assert wants(FROZEN) and not wants({**FROZEN, "pretrained/summary": "max"}), "not in the space"
     # Where small is good, worse features may do; what is too large for the search makes nothing else look hopeless.
@@ -595,7 +597,7 @@ def test_only_what_the_search_may_use_is_compared(dataset: ImageDataset) -> None
 
 
 def test_what_linear_heads_found_is_written_down(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset, errors={"a": 0.5})
+    one = scheduler(tmp_path, dataset, errors={"a": 0.5})
     one.next("worker")
     one.finish("worker", dataclasses.replace(DONE, errors={"b": 0.1}))
     assert json.loads((tmp_path / "run" / "bodies.json").read_text()) == {"a": 0.5, "b": 0.1}
@@ -604,17 +606,17 @@ def test_what_linear_heads_found_is_written_down(tmp_path: Path, dataset: ImageD
 def test_what_could_not_end_in_time_is_not_begun(tmp_path: Path, dataset: ImageDataset) -> None:
     vast = {**CONV_GENOME, "conv/image_size": 224, "conv/block_1/filters": 512, "conv/block_2/filters": 512}
     limited = dataclasses.replace(SETTINGS, max_time=60.0)
-    endless = chief(tmp_path / "endless", dataset)
-    short = chief(tmp_path / "short", dataset, limited, record("1", 0.8))
-    first = chief(tmp_path / "first", dataset, limited)
+    endless = scheduler(tmp_path / "endless", dataset)
+    short = scheduler(tmp_path / "short", dataset, limited, record("1", 0.8))
+    first = scheduler(tmp_path / "first", dataset, limited)
     for one in (endless, short, first):
-        assert isinstance(one.next("worker"), Task) and one.is_feasible(CONV_GENOME)
+        assert isinstance(one.next("worker"), TrialSpec) and one.is_feasible(CONV_GENOME)
     assert endless.is_feasible(vast) and not short.is_feasible(vast)
     assert first.is_feasible(vast), "a first candidate that is cut short is better than none"
 
 
 def test_predictions_are_kept_beside_models(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = chief(tmp_path, dataset)
+    one = scheduler(tmp_path, dataset)
     one.next("worker")
     probabilities = np.full((4, 3), 1 / 3, np.float32)
     one.finish("worker", DONE, save=lambda path: path.write_text("a model"), probabilities=probabilities)

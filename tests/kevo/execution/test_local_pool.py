@@ -111,7 +111,7 @@ def test_a_worker_that_has_grown_is_replaced_between_candidates(
 
 def test_workers_that_cannot_be_started_end_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_pool, "_MEMORY_SHARE", 1e-6)
-    monkeypatch.setattr(local_pool, "_MAX_STILLBORN", 2)
+    monkeypatch.setattr(local_pool, "_MAX_FAILED_STARTS", 2)
     with pytest.raises(SearchFailedError, match=r"Workers cannot be started. The last one: out of memory"):
         search(tmp_path, Diary(), workers=2)
     # Nor the one that has just taken the first one's place.

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from engine.test_scheduler import DONE, chief
+from engine.test_scheduler import DONE, scheduler
 from samples import stripes
 from searches import SETTINGS, Diary
 
@@ -28,8 +28,8 @@ from kevo import session
 from kevo.cli import main
 from kevo.errors import SettingsError, WeightsError, WorkerError
 from kevo.execution import local_pool, remote_worker
-from kevo.execution.endpoint import Entrance, seen_from_elsewhere, seen_from_here
-from kevo.execution.scheduler_service import Desk
+from kevo.execution.endpoint import Endpoint, seen_from_elsewhere, seen_from_here
+from kevo.execution.scheduler_service import SchedulerService
 from kevo.result import SearchResult
 from kevo.runs.folder import Run
 from kevo.tasks.images.datasets import ImageDataset
@@ -309,11 +309,11 @@ def test_a_users_mistake_is_told_before_any_work(
 
 def test_a_secret_comes_from_the_environment_unless_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEVO_SECRET", "everybody's")
-    assert Entrance.at("0.0.0.0:8000", secret=None).secret == "everybody's"
-    assert Entrance.at("0.0.0.0:8000", secret="mine").secret == "mine"
+    assert Endpoint.at("0.0.0.0:8000", secret=None).secret == "everybody's"
+    assert Endpoint.at("0.0.0.0:8000", secret="mine").secret == "mine"
     monkeypatch.setenv("KEVO_SECRET", "")
     with pytest.raises(SettingsError, match="no secret"):
-        Entrance.at("0.0.0.0:8000", secret=None)
+        Endpoint.at("0.0.0.0:8000", secret=None)
 
 
 def test_an_address_for_all_has_a_name_for_each() -> None:
@@ -327,53 +327,53 @@ def asked(source: str, checksum: str | None = None) -> list[dict[str, object]]:
 
 
 def test_weights_must_be_the_same_everywhere(tmp_path: Path) -> None:
-    usable = remote_worker._usable_weights(asked("none"), "chief:1", {"vgg16": "unused.h5"})
+    usable = remote_worker._usable_weights(asked("none"), "scheduler:1", {"vgg16": "unused.h5"})
     assert [one.alpha for one in usable["mobilenet_v2"]] == [0.35]
     with pytest.raises(WeightsError, match="--weights mobilenet_v2=PATH"):
-        remote_worker._usable_weights(asked("file", "blake2b:00"), "chief:1", {})
+        remote_worker._usable_weights(asked("file", "blake2b:00"), "scheduler:1", {})
     with pytest.raises(WeightsError, match="has mobilenet_v2 with --weights mobilenet_v2=none, not mine.h5"):
-        remote_worker._usable_weights(asked("none"), "chief:1", {"mobilenet_v2": "mine.h5"})
+        remote_worker._usable_weights(asked("none"), "scheduler:1", {"mobilenet_v2": "mine.h5"})
     with pytest.raises(WeightsError, match="There is no weights file"):
         remote_worker._usable_weights(
-            asked("file", "blake2b:00"), "chief:1", {"mobilenet_v2": str(tmp_path / "gone.h5")}
+            asked("file", "blake2b:00"), "scheduler:1", {"mobilenet_v2": str(tmp_path / "gone.h5")}
         )
 
 
 @pytest.fixture
-def desk(tmp_path: Path, dataset: ImageDataset) -> Desk:
+def service(tmp_path: Path, dataset: ImageDataset) -> SchedulerService:
     (tmp_path / "work").mkdir()
-    return Desk(chief(tmp_path, dataset), tmp_path / "work", shape=(48, 3), hello={"of": "this search"})
+    return SchedulerService(scheduler(tmp_path, dataset), tmp_path / "work", shape=(48, 3), hello={"of": "this search"})
 
 
-def asks(desk: Desk, number: int, worker: str = "guest") -> dict[str, Any]:
-    return desk.calls["next"](worker, {"search": desk.search, "number": number}, b"")[0]
+def asks(service: SchedulerService, number: int, worker: str = "guest") -> dict[str, Any]:
+    return service.calls["next"](worker, {"search": service.search, "number": number}, b"")[0]
 
 
-def finishes(desk: Desk, asked: Mapping[str, Any], outcome: Mapping[str, Any] = DONE.to_json()) -> None:
-    desk.calls["finish"]("guest", {"trial_id": asked["task"]["trial_id"], "outcome": outcome}, b"")
+def finishes(service: SchedulerService, asked: Mapping[str, Any], outcome: Mapping[str, Any] = DONE.to_json()) -> None:
+    service.calls["finish"]("guest", {"trial_id": asked["task"]["trial_id"], "outcome": outcome}, b"")
 
 
-def test_who_has_not_heard_the_answer_gets_it_again(desk: Desk) -> None:
-    first = asks(desk, 1)
-    assert asks(desk, 1) == first and desk.chief.trial_of("guest")
-    finishes(desk, first)
-    assert asks(desk, 2) != first
+def test_who_has_not_heard_the_answer_gets_it_again(service: SchedulerService) -> None:
+    first = asks(service, 1)
+    assert asks(service, 1) == first and service.scheduler.trial_of("guest")
+    finishes(service, first)
+    assert asks(service, 2) != first
 
 
-def test_who_came_for_another_search_gets_nothing(desk: Desk) -> None:
-    hello, _ = desk.calls["hello"]("guest", {}, b"")
-    assert hello == {"of": "this search", "search": desk.search}
+def test_who_came_for_another_search_gets_nothing(service: SchedulerService) -> None:
+    hello, _ = service.calls["hello"]("guest", {}, b"")
+    assert hello == {"of": "this search", "search": service.search}
     with pytest.raises(LookupError, match="another search"):
-        desk.calls["next"]("guest", {"search": "that one", "number": 1}, b"")
-    assert not desk.chief.trial_of("guest")
+        service.calls["next"]("guest", {"search": "that one", "number": 1}, b"")
+    assert not service.scheduler.trial_of("guest")
 
 
-def test_a_worker_that_goes_is_no_failure_of_its_candidate(desk: Desk) -> None:
-    first = asks(desk, 0)
+def test_a_worker_that_goes_is_no_failure_of_its_candidate(service: SchedulerService) -> None:
+    first = asks(service, 0)
     for number in range(1, 5):
-        assert desk.calls["leave"]("guest", {}, b"") == ({"is_over": False}, b"")
-        assert asks(desk, number) == first
-    assert "guest" in desk.farewells
+        assert service.calls["leave"]("guest", {}, b"") == ({"is_over": False}, b"")
+        assert asks(service, number) == first
+    assert "guest" in service.departed
 
 
 @pytest.mark.parametrize(
@@ -385,24 +385,26 @@ def test_a_worker_that_goes_is_no_failure_of_its_candidate(desk: Desk) -> None:
         ({"name": "predictions.npy", "start": 1024}, bytes(2 * 48 * 3 + 1)),
     ],
 )
-def test_a_file_has_a_name_and_an_end(desk: Desk, values: dict[str, object], payload: bytes, tmp_path: Path) -> None:
-    trial_id = asks(desk, 1)["task"]["trial_id"]
+def test_a_file_has_a_name_and_an_end(
+    service: SchedulerService, values: dict[str, object], payload: bytes, tmp_path: Path
+) -> None:
+    trial_id = asks(service, 1)["task"]["trial_id"]
     with pytest.raises(ValueError, match="Got"):
-        desk.calls["file"]("guest", {"trial_id": trial_id, **values}, payload)
+        service.calls["file"]("guest", {"trial_id": trial_id, **values}, payload)
     assert list((tmp_path / "work").iterdir()) == []
 
 
-def test_who_trains_nothing_sends_nothing_and_leaves_nothing(desk: Desk, tmp_path: Path) -> None:
+def test_who_trains_nothing_sends_nothing_and_leaves_nothing(service: SchedulerService, tmp_path: Path) -> None:
     def send(worker: str) -> None:
-        values = {"trial_id": desk.chief.trial_of(worker), "name": "model.keras", "start": 0}
-        desk.calls["file"](worker, values, b"half a model")
+        values = {"trial_id": service.scheduler.trial_of(worker), "name": "model.keras", "start": 0}
+        service.calls["file"](worker, values, b"half a model")
 
     with pytest.raises(LookupError, match="no task"):
         send("stranger")
     for worker in ("first", "second", "third"):
-        asks(desk, 1, worker)
+        asks(service, 1, worker)
         send(worker)
-        desk.chief.lose(worker, "it is gone")
+        service.scheduler.lose(worker, "it is gone")
     assert len(list((tmp_path / "work").iterdir())) == 1
 
 
@@ -417,31 +419,36 @@ def test_who_trains_nothing_sends_nothing_and_leaves_nothing(desk: Desk, tmp_pat
         {"unheard": "of"},
     ],
 )
-def test_an_outcome_that_is_none_is_refused_and_the_search_goes_on(desk: Desk, change: dict[str, object]) -> None:
-    asked = asks(desk, 1)
+def test_an_outcome_that_is_none_is_refused_and_the_search_goes_on(
+    service: SchedulerService, change: dict[str, object]
+) -> None:
+    asked = asks(service, 1)
     with pytest.raises(ValueError):
-        finishes(desk, asked, {**DONE.to_json(), **change})
-    assert desk.error is None and not desk.chief.is_over
-    finishes(desk, asked)
-    assert not desk.chief.trial_of("guest")
+        finishes(service, asked, {**DONE.to_json(), **change})
+    assert service.error is None and not service.scheduler.is_over
+    finishes(service, asked)
+    assert not service.scheduler.trial_of("guest")
 
 
-def test_a_word_that_was_long_on_its_way_is_not_about_the_next_task(desk: Desk, tmp_path: Path) -> None:
-    first = asks(desk, 1)
-    finishes(desk, first)
-    old, second = {"trial_id": first["task"]["trial_id"]}, asks(desk, 2)
+def test_a_word_that_was_long_on_its_way_is_not_about_the_next_task(service: SchedulerService, tmp_path: Path) -> None:
+    first = asks(service, 1)
+    finishes(service, first)
+    old, second = {"trial_id": first["task"]["trial_id"]}, asks(service, 2)
     said = {"stage": "train", "done": 1.0, "total": 2, "metrics": {}, "history": [], "stages": [], "seconds": 1.0}
-    assert desk.calls["tell"]("guest", {**old, **said}, b"")[0] == {"goes_on": False}
-    assert desk.calls["offer"]("guest", {**old, "outcome": DONE.to_json()}, b"")[0] == {"is_wanted": False}
+    assert service.calls["tell"]("guest", {**old, **said}, b"")[0] == {"goes_on": False}
+    assert service.calls["offer"]("guest", {**old, "outcome": DONE.to_json()}, b"")[0] == {"is_wanted": False}
     with pytest.raises(LookupError, match="no task"):
-        desk.calls["file"]("guest", {**old, "name": "model.keras", "start": 0}, b"a model")
-    desk.calls["keep"]("guest", {**old, **said}, b"")
-    finishes(desk, first)
-    assert desk.chief.trial_of("guest") == second["task"]["trial_id"] and len(desk.chief._archive.records) == 1
-    assert desk.calls["tell"]("guest", {**said, "trial_id": second["task"]["trial_id"]}, b"")[0] == {"goes_on": True}
+        service.calls["file"]("guest", {**old, "name": "model.keras", "start": 0}, b"a model")
+    service.calls["keep"]("guest", {**old, **said}, b"")
+    finishes(service, first)
+    assert (
+        service.scheduler.trial_of("guest") == second["task"]["trial_id"]
+        and len(service.scheduler._archive.records) == 1
+    )
+    assert service.calls["tell"]("guest", {**said, "trial_id": second["task"]["trial_id"]}, b"")[0] == {"goes_on": True}
 
 
 def test_a_search_whose_time_is_up_ends_without_a_worker(tmp_path: Path, dataset: ImageDataset) -> None:
     limited = dataclasses.replace(SETTINGS, max_time=60.0)
-    assert not chief(tmp_path / "young", dataset, limited).is_over
-    assert chief(tmp_path / "old", dataset, limited, seconds=60.0).is_over
+    assert not scheduler(tmp_path / "young", dataset, limited).is_over
+    assert scheduler(tmp_path / "old", dataset, limited, seconds=60.0).is_over

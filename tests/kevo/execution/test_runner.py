@@ -9,14 +9,14 @@ from typing import Any
 
 import keras
 import pytest
-from engine.test_scheduler import chief, listener
+from engine.test_scheduler import listener, scheduler
 from samples import stripes
 from searches import SETTINGS, Diary
 
 import kevo
-from kevo.engine.messages import Outcome
-from kevo.execution.runner import Performed, Performer
-from kevo.execution.scheduler_service import Desk, RemoteChief
+from kevo.engine.messages import TrialResult
+from kevo.execution.runner import FinishedTrial, TrialRunner
+from kevo.execution.scheduler_service import RemoteScheduler, SchedulerService
 from kevo.execution.worker import work
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
@@ -24,7 +24,7 @@ from kevo.tasks.images.trainer import Trained
 from kevo.training.candidate_fit import CandidateError
 from tuners.remote import Client, Server
 
-DONE = Outcome(seconds=1.0, metrics={"val_accuracy": 0.5}, num_parameters=6, errors={"a": 0.5})
+DONE = TrialResult(seconds=1.0, metrics={"val_accuracy": 0.5}, num_parameters=6, errors={"a": 0.5})
 
 
 class Stubborn(keras.layers.Layer):
@@ -37,12 +37,12 @@ class Stubborn(keras.layers.Layer):
         raise RuntimeError("it does not say\nhow it is made")
 
 
-def trained(*layers: keras.layers.Layer) -> Performed:
+def trained(*layers: keras.layers.Layer) -> FinishedTrial:
     pictures = keras.Input((4, 4, 3))
     outputs = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(pictures))
     for layer in layers:
         outputs = layer(outputs)
-    return Performed(DONE, Trained(keras.Model(pictures, outputs), {}, 8, 1.0), mirror=False)
+    return FinishedTrial(DONE, Trained(keras.Model(pictures, outputs), {}, 8, 1.0), mirror=False)
 
 
 def made_stubborn(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
@@ -81,7 +81,7 @@ def test_a_model_is_written(tmp_path: Path) -> None:
 def test_a_model_that_cannot_be_saved_is_the_failure_of_its_candidate(tmp_path: Path) -> None:
     done = trained(Stubborn()).written(tmp_path / "model.keras")
     reason = "its model cannot be saved: RuntimeError: it does not say"
-    assert done.outcome == Outcome(seconds=1.0, reason=reason, errors={"a": 0.5})
+    assert done.outcome == TrialResult(seconds=1.0, reason=reason, errors={"a": 0.5})
     assert done.save is None and done.probabilities is None
     save = trained(Stubborn()).save
     assert save is not None
@@ -108,15 +108,15 @@ def test_a_candidate_whose_model_cannot_be_saved_fails_alone(tmp_path: Path, mon
 
 
 @pytest.fixture
-def desk(tmp_path: Path, dataset: ImageDataset) -> Desk:
+def service(tmp_path: Path, dataset: ImageDataset) -> SchedulerService:
     (tmp_path / "work").mkdir()
-    one = chief(tmp_path, dataset, dataclasses.replace(SETTINGS, max_trials=1, epochs=1))
-    return Desk(one, tmp_path / "work", shape=(48, 3), hello={})
+    one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_trials=1, epochs=1))
+    return SchedulerService(one, tmp_path / "work", shape=(48, 3), hello={})
 
 
 @pytest.mark.parametrize("is_full", [False, True])
 def test_a_worker_tells_a_full_disk_from_a_model_that_cannot_be_saved(
-    desk: Desk,
+    service: SchedulerService,
     dataset: ImageDataset,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -126,15 +126,15 @@ def test_a_worker_tells_a_full_disk_from_a_model_that_cannot_be_saved(
     if not is_full:
         made_stubborn(monkeypatch, 0)
     folder = request.getfixturevalue("full_disk") if is_full else tmp_path
-    performer = Performer(dataset, SETTINGS, {}, None)
-    with Server(desk.chief.oracle, calls=desk.calls) as server:
+    runner = TrialRunner(dataset, SETTINGS, {}, None)
+    with Server(service.scheduler.oracle, calls=service.calls) as server:
         client = Client(None, address=server.address, tuner_id="guest")
-        there = RemoteChief(client, folder, search=desk.search)
+        there = RemoteScheduler(client, folder, search=service.search)
         if is_full:
             with pytest.raises(OSError, match="No space left"):
-                work(there, performer, folder=folder)
+                work(there, runner, folder=folder)
         else:
-            assert work(there, performer, folder=folder)
+            assert work(there, runner, folder=folder)
         client.close()
-    reasons = [one.reason for one in listener(desk.chief).records]
+    reasons = [one.reason for one in listener(service.scheduler).records]
     assert reasons == ([] if is_full else ["its model cannot be saved: RuntimeError: it does not say"])

@@ -23,13 +23,13 @@ from samples import CONV_GENOME, pretrained_genome
 from searches import ENDED, HOSTILE, SETTINGS, failed, record
 
 from kevo.objective import OBJECTIVES
-from kevo.progress import Opening
+from kevo.progress import SearchStarted
 from kevo.progress.board import Board
 from kevo.progress.live import Live
 from kevo.progress.panel import Paper, draw, ended
 
 ACCURACY = OBJECTIVES["accuracy"]
-OPENING = Opening(
+OPENING = SearchStarted(
     run_folder=Path("kevo-runs/digits"),
     settings=dataclasses.replace(SETTINGS, max_trials=40, max_time=240.0, population=4),
     devices="2 workers on the CPU, no strategy",

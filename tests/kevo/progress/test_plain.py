@@ -8,7 +8,7 @@ import pytest
 from searches import ENDED, SETTINGS, failed, record
 
 from kevo.objective import OBJECTIVES, Objective
-from kevo.progress import Opening, count, duration, for_stderr, front_in_words, printable
+from kevo.progress import SearchStarted, count, duration, for_stderr, front_in_words, printable
 from kevo.progress.plain import Plain
 from kevo.result import FrontMember, SearchResult
 from kevo.tasks.outputs.classes import evaluation
@@ -16,7 +16,7 @@ from kevo.tasks.outputs.classes import evaluation
 
 def tell(stream: io.StringIO) -> None:
     with Plain(stream, OBJECTIVES["accuracy"]) as plain:
-        plain.search_started(Opening(run_folder=Path("run"), settings=SETTINGS, devices="1 worker", seconds=0.0))
+        plain.search_started(SearchStarted(run_folder=Path("run"), settings=SETTINGS, devices="1 worker", seconds=0.0))
         plain.note("2 classes [not markup]")
         plain.skipped("pictures", "cannot be read", 3)
         plain.trial_started(0, "conv stack [8x3x3]", 90.0, "worker-0")

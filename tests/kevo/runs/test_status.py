@@ -20,7 +20,7 @@ from kevo.cli import main
 from kevo.errors import RunError
 from kevo.runs import status
 from kevo.runs.folder import Run
-from kevo.runs.status import Publisher, Status
+from kevo.runs.status import Status, StatusWriter
 
 ROOT = Path(__file__).parents[3]
 LIMITED = dataclasses.replace(SETTINGS, max_time=600.0)
@@ -45,7 +45,7 @@ def awaited(run: Run, number: int) -> Status:
 def test_a_search_at_work_tells_what_it_is_at(tmp_path: Path) -> None:
     run = run_folder(tmp_path)
     diary = Diary()
-    with run.locked(), Publisher(run, diary, seconds=lambda: 100.0) as publisher:
+    with run.locked(), StatusWriter(run, diary, seconds=lambda: 100.0) as publisher:
         assert "nothing trains" in command("status", run.path).stdout
         publisher.trial_started(3, "conv stack", 60.0, "worker-1")
         publisher.trial_started(4, "another", 60.0, "worker-2")
@@ -86,7 +86,7 @@ def test_what_a_killed_search_was_at_is_not_told(tmp_path: Path) -> None:
     assert status.read(run.path).trainings == ()
     with run.locked():
         assert len(status.read(run.path).trainings) == 1
-        with Publisher(run, Diary(), seconds=lambda: 1.0):
+        with StatusWriter(run, Diary(), seconds=lambda: 1.0):
             assert status.read(run.path).trainings == ()
 
 

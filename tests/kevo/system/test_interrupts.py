@@ -13,7 +13,7 @@ import pytest
 from kevo.errors import RunError
 from kevo.runs.folder import Run
 from kevo.system import interrupts
-from kevo.system.interrupts import Interrupt, Interrupts, insisting
+from kevo.system.interrupts import Interrupt, Interrupts, redelivering
 
 
 def test_the_first_is_raised_at_the_check_and_once() -> None:
@@ -48,7 +48,7 @@ def test_one_that_python_loses_comes_again() -> None:
     thing = Thing()
     _reference = weakref.ref(thing, lambda dead: os.kill(os.getpid(), signal.SIGINT))
     until = time.monotonic() + 20
-    with pytest.raises(KeyboardInterrupt), insisting():
+    with pytest.raises(KeyboardInterrupt), redelivering():
         # Python may take it here, or lose it in the callback.
         del thing
         gc.collect()
@@ -70,7 +70,7 @@ def test_a_request_is_a_first_ctrl_c(run: Run, monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(Interrupt):
             one.check()
         one.check()
-        # One for an earlier sitting.
+        # One for an earlier session.
         assert not interrupts.stop(run, wait=0.0)
         assert one.clear() and not one.clear()
         one.check()

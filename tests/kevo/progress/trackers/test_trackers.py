@@ -23,8 +23,8 @@ from searches import SETTINGS, Diary, record
 import kevo
 from kevo.cli import main
 from kevo.errors import SettingsError
-from kevo.progress import Silent
-from kevo.progress.trackers import Several, Tracker
+from kevo.progress import NullListener
+from kevo.progress.trackers import Tracker, TrackerGroup
 from kevo.progress.trackers.tensorboard import TensorBoard
 from kevo.runs.folder import Run
 from kevo.tasks.images.datasets import ImageDataset, load
@@ -34,7 +34,7 @@ FAILED = dataclasses.replace(
 )
 
 
-class Broken(Silent):
+class Broken(NullListener):
     """A tracker that fails with the first candidate."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ def read(folder: Path) -> Any:
 
 def test_a_tracker_that_fails_is_named_once_and_told_nothing_more(dataset: ImageDataset, tmp_path: Path) -> None:
     diary, broken = Diary(), Broken()
-    several = Several([broken, diary])
+    several = TrackerGroup([broken, diary])
     several.begun(run_of(tmp_path), dataset)
     several.trial_ended(record("0", 0.5), None)
     several.trial_ended(record("0", 0.6), None)
@@ -99,23 +99,23 @@ def test_a_tracker_that_fails_is_named_once_and_told_nothing_more(dataset: Image
 
 
 def test_what_other_listeners_raise_goes_through() -> None:
-    class Angry(Silent):
+    class Angry(NullListener):
         def note(self, text: str) -> None:
             raise RuntimeError(text)
 
     with pytest.raises(RuntimeError, match="enough"):
-        Several([Angry()]).note("enough")
+        TrackerGroup([Angry()]).note("enough")
 
 
 def test_everything_that_a_listener_is_told_is_passed_on() -> None:
     told = []
 
-    class Everything(Silent):
+    class Everything(NullListener):
         def __getattribute__(self, name: str) -> Any:
             return lambda *arguments: told.append((name, arguments))
 
-    events = [name for name in vars(Silent) if not name.startswith("_")]
-    several = Several([Everything()])
+    events = [name for name in vars(NullListener) if not name.startswith("_")]
+    several = TrackerGroup([Everything()])
     for name in events:
         event = getattr(several, name)
         arguments = tuple(range(event.__code__.co_argcount - 1))
@@ -207,10 +207,10 @@ def test_mlflow_holds_the_search_and_serves_its_model(server: str, tmp_path: Pat
     import mlflow
 
     pictures, settings = stripes(120), dataclasses.replace(SETTINGS, max_trials=2, epochs=2, num_finalists=1)
-    first = kevo.search(pictures, settings, out=tmp_path / "run", listener=Several([Hurry(), MLflow(server)]))
+    first = kevo.search(pictures, settings, out=tmp_path / "run", listener=TrackerGroup([Hurry(), MLflow(server)]))
     assert first.interrupted
     diary = Diary()
-    result = kevo.resume(tmp_path / "run", pictures, listener=Several([diary, MLflow(server)]))
+    result = kevo.resume(tmp_path / "run", pictures, listener=TrackerGroup([diary, MLflow(server)]))
     assert not [note for note in diary.notes if "told no more" in note]
     client = mlflow.MlflowClient(server)
     experiment = client.get_experiment_by_name("kevo")

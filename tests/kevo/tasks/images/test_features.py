@@ -17,7 +17,7 @@ from samples import pretrained_genome
 from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import backbones, networks
 from kevo.tasks.images.datasets import ImageDataset, Split
-from kevo.tasks.images.features import Copy, FeatureCache, _changed, copies, default_folder
+from kevo.tasks.images.features import Copy, FeatureCache, _changed, augmented_copies, default_folder
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.training.loop import Forward
 
@@ -100,13 +100,15 @@ def test_splits_are_kept_apart(dataset: ImageDataset) -> None:
 def test_each_kind_of_change_makes_a_copy_that_others_share(dataset: ImageDataset) -> None:
     strengths = {"rotation": 0.1, "zoom": 0.0, "translation": 0.1, "contrast": 0.0}
     genome = {**CHANGED, **{f"augment/{kind}": value for kind, value in strengths.items()}}
-    assert copies(genome) == [PLAIN, FLIPPED, ("rotation", 0.1), ("translation", 0.1)]
-    assert copies({**genome, "augment": False}) == [PLAIN]
+    assert augmented_copies(genome) == [PLAIN, FLIPPED, ("rotation", 0.1), ("translation", 0.1)]
+    assert augmented_copies({**genome, "augment": False}) == [PLAIN]
     cache, build = FeatureCache(dataset), Counting(genome)
-    found = [cache.features("train", genome, network=build, weights=None, copy=copy) for copy in copies(genome)]
+    found = [
+        cache.features("train", genome, network=build, weights=None, copy=copy) for copy in augmented_copies(genome)
+    ]
     assert not any(np.allclose(a, b) for a, b in itertools.combinations(found, 2))
     assert build.built == 4
-    assert all(cache.has("train", CHANGED, None, copy) for copy in copies(CHANGED))
+    assert all(cache.has("train", CHANGED, None, copy) for copy in augmented_copies(CHANGED))
     assert not cache.has("train", CHANGED, None, ("zoom", 0.1)) and not cache.has("validation", CHANGED, None)
 
 

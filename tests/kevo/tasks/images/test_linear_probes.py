@@ -12,7 +12,7 @@ from searches import SETTINGS, Diary
 
 import kevo
 from kevo.runs.folder import Run
-from kevo.session import Sitting
+from kevo.session import Session
 from kevo.tasks.images import backbones, costs, networks, space
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.initial_population import declare
@@ -119,7 +119,7 @@ def test_a_search_begins_with_the_best_and_remembers_them(tmp_path: Path, datase
     run = Run.create(tmp_path / "run", {})
 
     def begun() -> list[space.Genome]:
-        one = Sitting(run, dataset, settings, usable, Diary(), time.monotonic())
+        one = Session(run, dataset, settings, usable, Diary(), time.monotonic())
         return declare(settings, dataset, usable).led_by(one._promising_bodies(), settings, dataset).seeds
 
     seeds = begun()

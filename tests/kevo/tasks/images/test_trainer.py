@@ -18,7 +18,7 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.trainer import Trained, Trainer, predict
 from kevo.training import optimizers, stage
-from kevo.training.candidate_fit import CandidateError, Earlier, Effort, Fit, num_best_epochs
+from kevo.training.candidate_fit import CandidateError, CandidateFit, Earlier, Effort, num_best_epochs
 from kevo.training.loop import Loop
 
 RANDOM = {(name, None): Weights(backbone=name, source="none") for name in ("vgg16", "resnet50")} | {
@@ -77,7 +77,7 @@ def test_the_best_epoch_is_the_objectives(dataset: ImageDataset) -> None:
     for objective in OBJECTIVES.values():
         # What trained before is taken down epoch by epoch, as it is while it trains.
         earlier = Earlier(Path("nowhere"), trained.history, trained.stages)
-        best = Fit(objective, Effort(4), None, earlier, keep=None, mirror=False).best
+        best = CandidateFit(objective, Effort(4), None, earlier, keep=None, mirror=False).best
         scores = [epoch[objective.metric] for epoch in trained.history]
         highest = max(scores) if objective.direction == "max" else min(scores)
         assert best[objective.metric] == highest
