@@ -182,13 +182,13 @@ class SearchResult:
         return plots.front_of(measured, front=front(measured, objectives), objectives=objectives)
 
     def report(self, path: str | Path | None = None, *, data: Any = None) -> Path:
-        """Writes all of this as one HTML page; see `kevo.report.write`.
+        """Writes all of this as one HTML page; see `kevo.report.files.write`.
 
         Args:
             path: The page. Defaults to `report.html` in the run folder.
             data: The pictures of the search, if they are no longer where they were.
         """
-        from kevo.report import write
+        from kevo.report.files import write
 
         return write(self.run_folder, path, data=data)
 

@@ -34,7 +34,7 @@ def report(run: Path, out: Path | None, data: str | None, figures: Path | None, 
         raise click.UsageError("--figures writes figures and no page: --out and --data do not go with it.")
     with user_errors():
         from kevo.progress import printable
-        from kevo.report import save_figures, write
+        from kevo.report.files import save_figures, write
 
         if figures is None:
             click.echo(write(run, out, data=data))

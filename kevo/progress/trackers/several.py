@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kevo.errors import in_words
 from kevo.progress import Listener, SearchStarted
-from kevo.result import SearchResult
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
-from kevo.tasks.images.datasets import ImageDataset
+
+if TYPE_CHECKING:
+    from kevo.result import SearchResult
+    from kevo.tasks.images.datasets import ImageDataset
 
 
 @runtime_checkable

@@ -20,12 +20,12 @@ from samples import CONV_GENOME, stripes
 from searches import TINY, record
 
 import kevo
-from kevo import report
 from kevo.cli import main
 from kevo.cli.search import search as search_command
 from kevo.errors import RunError
 from kevo.objective import Objective
-from kevo.report import repeating
+from kevo.report import files as report
+from kevo.report import pictures, repeating, sections
 from kevo.report.answer import answer
 from kevo.report.drawings import Drawing, front, priced
 from kevo.report.markup import tag
@@ -365,11 +365,11 @@ def test_a_damaged_file_of_predictions_costs_the_pictures_only(run: Run, tmp_pat
     content = path.read_bytes()
     try:
         path.write_bytes(content[:-1])
-        found = report.pictures.read(known)
+        found = pictures.read(known)
     finally:
         path.write_bytes(content)
     assert found.dataset is not None and found.wrong is None
-    assert "does not tell" in report.sections.wrong(known, found)
+    assert "does not tell" in sections.wrong(known, found)
 
 
 def test_pictures_are_shown_only_if_they_are_those_of_the_search(run: Run, tmp_path: Path) -> None:
@@ -381,19 +381,17 @@ def test_pictures_are_shown_only_if_they_are_those_of_the_search(run: Run, tmp_p
         (None, "from Python"),
     ):
         one = known if data is not None else dataclasses.replace(known, settings={**known.settings, "data": None})
-        found = report.pictures.read(one, data)
+        found = pictures.read(one, data)
         assert found.dataset is None and found.wrong is None and reason in found.reason
         # Where nothing is known of train, the scores still tell of validation and test.
-        counted = report.sections.balance(one, found)
+        counted = sections.balance(one, found)
         assert str(known.outcome.test.support["down"]) in counted and "train" not in counted.split("<table>")[1]
 
 
 def test_skipped_files_are_listed(run: Run) -> None:
-    found = report.pictures.read(reader.read(run.path))
+    found = pictures.read(reader.read(run.path))
     skipped = tuple(datasets.Skipped(f"{number}<b>.png", "is empty") for number in range(300))
-    words = report.sections.skipped(
-        dataclasses.replace(found, dataset=dataclasses.replace(found.dataset, skipped=skipped))
-    )
+    words = sections.skipped(dataclasses.replace(found, dataset=dataclasses.replace(found.dataset, skipped=skipped)))
     assert "300 files could not be used, the first 200 of them here" in words
     assert "199&lt;b&gt;.png" in words and "200&lt;b&gt;.png" not in words
 
@@ -541,7 +539,7 @@ def test_many_dots_are_drawn_as_pixels(kind: str, num: int, is_light: bool) -> N
 def test_a_report_loads_no_tensorflow(small_run: Run, tmp_path: Path) -> None:
     script = """
 import sys
-from kevo import report
+from kevo.report import files as report
 report.write(*sys.argv[1:])
 print({"tensorflow", "keras"} & {*sys.modules})
 """

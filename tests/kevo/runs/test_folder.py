@@ -330,7 +330,7 @@ def test_one_search_in_a_folder(run: Run) -> None:
 def test_a_killed_search_leaves_the_folder_free(run: Run) -> None:
     code = """
 import sys
-from kevo.runs import Run
+from kevo.runs.folder import Run
 run = Run.open(sys.argv[1])
 with run.locked(), run.replacing("best.keras") as path:
     path.write_bytes(b"half")
@@ -351,8 +351,8 @@ with run.locked(), run.replacing("best.keras") as path:
 def test_a_trial_outlives_its_process(run: Run) -> None:
     code = """
 import sys
-from kevo.records import TrialRecord
-from kevo.runs import Run
+from kevo.runs.records import TrialRecord
+from kevo.runs.folder import Run
 import json
 run = Run.open(sys.argv[1])
 run.append_trial(TrialRecord.from_json(json.loads(sys.argv[2])))
@@ -370,7 +370,7 @@ def test_two_searches_begin_in_one_folder(tmp_path: Path) -> None:
     code = """
 import sys
 from kevo.errors import RunError
-from kevo.runs import Run
+from kevo.runs.folder import Run
 print("ready", flush=True)
 sys.stdin.readline()
 try:

@@ -58,7 +58,7 @@ def run(script: str, *arguments: object) -> subprocess.Popen[str]:
         import os, signal, sys, time
         from pathlib import Path
         import numpy as np
-        from kevo.arraystore import ArrayStore
+        from kevo.system.array_store import ArrayStore
         store = ArrayStore(Path(sys.argv[1]))
     """
     code = textwrap.dedent(prelude) + textwrap.dedent(script)

@@ -111,7 +111,7 @@ class ImageDataset:
         """Describes the data set in one line.
 
         Example:
-            >>> from kevo import datasets
+            >>> from kevo.tasks.images import datasets
             >>> datasets.load("digits").summary()
             'digits: 1797 pictures of 8 x 8 px in 10 classes (1169 train, 359 validation*, 269 test*; * from train)'
         """

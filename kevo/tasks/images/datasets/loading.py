@@ -83,7 +83,7 @@ def load(
         SettingsError: `seed`, `image_size` or a fraction is out of range.
 
     Example:
-        >>> from kevo import datasets
+        >>> from kevo.tasks.images import datasets
         >>> digits = datasets.load("digits", seed=1)
         >>> digits.train.pictures.shape
         (1169, 8, 8, 3)

@@ -28,8 +28,8 @@ def test_sittings_add_up_without_network_files_or_noise(tmp_path: Path) -> None:
         def refuse(*arguments, **options):
             raise SystemExit(f"network: {arguments}")
         socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-        from kevo.energy import EnergyMeter, read
-        from kevo.runs import Run
+        from kevo.progress.trackers.energy import EnergyMeter, read
+        from kevo.runs.folder import Run
         run = Run.create("run", {})
         for country in (None, "DEU"):
             meter = EnergyMeter(country)

@@ -198,10 +198,10 @@ def test_features_come_back_in_a_later_process_without_the_backbone(dataset: Ima
         sys.path.insert(0, sys.argv[2])
         from pathlib import Path
         from samples import stripes
-        from test_features import GENOME
-        from kevo import datasets
-        from kevo.arraystore import ArrayStore
-        from kevo.features import FeatureCache
+        from tasks.images.test_features import GENOME
+        from kevo.tasks.images import datasets
+        from kevo.system.array_store import ArrayStore
+        from kevo.tasks.images.features import FeatureCache
         cache = FeatureCache(datasets.load(stripes(240)), store=ArrayStore(Path(sys.argv[1])))
         found = cache.features("validation", GENOME, network=lambda: 1 / 0, weights=None)
         print(found.sum())

@@ -208,7 +208,8 @@ def test_a_download_that_fails_says_what_to_do(tmp_path: Path) -> None:
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     code = """
 import sys
-from kevo import datasets, errors
+from kevo import errors
+from kevo.tasks.images import datasets
 try:
     datasets.load("mnist")
 except errors.DataError as error:
@@ -247,7 +248,7 @@ def test_every_name_is_listed() -> None:
 
 
 def test_pictures_are_read_without_tensorflow() -> None:
-    code = "import sys; from kevo import datasets; datasets.load(); print({'tensorflow', 'keras'} & set(sys.modules))"
+    code = "import sys; from kevo.tasks.images.datasets import load; load(); print({'tensorflow', 'keras'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
