@@ -25,7 +25,8 @@ from kevo.cli.search import search as search_command
 from kevo.errors import RunError
 from kevo.objective import Objective
 from kevo.report import files as report
-from kevo.report import pictures, repeating, sections
+from kevo.report import pictures as shown
+from kevo.report import repeating, sections
 from kevo.report.answer import answer
 from kevo.report.drawings import Drawing, front, priced
 from kevo.report.markup import tag
@@ -365,7 +366,7 @@ def test_a_damaged_file_of_predictions_costs_the_pictures_only(run: Run, tmp_pat
     content = path.read_bytes()
     try:
         path.write_bytes(content[:-1])
-        found = pictures.read(known)
+        found = shown.read(known)
     finally:
         path.write_bytes(content)
     assert found.dataset is not None and found.wrong is None
@@ -381,7 +382,7 @@ def test_pictures_are_shown_only_if_they_are_those_of_the_search(run: Run, tmp_p
         (None, "from Python"),
     ):
         one = known if data is not None else dataclasses.replace(known, settings={**known.settings, "data": None})
-        found = pictures.read(one, data)
+        found = shown.read(one, data)
         assert found.dataset is None and found.wrong is None and reason in found.reason
         # Where nothing is known of train, the scores still tell of validation and test.
         counted = sections.balance(one, found)
@@ -389,7 +390,7 @@ def test_pictures_are_shown_only_if_they_are_those_of_the_search(run: Run, tmp_p
 
 
 def test_skipped_files_are_listed(run: Run) -> None:
-    found = pictures.read(reader.read(run.path))
+    found = shown.read(reader.read(run.path))
     skipped = tuple(datasets.Skipped(f"{number}<b>.png", "is empty") for number in range(300))
     words = sections.skipped(dataclasses.replace(found, dataset=dataclasses.replace(found.dataset, skipped=skipped)))
     assert "300 files could not be used, the first 200 of them here" in words

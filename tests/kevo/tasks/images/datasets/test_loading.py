@@ -248,7 +248,8 @@ def test_every_name_is_listed() -> None:
 
 
 def test_pictures_are_read_without_tensorflow() -> None:
-    code = "import sys; from kevo.tasks.images.datasets import load; load(); print({'tensorflow', 'keras'} & set(sys.modules))"
+    code = "import sys\nfrom kevo.tasks.images import datasets\ndatasets.load()\n"
+    code += "print({'tensorflow', 'keras'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
