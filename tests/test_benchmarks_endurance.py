@@ -11,9 +11,9 @@ import endurance_checks as checks
 import endurance_faults as faults
 import pytest
 from endurance_jobs import Diary, Found, Job
-from searches import record
 
 from kevo.runs.folder import Run
+from tests.support.searches import record
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is missing")
 JOB = Job(part="faults", seed=0, trials=200, epochs=3, workers=2, kills=20)

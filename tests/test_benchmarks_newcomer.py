@@ -5,7 +5,8 @@ from pathlib import Path
 import newcomer
 import pytest
 from PIL import Image
-from samples import stripes
+
+from tests.support.samples import stripes
 
 
 def test_three_commands_lead_to_a_prediction(

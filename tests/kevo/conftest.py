@@ -1,10 +1,10 @@
 """Fixtures of the tests of kevo."""
 
 import pytest
-from samples import stripes
 
 from kevo.tasks.images import datasets
 from kevo.tasks.images.datasets import ImageDataset
+from tests.support.samples import stripes
 
 
 @pytest.fixture(scope="session")

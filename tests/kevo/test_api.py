@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import stripes
-from searches import SETTINGS, TINY, Diary, predicted_without_kevo
 
 import kevo
 from kevo.errors import RunError, SearchFailedError, SettingsError, WeightsError
 from kevo.result import SearchResult
 from kevo.tasks.images.datasets import ImageDataset
+from tests.support.samples import stripes
+from tests.support.searches import SETTINGS, TINY, Diary, predicted_without_kevo
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
-from samples import CONV_GENOME, stripes
-from searches import RUNGS, record
 
 import kevo
 from kevo import result as results
@@ -19,6 +17,8 @@ from kevo.report.tables import Table, table
 from kevo.result import Ensemble, EnsembleMember, FrontMember, SearchResult
 from kevo.runs.folder import Run
 from kevo.tasks.outputs.classes.evaluation import Evaluation
+from tests.support.samples import CONV_GENOME, stripes
+from tests.support.searches import RUNGS, record
 
 SCORES = Evaluation(
     num_pictures=10,

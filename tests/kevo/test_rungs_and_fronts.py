@@ -8,13 +8,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from samples import stripes
-from searches import RUNGS, SETTINGS, Diary, killed
 
 import kevo
 from kevo.result import SearchResult
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
+from tests.support.samples import stripes
+from tests.support.searches import RUNGS, SETTINGS, Diary, killed
 
 
 def test_each_rung_trains_three_times_as_long_as_the_one_below() -> None:

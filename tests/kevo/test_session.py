@@ -13,14 +13,14 @@ from typing import Any
 
 import keras
 import pytest
-from samples import stripes
-from searches import SETTINGS, Diary
 
 import kevo
 from kevo.errors import RunError, SearchFailedError, SearchInterruptedError
 from kevo.result import SearchResult
 from kevo.runs.folder import Run
 from kevo.tasks.images import backbones
+from tests.support.samples import stripes
+from tests.support.searches import SETTINGS, Diary
 
 SHORT = dataclasses.replace(SETTINGS, max_trials=2, num_finalists=1)
 

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from samples import stripes
 
 from kevo.cli import main
 from kevo.cli.options import Duration
 from kevo.tasks.images.backbones import BACKBONES
+from tests.support.samples import stripes
 
 QUICK = ["--space", "small", "--max-trials", "2", "--population", "2", "--epochs", "1", "--workers", "0"]
 

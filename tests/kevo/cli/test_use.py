@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
-from samples import CONV_GENOME, stripes
 
 from kevo.cli import main
 from kevo.tasks.images import networks
+from tests.support.samples import CONV_GENOME, stripes
 
 EVIL = "up\x1b[2Jright"
 

@@ -5,14 +5,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from samples import CONV_GENOME
-from searches import RUNGS, SETTINGS, record
 
 import kevo
 from kevo.engine import archive as archive_module
 from kevo.engine.archive import Archive
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord as Record
+from tests.support.samples import CONV_GENOME
+from tests.support.searches import RUNGS, SETTINGS, record
 
 
 def archive(path: Path, settings: kevo.Settings, *records: Record, num_judged: int = 10_000) -> Archive:

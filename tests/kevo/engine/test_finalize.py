@@ -12,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import CONV_GENOME, pretrained_genome
-from searches import SETTINGS, Diary
 
 import kevo
 from kevo.engine import archive, finalize
@@ -26,6 +24,8 @@ from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.outputs.classes import evaluation
 from kevo.training.ensemble_selection import read_predictions
+from tests.support.samples import CONV_GENOME, pretrained_genome
+from tests.support.searches import SETTINGS, Diary
 
 # Each knows one class only, whatever the picture: together they are less wrong.
 BIASES = ([2.0, 0.0, 0.0], [0.0, 1.9, 0.0], [0.0, 0.0, 1.8])

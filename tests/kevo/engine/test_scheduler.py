@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import CONV_GENOME, pretrained_genome, stripes
-from searches import PAUSED, RUNGS, SETTINGS, Diary, record
 
 import kevo
 from kevo.cli.console import user_errors
@@ -32,6 +30,8 @@ from kevo.tasks.images.initial_population import declare
 from kevo.tasks.images.linear_probes import LinearProbes
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.training.candidate_fit import CandidateError, Effort
+from tests.support.samples import CONV_GENOME, pretrained_genome, stripes
+from tests.support.searches import PAUSED, RUNGS, SETTINGS, Diary, record
 
 METRICS = {"val_accuracy": 0.8, "val_cross_entropy": 1.0}
 DONE = TrialResult(seconds=1.0, metrics=METRICS, history=(METRICS,), stages=("train",), num_parameters=100)

@@ -18,14 +18,13 @@ def main() -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-    from samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
-    from searches import SETTINGS, Diary
-
     import kevo
     from kevo.tasks.images import datasets, networks
     from kevo.tasks.images.pretrained_weights import Weights
     from kevo.tasks.images.trainer import Trainer, predict
     from kevo.training.candidate_fit import Effort
+    from tests.support.samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
+    from tests.support.searches import SETTINGS, Diary
 
     dataset = datasets.load(stripes(195))
     weights = {("mobilenet_v2", 0.35): Weights(backbone="mobilenet_v2", source="none", alpha=0.35)}

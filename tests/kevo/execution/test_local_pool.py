@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from samples import stripes
-from searches import SETTINGS, Diary
 
 import kevo
 from kevo import session
@@ -21,6 +19,8 @@ from kevo.execution import local_pool
 from kevo.execution.worker import FULL, UNWRITABLE
 from kevo.result import SearchResult
 from kevo.runs.folder import Run
+from tests.support.samples import stripes
+from tests.support.searches import SETTINGS, Diary
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="/proc is missing: no way to find workers")
 SMALL = dataclasses.replace(SETTINGS, workers=1, max_trials=3, epochs=2, final_epochs=2, num_finalists=1)
@@ -157,12 +157,12 @@ def test_workers_end_with_a_search_that_is_killed_and_it_goes_on(tmp_path: Path)
         import sys, dataclasses
         sys.path.insert(0, sys.argv[1])
         import kevo
-        from samples import stripes
-        from execution.test_local_pool import SMALL
+        from tests.support.samples import stripes
+        from tests.kevo.execution.test_local_pool import SMALL
         kevo.search(stripes(120), dataclasses.replace(SMALL, max_trials=2), out=sys.argv[2])
     """
-    folder = Path(__file__).parent.parent
-    command = [sys.executable, "-c", "\n".join(line[8:] for line in script.splitlines()), str(folder)]
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-c", "\n".join(line[8:] for line in script.splitlines()), str(root)]
     search = subprocess.Popen([*command, str(tmp_path / "run")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     trials = tmp_path / "run" / "trials.jsonl"
     until = time.monotonic() + 120

@@ -19,9 +19,6 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from engine.test_scheduler import DONE, scheduler
-from samples import stripes
-from searches import SETTINGS, Diary
 
 import kevo
 from kevo import session
@@ -33,6 +30,9 @@ from kevo.execution.scheduler_service import SchedulerService
 from kevo.result import SearchResult
 from kevo.runs.folder import Run
 from kevo.tasks.images.datasets import ImageDataset
+from tests.kevo.engine.test_scheduler import DONE, scheduler
+from tests.support.samples import stripes
+from tests.support.searches import SETTINGS, Diary
 
 SMALL = dataclasses.replace(SETTINGS, max_trials=3, epochs=2, final_epochs=2, num_finalists=1)
 SECRET = "of this test"

@@ -9,9 +9,6 @@ from typing import Any
 
 import keras
 import pytest
-from engine.test_scheduler import listener, scheduler
-from samples import stripes
-from searches import SETTINGS, Diary
 
 import kevo
 from kevo.engine.messages import TrialResult
@@ -22,6 +19,9 @@ from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.trainer import Trained
 from kevo.training.candidate_fit import CandidateError
+from tests.kevo.engine.test_scheduler import listener, scheduler
+from tests.support.samples import stripes
+from tests.support.searches import SETTINGS, Diary
 from tuners.remote import Client, Server
 
 DONE = TrialResult(seconds=1.0, metrics={"val_accuracy": 0.5}, num_parameters=6, errors={"a": 0.5})

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
-from samples import CONV_GENOME, pretrained_genome, stripes
 
 import kevo
 from kevo.cli import main
@@ -24,6 +23,7 @@ from kevo.export.portable import Squash, own_size, portable
 from kevo.export.sources import exam, find
 from kevo.runs.folder import Run
 from kevo.tasks.images import datasets, networks
+from tests.support.samples import CONV_GENOME, pretrained_genome, stripes
 
 NEEDS_ONNX = pytest.mark.skipif(
     any(util.find_spec(name) is None for name in FORMATS["onnx"].packages), reason="needs kevo[onnx]"

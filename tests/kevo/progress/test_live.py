@@ -19,14 +19,14 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from samples import CONV_GENOME, pretrained_genome
-from searches import ENDED, HOSTILE, SETTINGS, failed, record
 
 from kevo.objective import OBJECTIVES
 from kevo.progress import SearchStarted
 from kevo.progress.board import Board
 from kevo.progress.live import Live
 from kevo.progress.panel import Paper, draw, ended
+from tests.support.samples import CONV_GENOME, pretrained_genome
+from tests.support.searches import ENDED, HOSTILE, SETTINGS, failed, record
 
 ACCURACY = OBJECTIVES["accuracy"]
 OPENING = SearchStarted(

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from searches import ENDED, SETTINGS, failed, record
 
 from kevo.objective import OBJECTIVES, Objective
 from kevo.progress import SearchStarted, count, duration, for_stderr, front_in_words, printable
 from kevo.progress.plain import Plain
 from kevo.result import FrontMember, SearchResult
 from kevo.tasks.outputs.classes import evaluation
+from tests.support.searches import ENDED, SETTINGS, failed, record
 
 
 def tell(stream: io.StringIO) -> None:

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from samples import CONV_GENOME
-from searches import record
 
 import kevo
 from kevo.cli import main
@@ -19,6 +17,8 @@ from kevo.runs.folder import TEST_PREDICTIONS, Run
 from kevo.tasks.images import datasets
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.outputs.classes.evaluation import evaluate
+from tests.support.samples import CONV_GENOME
+from tests.support.searches import record
 
 SETTINGS = kevo.Settings(max_trials=3, space="small")
 

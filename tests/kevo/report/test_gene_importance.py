@@ -3,10 +3,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from searches import PAUSED
 
 from kevo.report.gene_importance import importance
 from kevo.runs.records import TrialRecord
+from tests.support.searches import PAUSED
 
 Genome = dict[str, object]
 

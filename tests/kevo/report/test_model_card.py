@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
-from searches import SETTINGS, record
 
 import kevo
 from kevo.errors import RunError
@@ -23,6 +21,8 @@ from kevo.tasks.images import cache_savings
 from kevo.tasks.images.cache_savings import Naive
 from kevo.tasks.images.datasets import ImageDataset, load
 from kevo.tasks.images.datasets.dataset import Skipped
+from tests.support.samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
+from tests.support.searches import SETTINGS, record
 
 SECTIONS = [
     "Model details",

@@ -16,8 +16,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
-from samples import CONV_GENOME, stripes
-from searches import TINY, record
 
 import kevo
 from kevo.cli import main
@@ -38,6 +36,8 @@ from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.images import datasets
 from kevo.tasks.outputs.classes import evaluation
+from tests.support.samples import CONV_GENOME, stripes
+from tests.support.searches import TINY, record
 
 SECTIONS = [
     *("answer", "fitness", "family", "genes", "front", "learning", "confusion"),

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from samples import stripes
-from searches import SETTINGS, Diary, record
 
 import kevo
 from kevo.cli import main
@@ -21,6 +19,8 @@ from kevo.errors import RunError
 from kevo.runs import status
 from kevo.runs.folder import Run
 from kevo.runs.status import Status, StatusWriter
+from tests.support.samples import stripes
+from tests.support.searches import SETTINGS, Diary, record
 
 ROOT = Path(__file__).parents[3]
 LIMITED = dataclasses.replace(SETTINGS, max_time=600.0)

@@ -7,12 +7,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from samples import CONV_GENOME, pretrained_genome
-from searches import predicted_without_kevo
 
 from kevo.tasks.images import networks
 from kevo.tasks.outputs.classes.evaluation import accuracy, cross_entropy
 from kevo.training import ensemble_selection
+from tests.support.samples import CONV_GENOME, pretrained_genome
+from tests.support.searches import predicted_without_kevo
 
 LABELS = np.array([0, 0, 1, 1])
 

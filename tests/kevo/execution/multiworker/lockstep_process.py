@@ -9,12 +9,11 @@ import sys
 
 def main() -> None:
     """Prints losses and accuracies as JSON."""
-    from samples import CONV_GENOME
-
     from kevo.execution.multiworker.launch import leading
     from kevo.tasks.images import datasets
     from kevo.tasks.images.trainer import Trainer
     from kevo.training.candidate_fit import Effort
+    from tests.support.samples import CONV_GENOME
 
     dataset = datasets.load("digits")
     given = {"settings": {"seed": 0}, "pictures": dataset.fingerprint()}

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from samples import stripes
-from searches import SETTINGS, Diary
 
 import kevo
 from kevo.cli.doctor import findings
 from kevo.errors import SettingsError
 from kevo.execution.devices import Cluster, plan
+from tests.support.samples import stripes
+from tests.support.searches import SETTINGS, Diary
 
 ROOT = Path(__file__).parents[4]
 TWO = '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}'

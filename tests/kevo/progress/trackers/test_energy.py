@@ -8,11 +8,11 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from searches import record
 
 from kevo.errors import RunError, SettingsError
 from kevo.progress.trackers import energy
 from kevo.runs.folder import Run
+from tests.support.searches import record
 
 pytest.importorskip("codecarbon", reason="codecarbon is missing: pip install 'kevo[codecarbon]'")
 

@@ -17,8 +17,6 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from samples import CONV_GENOME, stripes
-from searches import SETTINGS, Diary, record
 
 import kevo
 from kevo.cli import main
@@ -28,6 +26,8 @@ from kevo.progress.trackers import Tracker, TrackerGroup
 from kevo.progress.trackers.tensorboard import TensorBoard
 from kevo.runs.folder import Run
 from kevo.tasks.images.datasets import ImageDataset, load
+from tests.support.samples import CONV_GENOME, stripes
+from tests.support.searches import SETTINGS, Diary, record
 
 FAILED = dataclasses.replace(
     record("1", 0.5), number=1, status="failed", fitness=None, metrics={}, num_parameters=None, reason="`boom`"

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from keras import layers
 from PIL import Image
-from samples import CONV_GENOME, stripes
-from searches import SETTINGS
 
 import kevo
 from kevo.errors import DataError, ModelError
 from kevo.tasks.images import datasets, networks
 from kevo.tasks.images.classifier import Classifier
 from kevo.tasks.images.datasets import Skipped
+from tests.support.samples import CONV_GENOME, stripes
+from tests.support.searches import SETTINGS
 
 NAMES = ["level", "none", "upright"]
 

@@ -4,7 +4,6 @@ import time
 from typing import Any
 
 import pytest
-from samples import CONV_GENOME, FINE_TUNED, pretrained_genome
 
 from kevo.engine.budget import Budget
 from kevo.settings import Settings
@@ -13,6 +12,7 @@ from kevo.tasks.images.cost_model import Forecast, Work
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import FeatureCache, frozen_part
 from kevo.tasks.images.pretrained_weights import Weights
+from tests.support.samples import CONV_GENOME, FINE_TUNED, pretrained_genome
 
 FROZEN = {**pretrained_genome("mobilenet_v2", "out_relu", pretrained__image_size=64), "mobilenet_v2/alpha": 0.35}
 TUNED = {**FROZEN, **{name.replace("__", "/"): value for name, value in FINE_TUNED.items()}}

@@ -8,12 +8,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from samples import CONV_GENOME, pretrained_genome
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
 
 from kevo.objective import COSTS
 from kevo.tasks.images import backbones, costs, networks, space
 from kevo.tasks.images.space import PRESETS
+from tests.support.samples import CONV_GENOME, pretrained_genome
 from tuners.genome import SearchSpace
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from samples import pretrained_genome
 
 from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import backbones, networks
@@ -20,6 +19,7 @@ from kevo.tasks.images.datasets import ImageDataset, Split
 from kevo.tasks.images.features import Copy, FeatureCache, _changed, augmented_copies, default_folder
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.training.loop import Forward
+from tests.support.samples import pretrained_genome
 
 PLAIN: Copy = ("plain", 0.0)
 FLIPPED: Copy = ("flip", "horizontal")
@@ -197,16 +197,16 @@ def test_features_come_back_in_a_later_process_without_the_backbone(dataset: Ima
         import sys
         sys.path.insert(0, sys.argv[2])
         from pathlib import Path
-        from samples import stripes
-        from tasks.images.test_features import GENOME
-        from kevo.tasks.images import datasets
+        from tests.support.samples import stripes
+        from tests.kevo.tasks.images.test_features import GENOME
         from kevo.system.array_store import ArrayStore
+        from kevo.tasks.images import datasets
         from kevo.tasks.images.features import FeatureCache
         cache = FeatureCache(datasets.load(stripes(240)), store=ArrayStore(Path(sys.argv[1])))
         found = cache.features("validation", GENOME, network=lambda: 1 / 0, weights=None)
         print(found.sum())
     """
-    arguments = [str(kept), str(Path(__file__).parents[2])]
+    arguments = [str(kept), str(Path(__file__).parents[4])]
     later = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script), *arguments], check=True, capture_output=True, text=True
     )

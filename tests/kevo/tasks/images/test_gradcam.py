@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from samples import CONV_GENOME, pretrained_genome
 
 from kevo.errors import ModelError
 from kevo.tasks.images import networks
 from kevo.tasks.images.gradcam import GradCam, overlay
+from tests.support.samples import CONV_GENOME, pretrained_genome
 
 
 def spot(*, row: int = 4, column: int = 4, size: int = 32) -> np.ndarray:

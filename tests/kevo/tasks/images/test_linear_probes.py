@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import CONV_GENOME, pretrained_genome
-from searches import SETTINGS, Diary
 
 import kevo
 from kevo.runs.folder import Run
@@ -18,6 +16,8 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.initial_population import declare
 from kevo.tasks.images.linear_probes import LinearProbes, linear_error, probe
 from kevo.tasks.images.pretrained_weights import Weights
+from tests.support.samples import CONV_GENOME, pretrained_genome
+from tests.support.searches import SETTINGS, Diary
 
 NARROW, WIDE = (Weights(backbone="mobilenet", source="none", alpha=alpha) for alpha in (0.25, 0.5))
 SMALL = Weights(backbone="mobilenet_v2", source="none", alpha=0.35)

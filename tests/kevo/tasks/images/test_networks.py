@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from samples import CONV_GENOME, pretrained_genome
-from searches import predicted_without_kevo
 
 from kevo.tasks.images import networks
+from tests.support.samples import CONV_GENOME, pretrained_genome
+from tests.support.searches import predicted_without_kevo
 
 
 def test_a_conv_stack_has_the_layers_that_its_genome_says() -> None:

@@ -19,7 +19,6 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from samples import pretrained_genome
 
 from kevo.errors import UnknownBackboneError, WeightsError
 from kevo.tasks.images import backbones, pretrained_weights
@@ -28,6 +27,7 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.trainer import Trainer
 from kevo.training.candidate_fit import CandidateError, Effort
+from tests.support.samples import pretrained_genome
 
 DATA = Path(__file__).parents[5] / "shared" / "data"
 REAL_WEIGHTS = DATA / "weights" / "mobilenet_v2_0.35_224_imagenet_notop.weights.h5"

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
 
 from kevo.objective import OBJECTIVES
 from kevo.system.array_store import ArrayStore
@@ -20,6 +19,7 @@ from kevo.tasks.images.trainer import Trained, Trainer, predict
 from kevo.training import optimizers, stage
 from kevo.training.candidate_fit import CandidateError, CandidateFit, Earlier, Effort, num_best_epochs
 from kevo.training.loop import Loop
+from tests.support.samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
 
 RANDOM = {(name, None): Weights(backbone=name, source="none") for name in ("vgg16", "resnet50")} | {
     ("mobilenet_v2", 0.35): Weights(backbone="mobilenet_v2", source="none", alpha=0.35)

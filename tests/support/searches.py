@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from samples import CONV_GENOME
 
 import kevo
 from kevo.progress import SearchStarted
 from kevo.runs.records import TrialRecord
+from tests.support.samples import CONV_GENOME
 
+ROOT = Path(__file__).parents[2]
 TINY = dataclasses.replace(
     kevo.PRESETS["small"],
     families=("conv",),
@@ -104,17 +105,18 @@ def killed(run: Path, settings: str, *, number: int, after: int) -> None:
     """Searches and is killed when candidate `number` has trained that many epochs: from within, to hit the instant."""
     script = """
         import os, signal, sys
-        run, folder, settings, number, after = sys.argv[1:]
-        sys.path.insert(0, folder)
-        import kevo, searches
-        from samples import stripes
+        run, root, settings, number, after = sys.argv[1:]
+        sys.path.insert(0, root)
+        import kevo
+        from tests.support import searches
+        from tests.support.samples import stripes
         class Killer(searches.Diary):
             def progress(self, candidate, stage, done, total, metrics):
                 if len(self.started) == int(number) and done > int(after):
                     os.kill(os.getpid(), signal.SIGKILL)
         kevo.search(stripes(240), getattr(searches, settings), out=run, listener=Killer())
     """
-    arguments = [str(run), str(Path(__file__).parent), settings, str(number), str(after)]
+    arguments = [str(run), str(ROOT), settings, str(number), str(after)]
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script), *arguments], check=False)
     assert done.returncode == -signal.SIGKILL
 

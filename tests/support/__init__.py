@@ -1,0 +1,1 @@
+"""What several tests share: small pictures, small genomes, small searches."""
