@@ -1,0 +1,461 @@
+"""What kevo asks of a task, and the table of tasks.
+
+A task is what is given (pictures, a table) together with what is asked (one class of several). Everything outside
+`kevo.tasks` knows tasks through these protocols and `kind_of` only:
+
+    TaskKind   a row of the table: light, loads neither TensorFlow nor Keras
+    Dataset    what a source holds, divided into train, validation and test
+    Task       one search's task, beside the scheduler: genes, costs, and the scoring of what was found
+    Trainer    the same task in a worker: trains one genome after another
+    Predictor  a saved model in use
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kevo.errors import SettingsError
+from kevo.objective import Objective
+
+if TYPE_CHECKING:
+    import keras
+    import keras_tuner
+    import tensorflow as tf
+
+TASKS: Mapping[str, str] = {
+    "images": "kevo.tasks.images.kind:KIND",
+}
+"""Where each task's row stands; the first one is taken where nothing tells of another."""
+AUTO = "auto"
+"""Says instead of a task's name that its options or the data decide."""
+
+Genome = Mapping[str, str | int | float | bool]
+"""One candidate: the value of every active gene, with the keys of `HyperParameters.values`."""
+Outputs = npt.NDArray[np.float32]
+"""What a model answers for the examples of a split, shape (n, ...)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOption:
+    """A setting that one task has and others have not; the command offers it as `--NAME`.
+
+    Args:
+        name: Its key in `Settings.options`.
+        metavar: What stands for its value in the command's help.
+        help: What it means.
+    """
+
+    name: str
+    metavar: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A part of a source that was stepped over, and why.
+
+    Args:
+        path: Where it stands: inside the folder or archive, or as the source wrote it.
+        reason: What is wrong with it.
+    """
+
+    path: str
+    reason: str
+
+
+class SearchSettings(Protocol):
+    """What tasks see of `kevo.Settings`, where each is explained."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def rungs(self) -> tuple[int, ...]: ...
+    @property
+    def objective(self) -> str: ...
+    @property
+    def minimize(self) -> tuple[str, ...]: ...
+    @property
+    def max_params(self) -> int | None: ...
+    @property
+    def space(self) -> Any: ...
+    @property
+    def weights(self) -> Mapping[str, str]: ...
+    @property
+    def options(self) -> Mapping[str, str]: ...
+
+
+class Work(NamedTuple):
+    """Forecast of a training, in seconds.
+
+    `shared` is the part that other candidates need not repeat, such as a pass of the data through a frozen network.
+    `error` is the factor, in `own` already, by which earlier candidates of the kind took longer than forecast.
+    """
+
+    shared: float
+    own: float
+    error: float = 1.0
+
+    @property
+    def seconds(self) -> float:
+        """Both parts together."""
+        return self.shared + self.own
+
+
+class Scores(Protocol):
+    """How good outputs are on one split."""
+
+    @property
+    def num_examples(self) -> int:
+        """How many examples were scored."""
+
+    def value(self, metric: str) -> float:
+        """The score that an objective calls `metric`, `val_` aside."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of JSON values, from which `TaskKind.parse_scores` makes the same scores."""
+
+
+class Dataset(Protocol):
+    """Examples, divided for training, choosing and measuring."""
+
+    @property
+    def name(self) -> str:
+        """A short name, fit for a file."""
+
+    @property
+    def made_splits(self) -> tuple[str, ...]:
+        """The splits that the source did not give, and that were taken out of its training examples."""
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """What could not be used."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided while reading, in words."""
+
+    def num_examples(self, split: str) -> int:
+        """How many examples a split has: `train`, `validation` or `test`."""
+
+    def summary(self) -> str:
+        """The data set in one line."""
+
+    def fingerprint(self) -> str:
+        """Content hash: equal only for the same examples, answers and splits."""
+
+    def write(self, folder: Path) -> None:
+        """Writes the data set where `TaskKind.read` finds it; other processes then share its memory."""
+
+
+class Trained(Protocol):
+    """A trained candidate, with the weights of its best epoch.
+
+    `metrics` are that epoch's. `history` and `stages` hold every epoch, those before a pause included. `outputs` are
+    for the validation split; `None` where there was no time left.
+    """
+
+    @property
+    def metrics(self) -> Mapping[str, float]: ...
+    @property
+    def history(self) -> Sequence[dict[str, float]]: ...
+    @property
+    def stages(self) -> Sequence[str]: ...
+    @property
+    def num_parameters(self) -> int: ...
+    @property
+    def is_paused(self) -> bool: ...
+    @property
+    def is_cut_short(self) -> bool: ...
+    @property
+    def outputs(self) -> Outputs | None: ...
+
+    def deployable(self) -> keras.Model:
+        """The model as it is saved: raw examples in, answers out."""
+
+    def costs(self, names: Iterable[str], *, seconds: float) -> dict[str, float]:
+        """Some of `kevo.objective.COSTS`; `seconds` is how long the training took."""
+
+
+class Trainer(Protocol):
+    """Trains the genomes of one search, one after another."""
+
+    def learn(self, learned: Mapping[str, Any]) -> None:
+        """Takes in `Task.learned` before a training."""
+
+    def news(self) -> dict[str, Any]:
+        """What was found out since `learn`, as JSON values for `Task.learn`."""
+
+    def train(
+        self,
+        genome: Genome,
+        effort: Any,
+        *,
+        earlier: Any = None,
+        progress: Any = None,
+        keep: Callable[..., None] | None = None,
+    ) -> Trained:
+        """Trains one genome.
+
+        Args:
+            genome: The genome.
+            effort: How long to train; see `kevo.training.effort.Effort`.
+            earlier: The training that it goes on from; `None` for a fresh network.
+            progress: Is told how far it is.
+            keep: Is lent the deployable model of a long training now and then.
+
+        Raises:
+            CandidateError: this candidate cannot be trained; others can.
+        """
+
+
+class Member(NamedTuple):
+    """A model of an ensemble: what it weighs, and its genome."""
+
+    model: keras.Model
+    weight: float
+    genome: Genome
+
+
+class Task(Protocol):
+    """One search's task, in the process of its scheduler."""
+
+    @property
+    def dataset(self) -> Dataset: ...
+
+    @property
+    def hyperparameters(self) -> keras_tuner.HyperParameters:
+        """The genes and their conditions."""
+
+    @property
+    def seeds(self) -> Sequence[Genome]:
+        """The genomes that a search begins with, in their order."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a user should know before the search begins, such as what had to be left out."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """JSON values that a resumed search must find again, beside the data; see `TaskKind.open`."""
+
+    def attach(self, folder: Path, *, store: Any, note: Callable[[str], object]) -> None:
+        """Takes up what earlier sessions left in a run folder.
+
+        Args:
+            folder: The run folder.
+            store: Arrays on disk that processes share; `None` to keep them in memory.
+            note: Is told what a user should know.
+        """
+
+    def prepare(self, *, may_go_on: Callable[[], bool]) -> None:
+        """Looks at the data before the first candidate, and reorders `seeds` by what it finds.
+
+        Args:
+            may_go_on: Is asked now and then; `False` ends the look, and what it raises is passed on.
+        """
+
+    def trainer(self, *, strategy: tf.distribute.Strategy | None = None) -> Trainer:
+        """A trainer in this process that shares what it computes with this task's forecasts."""
+
+    def worker_arguments(self) -> dict[str, Any]:
+        """JSON values from which `TaskKind.trainer` makes the trainer of another process."""
+
+    def obstacle(self, genome: Genome) -> str | None:
+        """Why a genome is not worth training, in a few words; `None` if it is."""
+
+    def work(self, genome: Genome, *, tune_epochs: int | None = None) -> Work:
+        """Forecast of a genome's training; `tune_epochs` is the length of its fine-tuning, if it has one."""
+
+    def repeat_seconds(self, genome: Genome) -> float | None:
+        """How long the same training takes once more, where much less than at first; `None` where as long."""
+
+    def closing_seconds(self, genome: Genome) -> float:
+        """How long it takes to score a finished model of a genome, and an ensemble that costs the same."""
+
+    def deeper(self, genome: Genome) -> Iterator[Genome]:
+        """Genomes that begin as this one and train more of its network, the most thorough first."""
+
+    def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
+        """Learns how far a forecast was off."""
+
+    @property
+    def learned(self) -> dict[str, Any]:
+        """What trainings have taught so far, as JSON values; opaque to all but the task."""
+
+    def check_learned(self, values: Mapping[str, Any]) -> None:
+        """Raises a `ValueError` where these are not the values of `Trainer.news`."""
+
+    def learn(self, values: Mapping[str, Any]) -> None:
+        """Takes in `Trainer.news`, and keeps it for later sessions."""
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of a model's outputs for the validation split."""
+
+    def predict(self, model: keras.Model, split: str, *, watch: Callable[[], object] | None = None) -> Outputs:
+        """A deployed model's outputs for a split; `watch` is called between batches, and may raise."""
+
+    def score(self, outputs: Outputs, split: str) -> Scores:
+        """How good outputs are on a split."""
+
+    def loss(self, outputs: Outputs, split: str) -> float:
+        """What tells models apart that are equally good; lower is better."""
+
+    def combine(self, members: Sequence[Member]) -> keras.Model:
+        """One model whose outputs are the weighted mean of its members'."""
+
+    def costs(self, model: keras.Model, genome: Genome, names: Iterable[str], *, seconds: float) -> dict[str, float]:
+        """Some of `kevo.objective.COSTS` for a deployed model."""
+
+    def write_contract(self, folder: Path) -> None:
+        """Writes what the saved model takes and answers beside it."""
+
+
+class TaskKind(Protocol):
+    """A row of the table of tasks. Nothing of it loads TensorFlow or Keras until a model is needed."""
+
+    name: str
+    """Its key in the table."""
+    title: str
+    """What it does, in two or three words: `image classification`."""
+    examples: str
+    """What its examples are called, in the plural: `pictures`."""
+    options: tuple[TaskOption, ...]
+    objectives: Mapping[str, Objective]
+    """What may be improved, by the names of `Settings.objective`."""
+    presets: tuple[str, ...]
+    """The names of its search spaces."""
+    rung_genes: tuple[str, ...]
+    """Candidates that differ in these genes learn at different paces, and do not compete for a higher rung."""
+
+    def recognizes(self, data: Any) -> bool:
+        """Whether a source is clearly this task's, where nobody has named one."""
+
+    def space(self, value: str | Mapping[str, Any] | object) -> Any:
+        """A search space, by its name, by the JSON values of one, or itself.
+
+        Raises:
+            SpaceError: it is none.
+        """
+
+    def check(self, settings: SearchSettings) -> None:
+        """Raises an error where a setting of this task's is wrong; see `kevo.Settings`."""
+
+    def source(self, data: Any) -> str | None:
+        """Where data can be read again; `None` for what lives in memory only."""
+
+    def load(self, data: Any, settings: SearchSettings) -> Dataset:
+        """Reads a source, and makes the splits that it lacks.
+
+        Raises:
+            DataError: the source cannot be read, or is no data of this task.
+        """
+
+    def read(self, folder: Path) -> Dataset:
+        """Reads what `Dataset.write` wrote."""
+
+    def open(self, dataset: Dataset, settings: SearchSettings, *, identity: Mapping[str, Any] | None = None) -> Task:
+        """Prepares a search, before any training.
+
+        Args:
+            dataset: What `load` returned.
+            settings: How the search is to run.
+            identity: `Task.identity` of the search that is resumed; `None` for a new one.
+
+        Raises:
+            KevoError: nothing could be searched, or what the search began with cannot be had any more.
+        """
+
+    def trainer(
+        self,
+        dataset: Dataset,
+        settings: SearchSettings,
+        arguments: Mapping[str, Any],
+        *,
+        store: Any,
+        strategy: tf.distribute.Strategy | None = None,
+        leader: Any = None,
+    ) -> Trainer:
+        """A trainer in a process of its own.
+
+        Args:
+            dataset: What `read` or `load` returned.
+            settings: How the search is to run.
+            arguments: `Task.worker_arguments`.
+            store: Arrays on disk that processes share.
+            strategy: Spreads each candidate over several devices.
+            leader: Spreads each candidate over several processes.
+        """
+
+    def describe(self, genome: Genome) -> str:
+        """A genome in words.
+
+        Raises:
+            ValueError, LookupError, TypeError: it is no genome of this task.
+        """
+
+    def check_genome(self, genome: Genome) -> None:
+        """Raises a `ValueError` where it is no genome of this task."""
+
+    def extractor_key(self, genome: Genome) -> Hashable | None:
+        """What candidates have in common that share a frozen network; `None` for a network of its own."""
+
+    def parse_scores(self, values: Mapping[str, Any]) -> Scores:
+        """Reads what `Scores.to_json` wrote, and refuses what contradicts itself.
+
+        Raises:
+            LookupError, TypeError, ValueError: these are no scores.
+        """
+
+
+def kind_of(name: str) -> TaskKind:
+    """A task's row.
+
+    Args:
+        name: Its key in `TASKS`.
+
+    Raises:
+        SettingsError: there is no such task.
+    """
+    if name not in TASKS:
+        raise SettingsError(f"Unknown task {name!r}. Expected one of: {', '.join(TASKS)}.")
+    return _loaded(name)
+
+
+def all_kinds() -> tuple[TaskKind, ...]:
+    """All rows, in the order of the table."""
+    return tuple(map(_loaded, TASKS))
+
+
+def named_by(options: Iterable[str]) -> TaskKind:
+    """The task that has these options; the first of the table where there are none.
+
+    Raises:
+        SettingsError: no task has all of them.
+    """
+    wanted = set(options)
+    for kind in all_kinds():
+        if wanted <= {option.name for option in kind.options}:
+            return kind
+    known = [option.name for kind in all_kinds() for option in kind.options]
+    raise SettingsError(
+        f"No task has the options {', '.join(sorted(wanted))}. Expected those of one task among: "
+        f"{', '.join(known) or 'none'}."
+    )
+
+
+@functools.cache
+def _loaded(name: str) -> TaskKind:
+    module, _, row = TASKS[name].partition(":")
+    kind: TaskKind = getattr(importlib.import_module(module), row)
+    return kind
