@@ -3,51 +3,76 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-TIE_BREAKER = "val_cross_entropy"
-"""On a few hundred pictures many candidates have the same accuracy; the one that is surer of it is better."""
+StandardError = Callable[[float, int], float]
+"""Returns the standard error of a score over a number of examples."""
+
+
+def binomial_error(share: float, num_examples: int) -> float:
+    """Returns the standard error of a share of examples.
+
+    Args:
+        share: From 0 to 1.
+        num_examples: The number of examples that it is a share of.
+
+    Example:
+        >>> binomial_error(0.9, 100)
+        0.03
+    """
+    return math.sqrt(share * (1 - share) / num_examples)
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A validation metric and its direction, `max` or `min`."""
+    """A metric that is to be improved, and how candidates compare that are equal in it.
+
+    Args:
+        metric: Its name among a candidate's metrics.
+        direction: `max` or `min`.
+        tie_breaker: The metric that decides between equals, the lower the better. `None` for none.
+        standard_error: The metric's standard error, which is the `margin`. `None` where there is no margin.
+    """
 
     metric: str
     direction: str
+    tie_breaker: str | None = field(default=None, kw_only=True)
+    standard_error: StandardError | None = field(default=None, kw_only=True)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the metrics by which candidates are compared."""
+        return (self.metric,) if self.tie_breaker is None else (self.metric, self.tie_breaker)
+
+    def tie(self, metrics: Mapping[str, float]) -> float:
+        """Returns the value of the tie-breaker, the lower the better; 0 where there is none."""
+        return 0.0 if self.tie_breaker is None else metrics[self.tie_breaker]
 
     def rank(self, metrics: Mapping[str, float]) -> tuple[float, float]:
-        """Returns what orders candidates, or epochs of one: greater is better, equals are told apart by their loss."""
+        """Returns the key that orders candidates, or epochs of one: the greater the better."""
         sign = 1 if self.direction == "max" else -1
-        return sign * metrics[self.metric], -metrics[TIE_BREAKER]
+        return sign * metrics[self.metric], -self.tie(metrics)
 
-    def margin(self, best: float, *, num_pictures: int) -> float:
-        """Returns how far behind the best score another one may be and still count as equal to it.
+    def margin(self, best: float, *, num_examples: int) -> float:
+        """Returns how far another score may be from the best one and still count as equal to it.
 
-        The best of hundreds, judged by a few hundred pictures, was lucky with some of them. A lead that is smaller than
-        the standard error of the best score is therefore none: among those the tie-breaker decides, which sees more of
-        each picture than right or wrong (the one-standard-error rule of Breiman, Friedman, Olshen and Stone 1984,
-        "Classification and Regression Trees"). A cross-entropy has no such margin.
+        The best of hundreds of candidates, judged by a few hundred examples, was lucky with some of them. A lead that
+        is smaller than the standard error of the best score is therefore none: among those the tie-breaker decides,
+        which sees more of each example than right or wrong (the one-standard-error rule of Breiman, Friedman, Olshen
+        and Stone 1984, "Classification and Regression Trees").
 
         Args:
-            best: The best score, a share of pictures.
-            num_pictures: How many pictures it is of.
+            best: The best score.
+            num_examples: The number of examples that the score is computed on.
         """
-        return math.sqrt(best * (1 - best) / num_pictures) if self.direction == "max" else 0.0
+        return 0.0 if self.standard_error is None else self.standard_error(best, num_examples)
 
-
-OBJECTIVES: Mapping[str, Objective] = {
-    "accuracy": Objective("val_accuracy", "max"),
-    "macro_f1": Objective("val_macro_f1", "max"),
-    # Not `val_loss`: label smoothing and L2 are genes, and would change what is compared.
-    "loss": Objective("val_cross_entropy", "min"),
-}
 
 COSTS: Mapping[str, str] = {
     "params": "parameters",
     "seconds": "seconds of training",
-    "flops": "FLOPs per picture",
+    "flops": "FLOPs per prediction",
     "bytes": "bytes of the saved model",
 }
-"""What may be minimized beside an objective, in words."""
+"""The costs that may be minimized beside an objective, with their units in words."""

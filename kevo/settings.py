@@ -10,8 +10,9 @@ from typing import Any, Self
 
 from kevo.errors import SettingsError
 from kevo.execution.devices import STRATEGIES
-from kevo.objective import COSTS, OBJECTIVES
+from kevo.objective import COSTS
 from kevo.tasks.images.space import Space, preset
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 
 DEFAULT_MAX_TIME = 240.0
 """How many seconds a search takes when nobody says how long it may, by time or by candidates."""

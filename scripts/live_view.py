@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.text import Text
 
 import kevo
-from kevo.objective import OBJECTIVES
 from kevo.progress.board import Board
 from kevo.progress.panel import Paper, draw, ended
 from kevo.runs.records import TrialRecord
 from kevo.system.memory import children, resident
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 
 PICTURE = Path(__file__).parent.parent / "docs/live.svg"
 PAPER = Paper(width=104, height=30)

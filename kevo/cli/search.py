@@ -16,10 +16,11 @@ import click
 from kevo.cli.console import INTERRUPTED, quiet_natives, quiet_tensorflow, user_errors
 from kevo.cli.options import CACHE, ENERGY, LISTEN, MLFLOW, SECRET, TENSORBOARD, Duration, WeightsPair
 from kevo.execution.devices import STRATEGIES, Cluster
-from kevo.objective import COSTS, OBJECTIVES
+from kevo.objective import COSTS
 from kevo.progress import for_stderr, printable
 from kevo.settings import MAX_SEED, Settings
 from kevo.tasks.images.space import PRESETS
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 
 if TYPE_CHECKING:
     from kevo.progress import Listener

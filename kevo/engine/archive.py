@@ -16,13 +16,14 @@ import numpy.typing as npt
 
 from kevo.engine import partial_trainings
 from kevo.errors import in_words
-from kevo.objective import OBJECTIVES, TIE_BREAKER, Objective
+from kevo.objective import Objective
 from kevo.runs.atomic_files import DAMAGE
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord, checkpoint, predictions, refit_model
 from kevo.settings import Settings
 from kevo.tasks.images.describe import describe
 from kevo.tasks.images.features import shared_extractor
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from tuners import pareto
 
 KINDS = ("family", "pretrained/tuning")
@@ -79,13 +80,13 @@ class Archive:
         """Raises an error of any kind where a record is not one of this search."""
         describe(record.genome)
         if record.fitness is not None:
-            names = {TIE_BREAKER, *(one.metric for one in self.objectives)}
+            names = {name for one in self.objectives for name in one.metrics}
             if not all(math.isfinite(record.metrics[name]) for name in names):
                 raise ValueError(f"its metrics are {record.metrics}")
             if not record.history:
                 raise ValueError("it has no epoch")
             for epoch in record.history:
-                if not all(math.isfinite(epoch[name]) for name in (TIE_BREAKER, self.objective.metric)):
+                if not all(math.isfinite(epoch[name]) for name in self.objective.metrics):
                     raise ValueError(f"an epoch has the metrics {epoch}")
 
     @property
@@ -228,9 +229,9 @@ class Archive:
         if not ranked or self.objective.direction == "min" or self._settings.minimize:
             return list(ranked)
         best = ranked[0].metrics[self.objective.metric]
-        worst = best - self.objective.margin(best, num_pictures=self._num_judged)
+        worst = best - self.objective.margin(best, num_examples=self._num_judged)
         equals = [record for record in ranked if record.metrics[self.objective.metric] >= worst]
-        equals.sort(key=lambda record: record.metrics[TIE_BREAKER])
+        equals.sort(key=lambda record: self.objective.tie(record.metrics))
         return [*equals, *ranked[len(equals) :]]
 
     def _finalists(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:

@@ -302,7 +302,7 @@ class Finalizer:
         objective = self._objectives[0]
         name = objective.metric.removeprefix("val_")
         ours, theirs = getattr(ensemble, name), getattr(best, name)
-        margin = 0.0 if self._settings.minimize else objective.margin(max(ours, theirs), num_pictures=best.num_pictures)
+        margin = 0.0 if self._settings.minimize else objective.margin(max(ours, theirs), num_examples=best.num_pictures)
         if abs(ours - theirs) > margin:
             return bool((ours > theirs) == (objective.direction == "max"))
         return ensemble.cross_entropy < best.cross_entropy

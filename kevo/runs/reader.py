@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from kevo.errors import KevoError
-from kevo.objective import OBJECTIVES, TIE_BREAKER, Objective
+from kevo.objective import Objective
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.images.describe import describe
 from kevo.tasks.outputs.classes.evaluation import Evaluation
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 
 MODEL, ENSEMBLE, LABELS = "best.keras", "ensemble.keras", "labels.json"
 _RESULT, _TRIALS = "result.json", "trials.jsonl"
@@ -234,7 +235,7 @@ def _records(path: Path, objectives: Sequence[Objective], damages: list[str]) ->
 def _check(record: TrialRecord, objectives: Sequence[Objective]) -> None:
     if not all(map(_is_gene, record.genome.values())):
         raise ValueError(f"the genes of trial {record.trial_id} must be words and ordinary numbers")
-    names = {TIE_BREAKER, *(one.metric for one in objectives)}
+    names = {name for one in objectives for name in one.metrics}
     if record.fitness is not None and not all(math.isfinite(record.metrics.get(name, math.nan)) for name in names):
         raise ValueError(f"trial {record.trial_id} lacks one of the metrics {', '.join(sorted(names))}")
 

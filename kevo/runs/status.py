@@ -15,13 +15,13 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from kevo.errors import RunError
-from kevo.objective import OBJECTIVES
 from kevo.progress import Listener, SearchStarted, duration
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.images.describe import describe
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 
 _STATUS, _RESULT = "status.json", "result.json"
 _WRITE_SECONDS = 1.0

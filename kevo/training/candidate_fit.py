@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.errors import KevoError
-from kevo.objective import TIE_BREAKER, Objective
+from kevo.objective import Objective
 from kevo.tasks.images import networks
 from kevo.tasks.images.features import TRAIN_AND_VALIDATION
 from kevo.tasks.outputs.classes import evaluation
@@ -133,9 +133,9 @@ class CandidateFit:
             self._epochs_without_gain, self._lowest, self.best = 0, math.inf, {}
         is_best = not self.best or self.objective.rank(metrics) > self.objective.rank(self.best)
         # Accuracy moves in steps of whole pictures: what still gets surer is still learning.
-        has_gained = is_best or metrics[TIE_BREAKER] < self._lowest
+        has_gained = is_best or self.objective.tie(metrics) < self._lowest
         self._epochs_without_gain = 0 if has_gained else self._epochs_without_gain + 1
-        self._lowest = min(self._lowest, metrics[TIE_BREAKER])
+        self._lowest = min(self._lowest, self.objective.tie(metrics))
         self.best = metrics if is_best else self.best
         self.history.append(metrics)
         self.stages.append(stage)

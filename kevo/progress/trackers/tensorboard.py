@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from kevo.objective import OBJECTIVES, TIE_BREAKER
 from kevo.progress import NullListener
 from kevo.progress.trackers.outcome import outcome
 from kevo.result import SearchResult
@@ -21,6 +20,7 @@ from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.tasks.images import space
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 
 FOLDER = "tensorboard"
 """Where in the run folder TensorBoard finds the search."""
@@ -116,7 +116,8 @@ def _columns(run: Run, dataset: ImageDataset) -> Any:
     for gene in declared.space:
         domains.setdefault(gene.name, set()).update(getattr(gene, "values", ()))
     objective = OBJECTIVES[settings.objective].metric
-    metrics = [f"best/{name}" for name in dict.fromkeys((objective, "val_accuracy", TIE_BREAKER, "val_macro_f1"))]
+    compared = (objective, *(name for one in OBJECTIVES.values() for name in one.metrics))
+    metrics = [f"best/{name}" for name in dict.fromkeys(compared)]
     metrics += [f"cost/{name}" for name in dict.fromkeys(("seconds", "params", *settings.minimize))]
     return summary_v2.hparams_config_pb(
         [summary_v2.HParam(name, _domain(values)) for name, values in domains.items()],

@@ -24,7 +24,6 @@ import tensorflow as tf
 from keras import callbacks
 
 from kevo.execution.multiworker.lockstep import Leader
-from kevo.objective import OBJECTIVES
 from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import backbones, networks
 from kevo.tasks.images.datasets import ImageDataset
@@ -40,6 +39,7 @@ from kevo.tasks.images.features import (
 from kevo.tasks.images.linear_probes import LinearProbes
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.space import Genome, image_size, variant
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.training.candidate_fit import (
     FINE_TUNE,
     HEAD,

@@ -20,11 +20,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from kevo.objective import OBJECTIVES
 from kevo.progress import SearchStarted
 from kevo.progress.board import Board
 from kevo.progress.live import Live
 from kevo.progress.panel import Paper, draw, ended
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from tests.support.samples import CONV_GENOME, pretrained_genome
 from tests.support.searches import ENDED, HOSTILE, SETTINGS, failed, record
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kevo.objective import OBJECTIVES, Objective
+from kevo.objective import Objective
 from kevo.progress import SearchStarted, count, duration, for_stderr, front_in_words, printable
 from kevo.progress.plain import Plain
 from kevo.result import FrontMember, SearchResult
 from kevo.tasks.outputs.classes import evaluation
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from tests.support.searches import ENDED, SETTINGS, failed, record
 
 
@@ -112,8 +113,8 @@ def test_the_front_in_words() -> None:
     )
     assert list(front_in_words(result, [OBJECTIVES["accuracy"], *(Objective(name, "min") for name in names)])) == [
         "Front: 2 models that no other beats in everything, hypervolume 0.9123",
-        "  checkpoints/7.keras  accuracy 0.9800, 20k parameters, 1 min 15 s, 2.5M FLOPs per picture, "
+        "  checkpoints/7.keras  accuracy 0.9800, 20k parameters, 1 min 15 s, 2.5M FLOPs per prediction, "
         "120k bytes of the saved model",
-        "  checkpoints/0-full.keras  accuracy 0.9000, 618 parameters, 4.0 s, 900 FLOPs per picture, "
+        "  checkpoints/0-full.keras  accuracy 0.9000, 618 parameters, 4.0 s, 900 FLOPs per prediction, "
         "50k bytes of the saved model",
     ]

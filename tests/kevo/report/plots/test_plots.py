@@ -12,9 +12,10 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from PIL import Image
 
-from kevo.objective import OBJECTIVES, Objective
+from kevo.objective import Objective
 from kevo.report import plots
 from kevo.runs.records import TrialRecord
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 
 
 def trial(number: int, *, generation: int = 0, fitness: float | None = 0.5, **changes: Any) -> TrialRecord:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kevo.objective import OBJECTIVES
 from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import backbones, datasets, networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.trainer import Trained, Trainer, predict
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.training import optimizers, stage
 from kevo.training.candidate_fit import CandidateError, CandidateFit, Earlier, Effort, num_best_epochs
 from kevo.training.loop import Loop
