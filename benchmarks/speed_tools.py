@@ -27,7 +27,8 @@ import kevo
 from kevo.api import search
 from kevo.errors import KevoError
 from kevo.progress import NullListener
-from kevo.runs.records import TrialRecord, checkpoint
+from kevo.runs import layout
+from kevo.runs.records import TrialRecord
 from kevo.tasks.images import backbones, datasets, networks, pretrained_weights, trainer
 from kevo.tasks.images import space as genes
 from kevo.tasks.images.datasets import ImageDataset
@@ -115,7 +116,11 @@ class _Listener(NullListener):
         self.trials.append(
             _trial(record.genome, ended=ended, seconds=seconds, accuracy=accuracy, is_closing=is_closing)
         )
-        if best is not None and best.trial_id != self._best and (path := self._run / checkpoint(best)).is_file():
+        if (
+            best is not None
+            and best.trial_id != self._best
+            and (path := self._run / layout.checkpoint(best.trial_id)).is_file()
+        ):
             self._best = best.trial_id
             kept = self._aside / f"{len(self.bests)}.keras"
             shutil.copyfile(path, kept)

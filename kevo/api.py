@@ -15,6 +15,7 @@ from kevo.execution import devices
 from kevo.execution.endpoint import Endpoint
 from kevo.progress import Listener, NullListener
 from kevo.result import SearchResult
+from kevo.runs import layout
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run, new_folder
 from kevo.session import Session
@@ -223,7 +224,7 @@ def _same_weights(
     except WeightsError as error:
         raise RunError(f"The search in {run.path} cannot go on: {error}") from error
     same: dict[str, tuple[Weights, ...]] = {}
-    with damage(run.path / "settings.json"):
+    with damage(run.path / layout.SETTINGS):
         for name, alphas in run.settings["backbones"].items():
             by_alpha = {variant.alpha: variant for variant in usable.get(name, ())}
             if missing := [alpha for alpha in alphas if alpha not in by_alpha]:

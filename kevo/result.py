@@ -14,6 +14,7 @@ import keras
 from kevo.errors import RunError
 from kevo.progress import duration, printable
 from kevo.report.tables import table
+from kevo.runs import layout
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from kevo.runs.reader import Facts
-
-_RESULT, _CHECKPOINTS = "result.json", "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +207,8 @@ class SearchResult:
         if known.outcome is None:
             reason = " ".join(known.damages) or f"{run.path} holds no result yet. Go on with it: kevo resume {run.path}"
             raise RunError(reason)
-        with damage(run.path / _RESULT):
-            return cls.from_json(run.read_json(_RESULT))._moved(run.path)
+        with damage(run.path / layout.RESULT):
+            return cls.from_json(run.read_json(layout.RESULT))._moved(run.path)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values."""
@@ -266,7 +265,7 @@ class SearchResult:
     def _winner(self) -> TrialRecord:
         winner = self._facts.winner
         if winner is None:
-            raise RunError(f"{self.run_folder} tells of no candidate any more. Restore its trials.jsonl.")
+            raise RunError(f"{self.run_folder} tells of no candidate any more. Restore its {layout.TRIALS}.")
         return winner
 
     def _moved(self, folder: Path) -> SearchResult:
@@ -277,7 +276,7 @@ class SearchResult:
             run_folder=folder,
             model_path=folder / self.model_path.name,
             front=tuple(
-                dataclasses.replace(member, model_path=folder / _CHECKPOINTS / member.model_path.name)
+                dataclasses.replace(member, model_path=folder / layout.CHECKPOINTS / member.model_path.name)
                 for member in self.front
             ),
             ensemble=ensemble and dataclasses.replace(ensemble, model_path=folder / ensemble.model_path.name),

@@ -20,7 +20,7 @@ from kevo.engine.archive import Archive
 from kevo.engine.budget import Budget
 from kevo.engine.finalize import BrokenModelError, Finalizer
 from kevo.engine.messages import TrialSpec
-from kevo.engine.scheduler import PROBE_ERRORS, Scheduler
+from kevo.engine.scheduler import Scheduler
 from kevo.errors import KevoError, RunError, SearchBrokenError, SearchFailedError, SearchInterruptedError, in_words
 from kevo.execution import devices
 from kevo.execution.devices import Plan
@@ -33,8 +33,9 @@ from kevo.progress import Listener, SearchStarted
 from kevo.progress.trackers import TrackerGroup, energy
 from kevo.report import model_card
 from kevo.result import SearchResult
+from kevo.runs import layout
 from kevo.runs.atomic_files import damage, writing
-from kevo.runs.folder import DAMAGED, Run
+from kevo.runs.folder import Run
 from kevo.runs.status import StatusWriter
 from kevo.settings import NO_CACHE, Settings
 from kevo.system.array_store import ArrayStore
@@ -49,11 +50,8 @@ from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.space import Genome, variant
 from tuners.remote import SECRET_VARIABLE, Server
 
-_PROBES = "probes.json"
 _NUM_BODIES = 3
 """So many of the best backbones are tried first."""
-_WORK = "work"
-"""Where in the run folder workers find what they need while they work."""
 _HERE = "here"
 """The name of the worker that is this process."""
 
@@ -178,13 +176,15 @@ class Session:
             note=self._listener.note,
         )
         # A search that is taken up again begins with the same.
-        self._folder.write_json(_PROBES, [{"genes": one.genes, "score": one.score} for one in found])
+        self._folder.write_json(layout.BACKBONE_RANKING, [{"genes": one.genes, "score": one.score} for one in found])
         return [one.genes for one in found[:_NUM_BODIES]]
 
     def _known_bodies(self) -> list[Genome] | None:
         """Returns what an earlier session has found of backbones; `None` where there is nothing that can be used."""
-        with self._mending(_PROBES):
-            bodies: list[Genome] = [dict(one["genes"]) for one in self._folder.read_json(_PROBES)[:_NUM_BODIES]]
+        with self._mending(layout.BACKBONE_RANKING):
+            bodies: list[Genome] = [
+                dict(one["genes"]) for one in self._folder.read_json(layout.BACKBONE_RANKING)[:_NUM_BODIES]
+            ]
             if not all(isinstance(value, str | int | float) for body in bodies for value in body.values()):
                 raise ValueError(f"its genes are {bodies}")
             return bodies
@@ -239,7 +239,7 @@ class Session:
 
     def _train_in_processes(self, genes: Genes, plan: Plan) -> None:
         """Trains in processes of their own, which may die without harm to the search."""
-        folder, dataset, settings = self._folder.path / _WORK, self._dataset, self._settings
+        folder, dataset, settings = self._folder.path / layout.WORK, self._dataset, self._settings
         # What a killed search left behind.
         shutil.rmtree(folder, ignore_errors=True)
         try:
@@ -322,8 +322,8 @@ class Session:
 
     def _errors(self) -> dict[str, float]:
         """Returns what linear heads made of frozen networks in earlier sessions."""
-        with self._mending(PROBE_ERRORS):
-            errors = {str(key): float(error) for key, error in self._folder.read_json(PROBE_ERRORS).items()}
+        with self._mending(layout.PROBE_ERRORS):
+            errors = {str(key): float(error) for key, error in self._folder.read_json(layout.PROBE_ERRORS).items()}
             if not all(math.isfinite(error) and error >= 0 for error in errors.values()):
                 raise ValueError(f"an error is no number from 0 on: {errors}")
             return errors
@@ -416,7 +416,7 @@ class Session:
         if num_completed := len(self._archive.completed):
             return SearchFailedError(
                 f"None of the models of the {num_completed} candidates that finished can be loaded. They are in "
-                f"{self._folder.path / DAMAGED}: restore them, or start a new search."
+                f"{self._folder.path / layout.DAMAGED}: restore them, or start a new search."
             )
         reasons = dict.fromkeys(record.reason for record in self._archive.records.values() if record.reason)
         if not reasons:

@@ -11,6 +11,7 @@ import click
 from kevo.cli.console import quiet_tensorflow, user_errors
 from kevo.export.formats import FORMATS, QUANTIZATIONS
 from kevo.progress import printable
+from kevo.runs import layout
 
 
 @click.command()
@@ -20,7 +21,7 @@ from kevo.progress import printable
     "--out",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Where to write it.  [default: in the folder exports beside the model]",
+    help=f"Where to write it.  [default: in the folder {layout.EXPORTS} beside the model]",
 )
 @click.option(
     "--model",

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from kevo.runs import layout
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -77,7 +79,7 @@ SECRET = click.option(
 TENSORBOARD = click.option(
     "--tensorboard",
     is_flag=True,
-    help="Write every candidate for TensorBoard too: tensorboard --logdir RUN/tensorboard.",
+    help=f"Write every candidate for TensorBoard too: tensorboard --logdir RUN/{layout.TENSORBOARD}.",
 )
 MLFLOW = click.option(
     "--mlflow",

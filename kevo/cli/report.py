@@ -9,11 +9,12 @@ import click
 
 from kevo.cli.console import user_errors
 from kevo.errors import SearchFailedError
+from kevo.runs import layout
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="The page.  [default: report.html in RUN]")
+@click.option("--out", type=click.Path(path_type=Path), help=f"The page.  [default: {layout.REPORT} in RUN]")
 @click.option("--data", help="Where the pictures are now, if not where they were; as for kevo search.")
 @click.option(
     "--figures", type=click.Path(path_type=Path), metavar="FOLDER", help="Write the figures there, instead of a page."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kevo.cli.console import FAILED, quiet_tensorflow, user_errors
+from kevo.runs import layout
 
 if TYPE_CHECKING:
     from kevo.tasks.images.classifier import Classifier, Prediction, Scored
@@ -21,7 +22,7 @@ _LABELS = click.option(
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="The names of the classes, in the order of the model's outputs: a .json list, or a text with one in each "
-    "line.  [default: labels.json beside the model]",
+    f"line.  [default: {layout.LABELS} beside the model]",
 )
 _MODEL = click.argument("model", type=click.Path(path_type=Path))
 _MOST_CLASSES = 12

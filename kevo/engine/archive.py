@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kevo.engine import partial_trainings
 from kevo.errors import in_words
 from kevo.objective import Objective
+from kevo.runs import layout
 from kevo.runs.atomic_files import DAMAGE
 from kevo.runs.folder import Run
-from kevo.runs.records import TrialRecord, checkpoint, predictions, refit_model
+from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.images.describe import describe
 from kevo.tasks.images.features import shared_extractor
@@ -70,7 +70,7 @@ class Archive:
         for record in self.folder.trials():
             self.records[record.trial_id] = record
         self._kept = set(self.records)
-        for name in ("checkpoints", partial_trainings.FOLDER):
+        for name in (layout.CHECKPOINTS, layout.UNFINISHED):
             for path in sorted((self.folder.path / name).glob("*.keras")):
                 if (reason := _flaw(path)) is not None:
                     problems.append(self.folder.set_aside(f"{name}/{path.name}", f"{path} is damaged: {reason}"))
@@ -100,7 +100,7 @@ class Archive:
     @property
     def saved(self) -> list[TrialRecord]:
         """Those of them whose models are on disk, the winner first; see `_decided`."""
-        return [record for record in self._decided(self.completed) if (self.folder.path / checkpoint(record)).is_file()]
+        return [record for record in self._decided(self.completed) if self.has_model(record)]
 
     @property
     def winner(self) -> TrialRecord | None:
@@ -140,6 +140,10 @@ class Archive:
                 num = 0 if is_news else num
         return num
 
+    def has_model(self, record: TrialRecord) -> bool:
+        """Tells whether a candidate's model is on disk."""
+        return (self.folder.path / layout.checkpoint(record.trial_id)).is_file()
+
     def hypervolume(self, front: Sequence[TrialRecord]) -> float | None:
         """Returns the share of what is thinkable that the front covers; see `SearchResult`."""
         if not front:
@@ -178,10 +182,10 @@ class Archive:
             probabilities: What that predicts for the validation pictures, where it is known.
         """
         if save is not None:
-            with self.folder.replacing(checkpoint(record)) as path:
+            with self.folder.replacing(layout.checkpoint(record.trial_id)) as path:
                 save(path)
             if probabilities is not None:
-                with self.folder.replacing(predictions(record)) as path:
+                with self.folder.replacing(layout.predictions(record.trial_id)) as path:
                     np.save(path, probabilities.astype(np.float16))
         # A candidate counts as finished only when its model is safe.
         self.folder.append_trial(record)
@@ -192,8 +196,8 @@ class Archive:
     def tidy(self) -> None:
         """Removes the models that are no longer needed."""
         for trial_id in self._kept - self._needed(self.records):
-            for name in (checkpoint, predictions, refit_model):
-                (self.folder.path / name(self.records[trial_id])).unlink(missing_ok=True)
+            for name in (layout.checkpoint, layout.predictions, layout.refit_model):
+                (self.folder.path / name(trial_id)).unlink(missing_ok=True)
             self._kept.remove(trial_id)
 
     def _joins(self, record: TrialRecord, front: list[TrialRecord]) -> bool:

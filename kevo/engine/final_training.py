@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from kevo.engine import partial_trainings
 from kevo.engine.archive import Archive, full_length_id
 from kevo.engine.budget import Budget, num_last_epochs, seconds_spent
-from kevo.runs.records import TrialRecord, refit_model
+from kevo.runs import layout
+from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.images import space
 from kevo.tasks.images.cost_model import Forecast
@@ -82,7 +83,7 @@ class FinalTrainings:
         # It takes as long as before at least: what cannot end is not begun.
         if winner is None or (left is not None and left <= self._best_seconds):
             return None
-        if (self._archive.folder.path / refit_model(winner)).is_file():
+        if (self._archive.folder.path / layout.refit_model(winner.trial_id)).is_file():
             return None
         nums = num_best_epochs(winner.history, winner.stages, self._archive.objective)
         effort = Effort(winner.planned_epochs, left, tune_epochs=winner.tune_epochs, refit=nums)

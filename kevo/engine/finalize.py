@@ -19,8 +19,9 @@ from kevo.objective import Objective
 from kevo.progress import Listener
 from kevo.report import plots
 from kevo.result import Ensemble, EnsembleMember, FrontMember, SearchResult
-from kevo.runs.folder import TEST_PREDICTIONS, Run
-from kevo.runs.records import TrialRecord, checkpoint, predictions, refit_model
+from kevo.runs import layout
+from kevo.runs.folder import Run
+from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
@@ -31,9 +32,6 @@ from kevo.tasks.images.trainer import NO_MEMORY, predict
 from kevo.tasks.outputs.classes import evaluation
 from kevo.tasks.outputs.classes.evaluation import Evaluation
 from kevo.training import ensemble_selection
-
-MODEL = "best.keras"
-ENSEMBLE = "ensemble.keras"
 
 _MAX_MEMBERS = 5
 """How many candidates an ensemble may have."""
@@ -98,11 +96,11 @@ class Finalizer:
         predicted = predict(model, self._dataset.test.pictures)
         test = self._evaluate(predicted, self._dataset.test)
         scoring_seconds = self._budget.seconds - began
-        with self._folder.replacing(TEST_PREDICTIONS) as path:
+        with self._folder.replacing(layout.TEST_PREDICTIONS) as path:
             np.save(path, predicted.astype(np.float16))
         result = SearchResult(
             run_folder=folder,
-            model_path=folder / MODEL,
+            model_path=folder / layout.MODEL,
             genome=winner.genome,
             words=describe(winner.genome),
             num_parameters=model.count_params(),
@@ -119,7 +117,7 @@ class Finalizer:
                     genome=record.genome,
                     words=describe(record.genome),
                     metrics=record.metrics,
-                    model_path=folder / checkpoint(record),
+                    model_path=folder / layout.checkpoint(record.trial_id),
                 )
                 for record in front
             ),
@@ -127,9 +125,9 @@ class Finalizer:
             # What an earlier session found stands until there is another.
             ensemble=earlier if earlier and self._beats(earlier.validation, validation) else None,
         )
-        self._folder.write_json("result.json", result.to_json())
+        self._folder.write_json(layout.RESULT, result.to_json())
         if result.ensemble is None:
-            (folder / ENSEMBLE).unlink(missing_ok=True)
+            (folder / layout.ENSEMBLE).unlink(missing_ok=True)
         plots.save_all(
             folder,
             records,
@@ -157,9 +155,9 @@ class Finalizer:
         """
         folder, dataset = self._folder.path, self._dataset
         shape = len(dataset.validation), dataset.num_classes
-        kept = ensemble_selection.read_predictions(folder / predictions(winner), shape=shape)
-        if kept is not None and (folder / refit_model(winner)).is_file():
-            model = self._loaded(refit_model(winner))
+        kept = ensemble_selection.read_predictions(folder / layout.predictions(winner.trial_id), shape=shape)
+        if kept is not None and (folder / layout.refit_model(winner.trial_id)).is_file():
+            model = self._loaded(layout.refit_model(winner.trial_id))
             labels = dataset.validation.labels
             errors = (
                 evaluation.cross_entropy(one, labels) for one in (predict(model, dataset.validation.pictures), kept)
@@ -167,12 +165,12 @@ class Finalizer:
             # What has seen the answers and still knows them no better has gone wrong.
             if operator.lt(*errors):
                 return model, True, kept
-        model = self._loaded(checkpoint(winner))
+        model = self._loaded(layout.checkpoint(winner.trial_id))
         return model, False, predict(model, dataset.validation.pictures)
 
     def _loaded(self, name: str) -> keras.Model:
         """Makes a model of the run folder the best one, once that can be loaded, and returns it."""
-        with self._folder.replacing(MODEL) as path:
+        with self._folder.replacing(layout.MODEL) as path:
             shutil.copyfile(self._folder.path / name, path)
             try:
                 return keras.models.load_model(path, safe_mode=True)
@@ -215,7 +213,7 @@ class Finalizer:
             # A damaged model, no memory, a full disk: what was found without it stands.
             reason = in_words(error)
         result = dataclasses.replace(result, ensemble=found, seconds=self._budget.seconds)
-        self._folder.write_json("result.json", result.to_json())
+        self._folder.write_json(layout.RESULT, result.to_json())
         self._listener.note(
             progress.ensemble_in_words(found, best=result) if found else f"No ensemble: {reason.rstrip('.:')}."
         )
@@ -224,10 +222,10 @@ class Finalizer:
     def _earlier_ensemble(self, saved: Sequence[TrialRecord]) -> Ensemble | None:
         """Returns what an earlier session found, if it still is what it was."""
         try:
-            ensemble = SearchResult.from_json(self._folder.read_json("result.json")).ensemble
+            ensemble = SearchResult.from_json(self._folder.read_json(layout.RESULT)).ensemble
         except (RunError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             return None
-        path = self._folder.path / ENSEMBLE
+        path = self._folder.path / layout.ENSEMBLE
         known = {record.trial_id for record in saved}
         if ensemble is None or not path.is_file() or not {member.trial_id for member in ensemble.members} <= known:
             return None
@@ -248,7 +246,7 @@ class Finalizer:
         for record in saved[1:]:
             if len(bodies | {_body(record)}) > num_bodies:
                 continue
-            path = self._folder.path / predictions(record)
+            path = self._folder.path / layout.predictions(record.trial_id)
             if (kept := ensemble_selection.read_predictions(path, shape=probabilities.shape)) is not None:
                 bodies.add(_body(record))
                 records.append(record)
@@ -270,7 +268,7 @@ class Finalizer:
         """Writes candidates as one model, loads it again and scores it."""
         members = []
         for record, weight in weighed:
-            model = keras.models.load_model(self._folder.path / checkpoint(record), safe_mode=True)
+            model = keras.models.load_model(self._folder.path / layout.checkpoint(record.trial_id), safe_mode=True)
             members.append(
                 networks.Member(model, weight, shared_extractor(record.genome), bool(record.genome["mirror"]))
             )
@@ -280,7 +278,7 @@ class Finalizer:
         if limit is not None and num_parameters > limit:
             raise _NoEnsembleError(f"together its models would have {num_parameters:,} parameters")
         # It takes its place only when it has proved worth it.
-        with self._folder.replacing(ENSEMBLE) as path:
+        with self._folder.replacing(layout.ENSEMBLE) as path:
             together.save(path)
             model = keras.models.load_model(path, safe_mode=True)
             validation, test = self._dataset.validation, self._dataset.test
@@ -294,7 +292,7 @@ class Finalizer:
                 num_parameters=num_parameters,
                 validation=scores,
                 test=self._evaluate(predict(model, test.pictures, watch=self._seconds_left), test),
-                model_path=self._folder.path / ENSEMBLE,
+                model_path=self._folder.path / layout.ENSEMBLE,
             )
 
     def _beats(self, ensemble: Evaluation, best: Evaluation) -> bool:

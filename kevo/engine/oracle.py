@@ -13,6 +13,7 @@ import numpy as np
 from kevo.engine.archive import KINDS, Archive
 from kevo.engine.budget import num_last_epochs
 from kevo.errors import RunError
+from kevo.runs import layout
 from kevo.runs.atomic_files import damage, writing
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
@@ -25,8 +26,6 @@ from tuners.settings import Settings as EvolutionSettings
 
 _MAX_LOST = 100
 """So many candidates for each that is left may be lost; where more seem to be, their names are not to be trusted."""
-STATE = "search"
-"""Where in a run folder the oracle's own state is."""
 
 
 def oracle(
@@ -78,10 +77,10 @@ def oracle(
         )
 
     found = new()
-    state = archive.folder.path / STATE
+    state = archive.folder.path / layout.SEARCH
     with writing(state):
         _open(found, state)
-        if not (state / "oracle.json").exists() and not archive.folder.trials():
+        if not (archive.folder.path / layout.ORACLE).exists() and not archive.folder.trials():
             found.save()
             return found
         try:
@@ -89,10 +88,10 @@ def oracle(
                 found.reload()
                 _check(found)
         except RunError as error:
-            note(archive.folder.set_aside(STATE, str(error)))
+            note(archive.folder.set_aside(layout.SEARCH, str(error)))
             found = new()
             _open(found, state)
-            with damage(archive.folder.path / "trials.jsonl"):
+            with damage(archive.folder.path / layout.TRIALS):
                 found.recall(_recalled(found, archive, SearchSpace.from_hyperparameters(genes.hyperparameters)))
     return found
 

@@ -1,7 +1,6 @@
 """Trainings that are under way, kept now and then, so that one that breaks off goes on from there.
 
-unfinished/ID.json          how far a training is
-unfinished/ID-EPOCHS.keras  its model, with the weights of its best epoch so far
+Of each there are two files: how far it is, and its model with the weights of its best epoch so far.
 """
 
 from __future__ import annotations
@@ -11,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kevo.errors import RunError
+from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.tasks.images.space import Genome
-
-FOLDER = "unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,33 +57,33 @@ def keep(
         seconds: How long it took so far.
         continues: The trial that it continues after a pause; `None` for none.
     """
-    with run.replacing(_model(trial_id, len(history))) as path:
+    with run.replacing(layout.partial_model(trial_id, len(history))) as path:
         save(path)
     # Until this is written, the model of before counts.
     known = {"genome": dict(genome), "history": list(history), "stages": list(stages)}
-    run.write_json(_facts(trial_id), {**known, "seconds": seconds, "continues": continues})
+    run.write_json(layout.partial_training(trial_id), {**known, "seconds": seconds, "continues": continues})
     _remove(run, trial_id, but=len(history))
 
 
 def find(run: Run, trial_id: str, genome: Genome) -> PartialTraining | None:
     """Returns what was kept of a training; `None` where that is nothing, damaged, or another genome's."""
-    if not (run.path / _facts(trial_id)).is_file():
+    if not (run.path / layout.partial_training(trial_id)).is_file():
         return None
     try:
-        known = run.read_json(_facts(trial_id))
+        known = run.read_json(layout.partial_training(trial_id))
         history = tuple({str(name): float(value) for name, value in epoch.items()} for epoch in known["history"])
         stages, seconds = tuple(map(str, known["stages"])), float(known["seconds"])
         is_same, continues = known["genome"] == dict(genome), known["continues"]
     except (RunError, AttributeError, LookupError, TypeError, ValueError):
         return None
-    model = run.path / _model(trial_id, len(history))
+    model = run.path / layout.partial_model(trial_id, len(history))
     is_whole = len(history) == len(stages) > 0 and seconds >= 0 and model.is_file()
     return PartialTraining(model, history, stages, seconds, continues) if is_same and is_whole else None
 
 
 def forget(run: Run, trial_id: str) -> None:
     """Removes what was kept of a training that has ended."""
-    (run.path / _facts(trial_id)).unlink(missing_ok=True)
+    (run.path / layout.partial_training(trial_id)).unlink(missing_ok=True)
     _remove(run, trial_id, but=None)
 
 
@@ -96,23 +94,15 @@ def tidy(run: Run, ended: Container[str]) -> None:
         run: The search's folder.
         ended: The names of those trainings.
     """
-    for path in list((run.path / FOLDER).glob("*")):
+    for path in list((run.path / layout.UNFINISHED).glob("*")):
         trial_id = path.stem.rpartition("-")[0] if path.suffix == ".keras" else path.stem
         if trial_id in ended:
             path.unlink(missing_ok=True)
 
 
 def _remove(run: Run, trial_id: str, *, but: int | None) -> None:
-    for path in (run.path / FOLDER).glob(f"{trial_id}-*.keras"):
+    for path in (run.path / layout.UNFINISHED).glob(f"{trial_id}-*.keras"):
         epochs = path.stem.removeprefix(f"{trial_id}-")
         # Another trial's name may begin with the same letters.
         if epochs.isdecimal() and int(epochs) != but:
             path.unlink(missing_ok=True)
-
-
-def _facts(trial_id: str) -> str:
-    return f"{FOLDER}/{trial_id}.json"
-
-
-def _model(trial_id: str, num_epochs: int) -> str:
-    return f"{FOLDER}/{trial_id}-{num_epochs}.keras"

@@ -26,7 +26,8 @@ from kevo.engine.budget import Budget, seconds_spent
 from kevo.engine.final_training import FinalTraining, FinalTrainings
 from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.progress import Listener
-from kevo.runs.records import TrialRecord, checkpoint, refit_model
+from kevo.runs import layout
+from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.images.cost_model import Forecast, Work
 from kevo.tasks.images.datasets import ImageDataset
@@ -38,7 +39,6 @@ from kevo.training.candidate_fit import CandidateError, Effort
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-PROBE_ERRORS = "bodies.json"
 _MAX_LOSSES = 2
 """A training that took so many workers with it is not begun again."""
 
@@ -403,7 +403,7 @@ class Scheduler:
     ) -> TrialSpec:
         folder = self._archive.folder
         kept = partial_trainings.find(folder, trial_id, genome)
-        model = kept.model if kept else folder.path / checkpoint(continues) if continues else None
+        model = kept.model if kept else folder.path / layout.checkpoint(continues.trial_id) if continues else None
         # Without its model a candidate begins again.
         if model is not None and not model.is_file():
             model, continues = None, None
@@ -451,7 +451,7 @@ class Scheduler:
         reason = outcome.reason or ("its model is missing" if save is None else None)
         if save is not None and reason is None:
             try:
-                with self._archive.folder.replacing(refit_model(winner)) as path:
+                with self._archive.folder.replacing(layout.refit_model(winner.trial_id)) as path:
                     save(path)
             except CandidateError as error:
                 reason = str(error)
@@ -506,7 +506,7 @@ class Scheduler:
         """Takes down what a training tells of the machine and of frozen networks."""
         if any(error > 0 for error in outcome.errors.values()):
             self._probes.errors |= {key: error for key, error in outcome.errors.items() if error > 0}
-            self._archive.folder.write_json(PROBE_ERRORS, self._probes.errors)
+            self._archive.folder.write_json(layout.PROBE_ERRORS, self._probes.errors)
         self._forecast.learn_speeds(outcome.speeds)
         # What ended early or failed would have taken longer still.
         is_telling = (outcome.reason is None and not outcome.is_cut_short) or outcome.seconds > running.work.seconds

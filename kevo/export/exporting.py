@@ -18,6 +18,7 @@ from kevo.export.formats import Format, Job, Predict
 from kevo.export.keras_file import calling
 from kevo.export.portable import own_size
 from kevo.export.sources import Exam, Source, exam, find, load, some
+from kevo.runs import layout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +128,9 @@ def export(
         places.put(temporary, path, class_names)
     notes = pictures.notes
     if labels_path is None:
-        notes += ("Nobody says the names of the classes, so no labels.json was written: name pictures with --data.",)
+        notes += (
+            f"Nobody says the names of the classes, so no {layout.LABELS} was written: name pictures with --data.",
+        )
     return dataclasses.replace(exported, path=path, labels_path=labels_path, notes=notes)
 
 

@@ -12,11 +12,10 @@ from pathlib import Path
 from kevo.errors import ModelError, SettingsError
 from kevo.export.formats import Format
 from kevo.export.sources import Source
+from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_text, writing
 from kevo.tasks.images import model_io
 
-_FOLDER = "exports"
-_LABELS = "labels.json"
 _SAVED_MODEL = "saved_model.pb"
 
 
@@ -33,7 +32,7 @@ def place(source: Source, row: Format, *, quantize: str, out: Path | None) -> Pa
         SettingsError: something else is in the way.
     """
     if out is None:
-        folder = source.folder / _FOLDER
+        folder = source.folder / layout.EXPORTS
         if folder.is_symlink():
             raise SettingsError(f"{folder} is a link, which may lead anywhere. Say where to write: --out PATH.")
         return folder / f"{source.path.stem}{'' if quantize == 'none' else f'-{quantize}'}{row.suffix}"
@@ -57,7 +56,7 @@ def labels_place(path: Path, class_names: Sequence[str] | None) -> Path | None:
     """
     if class_names is None:
         return None
-    labels = path.parent / _LABELS
+    labels = path.parent / layout.LABELS
     if os.path.lexists(labels):
         with contextlib.suppress(ModelError):
             if model_io.read_labels(labels) == list(class_names):
@@ -95,7 +94,7 @@ def put(temporary: Path, path: Path, class_names: Sequence[str] | None) -> None:
             path.replace(temporary.with_name("replaced"))
         temporary.replace(path)
     if class_names is not None:
-        atomic_write_text(path.parent / _LABELS, json.dumps(list(class_names), indent=2) + "\n")
+        atomic_write_text(path.parent / layout.LABELS, json.dumps(list(class_names), indent=2) + "\n")
 
 
 def files(path: Path) -> list[Path]:

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.errors import DataError, KevoError, ModelError, SettingsError
+from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.tasks.images import datasets, model_io
 from kevo.tasks.images.datasets import ImageDataset
 
-MODELS = ("best", "ensemble")
-"""The models of a run folder, which are files of this name."""
+MODELS = {"best": layout.MODEL, "ensemble": layout.ENSEMBLE}
+"""The files of a run folder's models, by what they are called."""
 _NUM_PICTURES = 32
 _NUM_RANDOM = 16
 _RANDOM_SIZE = 64
@@ -54,23 +55,23 @@ def find(path: Path, *, model: str) -> Source:
         raise SettingsError(f"Unknown model {model!r}. Expected one of: {', '.join(MODELS)}.")
     if path.is_dir():
         run = Run.open(path)
-        file = path / f"{model}.keras"
+        file = path / MODELS[model]
         if model == "best":
             file = model_io.model_file(path)
         elif not file.is_file():
             raise ModelError(
-                f"{path} holds no {file.name}: its search found none that is better than best.keras alone."
+                f"{path} holds no {file.name}: its search found none that is better than {layout.MODEL} alone."
             )
         return Source(file, path, tuple(model_io.read_labels(model_io.labels_file(file))), run)
     if model != "best":
         raise SettingsError(f"{path} is one model, and {model!r} chooses in a run folder. Name the run folder.")
     home = model_io.home(path)
-    labels = home / "labels.json"
+    labels = home / layout.LABELS
     return Source(
         path,
         home,
         tuple(model_io.read_labels(labels)) if labels.is_file() else None,
-        Run.open(home) if (home / "settings.json").exists() else None,
+        Run.open(home) if (home / layout.SETTINGS).exists() else None,
     )
 
 
@@ -89,7 +90,7 @@ def load(source: Source) -> keras.Model:
         )
     if source.class_names is not None and outputs[0][1] != len(source.class_names):
         raise ModelError(
-            f"{source.path} has {outputs[0][1]} outputs, and labels.json names {len(source.class_names)} classes. "
+            f"{source.path} has {outputs[0][1]} outputs, and {layout.LABELS} names {len(source.class_names)} classes. "
             "Expected one for each output, in their order."
         )
     return model

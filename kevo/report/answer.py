@@ -8,8 +8,9 @@ from pathlib import Path
 
 from kevo.progress import count, duration
 from kevo.report.markup import Html, definitions, join, tag, verbatim
-from kevo.runs.reader import ENSEMBLE, LABELS, MODEL, Combined, Facts, Outcome, in_words
-from kevo.runs.records import TrialRecord, checkpoint
+from kevo.runs import layout
+from kevo.runs.reader import Combined, Facts, Outcome, in_words
+from kevo.runs.records import TrialRecord
 from kevo.tasks.outputs.classes.evaluation import Evaluation
 
 _MOST_DAMAGES = 20
@@ -56,7 +57,7 @@ def _of_outcome(facts: Facts, outcome: Outcome) -> Iterator[Html | None]:
         )
     if outcome.ensemble is not None:
         yield _ensemble(facts, outcome.ensemble)
-    yield _use(facts, facts.run_folder / MODEL)
+    yield _use(facts, facts.run_folder / layout.MODEL)
 
 
 def _so_far(facts: Facts) -> Iterator[Html | None]:
@@ -79,7 +80,7 @@ def _so_far(facts: Facts) -> Iterator[Html | None]:
     yield tag("p", tag("strong", f"Candidate {best.number + 1}: "), f"{in_words(best.genome)}.")
     size = None if best.num_parameters is None else f"{best.num_parameters:,}"
     yield definitions([("Parameters", size), *_effort(facts)])
-    if (model := facts.run_folder / checkpoint(best)).is_file():
+    if (model := facts.run_folder / layout.checkpoint(best.trial_id)).is_file():
         yield _use(facts, model)
 
 
@@ -121,7 +122,7 @@ def _ensemble(facts: Facts, found: Combined) -> Html:
                 f"of {len(found.weights)} candidates was better on the validation pictures. On the test pictures its "
                 f"accuracy is {found.test.accuracy:.1%} ({low:.1%} to {high:.1%}), with {count(found.num_parameters)} "
                 "parameters: ",
-                tag("code", str(facts.run_folder / ENSEMBLE)),
+                tag("code", str(facts.run_folder / layout.ENSEMBLE)),
             ),
             tag("ul", *(tag("li", f"{weight:.0%} {words}") for weight, words in found.weights)),
         ]
@@ -131,7 +132,7 @@ def _ensemble(facts: Facts, found: Combined) -> Html:
 def _use(facts: Facts, model: Path) -> Html:
     names = list(facts.class_names)
     is_short = sum(map(len, names)) < _MANY_LETTERS
-    labels = facts.run_folder / LABELS
+    labels = facts.run_folder / layout.LABELS
     # A candidate's model has no names of classes beside it.
     where = [] if model.parent == labels.parent else ["--labels", str(labels)]
     commands = [["predict", str(model), *where, "PICTURE.jpg"], ["evaluate", str(model), *where, "OTHER-PICTURES/"]]

@@ -19,8 +19,7 @@ import numpy.typing as npt
 
 from kevo.errors import KevoError, RunError
 from kevo.progress import duration
-from kevo.runs import reader
-from kevo.runs.folder import TEST_PREDICTIONS
+from kevo.runs import layout, reader
 from kevo.runs.reader import Facts
 from kevo.settings import Settings
 from kevo.tasks.images import datasets
@@ -223,7 +222,7 @@ def _verdict(
     if first is None or second is None:
         is_apart = tests[0].interval[0] > tests[1].interval[1]
         overlap, so = ("do not overlap", "is more than chance") if is_apart else ("overlap", "may be chance")
-        reason = reason or f"No {TEST_PREDICTIONS} of these pictures in one of them."
+        reason = reason or f"No {layout.TEST_PREDICTIONS} of these pictures in one of them."
         words = f"The confidence intervals of runs {better} and {other} {overlap}: the difference {so}. {reason}"
         return Verdict(*places, True if is_apart else None, None, words)
     p_value = mcnemar(first, second)
@@ -255,7 +254,7 @@ def _right(one: Facts, dataset: ImageDataset | None) -> npt.NDArray[np.bool_] | 
     if dataset is None or one.outcome is None:
         return None
     labels, shape = dataset.test.labels, (len(dataset.test), dataset.num_classes)
-    probabilities = read_predictions(one.run_folder / TEST_PREDICTIONS, shape=shape)
+    probabilities = read_predictions(one.run_folder / layout.TEST_PREDICTIONS, shape=shape)
     if probabilities is None:
         return None
     right: npt.NDArray[np.bool_] = probabilities.argmax(axis=1) == labels

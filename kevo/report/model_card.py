@@ -14,6 +14,7 @@ import numpy as np
 from kevo.progress import duration
 from kevo.progress.trackers.energy import WORLD, Energy
 from kevo.result import SearchResult
+from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_text
 from kevo.runs.folder import Run
 from kevo.system import versions
@@ -24,18 +25,17 @@ from kevo.tasks.images.datasets.dataset import SPLITS
 from kevo.tasks.images.space import image_size
 from kevo.tasks.outputs.classes.evaluation import Evaluation
 
-CARD = "model_card.md"
 _MAX_CLASSES = 200
 """How many classes have a line of their own."""
-_LOAD = """\
+_LOAD = f"""\
 import json
 
 import keras
 import numpy as np
 from PIL import Image, ImageOps
 
-class_names = json.load(open("labels.json", encoding="utf-8"))
-model = keras.models.load_model("best.keras", safe_mode=True)
+class_names = json.load(open("{layout.LABELS}", encoding="utf-8"))
+model = keras.models.load_model("{layout.MODEL}", safe_mode=True)
 picture = ImageOps.exif_transpose(Image.open("picture.jpg")).convert("RGB")
 probabilities = model.predict(np.asarray(picture)[None], verbose=0)[0]
 print(class_names[probabilities.argmax()], probabilities.max())
@@ -64,7 +64,7 @@ def write(
     Raises:
         RunError: the folder cannot be written.
     """
-    atomic_write_text(run.path / CARD, card(run, dataset, result, flops=flops, energy=energy, naive=naive))
+    atomic_write_text(run.path / layout.MODEL_CARD, card(run, dataset, result, flops=flops, energy=energy, naive=naive))
 
 
 def card(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from kevo.errors import KevoError
-from kevo.runs.folder import TEST_PREDICTIONS
+from kevo.runs import layout
 from kevo.runs.reader import Facts
 from kevo.tasks.images import datasets
 from kevo.tasks.images.datasets import ImageDataset
@@ -82,7 +82,7 @@ def read(facts: Facts, data: Any = None) -> Pictures:
 
 def _wrong(facts: Facts, dataset: ImageDataset) -> tuple[Wrong, ...] | None:
     split, names = dataset.test, dataset.class_names
-    probabilities = read_predictions(facts.run_folder / TEST_PREDICTIONS, shape=(len(split), len(names)))
+    probabilities = read_predictions(facts.run_folder / layout.TEST_PREDICTIONS, shape=(len(split), len(names)))
     if facts.outcome is None or probabilities is None:
         return None
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)

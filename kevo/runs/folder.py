@@ -1,31 +1,7 @@
-"""The run folder: one search's settings, candidates, class names and models, each written whole or not at all.
+"""The run folder of one search, in which every file is written whole or not at all; `layout` lists what is in it.
 
-    settings.json      what was asked for
-    trials.jsonl       one finished candidate in each line
-    probes.json        how backbones did on a sample of the pictures, where there were several
-    bodies.json        how well linear heads do on the features of each frozen network that was met
-    labels.json        class names, in the order of the model's outputs
-    best.keras         the winner
-    ensemble.keras     several models as one, where together they are better
-    checkpoints/       models that may still win, be trained further or join an ensemble, and those of the front
-    predictions/       what each candidate made of the validation pictures, and the winner of the test pictures
-    result.json        scores of the winner
-    model_card.md      what the winner is, how good it was on which pictures, and what it cannot know
-    energy.json        the electricity that the search took, if it was measured
-    naive.json         what the search would have cost without the cache of features
-    tensorboard/       the search for TensorBoard, if it was wanted
-    mlflow.json        which run of MLflow the search is, if it is one
-    plots/             pictures of the search
-    report.html        the search as a page, if it was asked for
-    search/            the oracle's own state
-    damaged/           what could not be read when the search was taken up
-    unfinished/        trainings under way, from their best epochs
-    work/              what worker processes need while they work
-    status.json        what the search is at, while it runs
-    .stop              asks it to end
-
-Everything is JSON, so that it reads without kevo; numbers that are none (NaN, infinity) are written as null. The folder
-may come from someone else: nothing in it is executed, and no name or link in it leads outside.
+Everything is JSON, so that it reads without kevo; NaN and infinity are written as null. The folder may come from
+somebody else: nothing in it is executed, and no name or link in it leads outside.
 """
 
 from __future__ import annotations
@@ -41,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from kevo.errors import KevoError, RunError
+from kevo.runs import layout
 from kevo.runs.atomic_files import (
     PARTIAL,
     RESTORE,
@@ -55,16 +32,7 @@ from kevo.runs.atomic_files import (
 from kevo.runs.records import TrialRecord, parsed
 from kevo.settings import Settings
 
-TEST_PREDICTIONS = "predictions/test.npy"
-"""Where in a run folder the winner's probabilities for the test pictures are."""
-
-_SETTINGS = "settings.json"
-_TRIALS = "trials.jsonl"
-_LABELS = "labels.json"
-_LOCK = ".lock"
 _LOOK_SECONDS = 0.05
-DAMAGED = "damaged"
-"""Where in a run folder that lies which could not be used."""
 
 
 class Run:
@@ -98,16 +66,16 @@ class Run:
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
             # A search that was killed while it began leaves no more than that.
-            occupied = any(entry.name != _LOCK and not entry.name.startswith(PARTIAL) for entry in path.iterdir())
-        if (path / _SETTINGS).exists():
+            occupied = any(entry.name != layout.LOCK and not entry.name.startswith(PARTIAL) for entry in path.iterdir())
+        if (path / layout.SETTINGS).exists():
             raise RunError(f"{path} already holds a run. Go on with it: kevo resume {path}. Or name another folder.")
         if occupied:
             raise RunError(f"{path} is not empty. Name a folder that is empty or does not exist yet.")
         run = cls(path, dict(settings))
         with run.locked():
-            if (path / _SETTINGS).exists():
+            if (path / layout.SETTINGS).exists():
                 raise RunError(f"Another search has just begun in {path}. Name another folder.")
-            run.write_json(_SETTINGS, run.settings)
+            run.write_json(layout.SETTINGS, run.settings)
         return run
 
     @classmethod
@@ -120,15 +88,17 @@ class Run:
         """
         path = Path(path)
         # `Path.is_file` raises where a name is too long.
-        if not os.path.isfile(path / _SETTINGS):
-            raise RunError(f"{path} is no run folder: it has no {_SETTINGS}. Name the folder that `kevo search` wrote.")
+        if not os.path.isfile(path / layout.SETTINGS):
+            raise RunError(
+                f"{path} is no run folder: it has no {layout.SETTINGS}. Name the folder that `kevo search` wrote."
+            )
         for entry, status in _entries(path):
             if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
                 kind = "a link" if stat.S_ISLNK(status.st_mode) else "no plain file"
                 raise RunError(f"{entry} is {kind}, and a run folder holds none. Put the real thing in its place.")
-        settings = cls(path, {}).read_json(_SETTINGS)
+        settings = cls(path, {}).read_json(layout.SETTINGS)
         if not isinstance(settings, dict):
-            raise RunError(f"{path / _SETTINGS} is damaged: expected a JSON object.{RESTORE}")
+            raise RunError(f"{path / layout.SETTINGS} is damaged: expected a JSON object.{RESTORE}")
         return cls(path, settings)
 
     def search_settings(self) -> Settings:
@@ -141,7 +111,7 @@ class Run:
             return Settings.from_json(self.settings["search"])
         except (KevoError, LookupError) as error:
             reason = f"{error} is missing." if isinstance(error, KeyError) else str(error)
-            raise RunError(f"{self.path / _SETTINGS} is damaged: {reason}{RESTORE}") from error
+            raise RunError(f"{self.path / layout.SETTINGS} is damaged: {reason}{RESTORE}") from error
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -151,7 +121,7 @@ class Run:
             RunError: another search is at work in the folder.
         """
         with writing(self.path):
-            descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            descriptor = os.open(self.path / layout.LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             try:
                 _lock(descriptor)
@@ -170,11 +140,13 @@ class Run:
     def is_busy(self) -> bool:
         """Whether a search is at work in the folder."""
         try:
-            descriptor = os.open(self.path / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = os.open(self.path / layout.LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise RunError(f"Cannot read {self.path / _LOCK}: {error.strerror}. Permit it, or remove it.") from error
+            raise RunError(
+                f"Cannot read {self.path / layout.LOCK}: {error.strerror}. Permit it, or remove it."
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -194,7 +166,7 @@ class Run:
             RunError: the folder cannot be written.
         """
         line = dumps(record.to_json()) + "\n"
-        path = self.path / _TRIALS
+        path = self.path / layout.TRIALS
         with writing(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
             with os.fdopen(descriptor, "r+b") as file:
@@ -220,7 +192,7 @@ class Run:
         records, problems = parsed(self._lines(), check=lambda record: None)
         for number, reason in problems.items():
             raise RunError(
-                f"Line {number} of {self.path / _TRIALS} is damaged: {reason}. Restore it; kevo resume sets it "
+                f"Line {number} of {self.path / layout.TRIALS} is damaged: {reason}. Restore it; kevo resume sets it "
                 "aside and goes on without that candidate."
             )
         return list(records.values())
@@ -237,13 +209,13 @@ class Run:
         lines = self._lines()
         _, problems = parsed(lines, check)
         if problems:
-            aside = self._place_aside(_TRIALS)
+            aside = self._place_aside(layout.TRIALS)
             # First the copy: whoever is killed in between sets them aside once more.
             atomic_write_bytes(aside, b"".join(lines[number - 1] + b"\n" for number in problems))
             kept = [line + b"\n" for number, line in enumerate(lines, start=1) if number not in problems]
-            atomic_write_bytes(self.path / _TRIALS, b"".join(kept))
+            atomic_write_bytes(self.path / layout.TRIALS, b"".join(kept))
         return [
-            f"Line {number} of {self.path / _TRIALS} is damaged: {reason}. It is set aside in "
+            f"Line {number} of {self.path / layout.TRIALS} is damaged: {reason}. It is set aside in "
             f"{aside.relative_to(self.path)}, and the search goes on without that candidate."
             for number, reason in problems.items()
         ]
@@ -266,12 +238,12 @@ class Run:
         return f"{reason}. It is set aside as {aside.relative_to(self.path)}, and the search goes on without it."
 
     def _lines(self) -> list[bytes]:
-        path = self.path / _TRIALS
+        path = self.path / layout.TRIALS
         return read(path).split(b"\n")[:-1] if path.exists() else []
 
     def _place_aside(self, name: str) -> Path:
         """Returns a path for what is damaged that nothing has yet."""
-        path = self.path / DAMAGED / name
+        path = self.path / layout.DAMAGED / name
         places = (path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
         return next(place for place in places if not place.exists())
 
@@ -297,7 +269,7 @@ class Run:
 
     def write_labels(self, class_names: Sequence[str]) -> None:
         """Writes the names of the classes, in the order of the model's outputs."""
-        self.write_json(_LABELS, list(class_names))
+        self.write_json(layout.LABELS, list(class_names))
 
     @contextlib.contextmanager
     def replacing(self, name: str) -> Iterator[Path]:

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from kevo.errors import KevoError
 from kevo.objective import Objective
+from kevo.runs import layout
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
@@ -26,8 +27,6 @@ from kevo.tasks.images.describe import describe
 from kevo.tasks.outputs.classes.evaluation import Evaluation
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 
-MODEL, ENSEMBLE, LABELS = "best.keras", "ensemble.keras", "labels.json"
-_RESULT, _TRIALS = "result.json", "trials.jsonl"
 _MOST_METADATA = 2**16
 _MOST_WORDS = 400
 _LARGEST_GENE = 1e15
@@ -172,11 +171,11 @@ def read(run_folder: str | Path) -> Facts:
     search = _try(run.search_settings, damages)
     objectives = [OBJECTIVES[search.objective if search else "accuracy"]]
     objectives += [Objective(cost, "min") for cost in (search.minimize if search else ())]
-    records = _records(run.path / _TRIALS, objectives, damages)
+    records = _records(run.path / layout.TRIALS, objectives, damages)
     outcome = _try(lambda: _outcome(run), damages)
     names = _try(lambda: _class_names(run), damages) or ()
     is_done = outcome is not None and not outcome.is_interrupted
-    model = run.path / MODEL
+    model = run.path / layout.MODEL
     facts = Facts(
         run_folder=run.path,
         state="running" if _try(lambda: run.is_busy, damages) else "finished" if is_done else "interrupted",
@@ -245,11 +244,11 @@ def _is_gene(value: object) -> bool:
 
 
 def _outcome(run: Run) -> Outcome | None:
-    path = run.path / _RESULT
+    path = run.path / layout.RESULT
     if not path.is_file():
         return None
     with damage(path):
-        return _outcome_of(run.read_json(_RESULT))
+        return _outcome_of(run.read_json(layout.RESULT))
 
 
 def _outcome_of(values: Mapping[str, Any]) -> Outcome:
@@ -295,11 +294,11 @@ def _evaluation(values: Mapping[str, Any]) -> Evaluation:
 
 
 def _class_names(run: Run) -> tuple[str, ...]:
-    path = run.path / LABELS
+    path = run.path / layout.LABELS
     if not path.is_file():
         return ()
     with damage(path):
-        names = run.read_json(LABELS)
+        names = run.read_json(layout.LABELS)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("expected a list of names")
         return tuple(names)

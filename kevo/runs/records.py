@@ -1,4 +1,4 @@
-"""What came of each candidate: a line of `trials.jsonl` each, and the files that belong to it."""
+"""What came of each candidate: one line of JSON each."""
 
 from __future__ import annotations
 
@@ -124,21 +124,6 @@ class TrialRecord:
             raise ValueError(f"{error} is missing") from error
         except (AttributeError, OverflowError, TypeError) as error:
             raise ValueError(str(error)) from error
-
-
-def checkpoint(record: TrialRecord) -> str:
-    """Returns where in a run folder a candidate's model is, if it is needed."""
-    return f"checkpoints/{record.trial_id}.keras"
-
-
-def refit_model(record: TrialRecord) -> str:
-    """Returns where in a run folder a candidate's model is that has learned from the validation pictures too."""
-    return f"checkpoints/{record.trial_id}-refit.keras"
-
-
-def predictions(record: TrialRecord) -> str:
-    """Returns where in a run folder a candidate's probabilities for the validation pictures are."""
-    return f"predictions/{record.trial_id}.npy"
 
 
 def parsed(

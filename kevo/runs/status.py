@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 
 from kevo.errors import RunError
 from kevo.progress import Listener, SearchStarted, duration
+from kevo.runs import layout
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
@@ -23,7 +24,6 @@ from kevo.settings import Settings
 from kevo.tasks.images.describe import describe
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 
-_STATUS, _RESULT = "status.json", "result.json"
 _WRITE_SECONDS = 1.0
 _HINTS = {"running": "", "interrupted": "; go on with: kevo resume {run}", "finished": ""}
 
@@ -140,7 +140,7 @@ class StatusWriter:
         self._is_over.set()
         self._writer.join()
         with contextlib.suppress(OSError):
-            (self._run.path / _STATUS).unlink()
+            (self._run.path / layout.STATUS).unlink()
 
     def search_started(self, opening: SearchStarted) -> None:
         """Passes it on."""
@@ -202,7 +202,7 @@ class StatusWriter:
         values = {"seconds": self._seconds(), "written_at": time.time(), "trainings": trainings}
         # On a full disk the search ends by its records, not by this.
         with contextlib.suppress(RunError):
-            self._run.write_json(_STATUS, values)
+            self._run.write_json(layout.STATUS, values)
 
 
 def read(path: str | Path) -> Status:
@@ -226,14 +226,14 @@ def read(path: str | Path) -> Status:
     if run.is_busy:
         state = "running"
         seconds, trainings = _live(run) or (seconds, trainings)
-    elif os.path.isfile(run.path / _RESULT):
-        with damage(run.path / _RESULT):
-            result = run.read_json(_RESULT)
+    elif os.path.isfile(run.path / layout.RESULT):
+        with damage(run.path / layout.RESULT):
+            result = run.read_json(layout.RESULT)
             if not result["interrupted"]:
                 state, seconds = "finished", _finite(result["seconds"])
     limit = None if state == "finished" else settings.resolved_max_time
     evolved = [record for record in records if not record.full_length]
-    with damage(run.path / "trials.jsonl"):
+    with damage(run.path / layout.TRIALS):
         best = _best(records, settings)
     return Status(
         run_folder=run.path,
@@ -246,7 +246,7 @@ def read(path: str | Path) -> Status:
         best=best,
         trainings=trainings,
         num_bytes=run.num_bytes(),
-        num_bytes_of_checkpoints=run.num_bytes("checkpoints"),
+        num_bytes_of_checkpoints=run.num_bytes(layout.CHECKPOINTS),
     )
 
 
@@ -275,9 +275,9 @@ def in_words(status: Status) -> Iterator[str]:
 
 def _live(run: Run) -> tuple[float, tuple[Training, ...]] | None:
     """Returns how long a search at work has taken, and what it is at; `None` at its very begin and end."""
-    path = run.path / _STATUS
+    path = run.path / layout.STATUS
     try:
-        values = run.read_json(_STATUS)
+        values = run.read_json(layout.STATUS)
     except RunError:
         if path.exists():
             raise

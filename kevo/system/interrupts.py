@@ -21,13 +21,13 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from kevo.errors import RunError
+from kevo.runs import layout
 from kevo.runs.atomic_files import writing
 from kevo.runs.folder import Run
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-_REQUEST = ".stop"
 _LOOK_SECONDS = 0.2
 _AGAIN_SECONDS = 0.05
 
@@ -44,7 +44,7 @@ class Interrupts:
     """
 
     def __init__(self, run: Run | None = None) -> None:
-        self._request = None if run is None else run.path / _REQUEST
+        self._request = None if run is None else run.path / layout.STOP
         self._looks_at = 0.0
         self._is_asked = False
         self._previous: Any = None
@@ -127,7 +127,7 @@ def stop(run: Run, *, wait: float) -> bool:
     """
     if not run.is_busy:
         raise RunError(f"No search is at work in {run.path}, so that there is nothing to stop. See: kevo status.")
-    request, until = run.path / _REQUEST, time.monotonic() + wait
+    request, until = run.path / layout.STOP, time.monotonic() + wait
     with writing(request):
         os.close(os.open(request, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644))
     while run.is_busy:

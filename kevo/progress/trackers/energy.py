@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from kevo.errors import RunError, SettingsError
 from kevo.progress.events import NullListener
+from kevo.runs import layout
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from kevo.result import SearchResult
     from kevo.tasks.images.datasets import ImageDataset
 
-ENERGY = "energy.json"
-"""Where in the run folder it stands what the search took."""
 WORLD = "world"
 """Says instead of a country that the world's average counts."""
 COUNTRY_VARIABLE = "CODECARBON_COUNTRY_ISO_CODE"
@@ -85,10 +84,10 @@ def read(run: Run) -> Energy | None:
     Raises:
         RunError: the file is damaged.
     """
-    if not (run.path / ENERGY).exists():
+    if not (run.path / layout.ENERGY).exists():
         return None
-    with damage(run.path / ENERGY):
-        return Energy.from_json(run.read_json(ENERGY))
+    with damage(run.path / layout.ENERGY):
+        return Energy.from_json(run.read_json(layout.ENERGY))
 
 
 class EnergyMeter(NullListener):
@@ -143,7 +142,7 @@ class EnergyMeter(NullListener):
 
     def _keep(self) -> None:
         if self._run is not None and self._latest.data is not None:
-            self._run.write_json(ENERGY, dataclasses.asdict(self._so_far(self._latest.data)))
+            self._run.write_json(layout.ENERGY, dataclasses.asdict(self._so_far(self._latest.data)))
 
     def _so_far(self, data: Any) -> Energy:
         earlier = self._earlier

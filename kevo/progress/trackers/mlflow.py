@@ -24,14 +24,13 @@ from kevo.errors import RunError, SettingsError
 from kevo.progress import NullListener
 from kevo.progress.trackers.outcome import outcome
 from kevo.result import SearchResult
+from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.system.markdown import code
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.describe import describe
 
-_OWN_FILE = "mlflow.json"
-"""Where in the run folder it says which run of MLflow the search is."""
 _PARENT, _TRIAL, _NOTE = "mlflow.parentRunId", "kevo.trial_id", "mlflow.note.content"
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -46,7 +45,7 @@ _ENVIRONMENT = {
 _MAX_METRICS, _MAX_PARAMS = 1000, 100
 """How many the server takes at once."""
 _MAX_VALUE = 500
-_ARTIFACTS = ("model_card.md", "result.json", "report.html")
+_ARTIFACTS = (layout.MODEL_CARD, layout.RESULT, layout.REPORT)
 _NEEDED = ("tensorflow", "keras", "numpy")
 """What the best model needs where it is served, pinned to what wrote it."""
 
@@ -116,7 +115,7 @@ class MLflow(NullListener):
             found = self._client.get_experiment_by_name(self._experiment_name)
             self._experiment = found.experiment_id if found else self._client.create_experiment(self._experiment_name)
             known = self._client.create_run(self._experiment, run_name=run.path.name)
-            run.write_json(_OWN_FILE, {"run_id": known.info.run_id})
+            run.write_json(layout.MLFLOW, {"run_id": known.info.run_id})
             settings = {**run.settings.get("search", {}), "data": dataset.name, "kevo": kevo.__version__}
             self._log_params(known.info.run_id, settings)
             self._client.set_tag(known.info.run_id, _NOTE, code(dataset.summary()))
@@ -132,10 +131,10 @@ class MLflow(NullListener):
         """Returns the run in which an earlier session logged the search, if it is there."""
         from mlflow.exceptions import MlflowException
 
-        if not (run.path / _OWN_FILE).is_file():
+        if not (run.path / layout.MLFLOW).is_file():
             return None
         try:
-            run_id = str(run.read_json(_OWN_FILE)["run_id"])
+            run_id = str(run.read_json(layout.MLFLOW)["run_id"])
             if not re.fullmatch(r"[0-9a-f]{32}", run_id):
                 return None
             found = self._client.get_run(run_id)
@@ -193,9 +192,9 @@ class MLflow(NullListener):
         scores |= {"seconds": result.seconds, "params": result.num_parameters}
         for name, value in scores.items():
             self._client.log_metric(self._parent, name, float(value))
-        plots = result.run_folder / "plots"
+        plots = result.run_folder / layout.PLOTS
         if plots.is_dir():
-            self._client.log_artifacts(self._parent, str(plots), "plots")
+            self._client.log_artifacts(self._parent, str(plots), layout.PLOTS)
         for name in _ARTIFACTS:
             if (result.run_folder / name).is_file():
                 self._client.log_artifact(self._parent, str(result.run_folder / name))

@@ -15,6 +15,7 @@ from typing import Any
 from kevo.progress import NullListener
 from kevo.progress.trackers.outcome import outcome
 from kevo.result import SearchResult
+from kevo.runs import layout
 from kevo.runs.atomic_files import damage, writing
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
@@ -22,8 +23,6 @@ from kevo.tasks.images import space
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 
-FOLDER = "tensorboard"
-"""Where in the run folder TensorBoard finds the search."""
 _EXPERIMENT = "search"
 """The run that says what the columns of the table are."""
 
@@ -47,7 +46,7 @@ class TensorBoard(NullListener):
 
     def begun(self, run: Run, dataset: ImageDataset) -> None:
         """Says what the columns are, and writes the candidates that are not there yet."""
-        self._folder = run.path / FOLDER if self._given is None else Path(self._given).absolute()
+        self._folder = run.path / layout.TENSORBOARD if self._given is None else Path(self._given).absolute()
         if not _is_written(self._folder / _EXPERIMENT):
             self._write(_EXPERIMENT, [_columns(run, dataset)])
         for record in run.trials():
@@ -107,7 +106,7 @@ def _columns(run: Run, dataset: ImageDataset) -> Any:
     from tensorboard.plugins.hparams import summary_v2
 
     settings = run.search_settings()
-    with damage(run.path / "settings.json"):
+    with damage(run.path / layout.SETTINGS):
         alphas = {name: tuple(alphas) for name, alphas in run.settings["backbones"].items()}
     declared = space.declare(
         settings.resolved_space, image_size=dataset.image_size, num_pictures=len(dataset.train), alphas=alphas

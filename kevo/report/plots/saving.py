@@ -12,6 +12,7 @@ from kevo.report.plots.learning import confusion_matrix, learning_curves
 from kevo.report.plots.rendering import png
 from kevo.report.plots.search import fitness_by_generation, seconds_by_generation
 from kevo.report.plots.tradeoffs import front_of, parameters_against_accuracy
+from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_bytes
 from kevo.runs.records import TrialRecord
 
@@ -63,6 +64,6 @@ def save_front(
 
 
 def _save(run_folder: Path, name: str, figure: Figure) -> Path:
-    path = run_folder / "plots" / f"{name}.png"
+    path = run_folder / layout.plot(name)
     atomic_write_bytes(path, png(figure))
     return path

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from kevo.runs import layout
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
@@ -20,8 +21,6 @@ from kevo.tasks.images.features import frozen_part, test_time_views
 from kevo.tasks.images.space import Genome
 from kevo.training.candidate_fit import FINE_TUNE, HEAD
 
-NAIVE = "naive.json"
-"""Where in the run folder it stands."""
 Speed = tuple[str, float | None, int, float]
 """A backbone, its width, the pictures' size, and how many seconds a picture's way through all of it takes."""
 
@@ -70,10 +69,10 @@ def read(run: Run) -> Naive | None:
     Raises:
         RunError: the file is damaged.
     """
-    if not (run.path / NAIVE).exists():
+    if not (run.path / layout.NAIVE).exists():
         return None
-    with damage(run.path / NAIVE):
-        return Naive.from_json(run.read_json(NAIVE))
+    with damage(run.path / layout.NAIVE):
+        return Naive.from_json(run.read_json(layout.NAIVE))
 
 
 def estimate(
@@ -116,7 +115,7 @@ def estimate(
 
 def write(run: Run, naive: Naive) -> None:
     """Writes an estimate down."""
-    run.write_json(NAIVE, dataclasses.asdict(naive))
+    run.write_json(layout.NAIVE, dataclasses.asdict(naive))
 
 
 def _below(record: TrialRecord, num_pictures: int) -> Genome | None:

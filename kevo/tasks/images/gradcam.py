@@ -21,6 +21,7 @@ from keras import layers
 from PIL import Image
 
 from kevo.errors import ModelError
+from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_bytes
 from kevo.system.array_buffers import Pictures
 from kevo.tasks.images.datasets import Limits, loose
@@ -57,7 +58,7 @@ class GradCam:
         if len(ends) > 1:
             raise ModelError(
                 f"The model is an ensemble of {len(ends)} networks, which look at different things: Grad-CAM explains "
-                "one network. Give a single model, such as best.keras."
+                f"one network. Give a single model, such as {layout.MODEL}."
             )
         self._end = ends[0] if ends else None
         first = next((place for place, layer in enumerate(inside) if isinstance(layer, _CONVOLUTIONS)), len(inside))

@@ -9,8 +9,8 @@ from pathlib import Path
 import keras
 
 from kevo.errors import ModelError
+from kevo.runs import layout
 
-_BEST, _LABELS, _CHECKPOINTS = "best.keras", "labels.json", "checkpoints"
 _SUFFIX = ".keras"
 _LONGEST_REASON = 200
 
@@ -23,14 +23,16 @@ def model_file(path: Path) -> Path:
     """
     if not path.is_dir():
         return path
-    if not (path / _BEST).is_file():
-        raise ModelError(f"{path} holds no {_BEST}. Name a {_SUFFIX} file, or the folder of a search that has ended.")
-    return path / _BEST
+    if not (path / layout.MODEL).is_file():
+        raise ModelError(
+            f"{path} holds no {layout.MODEL}. Name a {_SUFFIX} file, or the folder of a search that has ended."
+        )
+    return path / layout.MODEL
 
 
 def home(path: Path) -> Path:
     """Returns the folder that a model belongs to, in which a search leaves what it knows of it."""
-    return path.parent.parent if path.parent.name == _CHECKPOINTS else path.parent
+    return path.parent.parent if path.parent.name == layout.CHECKPOINTS else path.parent
 
 
 def labels_file(path: Path) -> Path:
@@ -39,9 +41,9 @@ def labels_file(path: Path) -> Path:
     Raises:
         ModelError: there is no such file.
     """
-    labels = home(path) / _LABELS
+    labels = home(path) / layout.LABELS
     if not labels.is_file():
-        raise ModelError(f"{path} has no {_LABELS} beside it. Name its classes: --labels FILE.")
+        raise ModelError(f"{path} has no {layout.LABELS} beside it. Name its classes: --labels FILE.")
     return labels
 
 

@@ -17,7 +17,8 @@ import kevo
 from kevo.engine import archive, finalize
 from kevo.engine.finalize import Finalizer
 from kevo.result import SearchResult
-from kevo.runs.folder import TEST_PREDICTIONS, Run
+from kevo.runs import layout
+from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.session import Session
 from kevo.tasks.images import networks
@@ -113,7 +114,7 @@ def test_what_the_winner_made_of_the_test_pictures_is_kept(
     finished: tuple[SearchResult, Session], dataset: ImageDataset
 ) -> None:
     result, _ = finished
-    kept = read_predictions(result.run_folder / TEST_PREDICTIONS, shape=(len(dataset.test), dataset.num_classes))
+    kept = read_predictions(result.run_folder / layout.TEST_PREDICTIONS, shape=(len(dataset.test), dataset.num_classes))
     assert kept == pytest.approx(result.best_model.predict(dataset.test.pictures, verbose=0), abs=1e-3)
 
 

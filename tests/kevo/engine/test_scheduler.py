@@ -600,7 +600,7 @@ def test_what_linear_heads_found_is_written_down(tmp_path: Path, dataset: ImageD
     one = scheduler(tmp_path, dataset, errors={"a": 0.5})
     one.next("worker")
     one.finish("worker", dataclasses.replace(DONE, errors={"b": 0.1}))
-    assert json.loads((tmp_path / "run" / "bodies.json").read_text()) == {"a": 0.5, "b": 0.1}
+    assert json.loads((tmp_path / "run" / "probe_errors.json").read_text()) == {"a": 0.5, "b": 0.1}
 
 
 def test_what_could_not_end_in_time_is_not_begun(tmp_path: Path, dataset: ImageDataset) -> None:

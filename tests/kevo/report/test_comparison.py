@@ -13,7 +13,8 @@ from kevo.cli import main
 from kevo.errors import RunError
 from kevo.report.comparison import Comparison, compare, mcnemar
 from kevo.result import SearchResult
-from kevo.runs.folder import TEST_PREDICTIONS, Run
+from kevo.runs import layout
+from kevo.runs.folder import Run
 from kevo.tasks.images import datasets
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.outputs.classes.evaluation import evaluate
@@ -55,7 +56,7 @@ def finished(folder: Path, dataset: ImageDataset, *, wrong: range, data: str = "
             interrupted=False,
         ).to_json(),
     )
-    with run.replacing(TEST_PREDICTIONS) as path:
+    with run.replacing(layout.TEST_PREDICTIONS) as path:
         np.save(path, probabilities.astype(np.float16))
     return run
 
@@ -125,8 +126,8 @@ def test_more_than_chance_or_not(tmp_path: Path, digits: ImageDataset) -> None:
 
 def test_without_predictions_only_intervals_are_compared(tmp_path: Path, digits: ImageDataset) -> None:
     runs = [finished(tmp_path / str(num), digits, wrong=range(num)) for num in (2, 4, 80)]
-    np.save(runs[1].path / TEST_PREDICTIONS, np.zeros((3, 3), np.float16))
-    (runs[2].path / TEST_PREDICTIONS).unlink()
+    np.save(runs[1].path / layout.TEST_PREDICTIONS, np.zeros((3, 3), np.float16))
+    (runs[2].path / layout.TEST_PREDICTIONS).unlink()
     close, far = compare([run.path for run in runs]).verdicts
     assert close.is_more_than_chance is None and close.p_value is None and "1 and 2 overlap" in close.words
     assert far.is_more_than_chance is True and far.p_value is None and "do not overlap" in far.words
@@ -134,7 +135,7 @@ def test_without_predictions_only_intervals_are_compared(tmp_path: Path, digits:
 
 def test_predictions_of_another_model_are_not_believed(tmp_path: Path, digits: ImageDataset) -> None:
     first, second = (finished(tmp_path / str(num), digits, wrong=range(num)) for num in (2, 20))
-    (second.path / TEST_PREDICTIONS).write_bytes((first.path / TEST_PREDICTIONS).read_bytes())
+    (second.path / layout.TEST_PREDICTIONS).write_bytes((first.path / layout.TEST_PREDICTIONS).read_bytes())
     (verdict,) = compare([first.path, second.path]).verdicts
     assert verdict.p_value is None
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kevo.errors import DataError
+from kevo.runs import layout
 
 DEFAULT_NAME = "digits"
 
@@ -36,7 +37,7 @@ def is_meant(source: str | os.PathLike[str]) -> bool:
 
     The run folder of `kevo search digits --out digits` holds none.
     """
-    is_run = all(os.path.isfile(os.path.join(source, name)) for name in ("settings.json", ".lock"))
+    is_run = all(os.path.isfile(os.path.join(source, name)) for name in (layout.SETTINGS, layout.LOCK))
     return str(source) in BUILT_IN_NAMES and (is_run or not os.path.exists(source))
 
 

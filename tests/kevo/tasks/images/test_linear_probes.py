@@ -123,11 +123,11 @@ def test_a_search_begins_with_the_best_and_remembers_them(tmp_path: Path, datase
         return declare(settings, dataset, usable).led_by(one._promising_bodies(), settings, dataset).seeds
 
     seeds = begun()
-    kept = json.loads((run.path / "probes.json").read_text())
+    kept = json.loads((run.path / "backbone_ranking.json").read_text())
     # The best is tried first, and from both sides too.
     for one, seed in zip([kept[0], *kept], seeds, strict=False):
         assert one["genes"].items() <= seed.items()
     assert [seed["family"] for seed in seeds] == ["pretrained"] * 4 + ["conv"] * 2
     # What is written counts when the search is taken up again.
-    (run.path / "probes.json").write_text(json.dumps(kept[::-1]))
+    (run.path / "backbone_ranking.json").write_text(json.dumps(kept[::-1]))
     assert begun()[0]["backbone"] == kept[-1]["genes"]["backbone"]
