@@ -159,7 +159,7 @@ def test_a_second_ctrl_c_stops_at_once(folder: Path, tmp_path: Path, is_finishin
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         if not children.exists():
             pytest.skip(f"{children} is missing: no way to find workers")
-        workers = [one for one in children.read_text().split() if b"engine.worker" in cmdline(one)]
+        workers = [one for one in children.read_text().split() if b"execution.worker" in cmdline(one)]
         process.send_signal(signal.SIGINT)
         told = []
         if is_finishing:
@@ -170,7 +170,7 @@ def test_a_second_ctrl_c_stops_at_once(folder: Path, tmp_path: Path, is_finishin
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate()
     assert process.returncode == 130, stderr
-    assert workers and [one for one in workers if b"engine.worker" in cmdline(one)] == []
+    assert workers and [one for one in workers if b"execution.worker" in cmdline(one)] == []
     assert "kevo resume" in stderr.splitlines()[-1]
     assert not [line for line in [*told, *stderr.splitlines()] if "Traceback" in line or "ignored" in line]
     assert is_finishing or not (tmp_path / "run" / "result.json").exists()
