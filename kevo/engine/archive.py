@@ -21,8 +21,8 @@ from kevo.runs.atomic_files import DAMAGE
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
-from kevo.tasks.images.describe import describe
 from kevo.tasks.images.features import shared_extractor
+from kevo.tasks.images.space import check_genome
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from tuners import pareto
 
@@ -78,7 +78,7 @@ class Archive:
 
     def check(self, record: TrialRecord) -> None:
         """Raises an error of any kind where a record is not one of this search."""
-        describe(record.genome)
+        check_genome(record.genome)
         if record.fitness is not None:
             names = {name for one in self.objectives for name in one.metrics}
             if not all(math.isfinite(record.metrics[name]) for name in names):

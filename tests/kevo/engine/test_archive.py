@@ -167,3 +167,11 @@ def test_what_is_damaged_is_set_aside_by_name(tmp_path: Path) -> None:
     said = ("Line 2 of ", "1-refit.keras is damaged: model in it is not what was written", "3.keras is damaged: ")
     assert all(words in problem for words, problem in zip(said, problems, strict=True))
     assert "set aside as damaged/checkpoints/3.keras" in problems[2]
+
+
+def test_a_record_that_lacks_a_gene_is_set_aside(tmp_path: Path) -> None:
+    one = archive(tmp_path, SETTINGS)
+    one.folder.append_trial(record("1", 0.5))
+    one.folder.append_trial(record("2", 0.5, genome={"family": "conv"}))
+    (problem,) = one.read()
+    assert [trial_id for trial_id in one.records] == ["1"] and "Line 2 of " in problem and "is missing" in problem

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from kevo.errors import SpaceError, UnknownBackboneError
 from kevo.tasks.images import space
 from kevo.tasks.images.describe import describe
+from tests.support.samples import CONV_GENOME, FINE_TUNED, pretrained_genome
 from tuners.genome import SearchSpace
 
 ALPHAS = {"mobilenet_v2": (0.35, 1.0), "vgg16": (None,), "resnet50": (None,)}
@@ -20,13 +23,14 @@ def declared(name: str = "default", **options: object) -> SearchSpace:
 
 
 @pytest.mark.parametrize("name", space.PRESETS)
-def test_every_genome_of_a_preset_can_be_said_in_words(name: str) -> None:
+def test_every_genome_of_a_preset_is_valid_and_can_be_said_in_words(name: str) -> None:
     genes = declared(name)
     rng = np.random.default_rng(0)
     families = set()
     for _ in range(200):
         genome = genes.sample(rng)
         families.add(genome["family"])
+        space.check_genome(genome)
         words = describe(genome)
         assert ("conv stack" in words) == (genome["family"] == "conv")
         json.dumps(dict(genome))
@@ -173,3 +177,48 @@ def test_single_values_are_fixed_and_never_vary() -> None:
     for _ in range(30):
         genome = genes.sample(rng)
         assert (genome["conv/batch_norm"], genome["optimizer"], genome["conv/image_size"]) == (True, "sgd", 8)
+
+
+FROZEN = {**pretrained_genome("mobilenet_v2", "out_relu"), "mobilenet_v2/alpha": 0.35}
+
+
+@pytest.mark.parametrize("genome", [CONV_GENOME, FROZEN, pretrained_genome("vgg16", "block4_pool", **FINE_TUNED)])
+def test_a_genome_has_all_of_its_genes(genome: Mapping[str, Any]) -> None:
+    space.check_genome(genome)
+    for gene in genome.keys() - {"mobilenet_v2/alpha"}:
+        with pytest.raises(ValueError, match=f"The gene '{gene}' is missing"):
+            space.check_genome({name: value for name, value in genome.items() if name != gene})
+
+
+@pytest.mark.parametrize(
+    "gene", ["color", "fine_tune/num_blocks", "augment/flip", "head/units", "weight_decay", "conv/block_3/filters"]
+)
+def test_a_genome_has_no_other_genes(gene: str) -> None:
+    with pytest.raises(ValueError, match=f"The gene '{gene}' is unknown, or not active here"):
+        space.check_genome({**CONV_GENOME, gene: 1})
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"conv/num_blocks": 10**12}, "'conv/block_3/filters' is missing"),
+        ({"conv/num_blocks": True}, "an integer"),
+        ({"conv/batch_norm": 1}, "true or false"),
+        ({"conv/activation": None}, "a word"),
+        ({"learning_rate": "fast"}, "a finite number"),
+        ({"learning_rate": float("nan")}, "a finite number"),
+        ({"learning_rate": False}, "a finite number"),
+        ({"optimizer": "lion"}, "one of: adam, adamw, sgd, rmsprop"),
+        ({"optimizer": ["adam"]}, "one of: adam, adamw, sgd, rmsprop"),
+    ],
+)
+def test_a_gene_has_a_value_of_its_kind(changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        space.check_genome({**CONV_GENOME, **changes})
+
+
+def test_a_backbone_and_its_cut_must_be_known() -> None:
+    with pytest.raises(ValueError, match="'backbone' is 'resnet5'. Expected one of: "):
+        space.check_genome({**FROZEN, "backbone": "resnet5"})
+    with pytest.raises(ValueError, match="'mobilenet_v2/cut' is 'block1_pool'. Expected one of: "):
+        space.check_genome({**FROZEN, "mobilenet_v2/cut": "block1_pool"})
