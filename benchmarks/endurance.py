@@ -43,14 +43,17 @@ from endurance_report import (
     tell_memory,
     tell_workers,
 )
-from speed import fill, in_its_own_process, machine, say
+
+from benchmarks.support.command_line import log as say
+from benchmarks.support.pages import replace_section
+from benchmarks.support.processes import in_its_own_process, machine
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "endurance.jsonl"
 QUICK_RESULTS = ROOT / "build" / "benchmarks" / "endurance_quick.jsonl"
 REPORT = ROOT / "docs" / "benchmarks" / "endurance.md"
 README = ROOT / "README.md"
-START, END = "<!-- endurance -->", "<!-- end of endurance -->"
+SECTION = "endurance"
 ABOUT = """\
 # What a search endures
 
@@ -214,7 +217,7 @@ def main(given: Sequence[str] | None = None) -> int:
     if arguments.write:
         REPORT.parent.mkdir(parents=True, exist_ok=True)
         REPORT.write_text(report)
-        fill(README, brief(found), start=START, end=END)
+        replace_section(README, SECTION, brief(found))
     return 0 if went_well and not any(one.problems for one in found) else 1
 
 

@@ -41,7 +41,7 @@ WORKER_MB = 2000
 _LONG = 900.0
 """More seconds than anybody waits for a training here."""
 _FAULTS, _PLAN = "KEVO_ENDURANCE_FAULTS", "plan.json"
-_PERFORMING = "kevo.execution.runner"
+_RUNNER = "kevo.execution.runner"
 
 
 def _grow() -> None:
@@ -100,7 +100,7 @@ def sabotage() -> None:
 
 class _Finder(MetaPathFinder):
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(name, path, target) if name == _PERFORMING else None
+        spec = PathFinder.find_spec(name, path, target) if name == _RUNNER else None
         if spec is not None and spec.origin is not None:
             spec.loader = _Loader(name, spec.origin)
         return spec
@@ -109,7 +109,7 @@ class _Finder(MetaPathFinder):
 class _Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
-        module.Performer.perform = _faulty(module.Performer.perform, Path(os.environ[_FAULTS]))
+        module.TrialRunner.perform = _faulty(module.TrialRunner.perform, Path(os.environ[_FAULTS]))
 
 
 def _faulty(perform: Callable[..., Any], folder: Path) -> Callable[..., Any]:

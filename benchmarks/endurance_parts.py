@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from endurance_checks import leftovers, marked, processes
 from endurance_jobs import EVEN, SPACE, Diary, Facts, Job
-from speed import Task, measure, memory
 
+from benchmarks.speed.measurements import SearchSpec
+from benchmarks.speed.measuring import measure
+from benchmarks.support.numbers import slope
+from benchmarks.support.processes import memory, memory_of
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.system.memory import usable
@@ -35,24 +35,9 @@ class Meter(Diary):
         for name, value in zip(self.facts, values, strict=True):
             self.facts[name].append(round(value, 3))
         for pid in processes(self._mark):
-            held, peak = _held(pid)
+            held, peak = memory_of(pid) or (0.0, 0.0)
             self.worker_peak = max(self.worker_peak, peak)
             self.of_workers.setdefault(pid, []).append(round(held, 1))
-
-
-def _held(pid: int) -> tuple[float, float]:
-    """Returns the MB that a process holds and the most that it ever held; nothing of one that has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0, 0.0
-    values = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("VmRSS", "VmHWM"))}
-    return 1.024e-3 * int(values.get("VmRSS", 0)), 1.024e-3 * int(values.get("VmHWM", 0))
-
-
-def slope(values: Sequence[float]) -> float:
-    """Returns how much values grow from one to the next: the slope of the least squares line."""
-    return float(np.polyfit(np.arange(len(values)), values, 1)[0]) if len(values) > 1 else math.nan
 
 
 def measure_memory(job: Job) -> tuple[Facts, list[str]]:
@@ -81,7 +66,7 @@ def measure_memory(job: Job) -> tuple[Facts, list[str]]:
 
 def measure_keras_tuner(job: Job) -> Facts:
     """The same with Keras Tuner's random search, which trains in its own process."""
-    task = Task(
+    task = SearchSpec(
         setting=job.setting,
         data="digits",
         space=EVEN,

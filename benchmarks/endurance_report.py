@@ -11,8 +11,9 @@ from operator import itemgetter
 from endurance_command import DISK_MB, FILLED
 from endurance_faults import EVERY, FAULTS, LEASE_SECONDS, PATIENCE_SECONDS, WORKER_MB
 from endurance_jobs import Facts, Found
-from endurance_parts import slope
-from speed import cell, median, table
+
+from benchmarks.support.numbers import cell, median, slope
+from benchmarks.support.pages import table
 
 Promise = tuple[str, str, bool]
 """What is promised, what was measured, and whether the promise was kept."""

@@ -22,10 +22,10 @@ from pathlib import Path
 # The checkout is measured, even where another version is installed.
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from speed import fill
+from benchmarks.support.pages import replace_section
 
 ROOT = Path(__file__).parent.parent
-START, END = "<!-- newcomer -->", "<!-- end of newcomer -->"
+SECTION = "newcomer"
 HEAD = """\
 | command | seconds | what it says |
 |---|---|---|"""
@@ -90,7 +90,7 @@ def main(given: Sequence[str] | None = None) -> None:
     table = [HEAD, *rows(arguments.pictures, arguments.new, max_time=arguments.max_time, weights=weights)]
     print("\n".join(table))
     if arguments.write:
-        fill(ROOT / "README.md", "\n".join(table), start=START, end=END)
+        replace_section(ROOT / "README.md", SECTION, "\n".join(table))
 
 
 def _absolute(pair: str) -> str:

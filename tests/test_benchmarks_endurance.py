@@ -135,7 +135,7 @@ def test_promises_are_measured_by_hand() -> None:
 def test_faults_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     report, results = tmp_path / "docs" / "endurance.md", tmp_path / "results.jsonl"
     readme = tmp_path / "README.md"
-    readme.write_text(f"Before.\n{endurance.START}\nold\n{endurance.END}\nAfter.\n")
+    readme.write_text("Before.\n<!-- endurance -->\nold\n<!-- end of endurance -->\nAfter.\n")
     monkeypatch.setattr(endurance, "REPORT", report)
     monkeypatch.setattr(endurance, "README", readme)
     quick = dataclasses.replace(JOB, seed=1, trials=4, epochs=1, workers=1, is_quick=True)
@@ -152,5 +152,5 @@ def test_faults_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     assert "Checked: every completed trial was kept" in report.read_text()
     assert "no process and no lock is left | no exceptions | yes |" in report.read_text()
     # A quick look means nothing.
-    assert readme.read_text().startswith(f"Before.\n{endurance.START}\n| promised |")
-    assert "exceptions" not in readme.read_text() and readme.read_text().endswith(f"{endurance.END}\nAfter.\n")
+    assert readme.read_text().startswith("Before.\n<!-- endurance -->\n| promised |")
+    assert "exceptions" not in readme.read_text() and readme.read_text().endswith("<!-- end of endurance -->\nAfter.\n")

@@ -13,7 +13,7 @@ def test_three_commands_lead_to_a_prediction(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{newcomer.START}\nold\n{newcomer.END}\nafter\n")
+    readme.write_text("before\n<!-- newcomer -->\nold\n<!-- end of newcomer -->\nafter\n")
     for number, (picture, label) in enumerate(zip(*stripes(120), strict=True)):
         folder = tmp_path / "pictures" / ("across", "down", "none")[label]
         folder.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def test_three_commands_lead_to_a_prediction(
     assert "report.html, 0." in report and "`down " in predict and "new.jpg` |" in predict
     seconds = [float(line.split("|")[2]) for line in (search, report, predict, whole)]
     assert abs(sum(seconds[:3]) - seconds[3]) <= 2
-    assert readme.read_text() == f"before\n{newcomer.START}\n{table}\n{newcomer.END}\nafter\n"
+    assert readme.read_text() == f"before\n<!-- newcomer -->\n{table}\n<!-- end of newcomer -->\nafter\n"
 
 
 def _root_with(folder: Path) -> Path:

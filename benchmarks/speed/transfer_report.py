@@ -1,72 +1,26 @@
-"""Measures transfer learning against the clock: kevo beside Keras Tuner, the same space, pictures, splits and time.
-
-    python benchmarks/transfer_speed.py --data ../shared/data --seeds 0 1 2 --minutes 20
-    python benchmarks/transfer_speed.py --data ../shared/data --seeds 0 1 2 --minutes 5 --tools kevo
-    python benchmarks/transfer_speed.py --write
-
-Searches run one after the other, each in a process of its own, and are measured once: the report is made of all that
-the file of results holds. What the tools do is in `speed_tools.py`. `--quick` shows that everything works, on a few
-small pictures and in a single process; its numbers mean nothing.
-"""
+"""The report of transfer learning against the clock: its tables, its figure and the table of the README."""
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
 import math
-import shutil
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-# The checkout is measured, even where another version is installed.
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 import numpy as np
-from speed import (
-    TITLES,
-    Group,
-    Measured,
-    Task,
-    cell,
-    fill,
-    groups,
-    machines,
-    median,
-    median_of,
-    ratio,
-    read,
-    run,
-    say,
-    table,
-)
 
-from kevo import PRESETS, Space
+from benchmarks.speed.measurements import TITLES
+from benchmarks.speed.tables import Group, machines, median_of
+from benchmarks.support.numbers import cell, median, ratio
+from benchmarks.support.pages import table
 
-ROOT = Path(__file__).parent.parent
-BACKBONE = "mobilenet_v2"
-WEIGHTS = "weights/mobilenet_v2_0.35_224_imagenet_notop.weights.h5"
-RESULTS = ROOT / "benchmarks" / "results" / "transfer_speed.jsonl"
-QUICK_RESULTS = ROOT / "build" / "benchmarks" / "transfer_speed_quick.jsonl"
-REPORT = ROOT / "docs" / "benchmarks" / "transfer_speed.md"
-README = ROOT / "README.md"
-START, END = "<!-- transfer speed -->", "<!-- end of transfer speed -->"
 CHECKPOINTS = (2, 5, 15)
-QUICK = Space(
-    families=("pretrained",),
-    backbones=(BACKBONE,),
-    pretrained_image_sizes=(32,),
-    tunings=("frozen",),
-    augment=(False,),
-    batch_sizes=(16,),
-)
+"""Minutes after which the tables show the test accuracy."""
 # Okabe and Ito 2008, Color Universal Design; dashes tell the curves apart where colors do not.
 STYLES = {"kevo": ("#000000", "-"), "random": ("#009e73", ":"), "bayesian": ("#cc79a7", "--")}
 ABOUT = """\
 # Transfer learning against the clock
 
-What `python benchmarks/transfer_speed.py` measured on cats_vs_dogs (2,000 photographs to learn from, a fifth of them
+What `python -m benchmarks.speed.transfer` measured on cats_vs_dogs (2,000 photographs to learn from, a fifth of them
 for validation, and 500 to test): conv stacks and a MobileNetV2 (alpha 0.35) with ImageNet weights, frozen at any cut or
 fine-tuned, for all tools the same space, splits and time. Each search runs alone in a process of its own; the clock
 begins before the pictures are read, with everything imported. kevo's cache is empty at first. Keras Tuner's networks
@@ -90,52 +44,18 @@ What kevo's candidates spent their time on before they became as fast, and what 
 [the design](../design.md#where-the-time-of-a-candidate-went)."""
 
 
-def tasks(arguments: argparse.Namespace, data: Path) -> list[tuple[str, Task]]:
-    """Returns who searches with which seed: all tools with the first seed, then with the next."""
-    setting = f"{arguments.minutes:g} minutes"
-    if arguments.space != "default":
-        setting += f", the space {arguments.space}"
-    return [
-        (
-            tool,
-            Task(
-                setting="a quick look" if arguments.quick else setting,
-                data=str(data),
-                space=QUICK
-                if arguments.quick
-                else dataclasses.replace(PRESETS[arguments.space], backbones=(BACKBONE,)),
-                weights={BACKBONE: str((arguments.data / WEIGHTS).absolute())},
-                seed=seed,
-                epochs=1 if arguments.quick else 20,
-                seconds=60 * arguments.minutes,
-                num_trials=1 if arguments.quick else None,
-                num_finalists=1 if arguments.quick else 3,
-            ),
-        )
-        for seed in arguments.seeds
-        for tool in arguments.tools
-    ]
+def report(found: Sequence[Group], *, figure: str) -> str:
+    """Returns the report in Markdown.
 
-
-def few(pictures: Path, folder: Path) -> Path:
-    """Copies some pictures of each class."""
-    for split, num in (("train", 40), ("test", 10)):
-        for category in sorted((pictures / split).iterdir()):
-            for path in sorted(category.iterdir())[:num]:
-                copy = folder / path.relative_to(pictures)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, copy)
-    return folder
-
-
-def tell(found: Sequence[Group], *, figure: str) -> str:
-    """Returns the report in Markdown, the longest searches first."""
-    measured = [one for group in found for rows in group.by_tool.values() for one in rows]
-    parts = [ABOUT, f"Machine: {machines(measured)}.", f"![Test accuracy over time]({figure})"]
+    Args:
+        found: The measurements, the longest searches first.
+        figure: Address of the figure.
+    """
+    parts = [ABOUT, f"Machine: {machines(found)}.", f"![Test accuracy over time]({figure})"]
     for group in found:
         parts += [f"## {group.setting}", _speeds(group), _accuracies(group)]
-        if rivalry := _rivalry(group):
-            parts.append(rivalry)
+        if comparison := _comparison(group):
+            parts.append(comparison)
     return "\n\n".join(parts) + "\n"
 
 
@@ -160,7 +80,7 @@ def _speeds(group: Group) -> str:
                 cell(median_of(rows, lambda one: len(one.searched)), "g"),
                 cell(median_of(rows, lambda one: one.num_failed), "g"),
                 cell(median_of(rows, lambda one: one.per_hour), ".1f"),
-                # A search that met no such candidate says nothing of them.
+                # A search without such a candidate does not count.
                 cell(median(one.frozen_per_hour for one in rows), ".1f"),
                 cell(median(one.later_frozen_seconds for one in rows), ".2f"),
                 cell(median_of(rows, lambda one: one.peak), ".0f"),
@@ -191,12 +111,11 @@ def _marks(group: Group) -> list[int]:
     return [mark for mark in CHECKPOINTS if 60 * mark < group.limit]
 
 
-def _rivalry(group: Group) -> str:
-    """Returns how kevo compares with each rival, seed by seed."""
-    ours = {one.seed: one for one in group.by_tool.get("kevo", ())}
+def _comparison(group: Group) -> str:
+    """Returns a table of kevo against each other tool, seed by seed; empty if no seed has both."""
     lines = []
-    for tool, rows in group.by_tool.items():
-        pairs = [(ours[one.seed], one) for one in rows if one.seed in ours]
+    for tool in group.by_tool:
+        pairs = group.pairs(tool)
         if tool == "kevo" or not pairs:
             continue
         reached = [our.seconds_to(math.nan if their.test is None else their.test) for our, their in pairs]
@@ -227,8 +146,8 @@ def _rivalry(group: Group) -> str:
     )
 
 
-def brief(group: Group) -> str:
-    """Returns the table of the README."""
+def readme_table(group: Group, *, page: str) -> str:
+    """Returns the table of the README, with a link to the report, by the name of its page."""
     marks = _marks(group)
     shown = table(
         (
@@ -251,12 +170,12 @@ def brief(group: Group) -> str:
             for tool, rows in group.by_tool.items()
         ),
     )
-    whole = f"[The whole report](docs/benchmarks/{REPORT.name})"
+    whole = f"[The whole report](docs/benchmarks/{page})"
     return f"{shown}\n\n{whole} has a figure, the times to each other's accuracies, and memory."
 
 
 def draw(group: Group, path: Path) -> None:
-    """Draws the test accuracy of each search's choice over time, and the median over seeds."""
+    """Draws the test accuracy of each search's choice over time, and the median over seeds, into a PNG file."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -268,14 +187,14 @@ def draw(group: Group, path: Path) -> None:
     for tool, rows in group.by_tool.items():
         color, dashes = STYLES[tool]
         grid = np.unique([0.0, last, *(step.seconds for one in rows for step in one.steps)])
-        curves = np.array([[_choice(one, seconds) for seconds in grid] for one in rows])
+        curves = np.array([[one.chosen_at(seconds) for seconds in grid] for one in rows])
         for curve in curves:
             axis.step(grid / 60, curve, where="post", color=color, linestyle=dashes, linewidth=0.7, alpha=0.5)
         middle = np.median(curves, axis=0)
         axis.step(grid / 60, middle, where="post", color=color, linestyle=dashes, linewidth=2.4, label=TITLES[tool])
         finite.extend(middle[np.isfinite(middle)])
     axis.set_xlim(0, last / 60)
-    # A first choice may be no better than chance: what comes later shall still be told apart.
+    # First choices may be no better than chance; they are cut off so that later ones can be told apart.
     bottom = min(max(min(finite, default=0.0), 0.8), max(finite, default=1.0)) - 0.01
     axis.set_ylim(bottom, 1.0)
     axis.set_xlabel("minutes")
@@ -288,61 +207,3 @@ def draw(group: Group, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130, metadata={"Software": None})
     plt.close(figure)
-
-
-def _choice(measured: Measured, seconds: float) -> float:
-    """Returns the test accuracy of the choice, the end included, which may lie somewhat behind the limit."""
-    return next((step.test for step in reversed(measured.steps) if step.seconds <= seconds), math.nan)
-
-
-def main(given: Sequence[str] | None = None) -> int:
-    """Measures what is not measured yet, and reports; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--tools", default=",".join(TITLES), help=f"with commas between: {', '.join(TITLES)}")
-    parser.add_argument("--seeds", type=int, nargs="*", default=(), help="none: report only")
-    parser.add_argument("--minutes", type=float, default=20.0, help="for how long each search may take")
-    parser.add_argument("--space", choices=PRESETS, default="default", help="what is searched")
-    parser.add_argument("--results", type=Path, help="the file with what is measured")
-    parser.add_argument("--fresh", action="store_true", help="measure anew what was measured before")
-    parser.add_argument("--quick", action="store_true", help="only see that everything works, with seed 0")
-    parser.add_argument(
-        "--write", action="store_true", help="put report and figure into docs/benchmarks, and a table into the README"
-    )
-    arguments = parser.parse_args(given)
-    arguments.tools = arguments.tools.split(",")
-    if unknown := [tool for tool in arguments.tools if tool not in TITLES]:
-        parser.error(f"Got {unknown[0]!r}, expected some of: {', '.join(TITLES)}.")
-    results = arguments.results or (QUICK_RESULTS if arguments.quick else RESULTS)
-    went_well = True
-    if arguments.quick:
-        arguments.seeds = arguments.seeds or [0]
-    if arguments.seeds:
-        pictures = arguments.data / "cats_vs_dogs"
-        for path in (pictures, arguments.data / WEIGHTS):
-            if not path.exists():
-                parser.error(f"{path} is missing. Name the folder that holds it: --data FOLDER.")
-        with tempfile.TemporaryDirectory() as folder:
-            data = few(pictures, Path(folder)) if arguments.quick else pictures
-            fresh = arguments.fresh or arguments.quick
-            went_well = run(tasks(arguments, data), results=results, fresh=fresh, apart=not arguments.quick)
-
-    found = groups(read(results))
-    if not found:
-        say(f"Nothing is measured in {results}. Name seeds: --seeds 0 1 2.")
-        return 1
-    figure = REPORT.with_suffix(".png")
-    report = tell(found, figure=figure.name)
-    print(report)
-    if arguments.write:
-        # The longest with the most tools.
-        shown = max(found, key=lambda group: (len(group.by_tool), group.limit))
-        draw(shown, figure)
-        REPORT.parent.mkdir(parents=True, exist_ok=True)
-        REPORT.write_text(report)
-        fill(README, brief(shown), start=START, end=END)
-    return 0 if went_well else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
