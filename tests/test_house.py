@@ -18,6 +18,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 # A room of `tuners` imports from lower floors and from its own.
 FLOORS = {
+    "tuners.execution": 0,
     "tuners.genome": 0,
     "tuners.operators": 1,
     "tuners.survival": 2,

@@ -1,18 +1,17 @@
 """Evolutionary search for Keras Tuner: a genetic algorithm for any hypermodel.
 
-`GeneticTuner` stands where `keras_tuner.RandomSearch` would. Importing this package, or `tuners.evolution`, loads
-neither TensorFlow nor Keras Tuner; they come with the first use of `GeneticTuner` or `GeneticOracle`.
+`GeneticTuner` stands where `keras_tuner.RandomSearch` would. Importing this package loads nothing else; TensorFlow and
+Keras Tuner come with the first use of `GeneticTuner` or `GeneticOracle`.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tuners.evolution import Evolution, Individual, Pause
-from tuners.genome import Genome, SearchSpace
-from tuners.settings import Settings
-
 if TYPE_CHECKING:
+    from tuners.evolution import Evolution, Individual, Pause
+    from tuners.genome import Genome, SearchSpace
     from tuners.oracle import GeneticOracle
+    from tuners.settings import Settings
     from tuners.tuner import GeneticTuner
 
 __all__ = [
@@ -26,12 +25,21 @@ __all__ = [
     "Settings",
 ]
 
-_HEAVY = {"GeneticOracle": "tuners.oracle", "GeneticTuner": "tuners.tuner"}
+_MODULES = {
+    "Evolution": "tuners.evolution",
+    "GeneticOracle": "tuners.oracle",
+    "GeneticTuner": "tuners.tuner",
+    "Genome": "tuners.genome",
+    "Individual": "tuners.evolution",
+    "Pause": "tuners.evolution",
+    "SearchSpace": "tuners.genome",
+    "Settings": "tuners.settings",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name in _HEAVY:
-        return getattr(import_module(_HEAVY[name]), name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
