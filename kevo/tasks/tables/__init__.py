@@ -1,0 +1,1 @@
+"""Tabular classification: rows of numbers and categories, one class each."""

@@ -1,0 +1,193 @@
+"""What kind each column of a table is, decided once by the data and said in notes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Kind = Literal["number", "code", "category"]
+Raw = Sequence[str] | npt.NDArray[np.float64]
+"""A column as its source holds it: texts, or numbers with NaN where one is missing."""
+Typed = npt.NDArray[Any]
+"""A column of a known kind: float32 with NaN for what is missing, or texts as objects."""
+
+MISSING = frozenset({"", "na", "n/a", "nan", "none", "null"})
+"""Texts that mean a missing value, in lower case and without spaces around them."""
+UNKNOWN = "[UNK]"
+"""The text for a category that training has not seen; see `Column.unknown`."""
+_MIN_NUMBERS = 0.95
+"""A text column in which a larger share of the values are numbers is one of numbers."""
+_MAX_CODES = 5
+"""Whole numbers with so few different values are names of categories rather than amounts."""
+_MAX_CATEGORIES = 50
+"""A column with more different texts than this is free text."""
+_MAX_EXACT = 2**24
+"""float32 holds every whole number up to this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that models learn from.
+
+    Args:
+        name: Its name in the source.
+        kind: `number`; `code`, a number that stands for a category; or `category`, a text.
+        values: The categories of the training rows: numbers for a code, texts for a category, none for a number.
+        has_gaps: Whether some training rows have no number here. A category's missing values are a category.
+    """
+
+    name: str
+    kind: Kind
+    values: tuple[str, ...] | tuple[float, ...] = ()
+    has_gaps: bool = False
+
+    @property
+    def num_features(self) -> int:
+        """Number of a network's inputs that this column becomes."""
+        return (1 if self.kind == "number" else len(self.values)) + self.has_gaps
+
+    @property
+    def unknown(self) -> str:
+        """A text that is none of the column's categories."""
+        text = UNKNOWN
+        while text in self.values:
+            text += "_"
+        return text
+
+
+class Decision(NamedTuple):
+    """What becomes of a column: its kind, or `None` where it is left out; and a note, empty where there is none."""
+
+    kind: Kind | None
+    note: str
+
+
+def is_missing(text: str) -> bool:
+    """Tells whether a text means a missing value.
+
+    Example:
+        >>> is_missing(" NA "), is_missing("0")
+        (True, False)
+    """
+    return text.strip().lower() in MISSING
+
+
+def parse(text: str) -> float | None:
+    """Returns the number that a text holds, NaN for a missing or infinite one, `None` where it holds no number.
+
+    Example:
+        >>> parse(" 2.5e1 "), parse("none"), parse("two")
+        (25.0, nan, None)
+    """
+    if is_missing(text):
+        return math.nan
+    # Python's own grouping, as in 1_000, is no number to other programs.
+    if "_" in text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else math.nan
+
+
+def typed(raw: Raw, kind: Kind) -> Typed:
+    """Returns a column as float32, NaN for what is missing, too large or no number, or as texts; shape (n,)."""
+    if kind == "category":
+        # A missing number is the empty text.
+        if isinstance(raw, np.ndarray):
+            raw = ["" if math.isnan(value) else repr(value) for value in raw.tolist()]
+        return np.array(raw, object)
+    values = raw if isinstance(raw, np.ndarray) else _parsed(raw)[0]
+    with np.errstate(over="ignore"):
+        narrow = np.asarray(values, np.float32)
+    return np.where(np.isfinite(narrow), narrow, np.float32(np.nan))
+
+
+def count_missing(raw: Raw) -> int:
+    """Counts the missing values of a column."""
+    return int(np.isnan(raw).sum()) if isinstance(raw, np.ndarray) else sum(map(is_missing, raw))
+
+
+def decide(raw: Raw, labels: npt.NDArray[np.int64]) -> Decision:
+    """Decides what kind a column is, and whether it is used.
+
+    Args:
+        raw: The column.
+        labels: The classes of its rows, shape (n,): a column that only repeats them is left out.
+    """
+    if isinstance(raw, np.ndarray):
+        decision, keys = _decide_numbers(raw), list(map(str, raw.tolist()))
+    else:
+        parsed, num_odd = _parsed(raw)
+        num_present = sum(not is_missing(text) for text in raw)
+        if not num_present:
+            return Decision(None, "it is empty")
+        if num_present - num_odd > _MIN_NUMBERS * num_present:
+            decision, keys = _decide_numbers(parsed), list(map(str, parsed.tolist()))
+            if decision.kind is not None and num_odd:
+                decision = Decision("number", f"{num_odd} of its values are no numbers and count as missing")
+        else:
+            decision, keys = _decide_texts(raw), list(raw)
+    if decision.kind is not None and _repeats(keys, labels):
+        return Decision(None, "each of its values belongs to one class: it repeats the target")
+    return decision
+
+
+def encode(values: Typed, column: Column) -> Typed:
+    """Returns a column as a data set keeps it.
+
+    Args:
+        values: What `typed` returned for the column's kind.
+        column: The column.
+
+    Returns:
+        For a category, its positions in the column's values from 1, as int32, and 0 where it is none of them; numbers
+        as they are.
+    """
+    if column.kind != "category":
+        return values
+    positions = {value: place for place, value in enumerate(column.values, start=1)}
+    return np.array([positions.get(text, 0) for text in values.tolist()], np.int32)
+
+
+def _parsed(raw: Sequence[str]) -> tuple[npt.NDArray[np.float64], int]:
+    """Returns texts as numbers, NaN for a missing one, and how many are present but no numbers."""
+    found = [parse(text) for text in raw]
+    return np.array([math.nan if number is None else number for number in found], np.float64), found.count(None)
+
+
+def _decide_numbers(values: npt.NDArray[np.float64]) -> Decision:
+    present = values[np.isfinite(values)]
+    distinct = np.unique(present)
+    if not len(distinct):
+        return Decision(None, "it is empty")
+    if len(distinct) == 1 and len(present) == len(values):
+        return Decision(None, "all rows have the same value")
+    is_whole = bool((distinct == np.floor(distinct)).all()) and abs(distinct).max() < _MAX_EXACT
+    if is_whole and len(present) == len(values) and bool((np.diff(values) == 1).all()) and len(distinct) > 2:
+        return Decision(None, "it counts the rows")
+    return Decision("code" if is_whole and 2 < len(distinct) <= _MAX_CODES else "number", "")
+
+
+def _decide_texts(raw: Sequence[str]) -> Decision:
+    present = [text for text in raw if not is_missing(text)]
+    distinct = set(present)
+    if len(distinct) == 1 and len(present) == len(raw):
+        return Decision(None, "all rows have the same value")
+    if len(distinct) == len(present) > 2:
+        return Decision(None, "all its texts differ: it identifies the rows")
+    if len(distinct) > _MAX_CATEGORIES:
+        return Decision(None, f"it is free text: {len(distinct):,} different ones, more than {_MAX_CATEGORIES}")
+    return Decision("category", "")
+
+
+def _repeats(keys: Sequence[str], labels: npt.NDArray[np.int64]) -> bool:
+    """Tells whether values and classes belong to each other one to one."""
+    pairs = set(zip(keys, labels.tolist(), strict=True))
+    return len(pairs) == len(set(keys)) == len(np.unique(labels))

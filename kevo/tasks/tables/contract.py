@@ -1,0 +1,86 @@
+"""What a saved model takes and answers, as a file beside it: predictions need neither the data set nor the target."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from kevo.errors import ModelError
+from kevo.tasks.tables.columns import Column
+from kevo.tasks.tables.dataset import TableDataset, column_from_json
+
+FILE = "task.json"
+_TASK = "tables"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a saved model takes and answers.
+
+    Args:
+        target: The name of the column that is predicted.
+        columns: The columns that it takes.
+        class_names: The classes, in the order of its outputs.
+        unused: The names of columns of its training data that it does not take.
+    """
+
+    target: str
+    columns: tuple[Column, ...]
+    class_names: tuple[str, ...]
+    unused: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, dataset: TableDataset) -> Self:
+        """Returns what the models of a data set take and answer."""
+        return cls(dataset.target, dataset.columns, dataset.class_names, dataset.unused)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a mapping of JSON values, from which `from_json` makes the same."""
+        return {
+            "task": _TASK,
+            "target": self.target,
+            "columns": [dataclasses.asdict(column) for column in self.columns],
+            "class_names": list(self.class_names),
+            "unused": list(self.unused),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            LookupError, TypeError, ValueError: it is something else.
+        """
+        if values["task"] != _TASK:
+            raise ValueError(f"it is of the task {values['task']!r}, not {_TASK!r}")
+        columns = tuple(map(column_from_json, values["columns"]))
+        found = cls(values["target"], columns, tuple(values["class_names"]), tuple(values["unused"]))
+        names = [column.name for column in columns]
+        words = [found.target, *names, *found.class_names, *found.unused]
+        if not all(isinstance(word, str) for word in words) or len(set(names)) < len(names):
+            raise ValueError("its names are no different texts")
+        return found
+
+
+def write(contract: Contract, folder: Path) -> None:
+    """Writes a contract beside a model."""
+    (folder / FILE).write_text(json.dumps(contract.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> Contract:
+    """Reads the contract of the model in a folder.
+
+    Raises:
+        ModelError: there is none, or it is damaged.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise ModelError(f"There is no {FILE} in {folder}, which says what columns the model takes. Put it back.")
+    try:
+        return Contract.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} does not say what columns a model takes: {error}. Restore it.") from error

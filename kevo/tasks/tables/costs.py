@@ -1,0 +1,87 @@
+"""What a network for tables costs: its parameters before it is built, and how long its training takes."""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from collections.abc import Iterator
+
+from kevo.tasks.task import Genome
+
+_NORM = 4
+"""Parameters of batch norm for each unit: scale, offset, mean and variance."""
+_SECONDS_PER_FLOP = 2e-11
+"""How fast a machine is taken to be until it has shown it: two ordinary cores."""
+_TRAINING_COST = 3
+"""A step of training computes gradients too: those of the inputs and those of the weights."""
+_BUILDING_SECONDS = 1.0
+"""What it takes to build and trace a network."""
+_STEP_SECONDS = 1e-3
+"""What a step takes beside its arithmetic."""
+_MEMORY = 9
+"""How many trainings tell how far forecasts are off."""
+
+
+def num_parameters(genome: Genome, *, num_features: int, num_classes: int) -> int:
+    """Counts the parameters of a genome's network without building it.
+
+    Args:
+        genome: The genome.
+        num_features: Number of prepared inputs.
+        num_classes: Number of outputs.
+
+    Example:
+        >>> num_parameters({"num_layers": 1, "layer_1/units": 8, "batch_norm": False}, num_features=3, num_classes=2)
+        50
+    """
+    return sum(_layers(genome, num_features, num_classes))
+
+
+def flops(genome: Genome, *, num_features: int, num_classes: int) -> int:
+    """Counts the floating-point operations of one row's way through a genome's network."""
+    return 2 * num_parameters(genome, num_features=num_features, num_classes=num_classes)
+
+
+class Forecast:
+    """Tells how long trainings take, and learns from those that have ended.
+
+    Args:
+        num_train: Number of training rows.
+        num_features: Number of prepared inputs.
+        num_classes: Number of classes.
+    """
+
+    def __init__(self, *, num_train: int, num_features: int, num_classes: int) -> None:
+        self._num_train = num_train
+        self._num_features = num_features
+        self._num_classes = num_classes
+        self._errors: deque[float] = deque(maxlen=_MEMORY)
+
+    def seconds(self, genome: Genome, *, num_epochs: int) -> float:
+        """Returns how many seconds a training is going to take."""
+        return self._guess(genome, num_epochs) * self.error
+
+    @property
+    def error(self) -> float:
+        """By what factor trainings have taken longer than was thought; 1 before the first."""
+        return float(statistics.median(self._errors)) if self._errors else 1.0
+
+    def learn(self, genome: Genome, *, num_epochs: int, seconds: float) -> None:
+        """Takes down how long a training took."""
+        self._errors.append(seconds / self._guess(genome, num_epochs))
+
+    def _guess(self, genome: Genome, num_epochs: int) -> float:
+        num_flops = flops(genome, num_features=self._num_features, num_classes=self._num_classes)
+        steps = self._num_train / int(genome["batch_size"])
+        epoch = self._num_train * _TRAINING_COST * num_flops * _SECONDS_PER_FLOP + steps * _STEP_SECONDS
+        return _BUILDING_SECONDS + num_epochs * epoch
+
+
+def _layers(genome: Genome, num_features: int, num_classes: int) -> Iterator[int]:
+    """Yields the parameters of each layer."""
+    width, per_unit = num_features, _NORM if genome["batch_norm"] else 1
+    for layer in range(1, int(genome["num_layers"]) + 1):
+        units = int(genome[f"layer_{layer}/units"])
+        yield units * (width + per_unit)
+        width = units
+    yield num_classes * (width + 1)

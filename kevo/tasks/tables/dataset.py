@@ -1,0 +1,221 @@
+"""What a table is once it is read: columns of known kinds in splits, and how worker processes get them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kevo.tasks.tables.columns import Column, Kind
+from kevo.tasks.task import Skipped
+
+SPLITS = ("train", "validation", "test")
+Inputs = dict[str, npt.NDArray[Any]]
+"""Raw columns as a saved model takes them: for each its name and its values, of shape (n, 1)."""
+_BALANCED = 1.5
+"""Up to this ratio between the largest and the smallest class, weights would change less than chance does."""
+_WORKER_SPLITS = ("train", "validation")
+"""Workers never see the test split."""
+_JSON, _ARRAYS = "table.json", "table.npz"
+_KIND_WORDS: dict[Kind, str] = {"number": "number", "code": "coded category", "category": "category"}
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows with their classes.
+
+    Args:
+        numbers: The columns of numbers and codes, in the data set's order, with NaN for what is missing; shape
+            (n, num_numbers).
+        categories: The columns of categories, in the data set's order, as positions in their values from 1, and 0 for
+            what training rows lack; shape (n, num_categories).
+        labels: Positions in the data set's class names, shape (n,).
+    """
+
+    numbers: npt.NDArray[np.float32]
+    categories: npt.NDArray[np.int32]
+    labels: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, rows: npt.NDArray[np.integer] | slice) -> Split:
+        return Split(self.numbers[rows], self.categories[rows], self.labels[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class TableDataset:
+    """Rows in classes, for training, choosing and measuring.
+
+    Args:
+        name: A short name, fit for a file.
+        target: The name of the column that is predicted.
+        columns: The columns that models learn from.
+        class_names: The classes, in the order of a model's outputs.
+        train: What models learn from.
+        validation: What decides between them.
+        test: What is looked at once, at the end.
+        unused: The names of the columns that models do not see.
+        notes: What was decided about the columns, in words.
+        made_splits: The splits that the source did not give and that were taken out of `train`.
+    """
+
+    name: str
+    target: str
+    columns: tuple[Column, ...]
+    class_names: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    unused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    made_splits: tuple[str, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """What could not be used: nothing, since a row that cannot be read ends the reading."""
+        return ()
+
+    def num_examples(self, split: str) -> int:
+        """Number of rows of a split."""
+        return len(getattr(self, split))
+
+    def class_weights(self) -> dict[int, float] | None:
+        """Weighs the classes so that each counts the same in training.
+
+        Returns:
+            For each label `n / (k * count)`, with n training rows in k classes, as scikit-learn's "balanced"; `None`
+            when the largest class has at most 1.5 times the rows of the smallest.
+        """
+        counts = np.bincount(self.train.labels, minlength=self.num_classes)
+        if counts.max() <= _BALANCED * counts.min():
+            return None
+        return {label: len(self.train) / (self.num_classes * int(count)) for label, count in enumerate(counts)}
+
+    def inputs(self, split: Split) -> Inputs:
+        """Returns a split's raw columns as a saved model takes them: float32, or texts as objects."""
+        return raw_inputs(self.columns, split)
+
+    def fingerprint(self) -> str:
+        """Content hash of columns, classes and all splits."""
+        facts = [self.target, list(map(dataclasses.astuple, self.columns)), self.class_names]
+        digest = hashlib.blake2b(json.dumps(facts).encode(), digest_size=16)
+        for name in SPLITS:
+            for array in _arrays(getattr(self, name)).values():
+                digest.update(repr(array.shape).encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    def summary(self) -> str:
+        """Describes the data set in one line.
+
+        Example:
+            >>> from kevo.tasks.tables.loading import load
+            >>> rows = [[number, number % 7] for number in range(0, 60, 2)]
+            >>> load((rows, ["a", "b"] * 15), seed=0).summary()
+            'table: 30 rows, 2 numbers, 2 classes (20 train, 6 validation*, 4 test*; * from train)'
+        """
+        sizes = [f"{len(getattr(self, split))} {split}{'*' * (split in self.made_splits)}" for split in SPLITS]
+        total = sum(len(getattr(self, split)) for split in SPLITS)
+        made = "; * from train" if self.made_splits else ""
+        return (
+            f"{self.name}: {total} rows, {describe_columns(self.columns)}, {self.num_classes} classes "
+            f"({', '.join(sizes)}{made})"
+        )
+
+    def write(self, folder: Path) -> None:
+        """Writes what workers need: everything but the test split and the notes."""
+        folder.mkdir(parents=True)
+        facts = {
+            "name": self.name,
+            "target": self.target,
+            "columns": list(map(dataclasses.asdict, self.columns)),
+            "class_names": self.class_names,
+        }
+        (folder / _JSON).write_text(json.dumps(facts))
+        arrays = {
+            f"{name}_{part}": array for name in _WORKER_SPLITS for part, array in _arrays(getattr(self, name)).items()
+        }
+        np.savez(folder / _ARRAYS, allow_pickle=False, **arrays)
+
+
+def read(folder: Path) -> TableDataset:
+    """Returns what `TableDataset.write` wrote, with an empty test split."""
+    facts = json.loads((folder / _JSON).read_text())
+    with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
+        train, validation = (
+            Split(*(arrays[f"{name}_{field.name}"] for field in dataclasses.fields(Split))) for name in _WORKER_SPLITS
+        )
+    return TableDataset(
+        name=facts["name"],
+        target=facts["target"],
+        columns=tuple(column_from_json(values) for values in facts["columns"]),
+        class_names=tuple(facts["class_names"]),
+        train=train,
+        validation=validation,
+        test=train[:0],
+    )
+
+
+def column_from_json(values: Mapping[str, Any]) -> Column:
+    """Makes a column from the values of its fields, as JSON has them.
+
+    Raises:
+        LookupError, TypeError, ValueError: these are no column.
+    """
+    kind, found, has_gaps = values["kind"], tuple(values["values"]), values["has_gaps"]
+    types = {"number": (), "code": (int, float), "category": (str,)}
+    if not isinstance(has_gaps, bool) or not all(type(value) in types[kind] for value in found):
+        raise ValueError(f"the column {values['name']!r} is none of a table")
+    return Column(values["name"], kind, found, has_gaps)
+
+
+def raw_inputs(columns: tuple[Column, ...], split: Split) -> Inputs:
+    """Returns the raw columns of a split; see `TableDataset.inputs`."""
+    return {column.name: _raw(column, values) for column, values in _by_column(columns, split)}
+
+
+def describe_columns(columns: tuple[Column, ...]) -> str:
+    """Says how many columns of each kind there are.
+
+    Example:
+        >>> describe_columns((Column("age", "number"), Column("size", "number"), Column("sex", "category", ("f", "m"))))
+        '2 numbers, 1 category'
+    """
+    counts = Counter(column.kind for column in columns)
+    words = [(counts[kind], word) for kind, word in _KIND_WORDS.items() if counts[kind]]
+    return ", ".join(f"{count} {word if count == 1 else _plural(word)}" for count, word in words)
+
+
+def _plural(word: str) -> str:
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+
+
+def _arrays(split: Split) -> dict[str, npt.NDArray[Any]]:
+    return {field.name: getattr(split, field.name) for field in dataclasses.fields(split)}
+
+
+def _by_column(columns: tuple[Column, ...], split: Split) -> Iterator[tuple[Column, npt.NDArray[Any]]]:
+    numbers, categories = iter(split.numbers.T), iter(split.categories.T)
+    for column in columns:
+        yield column, next(categories if column.kind == "category" else numbers)
+
+
+def _raw(column: Column, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if column.kind != "category":
+        return values.reshape(-1, 1)
+    texts = np.array([column.unknown, *column.values], object)
+    return np.asarray(texts[values].reshape(-1, 1))

@@ -1,0 +1,297 @@
+"""`load()` makes a data set of a CSV file or arrays: columns get their kinds, and missing splits are made."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kevo.errors import DataError, SettingsError
+from kevo.tasks.tables.columns import (
+    Column,
+    Kind,
+    Typed,
+    count_missing,
+    decide,
+    encode,
+    is_missing,
+    parse,
+    typed,
+)
+from kevo.tasks.tables.dataset import SPLITS, Split, TableDataset
+from kevo.tasks.tables.reading import Limits, Table, as_text, from_array, is_csv, listed, read_csv
+from kevo.tasks.tables.splitting import divide
+
+VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
+ARRAY_TARGET = "target"
+"""The name of the target where it came as an array."""
+_MAX_CLASSES = 1000
+_MAX_FEATURES = 500_000_000
+"""Rows times network inputs: 2 GB."""
+_ALIASES = {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
+
+
+class _Found(NamedTuple):
+    """What a source holds of one split: its columns without the target, and the target."""
+
+    table: Table
+    target: list[str]
+
+
+class _Kinds(NamedTuple):
+    """The kinds of the columns that are used, the names of the others, and notes on both."""
+
+    kinds: dict[str, Kind]
+    unused: list[str]
+    notes: list[str]
+
+
+def load(
+    source: Any,
+    *,
+    target: str | None = None,
+    seed: int = 0,
+    validation_fraction: float = VALIDATION_FRACTION,
+    test_fraction: float = TEST_FRACTION,
+    limits: Limits | None = None,
+) -> TableDataset:
+    """Reads a table, decides what kind each column is, and makes the splits that are missing.
+
+    Args:
+        source: One of
+
+            - the path of a CSV file; see `reading.read_csv`.
+            - A pair (x, y): x of shape (n, num_columns) with numbers, texts and `None`, or a data frame; y of shape
+              (n,) with the classes as numbers or texts.
+            - A mapping of `train`, and optionally `validation` and `test`, to such pairs.
+        target: The column of a CSV file that holds the classes.
+        seed: Seed of the splits.
+        validation_fraction: What to take for validation out of each class's training rows, when no validation split is
+            given. Each class keeps at least one row in every split, and identical rows stay together.
+        test_fraction: The same for the test split.
+        limits: What to refuse. Defaults to `Limits()`.
+
+    Returns:
+        The data set. The same source and seed give the same arrays in the same order.
+
+    Raises:
+        DataError: the source cannot be read, or is no table for classification.
+        SettingsError: a fraction is out of range.
+
+    Example:
+        >>> from sklearn.datasets import load_wine
+        >>> load(load_wine(return_X_y=True)).summary()
+        'table: 178 rows, 13 numbers, 3 classes (115 train, 36 validation*, 27 test*; * from train)'
+    """
+    fractions = {"validation": validation_fraction, "test": test_fraction}
+    if not (min(fractions.values()) > 0 and sum(fractions.values()) < 1):
+        raise SettingsError(
+            "`validation_fraction` and `test_fraction` must be positive and leave something to train on. Received: "
+            f"{validation_fraction} and {test_fraction}."
+        )
+    name, target, found = _find(source, target, limits)
+    class_names = _class_names(found["train"].target, target)
+    labels = {split: _labels(one.target, class_names, split) for split, one in found.items()}
+    kinds, unused, notes = _decide(found["train"].table, labels["train"])
+    values = {split: _typed(one.table, kinds, split) for split, one in found.items()}
+    rows = {split: np.arange(len(labels[split])) for split in found}
+    missing = {split: fraction for split, fraction in fractions.items() if split not in found}
+    if missing:
+        keys = _row_keys(values["train"])
+        rows |= divide(keys, labels["train"], missing, class_names=class_names, seed=seed)
+    columns = tuple(_column(name, kind, values["train"][name][rows["train"]]) for name, kind in kinds.items())
+    _check_size(columns, len(labels["train"]))
+    splits = {}
+    for split in SPLITS:
+        origin = split if split in found else "train"
+        splits[split] = _split(values[origin], columns, labels[origin], rows[split])
+    return TableDataset(
+        name=name,
+        target=target,
+        columns=columns,
+        class_names=class_names,
+        unused=tuple(unused),
+        notes=tuple(notes),
+        made_splits=tuple(missing),
+        **splits,
+    )
+
+
+def separate(table: Table, target: str, *, name: str) -> tuple[Table, list[str]]:
+    """Takes the target out of a table.
+
+    Args:
+        table: The table, as `reading.read_csv` returns it.
+        target: The target's column.
+        name: What to call the table in errors.
+
+    Returns:
+        The other columns, and the target.
+
+    Raises:
+        DataError: there is no such column, or no other one.
+    """
+    names = list(table.columns)
+    if target not in names:
+        folded = {name.strip().casefold(): name for name in reversed(names)}
+        close = difflib.get_close_matches(target.strip().casefold(), folded, n=1)
+        hint = f" Did you mean {folded[close[0]]!r}?" if close else ""
+        raise DataError(f"{name} has no column {target!r}.{hint} Expected one of: {listed(names)}.")
+    if len(names) == 1:
+        raise DataError(f"{name} has no column but the target {target!r}. Expected others to predict it from.")
+    others = {name: values for name, values in table.columns.items() if name != target}
+    return Table(others, table.num_rows), list(table.columns[target])
+
+
+def _find(source: Any, target: str | None, limits: Limits | None) -> tuple[str, str, dict[str, _Found]]:
+    """Reads a source, and returns its name, that of its target, and its splits."""
+    if is_csv(source):
+        path = Path(source)
+        table = read_csv(path, limits=limits)
+        if target is None:
+            raise DataError(
+                f"Which column of {path} is to be predicted? Expected one of: {listed(list(table.columns))}."
+            )
+        found = _Found(*separate(table, target, name=str(path)))
+        return re.sub(r"[^\w.-]+", "_", path.resolve().stem) or "table", target, {"train": found}
+    if isinstance(source, Mapping):
+        splits = {_ALIASES.get(str(name), str(name)): pair for name, pair in source.items()}
+        if "train" not in splits or not set(splits) <= set(SPLITS) or len(splits) < len(source):
+            raise DataError(
+                f"Received the splits {listed(list(map(str, source)))}. Expected train, and optionally validation and "
+                "test."
+            )
+    else:
+        splits = {"train": source}
+    return "table", target or ARRAY_TARGET, {split: _from_pair(pair, limits) for split, pair in splits.items()}
+
+
+def _from_pair(pair: Any, limits: Limits | None) -> _Found:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise DataError(
+            f"Cannot read a table from {type(pair).__name__}. Expected the path of a .csv file, or a pair (x, y) with "
+            "x of shape (rows, columns) and y of shape (rows,)."
+        )
+    table = from_array(pair[0], limits=limits)
+    labels = np.asarray(pair[1])
+    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if labels.shape != (table.num_rows,):
+        raise DataError(
+            f"Received classes of shape {labels.shape} for {table.num_rows:,} rows. Expected one class for each row, "
+            f"of shape ({table.num_rows},)."
+        )
+    if labels.dtype.kind == "f" and bool((labels == np.floor(labels)).all()):
+        labels = labels.astype(np.int64)
+    return _Found(table, list(map(as_text, labels.tolist())))
+
+
+def _class_names(target: Sequence[str], name: str) -> tuple[str, ...]:
+    """Returns the classes of the training rows in order, numbers by their size."""
+    if lacking := [row for row, value in enumerate(target, start=1) if is_missing(value)]:
+        raise DataError(
+            f"The target {name!r} is missing in {len(lacking):,} of {len(target):,} rows, first in row {lacking[0]}. "
+            "Remove these rows, or fill them in."
+        )
+    found = set(target)
+    amounts = {value: parse(value) for value in found}
+    is_of_numbers = None not in amounts.values()
+    if len(found) > _MAX_CLASSES or (is_of_numbers and any(amount != int(amount or 0) for amount in amounts.values())):
+        what = "numbers" if is_of_numbers else "texts"
+        raise DataError(
+            f"The target {name!r} has {len(found):,} different {what}, such as {next(iter(target))!r}. Expected the "
+            f"names of at most {_MAX_CLASSES:,} classes. Name another column, or turn it into a few ranges first."
+        )
+    if len(found) < 2:
+        raise DataError(
+            f"The target {name!r} has the same value in all rows: {next(iter(found))!r}. Expected at least two classes "
+            "to tell apart."
+        )
+    return tuple(sorted(found, key=lambda value: (amounts[value], value) if is_of_numbers else (0.0, value)))
+
+
+def _labels(target: Sequence[str], class_names: Sequence[str], split: str) -> npt.NDArray[np.int64]:
+    positions = {name: place for place, name in enumerate(class_names)}
+    if unknown := sorted({value for value in target if value not in positions}):
+        raise DataError(
+            f"The {split} split has the classes {listed(unknown)}, which the training rows lack. Every class must be "
+            "in train."
+        )
+    return np.array([positions[value] for value in target], np.int64)
+
+
+def _decide(table: Table, labels: npt.NDArray[np.int64]) -> _Kinds:
+    kinds: dict[str, Kind] = {}
+    left_out: dict[str, list[str]] = {}
+    remarks: dict[str, list[str]] = {}
+    gaps: dict[str, int] = {}
+    for name, raw in table.columns.items():
+        kind, words = decide(raw, labels)
+        if kind is None:
+            left_out.setdefault(words, []).append(name)
+            continue
+        kinds[name] = kind
+        if words:
+            remarks.setdefault(words, []).append(name)
+        if num_gaps := count_missing(raw):
+            gaps[name] = num_gaps
+    notes = [f"Left out {listed(names)}: {reason}." for reason, names in left_out.items()]
+    if not kinds:
+        raise DataError(f"No column is left to predict from. {' '.join(notes)} Add columns that say something.")
+    if codes := [name for name, kind in kinds.items() if kind == "code"]:
+        notes.append(f"Whole numbers with few values are taken for categories: {listed(codes)}.")
+    notes += [f"Of {listed(names)} {words}." for words, names in remarks.items()]
+    if gaps:
+        notes.append(f"Values are missing in {listed(list(gaps))}: {sum(gaps.values()):,} in all.")
+    return _Kinds(kinds, [name for names in left_out.values() for name in names], notes)
+
+
+def _typed(table: Table, kinds: Mapping[str, Kind], split: str) -> dict[str, Typed]:
+    if lacking := [name for name in kinds if name not in table.columns]:
+        raise DataError(f"The {split} split lacks the columns {listed(lacking)}, which train has. Give all the same.")
+    return {name: typed(table.columns[name], kind) for name, kind in kinds.items()}
+
+
+def _row_keys(values: Mapping[str, Typed]) -> list[bytes]:
+    """Returns what tells rows apart."""
+    codes = [
+        np.unique(one, return_inverse=True)[1].astype(np.float32) if one.dtype == object else one
+        for one in values.values()
+    ]
+    return [row.tobytes() for row in np.stack(codes, axis=1)]
+
+
+def _column(name: str, kind: Kind, values: Typed) -> Column:
+    """Describes a column by its training rows."""
+    if kind == "category":
+        return Column(name, kind, tuple(sorted(set(values.tolist()))))
+    is_gap = np.isnan(values)
+    codes = tuple(np.unique(values[~is_gap]).tolist()) if kind == "code" else ()
+    return Column(name, kind, codes, has_gaps=bool(is_gap.any()))
+
+
+def _check_size(columns: Sequence[Column], num_rows: int) -> None:
+    num_features = sum(column.num_features for column in columns)
+    if num_rows * num_features > _MAX_FEATURES:
+        raise DataError(
+            f"The table becomes {num_features:,} inputs of a network for each of {num_rows:,} rows, which is too much "
+            f"for memory. Expected at most {_MAX_FEATURES:,} numbers in all. Search on a sample of the rows, or leave "
+            "out columns with many categories."
+        )
+
+
+def _split(
+    values: Mapping[str, Typed], columns: Sequence[Column], labels: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+) -> Split:
+    chosen = [(column, encode(values[column.name][rows], column)) for column in columns]
+    numbers = [one for column, one in chosen if column.kind != "category"]
+    categories = [one for column, one in chosen if column.kind == "category"]
+    return Split(
+        np.stack(numbers, axis=1) if numbers else np.empty((len(rows), 0), np.float32),
+        np.stack(categories, axis=1) if categories else np.empty((len(rows), 0), np.int32),
+        labels[rows],
+    )

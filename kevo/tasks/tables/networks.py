@@ -1,0 +1,111 @@
+"""Genome -> `keras.Model`, from stock layers only, so that the saved model loads where kevo is not installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+from keras import Input, Model, layers
+
+from kevo.tasks.tables.columns import Column
+from kevo.tasks.tables.preparing import input_names
+from kevo.tasks.task import Genome
+
+_NETWORK = "kevo_network"
+_MOMENTUM = 0.9
+"""Of batch norm's statistics: with Keras's 0.99 they would still hold most of their start after a short training."""
+
+
+def network(genome: Genome, *, num_features: int, num_classes: int) -> keras.Model:
+    """Builds the dense network of a genome, with random weights.
+
+    Args:
+        genome: The genome.
+        num_features: Number of prepared inputs.
+        num_classes: Number of outputs.
+
+    Returns:
+        A model from prepared columns, shape (batch, num_features), to class probabilities, shape (batch, num_classes).
+    """
+    features = Input((num_features,), name="features")
+    batch_norm, dropout = bool(genome["batch_norm"]), float(genome["dropout"])
+    x = features
+    for layer in range(1, int(genome["num_layers"]) + 1):
+        x = layers.Dense(
+            int(genome[f"layer_{layer}/units"]), use_bias=not batch_norm, kernel_regularizer=_regularizer(genome)
+        )(x)
+        if batch_norm:
+            x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
+        x = layers.Activation(str(genome["activation"]))(x)
+        if dropout:
+            x = layers.Dropout(dropout)(x)
+    # Probabilities stay float32 under mixed precision: float16 cannot tell 0.9999 from 1.
+    probabilities = layers.Dense(
+        num_classes,
+        activation="softmax",
+        dtype="float32",
+        kernel_regularizer=_regularizer(genome),
+        name="probabilities",
+    )(x)
+    return Model(features, probabilities, name=_NETWORK)
+
+
+def deployable(trained: keras.Model, prepares: keras.Model, columns: Sequence[Column]) -> keras.Model:
+    """Wraps a trained network so that it takes columns as they come.
+
+    Args:
+        trained: A model from prepared columns to class probabilities.
+        prepares: What prepares the columns, see `preparing.preprocessing`.
+        columns: The columns.
+
+    Returns:
+        A model from a mapping of the columns' names to their raw values, of shape (batch, 1), texts for categories and
+        float32 for all others, to class probabilities, shape (batch, num_classes).
+    """
+    inputs = _inputs(columns)
+    named = {name: inputs[column.name] for name, column in input_names(columns).items()}
+    return Model(inputs, trained(prepares(named)), name="kevo_classifier")
+
+
+def weighted_mean(members: Sequence[keras.Model], weights: Sequence[float], columns: Sequence[Column]) -> keras.Model:
+    """Puts classifiers together; they share their layers with the result.
+
+    Args:
+        members: What `deployable` returned.
+        weights: One for each; they sum to 1.
+        columns: The columns.
+
+    Returns:
+        A model like `deployable`'s, of the weighted mean of the members' class probabilities.
+    """
+    inputs = _inputs(columns)
+    outputs = []
+    for number, (member, weight) in enumerate(zip(members, weights, strict=True), start=1):
+        # No two layers of a model may have the same name.
+        named = Model(member.input, member.output, name=f"kevo_member_{number}")
+        outputs.append(layers.Rescaling(weight, name=f"kevo_weight_{number}")(named(inputs)))
+    return Model(inputs, layers.Add(name="kevo_weighted_mean")(outputs), name="kevo_ensemble")
+
+
+def _inputs(columns: Sequence[Column]) -> dict[str, keras.KerasTensor]:
+    """Returns an input for each column, under the column's name.
+
+    An input is named like its column. Where Keras does not take that for a layer's name, or another layer has it, the
+    input is named by its place; the mapping's key is the column's name all the same, and that is what counts.
+    """
+    taken = {column.name for column in columns}
+    inputs = {}
+    for place, column in enumerate(columns, start=1):
+        name = column.name
+        if not name or "/" in name or name.startswith("kevo_"):
+            name = f"column_{place}"
+            while name in taken:
+                name += "_"
+            taken.add(name)
+        inputs[column.name] = Input((1,), name=name, dtype="string" if column.kind == "category" else "float32")
+    return inputs
+
+
+def _regularizer(genome: Genome) -> keras.Regularizer | None:
+    strength = float(genome["l2"])
+    return keras.regularizers.L2(strength) if strength else None

@@ -1,0 +1,206 @@
+"""Reads tables, from CSV files that may be hostile and from arrays, without a look at what their columns mean."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kevo.errors import DataError
+from kevo.tasks.tables.columns import Raw
+
+_DELIMITERS = ",;\t|"
+_MOST_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much a source may ask of the machine, so that a hostile file cannot take it down.
+
+    Args:
+        max_bytes: Bytes of one CSV file.
+        max_columns: Columns of a table: the saved model has one input for each.
+        max_cells: Rows times columns.
+    """
+
+    max_bytes: int = 512 * 1024**2
+    max_columns: int = 1000
+    max_cells: int = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns of one length, by their names and in their order."""
+
+    columns: Mapping[str, Raw]
+    num_rows: int
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names the first of some columns, and says how many more there are.
+
+    Example:
+        >>> listed(["age", "a b"])
+        "'age', 'a b'"
+    """
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(map(repr, names[:_MOST_NAMED])) + more
+
+
+def read_csv(path: Path, *, limits: Limits | None = None) -> Table:
+    """Reads a CSV file in UTF-8 with a header line, separated by commas, semicolons, tabs or bars.
+
+    Values stay as they are written, but for spaces after a separator. Empty lines are skipped.
+
+    Args:
+        path: The file.
+        limits: What to refuse. Defaults to `Limits()`.
+
+    Raises:
+        DataError: the file cannot be read, is too large, or is no table.
+    """
+    limits = limits or Limits()
+    if not path.is_file():
+        raise DataError(f"There is no file {path}. Expected a CSV file.")
+    if (size := path.stat().st_size) > limits.max_bytes:
+        raise DataError(
+            f"{path} is too large: {size:,} bytes. Expected at most {limits.max_bytes:,}. Search on a sample of its "
+            "rows."
+        )
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _table(file, path, limits)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not UTF-8 text: it has the byte 0x{error.object[error.start]:02x} where none may be. Save it "
+            f"as UTF-8, such as by `iconv -f latin1 -t utf-8`."
+        ) from error
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
+
+
+def from_array(x: Any, *, names: Sequence[str] | None = None, limits: Limits | None = None) -> Table:
+    """Takes an array as a table.
+
+    Args:
+        x: Shape (n, num_columns), of numbers, or of numbers, texts and `None` in any mix. A data frame names its
+            columns itself.
+        names: The names of its columns. Defaults to `column_1`, `column_2`, ...
+        limits: What to refuse. Defaults to `Limits()`.
+
+    Raises:
+        DataError: it has another shape, other values, or is too large.
+    """
+    limits = limits or Limits()
+    names = [str(name) for name in getattr(x, "columns", names or ())]
+    values = np.asarray(x)
+    if values.ndim != 2 or values.dtype.kind not in "biufUO":
+        raise DataError(
+            f"Cannot read a table from an array of shape {values.shape} and type {values.dtype}. Expected numbers, "
+            "texts or both of shape (rows, columns)."
+        )
+    num_rows, num_columns = values.shape
+    names = names or [f"column_{place}" for place in range(1, num_columns + 1)]
+    _check_header(names, "The array", limits)
+    if len(names) != num_columns:
+        raise DataError(f"Received {len(names)} column names for {num_columns} columns. Name each column once.")
+    if values.size > limits.max_cells:
+        raise DataError(_too_many("The array", limits))
+    if values.dtype.kind in "iuf":
+        return Table(dict(zip(names, values.T.astype(np.float64), strict=True)), num_rows)
+    return Table({name: list(map(as_text, values[:, place])) for place, name in enumerate(names)}, num_rows)
+
+
+def as_text(value: object) -> str:
+    """Returns a value as a CSV file would have it: a missing one is empty.
+
+    Example:
+        >>> as_text(None), as_text(float("nan")), as_text(2), as_text("x")
+        ('', '', '2', 'x')
+    """
+    if _is_nothing(value):
+        return ""
+    # What cannot be written as UTF-8 cannot reach a saved model.
+    return str(value).encode("utf-8", "replace").decode("utf-8")
+
+
+def _is_nothing(value: object) -> bool:
+    try:
+        # NaN is not itself, nor is a missing date.
+        return value is None or bool(value != value)
+    except TypeError:
+        # Whether pandas' NA is itself is missing too.
+        return True
+
+
+def _table(file: io.TextIOBase, path: Path, limits: Limits) -> Table:
+    first = next(filter(str.strip, file), "")
+    delimiter = max(_DELIMITERS, key=lambda one: (len(_fields(first, one)), -_DELIMITERS.index(one)))
+    file.seek(0)
+    reader = csv.reader(_lines(file, path), delimiter=delimiter, skipinitialspace=True, strict=True)
+    try:
+        header = next((row for row in reader if row), None)
+        if header is None:
+            raise DataError(f"{path} is empty. Expected a header line and rows below it.")
+        _check_header(header, str(path), limits)
+        columns: list[list[str]] = [[] for _ in header]
+        for number, row in enumerate((row for row in reader if row), start=1):
+            if len(row) != len(header):
+                raise DataError(
+                    f"Line {reader.line_num} of {path} has {len(row)} values. Expected {len(header)}, as the header "
+                    "has names. Mend the line, or put values that contain the separator in quotes."
+                )
+            if number * len(header) > limits.max_cells:
+                raise DataError(_too_many(str(path), limits))
+            for column, value in zip(columns, row, strict=True):
+                column.append(value)
+    except csv.Error as error:
+        raise DataError(
+            f"Line {reader.line_num} of {path} is no line of a CSV file: {error}. Mend the quotes in it."
+        ) from error
+    if not columns[0]:
+        raise DataError(f"{path} has a header line only. Expected rows below it.")
+    return Table(dict(zip(header, columns, strict=True)), len(columns[0]))
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error:
+        return []
+
+
+def _lines(file: io.TextIOBase, path: Path) -> Iterator[str]:
+    for line in file:
+        if "\0" in line:
+            raise DataError(f"{path} is no text: it holds NUL characters. Expected a CSV file.")
+        yield line
+
+
+def _check_header(names: Sequence[str], what: str, limits: Limits) -> None:
+    if len(names) > limits.max_columns:
+        raise DataError(
+            f"{what} has {len(names):,} columns. Expected at most {limits.max_columns:,}. Leave out those that say "
+            "least."
+        )
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise DataError(f"{what} has several columns of the name {listed(twice)}. Give each column a name of its own.")
+
+
+def _too_many(what: str, limits: Limits) -> str:
+    return (
+        f"{what} is too large: it has more than {limits.max_cells:,} values. Search on a sample of its rows, or leave "
+        "out columns."
+    )
+
+
+def is_csv(source: object) -> bool:
+    """Tells whether a source is the path of a CSV file, whether or not it is there."""
+    return isinstance(source, str | os.PathLike) and Path(source).suffix.casefold() == ".csv"

@@ -1,0 +1,270 @@
+"""The genes of a dense network for tables, declared on `HyperParameters` without building a model.
+
+A `Space` is plain data: for every gene, the values that it may take. The first value of each is the one the search
+starts from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from kevo.errors import SpaceError
+from kevo.tasks.task import Genome
+
+if TYPE_CHECKING:
+    from keras_tuner import HyperParameters
+
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "numbers": ("standardize", "quantile"),
+    "optimizers": ("adam", "adamw", "sgd", "rmsprop"),
+    "schedules": ("constant", "cosine"),
+}
+_SMALL_UNITS = 32
+"""The width of the small network that a search begins with."""
+_REGULAR_L2, _REGULAR_DROPOUT = 1e-3, 0.3
+"""How strongly the regularized network that a search begins with is held back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """For every gene of a dense network, the values that it may take; the first is the starting point.
+
+    `numbers` says what becomes of a column of numbers: `standardize` keeps its shape, `quantile` keeps its order only.
+    No layer at all is a linear model. Learning rates are (lowest, highest) bounds of a logarithmic range.
+
+    Raises:
+        SpaceError: a gene has no value, or a value of the wrong kind.
+    """
+
+    numbers: tuple[str, ...] = ("standardize", "quantile")
+    num_layers: tuple[int, ...] = (2, 0, 1, 3, 4)
+    units: tuple[int, ...] = (64, 16, 32, 128, 256)
+    activations: tuple[str, ...] = ("relu", "elu", "gelu", "silu")
+    batch_norm: tuple[bool, ...] = (True, False)
+    dropout: tuple[float, ...] = (0.1, 0.0, 0.2, 0.3, 0.4, 0.5)
+    l2: tuple[float, ...] = (0.0, 1e-5, 1e-4, 1e-3, 1e-2)
+
+    optimizers: tuple[str, ...] = ("adam", "adamw", "sgd", "rmsprop")
+    learning_rate: tuple[float, float] = (3e-4, 3e-2)
+    sgd_learning_rate: tuple[float, float] = (1e-3, 3e-1)
+    schedules: tuple[str, ...] = ("cosine", "constant")
+    weight_decay: tuple[float, ...] = (1e-4, 0.0, 1e-5, 1e-3, 1e-2)
+    batch_sizes: tuple[int, ...] = (32, 16, 64, 128, 256)
+    label_smoothing: tuple[float, ...] = (0.0, 0.05, 0.1)
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            kind = type(cast(tuple[Any, ...], field.default)[0])
+            values = getattr(self, field.name)
+            if isinstance(values, list | tuple):
+                # JSON has lists only, and Keras Tuner takes 0 and 0.5 for two kinds of values.
+                values = tuple(float(value) if kind is float and type(value) is int else value for value in values)
+                object.__setattr__(self, field.name, values)
+            if not isinstance(values, tuple) or not values:
+                raise SpaceError(
+                    f"The space's `{field.name}` must be a tuple with at least one value. Received: {values!r}."
+                )
+            for value in values:
+                # A bool is an int to Python.
+                if type(value) is not kind or (kind is float and not math.isfinite(value)):
+                    raise SpaceError(
+                        f"The space's `{field.name}` must hold finite values of type {kind.__name__} only. "
+                        f"Received: {value!r}."
+                    )
+                if (words := _WORDS.get(field.name)) is not None and value not in words:
+                    raise SpaceError(
+                        f"The space's `{field.name}` holds {value!r}. Expected some of: {', '.join(words)}."
+                    )
+            if field.name.endswith("learning_rate") and not (len(values) == 2 and 0 < values[0] <= values[1]):
+                raise SpaceError(
+                    f"The space's `{field.name}` must be (lowest, highest) with 0 < lowest <= highest. "
+                    f"Received: {values!r}."
+                )
+
+
+PRESETS: Mapping[str, Space] = {
+    "small": Space(
+        num_layers=(1, 0, 2),
+        units=(32, 64, 128),
+        activations=("relu",),
+        batch_norm=(True,),
+        dropout=(0.1, 0.0, 0.3),
+        l2=(0.0, 1e-4, 1e-3),
+        optimizers=("adam", "adamw"),
+        schedules=("cosine",),
+        weight_decay=(1e-4, 1e-3),
+        batch_sizes=(32, 64),
+        label_smoothing=(0.0,),
+    ),
+    "default": Space(),
+}
+"""How wide the search is: `small` for a quick look, and `default`."""
+
+
+def preset(name: str) -> Space:
+    """Returns the preset called `name`.
+
+    Raises:
+        SpaceError: there is no such preset.
+    """
+    if name not in PRESETS:
+        close = difflib.get_close_matches(name, PRESETS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise SpaceError(f"Unknown space {name!r} for tables.{hint} Expected one of: {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def declare(space: Space, *, num_rows: int) -> HyperParameters:
+    """Declares the genes of `space` that make sense for a data set.
+
+    Args:
+        space: The values that each gene may take.
+        num_rows: Number of training rows. Batches larger than a quarter of them are left out.
+
+    Returns:
+        Keras Tuner hyperparameters.
+
+    Example:
+        >>> declare(preset("small"), num_rows=100).get("num_layers")
+        1
+    """
+    from keras_tuner import HyperParameters
+
+    hp = HyperParameters()
+    _choice(hp, "numbers", space.numbers)
+    _choice(hp, "num_layers", space.num_layers)
+    for layer in range(1, max(space.num_layers) + 1):
+        with hp.conditional_scope("num_layers", [num for num in sorted(space.num_layers) if num >= layer]):
+            _choice(hp, f"layer_{layer}/units", space.units)
+    _choice(hp, "activation", space.activations)
+    _choice(hp, "batch_norm", space.batch_norm)
+    _choice(hp, "dropout", space.dropout)
+    _choice(hp, "l2", space.l2)
+    _choice(hp, "optimizer", space.optimizers)
+    if adaptive := [name for name in space.optimizers if name != "sgd"]:
+        with hp.conditional_scope("optimizer", adaptive):
+            _rate(hp, "learning_rate", space.learning_rate)
+    if "sgd" in space.optimizers:
+        with hp.conditional_scope("optimizer", ["sgd"]):
+            _rate(hp, "sgd/learning_rate", space.sgd_learning_rate)
+    if decaying := [name for name in space.optimizers if name in ("adamw", "sgd")]:
+        with hp.conditional_scope("optimizer", decaying):
+            _choice(hp, "weight_decay", space.weight_decay)
+    _choice(hp, "schedule", space.schedules)
+    fitting = [size for size in space.batch_sizes if 4 * size <= num_rows]
+    _choice(hp, "batch_size", fitting or [min(space.batch_sizes)])
+    _choice(hp, "label_smoothing", space.label_smoothing)
+    return hp
+
+
+def seeds(space: Space) -> list[Genome]:
+    """Returns genomes to begin a search with, each as those genes that differ from the defaults.
+
+    A small network, the default on ranks, a regularized one, and a linear model: as far as the space has them.
+
+    Example:
+        >>> [one["num_layers"] for one in seeds(preset("default"))]
+        [1, 2, 2, 0]
+    """
+    deep = space.num_layers[0]
+    shallow = min((num for num in space.num_layers if num), default=deep)
+    found: list[Genome] = [
+        {"num_layers": shallow, "layer_1/units": _nearest(space.units, _SMALL_UNITS)},
+        {"num_layers": deep, "numbers": space.numbers[-1]},
+        {
+            "num_layers": deep,
+            "l2": _nearest(space.l2, _REGULAR_L2),
+            "dropout": _nearest(space.dropout, _REGULAR_DROPOUT),
+        },
+    ]
+    return [*found, {"num_layers": 0}] if 0 in space.num_layers else found
+
+
+def check_genome(genome: Genome) -> None:
+    """Checks that a genome, from wherever it comes, has every gene of a network with a value of its kind.
+
+    Raises:
+        SpaceError: a gene is missing, unknown, or has a value that no network can be built with.
+    """
+    for name, kind in _expected(genome):
+        if name not in genome:
+            raise SpaceError(f"The genome lacks the gene {name!r}. Expected {_IN_WORDS[kind]}.")
+        value = genome[name]
+        # A bool is an int to Python, and JSON may have written 1.0 as 1.
+        if type(value) is not kind and (kind is not float or type(value) is not int):
+            raise SpaceError(f"The gene {name!r} must be {_IN_WORDS[kind]}. Received: {value!r}.")
+        if isinstance(value, int | float) and not 0 <= value < math.inf:
+            raise SpaceError(f"The gene {name!r} must be finite and not negative. Received: {value!r}.")
+        if (words := _WORDS.get(name, _WORDS.get(f"{name}s"))) is not None and value not in words:
+            raise SpaceError(f"The gene {name!r} must be one of {', '.join(words)}. Received: {value!r}.")
+
+
+def describe(genome: Genome) -> str:
+    """Says in words what a genome is.
+
+    Example:
+        >>> describe({"numbers": "quantile", "num_layers": 2, "layer_1/units": 64, "layer_2/units": 32,
+        ...           "activation": "relu", "batch_norm": True, "dropout": 0.1, "l2": 0.0, "optimizer": "adam",
+        ...           "learning_rate": 0.003, "schedule": "cosine", "batch_size": 32, "label_smoothing": 0.0})
+        'dense 64 > 32, relu, batch norm, dropout 0.1, ranked numbers; adam 0.003, cosine, batch 32'
+    """
+    num_layers = int(genome["num_layers"])
+    units = " > ".join(str(genome[f"layer_{layer}/units"]) for layer in range(1, num_layers + 1))
+    body = [f"dense {units}, {genome['activation']}" if num_layers else "linear"]
+    if num_layers and genome["batch_norm"]:
+        body.append("batch norm")
+    if num_layers and genome["dropout"]:
+        body.append(f"dropout {genome['dropout']:g}")
+    if genome["l2"]:
+        body.append(f"L2 {genome['l2']:g}")
+    body.append("ranked numbers" if genome["numbers"] == "quantile" else "standardized numbers")
+    rate = float(genome["sgd/learning_rate" if genome["optimizer"] == "sgd" else "learning_rate"])
+    training = [f"{genome['optimizer']} {rate:.2g}"]
+    if genome.get("weight_decay"):
+        training.append(f"weight decay {genome['weight_decay']:g}")
+    training += [str(genome["schedule"]), f"batch {genome['batch_size']}"]
+    if genome["label_smoothing"]:
+        training.append(f"label smoothing {genome['label_smoothing']:g}")
+    return f"{', '.join(body)}; {', '.join(training)}"
+
+
+_IN_WORDS: Mapping[type, str] = {str: "a word", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _expected(genome: Genome) -> Iterator[tuple[str, type]]:
+    """Yields the genes that a genome must have, with their types."""
+    yield from (("numbers", str), ("num_layers", int))
+    yield from ((f"layer_{layer}/units", int) for layer in range(1, int(genome["num_layers"]) + 1))
+    yield from (("activation", str), ("batch_norm", bool), ("dropout", float), ("l2", float), ("optimizer", str))
+    yield "sgd/learning_rate" if genome["optimizer"] == "sgd" else "learning_rate", float
+    yield from (("schedule", str), ("batch_size", int), ("label_smoothing", float))
+
+
+def _choice(hp: HyperParameters, name: str, values: Sequence[Any]) -> None:
+    """Declares a gene; a single value is fixed, so that it never counts as a thing to vary."""
+    if len(values) == 1:
+        hp.Fixed(name, values[0])
+    elif set(map(type, values)) == {bool}:
+        hp.Boolean(name, default=values[0])
+    elif isinstance(values[0], str):
+        hp.Choice(name, list(values), default=values[0])
+    else:
+        hp.Choice(name, sorted(values), default=values[0])
+
+
+def _rate(hp: HyperParameters, name: str, bounds: tuple[float, float]) -> None:
+    low, high = bounds
+    if low == high:
+        hp.Fixed(name, low)
+    else:
+        # The geometric middle: neither end of a logarithmic range is a sensible start.
+        hp.Float(name, low, high, sampling="log", default=(low * high) ** 0.5)
+
+
+def _nearest(values: Sequence[Any], wanted: float) -> Any:
+    return min(values, key=lambda value: abs(value - wanted))

@@ -1,0 +1,69 @@
+"""Takes missing splits out of the training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from kevo.errors import DataError
+
+Positions = npt.NDArray[np.int64]
+
+
+def divide(
+    rows: Sequence[Hashable],
+    labels: npt.NDArray[np.int64],
+    fractions: Mapping[str, float],
+    *,
+    class_names: Sequence[str],
+    seed: int,
+) -> dict[str, Positions]:
+    """Divides rows, the same part of every class.
+
+    Each class keeps at least one row in every split. Identical rows of a class stay together, since one of them would
+    give the other away.
+
+    Args:
+        rows: What tells rows apart.
+        labels: Their classes, as positions in the class names, shape (n,).
+        fractions: For each new split, its part of the rows.
+        class_names: The names of the classes.
+        seed: The same seed divides the same rows alike.
+
+    Returns:
+        For each new split, and for `train` with what is left, the rows' positions in ascending order.
+
+    Raises:
+        DataError: a class has too few different rows.
+
+    Example:
+        >>> parts = divide(range(10), np.arange(10) % 2, {"test": 0.2}, class_names=["no", "yes"], seed=0)
+        >>> len(parts["train"]), len(parts["test"])
+        (8, 2)
+    """
+    members: dict[tuple[int, Hashable], list[int]] = {}
+    for position, key in enumerate(zip(labels.tolist(), rows, strict=True)):
+        members.setdefault(key, []).append(position)
+    groups = list(members.values())
+    group_labels = np.array([label for label, _ in members])
+    rng = np.random.default_rng(seed)
+    taken: dict[str, list[int]] = {name: [] for name in ("train", *fractions)}
+    for label, class_name in enumerate(class_names):
+        shuffled = rng.permutation(np.flatnonzero(group_labels == label)).tolist()
+        num_different = len(shuffled)
+        if num_different < len(taken):
+            raise DataError(
+                f"The class {class_name!r} has too few different rows: {num_different}. Expected at least "
+                f"{len(taken)}, one each for {', '.join(taken)}. Add rows, or remove the class."
+            )
+        for num_waiting, (name, fraction) in zip(range(len(fractions), 0, -1), fractions.items(), strict=True):
+            num_taken = min(max(1, round(fraction * num_different)), len(shuffled) - num_waiting)
+            chosen, shuffled = shuffled[:num_taken], shuffled[num_taken:]
+            taken[name] += chosen
+        taken["train"] += shuffled
+    return {
+        name: np.array(sorted(position for group in chosen for position in groups[group]), np.int64)
+        for name, chosen in taken.items()
+    }

@@ -1,0 +1,43 @@
+"""Parameters and seconds before anything is built."""
+
+import numpy as np
+import pytest
+
+from kevo.tasks.tables.costs import Forecast, flops, num_parameters
+from kevo.tasks.tables.networks import network
+from kevo.tasks.tables.space import Space, declare
+from tests.support.tables import GENOME
+from tuners.genome import SearchSpace
+
+
+def test_parameters_are_those_of_the_network() -> None:
+    genes = SearchSpace.from_hyperparameters(declare(Space(), num_rows=1000))
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        genome = genes.sample(rng)
+        built = network(genome, num_features=7, num_classes=3)
+        assert num_parameters(genome, num_features=7, num_classes=3) == built.count_params()
+
+
+def test_flops_are_two_for_each_weight() -> None:
+    assert flops({"num_layers": 0, "batch_norm": False}, num_features=3, num_classes=2) == 16
+
+
+@pytest.fixture
+def forecast() -> Forecast:
+    return Forecast(num_train=1000, num_features=10, num_classes=2)
+
+
+def test_what_is_more_work_takes_longer(forecast: Forecast) -> None:
+    small, large = GENOME, {**GENOME, "layer_1/units": 4096}
+    assert forecast.seconds(small, num_epochs=10) < forecast.seconds(large, num_epochs=10)
+    assert forecast.seconds(small, num_epochs=10) < forecast.seconds(small, num_epochs=20)
+    assert forecast.seconds({**small, "batch_size": 256}, num_epochs=10) < forecast.seconds(small, num_epochs=10)
+
+
+def test_forecasts_learn_from_what_trainings_took(forecast: Forecast) -> None:
+    expected = forecast.seconds(GENOME, num_epochs=10)
+    for factor in (3.0, 3.0, 50.0):
+        forecast.learn(GENOME, num_epochs=10, seconds=factor * expected)
+    assert forecast.seconds(GENOME, num_epochs=10) == pytest.approx(3 * expected)
+    assert forecast.error == pytest.approx(3)
