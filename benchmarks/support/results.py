@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,7 @@ def measure_missing(
         if not fresh and key(job) in done:
             log(f"{title(job)}: measured before")
             continue
+        began = time.monotonic()
         try:
             row = measure(job)
         except Exception as error:
@@ -80,5 +82,5 @@ def measure_missing(
             went_well = False
             continue
         results.append(row)
-        log(f"{title(job)}: {summary(row)}")
+        log(f"{title(job)}: {summary(row)} ({time.monotonic() - began:.0f} s)")
     return went_well

@@ -1,4 +1,4 @@
-"""What a search has lost, done twice or left behind."""
+"""Checks of a search: what it lost, did twice or left behind. Each returns the problems in words."""
 
 from __future__ import annotations
 
@@ -15,22 +15,31 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from endurance_jobs import Diary
 
+from benchmarks.endurance.event_log import EventLog
 from kevo import KevoError
+from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 
-_MOMENT = 20.0
-"""So many seconds processes have to notice that their search is gone."""
+_GRACE_SECONDS = 20.0
+"""How long processes may take to notice that their search has ended."""
 _MARK = "KEVO_ENDURANCE"
 
 
+@contextlib.contextmanager
+def marked() -> Iterator[str]:
+    """Marks all processes started within the context, and theirs, by an environment variable; yields its value."""
+    mark = secrets.token_hex(8)
+    with patch.dict(os.environ, {_MARK: mark}):
+        yield mark
+
+
 def processes(mark: str) -> list[int]:
-    """Returns the processes that inherited a mark, by their numbers; see `marked`."""
+    """Returns the ids of the other processes with a mark; see `marked`."""
     found = []
     for entry in Path("/proc").iterdir():
-        # Others' are none of our business, and what has just ended cannot be read.
+        # Processes of other users, and those that have just ended, cannot be read.
         with contextlib.suppress(OSError):
             if entry.name.isdigit() and int(entry.name) != os.getpid() and (entry / "environ").is_file():
                 is_ours = f"{_MARK}={mark}".encode() in (entry / "environ").read_bytes().split(b"\0")
@@ -38,50 +47,47 @@ def processes(mark: str) -> list[int]:
     return sorted(found)
 
 
-@contextlib.contextmanager
-def marked() -> Iterator[str]:
-    """Marks all processes that are started within, whoever becomes their parent later, and yields the mark."""
-    mark = secrets.token_hex(8)
-    with patch.dict(os.environ, {_MARK: mark}):
-        yield mark
+def trials_of(run: Path) -> list[TrialRecord]:
+    """Returns the finished trials of a run folder."""
+    return Run(run, {}).trials()
 
 
-def lost(diary: Diary, run: Path) -> list[str]:
-    """Says what a run folder lacks of that which has completed, and what was done twice."""
+def lost(log: EventLog, run: Path) -> list[str]:
+    """Checks that a run folder holds every completed trial, once, and that none was trained after it had completed."""
     problems = []
-    kept = {record.trial_id: record for record in Run(run, {}).trials()}
-    for record in diary.records:
+    kept = {record.trial_id: record for record in trials_of(run)}
+    for record in log.records:
         if record.status == "completed" and kept.get(record.trial_id) != record:
             problems.append(f"trial {record.number} completed and is not in the run folder as it was")
-    ended: set[int] = set()
-    for event, number, words in diary.events:
-        if event == "started" and number in ended:
+    completed: set[int] = set()
+    for event, number, words in log.events:
+        if event == "started" and number in completed:
             problems.append(f"trial {number} was trained again after it had completed")
         if event == "ended" and words == "completed":
-            ended.add(number)
-    return problems + twice(run)
+            completed.add(number)
+    return problems + recorded_twice(run)
 
 
-def twice(run: Path) -> list[str]:
-    """Says which trials a run folder tells of twice."""
-    text = (run / "trials.jsonl").read_text() if (run / "trials.jsonl").exists() else ""
-    # A last line without its end is no word.
+def recorded_twice(run: Path) -> list[str]:
+    """Checks that a run folder records no trial twice."""
+    text = (run / layout.TRIALS).read_text() if (run / layout.TRIALS).exists() else ""
+    # What follows the last line break is a record that was not written to its end.
     counts = Counter(json.loads(line)["trial_id"] for line in text.split("\n")[:-1])
     return [f"trial {trial_id} was written down {num} times" for trial_id, num in counts.items() if num > 1]
 
 
 def leftovers(run: Path, mark: str) -> list[str]:
-    """Says what a search has left that is over: processes, locks, what workers needed; and which model it lacks."""
+    """Checks that a search left no processes, lock or working files behind, and that its model can be loaded."""
     problems = orphans(mark)
     try:
         with Run.open(run).locked():
             pass
     except KevoError as error:
         problems.append(f"no new search can begin: {error}")
-    if (run / "work").exists():
-        problems.append(f"work/ is left with {len(list((run / 'work').iterdir()))} entries")
+    if (run / layout.WORK).exists():
+        problems.append(f"{layout.WORK}/ is left with {len(list((run / layout.WORK).iterdir()))} entries")
     try:
-        model = _loaded(run / "best.keras")
+        model = _loaded(run / layout.MODEL)
         sums = np.asarray(model.predict(np.zeros((2, 8, 8, 3), np.uint8), verbose=0)).sum(axis=-1)
         if not np.allclose(sums, 1, atol=1e-3):
             problems.append(f"the final model's probabilities sum to {sums}")
@@ -97,8 +103,8 @@ def _loaded(path: Path) -> Any:
 
 
 def orphans(mark: str) -> list[str]:
-    """Says which processes are left after a moment, and ends them."""
-    until = time.monotonic() + _MOMENT
+    """Checks that no marked process is left after a grace period, and kills those that are."""
+    until = time.monotonic() + _GRACE_SECONDS
     while (left := processes(mark)) and time.monotonic() < until:
         time.sleep(0.05)
     for pid in left:
@@ -110,7 +116,13 @@ def orphans(mark: str) -> list[str]:
 def differences(
     expected: Iterable[TrialRecord], got: Iterable[TrialRecord], *, broken: frozenset[str] | set[str] = frozenset()
 ) -> list[str]:
-    """Says how the trials of two searches differ; histories of trainings that were broken off may."""
+    """Checks that two searches trained the same candidates, with the same metrics in every epoch.
+
+    Args:
+        expected: Trials of the undisturbed search.
+        got: Trials of the other search.
+        broken: Ids of trials whose training was interrupted; their metrics may differ.
+    """
 
     def by_key(records: Iterable[TrialRecord]) -> dict[str, TrialRecord]:
         return {json.dumps([one.full_length, one.status, one.genome], sort_keys=True): one for one in records}
@@ -127,12 +139,12 @@ def differences(
     return sorted(problems)
 
 
-def still_there(run: Path, before: Sequence[TrialRecord]) -> tuple[list[TrialRecord], list[str]]:
-    """Returns the trials of a run folder, and says whether those of before are still among them."""
-    now = Run(run, {}).trials()
+def kept(run: Path, before: Sequence[TrialRecord]) -> tuple[list[TrialRecord], list[str]]:
+    """Returns the trials of a run folder, and a problem unless they begin with those of `before`."""
+    now = trials_of(run)
     return now, ["trials that had ended are gone or changed"] * (now[: len(before)] != list(before))
 
 
-def broken_off(run: Path) -> set[str]:
-    """Returns the trials whose training goes on from where it was kept."""
-    return {path.stem for path in (run / "unfinished").glob("*.json")}
+def interrupted(run: Path) -> set[str]:
+    """Returns the ids of the trials whose training was interrupted and will go on from its best epoch."""
+    return {path.stem for path in (run / layout.UNFINISHED).glob("*.json")}
