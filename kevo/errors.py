@@ -56,6 +56,13 @@ class SearchInterruptedError(KevoError):
     """The search was stopped by hand before there was a model; it can be resumed."""
 
 
-def in_words(error: Exception) -> str:
-    """Returns an error of any kind in one line, for what fails alone."""
+def describe_error(error: Exception) -> str:
+    """Returns the kind of an error and the first line of its message."""
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no words'])[0]}"
+
+
+def os_reason(error: Exception) -> str:
+    """Returns why a file or a server cannot be used: the system's words, or else the error's own."""
+    # `urllib` wraps the system's error.
+    cause = getattr(error, "reason", error) if isinstance(error, OSError) else error
+    return str(getattr(cause, "strerror", None) or cause)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from kevo.errors import RunError
-from kevo.progress import duration, printable
+from kevo.objective import COSTS, Objective
 from kevo.report.tables import table
 from kevo.runs import layout
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
+from kevo.system.text import count, duration, metric_name, plural, printable
 from kevo.tasks.outputs.classes.evaluation import Evaluation
 
 if TYPE_CHECKING:
@@ -231,14 +232,14 @@ class SearchResult:
         return cls(**{**values, **splits, **paths, "front": front, "ensemble": ensemble})
 
     def __repr__(self) -> str:
-        lines = (f"{name:<11}{value}" for name, value in self._in_words().items())
+        lines = (f"{name:<11}{value}" for name, value in self._lines().items())
         return "\n".join(["SearchResult", *(f"  {line}" for line in lines)])
 
     def _repr_html_(self) -> str:
-        rows = (f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self._in_words().items())
+        rows = (f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self._lines().items())
         return f"<table>{''.join(rows)}</table>"
 
-    def _in_words(self) -> dict[str, str]:
+    def _lines(self) -> dict[str, str]:
         low, high = self.test.interval
         words = {
             "test": f"accuracy {self.test.accuracy:.4f}, {low:.4f} to {high:.4f} with a confidence of 95 %, "
@@ -286,6 +287,32 @@ class SearchResult:
 def open(run_folder: str | Path) -> SearchResult:
     """Reads what a search found from its run folder; see `SearchResult.open`."""
     return SearchResult.open(run_folder)
+
+
+def describe_front(result: SearchResult, objectives: Sequence[Objective]) -> Iterator[str]:
+    """Yields a headline and one line for each model of a front."""
+    models = plural(len(result.front), "model")
+    yield f"Front: {models} that no other beats in everything, hypervolume {result.hypervolume:.4f}"
+    for member in result.front:
+        values = ", ".join(_format_metric(one.metric, member.metrics[one.metric]) for one in objectives)
+        yield f"  {member.model_path.relative_to(result.run_folder)}  {values}"
+
+
+def describe_ensemble(ensemble: Ensemble, *, best: SearchResult) -> str:
+    """Returns in one line what an ensemble is and how much better it is than the best single model."""
+    scores = ", ".join(
+        f"{split} {name.replace('_', ' ')} {getattr(getattr(ensemble, split), name):.4f} "
+        f"(best single {getattr(getattr(best, split), name):.4f})"
+        for split, name in (("validation", "cross_entropy"), ("validation", "accuracy"), ("test", "accuracy"))
+    )
+    size = f"{len(ensemble.members)} models as one, {count(ensemble.num_parameters)} parameters"
+    return f"Ensemble: {ensemble.model_path.name}, {size}, {scores}"
+
+
+def _format_metric(metric: str, value: float) -> str:
+    if metric not in COSTS:
+        return f"{metric_name(metric)} {value:.4f}"
+    return duration(value) if metric == "seconds" else f"{count(round(value))} {COSTS[metric]}"
 
 
 def _row(record: TrialRecord) -> dict[str, Any]:

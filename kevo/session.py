@@ -21,7 +21,14 @@ from kevo.engine.budget import Budget
 from kevo.engine.finalize import BrokenModelError, Finalizer
 from kevo.engine.messages import TrialSpec
 from kevo.engine.scheduler import Scheduler
-from kevo.errors import KevoError, RunError, SearchBrokenError, SearchFailedError, SearchInterruptedError, in_words
+from kevo.errors import (
+    KevoError,
+    RunError,
+    SearchBrokenError,
+    SearchFailedError,
+    SearchInterruptedError,
+    describe_error,
+)
 from kevo.execution import devices
 from kevo.execution.devices import Plan
 from kevo.execution.endpoint import Endpoint, seen_from_elsewhere
@@ -377,7 +384,7 @@ class Session:
                 naive=estimate,
             )
         except Exception as error:
-            self._listener.note(f"No model card: {in_words(error)}")
+            self._listener.note(f"No model card: {describe_error(error)}")
 
     def _naive(self) -> cache_savings.Naive | None:
         """Estimates what the search would have cost without the cache of features, and writes that down."""

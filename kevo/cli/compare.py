@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kevo.cli.console import quiet_tensorflow, user_errors
-from kevo.progress import printable
+from kevo.system.text import printable
 
 if TYPE_CHECKING:
     from rich.table import Table

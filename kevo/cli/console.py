@@ -13,7 +13,7 @@ from typing import TextIO
 import click
 
 from kevo.errors import ExportError, KevoError, SearchFailedError, SearchInterruptedError, WorkerError
-from kevo.progress import printable
+from kevo.system.text import printable
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 

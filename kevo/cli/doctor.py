@@ -12,6 +12,7 @@ import kevo
 from kevo.errors import SettingsError
 from kevo.execution import devices
 from kevo.system import memory
+from kevo.system.text import byte_size
 from kevo.system.versions import version
 from kevo.tasks.images.features import default_folder
 
@@ -24,15 +25,15 @@ def findings() -> Iterator[tuple[str, str]]:
     yield "packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     usable = memory.usable()
     yield "processor", f"{devices.num_cores()} cores"
-    yield "memory", "unknown" if usable is None else _gibibytes(usable)
+    yield "memory", "unknown" if usable is None else byte_size(usable)
     yield "GPUs", ", ".join(_gpus()) or "none that TensorFlow sees"
     yield "--strategy auto", str(devices.plan("auto", num_workers=None, num_gpus=devices.num_gpus()))
     if os.environ.get(devices.TF_CONFIG):
         yield devices.TF_CONFIG, _cluster()
     folder = default_folder()
     kept = sum(path.stat().st_size for path in folder.glob("*.npy")) if folder.is_dir() else 0
-    yield "features", f"{folder}, {_gibibytes(kept)}"
-    yield "free on disk", f"{_gibibytes(shutil.disk_usage(Path.cwd()).free)} here"
+    yield "features", f"{folder}, {byte_size(kept)}"
+    yield "free on disk", f"{byte_size(shutil.disk_usage(Path.cwd()).free)} here"
 
 
 def _cluster() -> str:
@@ -48,7 +49,3 @@ def _gpus() -> Iterator[str]:
     for device in tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(device)
         yield str(details.get("device_name", device.name))
-
-
-def _gibibytes(number: int) -> str:
-    return f"{number / 1024**3:.1f} GiB"

@@ -10,8 +10,8 @@ import click
 
 from kevo.cli.console import quiet_tensorflow, user_errors
 from kevo.export.formats import FORMATS, QUANTIZATIONS
-from kevo.progress import printable
 from kevo.runs import layout
+from kevo.system.text import printable
 
 
 @click.command()

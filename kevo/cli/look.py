@@ -9,6 +9,7 @@ import click
 
 from kevo.cli.console import quiet_tensorflow, user_errors
 from kevo.errors import SearchFailedError
+from kevo.system.text import printable
 
 
 @click.command()
@@ -17,15 +18,15 @@ from kevo.errors import SearchFailedError
 def status(run: Path, as_json: bool) -> None:
     """Says how the search in the run folder RUN is doing."""
     with user_errors():
-        from kevo.runs.status import in_words, read
+        from kevo.runs.status import describe_status, read
 
         found = read(run)
         if as_json:
             click.echo(json.dumps(found.to_json(), indent=2))
             return
-        for line in in_words(found):
+        for line in describe_status(found):
             # A run folder may come from someone else: its words are not to move the cursor.
-            click.echo("".join(letter if letter.isprintable() else "?" for letter in line))
+            click.echo(printable(line))
 
 
 @click.command()
@@ -52,7 +53,7 @@ def doctor() -> None:
 
         found = list(findings())
     for what, value in found:
-        click.echo(f"{what:<18}{value}")
+        click.echo(printable(f"{what:<18}{value}"))
 
 
 @click.command()

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from kevo.errors import os_reason
 from kevo.runs import layout
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -50,7 +51,7 @@ class SecretFile(click.ParamType[str]):
         try:
             secret = Path(value).read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as error:
-            self.fail(f"{value} cannot be read: {getattr(error, 'strerror', None) or error}.", param, ctx)
+            self.fail(f"{value} cannot be read: {os_reason(error)}.", param, ctx)
         if not secret or len(secret.splitlines()) > 1:
             self.fail(f"{value} holds no secret. Expected one line of text.", param, ctx)
         return secret

@@ -10,6 +10,7 @@ import click
 from kevo.cli.console import user_errors
 from kevo.errors import SearchFailedError
 from kevo.runs import layout
+from kevo.system.text import printable
 
 
 @click.command()
@@ -34,7 +35,6 @@ def report(run: Path, out: Path | None, data: str | None, figures: Path | None, 
     if figures is not None and (out is not None or data is not None):
         raise click.UsageError("--figures writes figures and no page: --out and --data do not go with it.")
     with user_errors():
-        from kevo.progress import printable
         from kevo.report.files import save_figures, write
 
         if figures is None:

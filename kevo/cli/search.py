@@ -17,8 +17,9 @@ from kevo.cli.console import INTERRUPTED, quiet_natives, quiet_tensorflow, user_
 from kevo.cli.options import CACHE, ENERGY, LISTEN, MLFLOW, SECRET, TENSORBOARD, Duration, WeightsPair
 from kevo.execution.devices import STRATEGIES, Cluster
 from kevo.objective import COSTS
-from kevo.progress import for_stderr, printable
+from kevo.progress import for_stderr
 from kevo.settings import MAX_SEED, Settings
+from kevo.system.text import printable
 from kevo.tasks.images.space import PRESETS
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 
@@ -238,7 +239,7 @@ def _announce(
         result = run(TrackerGroup([*([] if listener is None else [listener]), *trackers]))
     click.echo(json.dumps(result.to_json(), indent=2))
     if result.interrupted:
-        click.echo(f"Go on with: kevo resume {result.run_folder}", err=True)
+        click.echo(printable(f"Go on with: kevo resume {result.run_folder}"), err=True)
         sys.exit(INTERRUPTED)
 
 

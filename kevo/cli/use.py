@@ -12,6 +12,7 @@ import click
 
 from kevo.cli.console import FAILED, quiet_tensorflow, user_errors
 from kevo.runs import layout
+from kevo.system.text import printable
 
 if TYPE_CHECKING:
     from kevo.tasks.images.classifier import Classifier, Prediction, Scored
@@ -61,8 +62,9 @@ def evaluate(
         if as_json:
             click.echo(json.dumps(_as_json(scored, model), indent=2))
             return
-        for line in _in_words(scored):
-            click.echo(_printable(line).rstrip())
+        for line in _describe_scores(scored):
+            # Models, their class names and pictures may come from someone else: their words are not to move the cursor.
+            click.echo(printable(line).rstrip())
 
 
 @click.command()
@@ -110,13 +112,13 @@ def _opened(model: Path, labels: Path | None) -> Classifier:
 
 
 def _step_over(skipped: Skipped) -> None:
-    click.echo(_printable(f"Skipped: {skipped.path} {skipped.reason}."), err=True)
+    click.echo(printable(f"Skipped: {skipped.path} {skipped.reason}."), err=True)
 
 
 def _as_line(prediction: Prediction, top: int, classifier: Classifier) -> str:
     width = max(map(len, classifier.class_names))
     classes = [f"{name:<{width}} {value:.3f}" for name, value in list(prediction.probabilities.items())[:top]]
-    return _printable("  ".join([*classes, prediction.path]))
+    return printable("  ".join([*classes, prediction.path]))
 
 
 def _as_json_line(prediction: Prediction, top: int | None) -> str:
@@ -145,7 +147,7 @@ def _as_json(scored: Scored, model: Path) -> dict[str, Any]:
     }
 
 
-def _in_words(scored: Scored) -> Iterator[str]:
+def _describe_scores(scored: Scored) -> Iterator[str]:
     scores, names = scored.scores, list(scored.scores.support)
     which = "all pictures" if scored.split == "all" else f"the {scored.split} split"
     yield f"{scored.data}, {which}: {scores.num_pictures:,} pictures"
@@ -202,8 +204,3 @@ def _draw(path: Path, scored: Scored) -> None:
     figure = confusion_matrix(scored.scores.confusion, class_names=list(scored.scores.support))
     figure.savefig(content, format="png")
     atomic_write_bytes(path, content.getvalue())
-
-
-def _printable(line: str) -> str:
-    # Models, their class names and pictures may come from someone else: their words are not to move the cursor.
-    return "".join(letter if letter.isprintable() else "?" for letter in line)

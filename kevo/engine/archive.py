@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kevo.errors import in_words
+from kevo.errors import describe_error
 from kevo.objective import Objective
 from kevo.runs import layout
 from kevo.runs.atomic_files import DAMAGE
@@ -272,7 +272,7 @@ def _flaw(path: Path) -> str | None:
         with zipfile.ZipFile(path) as file:
             part = file.testzip()
     except (*DAMAGE, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        return in_words(error)
+        return describe_error(error)
     return None if part is None else f"{part} in it is not what was written"
 
 

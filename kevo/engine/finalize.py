@@ -12,13 +12,12 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo import progress
 from kevo.engine.budget import Budget
-from kevo.errors import RunError, in_words
+from kevo.errors import RunError, describe_error
 from kevo.objective import Objective
 from kevo.progress import Listener
 from kevo.report import plots
-from kevo.result import Ensemble, EnsembleMember, FrontMember, SearchResult
+from kevo.result import Ensemble, EnsembleMember, FrontMember, SearchResult, describe_ensemble, describe_front
 from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
@@ -142,7 +141,7 @@ class Finalizer:
         if not interrupted:
             result = self._with_ensemble(result, saved, probabilities, scoring_seconds)
         if front:
-            for line in progress.front_in_words(result, self._objectives):
+            for line in describe_front(result, self._objectives):
                 self._listener.note(line)
         return result
 
@@ -178,7 +177,7 @@ class Finalizer:
                 # That is not the file's fault.
                 raise
             except Exception as error:
-                reason = f"{self._folder.path / name} cannot be loaded: {in_words(error)}"
+                reason = f"{self._folder.path / name} cannot be loaded: {describe_error(error)}"
                 raise BrokenModelError(name, reason) from error
 
     def _evaluate(self, probabilities: npt.NDArray[np.float32], split: Split) -> Evaluation:
@@ -211,12 +210,10 @@ class Finalizer:
             result, reason = dataclasses.replace(result, interrupted=True), "interrupted"
         except Exception as error:
             # A damaged model, no memory, a full disk: what was found without it stands.
-            reason = in_words(error)
+            reason = describe_error(error)
         result = dataclasses.replace(result, ensemble=found, seconds=self._budget.seconds)
         self._folder.write_json(layout.RESULT, result.to_json())
-        self._listener.note(
-            progress.ensemble_in_words(found, best=result) if found else f"No ensemble: {reason.rstrip('.:')}."
-        )
+        self._listener.note(describe_ensemble(found, best=result) if found else f"No ensemble: {reason.rstrip('.:')}.")
         return result
 
     def _earlier_ensemble(self, saved: Sequence[TrialRecord]) -> Ensemble | None:

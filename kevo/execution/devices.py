@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from kevo.errors import SettingsError
+from kevo.system.text import plural
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -139,12 +140,12 @@ class Plan:
         """Says in words who trains where."""
         if self.is_spread:
             where = "two processes of this machine" if self.num_shares > 1 else "the processes that TF_CONFIG names"
-            return f"every candidate over {where}, {_count(len(self.gpus[0]), 'GPU') if self.gpus[0] else 'CPU'} here"
+            return f"every candidate over {where}, {plural(len(self.gpus[0]), 'GPU') if self.gpus[0] else 'CPU'} here"
         if not any(self.gpus):
-            return f"{_count(self.num_workers, 'worker')} on the CPU, no strategy"
-        each = " and ".join(_count(num, "GPU") for num in sorted({len(one) for one in self.gpus}))
+            return f"{plural(self.num_workers, 'worker')} on the CPU, no strategy"
+        each = " and ".join(plural(num, "GPU") for num in sorted({len(one) for one in self.gpus}))
         strategy = "every candidate mirrored over these" if self.is_mirrored else "no strategy"
-        return f"{_count(self.num_workers, 'worker')} with {each} each, {strategy}"
+        return f"{plural(self.num_workers, 'worker')} with {each} each, {strategy}"
 
 
 def plan(strategy: str, *, num_workers: int | None, num_gpus: int) -> Plan:
@@ -173,8 +174,8 @@ def plan(strategy: str, *, num_workers: int | None, num_gpus: int) -> Plan:
     wanted = num_workers or (1 if strategy == "mirrored" else max(1, num_gpus))
     if strategy == "mirrored" and num_gpus < 2 * wanted:
         raise SettingsError(
-            f"Mirroring needs at least two GPUs for each worker. Found {_count(num_gpus, 'GPU')} for "
-            f"{_count(wanted, 'worker')}. Ask for fewer workers, or for another strategy."
+            f"Mirroring needs at least two GPUs for each worker. Found {plural(num_gpus, 'GPU')} for "
+            f"{plural(wanted, 'worker')}. Ask for fewer workers, or for another strategy."
         )
     if strategy != "none" and num_gpus >= 2 * wanted:
         shares = [tuple(range(worker, num_gpus, wanted)) for worker in range(wanted)]
@@ -193,7 +194,7 @@ def _spread(*, num_gpus: int) -> Plan:
     num_shares = 1 if cluster else 2
     if num_gpus % num_shares:
         raise SettingsError(
-            f"Two processes cannot share {_count(num_gpus, 'GPU')} evenly. Set CUDA_VISIBLE_DEVICES to an even number "
+            f"Two processes cannot share {plural(num_gpus, 'GPU')} evenly. Set CUDA_VISIBLE_DEVICES to an even number "
             "of them, or take another strategy."
         )
     return Plan((tuple(range(num_gpus)),), is_mirrored=False, is_spread=True, num_shares=num_shares)
@@ -229,7 +230,3 @@ def mirrored() -> tf.distribute.Strategy:
 
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"

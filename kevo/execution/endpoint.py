@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass
 from typing import Self
 
-from kevo.errors import SettingsError
+from kevo.errors import SettingsError, os_reason
 from tuners.remote import SECRET_VARIABLE, is_loopback, split_address
 
 
@@ -65,7 +65,7 @@ class Endpoint:
             socket.create_server(place[:2], family=family).close()
         except OSError as error:
             raise SettingsError(
-                f"Cannot listen at {self.address}: {error.strerror}. Expected an address of this machine and a free "
+                f"Cannot listen at {self.address}: {os_reason(error)}. Expected an address of this machine and a free "
                 "port: choose another one, or port 0 for any, or end the process that has it."
             ) from error
 

@@ -25,6 +25,7 @@ from kevo.execution.endpoint import seen_from_here
 from kevo.execution.scheduler_service import SchedulerService
 from kevo.execution.worker import ALONE, FULL, PARTED, UNWRITABLE
 from kevo.system.memory import resident, usable
+from kevo.system.text import byte_size
 from tuners.remote import Server
 
 _POLL_SECONDS = 0.1
@@ -223,7 +224,7 @@ class LocalPool:
         """Says what is wrong with a worker that is alive."""
         memory = resident(worker.process.pid)
         if self._max_bytes is not None and memory is not None and memory > self._max_bytes:
-            return f"out of memory: it took {memory / 1024**3:.1f} GiB, more than a worker's share"
+            return f"out of memory: it took {byte_size(memory)}, more than a worker's share"
         return self._hangs(worker.name)
 
     def _hangs(self, name: str) -> str | None:

@@ -132,8 +132,8 @@ def _performer(
     """Returns what trains here as everywhere else in the search."""
     if asked["versions"] != _versions():
         raise SettingsError(
-            f"The search at {address} runs with {_in_words(asked['versions'])}, this worker with "
-            f"{_in_words(_versions())}. Install the same versions here."
+            f"The search at {address} runs with {_format_versions(asked['versions'])}, this worker with "
+            f"{_format_versions(_versions())}. Install the same versions here."
         )
     try:
         settings = Settings.from_json(asked["settings"])
@@ -199,5 +199,5 @@ def _versions() -> dict[str, str]:
     return {"kevo": kevo.__version__, "Keras": keras.__version__}
 
 
-def _in_words(versions: Mapping[str, str]) -> str:
+def _format_versions(versions: Mapping[str, str]) -> str:
     return " and ".join(f"{name} {version}" for name, version in versions.items())

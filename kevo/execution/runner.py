@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from kevo.engine.messages import TrialResult, TrialSpec
-from kevo.errors import in_words
+from kevo.errors import describe_error, os_reason
 from kevo.execution.multiworker.lockstep import Leader
 from kevo.settings import Settings
 from kevo.system.array_store import ArrayStore
@@ -68,7 +68,7 @@ class FinishedTrial:
         except CandidateError as error:
             return FinishedTrial(self.outcome.failed(str(error)), None, self.mirror)
         except OSError as error:
-            raise OSError(f"Cannot write {path}: {error.strerror or error}") from error
+            raise OSError(f"Cannot write {path}: {os_reason(error)}") from error
         return self
 
 
@@ -144,7 +144,7 @@ class TrialRunner:
             reason = str(error)
         except Exception as error:
             # Whatever a candidate does, it fails alone; its reason is kept, and a search of failures only says so.
-            reason = in_words(error)
+            reason = describe_error(error)
         outcome = TrialResult(
             seconds=time.monotonic() - started,
             reason=reason,
@@ -181,7 +181,7 @@ def _save(network: keras.Model, mirror: bool, path: Path) -> None:
         room = _ROOM_BYTES + _COPIES * sum(weights.nbytes for weights in network.get_weights())
         if shutil.disk_usage(path.parent).free < room:
             raise OSError(str(error)) from error
-        raise CandidateError(f"its model cannot be saved: {in_words(error)}") from error
+        raise CandidateError(f"its model cannot be saved: {describe_error(error)}") from error
 
 
 def by_width(usable: Mapping[str, tuple[Weights, ...]]) -> dict[tuple[str, float | None], Weights]:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo.errors import ExportError, KevoError, ModelError, SettingsError, in_words
+from kevo.errors import ExportError, KevoError, ModelError, SettingsError, describe_error
 from kevo.export import checking, formats, places
 from kevo.export.checking import MAX_ACCURACY_LOSS, MAX_DIFFERENCE, Accuracies
 from kevo.export.formats import Format, Job, Predict
@@ -124,7 +124,7 @@ def export(
             raise
         except Exception as error:
             # Converters fail in ways of their own, and so does what they have converted.
-            raise ExportError(f"{source.path} cannot be written as {format}. {in_words(error)}") from error
+            raise ExportError(f"{source.path} cannot be written as {format}. {describe_error(error)}") from error
         places.put(temporary, path, class_names)
     notes = pictures.notes
     if labels_path is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kevo.progress.events import Listener, NullListener, SearchStarted
-from kevo.progress.formatting import count, duration, ensemble_in_words, front_in_words, printable
 
 if TYPE_CHECKING:
     from kevo.objective import Objective
@@ -16,12 +15,7 @@ __all__ = [
     "Listener",
     "NullListener",
     "SearchStarted",
-    "count",
-    "duration",
-    "ensemble_in_words",
     "for_stderr",
-    "front_in_words",
-    "printable",
 ]
 
 

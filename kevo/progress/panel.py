@@ -12,8 +12,8 @@ from rich.text import Text
 from kevo.objective import Objective
 from kevo.progress import charts
 from kevo.progress.board import CONV, FROZEN, TUNED, Board, Running, kind_of
-from kevo.progress.formatting import count, duration, metric_name, printable
 from kevo.runs.records import TrialRecord
+from kevo.system.text import count, duration, metric_name, printable
 from kevo.tasks.images.describe import describe
 
 _LABEL = 14

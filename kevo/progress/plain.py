@@ -8,8 +8,8 @@ from typing import Self, TextIO
 
 from kevo.objective import Objective
 from kevo.progress.events import NullListener, SearchStarted
-from kevo.progress.formatting import ended_in_words, printable
 from kevo.runs.records import TrialRecord
+from kevo.system.text import count, duration, metric_name, printable
 
 
 class Plain(NullListener):
@@ -41,10 +41,21 @@ class Plain(NullListener):
         self._line(f"{number + 1:>4}  lost: {reason}")
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
-        self._line(ended_in_words(record, best, self._objective))
+        self._line(_describe_trial(record, best, self._objective))
 
     def _line(self, text: str) -> None:
         # A log on a full disk, or one that nobody reads any more, is no reason to lose a search.
         with contextlib.suppress(OSError):
             self._stream.write(f"{printable(text)}\n")
             self._stream.flush()
+
+
+def _describe_trial(record: TrialRecord, best: TrialRecord | None, objective: Objective) -> str:
+    """Returns the result of a trial in one line, and whether it is the best so far."""
+    number = f"{record.number + 1:>4}{' full' if record.full_length else ''}"
+    if record.fitness is None:
+        return f"{number}  failed after {duration(record.seconds)}: {record.reason}"
+    marker = "  best so far" if best is record else f"  best {best.fitness:.4f}" if best else ""
+    size = f"{count(record.num_parameters or 0)} parameters"
+    cost = f"{record.num_epochs} epochs  {duration(record.seconds)}"
+    return f"{number}  {metric_name(objective.metric)} {record.fitness:.4f}  {size}  {cost}{marker}"

@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from kevo.progress import count, duration
 from kevo.report.markup import Html, definitions, join, tag, verbatim
 from kevo.runs import layout
-from kevo.runs.reader import Combined, Facts, Outcome, in_words
+from kevo.runs.reader import Combined, Facts, Outcome, describe_genome
 from kevo.runs.records import TrialRecord
+from kevo.system.text import byte_size, count, duration, metric_name
 from kevo.tasks.outputs.classes.evaluation import Evaluation
 
 _MOST_DAMAGES = 20
@@ -39,13 +39,13 @@ def _of_outcome(facts: Facts, outcome: Outcome) -> Iterator[Html | None]:
     )
     if facts.state != "finished":
         yield tag("p", "That is how it stood when the search was interrupted. ", _going_on(facts), class_="notice")
-    yield tag("p", tag("strong", "The model: "), f"{in_words(outcome.genome)}.")
+    yield tag("p", tag("strong", "The model: "), f"{describe_genome(outcome.genome)}.")
     yield definitions(
         [
             *_scores(test),
             ("Validation accuracy", f"{outcome.validation.accuracy:.1%}"),
             ("Parameters", f"{outcome.num_parameters:,}"),
-            ("File", None if facts.model_bytes is None else f"{facts.model_bytes / 1e6:.1f} MB"),
+            ("File", None if facts.model_bytes is None else byte_size(facts.model_bytes)),
             *_effort(facts),
         ]
     )
@@ -68,7 +68,7 @@ def _so_far(facts: Facts) -> Iterator[Html | None]:
         yield tag(
             "p",
             tag("strong", _score(facts, best), class_="headline"),
-            f" {facts.objective.metric.replace('val_', 'validation ').replace('_', ' ')}, the best so far. The test "
+            f" {metric_name(facts.objective.metric, with_split=True)}, the best so far. The test "
             "pictures have not been looked at yet; chosen as the best, a candidate does a little worse on those, as a "
             "rule.",
             class_="answer",
@@ -77,7 +77,7 @@ def _so_far(facts: Facts) -> Iterator[Html | None]:
     if best is None:
         yield definitions(_effort(facts))
         return
-    yield tag("p", tag("strong", f"Candidate {best.number + 1}: "), f"{in_words(best.genome)}.")
+    yield tag("p", tag("strong", f"Candidate {best.number + 1}: "), f"{describe_genome(best.genome)}.")
     size = None if best.num_parameters is None else f"{best.num_parameters:,}"
     yield definitions([("Parameters", size), *_effort(facts)])
     if (model := facts.run_folder / layout.checkpoint(best.trial_id)).is_file():

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.errors import KevoError, RunError
-from kevo.progress import duration
 from kevo.runs import layout, reader
 from kevo.runs.reader import Facts
 from kevo.settings import Settings
+from kevo.system.text import duration
 from kevo.tasks.images import datasets
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.space import Space
@@ -165,23 +165,23 @@ def _rows(known: Sequence[Facts]) -> Iterator[Row]:
     for name in (item.name for item in dataclasses.fields(Settings)):
         # Spaces are compared gene by gene, and weights wherever their files lie.
         if name not in ("space", "weights"):
-            yield row("settings", _name(name), (one and getattr(one, name) for one in searches), _in_words)
+            yield row("settings", _name(name), (one and getattr(one, name) for one in searches), _format_value)
     presets = (one and (one.space if isinstance(one.space, str) else "of its own") for one in searches)
     yield row("settings", "space", presets)
-    yield row("settings", "weights", (one and _weights(one) for one in searches), _in_words)
+    yield row("settings", "weights", (one and _weights(one) for one in searches), _format_value)
     spaces = [one and one.resolved_space for one in searches]
     for name in (item.name for item in dataclasses.fields(Space)):
-        yield row("space", _name(name), (one and getattr(one, name) for one in spaces), _in_words)
+        yield row("space", _name(name), (one and getattr(one, name) for one in spaces), _format_value)
     outcomes = [one.outcome for one in known]
     ensembles = [one and one.ensemble for one in outcomes]
-    yield row("outcome", "test accuracy", (one and _accuracy(one.test) for one in outcomes), _accuracy_in_words)
-    yield row("outcome", "with ensemble", (one and _accuracy(one.test) for one in ensembles), _accuracy_in_words)
+    yield row("outcome", "test accuracy", (one and _accuracy(one.test) for one in outcomes), _format_accuracy)
+    yield row("outcome", "with ensemble", (one and _accuracy(one.test) for one in ensembles), _format_accuracy)
     yield row("outcome", "validation accuracy", (one and one.validation.accuracy for one in outcomes), "{:.4f}".format)
     yield row("outcome", "seconds", (one.seconds for one in known), duration)
     yield row("outcome", "candidates", (len(one.evolved) for one in known))
     yield row("outcome", "failed", (sum(not record.full_length for record in one.failed) for one in known))
     yield row("outcome", "parameters", map(_num_parameters, known), "{:,}".format)
-    yield row("outcome", "winner", (one.winner and reader.in_words(one.winner.genome) for one in known))
+    yield row("outcome", "winner", (one.winner and reader.describe_genome(one.winner.genome) for one in known))
 
 
 def _verdicts(known: Sequence[Facts], data: Any) -> Iterator[Verdict]:
@@ -274,7 +274,7 @@ def _accuracy(scores: Evaluation) -> list[float]:
     return [scores.accuracy, *scores.interval]
 
 
-def _accuracy_in_words(values: Sequence[float]) -> str:
+def _format_accuracy(values: Sequence[float]) -> str:
     accuracy, low, high = values
     return f"{accuracy:.4f} ({low:.4f} to {high:.4f})"
 
@@ -291,9 +291,9 @@ def _weights(search: Settings) -> list[str]:
     return sorted(f"{name}={Path(source).name}" for name, source in search.weights.items())
 
 
-def _in_words(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(map(_in_words, value)) or "none"
+        return ", ".join(map(_format_value, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

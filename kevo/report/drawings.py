@@ -16,6 +16,7 @@ from kevo.report.gene_importance import importance
 from kevo.report.plots.style import gene_label
 from kevo.runs.reader import Facts
 from kevo.runs.records import TrialRecord
+from kevo.system.text import metric_name
 
 _MANY = 1000
 """More dots or lines than these are drawn as pixels: a page of single shapes would be slow, and large."""
@@ -59,13 +60,14 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
         yield Drawing(
             "fitness",
             f"The best and the mean of each generation, and each candidate as a dot. The winner reaches "
-            f"{_label(objective)} {winner.fitness:.4g}, in generation {winner.generation}.{why}",
+            f"{metric_name(objective.metric, with_split=True)} {winner.fitness:.4g}, in generation {winner.generation}."
+            f"{why}",
             lambda: plots.fitness_by_generation(records, objective=objective),
         )
         yield Drawing(
             "minutes",
             f"Each candidate as a dot where it ended, and the best so far as a line, which ends at "
-            f"{_label(objective)} {best:.4g}.",
+            f"{metric_name(objective.metric, with_split=True)} {best:.4g}.",
             lambda: plots.fitness_by_minute(records, objective=objective),
         )
     if records:
@@ -81,7 +83,7 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
             lambda: plots.family_tree(records, winner=winner),
         )
         if shares := importance(records):
-            yield Drawing("genes", _in_words(shares), lambda: plots.gene_importance(shares))
+            yield Drawing("genes", _describe_shares(shares), lambda: plots.gene_importance(shares))
         yield Drawing(
             "parallel_coordinates",
             "Each candidate as a line through its genes to its fitness, the better ones darker.",
@@ -91,7 +93,7 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
         members = front(measured, objectives)
         yield Drawing(
             "front",
-            f"Candidates by {objective.metric.removeprefix('val_').replace('_', ' ')} and "
+            f"Candidates by {metric_name(objective.metric)} and "
             f"{' and '.join(COSTS[one.metric] for one in objectives[1:])}. {len(members)} of them no other beats in "
             "everything.",
             lambda: plots.front_of(measured, front=members, objectives=objectives),
@@ -151,11 +153,7 @@ def _lighten(axes: Axes) -> None:
             dots.set_rasterized(True)
 
 
-def _label(objective: Objective) -> str:
-    return objective.metric.replace("val_", "validation ").replace("_", " ")
-
-
-def _in_words(shares: dict[str, float]) -> str:
+def _describe_shares(shares: dict[str, float]) -> str:
     ranked = sorted(shares.items(), key=lambda item: -item[1])[:_MOST_NAMED]
     words = ", ".join(f"{gene_label(name)} {share:.0%}" for name, share in ranked)
     return f"What explains the most of why some candidates are better than others: {words}."

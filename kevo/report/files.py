@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from kevo.errors import RunError, in_words
+from kevo.errors import RunError, describe_error
 from kevo.report import pictures, plots
 from kevo.report.drawings import drawings
 from kevo.report.page import page
@@ -70,7 +70,7 @@ def save_figures(
             raise
         except Exception as error:
             # As on the page: records may come from someone else.
-            failures.append(f"{drawing.name}: {in_words(error)}")
+            failures.append(f"{drawing.name}: {describe_error(error)}")
             continue
         path = Path(folder) / f"{drawing.name}.{format}"
         atomic_write_bytes(path, content)

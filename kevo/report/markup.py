@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
-_JOINERS = "\u200c\u200d"
-"""Invisible, and yet without them words of some scripts are others."""
+from kevo.system.text import printable
+
 _VOID = ("meta", "img")
 _MANY_ROWS = 20
 
@@ -15,16 +15,6 @@ class Html(str):
     """Text that is HTML already. Only this package's own functions make it; every other text is escaped."""
 
     __slots__ = ()
-
-
-def clean(text: object) -> str:
-    """Returns a text with blanks for whatever is no visible letter: line breaks, controls of direction, half letters.
-
-    Example:
-        >>> clean("red" + chr(27) + "[31m")
-        'red [31m'
-    """
-    return "".join(letter if letter.isprintable() or letter in _JOINERS else " " for letter in str(text))
 
 
 def tag(name: str, *children: str | None, **attributes: str) -> Html:
@@ -39,23 +29,21 @@ def tag(name: str, *children: str | None, **attributes: str) -> Html:
         >>> tag("p", "1 < 2", class_="note")
         '<p class="note">1 &lt; 2</p>'
     """
-    words = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{html.escape(clean(value))}"' for key, value in attributes.items()
-    )
+    words = "".join(f' {key.rstrip("_").replace("_", "-")}="{_escaped(value)}"' for key, value in attributes.items())
     if name in _VOID:
         return Html(f"<{name}{words}>")
-    inner = "".join(child if isinstance(child, Html) else html.escape(clean(child)) for child in children if child)
+    inner = "".join(child if isinstance(child, Html) else _escaped(child) for child in children if child)
     return Html(f"<{name}{words}>{inner}</{name}>")
 
 
 def join(parts: Iterable[str | None]) -> Html:
     """Returns parts one after the other, escaped as by `tag`."""
-    return Html("".join(part if isinstance(part, Html) else html.escape(clean(part)) for part in parts if part))
+    return Html("".join(part if isinstance(part, Html) else _escaped(part) for part in parts if part))
 
 
 def verbatim(lines: Sequence[str]) -> Html:
     """Returns lines as they are to be typed."""
-    return tag("pre", tag("code", Html("\n".join(html.escape(clean(line)) for line in lines))))
+    return tag("pre", tag("code", Html("\n".join(_escaped(line) for line in lines))))
 
 
 def table(
@@ -98,3 +86,7 @@ def _cells(row: Sequence[str], kinds: Sequence[str], heads: Sequence[str] | None
 def definitions(pairs: Iterable[tuple[str, str | None]]) -> Html:
     """Returns names and what they stand for; those without a value are left out."""
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs if value))
+
+
+def _escaped(text: str) -> str:
+    return html.escape(printable(text))

@@ -11,7 +11,6 @@ from datetime import date
 
 import numpy as np
 
-from kevo.progress import duration
 from kevo.progress.trackers.energy import WORLD, Energy
 from kevo.result import SearchResult
 from kevo.runs import layout
@@ -19,6 +18,7 @@ from kevo.runs.atomic_files import atomic_write_text
 from kevo.runs.folder import Run
 from kevo.system import versions
 from kevo.system.markdown import code, table
+from kevo.system.text import byte_size, duration
 from kevo.tasks.images.cache_savings import Naive
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.datasets.dataset import SPLITS
@@ -107,7 +107,7 @@ def _summary(dataset: ImageDataset, result: SearchResult) -> Iterator[str]:
 
 def _details(run: Run, result: SearchResult, flops: float | None) -> Iterator[str]:
     yield f"- In words: {code(result.words)}"
-    size = f"{result.num_parameters:,} parameters, {(run.path / result.model_path.name).stat().st_size / 1e6:.1f} MB"
+    size = f"{result.num_parameters:,} parameters, {byte_size((run.path / result.model_path.name).stat().st_size)}"
     if flops is not None:
         size += f", {flops:,.0f} floating-point operations for each picture"
     yield f"- Size: {size}"

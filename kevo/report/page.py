@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import kevo
-from kevo.errors import in_words
+from kevo.errors import describe_error
 from kevo.report import plots, sections
 from kevo.report.answer import answer
 from kevo.report.drawings import Drawing, drawings
-from kevo.report.markup import Html, clean, tag
+from kevo.report.markup import Html, tag
 from kevo.report.pictures import Pictures
 from kevo.report.style import STYLE
 from kevo.runs.reader import Facts
@@ -86,7 +86,7 @@ def _figure(drawing: Drawing) -> Html:
         element = plots.svg(drawing.figure())
     except Exception as error:
         # Records may come from someone else, and hold what no figure was made for.
-        return tag("p", f"There is no figure here: {clean(in_words(error))}", class_="notice")
+        return tag("p", f"There is no figure here: {describe_error(error)}", class_="notice")
     found = re.search(r'viewBox="0 0 ([0-9.]+) ', element)
     width = float(found.group(1)) if found else _WIDTH
     # What is wider than a narrow window scrolls, and then there is no need for its words to be small.

@@ -7,14 +7,14 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from kevo.objective import COSTS
-from kevo.progress import count, duration
 from kevo.report.drawings import front, priced
 from kevo.report.markup import Html, join, table, tag, verbatim
 from kevo.report.pictures import Pictures, Wrong
 from kevo.report.repeating import how_to_repeat
-from kevo.runs.reader import Facts, in_words
+from kevo.runs.reader import Facts, describe_genome
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
+from kevo.system.text import count, duration, metric_name, plural
 from kevo.tasks.images.datasets.dataset import SPLITS, ImageDataset, Skipped
 from kevo.tasks.outputs.classes.evaluation import Evaluation
 
@@ -63,7 +63,7 @@ def trade_offs(facts: Facts, draw: Draw) -> Html:
         [
             f"{record.number + 1} ({record.trial_id})",
             *(_value(one.metric, record.metrics[one.metric]) for one in objectives),
-            in_words(record.genome),
+            describe_genome(record.genome),
         ]
         for record in members[:_MOST_MEMBERS]
     ]
@@ -129,7 +129,7 @@ def skipped(pictures: Pictures) -> Html:
     left_out = f", the first {_MOST_ROWS} of them here" if len(files) > _MOST_ROWS else ""
     return join(
         [
-            _note(f"{_num(len(files), 'file')} could not be used{left_out}."),
+            _note(f"{plural(len(files), 'file')} could not be used{left_out}."),
             table(["File", "Why"], rows, label="Skipped files", sentences=[1]),
         ]
     )
@@ -156,7 +156,9 @@ def failures(facts: Facts, draw: Draw) -> Html:
     lost = sum(record.seconds for record in failed)
     return join(
         [
-            _note(f"{len(failed)} of {_num(len(facts.records), 'training')} failed, after {duration(lost)} together."),
+            _note(
+                f"{len(failed)} of {plural(len(facts.records), 'training')} failed, after {duration(lost)} together."
+            ),
             table(
                 ["Reason", "Times", "Took", "Candidates"],
                 rows,
@@ -295,16 +297,12 @@ def _value(metric: str, value: float) -> str:
 
 
 def _metric(metric: str) -> str:
-    words = COSTS.get(metric, metric.replace("val_", "validation ").replace("_", " ").replace("f1", "F1"))
+    words = COSTS.get(metric) or metric_name(metric, with_split=True)
     return words[:1].upper() + words[1:]
 
 
 def _percent(share: float) -> str:
     return f"{share:.1%}"
-
-
-def _num(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _note(*words: str | None) -> Html:

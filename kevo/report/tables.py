@@ -8,7 +8,7 @@ from html import escape
 from itertools import accumulate
 from typing import Any
 
-from kevo.progress import printable
+from kevo.system.text import shorten
 
 _MOST_ROWS = 20
 _MOST_LETTERS = 24
@@ -40,8 +40,8 @@ class Table(list[dict[str, Any]]):
     def _words(self) -> list[list[str]]:
         names = list(dict.fromkeys(name for row in self for name in row))
         return [
-            [_in_words(name) for name in names],
-            *([_in_words(row.get(name)) for name in names] for row in self[:_MOST_ROWS]),
+            [_format_value(name) for name in names],
+            *([_format_value(row.get(name)) for name in names] for row in self[:_MOST_ROWS]),
         ]
 
     def _rest(self, num_columns: int = 0) -> list[str]:
@@ -63,9 +63,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Any:
     return pandas.DataFrame(list(map(dict, rows)))
 
 
-def _in_words(value: object) -> str:
-    text = "" if value is None else f"{value:.4g}" if isinstance(value, float) else printable(str(value))
-    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1]}…"
+def _format_value(value: object) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else shorten(str(value), _MOST_LETTERS)
 
 
 def _html(tag: str, words: Sequence[str]) -> str:

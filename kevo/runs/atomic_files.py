@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kevo.errors import RunError
+from kevo.errors import RunError, os_reason
 
 RESTORE = " Restore it, or start a new search."
 """What to do about a file without which nothing goes on."""
@@ -60,7 +60,7 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def damage_in_words(error: Exception) -> str:
+def describe_damage(error: Exception) -> str:
     """Says what is wrong with content, by one of the errors of `DAMAGE`."""
     return f"it has no {error}" if isinstance(error, KeyError) else str(error)
 
@@ -75,7 +75,7 @@ def damage(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        raise RunError(f"{path} is damaged: {damage_in_words(error)}.{RESTORE}") from error
+        raise RunError(f"{path} is damaged: {describe_damage(error)}.{RESTORE}") from error
 
 
 @contextlib.contextmanager
@@ -89,7 +89,7 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(
-            f"Cannot write {error.filename or path}: {error.strerror or error}. Make room or permit writing there, or "
+            f"Cannot write {error.filename or path}: {os_reason(error)}. Make room or permit writing there, or "
             "name another folder."
         ) from error
 
@@ -103,7 +103,7 @@ def read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise RunError(f"Cannot read {path}: {error.strerror}.{RESTORE}") from error
+        raise RunError(f"Cannot read {path}: {os_reason(error)}.{RESTORE}") from error
 
 
 def dumps(value: Any, *, indent: int | None = None) -> str:

@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
-from kevo.errors import KevoError, RunError
+from kevo.errors import KevoError, RunError, os_reason
 from kevo.runs import layout
 from kevo.runs.atomic_files import (
     PARTIAL,
@@ -145,7 +145,7 @@ class Run:
             return False
         except OSError as error:
             raise RunError(
-                f"Cannot read {self.path / layout.LOCK}: {error.strerror}. Permit it, or remove it."
+                f"Cannot read {self.path / layout.LOCK}: {os_reason(error)}. Permit it, or remove it."
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

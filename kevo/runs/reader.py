@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from kevo.errors import KevoError
+from kevo.errors import KevoError, os_reason
 from kevo.objective import Objective
 from kevo.runs import layout
 from kevo.runs.atomic_files import damage
@@ -193,7 +193,7 @@ def read(run_folder: str | Path) -> Facts:
     return _with_winner(facts)
 
 
-def in_words(genome: Mapping[str, Any]) -> str:
+def describe_genome(genome: Mapping[str, Any]) -> str:
     """Says what a genome is, also where it is not one of ours."""
     try:
         return describe(genome)
@@ -215,7 +215,7 @@ def _records(path: Path, objectives: Sequence[Objective], damages: list[str]) ->
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
-        damages.append(f"{path.name} cannot be read: {error.strerror}.")
+        damages.append(f"{path.name} cannot be read: {os_reason(error)}.")
         return []
     records: dict[str, TrialRecord] = {}
     for number, line in enumerate(lines, start=1):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from kevo.runs.atomic_files import DAMAGE, damage_in_words, loads
+from kevo.runs.atomic_files import DAMAGE, describe_damage, loads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ def parsed(
             record = TrialRecord.from_json(loads(line))
             check(record)
         except DAMAGE as error:
-            problems[number] = damage_in_words(error)
+            problems[number] = describe_damage(error)
             continue
         records[record.trial_id] = record
         places.setdefault(record.trial_id, []).append(number)

@@ -15,12 +15,13 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from kevo.errors import RunError
-from kevo.progress import Listener, SearchStarted, duration
+from kevo.progress import Listener, SearchStarted
 from kevo.runs import layout
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
+from kevo.system.text import byte_size, duration, metric_name
 from kevo.tasks.images.describe import describe
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 
@@ -250,7 +251,7 @@ def read(path: str | Path) -> Status:
     )
 
 
-def in_words(status: Status) -> Iterator[str]:
+def describe_status(status: Status) -> Iterator[str]:
     """Yields how a search is doing in lines for a terminal."""
     yield f"{status.run_folder}: {status.state}{_HINTS[status.state].format(run=status.run_folder)}"
     left = "" if status.seconds_left is None else f" so far, {duration(status.seconds_left)} left"
@@ -258,7 +259,7 @@ def in_words(status: Status) -> Iterator[str]:
     most = "" if status.max_trials is None else f", of {status.max_trials} at most"
     yield f"candidates  {status.trials_completed} completed, {status.trials_failed} failed{most}"
     if (best := status.best) is not None:
-        yield f"best        {best.number + 1}: {best.objective.replace('_', ' ')} {best.score:.4f}, {best.words}"
+        yield f"best        {best.number + 1}: {metric_name(best.objective)} {best.score:.4f}, {best.words}"
     for one in status.trainings:
         stage = f"{one.stage}, epoch {one.epoch}/{one.num_epochs}" if one.stage else "begins"
         yield (
@@ -268,8 +269,8 @@ def in_words(status: Status) -> Iterator[str]:
     if status.state == "running" and not status.trainings:
         yield "now         nothing trains: the search begins, or writes what it found"
     yield (
-        f"disk        {status.num_bytes / 1e6:.1f} MB, "
-        f"{status.num_bytes_of_checkpoints / 1e6:.1f} MB of it models that may still be needed"
+        f"disk        {byte_size(status.num_bytes)}, "
+        f"{byte_size(status.num_bytes_of_checkpoints)} of it models that may still be needed"
     )
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kevo.errors import DataError
+from kevo.errors import DataError, os_reason
 from kevo.system import memory
+from kevo.system.text import byte_size
 
 Pictures = npt.NDArray[np.uint8]
 
@@ -64,8 +65,8 @@ def empty(shape: tuple[int, ...]) -> Pictures:
     except OSError as error:
         num, *sides, _ = shape
         raise DataError(
-            f"{num:,} pictures of {' x '.join(map(str, sides))} px take {num_bytes / 1e9:.1f} GB, more than a quarter "
-            f"of the {limit / 1e9:.1f} GB of memory, and cannot be kept in {folder}: {error.strerror or error}. Use a "
+            f"{num:,} pictures of {' x '.join(map(str, sides))} px take {byte_size(num_bytes)}, more than a quarter "
+            f"of the {byte_size(limit)} of memory, and cannot be kept in {folder}: {os_reason(error)}. Use a "
             "smaller `image_size` or fewer pictures, make room, or name another folder in XDG_CACHE_HOME."
         ) from error
 

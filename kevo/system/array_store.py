@@ -26,6 +26,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from kevo.errors import os_reason
+
 _Array = npt.NDArray[Any]
 
 _CHECKSUM_BYTES = 32
@@ -119,7 +121,7 @@ class ArrayStore:
         if not self._has_noted:
             self._has_noted = True
             self._note(
-                f"Nothing is kept in {self.folder}: {error.strerror or error}. Make room or permit writing there, or "
+                f"Nothing is kept in {self.folder}: {os_reason(error)}. Make room or permit writing there, or "
                 "name another folder."
             )
 

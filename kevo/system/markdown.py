@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterable, Sequence
+
+from kevo.system.text import printable
 
 _UNSAFE = "`|\\"
 """What ends a code span or a table's cell, and what escapes it."""
@@ -41,7 +42,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _is_unsafe(letter: str) -> bool:
-    return letter in _UNSAFE or unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    return letter in _UNSAFE or printable(letter) != letter
 
 
 def _escaped(letter: str) -> str:

@@ -166,7 +166,7 @@ class Server:
             values, payload = call(tuner_id, asked["values"], payload)
             return wire.pack({"values": values}, payload)
         except Exception as error:
-            return wire.pack({"error": wire.in_words(error)})
+            return wire.pack({"error": wire.describe_error(error)})
 
     def _renewed(self, tuner_id: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         return self._leases.renewed(tuner_id), b""

@@ -80,7 +80,7 @@ class Gate(grpc.ServerInterceptor):  # type: ignore[misc]  # gRPC is not typed.
                     is_oracles=details.method != wire.CALL,
                 )
             except Exception as error:
-                context.abort(grpc.StatusCode.FAILED_PRECONDITION, wire.in_words(error)[:_NUM_LETTERS])
+                context.abort(grpc.StatusCode.FAILED_PRECONDITION, wire.describe_error(error)[:_NUM_LETTERS])
 
         return grpc.unary_unary_rpc_method_handler(answer, handler.request_deserializer, handler.response_serializer)
 

@@ -80,6 +80,6 @@ def opened(answer: bytes) -> tuple[dict[str, Any], bytes]:
     return header["values"], payload
 
 
-def in_words(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Returns an error as it travels."""
     return f"{type(error).__name__}: {error}"

@@ -35,7 +35,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from kevo.errors import in_words
+from kevo.errors import describe_error
 from kevo.execution.devices import Cluster
 from kevo.execution.multiworker.rendezvous import Line, MissingError, answered, called
 from kevo.tasks.images.datasets import ImageDataset
@@ -100,7 +100,7 @@ class Leader:
                 line.say({"form": True})
             return cls(lines, dataset, seed=seed)
         except (OSError, tf.errors.OpError) as error:
-            raise MissingError(f"Not all of {', '.join(others)} could be joined: {in_words(error)}.") from error
+            raise MissingError(f"Not all of {', '.join(others)} could be joined: {describe_error(error)}.") from error
 
     def loop(self, network: keras.Model, inputs: Sequence[npt.NDArray[np.uint8]], lesson: StageSpec) -> _Together:
         """Returns what trains a network in all processes; its own weights follow after each part of an epoch."""
@@ -126,7 +126,7 @@ class Leader:
             yield
         except Exception as error:
             is_gone = isinstance(error, OSError | tf.errors.UnavailableError)
-            reason = "one is gone, or stands still" if is_gone else in_words(error)
+            reason = "one is gone, or stands still" if is_gone else describe_error(error)
             raise PartedError(f"the processes that train together have parted: {reason}") from error
 
     def end(self) -> None:
@@ -208,7 +208,7 @@ def follow(
                     epoch = loop.epoch(message["epoch"])
                 next(epoch, None)
     except (OSError, tf.errors.OpError) as error:
-        note(f"The processes have parted: {in_words(error)}.")
+        note(f"The processes have parted: {describe_error(error)}.")
         return False
     finally:
         # The first process is to notice soon.

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kevo.errors import SettingsError
+from kevo.errors import SettingsError, os_reason
 from kevo.execution.devices import Cluster
 
 _LOOK_SECONDS = 0.2
@@ -116,7 +116,7 @@ def answered(cluster: Cluster, terms: Mapping[str, Any], *, patience_seconds: fl
     try:
         door = socket.create_server(_parts(address))
     except OSError as error:
-        raise SettingsError(f"Nobody can be reached at {address} here: {error.strerror or error}.") from error
+        raise SettingsError(f"Nobody can be reached at {address} here: {os_reason(error)}.") from error
     with door:
         door.settimeout(patience_seconds)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from kevo.errors import in_words
+from kevo.errors import describe_error
 from kevo.progress import Listener, SearchStarted
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
@@ -99,4 +99,4 @@ class TrackerGroup:
                 if not isinstance(listener, Tracker):
                     raise
                 self._listeners.remove(listener)
-                self.note(f"{type(listener).__name__} is told no more: {in_words(error)}")
+                self.note(f"{type(listener).__name__} is told no more: {describe_error(error)}")

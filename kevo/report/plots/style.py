@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
 from kevo.report.plots.rendering import png
+from kevo.system.text import metric_name, shorten
 
 BLUE, VERMILION, GREEN, GREY, LIGHT = "#0072B2", "#D55E00", "#009E73", "#8C8C8C", "#DDDDDD"
 _FAMILY_STYLES = {"conv": (BLUE, "o"), "pretrained": (VERMILION, "s")}
@@ -97,18 +98,18 @@ def family_style(family: str) -> tuple[str, str]:
 
 
 def metric_label(metric: str) -> str:
-    """Says `val_macro_f1` in words."""
-    name = metric.removeprefix("val_").replace("_", " ").replace("f1", "F1")
-    return f"Validation {name}" if metric.startswith("val_") else name.capitalize()
+    """Returns a metric as an axis names it: `Validation macro F1`."""
+    name = metric_name(metric, with_split=True)
+    return name[:1].upper() + name[1:]
 
 
 def gene_label(name: str) -> str:
-    """Says `head/num_dense` in words."""
+    """Returns a gene as an axis names it: `head dense` for `head/num_dense`."""
     return short(name.replace("/num_", "/").replace("/", " ").replace("_", " ").replace("l2", "L2"), longest=32)
 
 
 def value_label(value: object) -> str:
-    """Says what a gene is in few letters."""
+    """Returns a gene's value in few characters."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -117,7 +118,5 @@ def value_label(value: object) -> str:
 
 
 def short(name: str, *, longest: int = _LONGEST_NAME) -> str:
-    """Makes a name fit beside what it names; it may be that of any folder."""
-    clean = "".join(letter if letter.isprintable() else " " for letter in name.encode(errors="replace").decode())
-    words = " ".join(clean.split())
-    return words if len(words) <= longest else f"{words[: longest - 1]}…"
+    """Returns a name cut to what fits beside a mark; it may come from anywhere."""
+    return shorten(name, longest)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from sklearn.linear_model import RidgeCV
 from sklearn.preprocessing import StandardScaler
 
-from kevo.errors import in_words
+from kevo.errors import describe_error
 from kevo.tasks.images import backbones, networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import speed_key
@@ -86,7 +86,7 @@ def probe(
         try:
             found.append(_probe(genomes[place], candidates[place], pictures, labels))
         except Exception as error:
-            note(f"{genomes[place]['backbone']} could not be probed: {in_words(error)}")
+            note(f"{genomes[place]['backbone']} could not be probed: {describe_error(error)}")
     return sorted(found, key=lambda one: one.score, reverse=True)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import keras
 
-from kevo.errors import ModelError
+from kevo.errors import ModelError, os_reason
 from kevo.runs import layout
+from kevo.system.text import printable
 
 _SUFFIX = ".keras"
 _LONGEST_REASON = 200
@@ -86,9 +87,7 @@ def read_labels(path: Path) -> list[str]:
         text = path.read_text(encoding="utf-8")
         names = json.loads(text) if path.suffix == ".json" else text.splitlines()
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"Cannot read class names from {path}: {getattr(error, 'strerror', None) or error}."
-        ) from error
+        raise ModelError(f"Cannot read class names from {path}: {os_reason(error)}.") from error
     fits = isinstance(names, list) and all(isinstance(name, str) and name.strip() for name in names)
     if not fits or len(set(names)) < len(names):
         raise ModelError(
@@ -100,6 +99,5 @@ def read_labels(path: Path) -> list[str]:
 def _reason(error: Exception) -> str:
     # Keras tells at length what it was at, and at the end what was wrong.
     words = str(error).rpartition("Exception encountered: ")[2].strip() or type(error).__name__
-    sentence = words.splitlines()[0].split(". ")[0].rstrip(".")[:_LONGEST_REASON]
     # The file may have put control characters in it.
-    return "".join(letter if letter.isprintable() else "?" for letter in sentence)
+    return printable(words.splitlines()[0].split(". ")[0].rstrip(".")[:_LONGEST_REASON])

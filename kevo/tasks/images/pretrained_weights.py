@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from kevo.errors import WeightsError
+from kevo.errors import WeightsError, os_reason
 from kevo.tasks.images import backbones
 from kevo.tasks.images.backbones import Backbone, Variant
 
@@ -97,7 +97,9 @@ class Weights:
             facts = path.stat()
             return _content_checksum(path, facts.st_mtime_ns, facts.st_size)
         except OSError as error:
-            raise WeightsError(f"{path} cannot be read: {_words(error)}. Put it back, or name another file.") from error
+            raise WeightsError(
+                f"{path} cannot be read: {os_reason(error)}. Put it back, or name another file."
+            ) from error
 
     def load_into(self, network: keras.Model, *, backbone: str, alpha: float | None) -> None:
         """Loads the weights into a bare network, after downloading them if need be.
@@ -200,7 +202,7 @@ class _Server:
             except urllib.error.HTTPError as error:
                 return f"{url} answers {error.code} {error.reason}"
             except OSError as error:
-                self._unreachable = f"{urlsplit(url).hostname} cannot be reached ({_words(error)})"
+                self._unreachable = f"{urlsplit(url).hostname} cannot be reached ({os_reason(error)})"
         return self._unreachable
 
 
@@ -264,7 +266,7 @@ def download(url: str, *, path: Path, md5: str | None, watch: Callable[[], None]
             raise WeightsError(f"Download of {url} has the checksum {found}. Expected {md5}. Try again.")
         part.replace(path)
     except (OSError, http.client.HTTPException) as error:
-        raise WeightsError(f"Cannot download {url} to {path}: {_words(error)}. {_ADVICE}") from error
+        raise WeightsError(f"Cannot download {url} to {path}: {os_reason(error)}. {_ADVICE}") from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -303,11 +305,6 @@ def _known_md5(path: Path, _changed: int, _size: int) -> str:
 def _md5(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _words(error: Exception) -> str:
-    reason = getattr(error, "reason", error)
-    return str(getattr(reason, "strerror", None) or reason)
 
 
 def _variant(row: Backbone, alpha: float | None) -> Variant:

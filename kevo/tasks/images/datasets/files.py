@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from kevo.errors import DataError
+from kevo.errors import DataError, os_reason
 from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS, Limits, Skipped, natural
 from kevo.tasks.images.datasets.pictures import File
 
@@ -88,7 +88,7 @@ def list_folder(path: Path) -> Listing:
     try:
         _scan(path, root, frozenset({_identity(path.stat())}), skipped)
     except OSError as error:
-        raise DataError(f"Cannot read {error.filename or path}: {error.strerror}.") from error
+        raise DataError(f"Cannot read {error.filename or path}: {os_reason(error)}.") from error
     return _arrange(root, str(path), skipped)
 
 
@@ -208,7 +208,7 @@ def _csv_file(path: Path, name: str) -> File | Skipped:
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
-        return Skipped(name, f"cannot be found: {getattr(error, 'strerror', None) or error}")
+        return Skipped(name, f"cannot be found: {os_reason(error)}")
     if not stat.S_ISREG(status.st_mode):
         return Skipped(name, "is no file")
     return File(name, status.st_size, partial(_open, str(path)))
@@ -224,7 +224,7 @@ def _scan(path: Path, folder: _Folder, above: frozenset[tuple[int, int]], skippe
             try:
                 status = entry.stat()
             except OSError as error:
-                skipped.append(Skipped(here, f"cannot be found: {error.strerror}"))
+                skipped.append(Skipped(here, f"cannot be found: {os_reason(error)}"))
                 continue
             if stat.S_ISDIR(status.st_mode):
                 identity = _identity(status)

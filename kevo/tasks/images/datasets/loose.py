@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
+from kevo.errors import os_reason
 from kevo.tasks.images.datasets.dataset import Skipped, natural
 from kevo.tasks.images.datasets.pictures import File
 
@@ -50,7 +51,7 @@ def _find(path: Path, above: frozenset[tuple[int, int]]) -> Iterator[File | Skip
             # A pipe would be waited for.
             yield Skipped(str(path), "is no file")
     except (OSError, ValueError) as error:
-        yield Skipped(str(path), f"cannot be found: {getattr(error, 'strerror', None) or error}")
+        yield Skipped(str(path), f"cannot be found: {os_reason(error)}")
 
 
 def _open(path: Path) -> BinaryIO:

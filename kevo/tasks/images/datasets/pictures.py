@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from kevo.errors import SettingsError
+from kevo.errors import SettingsError, os_reason
 from kevo.system import array_buffers
 from kevo.system.array_buffers import Pictures
 from kevo.tasks.images.datasets.dataset import Limits
@@ -143,7 +143,7 @@ def _attempt(function: Callable[..., _Answer], *arguments: Any) -> tuple[_Answer
     except UnidentifiedImageError:
         return None, "is no picture of a known format"
     except OSError as error:
-        return None, f"cannot be read: {error.strerror or error}"
+        return None, f"cannot be read: {os_reason(error)}"
     except Exception as error:
         # Decoders meet broken files with errors of every kind.
         return None, f"is broken: {str(error).strip() or type(error).__name__}"

@@ -1,0 +1,121 @@
+"""Text for people: sanitized, shortened, and numbers in a few characters."""
+
+from __future__ import annotations
+
+_JOINERS = "\u200c\u200d"
+"""Invisible, but some scripts and emoji need them between two characters."""
+
+
+def printable(text: str) -> str:
+    r"""Returns text in one line that a terminal, a log or a page shows and never obeys.
+
+    White space becomes blanks. Anything else that is not visible becomes a question mark: escape sequences, C0 and C1
+    controls, bidirectional overrides, zero-width characters, lone surrogates, unassigned code points. Zero-width
+    joiners stay between two characters that are not ASCII, where they belong to the spelling.
+
+    Args:
+        text: Anything: names of files and classes, messages of errors.
+
+    Example:
+        >>> printable("cats\tand\x1b[2J dogs")
+        'cats and?[2J dogs'
+    """
+    if text.isprintable():
+        return text
+    shown = "".join(
+        letter if letter.isprintable() or letter in _JOINERS else " " if letter.isspace() else "?" for letter in text
+    )
+    # Padded, so that every joiner has two neighbors.
+    padded = f" {shown} "
+    return "".join(
+        "?" if letter in _JOINERS and not _joins(padded[place], padded[place + 2]) else letter
+        for place, letter in enumerate(shown)
+    )
+
+
+def _joins(before: str, after: str) -> bool:
+    return all(not letter.isascii() and letter.isprintable() for letter in (before, after))
+
+
+def shorten(text: str, longest: int) -> str:
+    """Returns text in one line, sanitized, with single blanks between words, and cut to a number of characters.
+
+    Args:
+        text: Anything.
+        longest: Characters at most, the ellipsis included.
+
+    Example:
+        >>> shorten("a very  long name", 10)
+        'a very lo…'
+    """
+    words = " ".join(printable(text).split())
+    return words if len(words) <= longest else f"{words[: longest - 1]}…"
+
+
+def duration(seconds: float) -> str:
+    """Returns a number of seconds in its two largest units.
+
+    Example:
+        >>> duration(3.21), duration(75), duration(7260)
+        ('3.2 s', '1 min 15 s', '2 h 1 min')
+    """
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def count(number: int) -> str:
+    """Returns a large number in few characters.
+
+    Example:
+        >>> count(950), count(410208), count(138357544)
+        ('950', '410k', '138.4M')
+    """
+    if number < 1000:
+        return str(number)
+    # From here on thousands would be rounded to 1000k.
+    return f"{number / 1000:.0f}k" if number < 999_500 else f"{number / 1_000_000:.1f}M"
+
+
+def plural(number: int, noun: str) -> str:
+    """Returns a number of things.
+
+    Example:
+        >>> plural(1, "model"), plural(2000, "model")
+        ('1 model', '2,000 models')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def byte_size(num_bytes: float) -> str:
+    """Returns a number of bytes, in decimal units from kB on.
+
+    Example:
+        >>> byte_size(950), byte_size(63_000), byte_size(16.8e9)
+        ('950 B', '63.0 kB', '16.8 GB')
+    """
+    size, unit = float(num_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if round(size, 1) < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+
+
+def metric_name(metric: str, *, with_split: bool = False) -> str:
+    """Returns a metric's name as people write it.
+
+    Args:
+        metric: Such as `val_macro_f1`.
+        with_split: Says that a metric is measured on the validation split.
+
+    Example:
+        >>> metric_name("val_macro_f1"), metric_name("val_accuracy", with_split=True)
+        ('macro F1', 'validation accuracy')
+    """
+    name = metric.removeprefix("val_").replace("_", " ").replace("f1", "F1")
+    return f"validation {name}" if with_split and metric.startswith("val_") else name
