@@ -170,6 +170,40 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         """Returns the generation of a trial, counted from 0."""
         return self.individual_of(trial_id).generation
 
+    @_exclusive
+    def parents_of(self, trial_id: str) -> tuple[str, ...]:
+        """Returns the trials that a trial was bred from, or continues."""
+        return tuple(map(self._trial_id, self.individual_of(trial_id).parents))
+
+    @property
+    def individuals(self) -> Sequence[Individual]:
+        """All individuals, ordered by number."""
+        return tuple(self._evolution.individuals)
+
+    @_exclusive
+    def num_runs(self, trial_id: str) -> int:
+        """Returns how often a trial has been run in vain so far; of a trial that has ended, its last run counts too."""
+        return int(self._run_times[trial_id])
+
+    @_exclusive
+    def take_back(self, trial_id: str, reason: str, *, counts: bool = True) -> None:
+        """Takes a trial back whose worker is gone: it is run again, before any new one.
+
+        Args:
+            trial_id: The trial, which is running.
+            reason: Becomes its message.
+            counts: Whether the run counts: after `max_retries_per_trial` of them more, the trial has failed.
+        """
+        trial = self.trials[trial_id]
+        trial.status, trial.message = TrialStatus.INVALID, reason
+        if not counts:
+            self._run_times[trial_id] -= 1
+        self.end_trial(trial)
+
+    def use_folder(self, folder: Path) -> None:
+        """Sets the folder of the search's files, in place of a tuner's `directory` and `project_name`."""
+        self._set_project_dir(str(folder.parent), folder.name)
+
     def stop(self) -> None:
         """Ends the search: from now on nobody gets a trial, not even one to run again. Any thread may call it."""
         self._stopped.set()

@@ -98,7 +98,7 @@ def oracle(
 
 def _open(oracle: GeneticOracle, state: Path) -> None:
     oracle.verbose = 0
-    oracle._set_project_dir(str(state.parent), state.name)
+    oracle.use_folder(state)
 
 
 def _check(oracle: GeneticOracle) -> None:

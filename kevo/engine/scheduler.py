@@ -7,6 +7,7 @@ and the forecast. Workers are only names; calls may come from several threads.
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
 import time
 from collections import Counter
@@ -128,8 +129,8 @@ class Scheduler:
         )
         # Whoever was killed may have written an end down without that.
         partial_trainings.tidy(archive.folder, archive.records)
-        # What earlier sessions lost.
-        self._losses = {trial_id: self.oracle._run_times[trial_id] for trial_id in self.oracle._retry_queue}
+        # Of final trainings only: the oracle counts those of its own trials.
+        self._num_losses: Counter[str] = Counter()
         self._expect_closing()
 
     @property
@@ -163,7 +164,7 @@ class Scheduler:
                     return Idle.WAIT
                 self._listener.note(f"Nothing new in {self._archive.num_without_news} candidates: no more are bred.")
                 self.oracle.stop()
-            trial = self._next_trial(worker)
+            trial = self._next_trial()
             if trial.status == TrialStatus.IDLE:
                 return Idle.WAIT
             if trial.status == TrialStatus.STOPPED:
@@ -266,22 +267,20 @@ class Scheduler:
         self._pin()
         if running is None:
             return
-        trial_id = running.task.trial_id
-        self._losses[trial_id] = self._losses.get(trial_id, 0) + is_its_fault
+        trial_id, trial = running.task.trial_id, running.trial
+        num_losses = is_its_fault + (self._num_losses[trial_id] if trial is None else self.oracle.num_runs(trial_id))
         self._listener.trial_lost(running.task.number, reason)
-        if self._losses[trial_id] < _MAX_LOSSES or running.refits is not None:
-            # Whoever serves the oracle may have noticed too.
-            if running.trial is not None and worker in self.oracle.ongoing_trials:
-                if not is_its_fault:
-                    self.oracle._run_times[trial_id] -= 1
-                running.trial.status, running.trial.message = TrialStatus.INVALID, reason
-                self.oracle.end_trial(running.trial)
+        if trial is None:
+            self._num_losses[trial_id] = num_losses
+        if num_losses < _MAX_LOSSES or running.refits is not None:
+            if trial is not None:
+                self.oracle.take_back(trial_id, reason, counts=is_its_fault)
             return
         record = self._record(running, TrialResult(seconds=0.0, reason=reason))
         self._archive.add(record)
         partial_trainings.forget(self._archive.folder, trial_id)
-        if running.trial is not None and running.trial.status != TrialStatus.FAILED:
-            self._end(running.trial, record)
+        if trial is not None:
+            self._end(trial, record)
         self._listener.trial_ended(record, next(iter(self._archive.completed), None))
 
     @_exclusive
@@ -352,11 +351,13 @@ class Scheduler:
         patience = self._settings.patience
         return patience is not None and self._archive.num_without_news >= patience
 
-    def _next_trial(self, worker: str) -> Trial:
+    def _next_trial(self) -> Trial:
         self._left = self._finals.left_for_evolution()
         if not self._budget.suffices(self._left, self._archive.records):
             self.oracle.stop()
-        trial = self.oracle.create_trial(worker)
+        # Who trains what stands in `_running` alone: to the oracle each trial that runs has a worker of its own.
+        names = (f"run {number}" for number in itertools.count())
+        trial = self.oracle.create_trial(next(name for name in names if name not in self.oracle.ongoing_trials))
         for reason, num in self._num_skipped.items():
             self._listener.skipped("genomes", reason, num)
         self._num_skipped.clear()
@@ -443,7 +444,7 @@ class Scheduler:
 
     def _next_refit(self) -> FinalTraining | None:
         final = self._finals.refit()
-        return None if final is None or self._losses.get(final.trial_id, 0) >= _MAX_LOSSES else final
+        return None if final is None or self._num_losses[final.trial_id] >= _MAX_LOSSES else final
 
     def _end_refit(
         self, running: _Running, winner: TrialRecord, outcome: TrialResult, save: Callable[[Path], object] | None
@@ -456,7 +457,7 @@ class Scheduler:
             except CandidateError as error:
                 reason = str(error)
         if reason is not None:
-            self._losses[running.task.trial_id] = _MAX_LOSSES
+            self._num_losses[running.task.trial_id] = _MAX_LOSSES
             self._listener.note(f"The winner learns from the training pictures only: {reason}.")
         del self._running[running.worker]
 
@@ -499,7 +500,7 @@ class Scheduler:
             return "final", tuple(record.trial_id for record in known if full_length_id(record) == trial_id)
         individual = self.oracle.individual_of(trial_id)
         # What needed no further training was promoted without a record.
-        parents = (self._last_record(self.oracle._trial_id(number)) for number in individual.parents)
+        parents = map(self._last_record, self.oracle.parents_of(trial_id))
         return individual.origin, tuple(dict.fromkeys(parent.trial_id for parent in parents if parent is not None))
 
     def _learn(self, running: _Running, outcome: TrialResult) -> None:

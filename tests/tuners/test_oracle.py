@@ -49,7 +49,7 @@ def make(tmp_path: Path) -> Callable[..., GeneticOracle]:
         }
         oracle = GeneticOracle(**{**defaults, **kwargs})
         oracle.verbose = 0
-        oracle._set_project_dir(str(tmp_path), "project")
+        oracle.use_folder(tmp_path / "project")
         return oracle
 
     return make
@@ -172,6 +172,27 @@ def test_retries_end(make: Callable[..., GeneticOracle]) -> None:
     assert ids == ["000", "000", "000", "001"]
     assert [oracle.trials[trial_id].status for trial_id in ("000", "001")] == ["FAILED", "INVALID"]
     assert oracle.end_order == ["000"]
+
+
+def test_a_trial_whose_worker_is_gone_is_taken_back(make: Callable[..., GeneticOracle]) -> None:
+    oracle = make(max_retries_per_trial=1)
+    trial = oracle.create_trial("t")
+    for counts, num_runs in ((False, 0), (True, 1), (False, 1)):
+        oracle.take_back(trial.trial_id, "it died", counts=counts)
+        assert (oracle.num_runs(trial.trial_id), trial.status, trial.message) == (num_runs, "INVALID", "it died")
+        again = oracle.create_trial("other")
+        assert again.trial_id == trial.trial_id and again.status == "RUNNING" and len(oracle.ongoing_trials) == 1
+    oracle.take_back(trial.trial_id, "it died again")
+    assert trial.status == "FAILED" and oracle.create_trial("other").trial_id != trial.trial_id
+
+
+def test_parents_are_named_by_their_trials(make: Callable[..., GeneticOracle]) -> None:
+    oracle = make(settings=replace(PLAIN, inherit=True))
+    trials = [run_trial(oracle) for _ in range(12)]
+    assert [one.number for one in oracle.individuals] == list(range(12))
+    born = {trial.trial_id: oracle.parents_of(trial.trial_id) for trial in trials}
+    first = {trial.trial_id: trial.hyperparameters.values.get("tuner/parent_id") for trial in trials}
+    assert any(born.values()) and first == {child: next(iter(parents), None) for child, parents in born.items()}
 
 
 def test_no_padding_with_failed_trials(make: Callable[..., GeneticOracle]) -> None:

@@ -364,7 +364,7 @@ def test_a_state_that_is_damaged_is_made_anew_of_the_records(name: str, tmp_path
             done = dataclasses.replace(DONE, metrics=metrics, history=(metrics,), is_paused=number < 4)
             one.finish("a", done, save=functools.partial(Path.write_text, data="a model"))
     assert [record.continues for record in one._archive.records.values()].count(None) < 6
-    before = [dataclasses.replace(individual, seconds=None) for individual in one.oracle._evolution.individuals]
+    before = [dataclasses.replace(individual, seconds=None) for individual in one.oracle.individuals]
     (tmp_path / "run" / "search" / name).write_text("{")
     again = taken_up(one)
     (said,) = listener(again).notes
@@ -373,7 +373,7 @@ def test_a_state_that_is_damaged_is_made_anew_of_the_records(name: str, tmp_path
     # All that had ended is told to the new one, and the next is begun.
     task = again.next("b")
     assert isinstance(task, TrialSpec) and task.number == 6
-    after = [dataclasses.replace(individual, seconds=None) for individual in again.oracle._evolution.individuals]
+    after = [dataclasses.replace(individual, seconds=None) for individual in again.oracle.individuals]
     assert after[: len(before)] == before
     # What it has written down is as good as any.
     again.lose("b", "killed", is_its_fault=False)
@@ -394,7 +394,7 @@ def test_promotions_are_recalled_in_their_rungs(tmp_path: Path, dataset: ImageDa
         )
     (tmp_path / "run" / "search" / "oracle.json").write_text("{")
     again = taken_up(one)
-    recalled = again.oracle._evolution.individuals
+    recalled = again.oracle.individuals
     assert [(one.origin, one.rung) for one in recalled] == [
         ("random", 0),
         ("random", 0),
