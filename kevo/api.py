@@ -99,6 +99,7 @@ def search(
             "data": _source(data),
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
             "pictures": dataset.fingerprint(),
+            "num_validation": len(dataset.validation),
             "search": settings.to_json(),
             "backbones": {name: [variant.alpha for variant in variants] for name, variants in usable.items()},
         },

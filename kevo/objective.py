@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 StandardError = Callable[[float, int], float]
@@ -67,6 +67,11 @@ class Objective:
             num_examples: The number of examples that the score is computed on.
         """
         return 0.0 if self.standard_error is None else self.standard_error(best, num_examples)
+
+
+def with_costs(objective: Objective, minimize: Iterable[str]) -> tuple[Objective, ...]:
+    """Returns all that a search improves: its objective, and then the costs that it minimizes beside it."""
+    return objective, *(Objective(cost, "min") for cost in minimize)
 
 
 COSTS: Mapping[str, str] = {

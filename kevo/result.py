@@ -126,7 +126,8 @@ class SearchResult:
         """Draws what was found when."""
         from kevo.report import plots
 
-        return plots.fitness_by_minute(self._facts.records, objective=self._facts.objective)
+        facts = self._facts
+        return plots.fitness_by_minute(facts.records, objective=facts.objective, winners=facts.winners)
 
     def plot_learning_curves(self) -> Figure:
         """Draws how the best candidate learned.

@@ -161,7 +161,8 @@ class Session:
             devices=devices,
             seconds=self._budget.seconds,
             records=tuple(self._archive.records.values()),
-            best=next(iter(self._archive.completed), None),
+            best=self._archive.winner,
+            num_judged=len(self._dataset.validation),
         )
         self._listener.search_started(opening)
 

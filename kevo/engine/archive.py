@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.errors import describe_error
-from kevo.objective import Objective
-from kevo.runs import layout
+from kevo.objective import with_costs
+from kevo.runs import layout, ranking
 from kevo.runs.atomic_files import DAMAGE
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
@@ -49,7 +49,7 @@ class Archive:
         self.folder = run
         self._num_judged = num_judged
         self.objective = OBJECTIVES[settings.objective]
-        self.objectives = [self.objective, *(Objective(name, "min") for name in settings.minimize)]
+        self.objectives = with_costs(self.objective, settings.minimize)
         self.records: dict[str, TrialRecord] = {}
         self.pinned: set[str] = set()
         """Trials whose models are in use."""
@@ -95,21 +95,21 @@ class Archive:
 
         What was continued counts once, by its last training.
         """
-        return self._ranked(self.records.values())
+        return ranking.ranked(self.records.values(), self.objective)
 
     @property
     def saved(self) -> list[TrialRecord]:
-        """Those of them whose models are on disk, the winner first; see `_decided`."""
-        return [record for record in self._decided(self.completed) if self.has_model(record)]
+        """Those of them whose models are on disk, the winner first; see `kevo.runs.ranking`."""
+        return [record for record in self._decided(self.records.values()) if self.has_model(record)]
 
     @property
     def winner(self) -> TrialRecord | None:
         """The one that would win now, whether or not its model is on disk."""
-        return next(iter(self._decided(self.completed)), None)
+        return ranking.winner(self.records.values(), self.objectives, num_judged=self._num_judged)
 
     @property
     def finalists(self) -> list[TrialRecord]:
-        """The best that the evolution has brought about, whatever became of them at full length; see `_decided`."""
+        """The best that the evolution has brought about, whatever became of them at full length."""
         return self._finalists(self.records.values())
 
     def front(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -216,35 +216,16 @@ class Archive:
     def _point(self, record: TrialRecord) -> tuple[float, ...]:
         return tuple(record.metrics[one.metric] * (1 if one.direction == "max" else -1) for one in self.objectives)
 
-    def _ranked(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:
-        done = [record for record in records if record.fitness is not None]
-        continued = {record.continues for record in done}
-        done = [record for record in done if record.trial_id not in continued]
-        return sorted(done, key=lambda record: self.objective.rank(record.metrics), reverse=True)
-
-    def _decided(self, ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
-        """Returns candidates in the order in which they are to win: see `Objective.margin`.
-
-        Where there is a front, its extremes stay what they are.
-
-        Args:
-            ranked: The candidates, best first.
-        """
-        if not ranked or self.objective.direction == "min" or self._settings.minimize:
-            return list(ranked)
-        best = ranked[0].metrics[self.objective.metric]
-        worst = best - self.objective.margin(best, num_examples=self._num_judged)
-        equals = [record for record in ranked if record.metrics[self.objective.metric] >= worst]
-        equals.sort(key=lambda record: self.objective.tie(record.metrics))
-        return [*equals, *ranked[len(equals) :]]
+    def _decided(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:
+        return ranking.decided(records, self.objectives, num_judged=self._num_judged)
 
     def _finalists(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:
         evolved = [record for record in records if not record.full_length]
-        return self._decided(self._ranked(evolved))[: self._settings.num_finalists]
+        return self._decided(evolved)[: self._settings.num_finalists]
 
     def _needed(self, records: Mapping[str, TrialRecord]) -> set[str]:
         """Returns the trials whose models may still win, be trained further or join an ensemble."""
-        completed = self._decided(self._ranked(records.values()))
+        completed = self._decided(records.values())
         best = completed[: self._settings.num_finalists]
         needed = [*best, *self.front(completed), *_library(completed)]
         is_evolving = not any(record.full_length for record in records.values())

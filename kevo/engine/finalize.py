@@ -18,7 +18,7 @@ from kevo.objective import Objective
 from kevo.progress import Listener
 from kevo.report import plots
 from kevo.result import Ensemble, EnsembleMember, FrontMember, SearchResult, describe_ensemble, describe_front
-from kevo.runs import layout
+from kevo.runs import layout, ranking
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
@@ -294,13 +294,11 @@ class Finalizer:
 
     def _beats(self, ensemble: Evaluation, best: Evaluation) -> bool:
         """Tells whether an ensemble is better than the best model, by the rule by which that has won."""
-        objective = self._objectives[0]
-        name = objective.metric.removeprefix("val_")
-        ours, theirs = getattr(ensemble, name), getattr(best, name)
-        margin = 0.0 if self._settings.minimize else objective.margin(max(ours, theirs), num_examples=best.num_pictures)
-        if abs(ours - theirs) > margin:
-            return bool((ours > theirs) == (objective.direction == "max"))
-        return ensemble.cross_entropy < best.cross_entropy
+        ours, theirs = (
+            {name: getattr(scores, name.removeprefix("val_")) for name in self._objectives[0].metrics}
+            for scores in (ensemble, best)
+        )
+        return ranking.beats(ours, theirs, self._objectives, num_judged=best.num_pictures)
 
     def _seconds_left(self) -> float:
         """Returns how long an ensemble may still take; raises an error where that is nothing."""

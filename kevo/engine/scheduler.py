@@ -246,7 +246,7 @@ class Scheduler:
         if running.trial is not None:
             self._end(running.trial, record)
         self._expect_closing()
-        self._listener.trial_ended(record, next(iter(self._archive.completed), None))
+        self._listener.trial_ended(record, self._archive.winner)
 
     @_exclusive
     def trial_of(self, worker: str) -> str | None:
@@ -281,7 +281,7 @@ class Scheduler:
         partial_trainings.forget(self._archive.folder, trial_id)
         if trial is not None:
             self._end(trial, record)
-        self._listener.trial_ended(record, next(iter(self._archive.completed), None))
+        self._listener.trial_ended(record, self._archive.winner)
 
     @_exclusive
     def hear(self, worker: str) -> None:

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from kevo.objective import Objective
+from kevo.objective import Objective, with_costs
 from kevo.progress.events import NullListener, SearchStarted
+from kevo.runs import ranking
 from kevo.runs.records import TrialRecord
 
 
@@ -53,7 +54,7 @@ class Board(NullListener):
     population: list[TrialRecord] = field(default_factory=list)
     """Those who breed, the best first."""
     bests: list[tuple[float, float]] = field(default_factory=list)
-    """When a candidate was better than all before, in seconds of search, and how good it was."""
+    """When another candidate would have won than before, in seconds of search, and its fitness."""
     num_completed: int = 0
     num_failed: int = 0
     last_failure: TrialRecord | None = None
@@ -64,9 +65,10 @@ class Board(NullListener):
 
     def search_started(self, opening: SearchStarted) -> None:
         self.opening, self._opened_at = opening, self.clock()
-        for record in opening.records:
-            self._take(record)
-        self.best = opening.best
+        objectives = with_costs(self.objective, opening.settings.minimize)
+        bests = ranking.winners(opening.records, objectives, num_judged=opening.num_judged)
+        for record, best in zip(opening.records, bests, strict=True):
+            self._take(record, best)
 
     def skipped(self, what: str, reason: str, num: int) -> None:
         self.num_skipped[what, reason] += num
@@ -84,8 +86,7 @@ class Board(NullListener):
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         self.running.pop(record.number, None)
-        self._take(record)
-        self.best = best
+        self._take(record, best)
 
     def closed(self) -> None:
         self.running.clear()
@@ -102,22 +103,19 @@ class Board(NullListener):
         whole = None if self.opening is None else self.opening.settings.resolved_max_time
         return None if whole is None else max(0.0, whole - self.seconds)
 
-    def _take(self, record: TrialRecord) -> None:
+    def _take(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        if best is not None and best is not self.best:
+            self.bests.append((record.finished_at, best.fitness or 0.0))
+        self.best = best
         if not record.full_length:
             self.num_completed += record.fitness is not None
             self.num_failed += record.fitness is None
         if record.fitness is None:
             self.last_failure = record
             return
-        better = max if self.objective.direction == "max" else min
-        if not self.bests or better(record.fitness, self.bests[-1][1]) != self.bests[-1][1]:
-            self.bests.append((record.finished_at, record.fitness))
         if not record.full_length:
             size = len(self.population) + 1 if self.opening is None else self.opening.settings.population
-            # What was continued counts once, by its last training.
-            rivals = [one for one in self.population if one.trial_id != record.continues]
-            rivals = sorted([*rivals, record], key=lambda one: self.objective.rank(one.metrics), reverse=True)
-            self.population = rivals[:size]
+            self.population = ranking.ranked([*self.population, record], self.objective)[:size]
 
 
 def kind_of(record: TrialRecord) -> Kind:

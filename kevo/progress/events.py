@@ -21,7 +21,8 @@ class SearchStarted:
         devices: Who trains where, in words.
         seconds: How long the search has taken so far, over all sessions.
         records: The candidates of earlier sessions, in the order in which they ended.
-        best: The best of these; `None` if none has a fitness.
+        best: The one of these that would win now; `None` if none has a fitness.
+        num_judged: How many examples the candidates are compared on; `None` if that is unknown.
     """
 
     run_folder: Path
@@ -30,6 +31,7 @@ class SearchStarted:
     seconds: float
     records: tuple[TrialRecord, ...] = ()
     best: TrialRecord | None = None
+    num_judged: int | None = None
 
 
 class Listener(Protocol):
@@ -65,7 +67,7 @@ class Listener(Protocol):
         """A candidate's worker is gone; the candidate is begun again, or ends as failed."""
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
-        """A candidate has finished or failed."""
+        """A candidate has finished or failed; `best` would win if the search ended now."""
 
     def closed(self) -> None:
         """Nothing more is trained; what follows are notes on the result at most. May come twice."""

@@ -53,6 +53,8 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
     """
     records, objective, winner = facts.records, facts.objective, facts.winner
     if winner is not None:
+        winners = facts.winners
+        last = next(one for one in reversed(winners) if one is not None)
         better = max if objective.direction == "max" else min
         best = better(record.fitness for record in records if record.fitness is not None)
         # Among finalists, those within one standard error of the best are equals.
@@ -67,8 +69,8 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
         yield Drawing(
             "minutes",
             f"Each candidate as a dot where it ended, and the best so far as a line, which ends at "
-            f"{metric_name(objective.metric, with_split=True)} {best:.4g}.",
-            lambda: plots.fitness_by_minute(records, objective=objective),
+            f"{metric_name(objective.metric, with_split=True)} {last.fitness:.4g}.",
+            lambda: plots.fitness_by_minute(records, objective=objective, winners=winners),
         )
     if records:
         yield Drawing(

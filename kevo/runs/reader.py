@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from kevo.errors import KevoError, os_reason
-from kevo.objective import Objective
-from kevo.runs import layout
+from kevo.objective import Objective, with_costs
+from kevo.runs import layout, ranking
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
@@ -85,7 +85,7 @@ class Facts:
         search: How the search was to run; `None` where that is damaged.
         objectives: What was to be improved, the first above all.
         records: The candidates that can be made use of.
-        winner: The best of them, or the one that the outcome tells of; `None` where none has a fitness.
+        winner: The one that would win now, or the one that the outcome tells of; `None` where none has a fitness.
         outcome: What it ended with; `None` where it has not ended, or not well.
         class_names: The classes, in the order of the model's outputs; empty where nobody knows.
         keras_version: Which Keras wrote the best model; empty where nobody knows.
@@ -112,6 +112,13 @@ class Facts:
         return self.objectives[0]
 
     @property
+    def num_judged(self) -> int | None:
+        """How many examples the candidates are compared on; `None` where that is unknown."""
+        if self.outcome is not None:
+            return self.outcome.validation.num_pictures
+        return num_judged(self.settings)
+
+    @property
     def data(self) -> str | None:
         """Where the pictures can be read again; `None` for what lived in memory only."""
         source = self.settings.get("data")
@@ -135,11 +142,13 @@ class Facts:
 
     @property
     def rivals(self) -> list[TrialRecord]:
-        """The candidates that have a fitness, best first; what was continued counts once, by its last training."""
-        done = [record for record in self.records if record.fitness is not None]
-        continued = {record.continues for record in done}
-        rivals = [record for record in done if record.trial_id not in continued]
-        return sorted(rivals, key=lambda record: self.objective.rank(record.metrics), reverse=True)
+        """The candidates that have a fitness, best first; see `ranking.rivals`."""
+        return ranking.ranked(self.records, self.objective)
+
+    @property
+    def winners(self) -> list[TrialRecord | None]:
+        """For each record the one that would have won when it ended; see `ranking.winners`."""
+        return list(ranking.winners(self.records, self.objectives, num_judged=self.num_judged))
 
     @property
     def failed(self) -> list[TrialRecord]:
@@ -169,8 +178,7 @@ def read(run_folder: str | Path) -> Facts:
     run = Run.open(run_folder)
     damages: list[str] = []
     search = _try(run.search_settings, damages)
-    objectives = [OBJECTIVES[search.objective if search else "accuracy"]]
-    objectives += [Objective(cost, "min") for cost in (search.minimize if search else ())]
+    objectives = with_costs(OBJECTIVES[search.objective if search else "accuracy"], search.minimize if search else ())
     records = _records(run.path / layout.TRIALS, objectives, damages)
     outcome = _try(lambda: _outcome(run), damages)
     names = _try(lambda: _class_names(run), damages) or ()
@@ -181,7 +189,7 @@ def read(run_folder: str | Path) -> Facts:
         state="running" if _try(lambda: run.is_busy, damages) else "finished" if is_done else "interrupted",
         settings=run.settings,
         search=search,
-        objectives=tuple(objectives),
+        objectives=objectives,
         records=tuple(records),
         winner=None,
         outcome=outcome,
@@ -193,6 +201,12 @@ def read(run_folder: str | Path) -> Facts:
     return _with_winner(facts)
 
 
+def num_judged(settings: Mapping[str, Any]) -> int | None:
+    """Returns how many examples candidates are compared on, by the settings file; `None` where that is unknown."""
+    num = settings.get("num_validation")
+    return num if isinstance(num, int) and num > 0 else None
+
+
 def describe_genome(genome: Mapping[str, Any]) -> str:
     """Says what a genome is, also where it is not one of ours."""
     try:
@@ -202,9 +216,9 @@ def describe_genome(genome: Mapping[str, Any]) -> str:
 
 
 def _with_winner(facts: Facts) -> Facts:
-    rivals = facts.rivals
     genome = facts.outcome.genome if facts.outcome else None
-    winner = next((record for record in rivals if record.genome == genome), rivals[0] if rivals else None)
+    decided = ranking.decided(facts.records, facts.objectives, num_judged=facts.num_judged)
+    winner = next((record for record in decided if record.genome == genome), decided[0] if decided else None)
     return dataclasses.replace(facts, winner=winner)
 
 

@@ -15,8 +15,9 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from kevo.errors import RunError
+from kevo.objective import with_costs
 from kevo.progress import Listener, SearchStarted
-from kevo.runs import layout
+from kevo.runs import layout, ranking, reader
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
@@ -67,7 +68,7 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Best:
-    """The best candidate so far: its place in the search, what it is, and its score on the validation split."""
+    """The candidate that would win now: its place in the search, what it is, and its score on the validation split."""
 
     number: int
     words: str
@@ -235,7 +236,7 @@ def read(path: str | Path) -> Status:
     limit = None if state == "finished" else settings.resolved_max_time
     evolved = [record for record in records if not record.full_length]
     with damage(run.path / layout.TRIALS):
-        best = _best(records, settings)
+        best = _best(records, settings, num_judged=reader.num_judged(run.settings))
     return Status(
         run_folder=run.path,
         state=state,
@@ -288,13 +289,9 @@ def _live(run: Run) -> tuple[float, tuple[Training, ...]] | None:
         return _finite(values["seconds"]) + age, tuple(map(Training.from_json, values["trainings"]))
 
 
-def _best(records: Sequence[TrialRecord], settings: Settings) -> Best | None:
-    # What was continued counts by its last training.
-    done = [record for record in records if record.fitness is not None]
-    continued = {record.continues for record in done}
-    rivals = [record for record in done if record.trial_id not in continued]
-    rank = OBJECTIVES[settings.objective].rank
-    best = max(rivals, key=lambda record: rank(record.metrics), default=None)
+def _best(records: Sequence[TrialRecord], settings: Settings, *, num_judged: int | None) -> Best | None:
+    objectives = with_costs(OBJECTIVES[settings.objective], settings.minimize)
+    best = ranking.winner(records, objectives, num_judged=num_judged)
     if best is None or best.fitness is None:
         return None
     return Best(number=best.number, words=describe(best.genome), objective=settings.objective, score=best.fitness)

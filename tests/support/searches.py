@@ -76,6 +76,7 @@ class Diary:
         self.num_skipped: Counter[tuple[str, str]] = Counter()
         self.started: list[str] = []
         self.records: list[TrialRecord] = []
+        self.bests: list[TrialRecord | None] = []
         self.lost: list[tuple[int, str]] = []
 
     def search_started(self, opening: SearchStarted) -> None:
@@ -97,6 +98,7 @@ class Diary:
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         self.records.append(record)
+        self.bests.append(best)
 
     def closed(self) -> None: ...
 

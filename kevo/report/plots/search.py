@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from matplotlib.figure import Figure
 
@@ -60,12 +60,15 @@ def fitness_by_generation(records: Iterable[TrialRecord], *, objective: Objectiv
     return figure
 
 
-def fitness_by_minute(records: Iterable[TrialRecord], *, objective: Objective) -> Figure:
+def fitness_by_minute(
+    records: Sequence[TrialRecord], *, objective: Objective, winners: Sequence[TrialRecord | None]
+) -> Figure:
     """Draws every candidate as a dot where it ended, and the best so far as a line.
 
     Args:
         records: The candidates, those that were trained once more at the end included.
-        objective: What they compete for; its direction says which one is the best.
+        objective: What they compete for.
+        winners: For each record the one that would have won when it ended; see `kevo.runs.ranking.winners`.
 
     Returns:
         The figure, with time in seconds, minutes or hours, whichever suits.
@@ -99,11 +102,12 @@ def fitness_by_minute(records: Iterable[TrialRecord], *, objective: Objective) -
             transform=axes.get_xaxis_transform(),
             label=f"{len(far)} far worse",
         )
-    better = max if objective.direction == "max" else min
-    best: list[float] = []
-    for _, fitness, _ in done:
-        best.append(better([fitness, *best[-1:]]))
-    axes.plot([at / unit for at, *_ in done], best, color=BLUE, drawstyle="steps-post", label="best so far")
+    steps = [
+        (record.finished_at / unit, winner.fitness)
+        for record, winner in zip(records, winners, strict=True)
+        if record.fitness is not None and winner is not None and winner.fitness is not None
+    ]
+    axes.plot(*zip(*steps, strict=True), color=BLUE, drawstyle="steps-post", label="best so far")
     axes.set_xlim(0, 1.03 * seconds / unit if seconds > 0 else 1.0)
     legend(axes)
     return figure

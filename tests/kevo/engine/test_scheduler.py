@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import io
 import itertools
 import json
 import time
@@ -20,6 +21,14 @@ from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.engine.scheduler import Idle, Scheduler
 from kevo.errors import RunError, SearchBrokenError
 from kevo.execution.runner import TrialRunner
+from kevo.progress import SearchStarted
+from kevo.progress.board import Board
+from kevo.progress.panel import Paper, draw, ended
+from kevo.progress.plain import Plain
+from kevo.progress.trackers import TrackerGroup
+from kevo.report.answer import answer
+from kevo.report.drawings import drawings
+from kevo.runs import reader, status
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.tasks.images import linear_probes
@@ -29,6 +38,7 @@ from kevo.tasks.images.features import FeatureCache
 from kevo.tasks.images.initial_population import declare
 from kevo.tasks.images.linear_probes import LinearProbes
 from kevo.tasks.images.pretrained_weights import Weights
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.training.candidate_fit import CandidateError, Effort
 from tests.support.samples import CONV_GENOME, pretrained_genome, stripes
 from tests.support.searches import PAUSED, RUNGS, SETTINGS, Diary, record
@@ -48,7 +58,8 @@ def scheduler(
     errors: dict[str, float] | None = None,
 ) -> Scheduler:
     """The head of a search that has gone on for some time, with these candidates."""
-    archive = Archive(Run.create(path / "run", {}), settings, num_judged=len(dataset.validation))
+    run = Run.create(path / "run", {"search": settings.to_json(), "num_validation": len(dataset.validation)})
+    archive = Archive(run, settings, num_judged=len(dataset.validation))
     archive.records = {record.trial_id: record for record in records}
     budget = Budget(settings, started=time.monotonic() - seconds)
     forecast = Forecast(
@@ -623,3 +634,47 @@ def test_predictions_are_kept_beside_models(tmp_path: Path, dataset: ImageDatase
     (trial_id,) = one._archive.records
     assert (tmp_path / f"run/checkpoints/{trial_id}.keras").read_text() == "a model"
     assert np.load(tmp_path / f"run/predictions/{trial_id}.npy") == pytest.approx(probabilities, abs=1e-3)
+
+
+def test_the_best_so_far_is_what_would_win_wherever_it_is_told(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = scheduler(tmp_path, dataset)
+    lines, board, diary = io.StringIO(), Board(OBJECTIVES["accuracy"]), listener(one)
+    one._listener = TrackerGroup([diary, Plain(lines, OBJECTIVES["accuracy"]), board])
+    # On so few pictures a lead of 0.02 is none: the second has the highest accuracy, and the third would win.
+    for accuracy, loss in [(0.7, 0.9), (0.8, 0.9), (0.78, 0.2)]:
+        assert isinstance(one.next("worker"), TrialSpec)
+        metrics = {"val_accuracy": accuracy, "val_cross_entropy": loss}
+        one.finish("worker", dataclasses.replace(DONE, metrics=metrics, history=(metrics,)))
+    first, lucky, best = one._archive.records.values()
+    assert one._archive.completed[0] is lucky and one._archive.winner is best
+    # The screen, line by line and in the panel.
+    assert diary.bests == [first, lucky, best]
+    assert "accuracy 0.7800" in lines.getvalue() and lines.getvalue().endswith("best so far\n")
+    assert ended(best, board.best, board.objective, Paper(100, 24)).plain.count("best so far") == 1
+    shown = [line.plain for line in draw(board, Paper(100, 40))]
+    (line,) = [line for line in shown if line.startswith("best ")]
+    assert line.split()[1:5] == ["accuracy", "0.7800", "candidate", "3"]
+    assert [score for _, score in board.bests] == [0.7, 0.8, 0.78]
+    # The screen of a session that takes the search up.
+    again = Board(OBJECTIVES["accuracy"])
+    again.search_started(
+        SearchStarted(
+            run_folder=one._archive.folder.path,
+            settings=SETTINGS,
+            devices="",
+            seconds=0.0,
+            records=(first, lucky, best),
+            best=one._archive.winner,
+            num_judged=len(dataset.validation),
+        )
+    )
+    assert again.best is best and again.bests == board.bests
+    # `kevo status` and an unfinished report.
+    found = status.read(one._archive.folder.path).best
+    assert found is not None and (found.number, found.score) == (2, 0.78)
+    known = reader.read(one._archive.folder.path)
+    assert known.winner == best
+    words = answer(known)
+    assert "78.0%" in words and "the best so far" in words and "Candidate 3: " in words
+    (drawing,) = [one for one in drawings(known) if one.name == "minutes"]
+    assert drawing.words.endswith("which ends at validation accuracy 0.78.")

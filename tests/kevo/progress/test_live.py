@@ -156,7 +156,8 @@ def test_a_loss_is_better_when_it_is_lower() -> None:
             metrics={"val_cross_entropy": loss, "val_accuracy": 0.5},
             finished_at=float(number),
         )
-        one.trial_ended(done, None)
+        best = done if one.best is None or loss < (one.best.fitness or 0.0) else one.best
+        one.trial_ended(done, best)
     assert [record.fitness for record in one.population] == [0.4, 0.6, 0.9]
     assert [score for _, score in one.bests] == [0.9, 0.4]
     (line,) = [line for line in shown(one, 60, 20) if line.startswith("population")]

@@ -16,9 +16,10 @@ from click.testing import CliRunner, Result
 import kevo
 from kevo.cli import main
 from kevo.errors import RunError
-from kevo.runs import status
+from kevo.runs import ranking, status
 from kevo.runs.folder import Run
 from kevo.runs.status import Status, StatusWriter
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from tests.support.samples import stripes
 from tests.support.searches import SETTINGS, Diary, record
 
@@ -104,7 +105,8 @@ def test_a_whole_search_as_others_see_it(tmp_path: Path) -> None:
     values = json.loads(command("status", result.run_folder, "--json").stdout)
     assert values["state"] == "finished" and values["seconds"] == result.seconds and values["seconds_left"] is None
     assert (values["trials_completed"], values["trials_failed"]) == (result.trials_completed, result.trials_failed)
-    best = max(diary.records, key=lambda one: (one.fitness or 0.0, -one.metrics["val_cross_entropy"]))
+    best = ranking.winner(diary.records, [OBJECTIVES["accuracy"]], num_judged=result.validation.num_pictures)
+    assert best is not None and best.genome == result.genome
     assert (values["best"]["number"], values["best"]["score"]) == (best.number, best.fitness)
     files = [path for path in result.run_folder.rglob("*") if path.is_file()]
     assert values["num_bytes"] == sum(path.stat().st_size for path in files)

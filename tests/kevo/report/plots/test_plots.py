@@ -14,6 +14,7 @@ from PIL import Image
 
 from kevo.objective import Objective
 from kevo.report import plots
+from kevo.runs import ranking
 from kevo.runs.records import TrialRecord
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 
@@ -53,6 +54,18 @@ SEARCH = [
     trial(4, generation=2, fitness=0.9, genome={"family": "pretrained"}),
     trial(5, generation=2, fitness=0.95, full_length=True),
 ]
+
+
+def minutes(records: list[TrialRecord], name: str = "accuracy") -> Figure:
+    objective = OBJECTIVES[name]
+    scored = [
+        record
+        if record.fitness is None
+        else replace(record, metrics={"val_cross_entropy": 0.0, objective.metric: record.fitness})
+        for record in records
+    ]
+    winners = list(ranking.winners(scored, [objective], num_judged=None))
+    return plots.fitness_by_minute(scored, objective=objective, winners=winners)
 
 
 def lines(axes: Axes) -> dict[str, tuple[list[float], list[float]]]:
@@ -175,7 +188,7 @@ def test_families_keep_their_color() -> None:
 def test_nothing_completed_says_so(records: list[TrialRecord]) -> None:
     for figure in (
         plots.fitness_by_generation(records, objective=OBJECTIVES["accuracy"]),
-        plots.fitness_by_minute(records, objective=OBJECTIVES["accuracy"]),
+        minutes(records),
         plots.parallel_coordinates(records, objective=OBJECTIVES["accuracy"]),
         plots.parameters_against_accuracy(records),
         plots.front_of(records, front=[], objectives=[OBJECTIVES["accuracy"], Objective("params", "min")]),
@@ -252,7 +265,7 @@ def test_each_cost_has_axes_of_its_own(tmp_path: Path) -> None:
 
 
 def test_fitness_by_minute() -> None:
-    (axes,) = plots.fitness_by_minute(SEARCH, objective=OBJECTIVES["accuracy"]).axes
+    (axes,) = minutes(SEARCH).axes
     drawn = lines(axes)
     assert drawn["candidates"] == ([0, 20, 60, 80], [0.2, 0.6, 0.5, 0.9])
     assert drawn["finalists"] == ([100], [0.95])
@@ -263,7 +276,7 @@ def test_fitness_by_minute() -> None:
 @pytest.mark.parametrize(("seconds", "label", "last"), [(600.0, "Minutes", 10.0), (18_000.0, "Hours", 5.0)])
 def test_time_is_counted_in_what_suits(seconds: float, label: str, last: float) -> None:
     records = [trial(0), trial(1, finished_at=seconds)]
-    (axes,) = plots.fitness_by_minute(records, objective=OBJECTIVES["loss"]).axes
+    (axes,) = minutes(records, "loss").axes
     assert axes.get_xlabel() == f"{label} of search"
     assert lines(axes)["best so far"][0][-1] == last
 
@@ -271,11 +284,11 @@ def test_time_is_counted_in_what_suits(seconds: float, label: str, last: float) 
 def test_the_far_worse_do_not_take_the_room() -> None:
     records = [trial(number, fitness=0.9 + number / 1000) for number in range(50)]
     far = [trial(50, fitness=0.1), trial(51, fitness=0.2)]
-    (axes,) = plots.fitness_by_minute([*records, *far], objective=OBJECTIVES["accuracy"]).axes
+    (axes,) = minutes([*records, *far]).axes
     assert axes.get_ylim()[0] > 0.8
     assert lines(axes)["2 far worse"][0] == [50 * 20 / 60, 51 * 20 / 60]
     losses = [replace(record, fitness=1 - (record.fitness or 0)) for record in [*records, *far]]
-    (axes,) = plots.fitness_by_minute(losses, objective=OBJECTIVES["loss"]).axes
+    (axes,) = minutes(losses, "loss").axes
     assert axes.get_ylim()[1] < 0.2 and len(lines(axes)["2 far worse"][0]) == 2
 
 
@@ -385,7 +398,7 @@ def hostile_figures() -> list[Figure]:
     ]
     return [
         plots.fitness_by_generation(strange, objective=OBJECTIVES["accuracy"]),
-        plots.fitness_by_minute(strange, objective=OBJECTIVES["accuracy"]),
+        minutes(strange),
         plots.parameters_against_accuracy(strange),
         plots.learning_curves(strange[0]),
         plots.gene_importance({HOSTILE: 1.0}),

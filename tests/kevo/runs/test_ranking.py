@@ -1,0 +1,112 @@
+"""Which trials are best, by their records alone."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from kevo.objective import Objective, with_costs
+from kevo.runs import ranking
+from kevo.runs.records import TrialRecord
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
+from tests.support.searches import failed, record
+
+ACCURACY = (OBJECTIVES["accuracy"],)
+
+
+def scored(trial_id: str, accuracy: float, loss: float, **changes: object) -> TrialRecord:
+    metrics = {"val_accuracy": accuracy, "val_cross_entropy": loss, "params": 1.0}
+    return record(trial_id, accuracy, metrics=metrics, **changes)
+
+
+def names(records: list[TrialRecord]) -> list[str]:
+    return [one.trial_id for one in records]
+
+
+def test_what_was_continued_counts_once_by_its_last_training() -> None:
+    first, second = scored("1", 0.9, 1.0), scored("2", 0.8, 1.0, continues="1")
+    assert ranking.rivals([first, failed(5), second, scored("3", 0.7, 1.0)]) == [second, scored("3", 0.7, 1.0)]
+    # One that failed when it went on counts by what it was before.
+    lost = dataclasses.replace(failed(2), continues="1")
+    assert ranking.rivals([first, lost]) == [first]
+
+
+def test_of_equals_the_earlier_one_comes_first() -> None:
+    records = [scored("1", 0.5, 1.0), scored("2", 0.9, 1.0), scored("3", 0.9, 1.0), scored("4", 0.9, 0.5)]
+    assert names(ranking.ranked(records, ACCURACY[0])) == ["4", "2", "3", "1"]
+    assert names(ranking.decided(records, ACCURACY, num_judged=None)) == ["4", "2", "3", "1"]
+
+
+@pytest.mark.parametrize(
+    ("objectives", "num_judged", "winners"),
+    [
+        (ACCURACY, 100, ["surer", "sure", "lucky", "worse"]),
+        (ACCURACY, 10_000, ["lucky", "sure", "surer", "worse"]),
+        (ACCURACY, None, ["lucky", "sure", "surer", "worse"]),
+        (with_costs(ACCURACY[0], ["params"]), 100, ["lucky", "sure", "surer", "worse"]),
+        ((OBJECTIVES["loss"],), 100, ["worse", "surer", "sure", "lucky"]),
+        ((Objective("val_cross_entropy", "min", standard_error=lambda best, num: 1.1 / num),), 10, None),
+    ],
+)
+def test_a_lead_within_its_standard_error_is_none(
+    objectives: tuple[Objective, ...], num_judged: int | None, winners: list[str] | None
+) -> None:
+    records = [
+        scored("worse", 0.90, 0.1),
+        scored("surer", 0.945, 0.2),
+        scored("sure", 0.95, 0.3),
+        scored("lucky", 0.96, 0.4),
+    ]
+    # With a margin and without a tie-breaker the order is that of the scores.
+    expected = ["worse", "surer", "sure", "lucky"] if winners is None else winners
+    assert names(ranking.decided(records, objectives, num_judged=num_judged)) == expected
+    best = ranking.winner(records, objectives, num_judged=num_judged)
+    assert best is not None and best.trial_id == expected[0]
+
+
+def test_where_nothing_has_a_fitness_nothing_wins() -> None:
+    assert ranking.decided([failed(1)], ACCURACY, num_judged=10) == []
+    assert ranking.winner([], ACCURACY, num_judged=10) is None
+    assert list(ranking.winners([failed(1), failed(2)], ACCURACY, num_judged=10)) == [None, None]
+
+
+def random_records(num: int, seed: int) -> list[TrialRecord]:
+    """Records of which many are equal, some failed, and some continue others."""
+    rng = np.random.default_rng(seed)
+    records: list[TrialRecord] = []
+    for number in range(num):
+        open_ones = [one for one in ranking.rivals(records) if rng.random() < 0.2]
+        changes = {"continues": open_ones[0].trial_id} if open_ones and rng.random() < 0.4 else {}
+        one = scored(str(number), int(rng.integers(15, 20)) / 20, int(rng.integers(1, 4)) / 2, **changes)
+        if rng.random() < 0.1:
+            one = dataclasses.replace(failed(number), trial_id=str(number), **changes)
+        records.append(one)
+    return records
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("num_judged", [None, 20, 1000])
+@pytest.mark.parametrize("objectives", [ACCURACY, (OBJECTIVES["loss"],), with_costs(ACCURACY[0], ["params"])])
+def test_the_winners_so_far_are_those_of_every_moment(
+    seed: int, num_judged: int | None, objectives: tuple[Objective, ...]
+) -> None:
+    records = random_records(60, seed)
+    expected = [ranking.winner(records[:num], objectives, num_judged=num_judged) for num in range(1, 1 + len(records))]
+    assert list(ranking.winners(records, objectives, num_judged=num_judged)) == expected
+    assert len({one and one.trial_id for one in expected}) > 2
+
+
+@pytest.mark.parametrize("objectives", [ACCURACY, (OBJECTIVES["loss"],), with_costs(ACCURACY[0], ["params"])])
+@pytest.mark.parametrize("num_judged", [None, 20, 1000])
+def test_who_beats_another_would_win_beside_it(num_judged: int | None, objectives: tuple[Objective, ...]) -> None:
+    scores = itertools.product((0.5, 0.8, 0.85, 0.9), (0.1, 0.2, 0.3))
+    records = [scored(str(number), *one) for number, one in enumerate(scores)]
+    outcomes = set()
+    for ours, theirs in itertools.product(records, records):
+        # Of equals the one that was there before stays.
+        expected = ranking.winner([theirs, ours], objectives, num_judged=num_judged) is ours and ours is not theirs
+        found = ranking.beats(ours.metrics, theirs.metrics, objectives, num_judged=num_judged)
+        assert found is expected
+        outcomes.add(found)
+    assert outcomes == {True, False}
