@@ -21,17 +21,14 @@ from kevo.runs.folder import Run, new_folder
 from kevo.session import Session
 from kevo.settings import NO_CACHE, Settings
 from kevo.system import versions
-from kevo.tasks.images import datasets, pretrained_weights
+from kevo.tasks.images import datasets, pretrained_weights, usable_weights
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.datasets.builtin import is_meant
 from kevo.tasks.images.initial_population import declare
-from kevo.tasks.images.pretrained_weights import Weights
+from kevo.tasks.images.usable_weights import Usable
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-_SMALLEST_PRETRAINED = 32
-"""Pictures smaller than this, in pixels, show a backbone trained on photographs nothing; weights must be asked for."""
 
 
 def search(
@@ -89,7 +86,7 @@ def search(
         workers = 1 if settings.workers == 0 else settings.workers
         devices.plan(settings.strategy, num_workers=workers, num_gpus=devices.num_gpus())
     dataset = datasets.load(data, seed=settings.seed)
-    usable, notes = _usable_weights(settings, dataset)
+    usable, notes = usable_weights.find(settings.resolved_space, settings.weights, image_size=dataset.image_size)
     genes = declare(settings, dataset, usable)
     run = Run.create(
         (_new_folder(dataset.name) if out is None else Path(out)).absolute(),
@@ -193,47 +190,16 @@ def _new_folder(name: str) -> Path:
     return new_folder(Path("kevo-runs"), f"{name}-{datetime.now():%Y%m%d-%H%M%S}")
 
 
-def _usable_weights(settings: Settings, dataset: ImageDataset) -> tuple[dict[str, tuple[Weights, ...]], list[str]]:
-    """Finds out, before any training, which backbones can be had; says in words which cannot, and why."""
-    wanted = settings.resolved_space
-    if "pretrained" not in wanted.families:
-        return {}, []
-    requests = dict(settings.weights)
-    if not requests:
-        if "conv" in wanted.families and dataset.image_size < _SMALLEST_PRETRAINED:
-            return {}, [
-                f"Pretrained backbones are left out, since pictures of {dataset.image_size} px show them too little. "
-                "To use one all the same, name its weights: --weights NAME=imagenet."
-            ]
-        requests = dict.fromkeys(wanted.backbones, "imagenet")
-    resolved = pretrained_weights.resolve(requests)
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in resolved.unavailable.items():
-        by_reason.setdefault(reason, []).append(name)
-    notes = [f"Left out {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
-    if not resolved.available and "conv" not in wanted.families:
-        raise WeightsError("Nothing is left to search. " + " ".join(notes))
-    return dict(resolved.available), notes
-
-
-def _same_weights(
-    run: Run, settings: Settings, dataset: ImageDataset
-) -> tuple[dict[str, tuple[Weights, ...]], list[str]]:
+def _same_weights(run: Run, settings: Settings, dataset: ImageDataset) -> tuple[Usable, list[str]]:
     """Finds the backbones with which a search began, so that it goes on in the same space."""
+    with damage(run.path / layout.SETTINGS):
+        began_with = {
+            str(name): tuple(None if alpha is None else float(alpha) for alpha in alphas)
+            for name, alphas in run.settings["backbones"].items()
+        }
     try:
-        usable, notes = _usable_weights(settings, dataset)
+        return usable_weights.find_again(
+            began_with, settings.resolved_space, settings.weights, image_size=dataset.image_size
+        )
     except WeightsError as error:
         raise RunError(f"The search in {run.path} cannot go on: {error}") from error
-    same: dict[str, tuple[Weights, ...]] = {}
-    with damage(run.path / layout.SETTINGS):
-        for name, alphas in run.settings["backbones"].items():
-            by_alpha = {variant.alpha: variant for variant in usable.get(name, ())}
-            if missing := [alpha for alpha in alphas if alpha not in by_alpha]:
-                which = f"{name} (alpha {missing[0]})" if missing[0] else name
-                raise RunError(
-                    f"The search in {run.path} began with weights of {which} from "
-                    f"{settings.weights.get(name, 'imagenet')}, which cannot be had any more. Put them back, or start "
-                    f"a new search. {' '.join(notes)}".rstrip()
-                )
-            same[name] = tuple(by_alpha[alpha] for alpha in alphas)
-    return same, notes

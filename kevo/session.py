@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import gc
 import math
 import secrets
@@ -34,7 +33,7 @@ from kevo.execution.devices import Plan
 from kevo.execution.endpoint import Endpoint, seen_from_elsewhere
 from kevo.execution.local_pool import LocalPool
 from kevo.execution.remote_worker import terms
-from kevo.execution.runner import TrialRunner, by_width
+from kevo.execution.runner import TrialRunner
 from kevo.execution.scheduler_service import SchedulerService
 from kevo.progress import Listener, SearchStarted
 from kevo.progress.trackers import TrackerGroup, energy
@@ -47,14 +46,14 @@ from kevo.runs.status import StatusWriter
 from kevo.settings import NO_CACHE, Settings
 from kevo.system.array_store import ArrayStore
 from kevo.system.interrupts import Interrupt, Interrupts, redelivering
-from kevo.tasks.images import cache_savings, costs
+from kevo.tasks.images import cache_savings, costs, usable_weights
 from kevo.tasks.images.cost_model import Forecast
 from kevo.tasks.images.datasets import ImageDataset, handover
 from kevo.tasks.images.features import FeatureCache, default_folder
 from kevo.tasks.images.initial_population import Genes
 from kevo.tasks.images.linear_probes import LinearProbes, probe
-from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.space import Genome, variant
+from kevo.tasks.images.usable_weights import Usable, by_width
 from tuners.remote import SECRET_VARIABLE, Server
 
 _NUM_BODIES = 3
@@ -82,7 +81,7 @@ class Session:
         run: Run,
         dataset: ImageDataset,
         settings: Settings,
-        usable: Mapping[str, tuple[Weights, ...]],
+        usable: Usable,
         listener: Listener,
         started: float,
         endpoint: Endpoint | None = None,
@@ -263,10 +262,7 @@ class Session:
             given = {
                 "data": str(folder / "data"),
                 "settings": settings.to_json(),
-                "weights": [
-                    {**dataclasses.asdict(one), "path": one.path and str(one.path)}
-                    for one in by_width(self._usable).values()
-                ],
+                "weights": usable_weights.to_json(self._usable),
                 "cache": str(store.folder),
                 "is_mirrored": plan.is_mirrored,
                 "is_spread": plan.is_spread,

@@ -14,20 +14,20 @@ from typing import Any
 import keras
 
 import kevo
-from kevo.errors import DataError, KevoError, SettingsError, WeightsError, WorkerError
+from kevo.errors import DataError, KevoError, SettingsError, WorkerError
 from kevo.execution import devices
 from kevo.execution.endpoint import Endpoint
-from kevo.execution.runner import TrialRunner, by_width
+from kevo.execution.runner import TrialRunner
 from kevo.execution.scheduler_service import RemoteScheduler
 from kevo.execution.worker import work
 from kevo.settings import NO_CACHE, Settings
 from kevo.system.array_store import ArrayStore
 from kevo.system.interrupts import redelivering
 from kevo.system.memory import usable
-from kevo.tasks.images import datasets, pretrained_weights
+from kevo.tasks.images import datasets, usable_weights
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import default_folder
-from kevo.tasks.images.pretrained_weights import Weights
+from kevo.tasks.images.usable_weights import Usable
 from tuners.remote import ChiefLostError, ChiefRefusedError, Client, RemoteError, SearchOverError
 
 PATIENCE_SECONDS = 300.0
@@ -37,17 +37,14 @@ _MEMORY_SHARE = 0.4
 """The part of the machine's memory that a worker may keep between two candidates."""
 
 
-def terms(dataset: ImageDataset, settings: Settings, usable: Mapping[str, tuple[Weights, ...]]) -> dict[str, Any]:
+def terms(dataset: ImageDataset, settings: Settings, usable: Usable) -> dict[str, Any]:
     """Returns what all who work for a search must have in common, as JSON values."""
     return {
         "versions": _versions(),
         "settings": settings.to_json(),
         "pictures": dataset.fingerprint(),
         "image_size": dataset.image_size,
-        "weights": [
-            {"backbone": one.backbone, "alpha": one.alpha, "source": one.source, "checksum": _checksum(one)}
-            for one in by_width(usable).values()
-        ],
+        "weights": usable_weights.to_terms(usable),
     }
 
 
@@ -146,52 +143,13 @@ def _performer(
             f"{asked['pictures']}. Give --data the same files, with the same names, and have them decoded by the same "
             "version of Pillow."
         )
-    usable = _usable_weights(asked["weights"], address, requests)
+    usable = usable_weights.find_by_terms(asked["weights"], requests, address=address)
     folder = default_folder() if cache is None else Path(cache).expanduser()
     store = None if cache == NO_CACHE else ArrayStore(folder, note=note)
     # TensorFlow would take all memory of every GPU that it sees, and another worker may run beside this one.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     plan = devices.plan(settings.strategy, num_workers=1, num_gpus=devices.num_gpus())
     return TrialRunner(dataset, settings, usable, store, strategy=devices.mirrored() if plan.is_mirrored else None)
-
-
-def _usable_weights(
-    asked: list[dict[str, Any]], address: str, requests: Mapping[str, str]
-) -> dict[str, tuple[Weights, ...]]:
-    """Finds the weights that a search uses on this machine."""
-    sources = {one["backbone"]: one["source"] for one in asked}
-    for name, source in sources.items():
-        if source == "file" and requests.get(name, source) in ("imagenet", "none", "file"):
-            raise WeightsError(
-                f"The search at {address} has the weights of {name} from a file. Give this worker the same one: "
-                f"--weights {name}=PATH."
-            )
-        if source != "file" and requests.get(name, source) != source:
-            raise WeightsError(
-                f"The search at {address} has {name} with --weights {name}={source}, not {requests[name]}. Leave it "
-                "out here."
-            )
-    resolved = pretrained_weights.resolve({name: requests.get(name, source) for name, source in sources.items()})
-    here = by_width(resolved.available)
-    usable: dict[str, tuple[Weights, ...]] = {}
-    for one in asked:
-        name, alpha = one["backbone"], one["alpha"]
-        mine = here.get((name, alpha))
-        if mine is None:
-            reason = resolved.unavailable.get(name, f"those here are not of the width that it uses, {alpha}.")
-            raise WeightsError(f"The search at {address} uses weights of {name} that are missing here: {reason}")
-        if _checksum(mine) != one["checksum"]:
-            raise WeightsError(
-                f"The weights of {name} in {mine.path} are not those of the search at {address}: their checksum is "
-                f"{_checksum(mine)}, expected {one['checksum']}. Give --weights {name}=PATH the same file."
-            )
-        usable[name] = (*usable.get(name, ()), mine)
-    return usable
-
-
-def _checksum(one: Weights) -> str | None:
-    # Keras publishes its own, and checks them; to read the others would mean to download all of them now.
-    return one.checksum() if one.source == "file" else None
 
 
 def _versions() -> dict[str, str]:

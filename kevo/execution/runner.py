@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import costs, networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.initial_population import is_small_enough
-from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.space import Genome
 from kevo.tasks.images.trainer import Trained, Trainer
+from kevo.tasks.images.usable_weights import Usable, by_width
 from kevo.training.candidate_fit import CandidateError, Earlier, Keep, Progress
 
 _ROOM_BYTES = 16 * 1024**2
@@ -88,7 +88,7 @@ class TrialRunner:
         self,
         dataset: ImageDataset,
         settings: Settings,
-        usable: Mapping[str, tuple[Weights, ...]],
+        usable: Usable,
         store: ArrayStore | None,
         *,
         strategy: tf.distribute.Strategy | None = None,
@@ -182,8 +182,3 @@ def _save(network: keras.Model, mirror: bool, path: Path) -> None:
         if shutil.disk_usage(path.parent).free < room:
             raise OSError(str(error)) from error
         raise CandidateError(f"its model cannot be saved: {describe_error(error)}") from error
-
-
-def by_width(usable: Mapping[str, tuple[Weights, ...]]) -> dict[tuple[str, float | None], Weights]:
-    """Returns weights for each backbone and width multiplier."""
-    return {(name, variant.alpha): variant for name, variants in usable.items() for variant in variants}

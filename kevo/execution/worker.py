@@ -140,14 +140,11 @@ def _work_with(given: Mapping[str, Any], dataset: ImageDataset, leader: Leader |
     from kevo.execution.scheduler_service import RemoteScheduler
     from kevo.settings import Settings
     from kevo.system.array_store import ArrayStore
-    from kevo.tasks.images.pretrained_weights import Weights
+    from kevo.tasks.images import usable_weights
     from tuners.remote import Client
 
     settings = Settings.from_json(given["settings"])
-    usable: dict[str, tuple[Weights, ...]] = {}
-    for one in given["weights"]:
-        path = None if one["path"] is None else Path(one["path"])
-        usable[one["backbone"]] = (*usable.get(one["backbone"], ()), Weights(**{**one, "path": path}))
+    usable = usable_weights.from_json(given["weights"])
     strategy = mirrored() if given["is_mirrored"] else None
     runner = TrialRunner(dataset, settings, usable, ArrayStore(Path(given["cache"])), strategy=strategy, leader=leader)
     client = Client(None, address=given["address"], tuner_id=given["name"], secret=given["secret"])

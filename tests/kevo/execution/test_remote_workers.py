@@ -23,7 +23,7 @@ from click.testing import CliRunner
 import kevo
 from kevo import session
 from kevo.cli import main
-from kevo.errors import SettingsError, WeightsError, WorkerError
+from kevo.errors import SettingsError, WorkerError
 from kevo.execution import local_pool, remote_worker
 from kevo.execution.endpoint import Endpoint, seen_from_elsewhere, seen_from_here
 from kevo.execution.scheduler_service import SchedulerService
@@ -320,23 +320,6 @@ def test_an_address_for_all_has_a_name_for_each() -> None:
     assert (seen_from_here("0.0.0.0:80"), seen_from_here("[::]:80")) == ("127.0.0.1:80", "[::1]:80")
     assert seen_from_elsewhere("0.0.0.0:80") == f"{socket.gethostname()}:80"
     assert seen_from_here("node-1:80") == seen_from_elsewhere("node-1:80") == "node-1:80"
-
-
-def asked(source: str, checksum: str | None = None) -> list[dict[str, object]]:
-    return [{"backbone": "mobilenet_v2", "alpha": 0.35, "source": source, "checksum": checksum}]
-
-
-def test_weights_must_be_the_same_everywhere(tmp_path: Path) -> None:
-    usable = remote_worker._usable_weights(asked("none"), "scheduler:1", {"vgg16": "unused.h5"})
-    assert [one.alpha for one in usable["mobilenet_v2"]] == [0.35]
-    with pytest.raises(WeightsError, match="--weights mobilenet_v2=PATH"):
-        remote_worker._usable_weights(asked("file", "blake2b:00"), "scheduler:1", {})
-    with pytest.raises(WeightsError, match="has mobilenet_v2 with --weights mobilenet_v2=none, not mine.h5"):
-        remote_worker._usable_weights(asked("none"), "scheduler:1", {"mobilenet_v2": "mine.h5"})
-    with pytest.raises(WeightsError, match="There is no weights file"):
-        remote_worker._usable_weights(
-            asked("file", "blake2b:00"), "scheduler:1", {"mobilenet_v2": str(tmp_path / "gone.h5")}
-        )
 
 
 @pytest.fixture

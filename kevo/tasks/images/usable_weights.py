@@ -1,0 +1,157 @@
+"""Which pretrained weights a search uses: those that can be had, those it began with, those its workers have too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kevo.errors import WeightsError
+from kevo.tasks.images.pretrained_weights import Weights, resolve
+from kevo.tasks.images.space import Space
+
+Usable = Mapping[str, tuple[Weights, ...]]
+"""The weights of each backbone, one for each width that can be had, narrow to wide."""
+
+_SMALLEST_IMAGES = 32
+"""Smaller pictures, in pixels, show a backbone trained on photographs nothing; its weights must be asked for."""
+
+
+def find(space: Space, requests: Mapping[str, str], *, image_size: int) -> tuple[Usable, list[str]]:
+    """Finds out, before any training, which backbones can be had.
+
+    Args:
+        space: What is to be searched.
+        requests: As for `pretrained_weights.resolve`. Without any, all backbones of the space with ImageNet weights.
+        image_size: Sides of the pictures in pixels. Small ones leave backbones out that are not asked for.
+
+    Returns:
+        The weights, and notes on which backbones are left out and why.
+
+    Raises:
+        UnknownBackboneError: A backbone is not in the table.
+        WeightsError: A file cannot be used, or nothing is left to search.
+    """
+    if "pretrained" not in space.families:
+        return {}, []
+    if not requests and "conv" in space.families and image_size < _SMALLEST_IMAGES:
+        return {}, [
+            f"Pretrained backbones are left out, since pictures of {image_size} px show them too little. "
+            "To use one all the same, name its weights: --weights NAME=imagenet."
+        ]
+    resolved = resolve(requests or dict.fromkeys(space.backbones, "imagenet"))
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in resolved.unavailable.items():
+        by_reason.setdefault(reason, []).append(name)
+    notes = [f"Left out {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
+    if not resolved.available and "conv" not in space.families:
+        raise WeightsError("Nothing is left to search. " + " ".join(notes))
+    return resolved.available, notes
+
+
+def find_again(
+    began_with: Mapping[str, Sequence[float | None]], space: Space, requests: Mapping[str, str], *, image_size: int
+) -> tuple[Usable, list[str]]:
+    """Finds the weights with which a search began, so that it goes on in the same space.
+
+    Args:
+        began_with: The width multipliers of each backbone that could be had then.
+        space: As for `find`.
+        requests: As for `find`.
+        image_size: As for `find`.
+
+    Returns:
+        The weights, and the notes of `find`.
+
+    Raises:
+        WeightsError: Some of them cannot be had any more.
+    """
+    usable, notes = find(space, requests, image_size=image_size)
+    here = by_width(usable)
+    for name, alphas in began_with.items():
+        if missing := [alpha for alpha in alphas if (name, alpha) not in here]:
+            which = f"{name} (alpha {missing[0]})" if missing[0] else name
+            raise WeightsError(
+                f"It began with weights of {which} from {requests.get(name, 'imagenet')}, which cannot be had any "
+                f"more. Put them back, or start a new search. {' '.join(notes)}".rstrip()
+            )
+    return {name: tuple(here[name, alpha] for alpha in alphas) for name, alphas in began_with.items()}, notes
+
+
+def by_width(usable: Usable) -> dict[tuple[str, float | None], Weights]:
+    """Returns the weights of each backbone and width multiplier."""
+    return {(name, one.alpha): one for name, weights in usable.items() for one in weights}
+
+
+def to_json(usable: Usable) -> list[dict[str, Any]]:
+    """Returns weights as JSON values, for workers on the same machine."""
+    return [
+        {"backbone": one.backbone, "source": one.source, "path": one.path and str(one.path), "alpha": one.alpha}
+        for one in by_width(usable).values()
+    ]
+
+
+def from_json(values: Iterable[Mapping[str, Any]]) -> Usable:
+    """Reads what `to_json` returned."""
+    return _by_backbone(Weights(**{**one, "path": one["path"] and Path(one["path"])}) for one in values)
+
+
+def to_terms(usable: Usable) -> list[dict[str, Any]]:
+    """Returns by what workers on other machines know the same weights, as JSON values."""
+    return [
+        {"backbone": one.backbone, "alpha": one.alpha, "source": one.source, "checksum": _checksum(one)}
+        for one in by_width(usable).values()
+    ]
+
+
+def find_by_terms(terms: Sequence[Mapping[str, Any]], requests: Mapping[str, str], *, address: str) -> Usable:
+    """Finds the weights on this machine that a search on another one uses.
+
+    Args:
+        terms: What `to_terms` returned there.
+        requests: Where the weights of a backbone are here, for those that the search has from a file.
+        address: Where the search listens, for the messages.
+
+    Raises:
+        WeightsError: Weights that the search uses are missing here, or are others.
+    """
+    sources = {one["backbone"]: one["source"] for one in terms}
+    for name, source in sources.items():
+        if source == "file" and requests.get(name, source) in ("imagenet", "none", "file"):
+            raise WeightsError(
+                f"The search at {address} has the weights of {name} from a file. Give this worker the same one: "
+                f"--weights {name}=PATH."
+            )
+        if source != "file" and requests.get(name, source) != source:
+            raise WeightsError(
+                f"The search at {address} has {name} with --weights {name}={source}, not {requests[name]}. Leave it "
+                "out here."
+            )
+    resolved = resolve({name: requests.get(name, source) for name, source in sources.items()})
+    here = by_width(resolved.available)
+    found = []
+    for one in terms:
+        name, alpha = one["backbone"], one["alpha"]
+        mine = here.get((name, alpha))
+        if mine is None:
+            reason = resolved.unavailable.get(name, f"those here are not of the width that it uses, {alpha}.")
+            raise WeightsError(f"The search at {address} uses weights of {name} that are missing here: {reason}")
+        if _checksum(mine) != one["checksum"]:
+            raise WeightsError(
+                f"The weights of {name} in {mine.path} are not those of the search at {address}: their checksum is "
+                f"{_checksum(mine)}, expected {one['checksum']}. Give --weights {name}=PATH the same file."
+            )
+        found.append(mine)
+    return _by_backbone(found)
+
+
+def _by_backbone(weights: Iterable[Weights]) -> Usable:
+    usable: dict[str, tuple[Weights, ...]] = {}
+    for one in weights:
+        usable[one.backbone] = (*usable.get(one.backbone, ()), one)
+    return usable
+
+
+def _checksum(one: Weights) -> str | None:
+    # Keras publishes its own, and checks them; to read the others would mean to download all of them now.
+    return one.checksum() if one.source == "file" else None

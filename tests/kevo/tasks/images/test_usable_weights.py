@@ -1,0 +1,98 @@
+"""Which weights a search uses, goes on with, and shares with its workers."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kevo.errors import WeightsError
+from kevo.tasks.images import backbones, usable_weights
+from kevo.tasks.images.pretrained_weights import Weights
+from kevo.tasks.images.space import Space
+
+SPACE = Space(backbones=("mobilenet_v3_small", "vgg16"))
+RANDOM = {"mobilenet_v3_small": "none", "vgg16": "none"}
+USABLE = {
+    "mobilenet_v3_small": tuple(Weights("mobilenet_v3_small", "none", alpha=alpha) for alpha in (0.75, 1.0)),
+    "vgg16": (Weights("vgg16", "none"),),
+}
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty cache of Keras's that nothing can be downloaded to."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
+
+
+def terms(source: str, checksum: str | None = None) -> list[dict[str, object]]:
+    return [{"backbone": "mobilenet_v2", "alpha": 0.35, "source": source, "checksum": checksum}]
+
+
+def test_what_was_asked_for_is_found_however_small_the_pictures() -> None:
+    assert usable_weights.find(SPACE, RANDOM, image_size=8) == (USABLE, [])
+
+
+def test_small_pictures_leave_out_backbones_that_nobody_asked_for() -> None:
+    usable, notes = usable_weights.find(SPACE, {}, image_size=31)
+    assert usable == {} and len(notes) == 1 and "pictures of 31 px" in notes[0]
+    assert usable_weights.find(replace(SPACE, families=("conv",)), RANDOM, image_size=224) == ({}, [])
+
+
+def test_backbones_without_weights_are_left_out_together_or_refuse_the_search(offline: None) -> None:
+    usable, notes = usable_weights.find(SPACE, {}, image_size=32)
+    assert usable == {} and len(notes) == 1 and notes[0].startswith("Left out mobilenet_v3_small, vgg16: no ImageNet")
+    with pytest.raises(WeightsError, match=r"^Nothing is left to search\. Left out mobilenet_v3_small, vgg16: no"):
+        usable_weights.find(replace(SPACE, families=("pretrained",)), {}, image_size=8)
+
+
+def test_a_search_goes_on_with_the_widths_it_began_with() -> None:
+    began_with = {"mobilenet_v3_small": [1.0]}
+    usable, _ = usable_weights.find_again(began_with, SPACE, RANDOM, image_size=64)
+    assert usable == {"mobilenet_v3_small": USABLE["mobilenet_v3_small"][1:]}
+    with pytest.raises(WeightsError, match=r"weights of mobilenet_v3_small \(alpha 0\.5\) from none, which cannot be"):
+        usable_weights.find_again({"mobilenet_v3_small": [0.5]}, SPACE, RANDOM, image_size=64)
+
+
+def test_a_search_does_not_go_on_without_the_weights_it_began_with(offline: None) -> None:
+    with pytest.raises(
+        WeightsError, match=r"vgg16 from imagenet, which cannot be had .* Left out mobilenet_v3_small, vg"
+    ):
+        usable_weights.find_again({"vgg16": [None]}, SPACE, {}, image_size=64)
+
+
+def test_workers_of_the_same_machine_read_what_the_search_found(tmp_path: Path) -> None:
+    usable = {**USABLE, "mobilenet_v2": (Weights("mobilenet_v2", "file", tmp_path / "own.weights.h5", 0.35),)}
+    assert usable_weights.from_json(json.loads(json.dumps(usable_weights.to_json(usable)))) == usable
+
+
+def test_weights_must_be_the_same_everywhere(tmp_path: Path) -> None:
+    found = usable_weights.find_by_terms(usable_weights.to_terms(USABLE), {"vgg19": "unused.h5"}, address="host:1")
+    assert found == USABLE
+    usable = usable_weights.find_by_terms(terms("none"), {"vgg16": "unused.h5"}, address="scheduler:1")
+    assert [one.alpha for one in usable["mobilenet_v2"]] == [0.35]
+    with pytest.raises(WeightsError, match="--weights mobilenet_v2=PATH"):
+        usable_weights.find_by_terms(terms("file", "blake2b:00"), {}, address="scheduler:1")
+    with pytest.raises(WeightsError, match="has mobilenet_v2 with --weights mobilenet_v2=none, not mine.h5"):
+        usable_weights.find_by_terms(terms("none"), {"mobilenet_v2": "mine.h5"}, address="scheduler:1")
+    with pytest.raises(WeightsError, match="There is no weights file"):
+        usable_weights.find_by_terms(
+            terms("file", "blake2b:00"), {"mobilenet_v2": str(tmp_path / "gone.h5")}, address="scheduler:1"
+        )
+
+
+def test_a_worker_with_another_file_or_width_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.weights.h5"
+    backbones.network(backbones.get("mobilenet_v2"), alpha=0.35).save_weights(path)
+    mine = {"mobilenet_v2": str(path)}
+    checksum = Weights("mobilenet_v2", "file", path, 0.35).checksum()
+    usable = usable_weights.find_by_terms(terms("file", checksum), mine, address="host:1")
+    assert usable == {"mobilenet_v2": (Weights("mobilenet_v2", "file", path, 0.35),)}
+    with pytest.raises(
+        WeightsError, match=f"are not those of the search at host:1: .* {checksum}, expected blake2b:00"
+    ):
+        usable_weights.find_by_terms(terms("file", "blake2b:00"), mine, address="host:1")
+    wider = [{**terms("file", checksum)[0], "alpha": 1.4}]
+    with pytest.raises(WeightsError, match="missing here: those here are not of the width that it uses, 1.4"):
+        usable_weights.find_by_terms(wider, mine, address="host:1")
