@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +63,6 @@ def results_file(path: Path) -> ResultsFile[Measurement]:
 
 def measure(job: Job) -> Measurement:
     """Measures a job, in a process of its own unless it is a quick look."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     function = PARTS[job.part].measure
     facts, problems = function(job) if job.is_quick else in_its_own_process(function, job)
     return Measurement(job.part, job.seed, job.setting, machine(), facts, problems)

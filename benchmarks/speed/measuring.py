@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,7 +24,6 @@ def measure(tool: str, spec: SearchSpec) -> Measurement:
         tool: Name of the tool, one of `TITLES`.
         spec: The search.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Keras Tuner talks on stdout, which is for the report.
     with contextlib.redirect_stdout(sys.stderr):
         # Only a process that measures loads TensorFlow.
