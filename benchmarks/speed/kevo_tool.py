@@ -19,10 +19,10 @@ from kevo.errors import KevoError
 from kevo.progress import NullListener
 from kevo.runs import layout
 from kevo.runs.records import TrialRecord
-from kevo.tasks.images import datasets, networks, trainer
+from kevo.tasks.images import datasets, inference, networks, trainer
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.outputs.classes import evaluation
-from kevo.training import candidate_fit
+from kevo.training.effort import Effort
 
 
 class _Listener(NullListener):
@@ -93,7 +93,7 @@ def run(spec: SearchSpec) -> Measurement:
 
 def _test_accuracy(path: Path, dataset: ImageDataset) -> float:
     """Returns the test accuracy of a saved model that takes pictures of any size."""
-    probabilities = trainer.predict(keras.models.load_model(path, safe_mode=True), dataset.test.pictures)
+    probabilities = inference.predict(keras.models.load_model(path, safe_mode=True), dataset.test.pictures)
     return evaluation.accuracy(probabilities, dataset.test.labels)
 
 
@@ -109,7 +109,7 @@ def _train_given(spec: SearchSpec) -> Measurement:
         for number, genome in enumerate(genomes):
             began, accuracy = clock.seconds, None
             try:
-                trained = teacher.train(genome, candidate_fit.Effort(spec.epochs, patience=10**6))
+                trained = teacher.train(genome, Effort(spec.epochs, patience=10**6))
                 path = Path(folder) / f"{number}.keras"
                 networks.deployable(trained.network).save(path)
                 accuracy = trained.metrics["val_accuracy"]

@@ -18,7 +18,8 @@ from kevo.settings import Settings
 from kevo.tasks.images import space
 from kevo.tasks.images.cost_model import Forecast
 from kevo.tasks.images.space import Genome
-from kevo.training.candidate_fit import PATIENCE, Effort, num_best_epochs
+from kevo.training.effort import PATIENCE, Effort
+from kevo.training.history import num_best_epochs
 
 
 @dataclass(frozen=True, slots=True)

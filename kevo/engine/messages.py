@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from kevo.tasks.images.space import Genome
-from kevo.training.candidate_fit import Effort
+from kevo.training.effort import Effort
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

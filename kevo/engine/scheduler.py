@@ -36,7 +36,7 @@ from kevo.tasks.images.describe import describe
 from kevo.tasks.images.initial_population import Genes, is_small_enough
 from kevo.tasks.images.linear_probes import LinearProbes
 from kevo.tasks.images.space import Genome
-from kevo.training.candidate_fit import CandidateError, Effort
+from kevo.training.effort import CandidateError, Effort
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import shutil
@@ -10,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -28,7 +26,7 @@ from kevo.tasks.images.initial_population import is_small_enough
 from kevo.tasks.images.space import Genome
 from kevo.tasks.images.trainer import Trained, Trainer
 from kevo.tasks.images.usable_weights import Usable, by_width
-from kevo.training.candidate_fit import CandidateError, Earlier, Keep, Progress
+from kevo.training.effort import CandidateError, Earlier, Keep, Progress
 
 _ROOM_BYTES = 16 * 1024**2
 """With less room than this, and for so many copies of a model, a disk is taken for full."""
@@ -46,7 +44,7 @@ class FinishedTrial:
     @property
     def probabilities(self) -> npt.NDArray[np.float32] | None:
         """What the model predicts for the validation pictures, where that is known."""
-        return None if self.trained is None else self.trained.probabilities
+        return None if self.trained is None else self.trained.outputs
 
     @property
     def save(self) -> Callable[[Path], None] | None:
@@ -128,15 +126,9 @@ class TrialRunner:
         probes.errors |= known
         before = None if earlier is None else Earlier(earlier, task.history, task.stages)
 
-        def keep_as_saved(network: keras.Model, *so_far: Any) -> None:
-            # Without a copy a training that breaks off begins again; it does not fail for want of one.
-            if keep is not None:
-                with contextlib.suppress(Exception):
-                    keep(networks.deployable(network, mirror=mirror), *so_far)
-
         started = time.monotonic()
         try:
-            done = self.trainer.train(task.genome, task.effort, earlier=before, progress=progress, keep=keep_as_saved)
+            done = self.trainer.train(task.genome, task.effort, earlier=before, progress=progress, keep=keep)
             seconds = time.monotonic() - started
             spent = costs.measure(done.network, self._settings.minimize, seconds=seconds, mirror=mirror)
             trained, metrics = done, {**done.metrics, **spent}

@@ -124,7 +124,7 @@ def _work_as_told(given: Mapping[str, Any]) -> int:
     from kevo.execution.multiworker.rendezvous import MissingError
 
     try:
-        with leading(given, dataset) as leader:
+        with leading(given) as leader:
             code = _work_with(given, dataset, leader)
             if code == 0:
                 leader.end()

@@ -3,7 +3,7 @@
 Keras's own `fit` traces a network once to see what it looks like, then for training and for validation, each time with
 all its metrics, and sets up a pipeline for every epoch. A small network spends most of its training on that. Here it is
 traced twice, batches are picked from arrays inside the graph (where these are small enough to be held there), and
-metrics are computed from probabilities by NumPy.
+metrics are computed from the outputs by NumPy.
 """
 
 from __future__ import annotations
@@ -18,24 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from kevo.training.answers import StepScore
+
 _PARTS_PER_EPOCH = 8
-"""How often in an epoch Python gets a word."""
+"""How often an epoch reports how far it is."""
 _MAX_BYTES = 256 * 1024**2
-"""Inputs up to that are held by TensorFlow, which copies them; larger ones are fetched batch by batch from where they
-are, while the last one trains."""
-_MOST_AT_ONCE, _PIXELS_AT_ONCE = 64, 1_600_000
-"""On a processor more are slower, and take more memory: on two cores 16 pictures of 288 px at once pass MobileNetV2 1.4
-times as fast as 64 of them, but 64 of 160 px 1.3 times as fast as 16. On a GPU this was not measured."""
-
-
-def num_at_once(size: int) -> int:
-    """Returns how many pictures are to pass a network at once, by their side in pixels.
-
-    Example:
-        >>> num_at_once(96), num_at_once(224), num_at_once(288)
-        (64, 31, 19)
-    """
-    return max(1, min(_MOST_AT_ONCE, _PIXELS_AT_ONCE // size**2))
+"""Inputs up to that are copied into TensorFlow's memory; larger ones are fetched batch by batch from where they are,
+while the batch before trains."""
 
 
 class EpochLoop(Protocol):
@@ -51,11 +40,12 @@ class Loop:
     the batch size, and with it the learning rate, mean the same for any number of devices.
 
     Args:
-        model: A model whose layers are built, ending in class probabilities.
+        model: A model whose layers are built.
         optimizer: Updates what is trainable in the model.
-        loss: A Keras loss of one-hot labels and probabilities.
-        inputs: What to learn from, one array after the other: n examples together, shape (any, ...).
-        labels: One-hot, shape (n, num_classes).
+        loss: A Keras loss of targets and the model's outputs.
+        score: What to report beside the loss; `None` for nothing.
+        inputs: The examples, in one array after the other: n together, each array of shape (any, ...).
+        targets: What to answer, shape (n, ...).
         weights: How much each example counts, shape (n,). `None` means equally.
         batch_size: Examples in a step; an epoch's last step takes what is left.
         num_copies: Of how many copies of the examples the inputs consist, one copy after the other. An epoch takes each
@@ -69,15 +59,17 @@ class Loop:
         *,
         optimizer: keras.optimizers.Optimizer,
         loss: keras.losses.Loss,
+        score: StepScore | None = None,
         inputs: Sequence[npt.NDArray[Any]],
-        labels: npt.NDArray[np.float32],
+        targets: npt.NDArray[Any],
         weights: npt.NDArray[np.float32] | None,
         batch_size: int,
         num_copies: int = 1,
         seed: int,
     ) -> None:
         self._num_copies = num_copies
-        self._num_examples = len(labels) // num_copies
+        self._num_examples = len(targets) // num_copies
+        self._score_name = None if score is None else score.name
         self._num_steps = math.ceil(self._num_examples / batch_size)
         self._batch_size = batch_size
         self._seed = seed
@@ -86,7 +78,7 @@ class Loop:
         optimizer.build(variables)
         self._inputs = inputs
         self._dtype = np.result_type(*inputs)
-        self._answers = labels, np.ones(len(labels), np.float32) if weights is None else weights
+        self._answers = targets, np.ones(len(targets), np.float32) if weights is None else weights
         self._is_streamed = sum(one.nbytes for one in inputs) > _MAX_BYTES
 
         strategy = tf.distribute.get_strategy()
@@ -107,8 +99,8 @@ class Loop:
                 for penalty in model.losses:
                     total += penalty / self._num_replicas
             optimizer.apply(tape.gradient(total, variables), variables)
-            hits = tf.equal(tf.argmax(true, axis=-1), tf.argmax(predicted, axis=-1))
-            return total * num, tf.reduce_sum(tf.cast(hits, tf.float32))
+            scores = tf.constant(0.0) if score is None else score.of_each(true, predicted)
+            return total * num, tf.reduce_sum(tf.cast(scores, tf.float32))
 
         def learn_together(*batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
             if self._num_replicas == 1:
@@ -164,7 +156,7 @@ class Loop:
             number: Which epoch it is, from 0.
 
         Yields:
-            How much of the epoch is done, up to 1, and `loss` and `accuracy` on average over its examples so far.
+            How much of the epoch is done, up to 1, and `loss` and the score on average over its examples so far.
         """
         rng = np.random.default_rng((self._seed, number))
         order = rng.permutation(self._num_examples)
@@ -174,14 +166,15 @@ class Loop:
             order = np.append(order, order[: self._num_replicas - num_left])
         num_parts = min(_PARTS_PER_EPOCH, self._num_steps)
         edges = [round(self._num_steps * part / num_parts) for part in range(num_parts + 1)]
-        loss, hits = 0.0, 0.0
+        loss, score = 0.0, 0.0
         feed = self._feed(order)
         for part, (first, last) in enumerate(itertools.pairwise(edges), start=1):
             sums = [self._step(*batch) for batch in itertools.islice(feed, last - first)]
             # Only now does Python wait for what was computed.
-            loss, hits = loss + sum(float(one) for one, _ in sums), hits + sum(float(one) for _, one in sums)
+            loss, score = loss + sum(float(one) for one, _ in sums), score + sum(float(one) for _, one in sums)
             seen = min(last * self._batch_size, self._num_examples)
-            yield part / num_parts, {"loss": loss / seen, "accuracy": hits / seen}
+            metrics = {"loss": loss / seen}
+            yield part / num_parts, metrics if self._score_name is None else {**metrics, self._score_name: score / seen}
 
 
 class Forward:
@@ -193,9 +186,9 @@ class Forward:
     """
 
     def __init__(self, model: keras.Model, *, dtype: npt.DTypeLike | None = None) -> None:
-        (pixels,) = model.inputs
-        shape = (None, *pixels.shape[1:])
-        signature = tf.TensorSpec(shape, pixels.dtype if dtype is None else dtype)
+        (inputs,) = model.inputs
+        shape = (None, *inputs.shape[1:])
+        signature = tf.TensorSpec(shape, inputs.dtype if dtype is None else dtype)
         self._dtype = signature.dtype.as_numpy_dtype
         forward = tf.function(lambda x: model(x, training=False), input_signature=[signature], autograph=False)
         self._pass = forward.get_concrete_function()

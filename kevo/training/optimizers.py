@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 from keras import optimizers
 
-from kevo.tasks.images.space import Genome
+from tuners.genome import Genome
 
 
 class _Direct(optimizers.Optimizer):  # type: ignore[misc]

@@ -1,33 +1,57 @@
-"""What one stage of a training learns, and from what: plain values, from which any process makes the same training."""
+"""What one stage of a training is: how long it goes on, and what its loop is made from."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import TRAIN_AND_VALIDATION
-from kevo.tasks.images.space import Genome
 from kevo.training import optimizers
-from kevo.training.loop import Loop
+from kevo.training.answers import Answers
+from kevo.training.loop import EpochLoop, Loop
+from tuners.genome import Genome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePlan:
+    """How long one stage of a training goes on.
+
+    Args:
+        name: The stage.
+        num_epochs: Its whole length.
+        pause_after: The epoch after which it pauses, to be continued perhaps; `None` for no pause.
+        patience: So many epochs in a row without gain end it; `None`: it goes on to its end.
+        is_kept: Whether copies are kept while it runs.
+    """
+
+    name: str
+    num_epochs: int
+    pause_after: int | None
+    patience: int | None
+    is_kept: bool = True
+
+    @property
+    def last_epoch(self) -> int:
+        """The number of epochs after which it ends or pauses."""
+        return self.pause_after or self.num_epochs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageSpec:
-    """What one stage of a training learns, in plain values.
+    """What the loop of a stage is made from, in plain values: any process makes the same loop from it.
 
     Args:
-        genome: The genome.
-        split: The pictures.
-        num_epochs: How long the stage is at most: the learning rate falls over that.
+        genome: The candidate. Of its genes `optimizer`, `learning_rate`, `sgd/learning_rate`, `schedule`,
+            `weight_decay` and `batch_size` count here.
+        split: What is learned from, by a name of the task's own.
+        num_epochs: The length of the stage: the learning rate falls over it.
         num_done: The epochs before a pause.
-        learning_rate: That of fine-tuning; `None` elsewhere.
+        learning_rate: The highest rate where pretrained blocks are trained; `None` elsewhere.
     """
 
     genome: Genome
@@ -36,38 +60,41 @@ class StageSpec:
     num_done: int
     learning_rate: float | None
 
-    def loop(
-        self, network: keras.Model, inputs: Sequence[npt.NDArray[Any]], *, dataset: ImageDataset, seed: int
-    ) -> Loop:
-        """Returns what trains a network.
+    def loop(self, network: keras.Model, inputs: Sequence[npt.NDArray[Any]], answers: Answers, *, seed: int) -> Loop:
+        """Returns the loop that trains a network.
 
         Args:
             network: The network.
-            inputs: What it learns from: the `parts` of the split, once or in several copies, one after the other.
-            dataset: The data set of that split.
+            inputs: The examples, once or in several copies, one copy after the other.
+            answers: The answers for them, once.
             seed: Seed of the order of the examples.
         """
-        genome, batch_size = self.genome, int(self.genome["batch_size"])
-        labels = dataset.train.labels
-        if self.split == TRAIN_AND_VALIDATION:
-            labels = np.concatenate([labels, dataset.validation.labels])
-        steps = math.ceil(len(labels) / batch_size)
-        num_copies = sum(map(len, inputs)) // len(labels)
-        labels = np.concatenate([labels] * num_copies)
-        by_class = dataset.class_weights()
+        batch_size = int(self.genome["batch_size"])
+        num_examples = len(answers.targets)
+        num_steps = math.ceil(num_examples / batch_size)
+        num_copies = sum(map(len, inputs)) // num_examples
         return Loop(
             network,
             optimizer=optimizers.optimizer(
-                genome,
-                num_steps=self.num_epochs * steps,
-                num_done=self.num_done * steps,
+                self.genome,
+                num_steps=self.num_epochs * num_steps,
+                num_done=self.num_done * num_steps,
                 fine_tune_rate=self.learning_rate,
             ),
-            loss=keras.losses.CategoricalCrossentropy(label_smoothing=float(genome["label_smoothing"])),
+            loss=answers.loss,
+            score=answers.score,
             inputs=inputs,
-            labels=np.eye(dataset.num_classes, dtype=np.float32)[labels],
-            weights=None if by_class is None else np.array([by_class[label] for label in labels], np.float32),
+            targets=np.concatenate([answers.targets] * num_copies),
+            weights=None if answers.weights is None else np.concatenate([answers.weights] * num_copies),
             batch_size=batch_size,
             num_copies=num_copies,
             seed=seed,
         )
+
+
+class LoopMaker(Protocol):
+    """Makes the loops of stages, such as those that several processes run in lock step."""
+
+    def loop(
+        self, network: keras.Model, inputs: Sequence[npt.NDArray[Any]], answers: Answers, spec: StageSpec
+    ) -> EpochLoop: ...

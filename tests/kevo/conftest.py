@@ -10,3 +10,13 @@ from tests.support.samples import stripes
 @pytest.fixture(scope="session")
 def dataset() -> ImageDataset:
     return datasets.load(stripes(240))
+
+
+@pytest.fixture(scope="session")
+def small(dataset: ImageDataset) -> ImageDataset:
+    return ImageDataset(
+        **{name: getattr(dataset, name) for name in ("name", "class_names", "skipped")},
+        train=datasets.Split(dataset.train.pictures[:32], dataset.train.labels[:32]),
+        validation=datasets.Split(dataset.validation.pictures[:16], dataset.validation.labels[:16]),
+        test=dataset.test,
+    )

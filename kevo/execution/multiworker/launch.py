@@ -24,7 +24,6 @@ from kevo.execution.devices import Cluster
 if TYPE_CHECKING:
     from kevo.execution.multiworker.lockstep import Leader
     from kevo.settings import Settings
-    from kevo.tasks.images.datasets import ImageDataset
 
 PATIENCE_SECONDS = 300.0
 """For so long processes wait for each other."""
@@ -34,12 +33,11 @@ _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 @contextlib.contextmanager
-def leading(given: Mapping[str, Any], dataset: ImageDataset) -> Iterator[Leader]:
+def leading(given: Mapping[str, Any]) -> Iterator[Leader]:
     """Gathers the processes that train along; without `TF_CONFIG` that is one here, which ends with this one.
 
     Args:
         given: What this worker was told.
-        dataset: The pictures.
 
     Raises:
         MissingError: a process is not there, or has other pictures or another version.
@@ -61,7 +59,6 @@ def leading(given: Mapping[str, Any], dataset: ImageDataset) -> Iterator[Leader]
     try:
         yield Leader.gather(
             cluster,
-            dataset,
             terms=_terms(given["pictures"], seed=seed),
             seed=seed,
             patience_seconds=PATIENCE_SECONDS,

@@ -38,9 +38,11 @@ import tensorflow as tf
 from kevo.errors import describe_error
 from kevo.execution.devices import Cluster
 from kevo.execution.multiworker.rendezvous import Line, MissingError, answered, called
+from kevo.tasks.images import stages
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import FeatureCache, parts
 from kevo.tasks.images.space import image_size
+from kevo.training.answers import Answers
 from kevo.training.loop import Loop
 from kevo.training.stage import StageSpec
 
@@ -58,13 +60,11 @@ class Leader:
 
     Args:
         lines: The others.
-        dataset: The pictures.
         seed: That of the search.
     """
 
-    def __init__(self, lines: Sequence[Line], dataset: ImageDataset, *, seed: int) -> None:
+    def __init__(self, lines: Sequence[Line], *, seed: int) -> None:
         self._lines = lines
-        self._dataset = dataset
         self._seed = seed
         self._strategy = _joined()
 
@@ -72,7 +72,6 @@ class Leader:
     def gather(
         cls,
         cluster: Cluster,
-        dataset: ImageDataset,
         *,
         terms: Mapping[str, Any],
         seed: int,
@@ -83,7 +82,6 @@ class Leader:
 
         Args:
             cluster: Where they are.
-            dataset: The pictures.
             terms: What all must have in common.
             seed: That of the search.
             patience_seconds: How long to wait.
@@ -98,20 +96,22 @@ class Leader:
         try:
             for line in lines:
                 line.say({"form": True})
-            return cls(lines, dataset, seed=seed)
+            return cls(lines, seed=seed)
         except (OSError, tf.errors.OpError) as error:
             raise MissingError(f"Not all of {', '.join(others)} could be joined: {describe_error(error)}.") from error
 
-    def loop(self, network: keras.Model, inputs: Sequence[npt.NDArray[np.uint8]], lesson: StageSpec) -> _Together:
+    def loop(
+        self, network: keras.Model, inputs: Sequence[npt.NDArray[Any]], answers: Answers, spec: StageSpec
+    ) -> _Together:
         """Returns what trains a network in all processes; its own weights follow after each part of an epoch."""
         layout, weights = network.to_json(), network.get_weights()
         with self.in_step():
-            message = {"lesson": dataclasses.asdict(lesson) | {"genome": dict(lesson.genome)}, "layout": layout}
+            message = {"lesson": dataclasses.asdict(spec) | {"genome": dict(spec.genome)}, "layout": layout}
             self.say(message, b"".join(one.tobytes() for one in weights))
             with self._strategy.scope():
                 twin = keras.models.model_from_json(layout)
                 twin.set_weights(weights)
-                loop = lesson.loop(twin, inputs, dataset=self._dataset, seed=self._seed)
+                loop = spec.loop(twin, inputs, answers, seed=self._seed)
         return _Together(self, network, twin, loop)
 
     def say(self, message: Mapping[str, Any], payload: bytes = b"") -> None:
@@ -196,13 +196,14 @@ def follow(
             message, payload = heard
             if "lesson" in message:
                 keras.backend.clear_session()
-                lesson = StageSpec(**message["lesson"])
+                spec = StageSpec(**message["lesson"])
                 with strategy.scope():
                     network = keras.models.model_from_json(message["layout"])
                     network.set_weights(_unpacked(payload, network.get_weights()))
-                    size = image_size(lesson.genome)
-                    pictures = [cache.pictures(part, size) for part in parts(lesson.split)]
-                    loop = lesson.loop(network, pictures, dataset=dataset, seed=seed)
+                    size = image_size(spec.genome)
+                    pictures = [cache.pictures(part, size) for part in parts(spec.split)]
+                    to_answer = stages.answers(dataset, spec.genome, split=spec.split)
+                    loop = spec.loop(network, pictures, to_answer, seed=seed)
             elif loop is not None:
                 if message["part"] == 0:
                     epoch = loop.epoch(message["epoch"])

@@ -24,7 +24,7 @@ from kevo.tasks.images.datasets.held_out import choose
 from kevo.tasks.images.datasets.loading import Found, divide, read
 from kevo.tasks.images.datasets.pictures import File, decode
 from kevo.tasks.images.gradcam import Drawer
-from kevo.tasks.images.trainer import predict
+from kevo.tasks.images.inference import predict
 from kevo.tasks.outputs.classes import evaluation
 from kevo.tasks.outputs.classes.evaluation import Evaluation
 

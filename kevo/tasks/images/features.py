@@ -23,9 +23,10 @@ from kevo.system import array_buffers, memory
 from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import backbones, costs, networks
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.inference import num_at_once
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.space import Genome, image_size, variant
-from kevo.training.loop import Forward, num_at_once
+from kevo.training.loop import Forward
 
 Copy = tuple[str, str | float]
 """A copy of all pictures: the kind of change and its strength."""

@@ -39,7 +39,7 @@ from kevo.tasks.images.initial_population import declare
 from kevo.tasks.images.linear_probes import LinearProbes
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
-from kevo.training.candidate_fit import CandidateError, Effort
+from kevo.training.effort import CandidateError, Effort
 from tests.support.samples import CONV_GENOME, pretrained_genome, stripes
 from tests.support.searches import PAUSED, RUNGS, SETTINGS, Diary, record
 

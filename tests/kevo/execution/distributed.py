@@ -20,9 +20,10 @@ def main() -> None:
 
     import kevo
     from kevo.tasks.images import datasets, networks
+    from kevo.tasks.images.inference import predict
     from kevo.tasks.images.pretrained_weights import Weights
-    from kevo.tasks.images.trainer import Trainer, predict
-    from kevo.training.candidate_fit import Effort
+    from kevo.tasks.images.trainer import Trainer
+    from kevo.training.effort import Effort
     from tests.support.samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
     from tests.support.searches import SETTINGS, Diary
 

@@ -18,7 +18,7 @@ from kevo.execution.worker import work
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.trainer import Trained
-from kevo.training.candidate_fit import CandidateError
+from kevo.training.effort import CandidateError
 from tests.kevo.engine.test_scheduler import listener, scheduler
 from tests.support.samples import stripes
 from tests.support.searches import SETTINGS, Diary

@@ -5,12 +5,14 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from kevo.training.answers import StepScore
 from kevo.training.loop import Forward, Loop
 
 RNG = np.random.default_rng(0)
 INPUTS = RNG.normal(size=(23, 6)).astype(np.float32)
-LABELS = np.eye(3, dtype=np.float32)[RNG.integers(0, 3, 23)]
+TARGETS = np.eye(3, dtype=np.float32)[RNG.integers(0, 3, 23)]
 
 
 def network(*, dropout: float = 0.0, seed: int = 0) -> keras.Model:
@@ -32,7 +34,7 @@ def looped(model: keras.Model, **options: Any) -> Loop:
         "optimizer": keras.optimizers.Adam(0.01),
         "loss": keras.losses.CategoricalCrossentropy(label_smoothing=0.1),
         "inputs": [INPUTS],
-        "labels": LABELS,
+        "targets": TARGETS,
         "weights": None,
         "batch_size": 4,
         "seed": 0,
@@ -55,7 +57,7 @@ def test_whole_epochs_at_once_are_those_of_keras(weights: np.ndarray | None) -> 
     losses = [metrics["loss"] for epoch in range(3) for _, metrics in loop.epoch(epoch)]
     theirs.compile(keras.optimizers.Adam(0.01), keras.losses.CategoricalCrossentropy(label_smoothing=0.1))
     history = theirs.fit(
-        INPUTS, LABELS, sample_weight=weights, batch_size=23, epochs=3, shuffle=False, verbose=0
+        INPUTS, TARGETS, sample_weight=weights, batch_size=23, epochs=3, shuffle=False, verbose=0
     ).history
     assert losses == pytest.approx(history["loss"], rel=1e-5)
     for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
@@ -70,14 +72,19 @@ def test_an_epoch_sees_every_example_once(batch_size: int, num_parts: int) -> No
         model,
         optimizer=keras.optimizers.SGD(0.0),
         loss=keras.losses.CategoricalCrossentropy(),
+        score=StepScore("certainty", lambda true, predicted: tf.reduce_max(predicted, axis=-1)),
         batch_size=batch_size,
     )
     parts = list(loop.epoch(0))
     assert [done for done, _ in parts] == pytest.approx([(part + 1) / num_parts for part in range(num_parts)])
     predicted = model.predict(INPUTS, verbose=0)
-    expected = -np.log(predicted[LABELS == 1]).mean()
+    expected = -np.log(predicted[TARGETS == 1]).mean()
     assert parts[-1][1]["loss"] == pytest.approx(expected, rel=1e-5)
-    assert parts[-1][1]["accuracy"] == pytest.approx((predicted.argmax(1) == LABELS.argmax(1)).mean())
+    assert parts[-1][1]["certainty"] == pytest.approx(predicted.max(axis=1).mean(), rel=1e-5)
+
+
+def test_without_a_score_the_loss_alone_is_reported() -> None:
+    assert [list(metrics) for _, metrics in looped(network(), batch_size=23).epoch(0)] == [["loss"]]
 
 
 def test_the_order_is_the_seeds_and_another_in_each_epoch() -> None:

@@ -12,7 +12,7 @@ def main() -> None:
     from kevo.execution.multiworker.launch import leading
     from kevo.tasks.images import datasets
     from kevo.tasks.images.trainer import Trainer
-    from kevo.training.candidate_fit import Effort
+    from kevo.training.effort import Effort
     from tests.support.samples import CONV_GENOME
 
     dataset = datasets.load("digits")
@@ -22,7 +22,7 @@ def main() -> None:
     changed = {**conv, "head/dropout": 0.1, "augment": True, "augment/flip": "none", "augment/rotation": 0.05}
     changed |= {"augment/zoom": 0.0, "augment/translation": 0.0, "augment/contrast": 0.0, "conv/batch_norm": True}
     found = []
-    with leading(given, dataset) as leader:
+    with leading(given) as leader:
         for genome, one in ((conv, None), (conv, leader), (changed, leader)):
             trained = Trainer(dataset, weights={}, leader=one).train(genome, Effort(3))
             losses = [epoch["loss"] for epoch in trained.history]

@@ -26,7 +26,7 @@ from kevo.tasks.images.backbones import BACKBONES
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.trainer import Trainer
-from kevo.training.candidate_fit import CandidateError, Effort
+from kevo.training.effort import CandidateError, Effort
 from tests.support.samples import pretrained_genome
 
 DATA = Path(__file__).parents[5] / "shared" / "data"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kevo.errors import SpaceError, UnknownBackboneError
-from kevo.tasks.images import space
+from kevo.tasks.images import backbones, space
 from kevo.tasks.images.describe import describe
 from tests.support.samples import CONV_GENOME, FINE_TUNED, pretrained_genome
 from tuners.genome import SearchSpace
@@ -222,3 +222,7 @@ def test_a_backbone_and_its_cut_must_be_known() -> None:
         space.check_genome({**FROZEN, "backbone": "resnet5"})
     with pytest.raises(ValueError, match="'mobilenet_v2/cut' is 'block1_pool'. Expected one of: "):
         space.check_genome({**FROZEN, "mobilenet_v2/cut": "block1_pool"})
+
+
+def test_every_backbone_has_a_place_in_the_default_space() -> None:
+    assert set(space.preset("default").backbones) == set(backbones.BACKBONES)

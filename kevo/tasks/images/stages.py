@@ -1,0 +1,161 @@
+"""The stages of a classifier's training: how long each goes on, what is learned in it, and what runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from kevo.tasks.images import networks
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.features import TRAIN_AND_VALIDATION, FeatureCache, parts, test_time_views
+from kevo.tasks.images.inference import num_at_once
+from kevo.tasks.images.space import Genome, image_size
+from kevo.tasks.outputs.classes.answers import class_answers
+from kevo.training.answers import Answers
+from kevo.training.candidate_fit import CandidateFit
+from kevo.training.effort import Effort
+from kevo.training.loop import EpochLoop
+from kevo.training.stage import LoopMaker, StagePlan, StageSpec
+
+TRAIN = "train"
+"""The stage in which a conv stack is trained from scratch."""
+HEAD = "head"
+"""The stage in which the head is trained on frozen features."""
+FINE_TUNE = "fine-tune"
+"""The stage in which the last blocks of a backbone are trained with the head."""
+_VECTORS_AT_ONCE = 256
+"""So many pictures' features pass a head at once."""
+
+
+def plans(effort: Effort) -> tuple[StagePlan, ...]:
+    """Returns how long each stage goes on.
+
+    Args:
+        effort: How much the candidate may cost.
+    """
+    tuning = effort.tune_epochs
+    return (
+        StagePlan(name=TRAIN, num_epochs=effort.num_epochs, pause_after=effort.pause_after, patience=effort.patience),
+        # A head costs next to nothing beside the features that are there already: it neither pauses nor is it kept.
+        StagePlan(name=HEAD, num_epochs=effort.num_epochs, pause_after=None, patience=effort.patience, is_kept=False),
+        StagePlan(
+            name=FINE_TUNE,
+            num_epochs=tuning or effort.num_epochs,
+            pause_after=effort.pause_after,
+            patience=effort.patience if tuning is None else None,
+        ),
+    )
+
+
+def split_to_learn(effort: Effort) -> str:
+    """Returns the name of the split that is learned from; see `features.parts`."""
+    return "train" if effort.refit is None else TRAIN_AND_VALIDATION
+
+
+def answers(dataset: ImageDataset, genome: Genome, *, split: str) -> Answers:
+    """Returns what a candidate is to answer for the pictures of a split.
+
+    Args:
+        dataset: The pictures.
+        genome: The candidate.
+        split: What it learns from; see `split_to_learn`.
+    """
+    return class_answers(
+        np.concatenate([getattr(dataset, part).labels for part in parts(split)]),
+        validation_labels=dataset.validation.labels,
+        num_classes=dataset.num_classes,
+        class_weights=dataset.class_weights(),
+        label_smoothing=float(genome["label_smoothing"]),
+    )
+
+
+class StageRunner:
+    """Runs single stages of the candidates of one search.
+
+    Args:
+        dataset: The pictures.
+        cache: Pictures at a network's size.
+        seed: Seed of shuffling and augmentation.
+        leader: Spreads what learns from pictures over several processes; `None` for this one only.
+    """
+
+    def __init__(self, dataset: ImageDataset, cache: FeatureCache, *, seed: int, leader: LoopMaker | None) -> None:
+        self._dataset = dataset
+        self._cache = cache
+        self._seed = seed
+        self._leader = leader
+
+    def on_pictures(
+        self,
+        fit: CandidateFit,
+        stage: str,
+        network: keras.Model,
+        genome: Genome,
+        *,
+        learning_rate: float | None = None,
+    ) -> None:
+        """Trains a network on pictures, which are augmented anew in every epoch.
+
+        Args:
+            fit: The candidate's training.
+            stage: The stage's name.
+            network: A model from pixels 0-255 at the genome's size to class probabilities.
+            genome: The candidate.
+            learning_rate: The highest rate of fine-tuning; `None` elsewhere.
+        """
+        size = image_size(genome)
+        train = [self._cache.pictures(part, size) for part in parts(split_to_learn(fit.effort))]
+        validation = [self._cache.pictures("validation", size, copy=view) for view in test_time_views(genome)]
+        # After a pause the pictures change in other ways than from the start.
+        changes = networks.augmentation(genome, seed=self._seed + fit.history.num_epochs(stage))
+        student = networks.augmented(network, changes)
+        options: dict[str, Any] = {"student": student, "learning_rate": learning_rate, "leader": self._leader}
+        self.on_arrays(fit, stage, network, genome, train, validation, **options)
+
+    def on_arrays(
+        self,
+        fit: CandidateFit,
+        stage: str,
+        network: keras.Model,
+        genome: Genome,
+        train: Sequence[npt.NDArray[Any]],
+        validation: Sequence[npt.NDArray[Any]],
+        *,
+        student: keras.Model | None = None,
+        learning_rate: float | None = None,
+        leader: LoopMaker | None = None,
+    ) -> None:
+        """Trains a network on arrays, such as the features of a frozen one.
+
+        Args:
+            fit: The candidate's training.
+            stage: The stage's name.
+            network: A model from these arrays to class probabilities.
+            genome: The candidate.
+            train: All copies of the examples to learn from, one copy after the other.
+            validation: Each view of the validation examples.
+            student: What is trained in its place: a model with the same weights, behind random changes.
+            learning_rate: The highest rate of fine-tuning; `None` elsewhere.
+            leader: Spreads the stage over several processes; `None` for this one only.
+        """
+        spec = StageSpec(
+            genome=genome,
+            split=split_to_learn(fit.effort),
+            num_epochs=fit.plans[stage].num_epochs,
+            num_done=fit.history.num_epochs(stage),
+            learning_rate=learning_rate,
+        )
+        to_answer = answers(self._dataset, genome, split=spec.split)
+        student = student or network
+        loop: EpochLoop
+        if leader is None:
+            loop = spec.loop(student, train, to_answer, seed=self._seed)
+        else:
+            loop = leader.loop(student, train, to_answer, spec)
+        is_flat = validation[0].ndim == 2
+        batch_size = _VECTORS_AT_ONCE if is_flat else num_at_once(image_size(genome))
+        fit.run_stage(stage, network, loop, validation, to_answer, batch_size=batch_size)

@@ -1,0 +1,59 @@
+"""One class of several as what a network learns to answer: one-hot targets, cross-entropy, accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from kevo.tasks.outputs.classes import evaluation
+from kevo.training.answers import Answers, StepScore
+
+
+def class_answers(
+    labels: npt.NDArray[np.integer],
+    *,
+    validation_labels: npt.NDArray[np.integer],
+    num_classes: int,
+    class_weights: Mapping[int, float] | None = None,
+    label_smoothing: float = 0.0,
+) -> Answers:
+    """Returns the answers of a classifier whose outputs are class probabilities.
+
+    Args:
+        labels: True classes of the examples that are learned from, as indices, shape (n,).
+        validation_labels: True classes of the validation examples, as indices, shape (m,).
+        num_classes: How many classes there are.
+        class_weights: How much an example of each class counts; `None` for equally.
+        label_smoothing: The share of each target that is spread over all classes.
+    """
+    return Answers(
+        targets=np.eye(num_classes, dtype=np.float32)[labels],
+        weights=None if class_weights is None else np.array([class_weights[label] for label in labels], np.float32),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing),
+        score=StepScore("accuracy", _is_right),
+        validation_targets=validation_labels,
+        measure=measure,
+    )
+
+
+def measure(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[Any]) -> dict[str, float]:
+    """Returns the metrics of the `OBJECTIVES`.
+
+    Args:
+        probabilities: Shape (n, num_classes).
+        labels: True classes as indices, shape (n,).
+    """
+    return {
+        "val_accuracy": evaluation.accuracy(probabilities, labels),
+        "val_macro_f1": evaluation.macro_f1(probabilities, labels),
+        "val_cross_entropy": evaluation.cross_entropy(probabilities, labels),
+    }
+
+
+def _is_right(targets: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+    return tf.equal(tf.argmax(targets, axis=-1), tf.argmax(probabilities, axis=-1))

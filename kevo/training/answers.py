@@ -1,0 +1,52 @@
+"""What a stage of training must know of the answers that it learns: the seam between training and a task's outputs.
+
+A task with one class of several, several labels, numbers or a mask as its answer fills one record, and training itself
+knows none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+Measure = Callable[[npt.NDArray[np.float32], npt.NDArray[Any]], dict[str, float]]
+"""Returns the metrics of a network's outputs, shape (n, ...), against the targets of the same examples."""
+
+
+class StepScore(NamedTuple):
+    """A score that is computed in every step, for people to watch.
+
+    Args:
+        name: Its name among an epoch's metrics.
+        of_each: Returns one number or truth value for each example, shape (n,), of targets and outputs.
+    """
+
+    name: str
+    of_each: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What a network is to answer, and how its answers are judged.
+
+    Args:
+        targets: The answers to learn, one for each example, shape (n, ...), as `loss` and `score` take them.
+        weights: How much each example counts, shape (n,); `None` for equally.
+        loss: The loss to learn by.
+        score: The score of a step; `None` for none.
+        validation_targets: The answers for the validation examples, as `measure` takes them.
+        measure: Computes the metrics by which epochs and candidates are compared, those of an `Objective` among them.
+    """
+
+    targets: npt.NDArray[Any]
+    weights: npt.NDArray[np.float32] | None = None
+    loss: keras.losses.Loss
+    score: StepScore | None = None
+    validation_targets: npt.NDArray[Any]
+    measure: Measure

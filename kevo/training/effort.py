@@ -1,0 +1,75 @@
+"""How much one candidate may cost, what it may continue from, and how its training reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from kevo.errors import KevoError
+
+if TYPE_CHECKING:
+    import keras
+
+PATIENCE = 5
+"""After so many epochs in a row without gain a stage of training ends."""
+
+
+class CandidateError(KevoError, RuntimeError):
+    """One candidate cannot be trained; the search goes on without it."""
+
+
+class OutOfTimeError(Exception):
+    """A candidate's time is up before there is anything to measure."""
+
+
+class Progress(Protocol):
+    """Is told how far a candidate is: its stage, epochs done (with fractions) of all, and the latest metrics."""
+
+    def __call__(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None: ...
+
+
+Keep = Callable[["keras.Model", Sequence[dict[str, float]], Sequence[str], float], None]
+"""Is lent the model of a training under way, as it would be saved, with the weights of its best epoch so far; and told
+the metrics of all epochs, their stages, and how many seconds the training took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much one candidate may cost.
+
+    Args:
+        num_epochs: The length of each stage; learning rates fall over it.
+        seconds: Wall-clock time for the whole candidate, a download of its weights included; `None` for no limit. Only
+            the first validation may end later, after as long again as was trained before.
+        patience: So many epochs in a row without gain end a stage.
+        pause_after: The epoch after which training pauses, to be continued perhaps; `None` for no pause. Learning rates
+            fall over `num_epochs` all the same.
+        tune_epochs: The length of fine-tuning in place of `num_epochs`. It then goes on to its end: pretrained blocks
+            lose accuracy first, and regain more as the learning rate falls. `None` treats it as any other stage.
+        refit: A network learns from the validation examples too, for exactly so many epochs of each stage, and nothing
+            is measured; `None` for an ordinary training.
+    """
+
+    num_epochs: int
+    seconds: float | None = None
+    patience: int = PATIENCE
+    pause_after: int | None = None
+    tune_epochs: int | None = None
+    refit: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A training of the same genome that paused or was broken off.
+
+    Args:
+        model_path: The model that it saved, with the weights of its best epoch.
+        history: The metrics of all its epochs.
+        stages: The stage of each of them.
+    """
+
+    model_path: Path
+    history: Sequence[dict[str, float]]
+    stages: Sequence[str]

@@ -1,0 +1,141 @@
+"""Training on pretrained backbones: a head on frozen features, and fine-tuning."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kevo.system.array_store import ArrayStore
+from kevo.tasks.images import networks
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.inference import predict
+from kevo.training import stage
+from kevo.training.effort import CandidateError, Effort
+from kevo.training.loop import Loop
+from tests.support.samples import FINE_TUNED, pretrained_genome
+from tests.support.trainers import RANDOM, Clock, paused, trainer
+
+
+def test_a_backbone_too_slow_for_its_time_fails_with_the_reason(dataset: ImageDataset) -> None:
+    genome = {**pretrained_genome("mobilenet_v2", "out_relu"), "mobilenet_v2/alpha": 0.35}
+    with pytest.raises(CandidateError, match="too slow: one pass of the backbone"):
+        trainer(dataset).train(genome, Effort(5, seconds=0.0))
+
+
+def test_features_that_a_former_search_left_are_trained_on_alike(small: ImageDataset, tmp_path: Path) -> None:
+    genome = {
+        **pretrained_genome("mobilenet_v2", "block_3_expand_relu"),
+        "mobilenet_v2/alpha": 0.35,
+        "head/dropout": 0.3,
+        "augment": True,
+        "augment/flip": "horizontal",
+        **{f"augment/{gene}": 0.1 for gene in ("rotation", "zoom", "translation", "contrast")},
+    }
+
+    def train(seed: int) -> tuple[list[dict[str, float]], set[str]]:
+        stages = set()
+        trained = trainer(small, seed=seed, store=ArrayStore(tmp_path)).train(
+            genome, Effort(2), progress=lambda stage, *_: stages.add(stage)
+        )
+        return trained.history, stages
+
+    (first, computing), (second, reading), (_, other) = map(train, (3, 3, 4))
+    assert computing == other == {"features", "probe", "head"}
+    assert reading == {"probe", "head"}
+    # Random weights too are the same for the same seed.
+    assert second == first
+
+
+def test_fine_tuning_does_not_begin_when_the_time_is_up(small: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
+    clock = Clock(train=100.0)
+    monkeypatch.setattr("kevo.training.clock.time", clock)
+    trained = trainer(small).train(genome, Effort(2, seconds=250.0), progress=clock.progress)
+    assert trained.stages == ["head"]
+
+
+def test_fine_tuning_pauses_and_its_head_does_not(small: ImageDataset, tmp_path: Path) -> None:
+    genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
+    teacher = trainer(small)
+    first = teacher.train(genome, Effort(3, patience=99, pause_after=1))
+    assert first.stages == ["head"] * 3 + ["fine-tune"]
+    second = teacher.train(
+        genome, Effort(3, patience=99, pause_after=2), earlier=paused(first, tmp_path / "first.keras")
+    )
+    assert second.stages == [*first.stages, "fine-tune"]
+    assert second.history[:4] == first.history
+    assert second.num_parameters == first.num_parameters
+
+
+def test_a_backbone_is_frozen_then_tuned_from_its_block(small: ImageDataset) -> None:
+    teacher = trainer(small)
+    frozen = teacher.train(pretrained_genome("vgg16", "block4_pool"), Effort(1))
+    tuned = teacher.train(pretrained_genome("vgg16", "block4_pool", **FINE_TUNED), Effort(1))
+    assert frozen.stages == ["head"]
+    assert tuned.stages == ["head", "fine-tune"]
+    assert tuned.history[0] == frozen.history[0], "both begin with the same head"
+    assert frozen.num_parameters == tuned.num_parameters
+
+
+def test_fine_tuning_moves_the_last_block_only_and_no_statistics(dataset: ImageDataset) -> None:
+    genome = {**pretrained_genome("mobilenet_v2", "block_6_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
+    teacher = trainer(dataset, objective="loss")
+    keras.utils.set_random_seed(0)
+    keras.backend.clear_session()
+    before = networks.feature_extractor(
+        genome, whole=networks.backbone(genome, weights=RANDOM["mobilenet_v2", 0.35])
+    ).get_layer("mobilenet_v2")
+    trained = teacher.train({**genome, "fine_tune/learning_rate": 1e-2}, Effort(2, patience=99))
+    assert trained.metrics in trained.history[2:], "it is judged by what became of it, whatever its head was"
+    after = trained.network.get_layer("mobilenet_v2")
+    moved = {
+        old.name
+        for old, new in zip(before.layers, after.layers, strict=True)
+        if any(not np.array_equal(a, b) for a, b in zip(old.get_weights(), new.get_weights(), strict=True))
+    }
+    names = [layer.name for layer in before.layers]
+    last_block = set(names[names.index("block_3_expand_relu") + 1 :])
+    assert moved and moved <= last_block
+    assert not any(isinstance(after.get_layer(name), keras.layers.BatchNormalization) for name in moved)
+
+
+def test_fine_tuning_on_maps_is_fine_tuning_on_pictures(small: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    genome = {**pretrained_genome("mobilenet_v2", "block_6_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
+    seen: list[tuple[int, ...]] = []
+    original = stage.Loop
+
+    def watched(model: keras.Model, **options: Any) -> Loop:
+        seen.append(options["inputs"][0].shape[1:])
+        return original(model, **options)
+
+    monkeypatch.setattr(stage, "Loop", watched)
+    teacher = trainer(small)
+    on_maps = teacher.train(genome, Effort(2, patience=99))
+    with monkeypatch.context() as patch:
+        patch.setattr("kevo.tasks.images.features._MAX_MAP_BYTES", 0)
+        on_pictures = trainer(small).train(genome, Effort(2, patience=99))
+    # Head, maps behind the third block; head, pictures.
+    assert seen[1:2] == [(8, 8, 48)] and seen[3] == (32, 32, 3) and seen[0] == seen[2]
+    for one, other in zip(on_maps.history, on_pictures.history, strict=True):
+        assert one == pytest.approx(other, rel=0.02, abs=0.05)
+    probabilities = predict(on_maps.network, teacher.cache.pictures("validation", 32))
+    assert probabilities == pytest.approx(on_maps.outputs, abs=0.01)
+
+
+def test_a_head_is_the_same_on_a_backbone_that_was_there_before(small: ImageDataset) -> None:
+    genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu"), "mobilenet_v2/alpha": 0.35}
+    teacher = trainer(small)
+    first, second = (teacher.train({**genome, "head/dropout": 0.3}, Effort(2)) for _ in range(2))
+    assert second.history == first.history
+    assert trainer(small).train({**genome, "head/dropout": 0.3}, Effort(2)).history == first.history
+
+
+def test_augmented_views_of_a_frozen_backbone_are_learned_from_too(small: ImageDataset) -> None:
+    genes = {"augment": True, "augment__flip": "horizontal"}
+    genes |= {f"augment__{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")}
+    plain = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu"), "mobilenet_v2/alpha": 0.35}
+    changed = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **genes), "mobilenet_v2/alpha": 0.35}
+    teacher = trainer(small)
+    assert teacher.train(plain, Effort(1)).history != teacher.train(changed, Effort(1)).history
