@@ -10,22 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kevo
-from kevo.errors import RunError, SettingsError, WeightsError
+from kevo.errors import KevoError, RunError, SettingsError, WeightsError
 from kevo.execution import devices
 from kevo.execution.endpoint import Endpoint
 from kevo.progress import Listener, NullListener
 from kevo.result import SearchResult
 from kevo.runs import layout
-from kevo.runs.atomic_files import damage
+from kevo.runs.atomic_files import DAMAGE, damage
 from kevo.runs.folder import Run, new_folder
 from kevo.session import Session
 from kevo.settings import NO_CACHE, Settings
 from kevo.system import versions
-from kevo.tasks.images import datasets, pretrained_weights, usable_weights
-from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.datasets.builtin import is_meant
-from kevo.tasks.images.initial_population import declare
-from kevo.tasks.images.usable_weights import Usable
+from kevo.tasks.task import AUTO, AnyKind, Dataset, Task, all_kinds
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -42,11 +38,11 @@ def search(
     secret: str | None = None,
     distribution_strategy: tf.distribute.Strategy | None = None,
 ) -> SearchResult:
-    """Evolves the best image classifier for `data` and saves it.
+    """Evolves the best network for `data` and saves it.
 
     Args:
-        data: Pictures: a path or built-in name as the command takes it, arrays, or `tf.data`; see
-            `kevo.tasks.images.datasets.load`. `None` means `digits`.
+        data: What to learn from, as the task takes it. Pictures: a path or built-in name as the command takes it,
+            arrays, or `tf.data`; `None` means `digits`.
         settings: How to search. Defaults to `Settings()`.
         out: The run folder, which must not exist yet or be empty. Defaults to a new folder below `kevo-runs`.
         listener: Is told about progress. Defaults to nobody.
@@ -73,9 +69,11 @@ def search(
     started = time.monotonic() if started is None else started
     endpoint = _endpoint(listen, secret, distribution_strategy)
     settings = settings or Settings()
+    kind = _kind(settings, data)
     settings = dataclasses.replace(
         settings,
-        weights={name: pretrained_weights.absolute(source) for name, source in settings.weights.items()},
+        task=kind.name,
+        weights=kind.absolute(settings.weights),
         cache=settings.cache
         if settings.cache in (None, NO_CACHE)
         else os.path.abspath(os.path.expanduser(settings.cache)),
@@ -85,26 +83,30 @@ def search(
         # Tells at once what cannot be.
         workers = 1 if settings.workers == 0 else settings.workers
         devices.plan(settings.strategy, num_workers=workers, num_gpus=devices.num_gpus())
-    dataset = datasets.load(data, seed=settings.seed)
-    usable, notes = usable_weights.find(settings.resolved_space, settings.weights, image_size=dataset.image_size)
-    genes = declare(settings, dataset, usable)
+    dataset = kind.load(data, settings)
+    task = kind.open(dataset, settings)
     run = Run.create(
         (_new_folder(dataset.name) if out is None else Path(out)).absolute(),
         {
             "kevo": kevo.__version__,
             "versions": versions.installed(),
-            "data": _source(data),
+            "data": kind.source(data),
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "pictures": dataset.fingerprint(),
-            "num_validation": len(dataset.validation),
+            "fingerprint": dataset.fingerprint(),
+            "num_validation": dataset.num_examples("validation"),
             "search": settings.to_json(),
-            "backbones": {name: [variant.alpha for variant in variants] for name, variants in usable.items()},
+            "identity": task.identity,
         },
     )
-    session = Session(
-        run, dataset, settings, usable, listener or NullListener(), started, endpoint, distribution_strategy
-    )
-    return session.run(genes, notes)
+    return Session(
+        run,
+        task,
+        settings,
+        listener or NullListener(),
+        started=started,
+        endpoint=endpoint,
+        strategy=distribution_strategy,
+    ).run()
 
 
 def resume(
@@ -139,22 +141,29 @@ def resume(
     settings = run.search_settings()
     if settings.cache not in (None, NO_CACHE) and not os.path.isabs(settings.cache):
         raise RunError(f"{run.path} is damaged: its cache is no absolute path but {settings.cache!r}. Restore it.")
+    kind = settings.kind
     source = run.settings.get("data") if data is None else data
     if source is None or (data is None and not isinstance(source, str)):
-        raise RunError(f"The search in {run.path} read its pictures from Python. Give them again: resume(run, data).")
-    dataset = datasets.load(source, seed=settings.seed)
-    if dataset.fingerprint() != run.settings.get("pictures"):
         raise RunError(
-            f"The pictures in {source} have changed since the search in {run.path} began, so that its scores cannot be "
-            "compared with new ones. Put them back, or start a new search."
+            f"The search in {run.path} read its {kind.examples} from Python. Give them again: resume(run, data)."
+        )
+    dataset = kind.load(source, settings)
+    if dataset.fingerprint() != run.settings.get("fingerprint"):
+        raise RunError(
+            f"The {kind.examples} in {source} have changed since the search in {run.path} began, so that its scores "
+            "cannot be compared with new ones. Put them back, or start a new search."
         )
     _ensure_room(settings, endpoint)
-    usable, notes = _same_weights(run, settings, dataset)
-    genes = declare(settings, dataset, usable)
-    session = Session(
-        run, dataset, settings, usable, listener or NullListener(), started, endpoint, distribution_strategy
-    )
-    return session.run(genes, notes)
+    task = _reopened(run, kind, dataset, settings)
+    return Session(
+        run,
+        task,
+        settings,
+        listener or NullListener(),
+        started=started,
+        endpoint=endpoint,
+        strategy=distribution_strategy,
+    ).run()
 
 
 def _endpoint(listen: str | None, secret: str | None, strategy: tf.distribute.Strategy | None) -> Endpoint | None:
@@ -177,29 +186,25 @@ def _ensure_room(settings: Settings, endpoint: Endpoint | None) -> None:
         )
 
 
-def _source(data: Any) -> str | None:
-    """Says where `data` can be read again; `None` for what lives in memory only."""
-    if data is None:
-        return datasets.DEFAULT_NAME
-    if isinstance(data, str | Path):
-        return str(data) if is_meant(data) else str(Path(data).resolve())
-    return None
+def _kind(settings: Settings, data: Any) -> AnyKind:
+    """The task that is named, that has the options, or that recognizes the data; else the first of the table."""
+    if settings.task == AUTO and not settings.options:
+        return next((kind for kind in all_kinds() if kind.recognizes(data)), settings.kind)
+    return settings.kind
+
+
+def _reopened(run: Run, kind: AnyKind, dataset: Dataset, settings: Settings) -> Task:
+    """Opens the task of a search that is resumed."""
+    try:
+        return kind.open(dataset, settings, identity=run.settings["identity"])
+    except WeightsError as error:
+        raise RunError(f"The search in {run.path} cannot go on: {error}") from error
+    except KevoError:
+        raise
+    except DAMAGE:
+        with damage(run.path / layout.SETTINGS):
+            raise
 
 
 def _new_folder(name: str) -> Path:
     return new_folder(Path("kevo-runs"), f"{name}-{datetime.now():%Y%m%d-%H%M%S}")
-
-
-def _same_weights(run: Run, settings: Settings, dataset: ImageDataset) -> tuple[Usable, list[str]]:
-    """Finds the backbones with which a search began, so that it goes on in the same space."""
-    with damage(run.path / layout.SETTINGS):
-        began_with = {
-            str(name): tuple(None if alpha is None else float(alpha) for alpha in alphas)
-            for name, alphas in run.settings["backbones"].items()
-        }
-    try:
-        return usable_weights.find_again(
-            began_with, settings.resolved_space, settings.weights, image_size=dataset.image_size
-        )
-    except WeightsError as error:
-        raise RunError(f"The search in {run.path} cannot go on: {error}") from error

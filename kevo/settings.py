@@ -10,9 +10,8 @@ from typing import Any, Self
 
 from kevo.errors import SettingsError
 from kevo.execution.devices import STRATEGIES
-from kevo.objective import COSTS
-from kevo.tasks.images.space import Space, preset
-from kevo.tasks.outputs.classes.objectives import OBJECTIVES
+from kevo.objective import COSTS, Objective, with_costs
+from kevo.tasks.task import AUTO, TASKS, AnyKind, kind_of, named_by
 
 DEFAULT_MAX_TIME = 240.0
 """How many seconds a search takes when nobody says how long it may, by time or by candidates."""
@@ -50,7 +49,7 @@ _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "float | None": (lambda value: value is None or _is_number(value), "a finite number or None"),
     "str | None": (lambda value: value is None or _is_path(value), "a path or None"),
     "str": (lambda value: isinstance(value, str), "a name"),
-    "str | Space": (lambda value: isinstance(value, str | Space), "a preset's name or a Space"),
+    "Any": (lambda value: value is not None, "a preset's name or a space"),
     "Mapping[str, str]": (_is_map_of_words, "a mapping of names to strings"),
     "tuple[str, ...]": (_are_words, "a tuple of names"),
 }
@@ -76,7 +75,11 @@ class Settings:
         num_rungs: Candidates pause after a third of their epochs, with 3 rungs after a ninth already, and only the best
             of their kind go on. 1 trains every candidate at once. Each part of a training counts for `max_trials`.
         population: How many candidates make a generation.
-        space: What is searched: a preset's name (`small`, `default`, `wide`) or a `Space`.
+        task: What is learned: `images`, another name of `kevo.tasks.task.TASKS`, or `auto`: what `options` or the data
+            tell of.
+        options: Settings that only the task has, by name.
+        space: What is searched: a preset's name (`small`, `default`, `wide`) or a space of the task's, such as
+            `kevo.Space` for images.
         weights: Where the weights of each backbone come from: a path, `imagenet` or `none`. Backbones not named here
             are tried with `imagenet` when `weights` is empty, and left out otherwise.
         objective: What to improve on the validation split: `accuracy`, `macro_f1` or `loss`.
@@ -109,7 +112,9 @@ class Settings:
     num_finalists: int = 3
     num_rungs: int = 1
     population: int = 8
-    space: str | Space = "default"
+    task: str = AUTO
+    options: Mapping[str, str] = field(default_factory=dict)
+    space: Any = "default"
     weights: Mapping[str, str] = field(default_factory=dict)
     objective: str = "accuracy"
     minimize: tuple[str, ...] = ()
@@ -145,19 +150,31 @@ class Settings:
                 "With the strategy multiworker all processes train one candidate at a time. Received: "
                 f"{self.workers} workers. Leave that out."
             )
-        if self.objective not in OBJECTIVES:
-            raise SettingsError(f"Unknown objective {self.objective!r}. Expected one of: {', '.join(OBJECTIVES)}.")
+        if self.task not in (AUTO, *TASKS):
+            raise SettingsError(f"Unknown task {self.task!r}. Expected one of: {', '.join((AUTO, *TASKS))}.")
+        objectives = self.kind.objectives
+        if self.objective not in objectives:
+            raise SettingsError(f"Unknown objective {self.objective!r}. Expected one of: {', '.join(objectives)}.")
         unknown = [cost for cost in self.minimize if cost not in COSTS]
         if unknown:
             raise SettingsError(f"`minimize` holds {unknown[0]!r}. Expected some of: {', '.join(COSTS)}.")
-        # Raises its own errors where a name is unknown.
-        _ = self.resolved_space
+        known = [option.name for option in self.kind.options]
+        if unknown := [name for name in self.options if name not in known]:
+            raise SettingsError(
+                f"The task {self.kind.name} has no option {unknown[0]!r}. "
+                f"Expected some of: {', '.join(known) or 'none'}."
+            )
+        self.kind.check(self)
 
     @property
-    def resolved_space(self) -> Space:
-        """The space itself, also when it was given by its name; with the backbones whose weights were named, if any."""
-        space = preset(self.space) if isinstance(self.space, str) else self.space
-        return dataclasses.replace(space, backbones=tuple(self.weights)) if self.weights else space
+    def kind(self) -> AnyKind:
+        """The task; where nothing but the data could tell, the first of the table."""
+        return named_by(self.options) if self.task == AUTO else kind_of(self.task)
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What is to be improved: the objective first, and then what is minimized beside it."""
+        return with_costs(self.kind.objectives[self.objective], self.minimize)
 
     @property
     def resolved_max_time(self) -> float | None:
@@ -179,7 +196,8 @@ class Settings:
         values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         values["weights"] = dict(self.weights)
         values["minimize"] = list(self.minimize)
-        if isinstance(self.space, Space):
+        values["options"] = dict(self.options)
+        if not isinstance(self.space, str):
             values["space"] = {key: list(genes) for key, genes in dataclasses.asdict(self.space).items()}
         return values
 
@@ -192,7 +210,8 @@ class Settings:
             SpaceError: the space is not one.
         """
         try:
-            space = values.get("space", "default")
-            return cls(**{**values, "space": space if isinstance(space, str) else Space(**space)})
+            space, task = values.get("space", "default"), values.get("task", AUTO)
+            kind = named_by(values.get("options", {})) if task == AUTO else kind_of(task)
+            return cls(**{**values, "space": space if isinstance(space, str) else kind.space(space)})
         except (AttributeError, OverflowError, TypeError) as error:
             raise SettingsError(f"These are no settings of a search: {error}.") from error

@@ -14,8 +14,7 @@ from benchmarks.support.processes import machine, memory
 from kevo.tasks.images import pretrained_weights
 from kevo.tasks.images import space as genes
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.space import Genome
-from tuners.genome import SearchSpace
+from tuners.genome import Genome, SearchSpace
 
 
 def declared(

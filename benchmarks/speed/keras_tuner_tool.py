@@ -26,10 +26,9 @@ from benchmarks.support.processes import memory
 from kevo.tasks.images import backbones, datasets, networks, pretrained_weights
 from kevo.tasks.images import space as genes
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.space import Genome
 from kevo.tasks.outputs.classes import evaluation
 from kevo.training import optimizers
-from tuners.genome import SearchSpace
+from tuners.genome import Genome, SearchSpace
 
 _PATIENCE = 5
 # Keras Tuner's random search increments its seed with every value: nearby seeds would give the same draws.

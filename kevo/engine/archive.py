@@ -12,22 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from kevo.errors import describe_error
-from kevo.objective import with_costs
 from kevo.runs import layout, ranking
 from kevo.runs.atomic_files import DAMAGE
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
-from kevo.tasks.images.features import shared_extractor
-from kevo.tasks.images.space import check_genome
-from kevo.tasks.outputs.classes.objectives import OBJECTIVES
+from kevo.tasks.task import Outputs
 from tuners import pareto
 
-KINDS = ("family", "pretrained/tuning")
-"""Candidates that differ in these genes learn at different paces, and do not compete for a higher rung."""
 _MAX_PAUSED = 4
 """Of so many paused candidates the models are kept, for each kind and rung; another one would begin from the start."""
 _LIBRARY = 8
@@ -48,8 +42,9 @@ class Archive:
     def __init__(self, run: Run, settings: Settings, *, num_judged: int) -> None:
         self.folder = run
         self._num_judged = num_judged
-        self.objective = OBJECTIVES[settings.objective]
-        self.objectives = with_costs(self.objective, settings.minimize)
+        self._kind = settings.kind
+        self.objective = settings.objectives[0]
+        self.objectives = settings.objectives
         self.records: dict[str, TrialRecord] = {}
         self.pinned: set[str] = set()
         """Trials whose models are in use."""
@@ -78,7 +73,7 @@ class Archive:
 
     def check(self, record: TrialRecord) -> None:
         """Raises an error of any kind where a record is not one of this search."""
-        check_genome(record.genome)
+        self._kind.check_genome(record.genome)
         if record.fitness is not None:
             names = {name for one in self.objectives for name in one.metrics}
             if not all(math.isfinite(record.metrics[name]) for name in names):
@@ -135,7 +130,7 @@ class Archive:
                 continue
             num += record.continues is None
             if record.fitness is not None:
-                rivals = [fronts[()], fronts[_rung(record)]] if record.is_paused else [fronts[()]]
+                rivals = [fronts[()], fronts[self._rung(record)]] if record.is_paused else [fronts[()]]
                 *_, is_news = [self._joins(record, front) for front in rivals]
                 num = 0 if is_news else num
         return num
@@ -172,21 +167,21 @@ class Archive:
         record: TrialRecord,
         *,
         save: Callable[[Path], object] | None = None,
-        probabilities: npt.NDArray[np.float32] | None = None,
+        outputs: Outputs | None = None,
     ) -> None:
         """Writes a candidate down.
 
         Args:
             record: The candidate.
             save: Writes its model, where it is wanted.
-            probabilities: What that predicts for the validation pictures, where it is known.
+            outputs: The model's outputs for the validation split, where they are known.
         """
         if save is not None:
             with self.folder.replacing(layout.checkpoint(record.trial_id)) as path:
                 save(path)
-            if probabilities is not None:
+            if outputs is not None:
                 with self.folder.replacing(layout.predictions(record.trial_id)) as path:
-                    np.save(path, probabilities.astype(np.float16))
+                    np.save(path, outputs.astype(np.float16))
         # A candidate counts as finished only when its model is safe.
         self.folder.append_trial(record)
         self.records[record.trial_id] = record
@@ -227,7 +222,7 @@ class Archive:
         """Returns the trials whose models may still win, be trained further or join an ensemble."""
         completed = self._decided(records.values())
         best = completed[: self._settings.num_finalists]
-        needed = [*best, *self.front(completed), *_library(completed)]
+        needed = [*best, *self.front(completed), *self._library(completed)]
         is_evolving = not any(record.full_length for record in records.values())
         finalists = best if is_evolving else self._finalists(records.values())
         # A finalist that has paused may go on when its turn comes.
@@ -237,9 +232,24 @@ class Archive:
             paused: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
             for record in completed:
                 if record.is_paused and record.trial_id not in taken_up:
-                    paused[_rung(record)].append(record)
+                    paused[self._rung(record)].append(record)
             needed += [record for rivals in paused.values() for record in rivals[:_MAX_PAUSED]]
         return {record.trial_id for record in needed} | self.pinned
+
+    def _rung(self, record: TrialRecord) -> tuple[Any, ...]:
+        """Key of the candidates that compete for the same higher rung."""
+        return len(record.history), *map(record.genome.get, self._kind.rung_genes)
+
+    def _library(self, completed: Sequence[TrialRecord]) -> list[TrialRecord]:
+        """Returns what an ensemble is chosen from: the best, but of each frozen network a few only."""
+        chosen: list[TrialRecord] = []
+        num_alike: dict[Any, int] = defaultdict(int)
+        for record in completed:
+            key = self._kind.extractor_key(record.genome) or record.trial_id
+            num_alike[key] += 1
+            if num_alike[key] <= _MAX_ALIKE:
+                chosen.append(record)
+        return chosen[:_LIBRARY]
 
 
 def full_length_id(record: TrialRecord) -> str:
@@ -255,20 +265,3 @@ def _flaw(path: Path) -> str | None:
     except (*DAMAGE, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         return describe_error(error)
     return None if part is None else f"{part} in it is not what was written"
-
-
-def _rung(record: TrialRecord) -> tuple[Any, ...]:
-    """Returns what candidates have in common that compete for a higher rung."""
-    return len(record.history), *map(record.genome.get, KINDS)
-
-
-def _library(completed: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Returns what an ensemble is chosen from: the best, but of each frozen network a few only."""
-    chosen: list[TrialRecord] = []
-    alike: dict[Any, int] = defaultdict(int)
-    for record in completed:
-        body = shared_extractor(record.genome) or record.trial_id
-        alike[body] += 1
-        if alike[body] <= _MAX_ALIKE:
-            chosen.append(record)
-    return chosen[:_LIBRARY]

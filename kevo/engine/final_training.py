@@ -15,11 +15,10 @@ from kevo.engine.budget import Budget, num_last_epochs, seconds_spent
 from kevo.runs import layout
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
-from kevo.tasks.images import space
-from kevo.tasks.images.cost_model import Forecast
-from kevo.tasks.images.space import Genome
+from kevo.tasks.task import Task
 from kevo.training.effort import PATIENCE, Effort
 from kevo.training.history import num_best_epochs
+from tuners.genome import Genome
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +47,14 @@ class FinalTrainings:
         archive: The candidates so far.
         settings: How the search is to run.
         budget: Its time.
-        forecast: Tells how long candidates take.
+        task: Tells how long candidates take, and how they can be trained further.
     """
 
-    def __init__(self, archive: Archive, settings: Settings, budget: Budget, forecast: Forecast) -> None:
+    def __init__(self, archive: Archive, settings: Settings, budget: Budget, task: Task) -> None:
         self._archive = archive
         self._settings = settings
         self._budget = budget
-        self._forecast = forecast
+        self._task = task
 
     def next(self, begun: Collection[str]) -> FinalTraining | None:
         """Returns the next of the best candidates to be trained at full length.
@@ -95,7 +94,7 @@ class FinalTrainings:
         seconds, tunes = list[float](), False
         for record in self._archive.finalists:
             if (tuned := self._tuned(record, self._budget.tuning_seconds)) is not None:
-                seconds.append(self._forecast.work(tuned, tune_epochs=self._tune_epochs).seconds)
+                seconds.append(self._task.work(tuned, tune_epochs=self._tune_epochs).seconds)
                 tunes = True
             else:
                 seconds.append(self._budget.full_length_seconds(record, self._archive.records))
@@ -107,14 +106,13 @@ class FinalTrainings:
         winner = next(iter(self._archive.saved), None)
         if winner is None:
             return 0.0
-        if winner.genome.get("pretrained/tuning") == "frozen":
-            return self._forecast.work(winner.genome).seconds
-        return seconds_spent(winner, self._archive.records)
+        again = self._task.repeat_seconds(winner.genome)
+        return seconds_spent(winner, self._archive.records) if again is None else again
 
     def _broken_off(self, record: TrialRecord, left: float | None) -> FinalTraining | None:
         """Returns a finalist's last training that was kept before it broke off: with less time left it is the same."""
         trial_id = full_length_id(record)
-        for genome in (record.genome, *space.fine_tuned(record.genome, self._settings.resolved_space)):
+        for genome in (record.genome, *self._task.deeper(record.genome)):
             kept = partial_trainings.find(self._archive.folder, trial_id, genome)
             if kept is None:
                 continue
@@ -149,8 +147,8 @@ class FinalTrainings:
 
     def _tuned(self, record: TrialRecord, left: float | None) -> Genome | None:
         """Returns a finalist with as many blocks fine-tuned as there is time for; `None` where there is none."""
-        for tuned in space.fine_tuned(record.genome, self._settings.resolved_space):
-            work = self._forecast.work(tuned, tune_epochs=self._tune_epochs)
+        for tuned in self._task.deeper(record.genome):
+            work = self._task.work(tuned, tune_epochs=self._tune_epochs)
             if self._budget.may_tune(work, left):
                 return tuned
         return None

@@ -26,8 +26,8 @@ from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.datasets.dataset import Split
 from kevo.tasks.images.describe import describe
-from kevo.tasks.images.features import shared_extractor
 from kevo.tasks.images.inference import predict
+from kevo.tasks.images.space import shared_extractor
 from kevo.tasks.images.trainer import NO_MEMORY
 from kevo.tasks.outputs.classes import evaluation
 from kevo.tasks.outputs.classes.evaluation import Evaluation

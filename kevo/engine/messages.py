@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from kevo.tasks.images.space import Genome
 from kevo.training.effort import Effort
+from tuners.genome import Genome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class TrialSpec:
         history: The metrics of every epoch before the pause, or before it broke off.
         stages: The training stage of each of them. Where there are any, the scheduler has the model.
         seconds_before: How long it took before it broke off.
-        errors: What linear heads made of frozen networks so far; see `LinearProbes`.
+        learned: What earlier trainings have taught; see `Task.learned`.
     """
 
     trial_id: str
@@ -36,7 +36,7 @@ class TrialSpec:
     history: tuple[dict[str, float], ...] = ()
     stages: tuple[str, ...] = ()
     seconds_before: float = 0.0
-    errors: Mapping[str, float] = field(default_factory=dict)
+    learned: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values, from which `from_json` makes the same task."""
@@ -63,8 +63,7 @@ class TrialResult:
         num_parameters: The size of its network; `None` if it failed.
         is_paused: Whether the training may be taken up again.
         is_cut_short: Whether its time was up before its end.
-        errors: What linear heads made of frozen networks that nobody had looked at before.
-        speeds: The seconds of a picture's way through the backbones that were used: name, width, size, seconds.
+        learned: What it has taught beside its scores; see `Trainer.news`.
     """
 
     seconds: float
@@ -75,12 +74,11 @@ class TrialResult:
     num_parameters: int | None = None
     is_paused: bool = False
     is_cut_short: bool = False
-    errors: Mapping[str, float] = field(default_factory=dict)
-    speeds: tuple[tuple[str, float | None, int, float], ...] = ()
+    learned: Mapping[str, Any] = field(default_factory=dict)
 
     def failed(self, reason: str) -> TrialResult:
         """Returns what came of the same training if it has failed after all."""
-        return TrialResult(seconds=self.seconds, reason=reason, errors=self.errors, speeds=self.speeds)
+        return TrialResult(seconds=self.seconds, reason=reason, learned=self.learned)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values, from which `from_json` makes the same outcome."""
@@ -101,13 +99,10 @@ class TrialResult:
                         {str(name): float(value) for name, value in epoch.items()} for epoch in values["history"]
                     ),
                     "stages": tuple(map(str, values["stages"])),
-                    "speeds": tuple(
-                        (str(name), alpha, int(size), float(s)) for name, alpha, size, s in values["speeds"]
-                    ),
+                    "learned": dict(values["learned"]),
                 }
             )
-            numbers = [outcome.seconds, outcome.num_parameters or 0, *outcome.errors.values()]
-            numbers += [speed for *_, speed in outcome.speeds]
+            numbers = [outcome.seconds, outcome.num_parameters or 0]
             if not all(math.isfinite(number) and number >= 0 for number in numbers):
                 raise ValueError(f"a number is none from 0 on: {numbers}")
             if not all(map(math.isfinite, outcome.metrics.values())):

@@ -10,17 +10,16 @@ from typing import cast
 import keras_tuner
 import numpy as np
 
-from kevo.engine.archive import KINDS, Archive
+from kevo.engine.archive import Archive
 from kevo.engine.budget import num_last_epochs
 from kevo.errors import RunError
 from kevo.runs import layout
 from kevo.runs.atomic_files import damage, writing
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
-from kevo.tasks.images.initial_population import Genes
-from kevo.tasks.images.space import Genome
+from kevo.tasks.task import Task
 from tuners.evolution import Individual, Origin
-from tuners.genome import SearchSpace
+from tuners.genome import Genome, SearchSpace
 from tuners.oracle import GeneticOracle
 from tuners.settings import Settings as EvolutionSettings
 
@@ -31,7 +30,7 @@ _MAX_LOST = 100
 def oracle(
     archive: Archive,
     settings: Settings,
-    genes: Genes,
+    task: Task,
     *,
     max_retries: int,
     feasible: Callable[[Genome], bool],
@@ -43,7 +42,7 @@ def oracle(
     Args:
         archive: The candidates of the search; the oracle's state is in the same folder.
         settings: How the search is to run.
-        genes: What is searched.
+        task: What is searched.
         max_retries: How often a trial whose worker was lost is begun again.
         feasible: Tells whether a candidate may be trained at all.
         cost: Returns the seconds that a candidate is expected to take.
@@ -58,13 +57,13 @@ def oracle(
             objective=[keras_tuner.Objective(one.metric, one.direction) for one in archive.objectives],
             max_trials=settings.max_trials,
             seed=settings.seed,
-            hyperparameters=genes.hyperparameters,
+            hyperparameters=task.hyperparameters,
             tune_new_entries=False,
             allow_new_entries=False,
             max_retries_per_trial=max_retries,
             # A space with a hopeless corner must not end the search: it learns to avoid it.
             max_consecutive_failed_trials=10**9,
-            seeds=genes.seeds,
+            seeds=list(task.seeds),
             feasible=feasible,
             cost=cost,
             settings=EvolutionSettings(
@@ -72,7 +71,7 @@ def oracle(
                 population_size=settings.population,
                 num_elites=min(2, settings.population - 1),
                 rungs=settings.rungs if settings.num_rungs > 1 else (),
-                kinds=KINDS,
+                kinds=settings.kind.rung_genes,
             ),
         )
 
@@ -92,7 +91,7 @@ def oracle(
             found = new()
             _open(found, state)
             with damage(archive.folder.path / layout.TRIALS):
-                found.recall(_recalled(found, archive, SearchSpace.from_hyperparameters(genes.hyperparameters)))
+                found.recall(_recalled(found, archive, SearchSpace.from_hyperparameters(task.hyperparameters)))
     return found
 
 

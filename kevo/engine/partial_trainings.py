@@ -12,7 +12,7 @@ from pathlib import Path
 from kevo.errors import RunError
 from kevo.runs import layout
 from kevo.runs.folder import Run
-from kevo.tasks.images.space import Genome
+from tuners.genome import Genome
 
 
 @dataclass(frozen=True, slots=True)

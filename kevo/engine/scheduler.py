@@ -17,8 +17,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from kevo.engine import oracle, partial_trainings
@@ -30,13 +28,9 @@ from kevo.progress import Listener
 from kevo.runs import layout
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
-from kevo.tasks.images.cost_model import Forecast, Work
-from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.describe import describe
-from kevo.tasks.images.initial_population import Genes, is_small_enough
-from kevo.tasks.images.linear_probes import LinearProbes
-from kevo.tasks.images.space import Genome
+from kevo.tasks.task import Outputs, Task, Work
 from kevo.training.effort import CandidateError, Effort
+from tuners.genome import Genome
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -82,34 +76,27 @@ class Scheduler:
 
     Args:
         archive: The candidates of earlier sessions.
-        dataset: The pictures.
+        task: What is learned.
         settings: How the search is to run.
         listener: Is told what happens.
         budget: Its time.
-        forecast: Tells how long candidates take.
-        genes: What is searched.
-        probes: What linear heads make of frozen networks.
     """
 
     def __init__(
         self,
         archive: Archive,
-        dataset: ImageDataset,
+        task: Task,
         settings: Settings,
         listener: Listener,
         *,
         budget: Budget,
-        forecast: Forecast,
-        genes: Genes,
-        probes: LinearProbes,
     ) -> None:
         self._archive = archive
-        self._dataset = dataset
+        self._task = task
+        self._kind = settings.kind
         self._settings = settings
         self._listener = listener
         self._budget = budget
-        self._forecast = forecast
-        self._probes = probes
         self._lock = threading.RLock()
         self._running: dict[str, _Running] = {}
         self._numbers = {record.trial_id: record.number for record in archive.records.values()}
@@ -117,14 +104,14 @@ class Scheduler:
         self._num_skipped: Counter[str] = Counter()
         self._has_evolved = False
         self._is_stopped = False
-        self._finals = FinalTrainings(archive, settings, budget, forecast)
+        self._finals = FinalTrainings(archive, settings, budget, task)
         self.oracle = oracle.oracle(
             archive,
             settings,
-            genes,
+            task,
             max_retries=_MAX_LOSSES - 1,
             feasible=self.is_feasible,
-            cost=lambda genome: forecast.work(genome).seconds,
+            cost=lambda genome: task.work(genome).seconds,
             note=listener.note,
         )
         # Whoever was killed may have written an end down without that.
@@ -214,7 +201,7 @@ class Scheduler:
         outcome: TrialResult,
         *,
         save: Callable[[Path], object] | None = None,
-        probabilities: npt.NDArray[np.float32] | None = None,
+        outputs: Outputs | None = None,
     ) -> None:
         """Takes in what came of a training.
 
@@ -222,7 +209,7 @@ class Scheduler:
             worker: Who did it.
             outcome: What came of it.
             save: Writes the model; called only if that is wanted. A `CandidateError` of its own fails the candidate.
-            probabilities: What the model predicts for the validation pictures.
+            outputs: The model's outputs for the validation split.
         """
         running = self._running.get(worker)
         if running is None or self._is_stopped:
@@ -235,7 +222,7 @@ class Scheduler:
         self._archive.check(record)
         is_wanted = outcome.reason is None and self._archive.wants(record)
         try:
-            self._archive.add(record, save=save if is_wanted else None, probabilities=probabilities)
+            self._archive.add(record, save=save if is_wanted else None, outputs=outputs)
         except CandidateError as error:
             self.finish(worker, outcome.failed(str(error)))
             return
@@ -247,6 +234,11 @@ class Scheduler:
             self._end(running.trial, record)
         self._expect_closing()
         self._listener.trial_ended(record, self._archive.winner)
+
+    def check(self, result: TrialResult) -> None:
+        """Raises a `ValueError` where a result that came from elsewhere holds what no trainer of the task says."""
+        if result.learned:
+            self._task.check_learned(result.learned)
 
     @_exclusive
     def trial_of(self, worker: str) -> str | None:
@@ -335,13 +327,11 @@ class Scheduler:
 
     def _obstacle(self, genome: Genome) -> str | None:
         """Says why a candidate may not be trained; `None` if it may."""
-        if not is_small_enough(genome, self._settings, num_classes=self._dataset.num_classes):
-            return "too many parameters"
-        if self._probes.is_behind(genome):
-            return "others' frozen features are better"
+        if (obstacle := self._task.obstacle(genome)) is not None:
+            return obstacle
         # Of the very first nothing is known but a guess; if it was wrong, training is cut short.
         is_first = not any(record.fitness is not None for record in self._archive.records.values())
-        if is_first or self._left is None or self._budget.allows(self._forecast.work(genome), self._left):
+        if is_first or self._left is None or self._budget.allows(self._task.work(genome), self._left):
             return None
         return "too little time"
 
@@ -418,7 +408,7 @@ class Scheduler:
             history=kept.history if kept else tuple(continues.history) if continues else (),
             stages=kept.stages if kept else tuple(continues.stages) if continues else (),
             seconds_before=kept.seconds if kept else 0.0,
-            errors=dict(self._probes.errors),
+            learned=self._task.learned,
         )
         self._running[worker] = _Running(
             task=task,
@@ -426,11 +416,13 @@ class Scheduler:
             generation=generation,
             full_length=full_length,
             trial=trial,
-            work=self._forecast.work(genome),
+            work=self._task.work(genome),
             heard_at=time.monotonic(),
             goes_on_from=model,
         )
-        self._listener.trial_started(number, describe(genome), self._left if trial else self._budget.left, worker)
+        self._listener.trial_started(
+            number, self._kind.describe(genome), self._left if trial else self._budget.left, worker
+        )
         self._pin()
         return task
 
@@ -504,15 +496,13 @@ class Scheduler:
         return individual.origin, tuple(dict.fromkeys(parent.trial_id for parent in parents if parent is not None))
 
     def _learn(self, running: _Running, outcome: TrialResult) -> None:
-        """Takes down what a training tells of the machine and of frozen networks."""
-        if any(error > 0 for error in outcome.errors.values()):
-            self._probes.errors |= {key: error for key, error in outcome.errors.items() if error > 0}
-            self._archive.folder.write_json(layout.PROBE_ERRORS, self._probes.errors)
-        self._forecast.learn_speeds(outcome.speeds)
+        """Hands what a training has taught to the task, and how long it took."""
+        if outcome.learned:
+            self._task.learn(outcome.learned)
         # What ended early or failed would have taken longer still.
         is_telling = (outcome.reason is None and not outcome.is_cut_short) or outcome.seconds > running.work.seconds
         if is_telling and running.goes_on_from is None and not running.full_length:
-            self._forecast.learn(running.task.genome, running.work, outcome.seconds)
+            self._task.note_duration(running.task.genome, running.work, outcome.seconds)
 
     def _end(self, trial: Trial, record: TrialRecord) -> None:
         """Tells the oracle what came of a trial."""
@@ -525,4 +515,4 @@ class Scheduler:
 
     def _expect_closing(self) -> None:
         if (winner := self._archive.winner) is not None:
-            self._budget.closing_seconds = self._forecast.closing_seconds(winner.genome)
+            self._budget.closing_seconds = self._task.closing_seconds(winner.genome)

@@ -14,20 +14,16 @@ from typing import Any
 import keras
 
 import kevo
-from kevo.errors import DataError, KevoError, SettingsError, WorkerError
+from kevo.errors import KevoError, SettingsError, WorkerError
 from kevo.execution import devices
 from kevo.execution.endpoint import Endpoint
 from kevo.execution.runner import TrialRunner
 from kevo.execution.scheduler_service import RemoteScheduler
 from kevo.execution.worker import work
-from kevo.settings import NO_CACHE, Settings
-from kevo.system.array_store import ArrayStore
+from kevo.settings import Settings
 from kevo.system.interrupts import redelivering
 from kevo.system.memory import usable
-from kevo.tasks.images import datasets, usable_weights
-from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import default_folder
-from kevo.tasks.images.usable_weights import Usable
+from kevo.tasks.task import Task
 from tuners.remote import ChiefLostError, ChiefRefusedError, Client, RemoteError, SearchOverError
 
 PATIENCE_SECONDS = 300.0
@@ -37,15 +33,9 @@ _MEMORY_SHARE = 0.4
 """The part of the machine's memory that a worker may keep between two candidates."""
 
 
-def terms(dataset: ImageDataset, settings: Settings, usable: Usable) -> dict[str, Any]:
+def terms(task: Task, settings: Settings) -> dict[str, Any]:
     """Returns what all who work for a search must have in common, as JSON values."""
-    return {
-        "versions": _versions(),
-        "settings": settings.to_json(),
-        "pictures": dataset.fingerprint(),
-        "image_size": dataset.image_size,
-        "weights": usable_weights.to_terms(usable),
-    }
+    return {"versions": _versions(), "settings": settings.to_json(), "task": task.terms()}
 
 
 def join(
@@ -85,10 +75,17 @@ def join(
     with tempfile.TemporaryDirectory(prefix="kevo-worker-") as folder, redelivering(), _connected(client):
         scheduler = RemoteScheduler(client, Path(folder))
         note(f"Looking for the search at {address}.")
-        runner = _performer(scheduler.hello(), address, data, requests or {}, cache, note)
+        runner, settings = _runner(scheduler.hello(), address, data, requests or {}, cache, note)
         note(f"Works for the search at {address}, as {name}.")
         max_bytes = None if memory is None else int(_MEMORY_SHARE * memory)
-        is_over = work(scheduler, runner, folder=Path(folder), max_bytes=max_bytes, note=note)
+        is_over = work(
+            scheduler,
+            runner,
+            folder=Path(folder),
+            max_bytes=max_bytes,
+            describe=settings.kind.describe,
+            note=note,
+        )
         # Whoever takes its place would wait for a search that is over.
         return is_over or bool(client.call("leave")[0]["is_over"])
     return True
@@ -118,15 +115,15 @@ def _connected(client: Client) -> Iterator[None]:
         client.close()
 
 
-def _performer(
+def _runner(
     asked: Mapping[str, Any],
     address: str,
     data: Any,
     requests: Mapping[str, str],
     cache: str | None,
     note: Callable[[str], object],
-) -> TrialRunner:
-    """Returns what trains here as everywhere else in the search."""
+) -> tuple[TrialRunner, Settings]:
+    """Returns what trains here as everywhere else in the search, and its settings."""
     if asked["versions"] != _versions():
         raise SettingsError(
             f"The search at {address} runs with {_format_versions(asked['versions'])}, this worker with "
@@ -136,20 +133,20 @@ def _performer(
         settings = Settings.from_json(asked["settings"])
     except KevoError as error:
         raise SettingsError(f"The settings of the search at {address} cannot be read: {error}") from error
-    dataset = datasets.load(data, seed=settings.seed, image_size=int(asked["image_size"]))
-    if (found := dataset.fingerprint()) != asked["pictures"]:
-        raise DataError(
-            f"The pictures in {data} are not those of the search at {address}: their fingerprint is {found}, expected "
-            f"{asked['pictures']}. Give --data the same files, with the same names, and have them decoded by the same "
-            "version of Pillow."
-        )
-    usable = usable_weights.find_by_terms(asked["weights"], requests, address=address)
-    folder = default_folder() if cache is None else Path(cache).expanduser()
-    store = None if cache == NO_CACHE else ArrayStore(folder, note=note)
     # TensorFlow would take all memory of every GPU that it sees, and another worker may run beside this one.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     plan = devices.plan(settings.strategy, num_workers=1, num_gpus=devices.num_gpus())
-    return TrialRunner(dataset, settings, usable, store, strategy=devices.mirrored() if plan.is_mirrored else None)
+    trainer = settings.kind.join(
+        data,
+        settings,
+        asked["task"],
+        address=address,
+        requests=requests,
+        cache=cache,
+        note=note,
+        strategy=devices.mirrored() if plan.is_mirrored else None,
+    )
+    return TrialRunner(trainer, costs=settings.minimize), settings
 
 
 def _versions() -> dict[str, str]:

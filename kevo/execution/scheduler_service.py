@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import shutil
 import tempfile
 import threading
@@ -54,13 +55,13 @@ class SchedulerService:
         hello: What a worker is told first: what it must know of the search to work for it. JSON values.
     """
 
-    def __init__(self, scheduler: Scheduler, folder: Path, *, shape: tuple[int, int], hello: Mapping[str, Any]) -> None:
+    def __init__(self, scheduler: Scheduler, folder: Path, *, shape: tuple[int, ...], hello: Mapping[str, Any]) -> None:
         self.scheduler = scheduler
         self.search = hashlib.blake2b(json.dumps(hello, sort_keys=True).encode(), digest_size=16).hexdigest()
         """What tells this search from others: a worker may meet another one that has taken its place."""
         self.departed: set[str] = set()
         """Workers that need not be waited for: they have left, or know that the search is over."""
-        self._sizes = {_MODEL: _MAX_MODEL_BYTES, _PREDICTIONS: 2 * shape[0] * shape[1] + _HEADER_BYTES}
+        self._sizes = {_MODEL: _MAX_MODEL_BYTES, _PREDICTIONS: 2 * math.prod(shape) + _HEADER_BYTES}
         self._shape = shape
         self._hello = {**hello, "search": self.search}
         self._lock = threading.Lock()
@@ -138,7 +139,7 @@ class SchedulerService:
         return {"goes_on": goes_on}, b""
 
     def _offer(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
-        outcome = TrialResult.from_json(values["outcome"])
+        outcome = self._result(values)
         return {"is_wanted": self._is_at_it(worker, values) and self.scheduler.wants(worker, outcome)}, b""
 
     def _file(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
@@ -171,14 +172,14 @@ class SchedulerService:
         return {}, b""
 
     def _finish(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
-        place, outcome = self._place(worker), TrialResult.from_json(values["outcome"])
+        place, outcome = self._place(worker), self._result(values)
         model = place / _MODEL
         if self._is_at_it(worker, values):
             self.scheduler.finish(
                 worker,
                 outcome,
                 save=model.replace if model.is_file() else None,
-                probabilities=ensemble_selection.read_predictions(place / _PREDICTIONS, shape=self._shape),
+                outputs=ensemble_selection.read_predictions(place / _PREDICTIONS, shape=self._shape),
             )
         return {}, b""
 
@@ -194,6 +195,11 @@ class SchedulerService:
         self.departed.add(worker)
         self.scheduler.lose(worker, "its worker was stopped", is_its_fault=False)
         return {"is_over": self.scheduler.is_over}, b""
+
+    def _result(self, values: Mapping[str, Any]) -> TrialResult:
+        result = TrialResult.from_json(values["outcome"])
+        self.scheduler.check(result)
+        return result
 
     def _place(self, worker: str) -> Path:
         if worker not in self._arrived:
@@ -273,12 +279,12 @@ class RemoteScheduler:
             self._send(_MODEL, model)
             self._say("keep", {"history": list(history), "stages": list(stages), "seconds": seconds})
 
-    def send(self, model: Path, probabilities: npt.NDArray[np.float32] | None) -> None:
+    def send(self, model: Path, outputs: npt.NDArray[np.float32] | None) -> None:
         """Sends a model, and what it predicts for the validation pictures."""
         self._send(_MODEL, model)
-        if probabilities is not None:
+        if outputs is not None:
             path = self._folder / _PREDICTIONS
-            np.save(path, probabilities.astype(np.float16))
+            np.save(path, outputs.astype(np.float16))
             self._send(_PREDICTIONS, path)
 
     def finish(self, outcome: TrialResult) -> None:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from kevo.execution.multiworker.lockstep import Leader
     from kevo.execution.runner import TrialRunner
     from kevo.execution.scheduler_service import RemoteScheduler
-    from kevo.tasks.images.datasets import ImageDataset
+    from kevo.settings import Settings
+    from kevo.tasks.task import Dataset
+    from tuners.genome import Genome
 
 FULL = 75
 """The exit code of a worker whose memory has grown: another one takes its place."""
@@ -40,6 +42,7 @@ def work(
     *,
     folder: Path,
     max_bytes: int | None = None,
+    describe: Callable[[Genome], str] = str,
     note: Callable[[str], object] = lambda text: None,
 ) -> bool:
     """Works until there is nothing left to do.
@@ -49,6 +52,7 @@ def work(
         runner: Does the training.
         folder: Where a model lies before it is sent.
         max_bytes: With how much memory another worker should go on, in bytes. `None` for no limit.
+        describe: Puts a genome into words.
         note: Is told what is begun.
 
     Returns:
@@ -62,7 +66,6 @@ def work(
     from kevo.engine.scheduler import Idle
     from kevo.execution.scheduler_service import Withdrawn
     from kevo.system.memory import resident
-    from kevo.tasks.images.describe import describe
     from tuners.remote import ChiefLostError, RemoteError, SearchOverError
 
     path = folder / "model.keras"
@@ -79,11 +82,11 @@ def work(
             try:
                 note(f"Trains candidate {task.number + 1}: {describe(task.genome)}.")
                 with scheduler.model() as earlier:
-                    done = runner.perform(task, earlier=earlier, progress=scheduler.tell, keep=keep)
+                    done = runner.run(task, earlier=earlier, progress=scheduler.tell, keep=keep)
                 if done.save is not None and scheduler.wants(done.outcome):
                     done = done.written(path)
                     if done.save is not None:
-                        scheduler.send(path, done.probabilities)
+                        scheduler.send(path, done.outputs)
                 scheduler.finish(done.outcome)
                 del done
             except Withdrawn as end:
@@ -111,21 +114,22 @@ def main() -> int:
 def _work_as_told(given: Mapping[str, Any]) -> int:
     end_with_parent()
 
+    from kevo.settings import Settings
     from kevo.system import memory
-    from kevo.tasks.images.datasets import handover
 
     if given["share"] is not None:
         memory.confine(given["share"])
 
-    dataset = handover.read(Path(given["data"]))
+    settings = Settings.from_json(given["settings"])
+    dataset = settings.kind.read(Path(given["data"]))
     if not given["is_spread"]:
-        return _work_with(given, dataset, None)
+        return _work_with(given, settings, dataset, None)
     from kevo.execution.multiworker.lockstep import PartedError
     from kevo.execution.multiworker.rendezvous import MissingError
 
     try:
         with leading(given) as leader:
-            code = _work_with(given, dataset, leader)
+            code = _work_with(given, settings, dataset, leader)
             if code == 0:
                 leader.end()
             return code
@@ -134,19 +138,15 @@ def _work_as_told(given: Mapping[str, Any]) -> int:
         return ALONE if isinstance(error, MissingError) else PARTED
 
 
-def _work_with(given: Mapping[str, Any], dataset: ImageDataset, leader: Leader | None) -> int:
+def _work_with(given: Mapping[str, Any], settings: Settings, dataset: Dataset, leader: Leader | None) -> int:
     from kevo.execution.devices import mirrored
     from kevo.execution.runner import TrialRunner
     from kevo.execution.scheduler_service import RemoteScheduler
-    from kevo.settings import Settings
-    from kevo.system.array_store import ArrayStore
-    from kevo.tasks.images import usable_weights
     from tuners.remote import Client
 
-    settings = Settings.from_json(given["settings"])
-    usable = usable_weights.from_json(given["weights"])
     strategy = mirrored() if given["is_mirrored"] else None
-    runner = TrialRunner(dataset, settings, usable, ArrayStore(Path(given["cache"])), strategy=strategy, leader=leader)
+    trainer = settings.kind.trainer(dataset, settings, given["arguments"], strategy=strategy, leader=leader)
+    runner = TrialRunner(trainer, costs=settings.minimize)
     client = Client(None, address=given["address"], tuner_id=given["name"], secret=given["secret"])
     with tempfile.TemporaryDirectory(dir=given["folder"]) as folder:
         scheduler = RemoteScheduler(client, Path(folder), search=given["search"])

@@ -131,7 +131,7 @@ def exam(source: Source, data: str | Path | None, *, num_classes: int) -> Exam:
         except KevoError as error:
             note = f"The pictures of the search cannot be used: {error} Others can be named with --data."
         else:
-            if dataset.fingerprint() == source.run.settings.get("pictures"):
+            if dataset.fingerprint() == source.run.settings.get("fingerprint"):
                 return _of(dataset)
             return _of(dataset, f"The pictures in {stored} have changed since the search, and so may the splits have.")
     rng = np.random.default_rng(0)

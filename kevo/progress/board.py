@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from kevo.objective import Objective, with_costs
+from kevo.objective import Objective
 from kevo.progress.events import NullListener, SearchStarted
 from kevo.runs import ranking
 from kevo.runs.records import TrialRecord
@@ -65,7 +65,7 @@ class Board(NullListener):
 
     def search_started(self, opening: SearchStarted) -> None:
         self.opening, self._opened_at = opening, self.clock()
-        objectives = with_costs(self.objective, opening.settings.minimize)
+        objectives = opening.settings.objectives
         bests = ranking.winners(opening.records, objectives, num_judged=opening.num_judged)
         for record, best in zip(opening.records, bests, strict=True):
             self._take(record, best)

@@ -24,7 +24,6 @@ from kevo.settings import Settings
 from kevo.system.text import duration
 from kevo.tasks.images import datasets
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.space import Space
 from kevo.tasks.outputs.classes.evaluation import Evaluation
 from kevo.training.ensemble_selection import read_predictions
 
@@ -169,9 +168,9 @@ def _rows(known: Sequence[Facts]) -> Iterator[Row]:
     presets = (one and (one.space if isinstance(one.space, str) else "of its own") for one in searches)
     yield row("settings", "space", presets)
     yield row("settings", "weights", (one and _weights(one) for one in searches), _format_value)
-    spaces = [one and one.resolved_space for one in searches]
-    for name in (item.name for item in dataclasses.fields(Space)):
-        yield row("space", _name(name), (one and getattr(one, name) for one in spaces), _format_value)
+    spaces = [one and one.kind.varied(one) for one in searches]
+    for name in dict.fromkeys(name for one in spaces for name in one or ()):
+        yield row("space", _name(name), (one and one.get(name) for one in spaces), _format_value)
     outcomes = [one.outcome for one in known]
     ensembles = [one and one.ensemble for one in outcomes]
     yield row("outcome", "test accuracy", (one and _accuracy(one.test) for one in outcomes), _format_accuracy)
@@ -284,7 +283,7 @@ def _num_parameters(one: Facts) -> int | None:
 
 
 def _pictures(one: Facts) -> str | None:
-    return _text(one.settings.get("pictures"))
+    return _text(one.settings.get("fingerprint"))
 
 
 def _weights(search: Settings) -> list[str]:

@@ -75,7 +75,7 @@ def read(facts: Facts, data: Any = None) -> Pictures:
     except (KevoError, OSError) as error:
         return Pictures(dataset=None, reason=f"The pictures cannot be read any more. {error}")
     # Whoever wrote the run folder could name any folder: only who knew the very pictures gets them onto a page.
-    if dataset.fingerprint() != facts.settings.get("pictures"):
+    if dataset.fingerprint() != facts.settings.get("fingerprint"):
         return Pictures(dataset=None, reason=f"The pictures in {source} are no longer those of the search.")
     return Pictures(dataset=dataset, wrong=_wrong(facts, dataset))
 

@@ -15,8 +15,9 @@ from kevo.runs.reader import Facts, describe_genome
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system.text import count, duration, metric_name, plural
-from kevo.tasks.images.datasets.dataset import SPLITS, ImageDataset, Skipped
+from kevo.tasks.images.datasets.dataset import SPLITS, ImageDataset
 from kevo.tasks.outputs.classes.evaluation import Evaluation
+from kevo.tasks.task import Skipped
 
 Draw = Callable[[str], Html | None]
 """Returns the figure of this name, if there is one."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from kevo.errors import KevoError, os_reason
-from kevo.objective import Objective, with_costs
+from kevo.objective import Objective
 from kevo.runs import layout, ranking
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
@@ -25,7 +25,7 @@ from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.images.describe import describe
 from kevo.tasks.outputs.classes.evaluation import Evaluation
-from kevo.tasks.outputs.classes.objectives import OBJECTIVES
+from kevo.tasks.outputs.classes.evaluation import parse as parse_scores
 
 _MOST_METADATA = 2**16
 _MOST_WORDS = 400
@@ -178,7 +178,7 @@ def read(run_folder: str | Path) -> Facts:
     run = Run.open(run_folder)
     damages: list[str] = []
     search = _try(run.search_settings, damages)
-    objectives = with_costs(OBJECTIVES[search.objective if search else "accuracy"], search.minimize if search else ())
+    objectives = (search or Settings()).objectives
     records = _records(run.path / layout.TRIALS, objectives, damages)
     outcome = _try(lambda: _outcome(run), damages)
     names = _try(lambda: _class_names(run), damages) or ()
@@ -270,8 +270,8 @@ def _outcome_of(values: Mapping[str, Any]) -> Outcome:
     return Outcome(
         genome=dict(values["genome"]),
         num_parameters=int(values["num_parameters"]),
-        validation=_evaluation(values["validation"]),
-        test=_evaluation(values["test"]),
+        validation=parse_scores(values["validation"]),
+        test=parse_scores(values["test"]),
         is_refit=bool(values["is_refit"]),
         is_interrupted=bool(values["interrupted"]),
         seconds=_finite(values["seconds"]),
@@ -279,32 +279,9 @@ def _outcome_of(values: Mapping[str, Any]) -> Outcome:
         and Combined(
             weights=tuple((_finite(one["weight"]), str(one["words"])) for one in ensemble["members"]),
             num_parameters=int(ensemble["num_parameters"]),
-            test=_evaluation(ensemble["test"]),
+            test=parse_scores(ensemble["test"]),
         ),
     )
-
-
-def _evaluation(values: Mapping[str, Any]) -> Evaluation:
-    """Reads scores, and refuses such as contradict themselves: a page is made of them."""
-    support = {str(name): int(count) for name, count in values["support"].items()}
-    confusion = [[int(count) for count in row] for row in values["confusion"]]
-    scores = Evaluation(
-        num_pictures=int(values["num_pictures"]),
-        accuracy=_finite(values["accuracy"]),
-        macro_f1=_finite(values["macro_f1"]),
-        cross_entropy=_finite(values["cross_entropy"]),
-        precision={name: _finite(values["precision"][name]) for name in support},
-        recall={name: _finite(values["recall"][name]) for name in support},
-        support=support,
-        confusion=confusion,
-    )
-    if not support or [sum(row) for row in confusion] != list(support.values()):
-        raise ValueError("the rows of `confusion` do not sum to `support`")
-    if {len(row) for row in confusion} != {len(support)} or min(map(min, confusion)) < 0:
-        raise ValueError("`confusion` must hold a row and a column for each class")
-    if sum(support.values()) != scores.num_pictures or not 0 <= scores.accuracy <= 1 or scores.num_pictures < 1:
-        raise ValueError("the number of pictures or the accuracy contradicts `confusion`")
-    return scores
 
 
 def _class_names(run: Run) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from kevo.errors import RunError
-from kevo.objective import with_costs
 from kevo.progress import Listener, SearchStarted
 from kevo.runs import layout, ranking, reader
 from kevo.runs.atomic_files import damage
@@ -24,7 +23,6 @@ from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system.text import byte_size, duration, metric_name
 from kevo.tasks.images.describe import describe
-from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 
 _WRITE_SECONDS = 1.0
 _HINTS = {"running": "", "interrupted": "; go on with: kevo resume {run}", "finished": ""}
@@ -290,7 +288,7 @@ def _live(run: Run) -> tuple[float, tuple[Training, ...]] | None:
 
 
 def _best(records: Sequence[TrialRecord], settings: Settings, *, num_judged: int | None) -> Best | None:
-    objectives = with_costs(OBJECTIVES[settings.objective], settings.minimize)
+    objectives = settings.objectives
     best = ranking.winner(records, objectives, num_judged=num_judged)
     if best is None or best.fitness is None:
         return None

@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from kevo.errors import SettingsError
 from kevo.objective import Objective
+from tuners.genome import Genome
 
 if TYPE_CHECKING:
     import keras
@@ -37,8 +38,7 @@ TASKS: Mapping[str, str] = {
 AUTO = "auto"
 """Says instead of a task's name that its options or the data decide."""
 
-Genome = Mapping[str, str | int | float | bool]
-"""One candidate: the value of every active gene, with the keys of `HyperParameters.values`."""
+
 Outputs = npt.NDArray[np.float32]
 """What a model answers for the examples of a split, shape (n, ...)."""
 
@@ -92,6 +92,8 @@ class SearchSettings(Protocol):
     def weights(self) -> Mapping[str, str]: ...
     @property
     def options(self) -> Mapping[str, str]: ...
+    @property
+    def cache(self) -> str | None: ...
 
 
 class Work(NamedTuple):
@@ -155,6 +157,9 @@ class Dataset(Protocol):
 
     def write(self, folder: Path) -> None:
         """Writes the data set where `TaskKind.read` finds it; other processes then share its memory."""
+
+
+D = TypeVar("D", bound=Dataset)
 
 
 class Trained(Protocol):
@@ -248,12 +253,12 @@ class Task(Protocol):
     def identity(self) -> dict[str, Any]:
         """JSON values that a resumed search must find again, beside the data; see `TaskKind.open`."""
 
-    def attach(self, folder: Path, *, store: Any, note: Callable[[str], object]) -> None:
+    def attach(self, run: Any, *, work: Path | None, note: Callable[[str], object]) -> None:
         """Takes up what earlier sessions left in a run folder.
 
         Args:
-            folder: The run folder.
-            store: Arrays on disk that processes share; `None` to keep them in memory.
+            run: The run folder, a `kevo.runs.folder.Run`.
+            work: A folder that worker processes share while they train; `None` if this process trains.
             note: Is told what a user should know.
         """
 
@@ -270,6 +275,12 @@ class Task(Protocol):
     def worker_arguments(self) -> dict[str, Any]:
         """JSON values from which `TaskKind.trainer` makes the trainer of another process."""
 
+    def terms(self) -> dict[str, Any]:
+        """JSON values that a worker on another machine must find there too."""
+
+    def join_options(self) -> list[str]:
+        """The options of `kevo worker` with which such a worker joins."""
+
     def obstacle(self, genome: Genome) -> str | None:
         """Why a genome is not worth training, in a few words; `None` if it is."""
 
@@ -282,7 +293,7 @@ class Task(Protocol):
     def closing_seconds(self, genome: Genome) -> float:
         """How long it takes to score a finished model of a genome, and an ensemble that costs the same."""
 
-    def deeper(self, genome: Genome) -> Iterator[Genome]:
+    def deeper(self, genome: Genome) -> Sequence[Genome]:
         """Genomes that begin as this one and train more of its network, the most thorough first."""
 
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
@@ -317,11 +328,14 @@ class Task(Protocol):
     def costs(self, model: keras.Model, genome: Genome, names: Iterable[str], *, seconds: float) -> dict[str, float]:
         """Some of `kevo.objective.COSTS` for a deployed model."""
 
-    def write_contract(self, folder: Path) -> None:
-        """Writes what the saved model takes and answers beside it."""
+    def savings(self, records: Sequence[Any]) -> Any:
+        """What a search has saved by computing things once, for its model card; `None` where that is nothing."""
+
+    def write_contract(self, run: Any) -> None:
+        """Writes what the saved model takes and answers into the run folder."""
 
 
-class TaskKind(Protocol):
+class TaskKind(Protocol[D]):
     """A row of the table of tasks. Nothing of it loads TensorFlow or Keras until a model is needed."""
 
     name: str
@@ -348,23 +362,29 @@ class TaskKind(Protocol):
             SpaceError: it is none.
         """
 
+    def varied(self, settings: SearchSettings) -> dict[str, tuple[Any, ...]]:
+        """The values of each field of a search's space, by name."""
+
     def check(self, settings: SearchSettings) -> None:
         """Raises an error where a setting of this task's is wrong; see `kevo.Settings`."""
+
+    def absolute(self, weights: Mapping[str, str]) -> dict[str, str]:
+        """`Settings.weights` that mean the same from every folder."""
 
     def source(self, data: Any) -> str | None:
         """Where data can be read again; `None` for what lives in memory only."""
 
-    def load(self, data: Any, settings: SearchSettings) -> Dataset:
+    def load(self, data: Any, settings: SearchSettings) -> D:
         """Reads a source, and makes the splits that it lacks.
 
         Raises:
             DataError: the source cannot be read, or is no data of this task.
         """
 
-    def read(self, folder: Path) -> Dataset:
+    def read(self, folder: Path) -> D:
         """Reads what `Dataset.write` wrote."""
 
-    def open(self, dataset: Dataset, settings: SearchSettings, *, identity: Mapping[str, Any] | None = None) -> Task:
+    def open(self, dataset: D, settings: SearchSettings, *, identity: Mapping[str, Any] | None = None) -> Task:
         """Prepares a search, before any training.
 
         Args:
@@ -378,11 +398,10 @@ class TaskKind(Protocol):
 
     def trainer(
         self,
-        dataset: Dataset,
+        dataset: D,
         settings: SearchSettings,
         arguments: Mapping[str, Any],
         *,
-        store: Any,
         strategy: tf.distribute.Strategy | None = None,
         leader: Any = None,
     ) -> Trainer:
@@ -392,9 +411,36 @@ class TaskKind(Protocol):
             dataset: What `read` or `load` returned.
             settings: How the search is to run.
             arguments: `Task.worker_arguments`.
-            store: Arrays on disk that processes share.
             strategy: Spreads each candidate over several devices.
             leader: Spreads each candidate over several processes.
+        """
+
+    def join(
+        self,
+        data: Any,
+        settings: SearchSettings,
+        terms: Mapping[str, Any],
+        *,
+        address: str,
+        requests: Mapping[str, str],
+        cache: str | None,
+        note: Callable[[str], object],
+        strategy: tf.distribute.Strategy | None = None,
+    ) -> Trainer:
+        """The trainer of a worker on another machine.
+
+        Args:
+            data: The data there.
+            settings: Those of the search.
+            terms: `Task.terms`.
+            address: Where the search listens.
+            requests: Where pretrained weights are there.
+            cache: Where computed arrays are kept there, as in `kevo.Settings`.
+            note: Is told what a user should know.
+            strategy: Spreads each candidate over several devices.
+
+        Raises:
+            KevoError: the data or the weights are not those of the search.
         """
 
     def describe(self, genome: Genome) -> str:
@@ -418,7 +464,10 @@ class TaskKind(Protocol):
         """
 
 
-def kind_of(name: str) -> TaskKind:
+AnyKind = TaskKind[Any]
+
+
+def kind_of(name: str) -> AnyKind:
     """A task's row.
 
     Args:
@@ -432,12 +481,12 @@ def kind_of(name: str) -> TaskKind:
     return _loaded(name)
 
 
-def all_kinds() -> tuple[TaskKind, ...]:
+def all_kinds() -> tuple[AnyKind, ...]:
     """All rows, in the order of the table."""
     return tuple(map(_loaded, TASKS))
 
 
-def named_by(options: Iterable[str]) -> TaskKind:
+def named_by(options: Iterable[str]) -> AnyKind:
     """The task that has these options; the first of the table where there are none.
 
     Raises:
@@ -455,7 +504,7 @@ def named_by(options: Iterable[str]) -> TaskKind:
 
 
 @functools.cache
-def _loaded(name: str) -> TaskKind:
+def _loaded(name: str) -> AnyKind:
     module, _, row = TASKS[name].partition(":")
-    kind: TaskKind = getattr(importlib.import_module(module), row)
+    kind: AnyKind = getattr(importlib.import_module(module), row)
     return kind

@@ -81,8 +81,8 @@ def rewrite(path: Path, change: Callable[[Any], object]) -> None:
         ("settings.json", lambda values: values["search"].update(objective=["accuracy"])),
         ("settings.json", lambda values: values["search"].update(epochs="3")),
         ("settings.json", lambda values: values["search"]["space"].update(filters=["many"])),
-        ("settings.json", lambda values: values.pop("pictures")),
-        ("settings.json", lambda values: values.update(backbones=["vgg16"])),
+        ("settings.json", lambda values: values.pop("fingerprint")),
+        ("settings.json", lambda values: values.update(identity=["vgg16"])),
     ],
 )
 def test_a_run_folder_without_its_settings_is_refused(
@@ -178,7 +178,7 @@ def test_weights_are_found_again_from_another_folder_and_missed_when_gone(
     monkeypatch.chdir(tmp_path / "elsewhere")
     with pytest.raises(SearchFailedError, match="time was over"):
         kevo.resume(run, stripes(60), started=past)
-    rewrite(run / "settings.json", lambda values: values["backbones"].update(mobilenet_v3_small=[1.0]))
+    rewrite(run / "settings.json", lambda values: values["identity"]["backbones"].update(mobilenet_v3_small=[1.0]))
     with pytest.raises(RunError, match=f"alpha 1.0.* from {tmp_path}/own.weights.h5, which cannot be had any more"):
         kevo.resume(run, stripes(60), started=past)
     (tmp_path / "own.weights.h5").unlink()

@@ -8,7 +8,7 @@ import pytest
 
 from kevo.errors import SettingsError, SpaceError, UnknownBackboneError
 from kevo.settings import Settings
-from kevo.tasks.images.space import preset
+from kevo.tasks.images.space import of, preset
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_what_is_no_settings_is_refused(values: Any) -> None:
 
 
 def test_named_weights_are_the_backbones_of_the_space() -> None:
-    assert Settings(space="small", weights={"vgg16": "none"}).resolved_space.backbones == ("vgg16",)
-    assert Settings(space="small").resolved_space == preset("small")
+    assert of(Settings(space="small", weights={"vgg16": "none"})).backbones == ("vgg16",)
+    assert of(Settings(space="small")) == preset("small")
     with pytest.raises(UnknownBackboneError, match="Did you mean 'mobilenet'"):
         Settings(weights={"mobilnet": "none"})
 

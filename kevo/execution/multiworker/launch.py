@@ -59,7 +59,7 @@ def leading(given: Mapping[str, Any]) -> Iterator[Leader]:
     try:
         yield Leader.gather(
             cluster,
-            terms=_terms(given["pictures"], seed=seed),
+            terms=_terms(given["fingerprint"], seed=seed),
             seed=seed,
             patience_seconds=PATIENCE_SECONDS,
             watch=watch,
@@ -87,7 +87,6 @@ def follow(data: Any, settings: Settings, *, note: Callable[[str], object] = lam
     """
     from kevo.execution.multiworker.lockstep import follow as follow_in
     from kevo.execution.multiworker.rendezvous import MissingError
-    from kevo.tasks.images import datasets
 
     cluster = Cluster.from_environment()
     if cluster is None or cluster.index == 0:
@@ -95,7 +94,7 @@ def follow(data: Any, settings: Settings, *, note: Callable[[str], object] = lam
             "By TF_CONFIG this process follows nobody. Expected the index of another task than the first."
         )
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    dataset = datasets.load(data, seed=settings.seed)
+    dataset = settings.kind.load(data, settings)
     note(f"This is {cluster}. Waits for the search at {cluster.addresses[0]}.")
     terms = _terms(dataset.fingerprint(), seed=settings.seed)
     try:
@@ -131,7 +130,7 @@ def _started(given: Mapping[str, Any], environment: Mapping[str, str]) -> subpro
     # It stays open: a follower ends when its leader does.
     stdin = cast(BinaryIO, process.stdin)
     with contextlib.suppress(BrokenPipeError):
-        stdin.write(json.dumps({name: given[name] for name in ("data", "pictures", "settings")}).encode() + b"\n")
+        stdin.write(json.dumps({name: given[name] for name in ("data", "fingerprint", "settings")}).encode() + b"\n")
         stdin.flush()
     return process
 
@@ -164,11 +163,11 @@ def main() -> int:
     if cluster is None:
         return 1
     from kevo.execution.multiworker.lockstep import follow as follow_in
-    from kevo.tasks.images.datasets import handover
+    from kevo.settings import Settings
 
     seed = given["settings"]["seed"]
-    terms = _terms(given["pictures"], seed=seed)
-    dataset = handover.read(Path(given["data"]))
+    terms = _terms(given["fingerprint"], seed=seed)
+    dataset = Settings.from_json(given["settings"]).kind.read(Path(given["data"]))
     is_over = follow_in(cluster, dataset, terms=terms, seed=seed, patience_seconds=PATIENCE_SECONDS)
     return 0 if is_over else 1
 

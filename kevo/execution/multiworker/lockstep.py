@@ -39,7 +39,6 @@ from kevo.errors import describe_error
 from kevo.execution.devices import Cluster
 from kevo.execution.multiworker.rendezvous import Line, MissingError, answered, called
 from kevo.tasks.images import stages
-from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import FeatureCache, parts
 from kevo.tasks.images.space import image_size
 from kevo.training.answers import Answers
@@ -159,7 +158,7 @@ class _Together:
 
 def follow(
     cluster: Cluster,
-    dataset: ImageDataset,
+    dataset: Any,
     *,
     terms: Mapping[str, Any],
     seed: int,

@@ -23,7 +23,7 @@ from kevo.runs.records import TrialRecord
 
 if TYPE_CHECKING:
     from kevo.result import SearchResult
-    from kevo.tasks.images.datasets import ImageDataset
+    from kevo.tasks.task import Task
 
 WORLD = "world"
 """Says instead of a country that the world's average counts."""
@@ -113,7 +113,7 @@ class EnergyMeter(NullListener):
         self._run: Run | None = None
         self._earlier: Energy | None = None
 
-    def begun(self, run: Run, dataset: ImageDataset) -> None:
+    def on_search_begin(self, run: Run, task: Task) -> None:
         """Begins to measure."""
         self._run = run
         try:
@@ -127,11 +127,11 @@ class EnergyMeter(NullListener):
         """Writes down what the search has taken so far."""
         self._write()
 
-    def found(self, result: SearchResult) -> None:
+    def on_result(self, result: SearchResult) -> None:
         """Writes down what the search has taken so far."""
         self._write()
 
-    def ended(self, result: SearchResult | None) -> None:
+    def on_search_end(self, result: SearchResult | None) -> None:
         """Measures no more."""
         self._tracker.stop()
         self._keep()

@@ -28,8 +28,8 @@ from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.system.markdown import code
-from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.describe import describe
+from kevo.tasks.task import Task
 
 _PARENT, _TRIAL, _NOTE = "mlflow.parentRunId", "kevo.trial_id", "mlflow.note.content"
 _ENVIRONMENT = {
@@ -78,19 +78,19 @@ class MLflow(NullListener):
         self._pending: deque[Future[None]] = deque()
         self._experiment = self._parent = ""
 
-    def begun(self, run: Run, dataset: ImageDataset) -> None:
+    def on_search_begin(self, run: Run, task: Task) -> None:
         """Begins the search's run, or goes on with it, and logs the candidates that are not there yet."""
-        self._model_name = self._model_name or f"kevo-{dataset.name}"
+        self._model_name = self._model_name or f"kevo-{task.dataset.name}"
         records = run.trials()
-        self._later(lambda: self._begin(run, dataset, records))
+        self._later(lambda: self._begin(run, task, records))
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Logs a candidate."""
         self._later(lambda: self._log_trial(record, best))
 
-    def found(self, result: SearchResult) -> None: ...
+    def on_result(self, result: SearchResult) -> None: ...
 
-    def ended(self, result: SearchResult | None) -> None:
+    def on_search_end(self, result: SearchResult | None) -> None:
         """Logs what came of the search, and waits until all is logged."""
         self._later(lambda: self._end(result))
         self._thread.shutdown(wait=True)
@@ -109,16 +109,16 @@ class MLflow(NullListener):
                 self._thread.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _begin(self, run: Run, dataset: ImageDataset, records: Iterable[TrialRecord]) -> None:
+    def _begin(self, run: Run, task: Task, records: Iterable[TrialRecord]) -> None:
         known = self._earlier(run)
         if known is None:
             found = self._client.get_experiment_by_name(self._experiment_name)
             self._experiment = found.experiment_id if found else self._client.create_experiment(self._experiment_name)
             known = self._client.create_run(self._experiment, run_name=run.path.name)
             run.write_json(layout.MLFLOW, {"run_id": known.info.run_id})
-            settings = {**run.settings.get("search", {}), "data": dataset.name, "kevo": kevo.__version__}
+            settings = {**run.settings.get("search", {}), "data": task.dataset.name, "kevo": kevo.__version__}
             self._log_params(known.info.run_id, settings)
-            self._client.set_tag(known.info.run_id, _NOTE, code(dataset.summary()))
+            self._client.set_tag(known.info.run_id, _NOTE, code(task.dataset.summary()))
         self._experiment, self._parent = known.info.experiment_id, known.info.run_id
         self._client.update_run(self._parent, status="RUNNING")
         logged = dict(self._children())

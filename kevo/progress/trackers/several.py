@@ -12,20 +12,20 @@ from kevo.runs.records import TrialRecord
 
 if TYPE_CHECKING:
     from kevo.result import SearchResult
-    from kevo.tasks.images.datasets import ImageDataset
+    from kevo.tasks.task import Task
 
 
 @runtime_checkable
 class Tracker(Listener, Protocol):
     """A listener that also wants to know where a search is kept, and what comes of it."""
 
-    def begun(self, run: Run, dataset: ImageDataset) -> None:
+    def on_search_begin(self, run: Run, task: Task) -> None:
         """A search begins, or goes on with the candidates that `run` holds already. Nothing is told before."""
 
-    def found(self, result: SearchResult) -> None:
+    def on_result(self, result: SearchResult) -> None:
         """All is written that a person looks at, but for the model card."""
 
-    def ended(self, result: SearchResult | None) -> None:
+    def on_search_end(self, result: SearchResult | None) -> None:
         """Nothing more will happen; `None` if the search ended without a model."""
 
 
@@ -47,17 +47,17 @@ class TrackerGroup:
     def __init__(self, listeners: Sequence[Listener]) -> None:
         self._listeners = list(listeners)
 
-    def begun(self, run: Run, dataset: ImageDataset) -> None:
+    def on_search_begin(self, run: Run, task: Task) -> None:
         """Tells the trackers."""
-        self._tell(lambda one: one.begun(run, dataset) if isinstance(one, Tracker) else None)
+        self._tell(lambda one: one.on_search_begin(run, task) if isinstance(one, Tracker) else None)
 
-    def found(self, result: SearchResult) -> None:
+    def on_result(self, result: SearchResult) -> None:
         """Tells the trackers."""
-        self._tell(lambda one: one.found(result) if isinstance(one, Tracker) else None)
+        self._tell(lambda one: one.on_result(result) if isinstance(one, Tracker) else None)
 
-    def ended(self, result: SearchResult | None) -> None:
+    def on_search_end(self, result: SearchResult | None) -> None:
         """Tells the trackers."""
-        self._tell(lambda one: one.ended(result) if isinstance(one, Tracker) else None)
+        self._tell(lambda one: one.on_search_end(result) if isinstance(one, Tracker) else None)
 
     def search_started(self, opening: SearchStarted) -> None:
         """Tells all."""

@@ -16,12 +16,10 @@ from kevo.progress import NullListener
 from kevo.progress.trackers.outcome import outcome
 from kevo.result import SearchResult
 from kevo.runs import layout
-from kevo.runs.atomic_files import damage, writing
+from kevo.runs.atomic_files import writing
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
-from kevo.tasks.images import space
-from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.outputs.classes.objectives import OBJECTIVES
+from kevo.tasks.task import Task
 
 _EXPERIMENT = "search"
 """The run that says what the columns of the table are."""
@@ -44,11 +42,11 @@ class TensorBoard(NullListener):
         self._given = folder
         self._folder = Path()
 
-    def begun(self, run: Run, dataset: ImageDataset) -> None:
+    def on_search_begin(self, run: Run, task: Task) -> None:
         """Says what the columns are, and writes the candidates that are not there yet."""
         self._folder = run.path / layout.TENSORBOARD if self._given is None else Path(self._given).absolute()
         if not _is_written(self._folder / _EXPERIMENT):
-            self._write(_EXPERIMENT, [_columns(run, dataset)])
+            self._write(_EXPERIMENT, [_columns(run, task)])
         for record in run.trials():
             if not _is_written(self._folder / _name(record)):
                 self._write_trial(record)
@@ -57,8 +55,8 @@ class TensorBoard(NullListener):
         """Writes a candidate."""
         self._write_trial(record)
 
-    def found(self, result: SearchResult) -> None: ...
-    def ended(self, result: SearchResult | None) -> None: ...
+    def on_result(self, result: SearchResult) -> None: ...
+    def on_search_end(self, result: SearchResult | None) -> None: ...
 
     def _write_trial(self, record: TrialRecord) -> None:
         from tensorboard.plugins.hparams import api_pb2, summary, summary_v2
@@ -101,21 +99,16 @@ def _scalars(record: TrialRecord) -> Iterator[tuple[Any, int]]:
         yield scalar_pb(tag, value), record.number
 
 
-def _columns(run: Run, dataset: ImageDataset) -> Any:
+def _columns(run: Run, task: Task) -> Any:
     """Says what the columns of the table are: the genes, the objective first of the metrics, the costs."""
     from tensorboard.plugins.hparams import summary_v2
 
     settings = run.search_settings()
-    with damage(run.path / layout.SETTINGS):
-        alphas = {name: tuple(alphas) for name, alphas in run.settings["backbones"].items()}
-    declared = space.declare(
-        settings.resolved_space, image_size=dataset.image_size, num_pictures=len(dataset.train), alphas=alphas
-    )
     domains: dict[str, set[Any]] = {}
-    for gene in declared.space:
+    for gene in task.hyperparameters.space:
         domains.setdefault(gene.name, set()).update(getattr(gene, "values", ()))
-    objective = OBJECTIVES[settings.objective].metric
-    compared = (objective, *(name for one in OBJECTIVES.values() for name in one.metrics))
+    objectives = settings.kind.objectives
+    compared = (objectives[settings.objective].metric, *(name for one in objectives.values() for name in one.metrics))
     metrics = [f"best/{name}" for name in dict.fromkeys(compared)]
     metrics += [f"cost/{name}" for name in dict.fromkeys(("seconds", "params", *settings.minimize))]
     return summary_v2.hparams_config_pb(

@@ -18,8 +18,8 @@ from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import frozen_part, test_time_views
-from kevo.tasks.images.space import Genome
 from kevo.tasks.images.stages import FINE_TUNE, HEAD
+from tuners.genome import Genome
 
 Speed = tuple[str, float | None, int, float]
 """A backbone, its width, the pictures' size, and how many seconds a picture's way through all of it takes."""

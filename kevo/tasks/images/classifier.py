@@ -225,7 +225,7 @@ class Classifier:
             dataset = divide(found, seed=self._run.search_settings().seed)
         except KevoError:
             return None
-        if dataset.class_names != self.class_names or dataset.fingerprint() != self._run.settings.get("pictures"):
+        if dataset.class_names != self.class_names or dataset.fingerprint() != self._run.settings.get("fingerprint"):
             return None
         return {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 import statistics
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from kevo.tasks.images import backbones, costs
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import FeatureCache, augmented_copies, frozen_part, speed_key, test_time_views
+from kevo.tasks.images.features import FeatureCache, augmented_copies, frozen_part, test_time_views
 from kevo.tasks.images.networks import POOLINGS
 from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.images.space import Genome
+from kevo.tasks.images.space import speed_key
+from kevo.tasks.task import Work
+from tuners.genome import Genome
 
 _SECONDS_PER_FLOP = 2e-11
 """How fast a machine is taken to be until it has shown it: two ordinary cores."""
@@ -32,22 +34,6 @@ _STEP_SECONDS = 1e-3
 """What a step takes beside its arithmetic."""
 _MEMORY = 9
 """How many candidates of a kind tell how far forecasts are off."""
-
-
-class Work(NamedTuple):
-    """What a candidate takes, in seconds.
-
-    `shared` is what others get for nothing once it is done: the pass of the pictures through a backbone. `error` is the
-    factor, in `own` already, by which candidates of the kind had taken longer than was thought.
-    """
-
-    shared: float
-    own: float
-    error: float = 1.0
-
-    @property
-    def seconds(self) -> float:
-        return self.shared + self.own
 
 
 class Forecast:

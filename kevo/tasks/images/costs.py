@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kevo.tasks.images import backbones
-from kevo.tasks.images.space import Genome, image_size, variant
+from kevo.tasks.images.space import image_size, variant
+from tuners.genome import Genome
 
 if TYPE_CHECKING:
     import keras

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kevo.tasks.images import backbones
-from kevo.tasks.images.space import Genome
+from tuners.genome import Genome
 
 
 def describe(genome: Genome) -> str:

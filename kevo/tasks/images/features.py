@@ -25,8 +25,9 @@ from kevo.tasks.images import backbones, costs, networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.inference import num_at_once
 from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.images.space import Genome, image_size, variant
+from kevo.tasks.images.space import image_size, speed_key
 from kevo.training.loop import Forward
+from tuners.genome import Genome
 
 Copy = tuple[str, str | float]
 """A copy of all pictures: the kind of change and its strength."""
@@ -245,18 +246,6 @@ def frozen_part(genome: Genome, *, num_pictures: int) -> Genome | None:
     part: Genome = {**genome, f"{name}/cut": cut_points[index], _SUMMARY: "none"}
     num_bytes = 2 * costs.num_map_values(part) * num_pictures * len(augmented_copies(genome))
     return part if num_bytes <= _MAX_MAP_BYTES else None
-
-
-def shared_extractor(genome: Genome) -> tuple[Any, ...] | None:
-    """Returns what genomes have in common whose networks see pictures alike; `None` for one that shares nothing."""
-    if genome.get("pretrained/tuning") != "frozen":
-        return None
-    return (*speed_key(genome), genome[f"{genome['backbone']}/cut"], genome[_SUMMARY])
-
-
-def speed_key(genome: Genome) -> tuple[Any, ...]:
-    """Returns what decides how long a picture's way through a backbone takes."""
-    return *variant(genome), image_size(genome)
 
 
 def _changed(pictures: npt.NDArray[np.uint8], copy: Copy) -> npt.NDArray[np.uint8]:

@@ -9,12 +9,11 @@ import keras_tuner
 import numpy as np
 
 from kevo.errors import SettingsError
-from kevo.settings import Settings
 from kevo.tasks.images import costs, space
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.images.space import Genome
-from tuners.genome import SearchSpace
+from kevo.tasks.task import SearchSettings
+from tuners.genome import Genome, SearchSpace
 
 _NUM_SAMPLES = 1000
 """Random genomes that are looked at for one that is small enough, before the space's smallest is sought."""
@@ -26,14 +25,14 @@ class Genes(NamedTuple):
     hyperparameters: keras_tuner.HyperParameters
     seeds: list[Genome]
 
-    def led_by(self, bodies: Sequence[Genome], settings: Settings, dataset: ImageDataset) -> Genes:
+    def led_by(self, bodies: Sequence[Genome], settings: SearchSettings, dataset: ImageDataset) -> Genes:
         """Returns the same, but begun with other backbones than the default, the most promising first."""
-        first = space.seeds(settings.resolved_space, image_size=dataset.image_size)
-        others = space.seeds(settings.resolved_space, image_size=dataset.image_size, bodies=bodies)
+        first = space.seeds(space.of(settings), image_size=dataset.image_size)
+        others = space.seeds(space.of(settings), image_size=dataset.image_size, bodies=bodies)
         return self._replace(seeds=[*others, *self.seeds[len(first) :]])
 
 
-def declare(settings: Settings, dataset: ImageDataset, usable: Mapping[str, tuple[Weights, ...]]) -> Genes:
+def declare(settings: SearchSettings, dataset: ImageDataset, usable: Mapping[str, tuple[Weights, ...]]) -> Genes:
     """Declares what a search of these pictures varies.
 
     Args:
@@ -45,13 +44,13 @@ def declare(settings: Settings, dataset: ImageDataset, usable: Mapping[str, tupl
         SettingsError: no network of the space is as small as `max_params`.
     """
     hyperparameters = space.declare(
-        settings.resolved_space,
+        space.of(settings),
         image_size=dataset.image_size,
         num_pictures=len(dataset.train),
         alphas={name: [variant.alpha for variant in variants] for name, variants in usable.items()},
     )
-    has_backbone = any(usable.get(name) for name in settings.resolved_space.backbones)
-    seeds = space.seeds(settings.resolved_space, image_size=dataset.image_size, bodies=[{}] if has_backbone else [])
+    has_backbone = any(usable.get(name) for name in space.of(settings).backbones)
+    seeds = space.seeds(space.of(settings), image_size=dataset.image_size, bodies=[{}] if has_backbone else [])
     if settings.max_params is not None:
         small, smallest = _small(hyperparameters, enough=settings.max_params, num_classes=dataset.num_classes)
         if smallest > settings.max_params:
@@ -64,7 +63,7 @@ def declare(settings: Settings, dataset: ImageDataset, usable: Mapping[str, tupl
     return Genes(hyperparameters, seeds)
 
 
-def is_small_enough(genome: Genome, settings: Settings, *, num_classes: int) -> bool:
+def is_small_enough(genome: Genome, settings: SearchSettings, *, num_classes: int) -> bool:
     """Tells whether a genome's network has no more parameters than it may have."""
     limit = settings.max_params
     return limit is None or costs.num_parameters(genome, num_classes=num_classes) <= limit

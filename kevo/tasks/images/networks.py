@@ -16,7 +16,8 @@ from keras import Input, Model, layers
 
 from kevo.tasks.images import backbones
 from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.images.space import Genome, image_size, variant
+from kevo.tasks.images.space import image_size, variant
+from tuners.genome import Genome
 
 _PRETRAINED, _HEAD = "pretrained", "head"
 """A pretrained classifier and its last part, by their names."""

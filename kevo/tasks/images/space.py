@@ -14,17 +14,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from kevo.errors import SpaceError
+from kevo.errors import SettingsError, SpaceError
 from kevo.tasks.images import backbones
+from kevo.tasks.task import SearchSettings
+from tuners.genome import Genome
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
 _LEAST_OF_DEFAULT = 0.7
 """Pictures that are smaller than so much of the default size show a backbone too little to begin with."""
-Genome = Mapping[str, str | int | float | bool]
-"""One classifier: the value of every active gene, with the keys of `HyperParameters.values`."""
-
 _LINEAR_L2 = 0.03
 """How strongly the linear heads are regularized that a search begins with."""
 _REFERENCE_SIZE = 32
@@ -208,6 +207,34 @@ def preset(name: str) -> Space:
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise SpaceError(f"Unknown space {name!r}.{hint} Expected one of: {', '.join(PRESETS)}.")
     return PRESETS[name]
+
+
+def from_json(value: str | Mapping[str, Any] | object) -> Space:
+    """Returns a space, given by the name of a preset, by the JSON values of its fields, or as itself.
+
+    Raises:
+        SettingsError: the value is of another kind.
+        SpaceError: the preset is unknown, or a gene has no value or one of the wrong kind.
+        TypeError: a field is unknown.
+    """
+    if isinstance(value, Space):
+        return value
+    if isinstance(value, str):
+        return preset(value)
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"`space` must be a preset's name or a Space. Received: {value!r}.")
+    return Space(**value)
+
+
+def of(settings: SearchSettings) -> Space:
+    """Returns what a search may vary: its space, with the backbones whose weights were named, if any.
+
+    Raises:
+        SpaceError: the space is none.
+        UnknownBackboneError: weights are named for a backbone that is not in the table.
+    """
+    space = from_json(settings.space)
+    return dataclasses.replace(space, backbones=tuple(settings.weights)) if settings.weights else space
 
 
 def declare(
@@ -548,3 +575,15 @@ def _is_of_kind(value: object, kind: _Kind) -> bool:
         return type(value) in (int, float) and math.isfinite(cast(float, value))
     # A bool is an int to Python.
     return type(value) is kind
+
+
+def shared_extractor(genome: Genome) -> tuple[Any, ...] | None:
+    """Returns what genomes have in common whose networks see pictures alike; `None` for one that shares nothing."""
+    if genome.get("pretrained/tuning") != "frozen":
+        return None
+    return (*speed_key(genome), genome[f"{genome['backbone']}/cut"], genome["pretrained/summary"])
+
+
+def speed_key(genome: Genome) -> tuple[Any, ...]:
+    """Returns what decides how long a picture's way through a backbone takes."""
+    return *variant(genome), image_size(genome)

@@ -13,13 +13,14 @@ from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import TRAIN_AND_VALIDATION, FeatureCache, parts, test_time_views
 from kevo.tasks.images.inference import num_at_once
-from kevo.tasks.images.space import Genome, image_size
+from kevo.tasks.images.space import image_size
 from kevo.tasks.outputs.classes.answers import class_answers
 from kevo.training.answers import Answers
 from kevo.training.candidate_fit import CandidateFit
 from kevo.training.effort import Effort
 from kevo.training.loop import EpochLoop
 from kevo.training.stage import LoopMaker, StagePlan, StageSpec
+from tuners.genome import Genome
 
 TRAIN = "train"
 """The stage in which a conv stack is trained from scratch."""

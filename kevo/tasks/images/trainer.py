@@ -21,12 +21,13 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import FeatureCache
 from kevo.tasks.images.linear_probes import LinearProbes
 from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.images.space import Genome, variant
+from kevo.tasks.images.space import variant
 from kevo.tasks.images.transfer_learning import TransferLearning
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.training.candidate_fit import CandidateFit
 from kevo.training.effort import CandidateError, Earlier, Effort, Keep, OutOfTimeError, Progress
 from kevo.training.stage import LoopMaker
+from tuners.genome import Genome
 
 _RATES = ("learning_rate", "sgd/learning_rate", "fine_tune/learning_rate")
 NO_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
@@ -85,6 +86,7 @@ class Trainer:
         weights: The weights for each backbone and width multiplier, as (name, alpha).
         seed: Seed of initial weights, shuffling, dropout and augmentation.
         store: Keeps the features of frozen backbones for other workers and later runs. `None`: in memory only.
+        cache: Features that are shared with somebody else in this process; `store` then counts for nothing.
         is_wanted: Tells which genomes linear heads are to be compared on.
         strategy: Spreads each candidate over several devices; see `Loop`. `None` for the default device.
         leader: Spreads what learns from pictures over several processes; `None` for this one only.
@@ -98,6 +100,7 @@ class Trainer:
         weights: Mapping[tuple[str, float | None], Weights],
         seed: int = 0,
         store: ArrayStore | None = None,
+        cache: FeatureCache | None = None,
         is_wanted: Callable[[Genome], bool] = lambda genome: True,
         strategy: tf.distribute.Strategy | None = None,
         leader: LoopMaker | None = None,
@@ -107,7 +110,7 @@ class Trainer:
         self._num_classes = dataset.num_classes
         self._weights = weights
         self._seed = seed
-        self.cache = FeatureCache(dataset, store=store, seed=seed)
+        self.cache = FeatureCache(dataset, store=store, seed=seed) if cache is None else cache
         self.probes = LinearProbes(dataset.train.labels, is_wanted=is_wanted)
         self._stages = stages.StageRunner(dataset, self.cache, seed=seed, leader=leader)
         self._transfer = TransferLearning(dataset, self.cache, self.probes, self._stages, seed=seed)

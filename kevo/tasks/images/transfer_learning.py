@@ -25,17 +25,17 @@ from kevo.tasks.images.features import (
     augmented_copies,
     frozen_part,
     parts,
-    speed_key,
     test_time_views,
 )
 from kevo.tasks.images.inference import forward_pass
 from kevo.tasks.images.linear_probes import LinearProbes
 from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.images.space import Genome
+from kevo.tasks.images.space import speed_key
 from kevo.tasks.images.stages import FINE_TUNE, HEAD, StageRunner, split_to_learn
 from kevo.training.candidate_fit import CandidateFit
 from kevo.training.effort import OutOfTimeError
 from kevo.training.loop import Forward
+from tuners.genome import Genome
 
 _MAX_BACKBONES = 4
 """So many frozen backbones stay in memory, ready for the next head."""

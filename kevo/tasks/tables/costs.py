@@ -6,7 +6,7 @@ import statistics
 from collections import deque
 from collections.abc import Iterator
 
-from kevo.tasks.task import Genome
+from tuners.genome import Genome
 
 _NORM = 4
 """Parameters of batch norm for each unit: scale, offset, mean and variance."""

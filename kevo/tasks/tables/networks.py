@@ -9,7 +9,7 @@ from keras import Input, Model, layers
 
 from kevo.tasks.tables.columns import Column
 from kevo.tasks.tables.preparing import input_names
-from kevo.tasks.task import Genome
+from tuners.genome import Genome
 
 _NETWORK = "kevo_network"
 _MOMENTUM = 0.9

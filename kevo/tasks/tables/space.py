@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from kevo.errors import SpaceError
-from kevo.tasks.task import Genome
+from tuners.genome import Genome
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters

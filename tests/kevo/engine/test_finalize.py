@@ -23,6 +23,7 @@ from kevo.runs.records import TrialRecord
 from kevo.session import Session
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.task import ImageTask
 from kevo.tasks.outputs.classes import evaluation
 from kevo.training.ensemble_selection import read_predictions
 from tests.support.samples import CONV_GENOME, pretrained_genome
@@ -40,7 +41,7 @@ def ended(path: Path, dataset: ImageDataset, *, seconds: float = 0.0, **changes:
     """A search whose candidates are trained and written down, and that has only to finish."""
     run = Run.create(path / "run", {})
     settings = dataclasses.replace(SETTINGS, objective="loss", **changes)
-    one = Session(run, dataset, settings, {}, Diary(), time.monotonic() - seconds)
+    one = Session(run, ImageTask(dataset, settings, {}), settings, Diary(), started=time.monotonic() - seconds)
     labels = dataset.validation.labels
     for number, biases in enumerate(BIASES):
         network = networks.conv_network({**CONV_GENOME, "conv/image_size": 8 * (1 + number % 2)}, num_classes=3)

@@ -20,7 +20,6 @@ from kevo.engine.budget import Budget
 from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.engine.scheduler import Idle, Scheduler
 from kevo.errors import RunError, SearchBrokenError
-from kevo.execution.runner import TrialRunner
 from kevo.progress import SearchStarted
 from kevo.progress.board import Board
 from kevo.progress.panel import Paper, draw, ended
@@ -32,12 +31,10 @@ from kevo.runs import reader, status
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.tasks.images import linear_probes
-from kevo.tasks.images.cost_model import Forecast
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import FeatureCache
-from kevo.tasks.images.initial_population import declare
-from kevo.tasks.images.linear_probes import LinearProbes
 from kevo.tasks.images.pretrained_weights import Weights
+from kevo.tasks.images.task import ImageTask
+from kevo.tasks.images.task_trainer import ImageTrainer
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.training.effort import CandidateError, Effort
 from tests.support.samples import CONV_GENOME, pretrained_genome, stripes
@@ -62,29 +59,27 @@ def scheduler(
     archive = Archive(run, settings, num_judged=len(dataset.validation))
     archive.records = {record.trial_id: record for record in records}
     budget = Budget(settings, started=time.monotonic() - seconds)
-    forecast = Forecast(
-        dataset,
-        FeatureCache(dataset),
-        weights=lambda genome: Weights(backbone="mobilenet_v2", source="none", alpha=0.35),
-        num_epochs=settings.epochs,
-        num_first_epochs=settings.rungs[0],
-    )
-    genes = declare(settings, dataset, {})
-    probes = LinearProbes(dataset.train.labels, errors)
-    return Scheduler(archive, dataset, settings, Diary(), budget=budget, forecast=forecast, genes=genes, probes=probes)
+    if errors:
+        archive.folder.write_json("probe_errors.json", errors)
+    return Scheduler(archive, task(archive.folder, dataset, settings), settings, Diary(), budget=budget)
+
+
+def task(run: Run, dataset: ImageDataset, settings: kevo.Settings) -> ImageTask:
+    """Image classification without a backbone in its space; it knows the weights of one all the same."""
+    one = ImageTask(dataset, dataclasses.replace(settings, cache="none"), {})
+    one._usable = {"mobilenet_v2": (Weights(backbone="mobilenet_v2", source="none", alpha=0.35),)}
+    one.attach(run, work=None, note=print)
+    return one
 
 
 def taken_up(one: Scheduler) -> Scheduler:
     """The head of the same search in another session."""
     return Scheduler(
         one._archive,
-        one._dataset,
+        task(one._archive.folder, one._task.dataset, one._settings),
         one._settings,
         Diary(),
         budget=one._budget,
-        forecast=one._forecast,
-        genes=declare(one._settings, one._dataset, {}),
-        probes=one._probes,
     )
 
 
@@ -150,13 +145,21 @@ def test_the_end_has_a_share_of_the_time(tmp_path: Path, dataset: ImageDataset) 
 def test_tasks_and_outcomes_survive_json(tmp_path: Path, dataset: ImageDataset) -> None:
     one = scheduler(tmp_path, dataset, RUNGS, errors={"a": 0.5})
     task = one.next("worker")
-    assert isinstance(task, TrialSpec) and task.effort.pause_after == 1 and task.errors == {"a": 0.5}
+    assert isinstance(task, TrialSpec) and task.effort.pause_after == 1 and task.learned == {"errors": {"a": 0.5}}
     assert TrialSpec.from_json(json.loads(json.dumps(task.to_json()))) == task
-    outcome = dataclasses.replace(DONE, errors={"b": 0.1}, speeds=(("vgg16", None, 64, 0.5),))
+    outcome = dataclasses.replace(DONE, learned={"errors": {"b": 0.1}, "speeds": [["vgg16", None, 64, 0.5]]})
     assert TrialResult.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
-    for damage in ({"metrics": {"val_accuracy": float("nan")}}, {"speeds": [["vgg16", None]]}, {"unknown": 1}):
+    for damage in ({"metrics": {"val_accuracy": float("nan")}}, {"learned": 1}, {"unknown": 1}):
         with pytest.raises(ValueError, match=r"."):
             TrialResult.from_json({**outcome.to_json(), **damage})
+    one.check(outcome)
+    for learned in (
+        {"errors": {"b": -0.1}},
+        {"errors": {}, "speeds": [["vgg16", None]]},
+        {"errors": [1], "speeds": []},
+    ):
+        with pytest.raises(ValueError, match=r"."):
+            one.check(dataclasses.replace(DONE, learned=learned))
 
 
 def test_several_workers_get_different_candidates_and_numbers(tmp_path: Path, dataset: ImageDataset) -> None:
@@ -542,11 +545,11 @@ def refuse(path: Path) -> None:
 def test_a_model_that_cannot_be_saved_fails_alone(tmp_path: Path, dataset: ImageDataset) -> None:
     one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, num_finalists=1))
     one.next("worker")
-    one.finish("worker", dataclasses.replace(DONE, errors={"b": 0.1}), save=refuse)
+    one.finish("worker", dataclasses.replace(DONE, learned={"errors": {"b": 0.1}, "speeds": []}), save=refuse)
     (failed,) = listener(one).records
     assert (failed.status, failed.reason) == ("failed", "its model cannot be saved") and failed.seconds == 1.0
     assert (failed.metrics, failed.history, failed.num_parameters) == ({}, [], None)
-    assert one.oracle.trials[failed.trial_id].status == "FAILED" and one._probes.errors == {"b": 0.1}
+    assert one.oracle.trials[failed.trial_id].status == "FAILED" and one._task.learned == {"errors": {"b": 0.1}}
     assert one.trial_of("worker") is None and isinstance(one.next("worker"), TrialSpec)
     assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
 
@@ -599,8 +602,8 @@ def test_features_that_are_behind_get_no_candidate(tmp_path: Path, dataset: Imag
 
 def test_only_what_the_search_may_use_is_compared(dataset: ImageDataset) -> None:
     def wants(genome: dict[str, object], **changes: object) -> bool:
-        runner = TrialRunner(dataset, dataclasses.replace(SETTINGS, **changes), {}, None)
-        return runner._is_wanted(genome)  # type: ignore[arg-type]
+        trainer = ImageTrainer(dataset, dataclasses.replace(SETTINGS, **changes), {})
+        return trainer._is_compared(genome)  # type: ignore[arg-type]
 
     assert wants(FROZEN) and not wants({**FROZEN, "pretrained/summary": "max"}), "not in the space"
     # Where small is good, worse features may do; what is too large for the search makes nothing else look hopeless.
@@ -610,7 +613,7 @@ def test_only_what_the_search_may_use_is_compared(dataset: ImageDataset) -> None
 def test_what_linear_heads_found_is_written_down(tmp_path: Path, dataset: ImageDataset) -> None:
     one = scheduler(tmp_path, dataset, errors={"a": 0.5})
     one.next("worker")
-    one.finish("worker", dataclasses.replace(DONE, errors={"b": 0.1}))
+    one.finish("worker", dataclasses.replace(DONE, learned={"errors": {"b": 0.1}, "speeds": []}))
     assert json.loads((tmp_path / "run" / "probe_errors.json").read_text()) == {"a": 0.5, "b": 0.1}
 
 
@@ -630,7 +633,7 @@ def test_predictions_are_kept_beside_models(tmp_path: Path, dataset: ImageDatase
     one = scheduler(tmp_path, dataset)
     one.next("worker")
     probabilities = np.full((4, 3), 1 / 3, np.float32)
-    one.finish("worker", DONE, save=lambda path: path.write_text("a model"), probabilities=probabilities)
+    one.finish("worker", DONE, save=lambda path: path.write_text("a model"), outputs=probabilities)
     (trial_id,) = one._archive.records
     assert (tmp_path / f"run/checkpoints/{trial_id}.keras").read_text() == "a model"
     assert np.load(tmp_path / f"run/predictions/{trial_id}.npy") == pytest.approx(probabilities, abs=1e-3)

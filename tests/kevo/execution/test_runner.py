@@ -17,6 +17,7 @@ from kevo.execution.scheduler_service import RemoteScheduler, SchedulerService
 from kevo.execution.worker import work
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.task_trainer import ImageTrainer
 from kevo.tasks.images.trainer import Trained
 from kevo.training.effort import CandidateError
 from tests.kevo.engine.test_scheduler import listener, scheduler
@@ -24,7 +25,9 @@ from tests.support.samples import stripes
 from tests.support.searches import SETTINGS, Diary
 from tuners.remote import Client, Server
 
-DONE = TrialResult(seconds=1.0, metrics={"val_accuracy": 0.5}, num_parameters=6, errors={"a": 0.5})
+DONE = TrialResult(
+    seconds=1.0, metrics={"val_accuracy": 0.5}, num_parameters=6, learned={"errors": {"a": 0.5}, "speeds": []}
+)
 
 
 class Stubborn(keras.layers.Layer):
@@ -42,7 +45,7 @@ def trained(*layers: keras.layers.Layer) -> FinishedTrial:
     outputs = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(pictures))
     for layer in layers:
         outputs = layer(outputs)
-    return FinishedTrial(DONE, Trained(keras.Model(pictures, outputs), {}, 8, 1.0), mirror=False)
+    return FinishedTrial(DONE, Trained(keras.Model(pictures, outputs), {}, 8, 1.0))
 
 
 def made_stubborn(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
@@ -81,8 +84,8 @@ def test_a_model_is_written(tmp_path: Path) -> None:
 def test_a_model_that_cannot_be_saved_is_the_failure_of_its_candidate(tmp_path: Path) -> None:
     done = trained(Stubborn()).written(tmp_path / "model.keras")
     reason = "its model cannot be saved: RuntimeError: it does not say"
-    assert done.outcome == TrialResult(seconds=1.0, reason=reason, errors={"a": 0.5})
-    assert done.save is None and done.probabilities is None
+    assert done.outcome == TrialResult(seconds=1.0, reason=reason, learned=DONE.learned)
+    assert done.save is None and done.outputs is None
     save = trained(Stubborn()).save
     assert save is not None
     with pytest.raises(CandidateError, match=reason):
@@ -126,7 +129,7 @@ def test_a_worker_tells_a_full_disk_from_a_model_that_cannot_be_saved(
     if not is_full:
         made_stubborn(monkeypatch, 0)
     folder = request.getfixturevalue("full_disk") if is_full else tmp_path
-    runner = TrialRunner(dataset, SETTINGS, {}, None)
+    runner = TrialRunner(ImageTrainer(dataset, SETTINGS, {}))
     with Server(service.scheduler.oracle, calls=service.calls) as server:
         client = Client(None, address=server.address, tuner_id="guest")
         there = RemoteScheduler(client, folder, search=service.search)

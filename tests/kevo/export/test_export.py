@@ -46,7 +46,7 @@ def trained(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     keras.utils.set_random_seed(0)
     settings = kevo.Settings(workers=0)
     dataset = datasets.load(pictures, seed=settings.seed)
-    values = {"data": str(pictures), "pictures": dataset.fingerprint(), "search": settings.to_json()}
+    values = {"data": str(pictures), "fingerprint": dataset.fingerprint(), "search": settings.to_json()}
     run = Run.create(tmp_path_factory.mktemp("runs") / "run", values)
     run.write_labels(LABELS)
     network = networks.conv_network(CONV_GENOME, num_classes=3)

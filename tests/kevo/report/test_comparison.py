@@ -32,7 +32,7 @@ def digits() -> ImageDataset:
 def finished(folder: Path, dataset: ImageDataset, *, wrong: range, data: str = "digits", **changes: Any) -> Run:
     """A run whose model is wrong about some of the test pictures, without any training."""
     settings = dataclasses.replace(SETTINGS, **changes)
-    kept = {"search": settings.to_json(), "data": data, "pictures": dataset.fingerprint(), "kevo": "0.1.0"}
+    kept = {"search": settings.to_json(), "data": data, "fingerprint": dataset.fingerprint(), "kevo": "0.1.0"}
     run = Run.create(folder, kept)
     labels, names = dataset.test.labels, dataset.class_names
     predicted = labels.copy()

@@ -97,7 +97,7 @@ def begun(path: Path, **changes: object) -> Run:
             "data": str(source),
             "started": "2026-01-02T03:04:05+00:00",
             "versions": {"tensorflow": "2.99.1"},
-            "pictures": dataset.fingerprint(),
+            "fingerprint": dataset.fingerprint(),
             "search": Settings(max_trials=12, space="small", workers=0).to_json(),
             "backbones": {},
             **changes,
@@ -256,7 +256,7 @@ def test_what_a_person_wants_to_know_is_there(page: Page, run: Run) -> None:
     assert "down2686" in page.words("balance")
     assert "Every file could be used." in page.words("skipped")
     assert f"kevo search --max-trials 12 --space small --workers 0 {run.settings['data']}" in page.words("repeat")
-    assert run.settings["pictures"] in page.words("repeat") and "2.99.1" in page.words("repeat")
+    assert run.settings["fingerprint"] in page.words("repeat") and "2.99.1" in page.words("repeat")
     assert "Candidate (trial)" in page.words("front")
 
 

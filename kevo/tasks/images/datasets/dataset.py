@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from kevo.tasks.task import Skipped
 
 _BALANCED = 1.5
 """Up to this ratio between the largest and the smallest class, weights would change less than chance does."""
 
 SPLITS = ("train", "validation", "test")
+_HANDED_OVER = ("train", "validation")
+"""Workers never see the test split."""
 SPLIT_ALIASES = {
     "train": "train",
     "training": "train",
@@ -42,19 +48,6 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
-    """A file that was stepped over, and why.
-
-    Args:
-        path: Where it stands: inside the folder or archive, or as the CSV wrote it.
-        reason: What is wrong with it.
-    """
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class ImageDataset:
     """Pictures of one size in classes, for training, choosing and measuring.
 
@@ -66,6 +59,7 @@ class ImageDataset:
         test: What is looked at once, at the end.
         skipped: The files that could not be used.
         made_splits: The splits that the source did not give and that were taken out of `train`.
+        notes: What was decided while reading, in words.
     """
 
     name: str
@@ -75,6 +69,33 @@ class ImageDataset:
     test: Split
     skipped: tuple[Skipped, ...] = ()
     made_splits: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def num_examples(self, split: str) -> int:
+        """How many pictures a split has: `train`, `validation` or `test`."""
+        return len(getattr(self, split))
+
+    def write(self, folder: Path) -> None:
+        """Writes what worker processes need into a new folder: arrays that all of them map into memory."""
+        folder.mkdir(parents=True)
+        for split in _HANDED_OVER:
+            np.save(folder / f"{split}-pictures.npy", getattr(self, split).pictures)
+            np.save(folder / f"{split}-labels.npy", getattr(self, split).labels)
+        (folder / "names.json").write_text(json.dumps({"name": self.name, "classes": self.class_names}))
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Returns what `write` wrote, with an empty test split."""
+        names = json.loads((folder / "names.json").read_text())
+        train, validation = (
+            Split(
+                np.load(folder / f"{split}-pictures.npy", mmap_mode="r", allow_pickle=False),
+                np.load(folder / f"{split}-labels.npy", allow_pickle=False),
+            )
+            for split in _HANDED_OVER
+        )
+        test = Split(train.pictures[:0], train.labels[:0])
+        return cls(names["name"], tuple(names["classes"]), train, validation, test)
 
     @property
     def num_classes(self) -> int:

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kevo.errors import DataError, os_reason
-from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS, Limits, Skipped, natural
+from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS, Limits, natural
 from kevo.tasks.images.datasets.pictures import File
+from kevo.tasks.task import Skipped
 
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini", "icon\r"}
 """What file managers leave behind, besides names that begin with a dot; ignored in silence."""

@@ -14,7 +14,8 @@ from kevo.errors import DataError, SettingsError
 from kevo.system import array_buffers
 from kevo.system.array_buffers import Pictures
 from kevo.tasks.images.datasets import arrays, builtin, files, pictures, splitting
-from kevo.tasks.images.datasets.dataset import SPLITS, ImageDataset, Limits, Skipped, Split, natural
+from kevo.tasks.images.datasets.dataset import ImageDataset, Limits, Split, natural
+from kevo.tasks.task import Skipped
 
 VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
 
@@ -128,7 +129,9 @@ def divide(
         class_names=class_names,
         skipped=tuple(sorted(found.skipped, key=lambda skipped: natural(skipped.path))),
         made_splits=tuple(missing),
-        **{split: splits[split] for split in SPLITS},
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
     )
 
 

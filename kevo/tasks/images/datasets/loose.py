@@ -13,8 +13,9 @@ from typing import BinaryIO
 from PIL import Image
 
 from kevo.errors import os_reason
-from kevo.tasks.images.datasets.dataset import Skipped, natural
+from kevo.tasks.images.datasets.dataset import natural
 from kevo.tasks.images.datasets.pictures import File
+from kevo.tasks.task import Skipped
 
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 """Where a camera notes how a picture is to be turned, and the notes that swap its sides."""

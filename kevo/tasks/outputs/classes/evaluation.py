@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +33,19 @@ class Evaluation:
     recall: dict[str, float]
     support: dict[str, int]
     confusion: list[list[int]]
+
+    @property
+    def num_examples(self) -> int:
+        """How many examples were scored."""
+        return self.num_pictures
+
+    def value(self, metric: str) -> float:
+        """`accuracy`, `macro_f1` or `cross_entropy`."""
+        return float(getattr(self, metric))
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of JSON values, from which `parse` makes the same scores."""
+        return dataclasses.asdict(self)
 
     @property
     def macro_precision(self) -> float:
@@ -142,3 +157,37 @@ def cross_entropy(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[n
     """Returns the mean negative logarithm of the true classes' probabilities, finite also where one is 0."""
     likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.clip(likelihood, np.finfo(np.float32).eps, 1.0)).mean())
+
+
+def parse(values: Mapping[str, Any]) -> Evaluation:
+    """Reads what `Evaluation.to_json` wrote, and refuses what contradicts itself: pages are made of it.
+
+    Raises:
+        LookupError, TypeError, ValueError: these are no scores of a classifier.
+    """
+    support = {str(name): int(count) for name, count in values["support"].items()}
+    confusion = [[int(count) for count in row] for row in values["confusion"]]
+    scores = Evaluation(
+        num_pictures=int(values["num_pictures"]),
+        accuracy=_finite(values["accuracy"]),
+        macro_f1=_finite(values["macro_f1"]),
+        cross_entropy=_finite(values["cross_entropy"]),
+        precision={name: _finite(values["precision"][name]) for name in support},
+        recall={name: _finite(values["recall"][name]) for name in support},
+        support=support,
+        confusion=confusion,
+    )
+    if not support or [sum(row) for row in confusion] != list(support.values()):
+        raise ValueError("the rows of `confusion` do not sum to `support`")
+    if {len(row) for row in confusion} != {len(support)} or min(map(min, confusion)) < 0:
+        raise ValueError("`confusion` must hold a row and a column for each class")
+    if sum(support.values()) != scores.num_pictures or not 0 <= scores.accuracy <= 1 or scores.num_pictures < 1:
+        raise ValueError("the number of pictures or the accuracy contradicts `confusion`")
+    return scores
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"expected a number, got {value}")
+    return number

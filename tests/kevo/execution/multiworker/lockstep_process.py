@@ -16,7 +16,7 @@ def main() -> None:
     from tests.support.samples import CONV_GENOME
 
     dataset = datasets.load("digits")
-    given = {"settings": {"seed": 0}, "pictures": dataset.fingerprint()}
+    given = {"settings": {"seed": 0}, "fingerprint": dataset.fingerprint()}
     conv = {**CONV_GENOME, "conv/image_size": 8, "conv/batch_norm": False, "conv/l2": 1e-3, "batch_size": 64}
     # Whatever is random in training has a state of its own.
     changed = {**conv, "head/dropout": 0.1, "augment": True, "augment/flip": "none", "augment/rotation": 0.05}

@@ -33,10 +33,10 @@ def test_sittings_add_up_without_network_files_or_noise(tmp_path: Path) -> None:
         run = Run.create("run", {})
         for country in (None, "DEU"):
             meter = EnergyMeter(country)
-            meter.begun(run, None)
+            meter.on_search_begin(run, None)
             meter.trial_ended(None, None)
             sum(range(20_000_000))
-            meter.ended(None)
+            meter.on_search_end(None)
             found = read(run)
             print(found.kwh, found.kg_co2e, found.seconds, found.country)
     """
@@ -76,7 +76,7 @@ def test_what_was_measured_may_be_damaged(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="energy.json is damaged"):
         energy.read(run)
     meter = energy.EnergyMeter("FRA")
-    meter.begun(run, None)
+    meter.on_search_begin(run, None)
     meter.trial_ended(record("0", 0.5), None)
-    meter.ended(None)
+    meter.on_search_end(None)
     assert energy.read(run).country == "FRA"

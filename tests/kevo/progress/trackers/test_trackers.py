@@ -26,6 +26,8 @@ from kevo.progress.trackers import Tracker, TrackerGroup
 from kevo.progress.trackers.tensorboard import TensorBoard
 from kevo.runs.folder import Run
 from kevo.tasks.images.datasets import ImageDataset, load
+from kevo.tasks.images.task import ImageTask
+from kevo.tasks.task import Task
 from tests.support.samples import CONV_GENOME, stripes
 from tests.support.searches import SETTINGS, Diary, record
 
@@ -40,17 +42,17 @@ class Broken(NullListener):
     def __init__(self) -> None:
         self.told = 0
 
-    def begun(self, run: Run, dataset: ImageDataset) -> None:
+    def on_search_begin(self, run: Run, task: Task) -> None:
         self.told += 1
 
     def trial_ended(self, record: object, best: object) -> None:
         self.told += 1
         raise OSError("the server is gone")
 
-    def found(self, result: object) -> None:
+    def on_result(self, result: object) -> None:
         self.told += 1
 
-    def ended(self, result: object) -> None:
+    def on_search_end(self, result: object) -> None:
         self.told += 1
 
 
@@ -60,7 +62,7 @@ def dataset() -> ImageDataset:
 
 
 def run_of(folder: Path) -> Run:
-    values = {"search": SETTINGS.to_json(), "backbones": {}}
+    values = {"search": SETTINGS.to_json(), "identity": {"backbones": {}}}
     return Run.create(folder, values)
 
 
@@ -89,10 +91,10 @@ def read(folder: Path) -> Any:
 def test_a_tracker_that_fails_is_named_once_and_told_nothing_more(dataset: ImageDataset, tmp_path: Path) -> None:
     diary, broken = Diary(), Broken()
     several = TrackerGroup([broken, diary])
-    several.begun(run_of(tmp_path), dataset)
+    several.on_search_begin(run_of(tmp_path), ImageTask(dataset, SETTINGS, {}))
     several.trial_ended(record("0", 0.5), None)
     several.trial_ended(record("0", 0.6), None)
-    several.ended(None)
+    several.on_search_end(None)
     assert broken.told == 2
     assert [one.fitness for one in diary.records] == [0.5, 0.6]
     assert diary.notes == ["Broken is told no more: OSError: the server is gone"]
@@ -127,7 +129,7 @@ def test_everything_that_a_listener_is_told_is_passed_on() -> None:
 def test_tensorboard_shows_candidates_in_its_table(dataset: ImageDataset, tmp_path: Path) -> None:
     run = run_of(tmp_path)
     board = TensorBoard()
-    board.begun(run, dataset)
+    board.on_search_begin(run, ImageTask(dataset, SETTINGS, {}))
     history = [{"val_accuracy": 0.5, "loss": float("nan")}, {"val_accuracy": 0.75, "loss": 1.0}]
     first = record("0", 0.75, history=history, stages=["train", "train"])
     open_files = len(os.listdir("/proc/self/fd"))
@@ -159,7 +161,7 @@ def test_tensorboard_writes_what_an_earlier_sitting_did_not(dataset: ImageDatase
     (tmp_path / "tensorboard" / "trial-0002").mkdir(parents=True)
     (tmp_path / "tensorboard" / "trial-0002" / "events.out.tfevents.1").touch()
     for _ in range(2):
-        TensorBoard().begun(run, dataset)
+        TensorBoard().on_search_begin(run, ImageTask(dataset, SETTINGS, {}))
     assert len(list((tmp_path / "tensorboard" / "trial-0001").iterdir())) == 1
     assert read(tmp_path / "tensorboard")[2]["trial-0002"].hparams["optimizer"].string_value == "['<script>']"
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +9,14 @@ import pytest
 
 import kevo
 from kevo.runs.folder import Run
-from kevo.session import Session
-from kevo.tasks.images import backbones, costs, networks, space
+from kevo.tasks.images import backbones, costs, networks
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.initial_population import declare
 from kevo.tasks.images.linear_probes import LinearProbes, linear_error, probe
 from kevo.tasks.images.pretrained_weights import Weights
+from kevo.tasks.images.task import ImageTask
 from tests.support.samples import CONV_GENOME, pretrained_genome
-from tests.support.searches import SETTINGS, Diary
+from tests.support.searches import SETTINGS
+from tuners.genome import Genome
 
 NARROW, WIDE = (Weights(backbone="mobilenet", source="none", alpha=alpha) for alpha in (0.25, 0.5))
 SMALL = Weights(backbone="mobilenet_v2", source="none", alpha=0.35)
@@ -118,9 +117,11 @@ def test_a_search_begins_with_the_best_and_remembers_them(tmp_path: Path, datase
     usable = {"mobilenet": (NARROW, WIDE), "mobilenet_v2": (SMALL,)}
     run = Run.create(tmp_path / "run", {})
 
-    def begun() -> list[space.Genome]:
-        one = Session(run, dataset, settings, usable, Diary(), time.monotonic())
-        return declare(settings, dataset, usable).led_by(one._promising_bodies(), settings, dataset).seeds
+    def begun() -> list[Genome]:
+        task = ImageTask(dataset, settings, usable)
+        task.attach(run, work=None, note=print)
+        task.prepare(may_go_on=lambda: True)
+        return list(task.seeds)
 
     seeds = begun()
     kept = json.loads((run.path / "backbone_ranking.json").read_text())

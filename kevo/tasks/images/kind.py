@@ -1,0 +1,162 @@
+"""Image classification as a row of the table of tasks; loads neither TensorFlow nor Keras."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kevo.objective import Objective
+from kevo.tasks.images import describe as descriptions
+from kevo.tasks.images import space as spaces
+from kevo.tasks.images.space import Space
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
+from kevo.tasks.task import SearchSettings, TaskKind, TaskOption
+from tuners.genome import Genome
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from kevo.tasks.images.datasets import ImageDataset
+    from kevo.tasks.images.task import ImageTask
+    from kevo.tasks.images.task_trainer import ImageTrainer
+    from kevo.tasks.outputs.classes.evaluation import Evaluation
+
+
+class ImageClassification:
+    """Pictures in, one class of several out."""
+
+    name = "images"
+    title = "image classification"
+    examples = "pictures"
+    options: tuple[TaskOption, ...] = ()
+    objectives: Mapping[str, Objective] = OBJECTIVES
+    presets = tuple(spaces.PRESETS)
+    rung_genes: tuple[str, ...] = ("family", "pretrained/tuning")
+
+    def recognizes(self, data: Any) -> bool:
+        """Pictures are what a source holds where nothing tells of another task."""
+        from kevo.tasks.images.datasets import builtin
+
+        return isinstance(data, str | Path) and builtin.is_meant(data)
+
+    def space(self, value: str | Mapping[str, Any] | object) -> Space:
+        """A preset by its name, the space of JSON values, or the space itself."""
+        return spaces.from_json(value)
+
+    def varied(self, settings: SearchSettings) -> dict[str, tuple[Any, ...]]:
+        """The values of each field of the space, with the backbones whose weights were named."""
+        found = spaces.of(settings)
+        return {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+
+    def check(self, settings: SearchSettings) -> None:
+        """Raises a `KevoError` for an unknown preset or backbone."""
+        spaces.of(settings)
+
+    def absolute(self, weights: Mapping[str, str]) -> dict[str, str]:
+        """Weights whose paths are absolute."""
+        from kevo.tasks.images.pretrained_weights import absolute
+
+        return {name: absolute(source) for name, source in weights.items()}
+
+    def source(self, data: Any) -> str | None:
+        """The path or built-in name; `None` for what lives in memory only."""
+        from kevo.tasks.images.datasets import builtin
+
+        if data is None:
+            return builtin.DEFAULT_NAME
+        if isinstance(data, str | Path):
+            return str(data) if builtin.is_meant(data) else str(Path(data).resolve())
+        return None
+
+    def load(self, data: Any, settings: SearchSettings) -> ImageDataset:
+        """Reads pictures; see `kevo.tasks.images.datasets.load`."""
+        from kevo.tasks.images.datasets import load
+
+        return load(data, seed=settings.seed)
+
+    def read(self, folder: Path) -> ImageDataset:
+        """Maps the pictures that another process laid ready into memory."""
+        from kevo.tasks.images.datasets import ImageDataset
+
+        return ImageDataset.read(folder)
+
+    def open(
+        self, dataset: ImageDataset, settings: SearchSettings, *, identity: Mapping[str, Any] | None = None
+    ) -> ImageTask:
+        """Finds the pretrained weights that can be had, and declares the genes."""
+        from kevo.tasks.images import usable_weights
+        from kevo.tasks.images.task import ImageTask
+
+        space, requests, size = spaces.of(settings), settings.weights, dataset.image_size
+        if identity is None:
+            usable, notes = usable_weights.find(space, requests, image_size=size)
+        else:
+            began_with = {
+                str(name): tuple(None if alpha is None else float(alpha) for alpha in alphas)
+                for name, alphas in identity["backbones"].items()
+            }
+            usable, notes = usable_weights.find_again(began_with, space, requests, image_size=size)
+        return ImageTask(dataset, settings, usable, notes=notes)
+
+    def trainer(
+        self,
+        dataset: ImageDataset,
+        settings: SearchSettings,
+        arguments: Mapping[str, Any],
+        *,
+        strategy: tf.distribute.Strategy | None = None,
+        leader: Any = None,
+    ) -> ImageTrainer:
+        """The trainer of a worker process."""
+        from kevo.tasks.images.task_trainer import ImageTrainer
+
+        return ImageTrainer.from_arguments(dataset, settings, arguments, strategy=strategy, leader=leader)
+
+    def join(
+        self,
+        data: Any,
+        settings: SearchSettings,
+        terms: Mapping[str, Any],
+        *,
+        address: str,
+        requests: Mapping[str, str],
+        cache: str | None,
+        note: Callable[[str], object],
+        strategy: tf.distribute.Strategy | None = None,
+    ) -> ImageTrainer:
+        """The trainer of a worker on another machine, which has the same pictures and weights."""
+        from kevo.tasks.images import remote
+
+        return remote.join(
+            data,
+            settings,
+            terms,
+            address=address,
+            requests=requests,
+            cache=cache,
+            note=note,
+            strategy=strategy,
+        )
+
+    def describe(self, genome: Genome) -> str:
+        """A genome in words."""
+        return descriptions.describe(genome)
+
+    def check_genome(self, genome: Genome) -> None:
+        """Raises an error where it is no genome of pictures."""
+        spaces.check_genome(genome)
+
+    def extractor_key(self, genome: Genome) -> Hashable | None:
+        """The frozen backbone with its cut, size and pooling."""
+        return spaces.shared_extractor(genome)
+
+    def parse_scores(self, values: Mapping[str, Any]) -> Evaluation:
+        """Scores of a classifier."""
+        from kevo.tasks.outputs.classes import evaluation
+
+        return evaluation.parse(values)
+
+
+KIND: TaskKind[ImageDataset] = ImageClassification()

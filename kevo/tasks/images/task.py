@@ -1,0 +1,315 @@
+"""Image classification beside a search's scheduler: its genes, its forecasts, and the scoring of what was found."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import keras
+import keras_tuner
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from kevo.errors import RunError
+from kevo.runs import layout
+from kevo.runs.atomic_files import damage
+from kevo.runs.folder import Run
+from kevo.runs.records import TrialRecord
+from kevo.settings import NO_CACHE
+from kevo.system.array_store import ArrayStore
+from kevo.tasks.images import cache_savings, costs, networks, remote, space
+from kevo.tasks.images.cost_model import Forecast
+from kevo.tasks.images.datasets import ImageDataset, Split
+from kevo.tasks.images.features import FeatureCache, default_folder
+from kevo.tasks.images.inference import predict
+from kevo.tasks.images.initial_population import declare, is_small_enough
+from kevo.tasks.images.linear_probes import LinearProbes, probe
+from kevo.tasks.images.task_trainer import ImageTrainer
+from kevo.tasks.images.usable_weights import Usable, by_width, to_json
+from kevo.tasks.outputs.classes import evaluation
+from kevo.tasks.outputs.classes.evaluation import Evaluation
+from kevo.tasks.task import Member, SearchSettings, Work
+from tuners.genome import Genome
+
+_T = TypeVar("_T")
+_NUM_LEADING = 3
+"""So many of the best backbones are tried first."""
+
+
+class ImageTask:
+    """One search's task.
+
+    Args:
+        dataset: The pictures.
+        settings: How the search is to run.
+        usable: The weights of each backbone that can be had.
+        notes: What a user should know of those that cannot.
+
+    Raises:
+        SettingsError: no network of the space is as small as `max_params`.
+    """
+
+    def __init__(
+        self, dataset: ImageDataset, settings: SearchSettings, usable: Usable, *, notes: Sequence[str] = ()
+    ) -> None:
+        self.dataset = dataset
+        self.notes = notes
+        self._settings = settings
+        self._usable = usable
+        self._genes = declare(settings, dataset, usable)
+        self._run: Run | None = None
+        self._note: Callable[[str], object] = lambda text: None
+        self._store: ArrayStore | None = None
+        self._probes = LinearProbes(dataset.train.labels)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The widths of the backbones that are searched."""
+        return {"backbones": {name: [one.alpha for one in weights] for name, weights in self._usable.items()}}
+
+    @property
+    def hyperparameters(self) -> keras_tuner.HyperParameters:
+        """The genes and their conditions."""
+        return self._genes.hyperparameters
+
+    @property
+    def seeds(self) -> Sequence[Genome]:
+        """The genomes that the search begins with."""
+        return self._genes.seeds
+
+    def attach(self, run: Run, *, work: Path | None, note: Callable[[str], object]) -> None:
+        """Takes up what earlier sessions left in a run folder, and finds out where features can be kept."""
+        self._run, self._note = run, note
+        self._store = self._lasting_store()
+        if work is not None:
+            self._store = self._store or ArrayStore(work / "features")
+            if self._usable:
+                # Workers keep what they find in silence.
+                self._store.try_out()
+        self._probes = LinearProbes(self.dataset.train.labels, self._known_errors())
+
+    @functools.cached_property
+    def cache(self) -> FeatureCache:
+        """Pictures and features that are there already."""
+        return FeatureCache(self.dataset, store=self._store, seed=self._settings.seed)
+
+    @functools.cached_property
+    def forecast(self) -> Forecast:
+        """How long candidates take."""
+        weights = by_width(self._usable)
+        return Forecast(
+            self.dataset,
+            self.cache,
+            weights=lambda genome: weights[space.variant(genome)],
+            num_epochs=self._settings.epochs,
+            num_first_epochs=self._settings.rungs[0],
+        )
+
+    def prepare(self, *, may_go_on: Callable[[], bool]) -> None:
+        """Ranks the backbones on a sample of the pictures, where there are several, and begins with the best."""
+        # What would have to be downloaded first is not probed.
+        weights = [one for one in by_width(self._usable).values() if one.path is None or one.path.exists()]
+        if len(weights) < 2 or self._run is None:
+            return
+        leading = self._known_ranking()
+        if leading is None:
+            self._note(f"Probing {len(weights)} backbones on a sample of the pictures.")
+            found = probe(
+                self.dataset,
+                weights,
+                image_size=min(space.of(self._settings).pretrained_image_sizes),
+                seed=self._settings.seed,
+                watch=lambda name, done: may_go_on(),
+                note=self._tell,
+            )
+            # A search that is taken up again begins with the same.
+            self._run.write_json(layout.BACKBONE_RANKING, [{"genes": one.genes, "score": one.score} for one in found])
+            leading = [one.genes for one in found[:_NUM_LEADING]]
+        if leading:
+            self._genes = self._genes.led_by(leading, self._settings, self.dataset)
+
+    def trainer(self, *, strategy: tf.distribute.Strategy | None = None) -> ImageTrainer:
+        """A trainer in this process, which fills the cache that forecasts look at."""
+        return ImageTrainer(self.dataset, self._settings, self._usable, cache=self.cache, strategy=strategy)
+
+    def worker_arguments(self) -> dict[str, Any]:
+        """The weights, and where features are kept."""
+        return {"weights": to_json(self._usable), "cache": str(self._store.folder) if self._store else None}
+
+    def terms(self) -> dict[str, Any]:
+        """What a worker on another machine must find there."""
+        return remote.terms(self.dataset, self._usable)
+
+    def join_options(self) -> list[str]:
+        """The options of the command with which a worker on another machine joins."""
+        return remote.options(self._usable)
+
+    def obstacle(self, genome: Genome) -> str | None:
+        """Too many parameters, or frozen features that others are clearly better than."""
+        if not is_small_enough(genome, self._settings, num_classes=self.dataset.num_classes):
+            return "too many parameters"
+        if self._probes.is_behind(genome):
+            return "others' frozen features are better"
+        return None
+
+    def work(self, genome: Genome, *, tune_epochs: int | None = None) -> Work:
+        """Forecast of a training in seconds."""
+        return self.forecast.work(genome, tune_epochs=tune_epochs)
+
+    def repeat_seconds(self, genome: Genome) -> float | None:
+        """A head on features that are there already costs next to nothing."""
+        return self.forecast.work(genome).seconds if genome.get("pretrained/tuning") == "frozen" else None
+
+    def closing_seconds(self, genome: Genome) -> float:
+        """How long it takes to score a finished model, and an ensemble."""
+        return self.forecast.closing_seconds(genome)
+
+    def deeper(self, genome: Genome) -> Sequence[Genome]:
+        """The same head on a backbone whose last blocks are fine-tuned, the most blocks first."""
+        return space.fine_tuned(genome, space.of(self._settings))
+
+    def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
+        """Learns how far a forecast was off."""
+        self.forecast.learn(genome, work, seconds)
+
+    @property
+    def learned(self) -> dict[str, Any]:
+        """What linear heads made of frozen networks so far."""
+        return {"errors": dict(self._probes.errors)}
+
+    def check_learned(self, values: Mapping[str, Any]) -> None:
+        """Raises a `ValueError` where these are no errors of linear heads and no speeds of backbones."""
+        _parsed(values)
+
+    def learn(self, values: Mapping[str, Any]) -> None:
+        """Takes down errors of linear heads, for later sessions too, and the speeds of backbones."""
+        errors, speeds = _parsed(values)
+        if news := {key: error for key, error in errors.items() if error > 0}:
+            self._probes.errors |= news
+            if self._run is not None:
+                self._run.write_json(layout.PROBE_ERRORS, self._probes.errors)
+        self.forecast.learn_speeds(speeds)
+
+    @property
+    def output_shape(self) -> tuple[int, int]:
+        """Validation pictures and classes."""
+        return len(self.dataset.validation), self.dataset.num_classes
+
+    def predict(
+        self, model: keras.Model, split: str, *, watch: Callable[[], object] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Class probabilities of a split's pictures."""
+        pictures = self._split(split).pictures
+        return predict(model, pictures) if watch is None else predict(model, pictures, watch=watch)
+
+    def score(self, outputs: npt.NDArray[np.floating], split: str) -> Evaluation:
+        """Accuracy, F1 and the confusion matrix."""
+        return evaluation.evaluate(outputs, self._split(split).labels, class_names=self.dataset.class_names)
+
+    def loss(self, outputs: npt.NDArray[np.floating], split: str) -> float:
+        """Cross-entropy."""
+        return evaluation.cross_entropy(outputs, self._split(split).labels)
+
+    def combine(self, members: Sequence[Member]) -> keras.Model:
+        """The weighted mean of several classifiers; heads on the same frozen features share their pass."""
+        return networks.weighted_mean(
+            [
+                networks.Member(one.model, one.weight, space.shared_extractor(one.genome), bool(one.genome["mirror"]))
+                for one in members
+            ]
+        )
+
+    def costs(self, model: keras.Model, genome: Genome, names: Iterable[str], *, seconds: float) -> dict[str, float]:
+        """Some of `kevo.objective.COSTS`."""
+        return costs.measure(model, names, seconds=seconds, mirror=bool(genome["mirror"]))
+
+    def savings(self, records: Sequence[TrialRecord]) -> cache_savings.Naive | None:
+        """What the search would have cost without the cache of features; written down for later sessions."""
+        if self._run is None:
+            return None
+        # What earlier sessions measured is not measured again where nothing new is trained.
+        if (earlier := cache_savings.read(self._run)) is not None:
+            measured = set(self.forecast.speeds)
+            self.forecast.learn_speeds(speed for speed in earlier.speeds if speed[:-1] not in measured)
+        speeds: list[cache_savings.Speed] = [(*key, seconds) for key, seconds in self.forecast.speeds.items()]
+        if not speeds:
+            return earlier
+        estimate = cache_savings.estimate(records, self.dataset, pass_seconds=self.forecast.pass_seconds, speeds=speeds)
+        cache_savings.write(self._run, estimate)
+        return estimate
+
+    def write_contract(self, run: Run) -> None:
+        """Writes the names of the classes, in the order of the outputs."""
+        run.write_labels(self.dataset.class_names)
+
+    def _tell(self, text: str) -> None:
+        self._note(text)
+
+    def _split(self, name: str) -> Split:
+        split: Split = getattr(self.dataset, name)
+        return split
+
+    def _lasting_store(self) -> ArrayStore | None:
+        """Returns where features are kept for later searches, if they are to be."""
+        cache = self._settings.cache
+        if cache == NO_CACHE:
+            return None
+        return ArrayStore(
+            default_folder() if cache is None else Path(cache),
+            note=lambda text: self._note(f"Features of frozen backbones serve this search only. {text}"),
+        )
+
+    def _known_ranking(self) -> list[Genome] | None:
+        """Returns what an earlier session has found of backbones; `None` where there is nothing that can be used."""
+
+        def parse(values: Any) -> list[Genome]:
+            leading: list[Genome] = [dict(one["genes"]) for one in values[:_NUM_LEADING]]
+            if not all(isinstance(value, str | int | float) for genes in leading for value in genes.values()):
+                raise ValueError(f"its genes are {leading}")
+            return leading
+
+        return self._known(layout.BACKBONE_RANKING, parse)
+
+    def _known_errors(self) -> dict[str, float]:
+        """Returns what linear heads made of frozen networks in earlier sessions."""
+
+        def parse(values: Any) -> dict[str, float]:
+            errors = {str(key): float(error) for key, error in values.items()}
+            if not all(math.isfinite(error) and error >= 0 for error in errors.values()):
+                raise ValueError(f"an error is no number from 0 on: {errors}")
+            return errors
+
+        return self._known(layout.PROBE_ERRORS, parse) or {}
+
+    def _known(self, name: str, parse: Callable[[Any], _T]) -> _T | None:
+        """Reads a file of the run folder; one that is damaged is set aside, since it can be found again."""
+        if self._run is None:
+            return None
+        path = self._run.path / name
+        try:
+            with damage(path):
+                return parse(self._run.read_json(name))
+        except RunError as error:
+            if path.is_file():
+                self._note(self._run.set_aside(name, str(error)))
+        return None
+
+
+def _parsed(values: Mapping[str, Any]) -> tuple[dict[str, float], list[tuple[str, float | None, int, float]]]:
+    """Reads `ImageTrainer.news`, which may come from another machine."""
+    try:
+        errors = {str(key): float(error) for key, error in values["errors"].items()}
+        speeds = [
+            (str(name), None if alpha is None else float(alpha), int(size), float(seconds))
+            for name, alpha, size, seconds in values["speeds"]
+        ]
+    except (AttributeError, LookupError, TypeError) as error:
+        raise ValueError(str(error)) from error
+    numbers = [*errors.values(), *(seconds for *_, seconds in speeds)]
+    if not all(math.isfinite(number) and number >= 0 for number in numbers):
+        raise ValueError(f"a number is none from 0 on: {numbers}")
+    return errors, speeds

@@ -1,0 +1,108 @@
+"""The trainer of image classification as a worker knows it: trains a genome, and tells what it learned on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import tensorflow as tf
+
+from kevo.system.array_store import ArrayStore
+from kevo.tasks.images import space, usable_weights
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.features import FeatureCache
+from kevo.tasks.images.initial_population import is_small_enough
+from kevo.tasks.images.trainer import Trained, Trainer
+from kevo.tasks.images.usable_weights import Usable
+from kevo.tasks.task import SearchSettings
+from kevo.training.effort import Earlier, Effort, Keep, Progress
+from tuners.genome import Genome
+
+
+class ImageTrainer:
+    """Trains the candidates of one search.
+
+    Args:
+        dataset: The pictures.
+        settings: How the search is to run.
+        usable: The weights of each backbone that can be had.
+        store: Keeps the features of frozen backbones for other workers and later runs. `None`: in memory only.
+        cache: Features that are shared with somebody else in this process. `None` for a cache of its own.
+        strategy: As for `Trainer`.
+        leader: As for `Trainer`.
+    """
+
+    def __init__(
+        self,
+        dataset: ImageDataset,
+        settings: SearchSettings,
+        usable: Usable,
+        *,
+        store: ArrayStore | None = None,
+        cache: FeatureCache | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+        leader: Any = None,
+    ) -> None:
+        self._settings = settings
+        self._num_classes = dataset.num_classes
+        self._trainer = Trainer(
+            dataset,
+            objective=settings.objective,
+            weights=usable_weights.by_width(usable),
+            seed=settings.seed,
+            store=store,
+            cache=cache,
+            is_wanted=self._is_compared,
+            strategy=strategy,
+            leader=leader,
+        )
+        self._known: dict[str, float] = {}
+
+    @classmethod
+    def from_arguments(
+        cls,
+        dataset: ImageDataset,
+        settings: SearchSettings,
+        arguments: Mapping[str, Any],
+        *,
+        strategy: tf.distribute.Strategy | None = None,
+        leader: Any = None,
+    ) -> Self:
+        """The trainer of a worker process, from `ImageTask.worker_arguments`."""
+        store = ArrayStore(Path(arguments["cache"]))
+        usable = usable_weights.from_json(arguments["weights"])
+        return cls(dataset, settings, usable, store=store, strategy=strategy, leader=leader)
+
+    def learn(self, learned: Mapping[str, Any]) -> None:
+        """Takes in what linear heads made of frozen networks so far."""
+        self._known = dict(learned["errors"])
+        self._trainer.probes.errors |= self._known
+
+    def news(self) -> dict[str, Any]:
+        """Returns what linear heads made of frozen networks that nobody had looked at, and how fast passes were."""
+        errors = self._trainer.probes.errors
+        speeds = self._trainer.cache.seconds_per_picture
+        return {
+            "errors": {key: error for key, error in errors.items() if key not in self._known},
+            "speeds": [[*key, seconds] for key, seconds in speeds.items()],
+        }
+
+    def train(
+        self,
+        genome: Genome,
+        effort: Effort,
+        *,
+        earlier: Earlier | None = None,
+        progress: Progress | None = None,
+        keep: Keep | None = None,
+    ) -> Trained:
+        """Trains a genome; see `Trainer.train`."""
+        return self._trainer.train(genome, effort, earlier=earlier, progress=progress, keep=keep)
+
+    def _is_compared(self, genome: Genome) -> bool:
+        """Tells whether a genome's frozen features are to be compared with others."""
+        # Where something is to be kept small, worse features may be worth their price.
+        is_in_space = genome["pretrained/summary"] in space.of(self._settings).pretrained_summaries
+        is_compared = is_in_space and not self._settings.minimize
+        return is_compared and is_small_enough(genome, self._settings, num_classes=self._num_classes)
