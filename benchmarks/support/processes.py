@@ -1,4 +1,4 @@
-"""Fresh processes, the memory of a process, and a description of the machine.
+"""Fresh processes, the command `kevo`, the memory of a process, and a description of the machine.
 
 Memory is read from `/proc`, which only Linux has; elsewhere the peak that the system reports for this process is used.
 """
@@ -9,11 +9,15 @@ import multiprocessing
 import os
 import platform
 import resource
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
+
+from benchmarks.support.project import ROOT
 
 _T = TypeVar("_T")
 _TITLES = {"tensorflow": "TensorFlow", "keras": "Keras", "keras-tuner": "Keras Tuner"}
@@ -54,3 +58,19 @@ def machine(*packages: str) -> str:
     versions = [f"{_TITLES.get(name, name)} {version(name)}" for name in packages or _TITLES]
     parts = [f"{os.cpu_count()} cores", platform.machine(), f"Python {platform.python_version()}", *versions]
     return ", ".join(parts)
+
+
+def run_kevo(arguments: Sequence[str], *, folder: Path | None = None) -> str:
+    """Runs the command `kevo` of this checkout in a process of its own, and returns its standard output.
+
+    Args:
+        arguments: Arguments of the command.
+        folder: Working directory; by default the current one.
+
+    Raises:
+        subprocess.CalledProcessError: The command failed.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "kevo", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.strip()

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import newcomer
 import pytest
 from PIL import Image
 
+from benchmarks.newcomer import __main__ as newcomer
 from tests.support.samples import stripes
 
 
@@ -20,7 +20,7 @@ def test_three_commands_lead_to_a_prediction(
         Image.fromarray(picture).save(folder / f"{number}.png")
     (new,) = (tmp_path / "pictures" / "down").glob("1.png")
     new = new.rename(tmp_path / "1.png")
-    monkeypatch.setattr(newcomer, "ROOT", _root_with(tmp_path))
+    monkeypatch.setattr(newcomer, "README", readme)
     newcomer.main([str(tmp_path / "pictures"), str(new), "--max-time", "25s", "--write"])
     table = capsys.readouterr().out.strip()
     search, report, predict, whole = table.splitlines()[2:]
@@ -29,10 +29,3 @@ def test_three_commands_lead_to_a_prediction(
     seconds = [float(line.split("|")[2]) for line in (search, report, predict, whole)]
     assert abs(sum(seconds[:3]) - seconds[3]) <= 2
     assert readme.read_text() == f"before\n<!-- newcomer -->\n{table}\n<!-- end of newcomer -->\nafter\n"
-
-
-def _root_with(folder: Path) -> Path:
-    """A project whose README may be written."""
-    for name in ("kevo", "tuners"):
-        (folder / name).symlink_to(newcomer.ROOT / name)
-    return folder

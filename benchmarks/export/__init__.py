@@ -1,0 +1,1 @@
+"""Exports beside their Keras models: agreement, size and latency in every format."""
