@@ -20,6 +20,7 @@ from kevo.report import plots
 from kevo.result import Ensemble, EnsembleMember, FrontMember, SearchResult, describe_ensemble, describe_front
 from kevo.runs import layout, ranking
 from kevo.runs.folder import Run
+from kevo.runs.predictions import read_predictions
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.images import networks
@@ -155,7 +156,9 @@ class Finalizer:
         """
         folder, dataset = self._folder.path, self._dataset
         shape = len(dataset.validation), dataset.num_classes
-        kept = ensemble_selection.read_predictions(folder / layout.predictions(winner.trial_id), shape=shape)
+        kept = read_predictions(
+            folder / layout.predictions(winner.trial_id), shape=shape, are_valid=evaluation.are_probabilities
+        )
         if kept is not None and (folder / layout.refit_model(winner.trial_id)).is_file():
             model = self._loaded(layout.refit_model(winner.trial_id))
             labels = dataset.validation.labels
@@ -245,7 +248,8 @@ class Finalizer:
             if len(bodies | {_body(record)}) > num_bodies:
                 continue
             path = self._folder.path / layout.predictions(record.trial_id)
-            if (kept := ensemble_selection.read_predictions(path, shape=probabilities.shape)) is not None:
+            kept = read_predictions(path, shape=probabilities.shape, are_valid=evaluation.are_probabilities)
+            if kept is not None:
                 bodies.add(_body(record))
                 records.append(record)
                 library.append(kept)
@@ -253,7 +257,10 @@ class Finalizer:
             raise _NoEnsembleError(_TIME_IS_UP)
         validation = self._dataset.validation
         shares = ensemble_selection.select(
-            library, validation.labels, seed=self._settings.seed, max_members=_MAX_MEMBERS
+            library,
+            loss=lambda mean: evaluation.cross_entropy(mean, validation.labels),
+            seed=self._settings.seed,
+            max_members=_MAX_MEMBERS,
         )
         together, best = np.tensordot(shares.astype(np.float32), library, 1), library[0]
         gains = self._beats(*(self._evaluate(one, validation) for one in (together, best)))

@@ -25,7 +25,8 @@ from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.engine.scheduler import Idle, Scheduler
 from kevo.errors import KevoError
 from kevo.runs.atomic_files import writing
-from kevo.training import ensemble_selection
+from kevo.runs.predictions import read_predictions
+from kevo.tasks.outputs.classes.evaluation import are_probabilities
 from tuners.remote import Call, Client
 
 _CHUNK = 1024**2
@@ -179,7 +180,7 @@ class SchedulerService:
                 worker,
                 outcome,
                 save=model.replace if model.is_file() else None,
-                outputs=ensemble_selection.read_predictions(place / _PREDICTIONS, shape=self._shape),
+                outputs=read_predictions(place / _PREDICTIONS, shape=self._shape, are_valid=are_probabilities),
             )
         return {}, b""
 

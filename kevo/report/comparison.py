@@ -19,13 +19,13 @@ import numpy.typing as npt
 
 from kevo.errors import KevoError, RunError
 from kevo.runs import layout, reader
+from kevo.runs.predictions import read_predictions
 from kevo.runs.reader import Facts
 from kevo.settings import Settings
 from kevo.system.text import duration
 from kevo.tasks.images import datasets
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.outputs.classes.evaluation import Evaluation
-from kevo.training.ensemble_selection import read_predictions
+from kevo.tasks.outputs.classes.evaluation import Evaluation, are_probabilities
 
 _SIGNIFICANT = 0.05
 _UNKNOWN = "-"
@@ -253,7 +253,7 @@ def _right(one: Facts, dataset: ImageDataset | None) -> npt.NDArray[np.bool_] | 
     if dataset is None or one.outcome is None:
         return None
     labels, shape = dataset.test.labels, (len(dataset.test), dataset.num_classes)
-    probabilities = read_predictions(one.run_folder / layout.TEST_PREDICTIONS, shape=shape)
+    probabilities = read_predictions(one.run_folder / layout.TEST_PREDICTIONS, shape=shape, are_valid=are_probabilities)
     if probabilities is None:
         return None
     right: npt.NDArray[np.bool_] = probabilities.argmax(axis=1) == labels

@@ -13,10 +13,11 @@ from PIL import Image
 
 from kevo.errors import KevoError
 from kevo.runs import layout
+from kevo.runs.predictions import read_predictions
 from kevo.runs.reader import Facts
 from kevo.tasks.images import datasets
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.training.ensemble_selection import read_predictions
+from kevo.tasks.outputs.classes.evaluation import are_probabilities
 
 _MOST_WRONG = 12
 _SIDE = 160
@@ -82,7 +83,9 @@ def read(facts: Facts, data: Any = None) -> Pictures:
 
 def _wrong(facts: Facts, dataset: ImageDataset) -> tuple[Wrong, ...] | None:
     split, names = dataset.test, dataset.class_names
-    probabilities = read_predictions(facts.run_folder / layout.TEST_PREDICTIONS, shape=(len(split), len(names)))
+    probabilities = read_predictions(
+        facts.run_folder / layout.TEST_PREDICTIONS, shape=(len(split), len(names)), are_valid=are_probabilities
+    )
     if facts.outcome is None or probabilities is None:
         return None
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)

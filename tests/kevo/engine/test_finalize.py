@@ -19,13 +19,14 @@ from kevo.engine.finalize import Finalizer
 from kevo.result import SearchResult
 from kevo.runs import layout
 from kevo.runs.folder import Run
+from kevo.runs.predictions import read_predictions
 from kevo.runs.records import TrialRecord
 from kevo.session import Session
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.task import ImageTask
 from kevo.tasks.outputs.classes import evaluation
-from kevo.training.ensemble_selection import read_predictions
+from kevo.tasks.outputs.classes.evaluation import are_probabilities
 from tests.support.samples import CONV_GENOME, pretrained_genome
 from tests.support.searches import SETTINGS, Diary
 
@@ -115,7 +116,11 @@ def test_what_the_winner_made_of_the_test_pictures_is_kept(
     finished: tuple[SearchResult, Session], dataset: ImageDataset
 ) -> None:
     result, _ = finished
-    kept = read_predictions(result.run_folder / layout.TEST_PREDICTIONS, shape=(len(dataset.test), dataset.num_classes))
+    kept = read_predictions(
+        result.run_folder / layout.TEST_PREDICTIONS,
+        shape=(len(dataset.test), dataset.num_classes),
+        are_valid=are_probabilities,
+    )
     assert kept == pytest.approx(result.best_model.predict(dataset.test.pictures, verbose=0), abs=1e-3)
 
 

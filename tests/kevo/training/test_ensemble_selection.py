@@ -1,18 +1,12 @@
-"""Which candidates are better together, and how they become one model."""
+"""Which candidates are better together."""
 
-import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import keras
 import numpy as np
 import pytest
 
-from kevo.tasks.images import networks
 from kevo.tasks.outputs.classes.evaluation import accuracy, cross_entropy
 from kevo.training import ensemble_selection
-from tests.support.samples import CONV_GENOME, pretrained_genome
-from tests.support.searches import predicted_without_kevo
 
 LABELS = np.array([0, 0, 1, 1])
 
@@ -24,7 +18,7 @@ def sure_of(*true: float) -> np.ndarray:
 
 
 def weighed(*predictions: np.ndarray) -> list[float]:
-    return ensemble_selection.select(predictions, LABELS).tolist()
+    return ensemble_selection.select(predictions, loss=lambda mean: cross_entropy(mean, LABELS)).tolist()
 
 
 def test_two_that_complement_each_other_beat_the_best() -> None:
@@ -69,7 +63,9 @@ def experts(num: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("seed", range(5))
 def test_never_worse_than_the_best_and_never_large(seed: int) -> None:
     predictions, labels = experts(12, seed=seed)
-    weights = ensemble_selection.select(list(predictions), labels, seed=seed, max_members=3, num_bags=6)
+    weights = ensemble_selection.select(
+        list(predictions), loss=lambda mean: cross_entropy(mean, labels), seed=seed, max_members=3, num_bags=6
+    )
     assert weights.sum() == pytest.approx(1.0) and (weights >= 0).all() and np.count_nonzero(weights) <= 3
     mean = np.tensordot(weights, predictions, 1)
     assert cross_entropy(mean, labels) <= min(cross_entropy(one, labels) for one in predictions) + 1e-6
@@ -77,84 +73,25 @@ def test_never_worse_than_the_best_and_never_large(seed: int) -> None:
 
 def test_same_seed_same_weights() -> None:
     predictions, labels = experts(12, seed=0)
-    first, again, other = (
-        ensemble_selection.select(list(predictions), labels, seed=seed, num_bags=3).tolist() for seed in (1, 1, 2)
-    )
+
+    def selected(seed: int) -> list[float]:
+        found = ensemble_selection.select(
+            list(predictions), loss=lambda mean: cross_entropy(mean, labels), seed=seed, num_bags=3
+        )
+        return found.tolist()
+
+    first, again, other = map(selected, (1, 1, 2))
     assert first == again != other
 
 
 @pytest.mark.parametrize("shapes", [[], [(4,)], [(3, 2)], [(4, 2), (4, 3)]])
 def test_predictions_that_do_not_fit_are_refused(shapes: Sequence[tuple[int, ...]]) -> None:
-    with pytest.raises(ValueError, match="`predictions` must be arrays of one shape"):
+    with pytest.raises(ValueError, match="must be arrays of one shape|must have the shape"):
         weighed(*(np.ones(shape) for shape in shapes))
 
 
-def promise(path: Path) -> None:
-    """Says in the header that there are terabytes."""
-    np.save(path, np.full((2, 2), 0.5, np.float16))
-    path.write_bytes(path.read_bytes().replace(b"(2, 2), }" + b" " * 12, b"(2000000000000, 2), }", 1))
-
-
-@pytest.mark.parametrize(
-    "write",
-    [
-        lambda path: None,
-        lambda path: path.write_bytes(b""),
-        lambda path: path.write_bytes(b"PK\x03\x04 and no array"),
-        lambda path: path.mkdir(),
-        lambda path: np.save(path, np.array([{}, {}]), allow_pickle=True),
-        lambda path: np.save(path, np.full((2, 2), 0.5)),
-        lambda path: np.save(path, np.full((2, 3), 1 / 3, np.float16)),
-        lambda path: np.save(path, np.full((2, 2), 0.7, np.float16)),
-        lambda path: np.save(path, np.array([[0.5, 0.5], [np.nan, 1.0]], np.float16)),
-        lambda path: np.save(path, np.array([[0.5, 0.5], [-1.0, 2.0]], np.float16)),
-        lambda path: (np.save(path, np.full((2, 2), 0.5, np.float16)), os.truncate(path, path.stat().st_size - 1)),
-        promise,
-    ],
-)
-def test_predictions_that_are_damaged_take_no_part(write: Callable[[Path], object], tmp_path: Path) -> None:
-    write(tmp_path / "0.npy")
-    assert ensemble_selection.read_predictions(tmp_path / "0.npy", shape=(2, 2)) is None
-
-
-def test_predictions_are_read_as_they_were_written(tmp_path: Path) -> None:
-    probabilities = np.random.default_rng(0).dirichlet(np.ones(1000), size=20).astype(np.float16)
-    np.save(tmp_path / "0.npy", probabilities)
-    assert np.array_equal(ensemble_selection.read_predictions(tmp_path / "0.npy", shape=(20, 1000)), probabilities)
-
-
-def test_a_saved_ensemble_is_the_weighted_mean_where_kevo_does_not_exist(tmp_path: Path) -> None:
-    members = []
-    for size, weight in ((8, 0.2), (16, 0.5), (12, 0.3)):
-        keras.utils.set_random_seed(size)
-        network = networks.conv_network({**CONV_GENOME, "conv/image_size": size}, num_classes=3)
-        members.append(networks.Member(networks.deployable(network), weight))
-    networks.weighted_mean(members).save(tmp_path / "ensemble.keras")
-    rng = np.random.default_rng(0)
-    pictures = [rng.integers(0, 256, shape).astype(np.uint8) for shape in ((3, 9, 14, 3), (2, 40, 30, 3))]
-    predicted, is_stock = predicted_without_kevo(tmp_path / "ensemble.keras", *pictures, folder=tmp_path)
-    assert is_stock
-    for values, found in zip(pictures, predicted, strict=True):
-        expected = sum(weight * np.asarray(model(values.astype(np.float32))) for model, weight, *_ in members)
-        assert found == pytest.approx(expected, abs=1e-5)
-
-
-def test_heads_on_the_same_features_share_their_pass(tmp_path: Path) -> None:
-    genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu"), "mobilenet_v2/alpha": 0.35}
-    whole = networks.backbone(genome, weights=None)
-    extractor = networks.feature_extractor(genome, whole=whole)
-    members = []
-    for seed, (weight, mirror) in enumerate(((0.5, False), (0.3, True), (0.2, False))):
-        keras.utils.set_random_seed(seed)
-        network = networks.join(extractor, networks.head(genome, num_features=48, num_classes=3))
-        networks.deployable(network, mirror=mirror).save(tmp_path / f"{seed}.keras")
-        member = keras.models.load_model(tmp_path / f"{seed}.keras", safe_mode=True)
-        members.append(networks.Member(member, weight, "the same", mirror))
-    together = networks.weighted_mean(members)
-    head_size = members[0].model.count_params() - extractor.count_params()
-    assert together.count_params() == extractor.count_params() + 3 * head_size
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 40, 50, 3)).astype(np.float32)
-    expected = sum(weight * np.asarray(model(pictures)) for model, weight, *_ in members)
-    together.save(tmp_path / "ensemble.keras")
-    loaded = keras.models.load_model(tmp_path / "ensemble.keras", safe_mode=True)
-    assert np.asarray(loaded(pictures)) == pytest.approx(expected, abs=1e-5)
+def test_numbers_and_masks_are_selected_by_a_loss_of_their_own() -> None:
+    true = np.linspace(-3.0, 3.0, 24).reshape(2, 3, 4)
+    low, high, far = true - 1.0, true + 0.5, true + 4.0
+    weights = ensemble_selection.select([far, low, high], loss=lambda mean: float(((mean - true) ** 2).mean()))
+    assert weights == pytest.approx([0.0, 1 / 3, 2 / 3], abs=0.02)

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from sklearn import metrics
 
 _CONFIDENCE = 0.95
+_LARGEST_DEVIATION = 0.01
+"""How far the probabilities of an example may be from 1 together: half precision over a thousand classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +155,26 @@ def macro_f1(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.int
     return float((2 * hits / np.maximum(there, 1)).mean())
 
 
+def are_probabilities(outputs: npt.NDArray[np.floating]) -> bool:
+    """Returns whether each row of an array, shape (n, num_classes), holds probabilities that sum to 1."""
+    return bool((outputs >= 0).all() and (abs(outputs.sum(axis=1) - 1) < _LARGEST_DEVIATION).all())
+
+
 def cross_entropy(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> float:
-    """Returns the mean negative logarithm of the true classes' probabilities, finite also where one is 0."""
+    """Returns the mean negative logarithm of the true classes' probabilities, finite also where one is 0.
+
+    Args:
+        probabilities: Shape (n, num_classes).
+        labels: True classes as indices, shape (n,).
+
+    Raises:
+        ValueError: the shapes do not fit.
+    """
+    if probabilities.ndim != 2 or probabilities.shape[:1] != labels.shape:
+        raise ValueError(
+            "`probabilities` must have the shape (number of labels, number of classes). "
+            f"Received: {probabilities.shape} for labels of shape {labels.shape}."
+        )
     likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.clip(likelihood, np.finfo(np.float32).eps, 1.0)).mean())
 

@@ -151,3 +151,40 @@ def test_a_genome_that_changes_nothing_has_no_augmentation() -> None:
     idle = {"flip": "none", "rotation": 0.0, "zoom": 0.0, "translation": 0.0, "contrast": 0.0}
     genes = {f"augment/{gene}": value for gene, value in idle.items()}
     assert networks.augmentation({**CONV_GENOME, "augment": True, **genes}, seed=0) is None
+
+
+def test_a_saved_ensemble_is_the_weighted_mean_where_kevo_does_not_exist(tmp_path: Path) -> None:
+    members = []
+    for size, weight in ((8, 0.2), (16, 0.5), (12, 0.3)):
+        keras.utils.set_random_seed(size)
+        network = networks.conv_network({**CONV_GENOME, "conv/image_size": size}, num_classes=3)
+        members.append(networks.Member(networks.deployable(network), weight))
+    networks.weighted_mean(members).save(tmp_path / "ensemble.keras")
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, shape).astype(np.uint8) for shape in ((3, 9, 14, 3), (2, 40, 30, 3))]
+    predicted, is_stock = predicted_without_kevo(tmp_path / "ensemble.keras", *pictures, folder=tmp_path)
+    assert is_stock
+    for values, found in zip(pictures, predicted, strict=True):
+        expected = sum(weight * np.asarray(model(values.astype(np.float32))) for model, weight, *_ in members)
+        assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_heads_on_the_same_features_share_their_pass(tmp_path: Path) -> None:
+    genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu"), "mobilenet_v2/alpha": 0.35}
+    whole = networks.backbone(genome, weights=None)
+    extractor = networks.feature_extractor(genome, whole=whole)
+    members = []
+    for seed, (weight, mirror) in enumerate(((0.5, False), (0.3, True), (0.2, False))):
+        keras.utils.set_random_seed(seed)
+        network = networks.join(extractor, networks.head(genome, num_features=48, num_classes=3))
+        networks.deployable(network, mirror=mirror).save(tmp_path / f"{seed}.keras")
+        member = keras.models.load_model(tmp_path / f"{seed}.keras", safe_mode=True)
+        members.append(networks.Member(member, weight, "the same", mirror))
+    together = networks.weighted_mean(members)
+    head_size = members[0].model.count_params() - extractor.count_params()
+    assert together.count_params() == extractor.count_params() + 3 * head_size
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 40, 50, 3)).astype(np.float32)
+    expected = sum(weight * np.asarray(model(pictures)) for model, weight, *_ in members)
+    together.save(tmp_path / "ensemble.keras")
+    loaded = keras.models.load_model(tmp_path / "ensemble.keras", safe_mode=True)
+    assert np.asarray(loaded(pictures)) == pytest.approx(expected, abs=1e-5)

@@ -112,3 +112,23 @@ def test_what_is_written_is_as_before_and_comes_back() -> None:
     assert again == scores
     assert again.interval == scores.interval
     assert again.f1 == scores.f1
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([[0.5, 0.5], [1.0, 0.0]], True),
+        ([[0.496, 0.499]], True),
+        ([[0.7, 0.7]], False),
+        ([[-1.0, 2.0]], False),
+        ([[np.nan, 1.0]], False),
+    ],
+)
+def test_probabilities_are_from_nothing_and_sum_to_one(rows: list[list[float]], expected: bool) -> None:
+    assert evaluation.are_probabilities(np.array(rows)) is expected
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 2), (2, 2, 2)])
+def test_probabilities_must_fit_the_labels(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="must have the shape"):
+        evaluation.cross_entropy(np.ones(shape), np.array([0, 1]))
