@@ -13,7 +13,7 @@ import numpy as np
 import kevo
 from benchmarks.support import project
 from kevo.tasks.images import datasets, networks
-from kevo.tasks.images.space import Genome
+from tuners.genome import Genome
 
 
 @dataclass(frozen=True)

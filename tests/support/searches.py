@@ -14,9 +14,9 @@ import numpy as np
 import kevo
 from kevo.progress import SearchStarted
 from kevo.runs.records import TrialRecord
+from tests.support.commands import ROOT
 from tests.support.samples import CONV_GENOME
 
-ROOT = Path(__file__).parents[2]
 TINY = dataclasses.replace(
     kevo.PRESETS["small"],
     families=("conv",),

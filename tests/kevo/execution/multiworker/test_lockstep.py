@@ -103,7 +103,7 @@ def test_all_processes_train_one_candidate_at_a_time() -> None:
 def test_two_processes_learn_what_one_learns() -> None:
     with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
         addresses = tuple(f"127.0.0.1:{one.getsockname()[1]}" for one in (first, second))
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests/kevo'}"}
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "kevo", "search", "digits", "--strategy", "multiworker"]
     with subprocess.Popen(
         command, env={**environment, **Cluster(addresses, 1).in_environment()}, stderr=subprocess.PIPE, text=True

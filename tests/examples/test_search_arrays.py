@@ -1,0 +1,9 @@
+import sys
+from pathlib import Path
+
+from tests.support.commands import ROOT, output_of, printed_accuracy
+
+
+def test_digits(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "examples/search_arrays.py", "--max-trials", "1", "--epochs", "8"]
+    assert printed_accuracy(output_of(command, tmp_path)) > 0.9

@@ -1,0 +1,8 @@
+from pathlib import Path
+
+from tests.support.commands import ROOT, output_of, printed_accuracy
+
+
+def test_digits(tmp_path: Path) -> None:
+    command = ["bash", ROOT / "examples/search_digits.sh", "run", "--max-trials", "1", "--epochs", "8"]
+    assert printed_accuracy(output_of(command, tmp_path)) > 0.9
