@@ -244,7 +244,7 @@ class SearchResult:
         low, high = self.test.interval
         words = {
             "test": f"accuracy {self.test.accuracy:.4f}, {low:.4f} to {high:.4f} with a confidence of 95 %, "
-            f"on {self.test.num_pictures:,} pictures",
+            f"on {self.test.num_examples:,} pictures",
             "validation": f"accuracy {self.validation.accuracy:.4f}",
             "model": f"{self.num_parameters:,} parameters, {self.words}",
             "search": f"{self.trials_completed} candidates completed, {self.trials_failed} failed, in "

@@ -59,7 +59,7 @@ def _summary(command: str, output: str, folder: Path) -> str:
     """Returns what a command printed, in short."""
     if command == "search":
         test = json.loads(output)["test"]
-        return f"test accuracy {test['accuracy']:.3f} on {test['num_pictures']} pictures"
+        return f"test accuracy {test['accuracy']:.3f} on {test['num_examples']} pictures"
     if command == "report":
         return f"{Path(output).name}, {(folder / output).stat().st_size / 1e6:.1f} MB"
     return f"`{' '.join(output.split())}`"

@@ -150,7 +150,7 @@ def _as_json(scored: Scored, model: Path) -> dict[str, Any]:
 def _describe_scores(scored: Scored) -> Iterator[str]:
     scores, names = scored.scores, list(scored.scores.support)
     which = "all pictures" if scored.split == "all" else f"the {scored.split} split"
-    yield f"{scored.data}, {which}: {scores.num_pictures:,} pictures"
+    yield f"{scored.data}, {which}: {scores.num_examples:,} pictures"
     yield ""
     low, high = scores.interval
     yield f"accuracy           {scores.accuracy:.3f}  (95 % interval {low:.3f} to {high:.3f})"

@@ -306,7 +306,7 @@ class Finalizer:
             {name: getattr(scores, name.removeprefix("val_")) for name in self._objectives[0].metrics}
             for scores in (ensemble, best)
         )
-        return ranking.beats(ours, theirs, self._objectives, num_judged=best.num_pictures)
+        return ranking.beats(ours, theirs, self._objectives, num_judged=best.num_examples)
 
     def _seconds_left(self) -> float:
         """Returns how long an ensemble may still take; raises an error where that is nothing."""

@@ -34,7 +34,7 @@ def _of_outcome(facts: Facts, outcome: Outcome) -> Iterator[Html | None]:
         "p",
         tag("strong", f"{test.accuracy:.1%}", class_="headline"),
         f" test accuracy. On pictures like these it lies between {low:.1%} and {high:.1%} (95% confidence), by "
-        f"{test.num_pictures:,} pictures that played no part in the search.",
+        f"{test.num_examples:,} pictures that played no part in the search.",
         class_="answer",
     )
     if facts.state != "finished":

@@ -109,7 +109,7 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
         confusion = facts.outcome.test.confusion
         yield Drawing(
             "confusion",
-            f"Of {facts.outcome.test.num_pictures} test pictures, how many of each class were taken for which.",
+            f"Of {facts.outcome.test.num_examples} test pictures, how many of each class were taken for which.",
             lambda: plots.confusion_matrix(confusion, class_names=facts.class_names),
         )
 

@@ -99,7 +99,7 @@ def card(
 
 def _summary(dataset: ImageDataset, result: SearchResult) -> Iterator[str]:
     yield (
-        f"**Accuracy {_percent(result.test.accuracy)} on {result.test.num_pictures} test pictures** "
+        f"**Accuracy {_percent(result.test.accuracy)} on {result.test.num_examples} test pictures** "
         f"({_interval(result.test)}) that played no part in training or choosing the model. Evolved by kevo, "
         f"{date.today().isoformat()}."
     )
@@ -199,7 +199,7 @@ def _analyses(result: SearchResult) -> Iterator[str]:
     yield table(
         ["", *(split for split, _ in splits)],
         [
-            ["pictures", *(str(scores.num_pictures) for _, scores in splits)],
+            ["pictures", *(str(scores.num_examples) for _, scores in splits)],
             ["accuracy", *(_percent(scores.accuracy) for _, scores in splits)],
             ["95 % interval", *(" to ".join(map(_percent, scores.interval)) for _, scores in splits)],
             ["balanced accuracy", *(_percent(scores.balanced_accuracy) for _, scores in splits)],

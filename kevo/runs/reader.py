@@ -115,7 +115,7 @@ class Facts:
     def num_judged(self) -> int | None:
         """How many examples the candidates are compared on; `None` where that is unknown."""
         if self.outcome is not None:
-            return self.outcome.validation.num_pictures
+            return self.outcome.validation.num_examples
         return num_judged(self.settings)
 
     @property

@@ -25,7 +25,7 @@ from tests.support.samples import CONV_GENOME, stripes
 from tests.support.searches import RUNGS, record
 
 SCORES = Evaluation(
-    num_pictures=10,
+    num_examples=10,
     accuracy=0.9,
     macro_f1=0.9,
     cross_entropy=0.3,

@@ -194,7 +194,7 @@ def test_an_ensemble_is_better_by_the_rule_by_which_candidates_win(
     objectives = archive.Archive(Run.create(tmp_path / "run", {}), settings, num_judged=400).objectives
     end = Finalizer(one._folder, one._dataset, settings, Diary(), one._budget, objectives=objectives)
     some = evaluation.evaluate(np.array([[1.0, 0.0]]), np.array([0]), class_names=["a", "b"])
-    best = dataclasses.replace(some, num_pictures=400, accuracy=0.9, cross_entropy=0.3)
+    best = dataclasses.replace(some, num_examples=400, accuracy=0.9, cross_entropy=0.3)
     other = dataclasses.replace(best, accuracy=accuracy, cross_entropy=cross_entropy)
     assert end._beats(other, best) is is_better
 
@@ -228,7 +228,7 @@ def test_a_damaged_model_costs_the_ensemble_only(tmp_path: Path, dataset: ImageD
     worst = max(one._archive.records.values(), key=lambda record: record.metrics["val_cross_entropy"])
     (one._folder.path / f"checkpoints/{worst.trial_id}.keras").write_bytes(b"PK")
     result = one._finish(interrupted=False)
-    assert result.ensemble is None and result.validation.num_pictures == len(dataset.validation)
+    assert result.ensemble is None and result.validation.num_examples == len(dataset.validation)
     (line,) = notes(one)
     assert line.startswith("No ensemble: ") and "Error" in line
     assert not list(one._folder.path.glob("*ensemble*")) and not list(one._folder.path.glob(".partial*"))

@@ -58,7 +58,7 @@ def test_a_search_leaves_a_card_with_the_sections_of_the_paper(result: SearchRes
     text = (result.run_folder / "model_card.md").read_text()
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
     low, high = result.test.interval
-    assert f"{100 * result.test.accuracy:.1f} % on {result.test.num_pictures} test pictures" in text
+    assert f"{100 * result.test.accuracy:.1f} % on {result.test.num_examples} test pictures" in text
     assert f"95 % interval {100 * low:.1f} % to {100 * high:.1f} %" in text
     assert code(result.words) in text and f"{result.num_parameters:,} parameters" in text
     assert all(code(gene) in text for gene in result.genome)

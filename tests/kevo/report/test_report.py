@@ -238,7 +238,7 @@ def test_the_answer_comes_first(page: Page, run: Run) -> None:
     low, high = test.interval
     words = page.words("answer")
     assert f"{test.accuracy:.1%} test accuracy" in words and f"between {low:.1%} and {high:.1%}" in words
-    assert f"{test.num_pictures} pictures that played no part" in words
+    assert f"{test.num_examples} pictures that played no part" in words
     assert "conv stack 8x3x3 > 8x3x3 at 16 px" in words and "1,234" in words and "1 min 15 s" in words
     assert f"keras.models.load_model('{run.path}/best.keras')" in words
     for command in ("predict", "evaluate", "export"):
@@ -337,7 +337,7 @@ def test_hostile_words_are_inert(tmp_path: Path) -> None:
         ("trials.jsonl", lambda content: b"[" * 100_000 + b"\n" + content, "Line 1 of trials"),
         ("trials.jsonl", lambda content: content.replace(b'"batch_size": 16', b'"batch_size": 1e99', 1), "0000"),
         ("result.json", lambda content: content.replace(b'"support"', b'"supper"'), "result.json"),
-        ("result.json", lambda content: content.replace(b'"num_pictures": ', b'"num_pictures": 9'), "result.json"),
+        ("result.json", lambda content: content.replace(b'"num_examples": ', b'"num_examples": 9'), "result.json"),
         ("result.json", lambda content: b"[]", "result.json"),
         ("labels.json", lambda content: b'{"a": 1}', "labels.json"),
         ("settings.json", lambda content: content.replace(b'"max_trials": 12', b'"max_trials": "x"'), "settings.json"),

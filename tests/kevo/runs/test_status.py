@@ -105,7 +105,7 @@ def test_a_whole_search_as_others_see_it(tmp_path: Path) -> None:
     values = json.loads(command("status", result.run_folder, "--json").stdout)
     assert values["state"] == "finished" and values["seconds"] == result.seconds and values["seconds_left"] is None
     assert (values["trials_completed"], values["trials_failed"]) == (result.trials_completed, result.trials_failed)
-    best = ranking.winner(diary.records, [OBJECTIVES["accuracy"]], num_judged=result.validation.num_pictures)
+    best = ranking.winner(diary.records, [OBJECTIVES["accuracy"]], num_judged=result.validation.num_examples)
     assert best is not None and best.genome == result.genome
     assert (values["best"]["number"], values["best"]["score"]) == (best.number, best.fitness)
     files = [path for path in result.run_folder.rglob("*") if path.is_file()]

@@ -22,12 +22,12 @@ _LARGEST_DEVIATION = 0.01
 class Evaluation:
     """Scores of a classifier on one split.
 
-    `precision`, `recall` and `support` hold one number for each class, in the order of the outputs; `confusion` is
-    (num_classes, num_classes), true classes in rows. A class that was never predicted has precision 0. Macro means are
-    over all classes that the classifier knows.
+    `num_examples` were scored. `precision`, `recall` and `support` hold one number for each class, in the order of the
+    outputs; `confusion` is (num_classes, num_classes), true classes in rows. A class that was never predicted has
+    precision 0. Macro means are over all classes that the classifier knows.
     """
 
-    num_pictures: int
+    num_examples: int
     accuracy: float
     macro_f1: float
     cross_entropy: float
@@ -35,11 +35,6 @@ class Evaluation:
     recall: dict[str, float]
     support: dict[str, int]
     confusion: list[list[int]]
-
-    @property
-    def num_examples(self) -> int:
-        """How many examples were scored."""
-        return self.num_pictures
 
     def value(self, metric: str) -> float:
         """`accuracy`, `macro_f1` or `cross_entropy`."""
@@ -56,12 +51,12 @@ class Evaluation:
 
     @property
     def macro_recall(self) -> float:
-        """The mean recall of the classes; one that has no picture has 0."""
+        """The mean recall of the classes; one that has no example has 0."""
         return float(np.mean(list(self.recall.values())))
 
     @property
     def balanced_accuracy(self) -> float:
-        """The mean recall of the classes that have pictures, whatever their number."""
+        """The mean recall of the classes that have examples, whatever their number."""
         return float(np.mean([self.recall[name] for name, count in self.support.items() if count]))
 
     @property
@@ -73,17 +68,17 @@ class Evaluation:
 
     @property
     def sensitivity(self) -> float | None:
-        """The share of the second class's pictures that are found: of two classes, the second is the positive one.
+        """The share of the second class's examples that are found: of two classes, the second is the positive one.
 
-        `None` where there are not two classes, or the second has no picture.
+        `None` where there are not two classes, or the second has no example.
         """
         return self._recall_of_two(1)
 
     @property
     def specificity(self) -> float | None:
-        """The share of the first class's pictures that are found: of two classes, the first is the negative one.
+        """The share of the first class's examples that are found: of two classes, the first is the negative one.
 
-        `None` where there are not two classes, or the first has no picture.
+        `None` where there are not two classes, or the first has no example.
         """
         return self._recall_of_two(0)
 
@@ -94,12 +89,12 @@ class Evaluation:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Between what the accuracy on all such pictures lies, with a confidence of 95 %.
+        """95 % Wilson score interval of the accuracy.
 
-        The score interval (Wilson 1927, "Probable inference, the law of succession, and statistical inference",
-        doi:10.1080/01621459.1927.10502953). It knows of chance in the choice of the pictures, and of nothing else.
+        It allows for chance in the choice of the examples, and for nothing else (Wilson 1927, "Probable inference, the
+        law of succession, and statistical inference", doi:10.1080/01621459.1927.10502953).
         """
-        num, square = self.num_pictures, NormalDist().inv_cdf((1 + _CONFIDENCE) / 2) ** 2
+        num, square = self.num_examples, NormalDist().inv_cdf((1 + _CONFIDENCE) / 2) ** 2
         center = self.accuracy + square / (2 * num)
         half = math.sqrt(square * (self.accuracy * (1 - self.accuracy) / num + square / (4 * num**2)))
         low, high = ((center + sign * half) / (1 + square / num) for sign in (-1, 1))
@@ -131,7 +126,7 @@ def evaluate(
         labels, predicted, labels=indices, zero_division=0.0
     )
     return Evaluation(
-        num_pictures=len(labels),
+        num_examples=len(labels),
         accuracy=float(metrics.accuracy_score(labels, predicted)),
         macro_f1=float(f1.mean()),
         cross_entropy=cross_entropy(probabilities, labels),
@@ -143,7 +138,7 @@ def evaluate(
 
 
 def accuracy(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> float:
-    """Returns the share of pictures whose likeliest class is the true one."""
+    """Returns the share of examples whose likeliest class is the true one."""
     return float((probabilities.argmax(axis=1) == labels).mean())
 
 
@@ -188,7 +183,7 @@ def parse(values: Mapping[str, Any]) -> Evaluation:
     support = {str(name): int(count) for name, count in values["support"].items()}
     confusion = [[int(count) for count in row] for row in values["confusion"]]
     scores = Evaluation(
-        num_pictures=int(values["num_pictures"]),
+        num_examples=int(values["num_examples"]),
         accuracy=_finite(values["accuracy"]),
         macro_f1=_finite(values["macro_f1"]),
         cross_entropy=_finite(values["cross_entropy"]),
@@ -201,8 +196,8 @@ def parse(values: Mapping[str, Any]) -> Evaluation:
         raise ValueError("the rows of `confusion` do not sum to `support`")
     if {len(row) for row in confusion} != {len(support)} or min(map(min, confusion)) < 0:
         raise ValueError("`confusion` must hold a row and a column for each class")
-    if sum(support.values()) != scores.num_pictures or not 0 <= scores.accuracy <= 1 or scores.num_pictures < 1:
-        raise ValueError("the number of pictures or the accuracy contradicts `confusion`")
+    if sum(support.values()) != scores.num_examples or not 0 <= scores.accuracy <= 1 or scores.num_examples < 1:
+        raise ValueError("the number of examples or the accuracy contradicts `confusion`")
     return scores
 
 

@@ -139,14 +139,14 @@ def test_scores_as_the_search_did(classifier: Classifier, run: Path, pictures: P
     with pytest.raises(DataError, match="has no tests split, only: train"):
         classifier.evaluate(pictures, split="tests")
     everything = classifier.evaluate(pictures, split="all")
-    assert everything.scores.num_pictures == 90 and everything.is_familiar
+    assert everything.scores.num_examples == 90 and everything.is_familiar
 
 
 def test_a_model_apart_from_its_search_scores_all_pictures(run: Path, pictures: Path, tmp_path: Path) -> None:
     shutil.copy(run / "best.keras", tmp_path)
     (tmp_path / "names.txt").write_text("\n".join(NAMES) + "\n")
     scored = Classifier.open(tmp_path / "best.keras", labels=tmp_path / "names.txt").evaluate(pictures)
-    assert (scored.split, scored.scores.num_pictures, scored.is_familiar) == ("all", 90, False)
+    assert (scored.split, scored.scores.num_examples, scored.is_familiar) == ("all", 90, False)
 
 
 def test_other_pictures_are_matched_by_name(classifier: Classifier, tmp_path: Path) -> None:
@@ -155,9 +155,9 @@ def test_other_pictures_are_matched_by_name(classifier: Classifier, tmp_path: Pa
     split = {"train": (values[:6], words[:6]), "test": (values[6:], words[6:])}
     scored = classifier.evaluate(split)
     expected = classifier.probabilities(values[6:]).argmax(axis=1)
-    assert (scored.split, scored.scores.num_pictures) == ("test", 6)
+    assert (scored.split, scored.scores.num_examples) == ("test", 6)
     assert scored.scores.accuracy == np.mean(np.array(NAMES)[expected] == words[6:])
-    assert classifier.evaluate(split, split="all").scores.num_pictures == 12
+    assert classifier.evaluate(split, split="all").scores.num_examples == 12
     # Numbers with names, in another order; and one class alone, of which there are too few pictures for splits.
     np.savez(tmp_path / "some.npz", x=values, y=labels, class_names=["upright", "level", "none"])
     assert classifier.evaluate(tmp_path / "some.npz").scores.support == dict.fromkeys(NAMES, 4)

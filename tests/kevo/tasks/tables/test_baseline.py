@@ -35,4 +35,4 @@ def test_codes_and_texts_that_training_lacks(tmp_path: Path) -> None:
     y = rng.integers(2, size=80)
     dataset = load({"train": (x, y), "validation": (other, [0, 1]), "test": (other, [0, 1])})
     assert [column.kind for column in dataset.columns] == ["number", "category", "code"]
-    assert fit(dataset, seed=0).test.num_pictures == 2
+    assert fit(dataset, seed=0).test.num_examples == 2
