@@ -43,7 +43,7 @@ class Photographer(Board):
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         super().trial_ended(record, best)
-        self._lines.append(ended(record, best, self.objective, PAPER))
+        self._lines.append(ended(record, best, self, PAPER))
 
     def progress(self, number: int, *rest: object) -> None:
         super().progress(number, *rest)  # type: ignore[arg-type]

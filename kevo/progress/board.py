@@ -11,6 +11,7 @@ from kevo.objective import Objective
 from kevo.progress.events import NullListener, SearchStarted
 from kevo.runs import ranking
 from kevo.runs.records import TrialRecord
+from kevo.tasks.task import AnyKind
 
 
 @dataclass(slots=True)
@@ -24,17 +25,6 @@ class Running:
     done: float = 0.0
     total: int = 0
     accuracy: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of network: the letter that stands for it, and what that means."""
-
-    letter: str
-    words: str
-
-
-CONV, FROZEN, TUNED = Kind("c", "conv stack"), Kind("f", "frozen backbone"), Kind("t", "fine-tuned backbone")
 
 
 @dataclass(slots=True)
@@ -93,6 +83,11 @@ class Board(NullListener):
         self.is_closed = True
 
     @property
+    def kind(self) -> AnyKind | None:
+        """The task; `None` before the search has begun."""
+        return None if self.opening is None else self.opening.settings.kind
+
+    @property
     def seconds(self) -> float:
         """How long the search has taken, over all sessions; 0 before it has begun."""
         return 0.0 if self.opening is None else self.opening.seconds + self.clock() - self._opened_at
@@ -116,10 +111,3 @@ class Board(NullListener):
         if not record.full_length:
             size = len(self.population) + 1 if self.opening is None else self.opening.settings.population
             self.population = ranking.ranked([*self.population, record], self.objective)[:size]
-
-
-def kind_of(record: TrialRecord) -> Kind:
-    """Returns which kind of network a candidate is."""
-    if record.genome.get("family") != "pretrained":
-        return CONV
-    return FROZEN if record.genome.get("pretrained/tuning") == "frozen" else TUNED

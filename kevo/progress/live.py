@@ -106,7 +106,7 @@ class Live:
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         with self._told():
             self._board.trial_ended(record, best)
-            self._lines.append(ended(record, best, self._board.objective, self._paper))
+            self._lines.append(ended(record, best, self._board, self._paper))
 
     def closed(self) -> None:
         with self._told():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +10,10 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from kevo.objective import Objective
 from kevo.progress import charts
-from kevo.progress.board import CONV, FROZEN, TUNED, Board, Running, kind_of
+from kevo.progress.board import Board, Running
 from kevo.runs.records import TrialRecord
 from kevo.system.text import count, duration, metric_name, printable
-from kevo.tasks.images.describe import describe
 
 _LABEL = 14
 """Columns for the name of what a line tells."""
@@ -22,7 +21,8 @@ _BAR = 12
 _CHART = 60
 _CHART_ROWS = 3
 _MAX_REASONS = 2
-_STYLES = {CONV: "cyan", FROZEN: "green", TUNED: "magenta"}
+_STYLES = ("cyan", "green", "magenta", "yellow", "blue")
+"""Of the kinds of networks, in the task's order."""
 _PANEL_SHARE = 0.6
 """The part of a terminal's lines that may be drawn on; above it candidates that ended scroll by."""
 _LEAST_ROWS = 3
@@ -96,8 +96,8 @@ def draw(board: Board, paper: Paper, *, memory: Sequence[int] = ()) -> list[Text
     return drawn
 
 
-def ended(record: TrialRecord, best: TrialRecord | None, objective: Objective, paper: Paper) -> Text:
-    """Draws what came of a candidate, in one line unless it failed."""
+def ended(record: TrialRecord, best: TrialRecord | None, board: Board, paper: Paper) -> Text:
+    """Draws the result of a trial, in one line unless it failed."""
     number = _Part(f"{record.number + 1:>4}{' full' if record.full_length else ''}", "bold" if best is record else "")
     if record.fitness is None:
         line = Text(f"{number.words}  ")
@@ -108,14 +108,18 @@ def ended(record: TrialRecord, best: TrialRecord | None, objective: Objective, p
         paper,
         [
             number,
-            _Part(f"{metric_name(objective.metric)} {record.fitness:.4f}", "bold" if best is record else ""),
+            _Part(f"{metric_name(board.objective.metric)} {record.fitness:.4f}", "bold" if best is record else ""),
             _Part(f"{count(record.num_parameters or 0):>6} parameters", "", 4),
             _Part(f"{record.num_epochs:>3} epochs", "", 3),
             _Part(f"{duration(record.seconds):>6}", "", 2),
             standing,
         ],
-        describe(record.genome),
+        _described(record, board),
     )
+
+
+def _described(record: TrialRecord, board: Board) -> str:
+    return "" if board.kind is None else board.kind.describe(record.genome)
 
 
 def _best_so_far(best: TrialRecord | None) -> str:
@@ -125,7 +129,7 @@ def _best_so_far(best: TrialRecord | None) -> str:
 def _header(board: Board, paper: Paper) -> Text:
     rule = "-" if paper.ascii_only else "─"
     if board.opening is None:
-        name, time = "kevo", "reads the pictures"
+        name, time = "kevo", "reads the data"
     else:
         name, left = board.opening.run_folder.name, board.seconds_left
         time = f"{_whole(board.seconds)} so far" if left is None else f"{_whole(left)} left"
@@ -148,7 +152,7 @@ def _best(board: Board, paper: Paper) -> list[Text]:
         _line(
             paper,
             [_label("best"), _Part(score, "bold green"), _Part(f"candidate {best.number + 1}", "", 1)],
-            describe(best.genome),
+            _described(best, board),
         )
     ]
 
@@ -186,13 +190,14 @@ def _population(board: Board, paper: Paper) -> list[Text]:
     lowest = heights[0] - 2 * (heights[0] - statistics.median(heights))
     heights = [max(one, lowest) for one in heights] if lowest < heights[0] else heights
     marks, letters = (Text.assemble((f"{label:<{_LABEL}}", "dim")) for label in ("population", ""))
-    for record, mark in zip(shown, charts.bars(heights, ascii_only=paper.ascii_only), strict=True):
-        style = _STYLES[kind_of(record)]
-        marks.append(mark, style)
-        letters.append(kind_of(record).letter, style)
+    kinds = [] if board.kind is None else [board.kind.network_kind(record.genome) for record in shown]
+    known = () if board.kind is None else board.kind.network_kinds
+    styles = dict(zip(known, itertools.cycle(_STYLES), strict=False))
+    for kind, mark in zip(kinds, charts.bars(heights, ascii_only=paper.ascii_only), strict=True):
+        marks.append(mark, styles[kind])
+        letters.append(kind.letter, styles[kind])
     marks.append(f"  {fitness[0]:.4f} to {fitness[-1]:.4f}" if len(shown) > 1 else f"  {fitness[0]:.4f}")
-    kinds = [kind for kind in (CONV, FROZEN, TUNED) if kind in set(map(kind_of, shown))]
-    legend = ", ".join(f"{kind.letter} {kind.words}" for kind in kinds)
+    legend = ", ".join(f"{kind.letter} {kind.words}" for kind in known if kind in kinds)
     letters.append(f"  {paper.cropped(legend, paper.width - _LABEL - len(shown) - 2)}", "dim")
     return [marks, letters]
 

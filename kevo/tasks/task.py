@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     import keras_tuner
     import tensorflow as tf
 
+    from kevo.training.answers import Answers
+    from kevo.training.stage import StageSpec
+
 TASKS: Mapping[str, str] = {
     "images": "kevo.tasks.images.kind:KIND",
 }
@@ -56,6 +59,19 @@ class TaskOption:
     name: str
     metavar: str
     help: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkKind:
+    """A kind of network that a task searches.
+
+    Args:
+        letter: What stands for it where there is little room.
+        words: What it is.
+    """
+
+    letter: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +239,10 @@ class Trainer(Protocol):
         """
 
 
+StageData = Callable[["StageSpec"], tuple[Sequence[npt.NDArray[Any]], "Answers"]]
+"""Returns what one stage of a training learns from: all copies of its inputs, and what is to be answered."""
+
+
 class Member(NamedTuple):
     """A model of an ensemble: what it weighs, and its genome."""
 
@@ -231,8 +251,19 @@ class Member(NamedTuple):
     genome: Genome
 
 
+class InputSpec(NamedTuple):
+    """One input of a deployed model: its name, empty where it has only one, its type, and its shape, -1 for any."""
+
+    name: str
+    dtype: npt.DTypeLike
+    shape: tuple[int, ...]
+
+
 class Task(Protocol):
     """One search's task, in the process of its scheduler."""
+
+    @property
+    def kind(self) -> AnyKind: ...
 
     @property
     def dataset(self) -> Dataset: ...
@@ -415,6 +446,9 @@ class TaskKind(Protocol[D]):
             leader: Spreads each candidate over several processes.
         """
 
+    def stage_data(self, dataset: D, *, seed: int) -> StageData:
+        """What a process learns from that trains along with others, for each stage that it is told of."""
+
     def join(
         self,
         data: Any,
@@ -442,6 +476,15 @@ class TaskKind(Protocol[D]):
         Raises:
             KevoError: the data or the weights are not those of the search.
         """
+
+    network_kinds: tuple[NetworkKind, ...]
+    """The kinds of networks that it searches."""
+
+    def network_kind(self, genome: Genome) -> NetworkKind:
+        """One of `network_kinds`."""
+
+    def input_specs(self, model: keras.Model) -> Sequence[InputSpec]:
+        """What a deployed model takes."""
 
     def describe(self, genome: Genome) -> str:
         """A genome in words.

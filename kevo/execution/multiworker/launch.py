@@ -99,7 +99,12 @@ def follow(data: Any, settings: Settings, *, note: Callable[[str], object] = lam
     terms = _terms(dataset.fingerprint(), seed=settings.seed)
     try:
         return follow_in(
-            cluster, dataset, terms=terms, seed=settings.seed, patience_seconds=PATIENCE_SECONDS, note=note
+            cluster,
+            settings.kind.stage_data(dataset, seed=settings.seed),
+            terms=terms,
+            seed=settings.seed,
+            patience_seconds=PATIENCE_SECONDS,
+            note=note,
         )
     except MissingError as error:
         raise WorkerError(str(error)) from error
@@ -167,8 +172,9 @@ def main() -> int:
 
     seed = given["settings"]["seed"]
     terms = _terms(given["fingerprint"], seed=seed)
-    dataset = Settings.from_json(given["settings"]).kind.read(Path(given["data"]))
-    is_over = follow_in(cluster, dataset, terms=terms, seed=seed, patience_seconds=PATIENCE_SECONDS)
+    settings = Settings.from_json(given["settings"])
+    stage_data = settings.kind.stage_data(settings.kind.read(Path(given["data"])), seed=seed)
+    is_over = follow_in(cluster, stage_data, terms=terms, seed=seed, patience_seconds=PATIENCE_SECONDS)
     return 0 if is_over else 1
 
 

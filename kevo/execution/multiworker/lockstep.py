@@ -38,9 +38,7 @@ import tensorflow as tf
 from kevo.errors import describe_error
 from kevo.execution.devices import Cluster
 from kevo.execution.multiworker.rendezvous import Line, MissingError, answered, called
-from kevo.tasks.images import stages
-from kevo.tasks.images.features import FeatureCache, parts
-from kevo.tasks.images.space import image_size
+from kevo.tasks.task import StageData
 from kevo.training.answers import Answers
 from kevo.training.loop import Loop
 from kevo.training.stage import StageSpec
@@ -158,7 +156,7 @@ class _Together:
 
 def follow(
     cluster: Cluster,
-    dataset: Any,
+    stage_data: StageData,
     *,
     terms: Mapping[str, Any],
     seed: int,
@@ -169,7 +167,7 @@ def follow(
 
     Args:
         cluster: Where all are.
-        dataset: The pictures.
+        stage_data: Returns what a stage learns from here.
         terms: What all must have in common.
         seed: That of the search.
         patience_seconds: How long to wait for the first process.
@@ -187,7 +185,6 @@ def follow(
         return False
     strategy = _joined()
     note("Trains along.")
-    cache = FeatureCache(dataset, seed=seed)
     loop: Loop | None = None
     epoch: Iterator[Any] = iter(())
     try:
@@ -199,10 +196,7 @@ def follow(
                 with strategy.scope():
                     network = keras.models.model_from_json(message["layout"])
                     network.set_weights(_unpacked(payload, network.get_weights()))
-                    size = image_size(spec.genome)
-                    pictures = [cache.pictures(part, size) for part in parts(spec.split)]
-                    to_answer = stages.answers(dataset, spec.genome, split=spec.split)
-                    loop = spec.loop(network, pictures, to_answer, seed=seed)
+                    loop = spec.loop(network, *stage_data(spec), seed=seed)
             elif loop is not None:
                 if message["part"] == 0:
                     epoch = loop.epoch(message["epoch"])

@@ -28,8 +28,7 @@ from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.system.markdown import code
-from kevo.tasks.images.describe import describe
-from kevo.tasks.task import Task
+from kevo.tasks.task import AnyKind, Task
 
 _PARENT, _TRIAL, _NOTE = "mlflow.parentRunId", "kevo.trial_id", "mlflow.note.content"
 _ENVIRONMENT = {
@@ -77,9 +76,11 @@ class MLflow(NullListener):
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mlflow")
         self._pending: deque[Future[None]] = deque()
         self._experiment = self._parent = ""
+        self._kind: AnyKind
 
     def on_search_begin(self, run: Run, task: Task) -> None:
         """Begins the search's run, or goes on with it, and logs the candidates that are not there yet."""
+        self._kind = task.kind
         self._model_name = self._model_name or f"kevo-{task.dataset.name}"
         records = run.trials()
         self._later(lambda: self._begin(run, task, records))
@@ -154,7 +155,7 @@ class MLflow(NullListener):
 
         now = round(1000 * time.time())
         name = f"{record.number + 1}{' full' if record.full_length else ''}"
-        tags = {_PARENT: self._parent, _TRIAL: record.trial_id, _NOTE: code(describe(record.genome))}
+        tags = {_PARENT: self._parent, _TRIAL: record.trial_id, _NOTE: code(self._kind.describe(record.genome))}
         tags |= {"kevo.reason": code(record.reason)} if record.reason else {}
         start = now - round(1000 * record.seconds)
         run_id = self._client.create_run(self._experiment, start_time=start, tags=tags, run_name=name).info.run_id
@@ -210,15 +211,15 @@ class MLflow(NullListener):
         from mlflow.types import Schema, TensorSpec
 
         model = result.best_model
-        pixels = TensorSpec(np.dtype(np.uint8), (-1, -1, -1, 3))
-        probabilities = TensorSpec(np.dtype(np.float32), (-1, model.output_shape[-1]))
+        inputs = [TensorSpec(np.dtype(one.dtype), one.shape, one.name or None) for one in self._kind.input_specs(model)]
+        outputs = TensorSpec(np.dtype(np.float32), (-1, *model.output_shape[1:]))
         logged = self._client.create_logged_model(self._experiment, name="best", source_run_id=self._parent)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model"
             mlflow.keras.save_model(
                 model,
                 str(path),
-                signature=ModelSignature(Schema([pixels]), Schema([probabilities])),
+                signature=ModelSignature(Schema(inputs), Schema([outputs])),
                 pip_requirements=[f"{name}=={metadata.version(name)}" for name in ("mlflow", *_NEEDED)],
             )
             self._client.log_model_artifacts(logged.model_id, str(path))

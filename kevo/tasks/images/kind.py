@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from kevo.objective import Objective
 from kevo.tasks.images import describe as descriptions
 from kevo.tasks.images import space as spaces
 from kevo.tasks.images.space import Space
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
-from kevo.tasks.task import SearchSettings, TaskKind, TaskOption
+from kevo.tasks.task import InputSpec, NetworkKind, SearchSettings, StageData, TaskKind, TaskOption
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
     from kevo.tasks.images.datasets import ImageDataset
     from kevo.tasks.images.task import ImageTask
     from kevo.tasks.images.task_trainer import ImageTrainer
     from kevo.tasks.outputs.classes.evaluation import Evaluation
+
+
+_CONV = NetworkKind("c", "conv stack")
+_FROZEN = NetworkKind("f", "frozen backbone")
+_TUNED = NetworkKind("t", "fine-tuned backbone")
 
 
 class ImageClassification:
@@ -34,6 +42,14 @@ class ImageClassification:
     objectives: Mapping[str, Objective] = OBJECTIVES
     presets = tuple(spaces.PRESETS)
     rung_genes: tuple[str, ...] = ("family", "pretrained/tuning")
+
+    network_kinds: tuple[NetworkKind, ...] = (_CONV, _FROZEN, _TUNED)
+
+    def network_kind(self, genome: Genome) -> NetworkKind:
+        """A network from scratch, or a pretrained backbone, frozen or fine-tuned."""
+        if genome.get("family") != "pretrained":
+            return _CONV
+        return _FROZEN if genome.get("pretrained/tuning") == "frozen" else _TUNED
 
     def recognizes(self, data: Any) -> bool:
         """Pictures are what a source holds where nothing tells of another task."""
@@ -114,6 +130,12 @@ class ImageClassification:
 
         return ImageTrainer.from_arguments(dataset, settings, arguments, strategy=strategy, leader=leader)
 
+    def stage_data(self, dataset: ImageDataset, *, seed: int) -> StageData:
+        """Pictures at the network's size, and their classes."""
+        from kevo.tasks.images import stages
+
+        return stages.stage_data(dataset, seed=seed)
+
     def join(
         self,
         data: Any,
@@ -139,6 +161,10 @@ class ImageClassification:
             note=note,
             strategy=strategy,
         )
+
+    def input_specs(self, model: keras.Model) -> Sequence[InputSpec]:
+        """Pixels 0-255 of any height and width."""
+        return [InputSpec("", np.uint8, (-1, -1, -1, 3))]
 
     def describe(self, genome: Genome) -> str:
         """A genome in words."""

@@ -15,6 +15,7 @@ from kevo.tasks.images.features import TRAIN_AND_VALIDATION, FeatureCache, parts
 from kevo.tasks.images.inference import num_at_once
 from kevo.tasks.images.space import image_size
 from kevo.tasks.outputs.classes.answers import class_answers
+from kevo.tasks.task import StageData
 from kevo.training.answers import Answers
 from kevo.training.candidate_fit import CandidateFit
 from kevo.training.effort import Effort
@@ -72,6 +73,18 @@ def answers(dataset: ImageDataset, genome: Genome, *, split: str) -> Answers:
         class_weights=dataset.class_weights(),
         label_smoothing=float(genome["label_smoothing"]),
     )
+
+
+def stage_data(dataset: ImageDataset, *, seed: int) -> StageData:
+    """Returns what a process learns from that trains along with others; see `TaskKind.stage_data`."""
+    cache = FeatureCache(dataset, seed=seed)
+
+    def find(spec: StageSpec) -> tuple[list[npt.NDArray[Any]], Answers]:
+        size = image_size(spec.genome)
+        pictures = [cache.pictures(part, size) for part in parts(spec.split)]
+        return pictures, answers(dataset, spec.genome, split=spec.split)
+
+    return find
 
 
 class StageRunner:

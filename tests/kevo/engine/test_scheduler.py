@@ -653,7 +653,7 @@ def test_the_best_so_far_is_what_would_win_wherever_it_is_told(tmp_path: Path, d
     # The screen, line by line and in the panel.
     assert diary.bests == [first, lucky, best]
     assert "accuracy 0.7800" in lines.getvalue() and lines.getvalue().endswith("best so far\n")
-    assert ended(best, board.best, board.objective, Paper(100, 24)).plain.count("best so far") == 1
+    assert ended(best, board.best, board, Paper(100, 24)).plain.count("best so far") == 1
     shown = [line.plain for line in draw(board, Paper(100, 40))]
     (line,) = [line for line in shown if line.startswith("best ")]
     assert line.split()[1:5] == ["accuracy", "0.7800", "candidate", "3"]

@@ -119,7 +119,7 @@ def test_few_lines_tell_what_matters_most(board: Board) -> None:
 
 def test_what_goes_on_is_told_from_the_first_moment_to_the_last() -> None:
     one = Board(ACCURACY, clock=lambda: 0.0)
-    assert shown(one, 60, 20)[0].endswith("reads the pictures ──")
+    assert shown(one, 60, 20)[0].endswith("reads the data ──")
     one.search_started(OPENING)
     assert "nothing trains at the moment" in shown(one, 60, 20)[1]
     one.trial_started(0, "conv stack", None, "worker-0")
@@ -166,11 +166,12 @@ def test_a_loss_is_better_when_it_is_lower() -> None:
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 120])
 def test_what_ended_is_told_in_one_line(width: int) -> None:
-    one = record("11", 0.875, **ENDED, number=11)
-    line = ended(one, one, ACCURACY, Paper(width, 24)).plain
+    one, board = record("11", 0.875, **ENDED, number=11), Board(ACCURACY)
+    board.search_started(SearchStarted(run_folder=Path("pets"), settings=SETTINGS, devices="", seconds=0.0))
+    line = ended(one, one, board, Paper(width, 24)).plain
     assert line.startswith("  12  ") and (width == 20 or "accuracy 0.8750" in line) and cell_len(line) <= max(width, 21)
     assert ("conv stack" in line) == (width == 120)
-    assert ("\x1b" in ended(failed(1), one, ACCURACY, Paper(width, 24)).plain) is False
+    assert ("\x1b" in ended(failed(1), one, board, Paper(width, 24)).plain) is False
 
 
 class Terminal:
