@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 TASKS: Mapping[str, str] = {
     "images": "kevo.tasks.images.kind:KIND",
+    "tables": "kevo.tasks.tables.kind:KIND",
 }
 """Where each task's row stands; the first one is taken where nothing tells of another."""
 AUTO = "auto"

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import statistics
+import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tuners.genome import Genome
+
+if TYPE_CHECKING:
+    import keras
 
 _NORM = 4
 """Parameters of batch norm for each unit: scale, offset, mean and variance."""
@@ -18,6 +25,8 @@ _BUILDING_SECONDS = 1.0
 """What it takes to build and trace a network."""
 _STEP_SECONDS = 1e-3
 """What a step takes beside its arithmetic."""
+_SCORINGS, _LOADING_SECONDS, _COLUMN_SECONDS = 3, 1.0, 0.01
+"""An ensemble is scored like the best model, after its members were loaded and it was written."""
 _MEMORY = 9
 """How many trainings tell how far forecasts are off."""
 
@@ -37,9 +46,48 @@ def num_parameters(genome: Genome, *, num_features: int, num_classes: int) -> in
     return sum(_layers(genome, num_features, num_classes))
 
 
-def flops(genome: Genome, *, num_features: int, num_classes: int) -> int:
-    """Counts the floating-point operations of one row's way through a genome's network."""
-    return 2 * num_parameters(genome, num_features=num_features, num_classes=num_classes)
+def measure(model: keras.Model, names: Iterable[str], *, seconds: float) -> dict[str, float]:
+    """Returns what a deployable model costs.
+
+    Args:
+        model: The model.
+        names: Some of `kevo.objective.COSTS`.
+        seconds: How long its training took.
+    """
+    costs: dict[str, Callable[[], float]] = {
+        "params": model.count_params,
+        "seconds": lambda: seconds,
+        "flops": lambda: flops(model),
+        "bytes": lambda: num_bytes(model),
+    }
+    return {name: float(costs[name]()) for name in names}
+
+
+def flops(model: keras.Model) -> int:
+    """Counts the floating-point operations of one row's way through a model's dense layers.
+
+    A multiplication with its addition counts as two. All the rest is little beside them.
+    """
+    total = 0
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            total += flops(layer)
+        elif hasattr(layer, "kernel"):
+            total += 2 * math.prod(layer.kernel.shape)
+    return total
+
+
+def num_bytes(model: keras.Model) -> int:
+    """Counts the bytes of a model's file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        return path.stat().st_size
+
+
+def closing_seconds(*, num_columns: int) -> float:
+    """Returns how long it takes to load and score a finished model, and an ensemble: mostly to build its inputs."""
+    return _SCORINGS * (_LOADING_SECONDS + num_columns * _COLUMN_SECONDS)
 
 
 class Forecast:
@@ -71,7 +119,7 @@ class Forecast:
         self._errors.append(seconds / self._guess(genome, num_epochs))
 
     def _guess(self, genome: Genome, num_epochs: int) -> float:
-        num_flops = flops(genome, num_features=self._num_features, num_classes=self._num_classes)
+        num_flops = 2 * num_parameters(genome, num_features=self._num_features, num_classes=self._num_classes)
         steps = self._num_train / int(genome["batch_size"])
         epoch = self._num_train * _TRAINING_COST * num_flops * _SECONDS_PER_FLOP + steps * _STEP_SECONDS
         return _BUILDING_SECONDS + num_epochs * epoch

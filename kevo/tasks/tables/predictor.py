@@ -18,7 +18,7 @@ from kevo.tasks.tables import contract
 from kevo.tasks.tables.columns import count_missing, encode, typed
 from kevo.tasks.tables.contract import Contract
 from kevo.tasks.tables.dataset import Inputs
-from kevo.tasks.tables.preparing import run
+from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.reading import Limits, Table, from_array, is_csv, listed, read_csv
 
 _BEST = "best.keras"
@@ -188,7 +188,7 @@ class TablePredictor:
         Raises:
             ModelError: what the model says are no probabilities.
         """
-        found = run(self.model, inputs)
+        found = forward(self.model, inputs)
         # A comparison with NaN is false too.
         if not ((found >= 0).all() and (abs(found.sum(axis=1) - 1) < _LARGEST_DEVIATION).all()):
             raise ModelError(

@@ -88,10 +88,10 @@ def prepare(model: keras.Model, columns: Sequence[Column], inputs: Inputs) -> np
         inputs: Their raw values by column name, each of shape (n, 1).
     """
     named = {name: inputs[column.name] for name, column in input_names(columns).items()}
-    return run(model, named)
+    return forward(model, named)
 
 
-def run(
+def forward(
     model: keras.Model, inputs: Mapping[str, npt.NDArray[Any]], *, watch: Callable[[], object] = lambda: None
 ) -> npt.NDArray[np.float32]:
     """Passes raw columns through a model in inference mode, chunk by chunk, and returns its outputs, shape (n, any).

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from kevo.errors import SpaceError
+from kevo.errors import SettingsError, SpaceError
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -119,6 +119,23 @@ def preset(name: str) -> Space:
     return PRESETS[name]
 
 
+def from_json(value: str | Mapping[str, Any] | object) -> Space:
+    """Returns a space, given by the name of a preset, by the JSON values of its fields, or as itself.
+
+    Raises:
+        SettingsError: the value is of another kind.
+        SpaceError: the preset is unknown, or a gene has no value or one of the wrong kind.
+        TypeError: a field is unknown.
+    """
+    if isinstance(value, Space):
+        return value
+    if isinstance(value, str):
+        return preset(value)
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"`space` must be a preset's name or a Space for tables. Received: {value!r}.")
+    return Space(**value)
+
+
 def declare(space: Space, *, num_rows: int) -> HyperParameters:
     """Declares the genes of `space` that make sense for a data set.
 
@@ -183,6 +200,24 @@ def seeds(space: Space) -> list[Genome]:
         },
     ]
     return [*found, {"num_layers": 0}] if 0 in space.num_layers else found
+
+
+def narrowest(space: Space) -> list[Genome]:
+    """Returns for each number of layers the network with the fewest parameters, as genes that differ from the defaults.
+
+    Example:
+        >>> narrowest(Space(num_layers=(1, 0), units=(32, 16)))[1]
+        {'num_layers': 1, 'layer_1/units': 16, 'batch_norm': False}
+    """
+    units, batch_norm = min(space.units), min(space.batch_norm)
+    return [
+        {
+            "num_layers": num_layers,
+            **{f"layer_{layer}/units": units for layer in range(1, num_layers + 1)},
+            "batch_norm": batch_norm,
+        }
+        for num_layers in sorted(space.num_layers)
+    ]
 
 
 def check_genome(genome: Genome) -> None:

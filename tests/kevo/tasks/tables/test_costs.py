@@ -1,9 +1,13 @@
 """Parameters and seconds before anything is built."""
 
+from pathlib import Path
+
+import keras
 import numpy as np
 import pytest
 
-from kevo.tasks.tables.costs import Forecast, flops, num_parameters
+from kevo.objective import COSTS
+from kevo.tasks.tables.costs import Forecast, closing_seconds, flops, measure, num_parameters
 from kevo.tasks.tables.networks import network
 from kevo.tasks.tables.space import Space, declare
 from tests.support.tables import GENOME
@@ -20,7 +24,22 @@ def test_parameters_are_those_of_the_network() -> None:
 
 
 def test_flops_are_two_for_each_weight() -> None:
-    assert flops({"num_layers": 0, "batch_norm": False}, num_features=3, num_classes=2) == 16
+    model = network({**GENOME, "layer_1/units": 8}, num_features=5, num_classes=3)
+    outer = keras.Model(model.input, model(keras.layers.Rescaling(2.0)(model.input)))
+    assert flops(outer) == flops(model) == 2 * (5 * 8 + 8 * 3)
+
+
+def test_what_a_model_costs(tmp_path: Path) -> None:
+    model = network(GENOME, num_features=5, num_classes=3)
+    found = measure(model, COSTS, seconds=2.5)
+    model.save(tmp_path / "model.keras")
+    assert found["bytes"] == pytest.approx((tmp_path / "model.keras").stat().st_size, abs=100)
+    assert (found["params"], found["seconds"], found["flops"]) == (model.count_params(), 2.5, flops(model))
+    assert measure(model, (), seconds=2.5) == {}
+
+
+def test_the_end_takes_longer_for_more_columns() -> None:
+    assert 0 < closing_seconds(num_columns=1) < closing_seconds(num_columns=1000)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from kevo.tasks.tables.dataset import TableDataset
 from kevo.tasks.tables.loading import load
 from kevo.tasks.tables.networks import deployable, network, weighted_mean
-from kevo.tasks.tables.preparing import prepare, preprocessing, run
+from kevo.tasks.tables.preparing import forward, prepare, preprocessing
 from tests.support.tables import GENOME, small_dataset
 
 ODD_NAMES = (
@@ -63,7 +63,7 @@ def test_regularization_counts_for_all_weights() -> None:
 @pytest.mark.parametrize("numbers", ["standardize", "quantile"])
 def test_the_deployable_model_answers_as_the_network(dataset: TableDataset, numbers: str) -> None:
     trained, whole, features = built(dataset, numbers=numbers)
-    found = run(whole, dataset.inputs(dataset.validation))
+    found = forward(whole, dataset.inputs(dataset.validation))
     np.testing.assert_allclose(found, trained.predict(features, verbose=0), atol=1e-5)
 
 
@@ -120,9 +120,9 @@ def test_columns_may_have_any_name(tmp_path: Path) -> None:
     assert set(loaded.input) == set(ODD_NAMES)
     inputs = dataset.inputs(dataset.validation)
     expected = trained.predict(features, verbose=0)
-    np.testing.assert_allclose(run(loaded, inputs), expected, atol=1e-5)
+    np.testing.assert_allclose(forward(loaded, inputs), expected, atol=1e-5)
     # The order of a mapping says nothing.
-    np.testing.assert_allclose(run(loaded, dict(reversed(inputs.items()))), expected, atol=1e-5)
+    np.testing.assert_allclose(forward(loaded, dict(reversed(inputs.items()))), expected, atol=1e-5)
 
 
 def test_ordinary_names_are_no_cause_for_a_warning(tmp_path: Path) -> None:
@@ -142,6 +142,6 @@ def test_an_ensemble_is_the_weighted_mean_of_its_members(dataset: TableDataset, 
     weights = [0.5, 0.3, 0.2]
     weighted_mean(members, weights, dataset.columns).save(tmp_path / "ensemble.keras")
     inputs = dataset.inputs(dataset.validation)
-    expected = sum(weight * run(member, inputs) for weight, member in zip(weights, members, strict=True))
+    expected = sum(weight * forward(member, inputs) for weight, member in zip(weights, members, strict=True))
     ensemble = keras.models.load_model(tmp_path / "ensemble.keras")
-    np.testing.assert_allclose(run(ensemble, inputs), expected, atol=1e-6)
+    np.testing.assert_allclose(forward(ensemble, inputs), expected, atol=1e-6)

@@ -14,7 +14,7 @@ from kevo.tasks.tables.contract import Contract
 from kevo.tasks.tables.dataset import TableDataset
 from kevo.tasks.tables.networks import deployable, network
 from kevo.tasks.tables.predictor import TablePredictor
-from kevo.tasks.tables.preparing import prepare, preprocessing, run
+from kevo.tasks.tables.preparing import forward, prepare, preprocessing
 from kevo.tasks.tables.reading import Limits
 from tests.support.tables import GENOME, small_dataset, write_csv
 
@@ -63,7 +63,7 @@ def test_predictions_are_those_of_the_model(predictor: TablePredictor, tmp_path:
 
 def test_rows_are_predicted_as_in_training(predictor: TablePredictor, dataset: TableDataset, tmp_path: Path) -> None:
     found = predictor.probabilities(predictor.read(tmp_path / "things.csv").inputs)
-    expected = run(predictor.model, dataset.inputs(dataset.train))
+    expected = forward(predictor.model, dataset.inputs(dataset.train))
     assert {tuple(row) for row in np.round(expected, 5)} <= {tuple(row) for row in np.round(found, 5)}
 
 

@@ -113,14 +113,14 @@ def test_a_category_may_have_any_text() -> None:
 
 
 def test_whoever_watches_may_end_a_pass(dataset: TableDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kevo.tasks.tables.preparing import input_names, run
+    from kevo.tasks.tables.preparing import forward, input_names
 
     monkeypatch.setattr("kevo.tasks.tables.preparing._VALUES_AT_ONCE", 40)
     inputs = dataset.inputs(dataset.validation)
     named = {name: inputs[column.name] for name, column in input_names(dataset.columns).items()}
     seen: list[int] = []
     model = preprocessing(dataset, "standardize")
-    run(model, named, watch=lambda: seen.append(1))
+    forward(model, named, watch=lambda: seen.append(1))
     assert len(seen) == -(-len(dataset.validation) // 10)
     with pytest.raises(KeyboardInterrupt):
-        run(model, named, watch=lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+        forward(model, named, watch=lambda: (_ for _ in ()).throw(KeyboardInterrupt))

@@ -1,0 +1,155 @@
+"""Tabular classification as a row of the table of tasks; loads neither TensorFlow nor Keras."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kevo.errors import SettingsError
+from kevo.objective import Objective
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
+from kevo.tasks.tables import space as spaces
+from kevo.tasks.tables.space import Space
+from kevo.tasks.task import SearchSettings, TaskKind, TaskOption
+from tuners.genome import Genome
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from kevo.tasks.outputs.classes.evaluation import Evaluation
+    from kevo.tasks.tables.dataset import TableDataset
+    from kevo.tasks.tables.task import TableTask
+    from kevo.tasks.tables.trainer import TableTrainer
+
+TARGET = "target"
+"""The option that names the column to be predicted."""
+
+
+class TabularClassification:
+    """Rows of numbers and categories in, one class of several out."""
+
+    name = "tables"
+    title = "tabular classification"
+    examples = "rows"
+    options: tuple[TaskOption, ...] = (
+        TaskOption(TARGET, "COLUMN", "Classify the rows of a CSV file: the column that holds their classes."),
+    )
+    objectives: Mapping[str, Objective] = OBJECTIVES
+    presets = tuple(spaces.PRESETS)
+    rung_genes: tuple[str, ...] = ()
+
+    def recognizes(self, data: Any) -> bool:
+        """Returns whether data is a pair of a matrix and a vector; a CSV file may also list pictures."""
+        first = next(iter(data.values()), None) if isinstance(data, Mapping) else data
+        return isinstance(first, tuple | list) and len(first) == 2 and getattr(first[0], "ndim", None) == 2
+
+    def space(self, value: str | Mapping[str, Any] | object) -> Space:
+        """Returns a preset by its name, the space of JSON values, or the space itself."""
+        return spaces.from_json(value)
+
+    def varied(self, settings: SearchSettings) -> dict[str, tuple[Any, ...]]:
+        """Returns the values of each field of the space."""
+        found = spaces.from_json(settings.space)
+        return {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+
+    def check(self, settings: SearchSettings) -> None:
+        """Raises a `KevoError` for an unknown preset, or for weights of backbones, which tables have not."""
+        spaces.from_json(settings.space)
+        if settings.weights:
+            raise SettingsError(
+                f"Networks for tables have no backbones. Received `weights` for {', '.join(settings.weights)}. Leave "
+                "them out."
+            )
+
+    def absolute(self, weights: Mapping[str, str]) -> dict[str, str]:
+        """Returns the weights as they are: there are none."""
+        return dict(weights)
+
+    def source(self, data: Any) -> str | None:
+        """Returns the path of a CSV file; `None` for what lives in memory only."""
+        return str(Path(data).resolve()) if isinstance(data, str | os.PathLike) else None
+
+    def load(self, data: Any, settings: SearchSettings) -> TableDataset:
+        """Reads a table; see `kevo.tasks.tables.loading.load`."""
+        from kevo.tasks.tables.loading import load
+
+        return load(data, target=settings.options.get(TARGET), seed=settings.seed)
+
+    def read(self, folder: Path) -> TableDataset:
+        """Reads what `TableDataset.write` wrote."""
+        from kevo.tasks.tables import dataset
+
+        return dataset.read(folder)
+
+    def open(
+        self, dataset: TableDataset, settings: SearchSettings, *, identity: Mapping[str, Any] | None = None
+    ) -> TableTask:
+        """Declares the genes."""
+        from kevo.tasks.tables.task import TableTask
+
+        return TableTask(dataset, settings)
+
+    def trainer(
+        self,
+        dataset: TableDataset,
+        settings: SearchSettings,
+        arguments: Mapping[str, Any],
+        *,
+        strategy: tf.distribute.Strategy | None = None,
+        leader: Any = None,
+    ) -> TableTrainer:
+        """Returns the trainer of a worker process.
+
+        Networks for tables are too small for several processes to gain anything: `leader` trains them alone.
+        """
+        from kevo.tasks.tables.trainer import TableTrainer
+
+        return TableTrainer(dataset, settings, strategy=strategy)
+
+    def join(
+        self,
+        data: Any,
+        settings: SearchSettings,
+        terms: Mapping[str, Any],
+        *,
+        address: str,
+        requests: Mapping[str, str],
+        cache: str | None,
+        note: Callable[[str], object],
+        strategy: tf.distribute.Strategy | None = None,
+    ) -> TableTrainer:
+        """Returns the trainer of a worker on another machine, which has the same table."""
+        from kevo.errors import DataError
+        from kevo.tasks.tables.trainer import TableTrainer
+
+        dataset = self.load(data, settings)
+        if (found := dataset.fingerprint()) != terms["fingerprint"]:
+            raise DataError(
+                f"The rows in {data} are not those of the search at {address}: their fingerprint is {found}, expected "
+                f"{terms['fingerprint']}. Give --data the same file."
+            )
+        return TableTrainer(dataset, settings, strategy=strategy)
+
+    def describe(self, genome: Genome) -> str:
+        """Says in words what a genome is."""
+        return spaces.describe(genome)
+
+    def check_genome(self, genome: Genome) -> None:
+        """Raises an error where it is no genome of tables."""
+        spaces.check_genome(genome)
+
+    def extractor_key(self, genome: Genome) -> Hashable | None:
+        """Returns `None`: no network has a frozen part."""
+        return None
+
+    def parse_scores(self, values: Mapping[str, Any]) -> Evaluation:
+        """Reads the scores of a classifier."""
+        from kevo.tasks.outputs.classes import evaluation
+
+        return evaluation.parse(values)
+
+
+KIND: TaskKind[TableDataset] = TabularClassification()

@@ -1,0 +1,200 @@
+"""Tabular classification beside a search's scheduler: its genes, its forecasts, and the scoring of what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from kevo.errors import RunError, SettingsError
+from kevo.runs.atomic_files import damage
+from kevo.runs.folder import Run
+from kevo.tasks.outputs.classes import evaluation
+from kevo.tasks.outputs.classes.evaluation import Evaluation
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
+from kevo.tasks.tables import baseline, contract, costs, networks, space
+from kevo.tasks.tables.baseline import Baseline
+from kevo.tasks.tables.contract import Contract
+from kevo.tasks.tables.costs import Forecast
+from kevo.tasks.tables.dataset import Split, TableDataset
+from kevo.tasks.tables.preparing import forward
+from kevo.tasks.tables.trainer import TableTrainer
+from kevo.tasks.task import Member, SearchSettings, Work
+from tuners.genome import Genome, SearchSpace
+
+
+class TableTask:
+    """One search's task.
+
+    Args:
+        dataset: The rows.
+        settings: How the search is to run.
+
+    Raises:
+        SettingsError: no network of the space is as small as `max_params`.
+    """
+
+    notes: Sequence[str] = ()
+
+    def __init__(self, dataset: TableDataset, settings: SearchSettings) -> None:
+        self.dataset = dataset
+        self._settings = settings
+        self._objective = OBJECTIVES[settings.objective]
+        self._run: Run | None = None
+        self._note: Callable[[str], object] = lambda text: None
+        self._space = space.from_json(settings.space)
+        self._num_features = sum(column.num_features for column in dataset.columns)
+        self._forecast = Forecast(
+            num_train=len(dataset.train), num_features=self._num_features, num_classes=dataset.num_classes
+        )
+        self.hyperparameters: keras_tuner.HyperParameters = space.declare(self._space, num_rows=len(dataset.train))
+        self.seeds: Sequence[Genome] = [*space.seeds(self._space), *self._smallest()]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Nothing beside the data."""
+        return {}
+
+    def attach(self, run: Run, *, work: Path | None, note: Callable[[str], object]) -> None:
+        """Remembers the run folder, in which an earlier session may have left the baseline."""
+        self._run, self._note = run, note
+
+    def prepare(self, *, may_go_on: Callable[[], bool]) -> None:
+        """Trains the baseline, unless an earlier session has, and says how good it is on the validation rows."""
+        if self._run is None or not may_go_on():
+            return
+        found = self._known_baseline()
+        if found is None:
+            found = baseline.fit(self.dataset, seed=self._settings.seed)
+            self._run.write_json(baseline.FILE, found.to_json())
+        score = found.validation.value(self._objective.metric.removeprefix("val_"))
+        self._note(f"{baseline.NAME} has {self._settings.objective} {score:.3f} on the same validation rows.")
+
+    def trainer(self, *, strategy: tf.distribute.Strategy | None = None) -> TableTrainer:
+        """A trainer in this process."""
+        return TableTrainer(self.dataset, self._settings, strategy=strategy)
+
+    def worker_arguments(self) -> dict[str, Any]:
+        """Nothing beside the data and the settings."""
+        return {}
+
+    def terms(self) -> dict[str, Any]:
+        """The same rows."""
+        return {"fingerprint": self.dataset.fingerprint()}
+
+    def join_options(self) -> list[str]:
+        """None."""
+        return []
+
+    def obstacle(self, genome: Genome) -> str | None:
+        """Too many parameters."""
+        limit = self._settings.max_params
+        return "too many parameters" if limit is not None and self._num_parameters(genome) > limit else None
+
+    def work(self, genome: Genome, *, tune_epochs: int | None = None) -> Work:
+        """Forecast of a training in seconds."""
+        seconds = self._forecast.seconds(genome, num_epochs=self._settings.rungs[0])
+        return Work(0.0, seconds, self._forecast.error)
+
+    def repeat_seconds(self, genome: Genome) -> float | None:
+        """As long as at first."""
+        return None
+
+    def closing_seconds(self, genome: Genome) -> float:
+        """How long it takes to score a finished model, and an ensemble."""
+        return costs.closing_seconds(num_columns=len(self.dataset.columns))
+
+    def deeper(self, genome: Genome) -> Sequence[Genome]:
+        """None: every network is trained as a whole."""
+        return ()
+
+    def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
+        """Learns how far a forecast was off."""
+        self._forecast.learn(genome, num_epochs=self._settings.rungs[0], seconds=seconds)
+
+    @property
+    def learned(self) -> dict[str, Any]:
+        """Nothing: candidates teach each other nothing."""
+        return {}
+
+    def check_learned(self, values: Mapping[str, Any]) -> None:
+        """Raises a `ValueError` where a worker says that it learned something."""
+        if values:
+            raise ValueError(f"a candidate for tables teaches nothing, not {sorted(values)}")
+
+    def learn(self, values: Mapping[str, Any]) -> None:
+        """Takes nothing in."""
+
+    @property
+    def output_shape(self) -> tuple[int, int]:
+        """Validation rows and classes."""
+        return len(self.dataset.validation), self.dataset.num_classes
+
+    def predict(
+        self, model: keras.Model, split: str, *, watch: Callable[[], object] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Class probabilities of a split's rows."""
+        return forward(model, self.dataset.inputs(self._split(split)), watch=watch or (lambda: None))
+
+    def score(self, outputs: npt.NDArray[np.floating], split: str) -> Evaluation:
+        """Accuracy, F1 and the confusion matrix."""
+        return evaluation.evaluate(outputs, self._split(split).labels, class_names=self.dataset.class_names)
+
+    def loss(self, outputs: npt.NDArray[np.floating], split: str) -> float:
+        """Cross-entropy."""
+        return evaluation.cross_entropy(outputs, self._split(split).labels)
+
+    def combine(self, members: Sequence[Member]) -> keras.Model:
+        """The weighted mean of several classifiers."""
+        models, weights = [one.model for one in members], [one.weight for one in members]
+        return networks.weighted_mean(models, weights, self.dataset.columns)
+
+    def costs(self, model: keras.Model, genome: Genome, names: Iterable[str], *, seconds: float) -> dict[str, float]:
+        """Some of `kevo.objective.COSTS`."""
+        return costs.measure(model, names, seconds=seconds)
+
+    def savings(self, records: Sequence[Any]) -> None:
+        """None: there is nothing that candidates share."""
+
+    def write_contract(self, run: Run) -> None:
+        """Writes which columns the model takes, and the names of the classes in the order of its outputs."""
+        run.write_labels(self.dataset.class_names)
+        contract.write(Contract.of(self.dataset), run.path)
+
+    def _known_baseline(self) -> Baseline | None:
+        """Reads what an earlier session has found; a damaged file is set aside, since it can be found again."""
+        if self._run is None or not (path := self._run.path / baseline.FILE).is_file():
+            return None
+        try:
+            with damage(path):
+                return Baseline.from_json(self._run.read_json(baseline.FILE))
+        except RunError as error:
+            self._note(self._run.set_aside(baseline.FILE, str(error)))
+            return None
+
+    def _split(self, name: str) -> Split:
+        split: Split = getattr(self.dataset, name)
+        return split
+
+    def _num_parameters(self, genome: Genome) -> int:
+        return costs.num_parameters(genome, num_features=self._num_features, num_classes=self.dataset.num_classes)
+
+    def _smallest(self) -> list[Genome]:
+        """Returns the smallest network of the space where parameters are limited: chance alone might miss it."""
+        limit = self._settings.max_params
+        if limit is None:
+            return []
+        genes = SearchSpace.from_hyperparameters(self.hyperparameters)
+        smallest = min(map(genes.default, space.narrowest(self._space)), key=self._num_parameters)
+        if (fewest := self._num_parameters(smallest)) > limit:
+            raise SettingsError(
+                f"No network of this space has {limit:,} parameters or fewer for this table: the smallest has "
+                f"{fewest:,}. Raise --max-params to that at least, or leave out columns with many categories."
+            )
+        return [smallest]

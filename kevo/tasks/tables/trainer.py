@@ -1,0 +1,209 @@
+"""Trains the networks of genomes on prepared columns."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from kevo.tasks.outputs.classes.answers import class_answers
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
+from kevo.tasks.tables import costs, networks
+from kevo.tasks.tables.columns import Column
+from kevo.tasks.tables.dataset import TableDataset
+from kevo.tasks.tables.preparing import prepare, preprocessing
+from kevo.tasks.task import SearchSettings
+from kevo.training.candidate_fit import CandidateFit
+from kevo.training.effort import CandidateError, Earlier, Effort, OutOfTimeError, Progress
+from kevo.training.stage import StagePlan, StageSpec
+from tuners.genome import Genome
+
+TRAIN = "train"
+"""The only stage of a training."""
+_ROWS_AT_ONCE = 1024
+"""So many validation rows pass a network at once."""
+
+
+@dataclass(slots=True)
+class TrainedTable:
+    """A trained candidate.
+
+    Args:
+        network: A model from prepared columns to class probabilities, with the weights of the best epoch.
+        prepares: What prepares the columns.
+        columns: The columns.
+        metrics: Those of the best epoch; empty after a refit.
+        history: The metrics of every epoch, those before a pause included.
+        stages: The stage of every epoch.
+        is_paused: Whether the training ended for the sake of a pause only.
+        is_cut_short: Whether its time was up before its end.
+        outputs: The class probabilities of the validation rows, shape (n, num_classes); `None` where there was no time.
+    """
+
+    network: keras.Model
+    prepares: keras.Model
+    columns: tuple[Column, ...]
+    metrics: dict[str, float]
+    history: list[dict[str, float]] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list)
+    is_paused: bool = False
+    is_cut_short: bool = False
+    outputs: npt.NDArray[np.float32] | None = None
+
+    @property
+    def num_parameters(self) -> int:
+        """The size of the network."""
+        return int(self.network.count_params())
+
+    def deployable(self) -> keras.Model:
+        """Returns the model as it is saved: raw columns in, class probabilities out."""
+        return networks.deployable(self.network, self.prepares, self.columns)
+
+    def costs(self, names: Iterable[str], *, seconds: float) -> dict[str, float]:
+        """Returns some of `kevo.objective.COSTS`; `seconds` is how long the training took."""
+        return costs.measure(self.deployable(), names, seconds=seconds)
+
+
+class TableTrainer:
+    """Trains the candidates of one search.
+
+    Args:
+        dataset: The rows.
+        settings: How the search is to run.
+        strategy: Spreads each candidate over several devices; see `kevo.training.loop.Loop`. `None` for the default
+            device.
+    """
+
+    def __init__(
+        self, dataset: TableDataset, settings: SearchSettings, *, strategy: tf.distribute.Strategy | None = None
+    ) -> None:
+        self._dataset = dataset
+        self._objective = OBJECTIVES[settings.objective]
+        self._seed = settings.seed
+        self._strategy = strategy
+        self._prepared: dict[str, tuple[keras.Model, dict[str, npt.NDArray[np.float32]]]] = {}
+        # Keras collects garbage before each candidate; what is there already need not be looked through again.
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+
+    def learn(self, learned: Mapping[str, Any]) -> None:
+        """Takes nothing in: candidates for tables teach each other nothing."""
+
+    def news(self) -> dict[str, Any]:
+        """Returns nothing."""
+        return {}
+
+    def train(
+        self,
+        genome: Genome,
+        effort: Effort,
+        *,
+        earlier: Earlier | None = None,
+        progress: Progress | None = None,
+        keep: Callable[..., None] | None = None,
+    ) -> TrainedTable:
+        """Trains the network of a genome.
+
+        Args:
+            genome: The genome.
+            effort: How long to train. Epochs count from the very first, seconds from now.
+            earlier: The training that it continues. `None` for a fresh network.
+            progress: Is called eight times in every epoch.
+            keep: Is lent the deployable model about three times a minute.
+
+        Returns:
+            The trained candidate, with the weights of its best epoch on the validation split, or of the last epoch of a
+            refit, which has no metrics.
+
+        Raises:
+            CandidateError: the network cannot be trained: its loss is no longer a number, or its time was up before
+                there was anything to measure.
+        """
+        # Keras keeps every graph of every model it ever built until told otherwise.
+        keras.backend.clear_session()
+        numbers, columns = str(genome["numbers"]), self._dataset.columns
+        plan = StagePlan(
+            name=TRAIN, num_epochs=effort.num_epochs, pause_after=effort.pause_after, patience=effort.patience
+        )
+        fit = CandidateFit(
+            self._objective,
+            effort,
+            plans=[plan],
+            deployable=lambda network: networks.deployable(network, self._features(numbers)[0], columns),
+            earlier=earlier,
+            progress=progress,
+            keep=keep,
+        )
+        prepares, features = self._features(numbers)
+        # After a pause the rows come in another order than from the start.
+        seed = self._seed + len(fit.history)
+        keras.utils.set_random_seed(seed)
+        try:
+            with contextlib.nullcontext() if self._strategy is None else self._strategy.scope():
+                network = networks.network(
+                    genome, num_features=features["train"].shape[1], num_classes=self._dataset.num_classes
+                )
+                fit.begin(network)
+                self._run(fit, network, genome, features)
+        except OutOfTimeError as error:
+            raise CandidateError(f"too slow: {error}") from error
+        return TrainedTable(
+            network=network,
+            prepares=prepares,
+            columns=columns,
+            metrics=fit.history.best,
+            history=fit.history.epochs,
+            stages=fit.history.stages,
+            is_paused=fit.is_paused,
+            is_cut_short=fit.is_cut_short,
+            outputs=fit.outputs,
+        )
+
+    def _run(
+        self,
+        fit: CandidateFit,
+        network: keras.Model,
+        genome: Genome,
+        features: Mapping[str, npt.NDArray[np.float32]],
+    ) -> None:
+        dataset = self._dataset
+        # A refit learns from the validation rows too.
+        splits = ["train"] if fit.effort.refit is None else ["train", "validation"]
+        answers = class_answers(
+            np.concatenate([getattr(dataset, split).labels for split in splits]),
+            validation_labels=dataset.validation.labels,
+            num_classes=dataset.num_classes,
+            class_weights=dataset.class_weights(),
+            label_smoothing=float(genome["label_smoothing"]),
+        )
+        spec = StageSpec(
+            genome=genome,
+            split="+".join(splits),
+            num_epochs=fit.plans[TRAIN].num_epochs,
+            num_done=fit.history.num_epochs(TRAIN),
+            learning_rate=None,
+        )
+        loop = spec.loop(network, [features[split] for split in splits], answers, seed=self._seed)
+        fit.run_stage(TRAIN, network, loop, [features["validation"]], answers, batch_size=_ROWS_AT_ONCE)
+
+    def _features(self, numbers: str) -> tuple[keras.Model, dict[str, npt.NDArray[np.float32]]]:
+        """Returns what prepares the columns, and the prepared training and validation rows; each is made once."""
+        if numbers not in self._prepared:
+            dataset = self._dataset
+            prepares = preprocessing(dataset, numbers)
+            self._prepared[numbers] = (
+                prepares,
+                {
+                    split: prepare(prepares, dataset.columns, dataset.inputs(getattr(dataset, split)))
+                    for split in ("train", "validation")
+                },
+            )
+        return self._prepared[numbers]

@@ -1,0 +1,149 @@
+"""The task beside a scheduler."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import kevo
+from kevo.errors import SettingsError
+from kevo.runs.folder import Run
+from kevo.tasks.tables import baseline, contract, costs
+from kevo.tasks.tables.dataset import TableDataset
+from kevo.tasks.tables.preparing import forward
+from kevo.tasks.tables.space import check_genome
+from kevo.tasks.tables.task import TableTask
+from kevo.tasks.task import Member
+from kevo.training.effort import Effort
+from tests.support.tables import GENOME, small_dataset
+from tuners.genome import SearchSpace
+
+SETTINGS = kevo.Settings(task="tables", space="small")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> TableDataset:
+    return small_dataset(tmp_path_factory.mktemp("table"))
+
+
+@pytest.fixture
+def task(dataset: TableDataset) -> TableTask:
+    return TableTask(dataset, SETTINGS)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run.create(tmp_path / "run", {"search": SETTINGS.to_json()})
+
+
+def test_genes_and_seeds(task: TableTask) -> None:
+    genes = SearchSpace.from_hyperparameters(task.hyperparameters)
+    assert len(task.seeds) == 4
+    for seed in task.seeds:
+        check_genome(genes.default(seed))
+
+
+def test_large_networks_are_not_worth_training(dataset: TableDataset) -> None:
+    task = TableTask(dataset, kevo.Settings(task="tables", max_params=100))
+    genes = SearchSpace.from_hyperparameters(task.hyperparameters)
+    assert task.obstacle(genes.default({"num_layers": 0})) is None
+    assert task.obstacle(genes.default()) == "too many parameters"
+    assert task.obstacle(genes.default(task.seeds[-1])) is None
+
+
+def test_the_smallest_network_may_have_a_narrow_layer(dataset: TableDataset) -> None:
+    # With many classes a narrow layer takes fewer parameters than none.
+    wide = dataclasses.replace(dataset, class_names=tuple(map(str, range(100))))
+    task = TableTask(wide, kevo.Settings(task="tables", max_params=10_000))
+    genome = SearchSpace.from_hyperparameters(task.hyperparameters).default(task.seeds[-1])
+    num_features = sum(column.num_features for column in wide.columns)
+    options = [
+        costs.num_parameters(
+            {**genome, "num_layers": num, "layer_1/units": 16}, num_features=num_features, num_classes=100
+        )
+        for num in (0, 1)
+    ]
+    assert costs.num_parameters(genome, num_features=num_features, num_classes=100) == min(options)
+
+
+def test_no_network_may_be_small_enough(dataset: TableDataset) -> None:
+    with pytest.raises(SettingsError, match="No network of this space has 5 parameters or fewer for this table"):
+        TableTask(dataset, kevo.Settings(task="tables", max_params=5))
+
+
+def test_forecasts_learn(task: TableTask) -> None:
+    before = task.work(GENOME)
+    task.note_duration(GENOME, before, 4 * before.seconds)
+    after = task.work(GENOME)
+    assert (before.shared, before.error) == (0.0, 1.0)
+    assert after.seconds == pytest.approx(4 * before.seconds)
+    assert after.error == pytest.approx(4)
+    assert task.closing_seconds(GENOME) > 0
+    assert task.repeat_seconds(GENOME) is None
+    assert list(task.deeper(GENOME)) == []
+
+
+def test_candidates_teach_nothing(task: TableTask) -> None:
+    task.learn({})
+    task.check_learned({})
+    assert (task.learned, task.identity, task.worker_arguments(), task.join_options()) == ({}, {}, {}, [])
+    with pytest.raises(ValueError, match="'errors'"):
+        task.check_learned({"errors": {}})
+
+
+def test_scores_are_those_of_the_split(task: TableTask, dataset: TableDataset) -> None:
+    trained = task.trainer().train(GENOME, Effort(num_epochs=3))
+    outputs = task.predict(trained.deployable(), "validation")
+    assert outputs.shape == task.output_shape == (len(dataset.validation), 2)
+    scores = task.score(outputs, "validation")
+    assert scores.accuracy == trained.metrics["val_accuracy"]
+    assert task.loss(outputs, "validation") == pytest.approx(trained.metrics["val_cross_entropy"], 1e-4)
+    assert task.score(task.predict(trained.deployable(), "test"), "test").num_examples == len(dataset.test)
+    assert task.costs(trained.deployable(), GENOME, ("params",), seconds=1.0) == {"params": trained.num_parameters}
+
+
+def test_an_ensemble(task: TableTask, dataset: TableDataset, tmp_path: Path) -> None:
+    genomes = [GENOME, {**GENOME, "numbers": "quantile"}]
+    members = []
+    for place, genome in enumerate(genomes):
+        task.trainer().train(genome, Effort(num_epochs=1)).deployable().save(tmp_path / f"{place}.keras")
+        members.append(Member(keras.models.load_model(tmp_path / f"{place}.keras"), (0.75, 0.25)[place], genome))
+    found = task.predict(task.combine(members), "validation")
+    inputs = dataset.inputs(dataset.validation)
+    first, second = (forward(one.model, inputs) for one in members)
+    np.testing.assert_allclose(found, 0.75 * first + 0.25 * second, atol=1e-6)
+
+
+def test_the_contract_is_in_the_run_folder(task: TableTask, dataset: TableDataset, run: Run) -> None:
+    task.write_contract(run)
+    assert contract.read(run.path).columns == dataset.columns
+
+
+def test_the_baseline_is_trained_once(task: TableTask, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    task.attach(run, work=None, note=notes.append)
+    task.prepare(may_go_on=lambda: True)
+    kept = (run.path / baseline.FILE).read_bytes()
+    assert notes[0].startswith("HistGradientBoosting has accuracy 0.")
+    monkeypatch.setattr(baseline, "fit", lambda *_, **__: pytest.fail("trained twice"))
+    task.prepare(may_go_on=lambda: True)
+    assert notes[1] == notes[0]
+    assert (run.path / baseline.FILE).read_bytes() == kept
+
+
+def test_a_damaged_baseline_is_set_aside(task: TableTask, run: Run) -> None:
+    notes: list[str] = []
+    task.attach(run, work=None, note=notes.append)
+    (run.path / baseline.FILE).write_text("{}")
+    task.prepare(may_go_on=lambda: True)
+    assert len(notes) == 2
+    assert baseline.FILE in notes[0]
+    assert baseline.Baseline.from_json(run.read_json(baseline.FILE)).validation.num_examples > 0
+
+
+def test_without_time_there_is_no_baseline(task: TableTask, run: Run) -> None:
+    task.attach(run, work=None, note=pytest.fail)
+    task.prepare(may_go_on=lambda: False)
+    assert not (run.path / baseline.FILE).exists()
