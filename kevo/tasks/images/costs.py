@@ -38,10 +38,10 @@ def num_parameters(genome: Genome, *, num_classes: int) -> int:
         ...                 "conv/summary": "average", "head/num_dense": 0}, num_classes=10)
         618
     """
-    body, num_features = _conv_stack(genome) if genome["family"] == "conv" else _backbone(genome)
+    total, num_features = _conv_stack(genome) if genome["family"] == "conv" else _backbone(genome)
     if genome["family"] == "pretrained" and genome["pretrained/normalize_features"]:
-        body += _NORM * num_features
-    return body + _head(genome, num_features, num_classes)
+        total += _NORM * num_features
+    return total + _head(genome, num_features, num_classes)
 
 
 def num_head_parameters(genome: Genome, *, num_classes: int) -> int:
@@ -79,16 +79,16 @@ def pass_cost(genome: Genome, *, cut: str | None = None) -> float:
         return float(_conv_cost(genome))
     name, alpha = variant(genome)
     smallest = backbones.get(name).min_size
-    body = _bodies(name, alpha, smallest)[cut or str(genome[f"{name}/cut"])]
-    return float(body.cost * (max(image_size(genome), smallest) / smallest) ** 2)
+    extractor = _extractors(name, alpha, smallest)[cut or str(genome[f"{name}/cut"])]
+    return float(extractor.cost * (max(image_size(genome), smallest) / smallest) ** 2)
 
 
 def num_map_values(genome: Genome) -> float:
     """Estimates how many numbers there are in a backbone's feature map at the genome's cut point."""
     name, alpha = variant(genome)
     smallest = backbones.get(name).min_size
-    body = _bodies(name, alpha, smallest)[str(genome[f"{name}/cut"])]
-    return math.prod(body.shape) * (max(image_size(genome), smallest) / smallest) ** 2
+    extractor = _extractors(name, alpha, smallest)[str(genome[f"{name}/cut"])]
+    return math.prod(extractor.shape) * (max(image_size(genome), smallest) / smallest) ** 2
 
 
 def measure(network: keras.Model, names: Iterable[str], *, seconds: float, mirror: bool = False) -> dict[str, float]:
@@ -165,17 +165,17 @@ def _conv_cost(genome: Genome) -> int:
 
 
 def _backbone(genome: Genome) -> tuple[int, int]:
-    """Returns the parameters of a frozen body, and how many features it has."""
+    """Returns the parameters of a frozen extractor, and how many features it makes."""
     name, alpha = variant(genome)
     flat = genome["pretrained/summary"] == "flatten"
     smallest = backbones.get(name).min_size
     # The size of the pictures changes the shape of the features only.
     size = max(image_size(genome), smallest) if flat else smallest
-    body = _bodies(name, alpha, size)[str(genome[f"{name}/cut"])]
-    return body.num_parameters, math.prod(body.shape) if flat else body.shape[-1]
+    extractor = _extractors(name, alpha, size)[str(genome[f"{name}/cut"])]
+    return extractor.num_parameters, math.prod(extractor.shape) if flat else extractor.shape[-1]
 
 
-class _Body(NamedTuple):
+class _Extractor(NamedTuple):
     """A backbone up to a cut; `shape` is that of its feature map, `cost` that of a picture's way to it."""
 
     num_parameters: int
@@ -184,13 +184,14 @@ class _Body(NamedTuple):
 
 
 @cache
-def _bodies(name: str, alpha: float | None, size: int) -> dict[str, _Body]:
+def _extractors(name: str, alpha: float | None, size: int) -> dict[str, _Extractor]:
     """Returns what a backbone is at each of its cuts, for pictures of one size."""
     row = backbones.get(name)
     whole = backbones.network(row, image_size=size, alpha=alpha)
-    bodies = {cut: backbones.truncated(row, whole, cut=cut) for cut in row.cut_points}
+    extractors = {cut: backbones.truncated(row, whole, cut=cut) for cut in row.cut_points}
     return {
-        cut: _Body(int(body.count_params()), tuple(body.output.shape[1:]), _cost(body)) for cut, body in bodies.items()
+        cut: _Extractor(int(extractor.count_params()), tuple(extractor.output.shape[1:]), _cost(extractor))
+        for cut, extractor in extractors.items()
     }
 
 

@@ -45,7 +45,7 @@ _MAX_BYTES = 2 * 1024**3
 _MAX_MAP_BYTES = 1024**3
 """How much the feature maps that one candidate learns from may take; larger ones are computed anew in every epoch."""
 _SUMMARY = "pretrained/summary"
-_BODY_GENES = ("backbone", "pretrained/image_size", _SUMMARY)
+_BACKBONE_GENES = ("backbone", "pretrained/image_size", _SUMMARY)
 _BATCH_SIZE = 64
 _LAYOUT = 1
 """Goes up with every change of ours to resizing, augmentation, preprocessing or rounding: old features then count no
@@ -87,7 +87,7 @@ class FeatureCache:
         Args:
             split: `train`, `validation` or `test`.
             size: Side of the square, in pixels.
-            copy: Which of `copies` or `views` of them.
+            copy: One of `augmented_copies` or `test_time_views` of them.
         """
         stored: npt.NDArray[np.uint8] = getattr(self._dataset, split).pictures
         if stored.shape[1] != size:
@@ -106,7 +106,7 @@ class FeatureCache:
         watch: Callable[[float], None] = lambda done: None,
         wait: Callable[[], None] = lambda: None,
     ) -> npt.NDArray[np.floating]:
-        """Returns what a genome's frozen backbone sees in a split, as (n, ...).
+        """Returns the features that a genome's frozen backbone makes of a split, as (n, ...).
 
         All features are rounded to float16, so that they are the same whether they were kept or not; those that
         float16 cannot hold stay as they are.
@@ -115,12 +115,11 @@ class FeatureCache:
             split: `train`, `validation` or `test`.
             genome: A genome of the family `pretrained`. Its cut point does not count where its pooling is one of
                 `networks.POOLINGS`: all of these come from one pass.
-            network: Builds what the pictures, as uint8, are to pass through; called only when the features are not here
-                yet.
-                Random weights must come from the cache's seed.
+            network: Builds the forward pass of the frozen network, for pictures as uint8. It is called only when the
+                features are not here yet. Random weights must come from the cache's seed.
             columns: Which part of the network's output is wanted.
             weights: The backbone's weights, as a part of the key.
-            copy: Which of `copies` or `views` of the pictures.
+            copy: One of `augmented_copies` or `test_time_views` of the pictures.
             watch: Is called after every batch of the pass with the share that is done; what it raises ends the pass.
             wait: Is called now and then while another worker makes this pass; what it raises ends the wait.
         """
@@ -163,7 +162,7 @@ class FeatureCache:
     def _key(self, split: str, genome: Genome, weights: Weights | None, copy: Copy) -> str:
         """Returns everything that features depend on, as canonical JSON."""
         name = str(genome["backbone"])
-        genes = {gene: genome.get(gene) for gene in (*_BODY_GENES, f"{name}/alpha")}
+        genes = {gene: genome.get(gene) for gene in (*_BACKBONE_GENES, f"{name}/alpha")}
         genes |= {_SUMMARY: "pooled"} if genome[_SUMMARY] in networks.POOLINGS else {"cut": genome[f"{name}/cut"]}
         checksum = None if weights is None else weights.checksum()
         facts = {
@@ -180,7 +179,7 @@ class FeatureCache:
         return json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     def _digest(self, split: str) -> str:
-        """Returns what only the same pictures have, in the same order."""
+        """Content hash of a split."""
         if split not in self._digests:
             pictures = np.ascontiguousarray(getattr(self._dataset, split).pictures)
             digest = hashlib.blake2b(repr(pictures.shape).encode(), digest_size=32)

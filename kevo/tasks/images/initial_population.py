@@ -25,10 +25,10 @@ class Genes(NamedTuple):
     hyperparameters: keras_tuner.HyperParameters
     seeds: list[Genome]
 
-    def led_by(self, bodies: Sequence[Genome], settings: SearchSettings, dataset: ImageDataset) -> Genes:
+    def led_by(self, leading: Sequence[Genome], settings: SearchSettings, dataset: ImageDataset) -> Genes:
         """Returns the same, but begun with other backbones than the default, the most promising first."""
         first = space.seeds(space.of(settings), image_size=dataset.image_size)
-        others = space.seeds(space.of(settings), image_size=dataset.image_size, bodies=bodies)
+        others = space.seeds(space.of(settings), image_size=dataset.image_size, leading=leading)
         return self._replace(seeds=[*others, *self.seeds[len(first) :]])
 
 
@@ -50,7 +50,7 @@ def declare(settings: SearchSettings, dataset: ImageDataset, usable: Mapping[str
         alphas={name: [variant.alpha for variant in variants] for name, variants in usable.items()},
     )
     has_backbone = any(usable.get(name) for name in space.of(settings).backbones)
-    seeds = space.seeds(space.of(settings), image_size=dataset.image_size, bodies=[{}] if has_backbone else [])
+    seeds = space.seeds(space.of(settings), image_size=dataset.image_size, leading=[{}] if has_backbone else [])
     if settings.max_params is not None:
         small, smallest = _small(hyperparameters, enough=settings.max_params, num_classes=dataset.num_classes)
         if smallest > settings.max_params:

@@ -108,7 +108,7 @@ def linear_error(features: npt.NDArray[np.floating], labels: npt.NDArray[np.inte
 
 
 class LinearProbes:
-    """What linear heads make of the frozen bodies whose features are there; hopeless ones need no candidate.
+    """The errors of linear heads on frozen features that are computed already; hopeless ones need no candidate.
 
     Args:
         labels: Those of the training pictures, as indices, shape (n,).

@@ -1,8 +1,8 @@
 """Genome -> `keras.Model`, from stock layers only, so that the saved model loads where kevo is not installed.
 
-A classifier is put together from parts that training handles apart: augmentation (present only while training), a body
-(conv stack, or a frozen backbone with its preprocessing), a head, and at the very end a layer that resizes pictures of
-any size.
+A classifier is put together from parts that training handles apart: augmentation (present only while training), a
+feature extractor (conv stack, or a frozen backbone with its preprocessing), a head, and at the very end a layer that
+resizes pictures of any size.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def backbone(genome: Genome, *, weights: Weights | None) -> keras.Model:
 
 
 def feature_extractor(genome: Genome, *, whole: keras.Model) -> keras.Model:
-    """Builds the frozen body of a genome of the family `pretrained`.
+    """Builds the frozen feature extractor of a genome of the family `pretrained`.
 
     Args:
         genome: The genome.
@@ -94,15 +94,15 @@ def feature_extractor(genome: Genome, *, whole: keras.Model) -> keras.Model:
         and the genome's pooling, to features, shape (batch, num_features).
     """
     name = str(genome["backbone"])
-    body = backbones.build(
+    extractor = backbones.build(
         backbones.get(name), image_size=image_size(genome), cut=str(genome[f"{name}/cut"]), whole=whole
     )
-    body.trainable = False
-    return Model(body.input, _summarize(body.output, str(genome["pretrained/summary"])), name="features")
+    extractor.trainable = False
+    return Model(extractor.input, _summarize(extractor.output, str(genome["pretrained/summary"])), name="features")
 
 
 def all_features(genome: Genome, *, whole: keras.Model) -> keras.Model:
-    """Builds the frozen bodies of a genome and all others that differ from it in cut point and pooling only.
+    """Builds the feature extractors of a genome and of all others that differ in cut point and pooling only.
 
     Args:
         genome: The genome, of the family `pretrained`.
@@ -112,10 +112,10 @@ def all_features(genome: Genome, *, whole: keras.Model) -> keras.Model:
         A model from pixels 0-255 to the pooled features of all cut points side by side; `feature_columns` says where.
     """
     row = backbones.get(str(genome["backbone"]))
-    body = backbones.build_for_all_cuts(row, image_size=image_size(genome), whole=whole)
-    body.trainable = False
-    pooled = [_summarize(one, summary) for one in body.outputs for summary in POOLINGS]
-    return Model(body.input, layers.Concatenate()(pooled), name="all_features")
+    extractor = backbones.build_for_all_cuts(row, image_size=image_size(genome), whole=whole)
+    extractor.trainable = False
+    pooled = [_summarize(one, summary) for one in extractor.outputs for summary in POOLINGS]
+    return Model(extractor.input, layers.Concatenate()(pooled), name="all_features")
 
 
 def feature_columns(genome: Genome, *, whole: keras.Model) -> slice:
@@ -258,13 +258,17 @@ def _mean(outputs: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
 class Member(NamedTuple):
     """A classifier in an ensemble, as `deployable` makes it.
 
-    Members with the same `body`, whatever it is, stand on the same frozen features; `None` for one that shares nothing.
-    `mirror` is as it was for `deployable`.
+    Args:
+        model: The classifier.
+        weight: Its share of the mean.
+        extractor: The key of its frozen feature extractor: members with the same key share it. `None` for one that
+            shares nothing.
+        mirror: As it was for `deployable`.
     """
 
     model: Model
     weight: float
-    body: Hashable = None
+    extractor: Hashable = None
     mirror: bool = False
 
 
@@ -276,7 +280,7 @@ def weighted_mean(members: Sequence[Member]) -> keras.Model:
 
     Returns:
         A model from raw pixels 0-255, shape (batch, any height, any width, 3), to the weighted mean of the members'
-        class probabilities. What several members see with the same body passes through it once.
+        class probabilities. Pictures pass once through an extractor that several members share.
     """
     pixels = Input((None, None, 3), name="pixels")
     outputs = []
@@ -284,16 +288,16 @@ def weighted_mean(members: Sequence[Member]) -> keras.Model:
     features: dict[Hashable, list[keras.KerasTensor]] = defaultdict(list)
     for number, member in enumerate(members, start=1):
         network, inputs = member.model, [pixels]
-        if member.body is not None:
+        if member.extractor is not None:
             parts = member.model.get_layer(_PRETRAINED)
             network = parts.get_layer(_HEAD)
-            if member.body not in extractors:
+            if member.extractor not in extractors:
                 # The head is the last layer: all before it is what they share.
-                extractors[member.body] = Model(parts.input, parts.layers[-2].output, name=f"features_{number}")
+                extractors[member.extractor] = Model(parts.input, parts.layers[-2].output, name=f"features_{number}")
             _, height, width, _ = parts.input.shape
             views = _views(resize(pixels, (height, width)), mirror=member.mirror)
-            inputs = features[member.body]
-            inputs += [extractors[member.body](view) for view in views[len(inputs) :]]
+            inputs = features[member.extractor]
+            inputs += [extractors[member.extractor](view) for view in views[len(inputs) :]]
             inputs = inputs[: len(views)]
         named = _named(network, f"member_{number}")
         mean = _mean([named(one) for one in inputs])

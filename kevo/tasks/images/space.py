@@ -288,7 +288,7 @@ def declare(
     return hp
 
 
-def seeds(space: Space, *, image_size: int, bodies: Sequence[Genome] = ({},)) -> list[Genome]:
+def seeds(space: Space, *, image_size: int, leading: Sequence[Genome] = ({},)) -> list[Genome]:
     """Returns genomes to begin a search with, each as those genes that differ from the defaults.
 
     For each family in its order. Backbones: the first on pictures of several sizes, the cheapest first, so that there
@@ -300,7 +300,7 @@ def seeds(space: Space, *, image_size: int, bodies: Sequence[Genome] = ({},)) ->
     Args:
         space: The values that each gene may take.
         image_size: Side of the stored pictures, in pixels.
-        bodies: Genes of the backbones to begin with, the most promising first. By default that of the defaults; none
+        leading: Genes of the backbones to begin with, the most promising first. By default that of the defaults; none
             where there is no backbone.
 
     Example:
@@ -328,14 +328,14 @@ def seeds(space: Space, *, image_size: int, bodies: Sequence[Genome] = ({},)) ->
     steps: list[tuple[int, Genome]] = [(size, {}) for size in reversed(sizes) if size <= default]
     steps += [(size, both_sides) for size in reversed(sizes) if size >= default]
     ladder = [
-        {**linear, "pretrained/image_size": size, **sides, **body} for body in bodies[:1] for size, sides in steps
+        {**linear, "pretrained/image_size": size, **sides, **genes} for genes in leading[:1] for size, sides in steps
     ]
     is_tuned = {"frozen", "fine_tune"} <= set(space.tunings)
     tuned = [{**last, "pretrained/tuning": "fine_tune"} for last in ladder[-1:] if is_tuned]
     by_family: dict[str, list[Genome]] = {
         "pretrained": [
             *ladder,
-            *({**linear, **body} for body in bodies[1:]),
+            *({**linear, **genes} for genes in leading[1:]),
             *tuned,
         ],
         "conv": [reference, {"family": "conv"}],

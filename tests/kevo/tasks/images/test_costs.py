@@ -73,10 +73,10 @@ def test_parameters_of_backbones(backbone: str, size: int, summary: str, changes
 def test_a_backbone_is_built_once() -> None:
     genome = pretrained_genome("mobilenet", "conv_pw_3_relu", mobilenet__alpha=0.25)
     costs.num_parameters(genome, num_classes=3)
-    before = costs._bodies.cache_info()
+    before = costs._extractors.cache_info()
     for cut in backbones.get("mobilenet").cut_points:
         costs.num_parameters({**genome, "mobilenet/cut": cut, "pretrained/image_size": 96}, num_classes=9)
-    assert costs._bodies.cache_info().misses == before.misses
+    assert costs._extractors.cache_info().misses == before.misses
 
 
 def profiled(network: keras.Model) -> int:

@@ -94,7 +94,7 @@ def test_seeds_climb_from_cheap_to_expensive(name: str, ladder: list[tuple[int, 
 
 def test_seeds_of_small_pictures_and_of_one_family_are_genomes_too() -> None:
     genes = declared("small", image_size=20, alphas={})
-    seeds = [genes.default(seed) for seed in space.seeds(space.preset("small"), image_size=20, bodies=[])]
+    seeds = [genes.default(seed) for seed in space.seeds(space.preset("small"), image_size=20, leading=[])]
     assert {(one["family"], one["conv/image_size"]) for one in seeds} == {("conv", 16)}
     assert len({genes.key(one) for one in seeds}) == 2
 
