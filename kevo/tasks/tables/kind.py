@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from kevo.errors import SettingsError
 from kevo.objective import Objective
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.tasks.tables import space as spaces
 from kevo.tasks.tables.space import Space
-from kevo.tasks.task import SearchSettings, TaskKind, TaskOption
+from kevo.tasks.task import InputSpec, NetworkKind, SearchSettings, StageData, TaskKind, TaskOption
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
     from kevo.tasks.outputs.classes.evaluation import Evaluation
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 
 TARGET = "target"
 """The option that names the column to be predicted."""
+
+_DENSE = NetworkKind("d", "dense network")
+_LINEAR = NetworkKind("l", "linear model")
 
 
 class TabularClassification:
@@ -40,6 +46,7 @@ class TabularClassification:
     objectives: Mapping[str, Objective] = OBJECTIVES
     presets = tuple(spaces.PRESETS)
     rung_genes: tuple[str, ...] = ()
+    network_kinds: tuple[NetworkKind, ...] = (_DENSE, _LINEAR)
 
     def recognizes(self, data: Any) -> bool:
         """Returns whether data is a pair of a matrix and a vector; a CSV file may also list pictures."""
@@ -101,13 +108,16 @@ class TabularClassification:
         strategy: tf.distribute.Strategy | None = None,
         leader: Any = None,
     ) -> TableTrainer:
-        """Returns the trainer of a worker process.
-
-        Networks for tables are too small for several processes to gain anything: `leader` trains them alone.
-        """
+        """Returns the trainer of a worker process."""
         from kevo.tasks.tables.trainer import TableTrainer
 
-        return TableTrainer(dataset, settings, strategy=strategy)
+        return TableTrainer(dataset, settings, strategy=strategy, leader=leader)
+
+    def stage_data(self, dataset: TableDataset, *, seed: int) -> StageData:
+        """Returns prepared rows and their classes; nothing of them is left to chance."""
+        from kevo.tasks.tables import stages
+
+        return stages.stage_data(dataset)
 
     def join(
         self,
@@ -132,6 +142,15 @@ class TabularClassification:
                 f"{terms['fingerprint']}. Give --data the same file."
             )
         return TableTrainer(dataset, settings, strategy=strategy)
+
+    def network_kind(self, genome: Genome) -> NetworkKind:
+        """Returns whether a network has hidden layers."""
+        return _DENSE if genome.get("num_layers") else _LINEAR
+
+    def input_specs(self, model: keras.Model) -> Sequence[InputSpec]:
+        """Returns one input for each column, under the column's name."""
+        types = {"string": np.str_, "float32": np.float32}
+        return [InputSpec(name, types[tensor.dtype], (-1, 1)) for name, tensor in model.input.items()]
 
     def describe(self, genome: Genome) -> str:
         """Says in words what a genome is."""

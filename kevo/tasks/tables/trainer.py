@@ -13,20 +13,18 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from kevo.tasks.outputs.classes.answers import class_answers
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.tasks.tables import costs, networks
 from kevo.tasks.tables.columns import Column
 from kevo.tasks.tables.dataset import TableDataset
-from kevo.tasks.tables.preparing import prepare, preprocessing
+from kevo.tasks.tables.stages import TRAIN, PreparedRows, split_to_learn
 from kevo.tasks.task import SearchSettings
 from kevo.training.candidate_fit import CandidateFit
 from kevo.training.effort import CandidateError, Earlier, Effort, OutOfTimeError, Progress
-from kevo.training.stage import StagePlan, StageSpec
+from kevo.training.loop import EpochLoop
+from kevo.training.stage import LoopMaker, StagePlan, StageSpec
 from tuners.genome import Genome
 
-TRAIN = "train"
-"""The only stage of a training."""
 _ROWS_AT_ONCE = 1024
 """So many validation rows pass a network at once."""
 
@@ -79,16 +77,23 @@ class TableTrainer:
         settings: How the search is to run.
         strategy: Spreads each candidate over several devices; see `kevo.training.loop.Loop`. `None` for the default
             device.
+        leader: Spreads each candidate over several processes; `None` for this one only.
     """
 
     def __init__(
-        self, dataset: TableDataset, settings: SearchSettings, *, strategy: tf.distribute.Strategy | None = None
+        self,
+        dataset: TableDataset,
+        settings: SearchSettings,
+        *,
+        strategy: tf.distribute.Strategy | None = None,
+        leader: LoopMaker | None = None,
     ) -> None:
         self._dataset = dataset
+        self._rows = PreparedRows(dataset)
         self._objective = OBJECTIVES[settings.objective]
         self._seed = settings.seed
         self._strategy = strategy
-        self._prepared: dict[str, tuple[keras.Model, dict[str, npt.NDArray[np.float32]]]] = {}
+        self._leader = leader
         # Keras collects garbage before each candidate; what is there already need not be looked through again.
         gc.unfreeze()
         gc.collect()
@@ -129,7 +134,7 @@ class TableTrainer:
         """
         # Keras keeps every graph of every model it ever built until told otherwise.
         keras.backend.clear_session()
-        numbers, columns = str(genome["numbers"]), self._dataset.columns
+        dataset = self._dataset
         plan = StagePlan(
             name=TRAIN, num_epochs=effort.num_epochs, pause_after=effort.pause_after, patience=effort.patience
         )
@@ -137,28 +142,26 @@ class TableTrainer:
             self._objective,
             effort,
             plans=[plan],
-            deployable=lambda network: networks.deployable(network, self._features(numbers)[0], columns),
+            deployable=lambda network: networks.deployable(network, self._rows.layers(genome), dataset.columns),
             earlier=earlier,
             progress=progress,
             keep=keep,
         )
-        prepares, features = self._features(numbers)
+        (validation,) = self._rows.features(genome, "validation")
         # After a pause the rows come in another order than from the start.
         seed = self._seed + len(fit.history)
         keras.utils.set_random_seed(seed)
         try:
             with contextlib.nullcontext() if self._strategy is None else self._strategy.scope():
-                network = networks.network(
-                    genome, num_features=features["train"].shape[1], num_classes=self._dataset.num_classes
-                )
+                network = networks.network(genome, num_features=validation.shape[1], num_classes=dataset.num_classes)
                 fit.begin(network)
-                self._run(fit, network, genome, features)
+                self._run(fit, network, genome, validation)
         except OutOfTimeError as error:
             raise CandidateError(f"too slow: {error}") from error
         return TrainedTable(
             network=network,
-            prepares=prepares,
-            columns=columns,
+            prepares=self._rows.layers(genome),
+            columns=dataset.columns,
             metrics=fit.history.best,
             history=fit.history.epochs,
             stages=fit.history.stages,
@@ -168,42 +171,20 @@ class TableTrainer:
         )
 
     def _run(
-        self,
-        fit: CandidateFit,
-        network: keras.Model,
-        genome: Genome,
-        features: Mapping[str, npt.NDArray[np.float32]],
+        self, fit: CandidateFit, network: keras.Model, genome: Genome, validation: npt.NDArray[np.float32]
     ) -> None:
-        dataset = self._dataset
-        # A refit learns from the validation rows too.
-        splits = ["train"] if fit.effort.refit is None else ["train", "validation"]
-        answers = class_answers(
-            np.concatenate([getattr(dataset, split).labels for split in splits]),
-            validation_labels=dataset.validation.labels,
-            num_classes=dataset.num_classes,
-            class_weights=dataset.class_weights(),
-            label_smoothing=float(genome["label_smoothing"]),
-        )
+        split = split_to_learn(fit.effort)
         spec = StageSpec(
             genome=genome,
-            split="+".join(splits),
+            split=split,
             num_epochs=fit.plans[TRAIN].num_epochs,
             num_done=fit.history.num_epochs(TRAIN),
             learning_rate=None,
         )
-        loop = spec.loop(network, [features[split] for split in splits], answers, seed=self._seed)
-        fit.run_stage(TRAIN, network, loop, [features["validation"]], answers, batch_size=_ROWS_AT_ONCE)
-
-    def _features(self, numbers: str) -> tuple[keras.Model, dict[str, npt.NDArray[np.float32]]]:
-        """Returns what prepares the columns, and the prepared training and validation rows; each is made once."""
-        if numbers not in self._prepared:
-            dataset = self._dataset
-            prepares = preprocessing(dataset, numbers)
-            self._prepared[numbers] = (
-                prepares,
-                {
-                    split: prepare(prepares, dataset.columns, dataset.inputs(getattr(dataset, split)))
-                    for split in ("train", "validation")
-                },
-            )
-        return self._prepared[numbers]
+        inputs, answers = self._rows.features(genome, split), self._rows.answers(genome, split)
+        loop: EpochLoop
+        if self._leader is None:
+            loop = spec.loop(network, inputs, answers, seed=self._seed)
+        else:
+            loop = self._leader.loop(network, inputs, answers, spec)
+        fit.run_stage(TRAIN, network, loop, [validation], answers, batch_size=_ROWS_AT_ONCE)

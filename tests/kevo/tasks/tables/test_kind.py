@@ -13,6 +13,7 @@ from kevo.errors import DataError, SettingsError, SpaceError
 from kevo.tasks.tables.kind import KIND
 from kevo.tasks.tables.space import PRESETS, Space
 from kevo.tasks.task import all_kinds, kind_of, named_by
+from kevo.training.effort import Effort
 from tests.support.tables import GENOME, write_csv
 
 X, Y = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2
@@ -123,3 +124,21 @@ def test_a_worker_elsewhere_needs_the_same_rows(tmp_path: Path) -> None:
     assert join(path).news() == {}
     with pytest.raises(DataError, match="are not those of the search at host:1"):
         join(write_csv(tmp_path / "others.csv", seed=1))
+
+
+def test_kinds_of_networks() -> None:
+    kinds = [KIND.network_kind(genome) for genome in (GENOME, {**GENOME, "num_layers": 0})]
+    assert [kind.words for kind in kinds] == ["dense network", "linear model"]
+    assert set(kinds) == set(KIND.network_kinds)
+
+
+def test_what_a_model_takes(tmp_path: Path) -> None:
+    settings = kevo.Settings(options={"target": "kind"})
+    task = KIND.open(KIND.load(write_csv(tmp_path / "things.csv"), settings), settings)
+    model = task.trainer().train(GENOME, Effort(num_epochs=1)).deployable()
+    assert {(name, np.dtype(dtype).kind, shape) for name, dtype, shape in KIND.input_specs(model)} == {
+        ("weight", "f", (-1, 1)),
+        ("color", "U", (-1, 1)),
+        ("grade", "f", (-1, 1)),
+        ("noise", "f", (-1, 1)),
+    }

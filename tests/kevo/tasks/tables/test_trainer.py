@@ -13,7 +13,8 @@ from kevo.tasks.outputs.classes.evaluation import accuracy, cross_entropy
 from kevo.tasks.tables.dataset import TableDataset
 from kevo.tasks.tables.networks import network
 from kevo.tasks.tables.preparing import forward
-from kevo.tasks.tables.trainer import TRAIN, TableTrainer
+from kevo.tasks.tables.stages import TRAIN
+from kevo.tasks.tables.trainer import TableTrainer
 from kevo.training.effort import CandidateError, Earlier, Effort
 from tests.support.tables import GENOME, small_dataset
 

@@ -1,0 +1,84 @@
+"""The stage of a training for tables: prepared rows, and what is to be answered for them."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from kevo.tasks.outputs.classes.answers import class_answers
+from kevo.tasks.tables.dataset import TableDataset
+from kevo.tasks.tables.preparing import prepare, preprocessing
+from kevo.tasks.task import StageData
+from kevo.training.answers import Answers
+from kevo.training.effort import Effort
+from kevo.training.stage import StageSpec
+from tuners.genome import Genome
+
+TRAIN = "train"
+"""The only stage of a training."""
+_TRAIN_AND_VALIDATION = "train+validation"
+
+
+def split_to_learn(effort: Effort) -> str:
+    """Returns the name of what is learned from: a refit learns from the validation rows too."""
+    return "train" if effort.refit is None else _TRAIN_AND_VALIDATION
+
+
+class PreparedRows:
+    """The rows of a data set as networks see them. What genomes share is prepared once.
+
+    Args:
+        dataset: The rows.
+    """
+
+    def __init__(self, dataset: TableDataset) -> None:
+        self._dataset = dataset
+        self._layers: dict[str, keras.Model] = {}
+        self._features: dict[tuple[str, str], npt.NDArray[np.float32]] = {}
+
+    def layers(self, genome: Genome) -> keras.Model:
+        """Returns what prepares the columns for a genome; see `preparing.preprocessing`."""
+        numbers = str(genome["numbers"])
+        if numbers not in self._layers:
+            self._layers[numbers] = preprocessing(self._dataset, numbers)
+        return self._layers[numbers]
+
+    def features(self, genome: Genome, split: str) -> list[npt.NDArray[np.float32]]:
+        """Returns prepared rows for a genome.
+
+        Args:
+            genome: The genome.
+            split: `train`, `validation`, or what `split_to_learn` returned.
+
+        Returns:
+            One array for each part of the split, of shape (n, num_features).
+        """
+        dataset, numbers, found = self._dataset, str(genome["numbers"]), []
+        for part in split.split("+"):
+            if (numbers, part) not in self._features:
+                inputs = dataset.inputs(getattr(dataset, part))
+                self._features[numbers, part] = prepare(self.layers(genome), dataset.columns, inputs)
+            found.append(self._features[numbers, part])
+        return found
+
+    def answers(self, genome: Genome, split: str) -> Answers:
+        """Returns what a network of a genome is to answer for the rows of a split."""
+        dataset = self._dataset
+        return class_answers(
+            np.concatenate([getattr(dataset, part).labels for part in split.split("+")]),
+            validation_labels=dataset.validation.labels,
+            num_classes=dataset.num_classes,
+            class_weights=dataset.class_weights(),
+            label_smoothing=float(genome["label_smoothing"]),
+        )
+
+
+def stage_data(dataset: TableDataset) -> StageData:
+    """Returns what a process learns from that trains along with others; see `TaskKind.stage_data`."""
+    rows = PreparedRows(dataset)
+
+    def find(spec: StageSpec) -> tuple[list[npt.NDArray[np.float32]], Answers]:
+        return rows.features(spec.genome, spec.split), rows.answers(spec.genome, spec.split)
+
+    return find
