@@ -3,109 +3,40 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import keras
-
 from kevo.errors import RunError
-from kevo.objective import COSTS, Objective
 from kevo.report.tables import table
-from kevo.runs import layout
-from kevo.runs.atomic_files import damage
-from kevo.runs.folder import Run
+from kevo.runs import layout, reader
+from kevo.runs.outcome import Outcome
+from kevo.runs.reader import Facts
 from kevo.runs.records import TrialRecord
-from kevo.system.text import count, duration, metric_name, plural, printable
-from kevo.tasks.outputs.classes.evaluation import Evaluation
+from kevo.system.text import duration, printable
 
 if TYPE_CHECKING:
+    import keras
     from matplotlib.figure import Figure
-
-    from kevo.runs.reader import Facts
-
-
-@dataclass(frozen=True, slots=True)
-class FrontMember:
-    """A model that no other beats in every objective; `metrics` are its best epoch's, and its costs."""
-
-    trial_id: str
-    genome: dict[str, Any]
-    words: str
-    metrics: dict[str, float]
-    model_path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class EnsembleMember:
-    """A candidate in an ensemble, and what its probabilities count for; all weights sum to 1."""
-
-    trial_id: str
-    weight: float
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ensemble:
-    """Candidates that are better together on the validation split than the best of them alone.
-
-    `validation` and `test` are the scores of the saved model, after it was loaded again.
-    """
-
-    members: tuple[EnsembleMember, ...]
-    num_parameters: int
-    validation: Evaluation
-    test: Evaluation
-    model_path: Path
-
-    @property
-    def model(self) -> keras.Model:
-        """The ensemble, loaded from its file: raw pixels 0-255 in, class probabilities out."""
-        return keras.models.load_model(self.model_path, safe_mode=True)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class SearchResult:
+class SearchResult(Outcome):
     """What a search found. It may be looked at long after: `SearchResult.open` reads it from a run folder.
+
+    Its attributes are those of `kevo.runs.outcome.Outcome`.
 
     Example:
         >>> result = SearchResult.open("kevo-runs/digits-20260101-120000")  # doctest: +SKIP
         >>> result.plot_fitness().savefig("fitness.pdf")  # doctest: +SKIP
-
-    `validation` and `test` are the scores of the saved model, after it was loaded again. `seconds` counts all sessions
-    of a resumed search. `interrupted` says that the search was stopped by hand, and can be resumed.
-
-    Where something was minimized beside the objective, `front` holds the models that are worth a choice, the best of
-    the objective first. `hypervolume` is how much of what is thinkable they cover, from 0 to 1: accuracy counts from 0
-    to 1, costs and losses from those of the worst candidate down to 0.
-
-    `is_refit` says that the model has learned from the validation pictures too, after all was decided: `validation`
-    then tells how its like did that had not.
-
-    `ensemble` is `None` where there is none that is better than the best model, or there was no time for one.
     """
-
-    run_folder: Path
-    model_path: Path
-    genome: dict[str, Any]
-    words: str
-    num_parameters: int
-    validation: Evaluation
-    test: Evaluation
-    trials_completed: int
-    trials_failed: int
-    seconds: float
-    interrupted: bool
-    is_refit: bool = False
-    front: tuple[FrontMember, ...] = ()
-    hypervolume: float | None = None
-    ensemble: Ensemble | None = None
 
     @property
     def best_model(self) -> keras.Model:
         """The best model, loaded from its file: raw pixels 0-255 in, class probabilities out."""
+        import keras
+
         return keras.models.load_model(self.model_path, safe_mode=True)
 
     @property
@@ -203,34 +134,16 @@ class SearchResult:
         Raises:
             RunError: it is no run folder, or its search has found nothing yet, or what it found is damaged.
         """
-        from kevo.runs import reader
-
-        known, run = reader.read(run_folder), Run.open(run_folder)
+        known = reader.read(run_folder)
         if known.outcome is None:
-            reason = " ".join(known.damages) or f"{run.path} holds no result yet. Go on with it: kevo resume {run.path}"
-            raise RunError(reason)
-        with damage(run.path / layout.RESULT):
-            return cls.from_json(run.read_json(layout.RESULT))._moved(run.path)
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns a mapping of JSON values."""
-        values = dataclasses.asdict(self)
-        front = [{**member, "model_path": str(member["model_path"])} for member in values["front"]]
-        paths = {name: str(values[name]) for name in ("run_folder", "model_path")}
-        ensemble = self.ensemble and {**values["ensemble"], "model_path": str(self.ensemble.model_path)}
-        return {**values, **paths, "front": front, "ensemble": ensemble}
+            hint = f"{known.run_folder} holds no result yet. Go on with it: kevo resume {known.run_folder}"
+            raise RunError(" ".join(known.damages) or hint)
+        return cls.of(known.outcome)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> SearchResult:
-        """Reads what `to_json` wrote."""
-        splits = _splits(values)
-        paths = {name: Path(values[name]) for name in ("run_folder", "model_path")}
-        front = tuple(FrontMember(**{**member, "model_path": Path(member["model_path"])}) for member in values["front"])
-        if (ensemble := values["ensemble"]) is not None:
-            members = tuple(EnsembleMember(**member) for member in ensemble["members"])
-            path = Path(ensemble["model_path"])
-            ensemble = Ensemble(**{**ensemble, **_splits(ensemble), "members": members, "model_path": path})
-        return cls(**{**values, **splits, **paths, "front": front, "ensemble": ensemble})
+    def of(cls, outcome: Outcome) -> SearchResult:
+        """Returns an outcome with the methods of a result."""
+        return cls(**{field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)})
 
     def __repr__(self) -> str:
         lines = (f"{name:<11}{value}" for name, value in self._lines().items())
@@ -259,8 +172,6 @@ class SearchResult:
 
     @property
     def _facts(self) -> Facts:
-        from kevo.runs import reader
-
         return reader.read(self.run_folder)
 
     @property
@@ -270,50 +181,10 @@ class SearchResult:
             raise RunError(f"{self.run_folder} tells of no candidate any more. Restore its {layout.TRIALS}.")
         return winner
 
-    def _moved(self, folder: Path) -> SearchResult:
-        """Returns the same with all its files in a folder: it may have been moved, or come from someone else."""
-        ensemble = self.ensemble
-        return dataclasses.replace(
-            self,
-            run_folder=folder,
-            model_path=folder / self.model_path.name,
-            front=tuple(
-                dataclasses.replace(member, model_path=folder / layout.CHECKPOINTS / member.model_path.name)
-                for member in self.front
-            ),
-            ensemble=ensemble and dataclasses.replace(ensemble, model_path=folder / ensemble.model_path.name),
-        )
-
 
 def open(run_folder: str | Path) -> SearchResult:
     """Reads what a search found from its run folder; see `SearchResult.open`."""
     return SearchResult.open(run_folder)
-
-
-def describe_front(result: SearchResult, objectives: Sequence[Objective]) -> Iterator[str]:
-    """Yields a headline and one line for each model of a front."""
-    models = plural(len(result.front), "model")
-    yield f"Front: {models} that no other beats in everything, hypervolume {result.hypervolume:.4f}"
-    for member in result.front:
-        values = ", ".join(_format_metric(one.metric, member.metrics[one.metric]) for one in objectives)
-        yield f"  {member.model_path.relative_to(result.run_folder)}  {values}"
-
-
-def describe_ensemble(ensemble: Ensemble, *, best: SearchResult) -> str:
-    """Returns in one line what an ensemble is and how much better it is than the best single model."""
-    scores = ", ".join(
-        f"{split} {name.replace('_', ' ')} {getattr(getattr(ensemble, split), name):.4f} "
-        f"(best single {getattr(getattr(best, split), name):.4f})"
-        for split, name in (("validation", "cross_entropy"), ("validation", "accuracy"), ("test", "accuracy"))
-    )
-    size = f"{len(ensemble.members)} models as one, {count(ensemble.num_parameters)} parameters"
-    return f"Ensemble: {ensemble.model_path.name}, {size}, {scores}"
-
-
-def _format_metric(metric: str, value: float) -> str:
-    if metric not in COSTS:
-        return f"{metric_name(metric)} {value:.4f}"
-    return duration(value) if metric == "seconds" else f"{count(round(value))} {COSTS[metric]}"
 
 
 def _row(record: TrialRecord) -> dict[str, Any]:
@@ -333,7 +204,3 @@ def _row(record: TrialRecord) -> dict[str, Any]:
         "reason": record.reason,
     }
     return {**fate, **{name: value for name, value in {**record.metrics, **record.genome}.items() if name not in fate}}
-
-
-def _splits(values: Mapping[str, Any]) -> dict[str, Evaluation]:
-    return {split: Evaluation(**values[split]) for split in ("validation", "test")}

@@ -42,6 +42,7 @@ from kevo.result import SearchResult
 from kevo.runs import layout
 from kevo.runs.atomic_files import writing
 from kevo.runs.folder import Run
+from kevo.runs.outcome import Outcome
 from kevo.runs.status import StatusWriter
 from kevo.settings import Settings
 from kevo.system.interrupts import Interrupt, Interrupts, redelivering
@@ -255,12 +256,12 @@ class Session:
             self._budget,
             objectives=self._archive.objectives,
         )
-        self._result = result = self._handed_over(closing, interrupted)
+        self._result = result = SearchResult.of(self._handed_over(closing, interrupted))
         self._trackers.on_result(result)
         self._write_card(result)
         return result
 
-    def _handed_over(self, closing: Finalizer, interrupted: bool) -> SearchResult:
+    def _handed_over(self, closing: Finalizer, interrupted: bool) -> Outcome:
         """Hands over the best of those whose models can be loaded: a file may be damaged, or a stranger's."""
         while saved := self._archive.saved:
             front = self._archive.front(saved)

@@ -140,7 +140,7 @@ class Archive:
         return (self.folder.path / layout.checkpoint(record.trial_id)).is_file()
 
     def hypervolume(self, front: Sequence[TrialRecord]) -> float | None:
-        """Returns the share of what is thinkable that the front covers; see `SearchResult`."""
+        """Returns the share of what is thinkable that the front covers; see `kevo.runs.outcome.Outcome`."""
         if not front:
             return None
         # A loss of exactly nothing is as good as can be.

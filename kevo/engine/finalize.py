@@ -17,9 +17,9 @@ from kevo.errors import RunError, describe_error
 from kevo.objective import Objective
 from kevo.progress import Listener
 from kevo.report import plots
-from kevo.result import Ensemble, EnsembleMember, FrontMember, SearchResult, describe_ensemble, describe_front
-from kevo.runs import layout, ranking
+from kevo.runs import layout, ranking, reader
 from kevo.runs.folder import Run
+from kevo.runs.outcome import Ensemble, EnsembleMember, FrontMember, Outcome, describe_ensemble, describe_front
 from kevo.runs.predictions import read_predictions
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
@@ -79,14 +79,14 @@ class Finalizer:
         front: Sequence[TrialRecord],
         hypervolume: float | None,
         interrupted: bool,
-    ) -> SearchResult:
+    ) -> Outcome:
         """Writes the winner, loads it again, scores it, and writes everything that a person looks at.
 
         Args:
             saved: The candidates whose models are on disk, best first, at least one.
             records: All candidates.
             front: Those of `saved` that no other one beats in every objective; none where there is but one objective.
-            hypervolume: What the front covers, see `SearchResult`.
+            hypervolume: What the front covers, see `Outcome`.
             interrupted: Whether the search was ended by hand. Then there is no new ensemble.
         """
         folder, winner = self._folder.path, saved[0]
@@ -99,7 +99,7 @@ class Finalizer:
         scoring_seconds = self._budget.seconds - began
         with self._folder.replacing(layout.TEST_PREDICTIONS) as path:
             np.save(path, predicted.astype(np.float16))
-        result = SearchResult(
+        result = Outcome(
             run_folder=folder,
             model_path=folder / layout.MODEL,
             genome=winner.genome,
@@ -189,11 +189,11 @@ class Finalizer:
 
     def _with_ensemble(
         self,
-        result: SearchResult,
+        result: Outcome,
         saved: Sequence[TrialRecord],
         probabilities: npt.NDArray[np.float32],
         scoring_seconds: float,
-    ) -> SearchResult:
+    ) -> Outcome:
         """Adds an ensemble to the result, or says why there is none.
 
         Args:
@@ -223,14 +223,14 @@ class Finalizer:
     def _earlier_ensemble(self, saved: Sequence[TrialRecord]) -> Ensemble | None:
         """Returns what an earlier session found, if it still is what it was."""
         try:
-            ensemble = SearchResult.from_json(self._folder.read_json(layout.RESULT)).ensemble
-        except (RunError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            outcome = reader.read_outcome(self._folder)
+        except RunError:
             return None
-        path = self._folder.path / layout.ENSEMBLE
+        ensemble = None if outcome is None else outcome.ensemble
         known = {record.trial_id for record in saved}
-        if ensemble is None or not path.is_file() or not {member.trial_id for member in ensemble.members} <= known:
+        if ensemble is None or not {member.trial_id for member in ensemble.members} <= known:
             return None
-        return dataclasses.replace(ensemble, model_path=path)
+        return ensemble if ensemble.model_path.is_file() else None
 
     def _weighed(
         self, saved: Sequence[TrialRecord], probabilities: npt.NDArray[np.float32], num_bodies: int

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from kevo.report.markup import Html, definitions, join, tag, verbatim
 from kevo.runs import layout
-from kevo.runs.reader import Combined, Facts, Outcome, describe_genome
+from kevo.runs.outcome import Ensemble, Outcome
+from kevo.runs.reader import Facts, describe_genome
 from kevo.runs.records import TrialRecord
 from kevo.system.text import byte_size, count, duration, metric_name
 from kevo.tasks.outputs.classes.evaluation import Evaluation
@@ -112,19 +113,19 @@ def _effort(facts: Facts) -> Iterator[tuple[str, str | None]]:
     yield "Candidates", f"{len(evolved) - failed:,} trained, {failed:,} failed"
 
 
-def _ensemble(facts: Facts, found: Combined) -> Html:
+def _ensemble(facts: Facts, found: Ensemble) -> Html:
     low, high = found.test.interval
     return join(
         [
             tag(
                 "p",
                 tag("strong", "An ensemble "),
-                f"of {len(found.weights)} candidates was better on the validation pictures. On the test pictures its "
+                f"of {len(found.members)} candidates was better on the validation pictures. On the test pictures its "
                 f"accuracy is {found.test.accuracy:.1%} ({low:.1%} to {high:.1%}), with {count(found.num_parameters)} "
                 "parameters: ",
                 tag("code", str(facts.run_folder / layout.ENSEMBLE)),
             ),
-            tag("ul", *(tag("li", f"{weight:.0%} {words}") for weight, words in found.weights)),
+            tag("ul", *(tag("li", f"{member.weight:.0%} {member.words}") for member in found.members)),
         ]
     )
 

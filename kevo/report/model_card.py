@@ -12,10 +12,10 @@ from datetime import date
 import numpy as np
 
 from kevo.progress.trackers.energy import WORLD, Energy
-from kevo.result import SearchResult
 from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_text
 from kevo.runs.folder import Run
+from kevo.runs.outcome import Outcome
 from kevo.system import versions
 from kevo.system.markdown import code, table
 from kevo.system.text import byte_size, duration
@@ -45,7 +45,7 @@ print(class_names[probabilities.argmax()], probabilities.max())
 def write(
     run: Run,
     dataset: ImageDataset,
-    result: SearchResult,
+    result: Outcome,
     *,
     flops: float | None = None,
     energy: Energy | None = None,
@@ -70,7 +70,7 @@ def write(
 def card(
     run: Run,
     dataset: ImageDataset,
-    result: SearchResult,
+    result: Outcome,
     *,
     flops: float | None = None,
     energy: Energy | None = None,
@@ -97,7 +97,7 @@ def card(
     return "\n\n".join(parts) + "\n"
 
 
-def _summary(dataset: ImageDataset, result: SearchResult) -> Iterator[str]:
+def _summary(dataset: ImageDataset, result: Outcome) -> Iterator[str]:
     yield (
         f"**Accuracy {_percent(result.test.accuracy)} on {result.test.num_examples} test pictures** "
         f"({_interval(result.test)}) that played no part in training or choosing the model. Evolved by kevo, "
@@ -105,7 +105,7 @@ def _summary(dataset: ImageDataset, result: SearchResult) -> Iterator[str]:
     )
 
 
-def _details(run: Run, result: SearchResult, flops: float | None) -> Iterator[str]:
+def _details(run: Run, result: Outcome, flops: float | None) -> Iterator[str]:
     yield f"- In words: {code(result.words)}"
     size = f"{result.num_parameters:,} parameters, {byte_size((run.path / result.model_path.name).stat().st_size)}"
     if flops is not None:
@@ -128,11 +128,11 @@ def _details(run: Run, result: SearchResult, flops: float | None) -> Iterator[st
     yield f"The genes:\n\n{table(['gene', 'value'], ([code(gene), code(value)] for gene, value in genome.items()))}"
 
 
-def _loading(result: SearchResult) -> Iterator[str]:
+def _loading(result: Outcome) -> Iterator[str]:
     yield f"In the folder of this card, without kevo:\n\n```python\n{_LOAD}```"
 
 
-def _use(dataset: ImageDataset, result: SearchResult) -> Iterator[str]:
+def _use(dataset: ImageDataset, result: Outcome) -> Iterator[str]:
     yield (
         f"To tell which of {dataset.num_classes} classes a picture belongs to, for pictures like those it was measured "
         "on. It always answers with one of these classes, also for a picture of something else: its probability is no "
@@ -147,14 +147,14 @@ def _use(dataset: ImageDataset, result: SearchResult) -> Iterator[str]:
     )
 
 
-def _factors(dataset: ImageDataset, result: SearchResult) -> Iterator[str]:
+def _factors(dataset: ImageDataset, result: Outcome) -> Iterator[str]:
     yield (
         "Results are told apart by class only. Whatever else may matter (light, camera, season, place, who took the "
         "pictures) is not known of them, so that nobody has looked whether the model is worse for some."
     )
 
 
-def _metrics(result: SearchResult) -> Iterator[str]:
+def _metrics(result: Outcome) -> Iterator[str]:
     yield (
         "Accuracy is the share of pictures whose likeliest class is the true one; its interval (Wilson 1927, "
         "doi:10.1080/01621459.1927.10502953) knows of chance in the choice of the pictures, and of nothing else. "
@@ -163,13 +163,13 @@ def _metrics(result: SearchResult) -> Iterator[str]:
     )
 
 
-def _evaluation_data(dataset: ImageDataset, result: SearchResult) -> Iterator[str]:
+def _evaluation_data(dataset: ImageDataset, result: Outcome) -> Iterator[str]:
     yield (
         f"{len(dataset.test)} test pictures, {_origin(dataset, 'test')} They were looked at once, when all was decided."
     )
 
 
-def _training_data(dataset: ImageDataset, result: SearchResult) -> Iterator[str]:
+def _training_data(dataset: ImageDataset, result: Outcome) -> Iterator[str]:
     learned = "It learned from the training and the validation pictures" if result.is_refit else ""
     yield (
         f"{code(dataset.name)}: {len(dataset.train)} training pictures and {len(dataset.validation)} validation "
@@ -194,7 +194,7 @@ def _training_data(dataset: ImageDataset, result: SearchResult) -> Iterator[str]
     yield f"{len(dataset.skipped)} files could not be used, for reasons such as:\n\n{listed}"
 
 
-def _analyses(result: SearchResult) -> Iterator[str]:
+def _analyses(result: Outcome) -> Iterator[str]:
     splits = [("test", result.test), ("validation", result.validation)]
     yield table(
         ["", *(split for split, _ in splits)],
@@ -237,7 +237,7 @@ def _ethics() -> Iterator[str]:
     )
 
 
-def _caveats(dataset: ImageDataset, result: SearchResult) -> Iterator[str]:
+def _caveats(dataset: ImageDataset, result: Outcome) -> Iterator[str]:
     lines = [
         "The model knows these classes only, and only as these pictures show them.",
         "Its scores hold for pictures from the same source. Measure it on pictures of your own before you rely on it.",
@@ -258,7 +258,7 @@ def _caveats(dataset: ImageDataset, result: SearchResult) -> Iterator[str]:
     yield "\n".join(f"- {line}" for line in lines)
 
 
-def _cost(result: SearchResult, energy: Energy | None, naive: Naive | None) -> Iterator[str]:
+def _cost(result: Outcome, energy: Energy | None, naive: Naive | None) -> Iterator[str]:
     yield (
         f"{duration(result.seconds)} for {result.trials_completed} candidates, and {result.trials_failed} that failed. "
         "What was spent on making pretrained weights is not counted."
@@ -291,7 +291,7 @@ def _cost(result: SearchResult, energy: Energy | None, naive: Naive | None) -> I
     )
 
 
-def _energy(result: SearchResult, energy: Energy) -> str:
+def _energy(result: Outcome, energy: Energy) -> str:
     where = "the world's average" if energy.country == WORLD else f"the electricity of {code(energy.country)}"
     share = energy.seconds / result.seconds if result.seconds else 1.0
     part = f" (measured for {duration(energy.seconds)} of them)" if abs(share - 1) > 0.1 else ""

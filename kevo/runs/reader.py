@@ -21,57 +21,16 @@ from kevo.objective import Objective
 from kevo.runs import layout, ranking
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
+from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.images.describe import describe
-from kevo.tasks.outputs.classes.evaluation import Evaluation
-from kevo.tasks.outputs.classes.evaluation import parse as parse_scores
 
 _MOST_METADATA = 2**16
 _MOST_WORDS = 400
 _LARGEST_GENE = 1e15
 """No gene is as large, and what is made of genes counts in single precision."""
 _Value = TypeVar("_Value")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Combined:
-    """The ensemble that a search found beside its best model.
-
-    Args:
-        weights: What each member counts for, with what it is in words; all weights sum to 1.
-        num_parameters: Its size.
-        test: Its scores on the test split.
-    """
-
-    weights: tuple[tuple[float, str], ...]
-    num_parameters: int
-    test: Evaluation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a search, or one session of it, ended with.
-
-    Args:
-        genome: The best model's genes.
-        num_parameters: Its size.
-        validation: Its scores on the validation split.
-        test: Its scores on the test split.
-        is_refit: Whether it has learned from the validation pictures too.
-        is_interrupted: Whether the search was ended by hand.
-        seconds: How long it took, over all sessions.
-        ensemble: What is better than the best model, if there is something.
-    """
-
-    genome: dict[str, Any]
-    num_parameters: int
-    validation: Evaluation
-    test: Evaluation
-    is_refit: bool
-    is_interrupted: bool
-    seconds: float
-    ensemble: Combined | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +139,9 @@ def read(run_folder: str | Path) -> Facts:
     search = _try(run.search_settings, damages)
     objectives = (search or Settings()).objectives
     records = _records(run.path / layout.TRIALS, objectives, damages)
-    outcome = _try(lambda: _outcome(run), damages)
+    outcome = _try(lambda: read_outcome(run), damages)
     names = _try(lambda: _class_names(run), damages) or ()
-    is_done = outcome is not None and not outcome.is_interrupted
+    is_done = outcome is not None and not outcome.interrupted
     model = run.path / layout.MODEL
     facts = Facts(
         run_folder=run.path,
@@ -257,31 +216,17 @@ def _is_gene(value: object) -> bool:
     return isinstance(value, str) or (isinstance(value, int | float) and abs(value) < _LARGEST_GENE)
 
 
-def _outcome(run: Run) -> Outcome | None:
+def read_outcome(run: Run) -> Outcome | None:
+    """Returns what a search, or one session of it, ended with; `None` where that is nothing yet.
+
+    Raises:
+        RunError: the file is damaged.
+    """
     path = run.path / layout.RESULT
     if not path.is_file():
         return None
     with damage(path):
-        return _outcome_of(run.read_json(layout.RESULT))
-
-
-def _outcome_of(values: Mapping[str, Any]) -> Outcome:
-    ensemble = values["ensemble"]
-    return Outcome(
-        genome=dict(values["genome"]),
-        num_parameters=int(values["num_parameters"]),
-        validation=parse_scores(values["validation"]),
-        test=parse_scores(values["test"]),
-        is_refit=bool(values["is_refit"]),
-        is_interrupted=bool(values["interrupted"]),
-        seconds=_finite(values["seconds"]),
-        ensemble=ensemble
-        and Combined(
-            weights=tuple((_finite(one["weight"]), str(one["words"])) for one in ensemble["members"]),
-            num_parameters=int(ensemble["num_parameters"]),
-            test=parse_scores(ensemble["test"]),
-        ),
-    )
+        return Outcome.from_json(run.read_json(layout.RESULT)).moved(run.path)
 
 
 def _class_names(run: Run) -> tuple[str, ...]:
@@ -311,10 +256,3 @@ def _try(read: Callable[[], _Value], damages: list[str]) -> _Value | None:
     except KevoError as error:
         damages.append(str(error))
         return None
-
-
-def _finite(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"expected a number, got {value}")
-    return number

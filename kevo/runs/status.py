@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +17,7 @@ from kevo.progress import Listener, SearchStarted
 from kevo.runs import layout, ranking, reader
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
+from kevo.runs.outcome import finite
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system.text import byte_size, duration, metric_name
@@ -60,7 +59,7 @@ class Training:
             stage=str(values["stage"]),
             epoch=int(values["epoch"]),
             num_epochs=int(values["num_epochs"]),
-            started_at=_finite(values["started_at"]),
+            started_at=finite(values["started_at"]),
         )
 
 
@@ -226,11 +225,8 @@ def read(path: str | Path) -> Status:
     if run.is_busy:
         state = "running"
         seconds, trainings = _live(run) or (seconds, trainings)
-    elif os.path.isfile(run.path / layout.RESULT):
-        with damage(run.path / layout.RESULT):
-            result = run.read_json(layout.RESULT)
-            if not result["interrupted"]:
-                state, seconds = "finished", _finite(result["seconds"])
+    elif (outcome := reader.read_outcome(run)) is not None and not outcome.interrupted:
+        state, seconds = "finished", outcome.seconds
     limit = None if state == "finished" else settings.resolved_max_time
     evolved = [record for record in records if not record.full_length]
     with damage(run.path / layout.TRIALS):
@@ -283,8 +279,8 @@ def _live(run: Run) -> tuple[float, tuple[Training, ...]] | None:
             raise
         return None
     with damage(path):
-        age = max(0.0, time.time() - _finite(values["written_at"]))
-        return _finite(values["seconds"]) + age, tuple(map(Training.from_json, values["trainings"]))
+        age = max(0.0, time.time() - finite(values["written_at"]))
+        return finite(values["seconds"]) + age, tuple(map(Training.from_json, values["trainings"]))
 
 
 def _best(records: Sequence[TrialRecord], settings: Settings, *, num_judged: int | None) -> Best | None:
@@ -293,10 +289,3 @@ def _best(records: Sequence[TrialRecord], settings: Settings, *, num_judged: int
     if best is None or best.fitness is None:
         return None
     return Best(number=best.number, words=describe(best.genome), objective=settings.objective, score=best.fitness)
-
-
-def _finite(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"expected a number, got {value}")
-    return number

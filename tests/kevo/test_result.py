@@ -7,20 +7,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 import kevo
 from kevo import result as results
 from kevo.errors import RunError
-from kevo.objective import Objective
 from kevo.report.tables import Table, table
-from kevo.result import Ensemble, EnsembleMember, FrontMember, SearchResult, describe_ensemble, describe_front
+from kevo.result import SearchResult
 from kevo.runs.folder import Run
-from kevo.tasks.outputs.classes import evaluation
+from kevo.runs.outcome import Ensemble, EnsembleMember, FrontMember
 from kevo.tasks.outputs.classes.evaluation import Evaluation
-from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from tests.support.samples import CONV_GENOME, stripes
 from tests.support.searches import RUNGS, record
 
@@ -213,47 +210,3 @@ def test_changes_make_another_result(run: Run) -> None:
     result = results.open(run.path)
     assert dataclasses.replace(result, interrupted=True) != result
     assert "interrupted" in repr(dataclasses.replace(result, interrupted=True))
-
-
-def test_the_describe_front() -> None:
-    def member(trial_id: str, **metrics: float) -> FrontMember:
-        return FrontMember(trial_id, {}, "", metrics, Path("run", "checkpoints", f"{trial_id}.keras"))
-
-    names = ("params", "seconds", "flops", "bytes")
-    scores = evaluation.evaluate(np.eye(2), np.arange(2), class_names=["cat", "dog"])
-    result = SearchResult(
-        run_folder=Path("run"),
-        model_path=Path("run", "best.keras"),
-        genome={},
-        words="",
-        num_parameters=20_010,
-        validation=scores,
-        test=scores,
-        trials_completed=8,
-        trials_failed=0,
-        seconds=100.0,
-        interrupted=False,
-        front=(
-            member("7", val_accuracy=0.98, params=20_010.0, seconds=75.0, flops=2.5e6, bytes=120_000.0),
-            member("0-full", val_accuracy=0.9, params=618.0, seconds=4.0, flops=900.0, bytes=50_000.0),
-        ),
-        hypervolume=0.91234,
-    )
-    assert list(describe_front(result, [OBJECTIVES["accuracy"], *(Objective(name, "min") for name in names)])) == [
-        "Front: 2 models that no other beats in everything, hypervolume 0.9123",
-        "  checkpoints/7.keras  accuracy 0.9800, 20k parameters, 1 min 15 s, 2.5M FLOPs per prediction, "
-        "120k bytes of the saved model",
-        "  checkpoints/0-full.keras  accuracy 0.9000, 618 parameters, 4.0 s, 900 FLOPs per prediction, "
-        "50k bytes of the saved model",
-    ]
-
-
-def test_an_ensemble_is_described_beside_the_best_single_model(tmp_path: Path) -> None:
-    better = dataclasses.replace(SCORES, accuracy=0.95, cross_entropy=0.25)
-    members = (EnsembleMember("0", 0.5, "one"), EnsembleMember("1", 0.5, "another"))
-    ensemble = Ensemble(members, 2_500_000, better, better, tmp_path / "ensemble.keras")
-    assert describe_ensemble(ensemble, best=found(tmp_path)) == (
-        "Ensemble: ensemble.keras, 2 models as one, 2.5M parameters, "
-        "validation cross entropy 0.2500 (best single 0.3000), validation accuracy 0.9500 (best single 0.9000), "
-        "test accuracy 0.9500 (best single 0.9000)"
-    )

@@ -19,10 +19,10 @@ from kevo.progress.events import NullListener
 from kevo.runs import layout
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
+from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
 
 if TYPE_CHECKING:
-    from kevo.result import SearchResult
     from kevo.tasks.task import Task
 
 WORLD = "world"
@@ -127,11 +127,11 @@ class EnergyMeter(NullListener):
         """Writes down what the search has taken so far."""
         self._write()
 
-    def on_result(self, result: SearchResult) -> None:
+    def on_result(self, result: Outcome) -> None:
         """Writes down what the search has taken so far."""
         self._write()
 
-    def on_search_end(self, result: SearchResult | None) -> None:
+    def on_search_end(self, result: Outcome | None) -> None:
         """Measures no more."""
         self._tracker.stop()
         self._keep()

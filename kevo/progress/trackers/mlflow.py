@@ -23,9 +23,9 @@ import kevo
 from kevo.errors import RunError, SettingsError
 from kevo.progress import NullListener
 from kevo.progress.trackers.outcome import outcome
-from kevo.result import SearchResult
 from kevo.runs import layout
 from kevo.runs.folder import Run
+from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
 from kevo.system.markdown import code
 from kevo.tasks.task import AnyKind, Task
@@ -89,9 +89,9 @@ class MLflow(NullListener):
         """Logs a candidate."""
         self._later(lambda: self._log_trial(record, best))
 
-    def on_result(self, result: SearchResult) -> None: ...
+    def on_result(self, result: Outcome) -> None: ...
 
-    def on_search_end(self, result: SearchResult | None) -> None:
+    def on_search_end(self, result: Outcome | None) -> None:
         """Logs what came of the search, and waits until all is logged."""
         self._later(lambda: self._end(result))
         self._thread.shutdown(wait=True)
@@ -181,7 +181,7 @@ class MLflow(NullListener):
         for batch in _batches(params, _MAX_PARAMS):
             self._client.log_batch(run_id, params=batch)
 
-    def _end(self, result: SearchResult | None) -> None:
+    def _end(self, result: Outcome | None) -> None:
         if result is None:
             self._client.set_terminated(self._parent, "FAILED")
             return
@@ -202,15 +202,16 @@ class MLflow(NullListener):
         self._log_model(result)
         self._client.set_terminated(self._parent, "KILLED" if result.interrupted else "FINISHED")
 
-    def _log_model(self, result: SearchResult) -> None:
+    def _log_model(self, result: Outcome) -> None:
         """Logs the best model as `mlflow.pyfunc` loads and `mlflow models serve` serves it; no pickle is in it."""
+        import keras
         import mlflow.keras
         import numpy as np
         from mlflow.exceptions import MlflowException
         from mlflow.models import ModelSignature
         from mlflow.types import Schema, TensorSpec
 
-        model = result.best_model
+        model = keras.models.load_model(result.model_path, safe_mode=True)
         inputs = [TensorSpec(np.dtype(one.dtype), one.shape, one.name or None) for one in self._kind.input_specs(model)]
         outputs = TensorSpec(np.dtype(np.float32), (-1, *model.output_shape[1:]))
         logged = self._client.create_logged_model(self._experiment, name="best", source_run_id=self._parent)

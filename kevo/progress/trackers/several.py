@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from kevo.errors import describe_error
 from kevo.progress import Listener, SearchStarted
 from kevo.runs.folder import Run
+from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
 
 if TYPE_CHECKING:
-    from kevo.result import SearchResult
     from kevo.tasks.task import Task
 
 
@@ -22,10 +22,10 @@ class Tracker(Listener, Protocol):
     def on_search_begin(self, run: Run, task: Task) -> None:
         """A search begins, or goes on with the candidates that `run` holds already. Nothing is told before."""
 
-    def on_result(self, result: SearchResult) -> None:
+    def on_result(self, result: Outcome) -> None:
         """All is written that a person looks at, but for the model card."""
 
-    def on_search_end(self, result: SearchResult | None) -> None:
+    def on_search_end(self, result: Outcome | None) -> None:
         """Nothing more will happen; `None` if the search ended without a model."""
 
 
@@ -51,11 +51,11 @@ class TrackerGroup:
         """Tells the trackers."""
         self._tell(lambda one: one.on_search_begin(run, task) if isinstance(one, Tracker) else None)
 
-    def on_result(self, result: SearchResult) -> None:
+    def on_result(self, result: Outcome) -> None:
         """Tells the trackers."""
         self._tell(lambda one: one.on_result(result) if isinstance(one, Tracker) else None)
 
-    def on_search_end(self, result: SearchResult | None) -> None:
+    def on_search_end(self, result: Outcome | None) -> None:
         """Tells the trackers."""
         self._tell(lambda one: one.on_search_end(result) if isinstance(one, Tracker) else None)
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from kevo.progress import NullListener
 from kevo.progress.trackers.outcome import outcome
-from kevo.result import SearchResult
 from kevo.runs import layout
 from kevo.runs.atomic_files import writing
 from kevo.runs.folder import Run
+from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
 from kevo.tasks.task import Task
 
@@ -55,8 +55,8 @@ class TensorBoard(NullListener):
         """Writes a candidate."""
         self._write_trial(record)
 
-    def on_result(self, result: SearchResult) -> None: ...
-    def on_search_end(self, result: SearchResult | None) -> None: ...
+    def on_result(self, result: Outcome) -> None: ...
+    def on_search_end(self, result: Outcome | None) -> None: ...
 
     def _write_trial(self, record: TrialRecord) -> None:
         from tensorboard.plugins.hparams import api_pb2, summary, summary_v2

@@ -28,9 +28,10 @@ from kevo.report.answer import answer
 from kevo.report.drawings import Drawing, front, priced
 from kevo.report.markup import tag
 from kevo.report.plots import svg
-from kevo.result import Ensemble, EnsembleMember, SearchResult
+from kevo.result import SearchResult
 from kevo.runs import reader
 from kevo.runs.folder import Run
+from kevo.runs.outcome import Ensemble, EnsembleMember
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.images import datasets

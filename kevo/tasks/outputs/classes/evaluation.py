@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn import metrics
 
 _CONFIDENCE = 0.95
 _LARGEST_DEVIATION = 0.01
@@ -120,6 +119,8 @@ def evaluate(
         >>> evaluate(np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]), class_names=["cat", "dog"]).accuracy
         0.5
     """
+    from sklearn import metrics
+
     predicted = probabilities.argmax(axis=1)
     indices = np.arange(len(class_names))
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
