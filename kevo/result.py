@@ -74,7 +74,8 @@ class SearchResult(Outcome):
         """Draws which classes of the test pictures are taken for which."""
         from kevo.report import plots
 
-        return plots.confusion_matrix(self.test.confusion, class_names=list(self.test.support))
+        (drawing,) = self.kind.drawings(self.test)
+        return plots.task_figure(drawing)
 
     def plot_parameters(self) -> Figure:
         """Draws what accuracy the candidates reach at what size."""

@@ -250,7 +250,7 @@ class Session:
         self._listener.closed()
         closing = Finalizer(
             self._folder,
-            self._dataset,
+            self._task,
             self._settings,
             self._listener,
             self._budget,

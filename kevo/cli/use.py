@@ -197,10 +197,11 @@ def _share(value: float | None) -> str:
 def _draw(path: Path, scored: Scored) -> None:
     import io
 
-    from kevo.report.plots import confusion_matrix
+    from kevo.report.plots import task_figure
     from kevo.runs.atomic_files import atomic_write_bytes
+    from kevo.tasks.outputs.classes.sections import confusion_matrix
 
     content = io.BytesIO()
-    figure = confusion_matrix(scored.scores.confusion, class_names=list(scored.scores.support))
+    figure = task_figure(confusion_matrix(scored.scores, examples="pictures"))
     figure.savefig(content, format="png")
     atomic_write_bytes(path, content.getvalue())

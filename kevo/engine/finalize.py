@@ -10,7 +10,6 @@ from collections.abc import Hashable, Sequence
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from kevo.engine.budget import Budget
 from kevo.errors import RunError, describe_error
@@ -23,16 +22,9 @@ from kevo.runs.outcome import Ensemble, EnsembleMember, FrontMember, Outcome, de
 from kevo.runs.predictions import read_predictions
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
-from kevo.tasks.images import networks
-from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.datasets.dataset import Split
-from kevo.tasks.images.describe import describe
-from kevo.tasks.images.inference import predict
-from kevo.tasks.images.space import shared_extractor
-from kevo.tasks.images.trainer import NO_MEMORY
-from kevo.tasks.outputs.classes import evaluation
-from kevo.tasks.outputs.classes.evaluation import Evaluation
+from kevo.tasks.task import Member, Outputs, Scores, Task
 from kevo.training import ensemble_selection
+from kevo.training.candidate_fit import NO_MEMORY
 
 _MAX_MEMBERS = 5
 """How many candidates an ensemble may have."""
@@ -47,7 +39,7 @@ class Finalizer:
 
     Args:
         run: Its folder.
-        dataset: The pictures.
+        task: What was learned.
         settings: How it was to run.
         listener: Is told about the ensemble and the front.
         budget: Its time.
@@ -57,7 +49,7 @@ class Finalizer:
     def __init__(
         self,
         run: Run,
-        dataset: ImageDataset,
+        task: Task,
         settings: Settings,
         listener: Listener,
         budget: Budget,
@@ -65,7 +57,8 @@ class Finalizer:
         objectives: Sequence[Objective],
     ) -> None:
         self._folder = run
-        self._dataset = dataset
+        self._task = task
+        self._kind = settings.kind
         self._settings = settings
         self._listener = listener
         self._budget = budget
@@ -92,10 +85,10 @@ class Finalizer:
         folder, winner = self._folder.path, saved[0]
         earlier = self._earlier_ensemble(saved)
         began = self._budget.seconds
-        model, is_refit, probabilities = self._best(winner)
-        validation = self._evaluate(probabilities, self._dataset.validation)
-        predicted = predict(model, self._dataset.test.pictures)
-        test = self._evaluate(predicted, self._dataset.test)
+        model, is_refit, outputs = self._best(winner)
+        validation = self._task.score(outputs, "validation")
+        predicted = self._task.predict(model, "test")
+        test = self._task.score(predicted, "test")
         scoring_seconds = self._budget.seconds - began
         with self._folder.replacing(layout.TEST_PREDICTIONS) as path:
             np.save(path, predicted.astype(np.float16))
@@ -103,7 +96,7 @@ class Finalizer:
             run_folder=folder,
             model_path=folder / layout.MODEL,
             genome=winner.genome,
-            words=describe(winner.genome),
+            words=self._kind.describe(winner.genome),
             num_parameters=model.count_params(),
             validation=validation,
             test=test,
@@ -116,7 +109,7 @@ class Finalizer:
                 FrontMember(
                     trial_id=record.trial_id,
                     genome=record.genome,
-                    words=describe(record.genome),
+                    words=self._kind.describe(record.genome),
                     metrics=record.metrics,
                     model_path=folder / layout.checkpoint(record.trial_id),
                 )
@@ -125,6 +118,7 @@ class Finalizer:
             hypervolume=hypervolume,
             # What an earlier session found stands until there is another.
             ensemble=earlier if earlier and self._beats(earlier.validation, validation) else None,
+            task=self._kind.name,
         )
         self._folder.write_json(layout.RESULT, result.to_json())
         if result.ensemble is None:
@@ -134,42 +128,39 @@ class Finalizer:
             records,
             objective=self._objectives[0],
             winner=winner,
-            confusion=result.test.confusion,
-            class_names=self._dataset.class_names,
+            drawings=self._kind.drawings(result.test),
         )
         if front:
             plots.save_front(folder, records, front=front, objectives=self._objectives)
         # What is found so far is safe: an ensemble may only add to it.
         if not interrupted:
-            result = self._with_ensemble(result, saved, probabilities, scoring_seconds)
+            result = self._with_ensemble(result, saved, outputs, scoring_seconds)
         if front:
             for line in describe_front(result, self._objectives):
                 self._listener.note(line)
         return result
 
-    def _best(self, winner: TrialRecord) -> tuple[keras.Model, bool, npt.NDArray[np.float32]]:
+    def _best(self, winner: TrialRecord) -> tuple[keras.Model, bool, Outputs]:
         """Writes the best model and loads it again.
 
         Returns:
-            The model, whether it has learned from the validation pictures too, and what it, or its like that had not,
-            predicts for these.
+            The model; whether it has learned from the validation split too; and the outputs for that split, which are
+            those of the model before it learned from it.
         """
-        folder, dataset = self._folder.path, self._dataset
-        shape = len(dataset.validation), dataset.num_classes
-        kept = read_predictions(
-            folder / layout.predictions(winner.trial_id), shape=shape, are_valid=evaluation.are_probabilities
-        )
-        if kept is not None and (folder / layout.refit_model(winner.trial_id)).is_file():
+        kept = self._kept_outputs(winner)
+        if kept is not None and (self._folder.path / layout.refit_model(winner.trial_id)).is_file():
             model = self._loaded(layout.refit_model(winner.trial_id))
-            labels = dataset.validation.labels
-            errors = (
-                evaluation.cross_entropy(one, labels) for one in (predict(model, dataset.validation.pictures), kept)
-            )
+            losses = (self._task.loss(one, "validation") for one in (self._task.predict(model, "validation"), kept))
             # What has seen the answers and still knows them no better has gone wrong.
-            if operator.lt(*errors):
+            if operator.lt(*losses):
                 return model, True, kept
         model = self._loaded(layout.checkpoint(winner.trial_id))
-        return model, False, predict(model, dataset.validation.pictures)
+        return model, False, self._task.predict(model, "validation")
+
+    def _kept_outputs(self, record: TrialRecord) -> Outputs | None:
+        """Reads the outputs for the validation split that a trial left behind."""
+        path = self._folder.path / layout.predictions(record.trial_id)
+        return read_predictions(path, shape=self._task.output_shape, are_valid=self._task.are_valid)
 
     def _loaded(self, name: str) -> keras.Model:
         """Makes a model of the run folder the best one, once that can be loaded, and returns it."""
@@ -184,14 +175,11 @@ class Finalizer:
                 reason = f"{self._folder.path / name} cannot be loaded: {describe_error(error)}"
                 raise BrokenModelError(name, reason) from error
 
-    def _evaluate(self, probabilities: npt.NDArray[np.float32], split: Split) -> Evaluation:
-        return evaluation.evaluate(probabilities, split.labels, class_names=self._dataset.class_names)
-
     def _with_ensemble(
         self,
         result: Outcome,
         saved: Sequence[TrialRecord],
-        probabilities: npt.NDArray[np.float32],
+        outputs: Outputs,
         scoring_seconds: float,
     ) -> Outcome:
         """Adds an ensemble to the result, or says why there is none.
@@ -199,15 +187,15 @@ class Finalizer:
         Args:
             result: What was found, and is written already.
             saved: The candidates whose models are on disk, the winner first.
-            probabilities: The winner's for the validation split.
+            outputs: The winner's for the validation split.
             scoring_seconds: How long it took to load and score the winner.
         """
         found, reason = result.ensemble, ""
         try:
-            num_bodies = int(min(self._seconds_left() / (_MEMBER_COST * scoring_seconds), _MAX_MEMBERS))
-            if num_bodies < 1:
+            num_networks = int(min(self._seconds_left() / (_MEMBER_COST * scoring_seconds), _MAX_MEMBERS))
+            if num_networks < 1:
                 raise _NoEnsembleError(_TIME_IS_UP)
-            found = self._ensemble(self._weighed(saved, probabilities, num_bodies), result.validation)
+            found = self._ensemble(self._weighed(saved, outputs, num_networks), result.validation)
         except _NoEnsembleError as error:
             reason = str(error)
         except KeyboardInterrupt:
@@ -233,52 +221,47 @@ class Finalizer:
         return ensemble if ensemble.model_path.is_file() else None
 
     def _weighed(
-        self, saved: Sequence[TrialRecord], probabilities: npt.NDArray[np.float32], num_bodies: int
+        self, saved: Sequence[TrialRecord], outputs: Outputs, num_networks: int
     ) -> list[tuple[TrialRecord, float]]:
         """Returns the candidates that are better together, with their weights, the heaviest first.
 
         Args:
             saved: The candidates to choose from, the winner first.
-            probabilities: The winner's for the validation split.
-            num_bodies: How many different networks there is time for; heads on the same frozen features count once.
+            outputs: The winner's for the validation split.
+            num_networks: How many different networks there is time for; heads on the same frozen features count once.
         """
-        bodies = {_body(saved[0])}
-        records, library = [saved[0]], [probabilities]
+        networks = {self._network_key(saved[0])}
+        records, library = [saved[0]], [outputs]
         for record in saved[1:]:
-            if len(bodies | {_body(record)}) > num_bodies:
+            if len(networks | {self._network_key(record)}) > num_networks:
                 continue
-            path = self._folder.path / layout.predictions(record.trial_id)
-            kept = read_predictions(path, shape=probabilities.shape, are_valid=evaluation.are_probabilities)
-            if kept is not None:
-                bodies.add(_body(record))
+            if (kept := self._kept_outputs(record)) is not None:
+                networks.add(self._network_key(record))
                 records.append(record)
                 library.append(kept)
-        if len(records) == 1 < len(saved) and num_bodies < _MAX_MEMBERS:
+        if len(records) == 1 < len(saved) and num_networks < _MAX_MEMBERS:
             raise _NoEnsembleError(_TIME_IS_UP)
-        validation = self._dataset.validation
         shares = ensemble_selection.select(
             library,
-            loss=lambda mean: evaluation.cross_entropy(mean, validation.labels),
+            loss=lambda mean: self._task.loss(mean, "validation"),
             seed=self._settings.seed,
             max_members=_MAX_MEMBERS,
         )
         together, best = np.tensordot(shares.astype(np.float32), library, 1), library[0]
-        gains = self._beats(*(self._evaluate(one, validation) for one in (together, best)))
+        gains = self._beats(*(self._task.score(one, "validation") for one in (together, best)))
         if np.count_nonzero(shares) == 1 or not gains:
             raise _NoEnsembleError(_NO_GAIN)
         members = [(record, float(share)) for record, share in zip(records, shares, strict=True) if share]
         return sorted(members, key=lambda member: member[1], reverse=True)
 
-    def _ensemble(self, weighed: Sequence[tuple[TrialRecord, float]], best: Evaluation) -> Ensemble:
+    def _ensemble(self, weighed: Sequence[tuple[TrialRecord, float]], best: Scores) -> Ensemble:
         """Writes candidates as one model, loads it again and scores it."""
         members = []
         for record, weight in weighed:
             model = keras.models.load_model(self._folder.path / layout.checkpoint(record.trial_id), safe_mode=True)
-            members.append(
-                networks.Member(model, weight, shared_extractor(record.genome), bool(record.genome["mirror"]))
-            )
+            members.append(Member(model, weight, record.genome))
             self._seconds_left()
-        together = networks.weighted_mean(members)
+        together = self._task.combine(members)
         num_parameters, limit = together.count_params(), self._settings.max_params
         if limit is not None and num_parameters > limit:
             raise _NoEnsembleError(f"together its models would have {num_parameters:,} parameters")
@@ -286,24 +269,31 @@ class Finalizer:
         with self._folder.replacing(layout.ENSEMBLE) as path:
             together.save(path)
             model = keras.models.load_model(path, safe_mode=True)
-            validation, test = self._dataset.validation, self._dataset.test
-            scores = self._evaluate(predict(model, validation.pictures, watch=self._seconds_left), validation)
+            scores = self._score(model, "validation")
             if not self._beats(scores, best):
                 raise _NoEnsembleError(_NO_GAIN)
             return Ensemble(
                 members=tuple(
-                    EnsembleMember(record.trial_id, weight, describe(record.genome)) for record, weight in weighed
+                    EnsembleMember(record.trial_id, weight, self._kind.describe(record.genome))
+                    for record, weight in weighed
                 ),
                 num_parameters=num_parameters,
                 validation=scores,
-                test=self._evaluate(predict(model, test.pictures, watch=self._seconds_left), test),
+                test=self._score(model, "test"),
                 model_path=self._folder.path / layout.ENSEMBLE,
             )
 
-    def _beats(self, ensemble: Evaluation, best: Evaluation) -> bool:
+    def _score(self, model: keras.Model, split: str) -> Scores:
+        return self._task.score(self._task.predict(model, split, watch=self._seconds_left), split)
+
+    def _network_key(self, record: TrialRecord) -> Hashable:
+        """Key of a candidate's frozen network, which costs nothing more for another head on it."""
+        return self._kind.extractor_key(record.genome) or record.trial_id
+
+    def _beats(self, ensemble: Scores, best: Scores) -> bool:
         """Tells whether an ensemble is better than the best model, by the rule by which that has won."""
         ours, theirs = (
-            {name: getattr(scores, name.removeprefix("val_")) for name in self._objectives[0].metrics}
+            {name: scores.value(name.removeprefix("val_")) for name in self._objectives[0].metrics}
             for scores in (ensemble, best)
         )
         return ranking.beats(ours, theirs, self._objectives, num_judged=best.num_examples)
@@ -315,11 +305,6 @@ class Finalizer:
         if left <= 0:
             raise _NoEnsembleError(_TIME_IS_UP)
         return left
-
-
-def _body(record: TrialRecord) -> Hashable:
-    """Returns what a candidate's network sees pictures with, by which it costs nothing more beside its like."""
-    return shared_extractor(record.genome) or record.trial_id
 
 
 class BrokenModelError(Exception):

@@ -9,7 +9,7 @@ from pathlib import Path
 from kevo.report.markup import Html, definitions, join, tag, verbatim
 from kevo.runs import layout
 from kevo.runs.outcome import Ensemble, Outcome
-from kevo.runs.reader import Facts, describe_genome
+from kevo.runs.reader import Facts
 from kevo.runs.records import TrialRecord
 from kevo.system.text import byte_size, count, duration, metric_name
 from kevo.tasks.outputs.classes.evaluation import Evaluation
@@ -40,7 +40,7 @@ def _of_outcome(facts: Facts, outcome: Outcome) -> Iterator[Html | None]:
     )
     if facts.state != "finished":
         yield tag("p", "That is how it stood when the search was interrupted. ", _going_on(facts), class_="notice")
-    yield tag("p", tag("strong", "The model: "), f"{describe_genome(outcome.genome)}.")
+    yield tag("p", tag("strong", "The model: "), f"{facts.describe(outcome.genome)}.")
     yield definitions(
         [
             *_scores(test),
@@ -78,7 +78,7 @@ def _so_far(facts: Facts) -> Iterator[Html | None]:
     if best is None:
         yield definitions(_effort(facts))
         return
-    yield tag("p", tag("strong", f"Candidate {best.number + 1}: "), f"{describe_genome(best.genome)}.")
+    yield tag("p", tag("strong", f"Candidate {best.number + 1}: "), f"{facts.describe(best.genome)}.")
     size = None if best.num_parameters is None else f"{best.num_parameters:,}"
     yield definitions([("Parameters", size), *_effort(facts)])
     if (model := facts.run_folder / layout.checkpoint(best.trial_id)).is_file():

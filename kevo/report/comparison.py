@@ -180,7 +180,7 @@ def _rows(known: Sequence[Facts]) -> Iterator[Row]:
     yield row("outcome", "candidates", (len(one.evolved) for one in known))
     yield row("outcome", "failed", (sum(not record.full_length for record in one.failed) for one in known))
     yield row("outcome", "parameters", map(_num_parameters, known), "{:,}".format)
-    yield row("outcome", "winner", (one.winner and reader.describe_genome(one.winner.genome) for one in known))
+    yield row("outcome", "winner", (one.winner and one.describe(one.winner.genome) for one in known))
 
 
 def _verdicts(known: Sequence[Facts], data: Any) -> Iterator[Verdict]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -106,12 +107,8 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
             lambda: plots.learning_curves(winner),
         )
     if facts.outcome is not None:
-        confusion = facts.outcome.test.confusion
-        yield Drawing(
-            "confusion",
-            f"Of {facts.outcome.test.num_examples} test pictures, how many of each class were taken for which.",
-            lambda: plots.confusion_matrix(confusion, class_names=facts.class_names),
-        )
+        for one in facts.kind.drawings(facts.outcome.test):
+            yield Drawing(one.name, one.caption, functools.partial(plots.task_figure, one))
 
 
 def priced(facts: Facts) -> tuple[list[TrialRecord], list[Objective]]:

@@ -11,7 +11,7 @@ from kevo.report.drawings import front, priced
 from kevo.report.markup import Html, join, table, tag, verbatim
 from kevo.report.pictures import Pictures, Wrong
 from kevo.report.repeating import how_to_repeat
-from kevo.runs.reader import Facts, describe_genome
+from kevo.runs.reader import Facts
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system.text import count, duration, metric_name, plural
@@ -64,7 +64,7 @@ def trade_offs(facts: Facts, draw: Draw) -> Html:
         [
             f"{record.number + 1} ({record.trial_id})",
             *(_value(one.metric, record.metrics[one.metric]) for one in objectives),
-            describe_genome(record.genome),
+            facts.describe(record.genome),
         ]
         for record in members[:_MOST_MEMBERS]
     ]

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from kevo.objective import COSTS, Objective
 from kevo.runs import layout
 from kevo.system.text import count, duration, metric_name, plural
-from kevo.tasks.outputs.classes import evaluation
-from kevo.tasks.outputs.classes.evaluation import Evaluation
+from kevo.tasks.task import DEFAULT, AnyKind, kind_of
 
 if TYPE_CHECKING:
     import keras
@@ -66,26 +65,26 @@ class Ensemble:
 
     members: tuple[EnsembleMember, ...]
     num_parameters: int
-    validation: Evaluation
-    test: Evaluation
+    validation: Any
+    test: Any
     model_path: Path
 
     @property
     def model(self) -> keras.Model:
-        """The ensemble, loaded from its file: raw pixels 0-255 in, class probabilities out."""
+        """The ensemble, loaded from its file; it takes and answers what the best model does."""
         import keras
 
         return keras.models.load_model(self.model_path, safe_mode=True)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
+    def from_json(cls, values: Mapping[str, Any], kind: AnyKind) -> Self:
         """Reads what `Outcome.to_json` wrote."""
         _check_names(cls, values)
         return cls(
             members=tuple(map(EnsembleMember.from_json, values["members"])),
             num_parameters=int(values["num_parameters"]),
-            validation=evaluation.parse(values["validation"]),
-            test=evaluation.parse(values["test"]),
+            validation=kind.parse_scores(values["validation"]),
+            test=kind.parse_scores(values["test"]),
             model_path=Path(values["model_path"]),
         )
 
@@ -100,8 +99,8 @@ class Outcome:
         genome: The best model's genes.
         words: The same in words.
         num_parameters: The best model's size.
-        validation: Its scores on the validation split, after it was loaded again from its file.
-        test: Its scores on the test split.
+        validation: Its scores on the validation split, after it was loaded again: the task's own `Scores`.
+        test: Its scores on the test split, of the same type.
         trials_completed: How many trials have a fitness, without final trainings.
         trials_failed: How many failed.
         seconds: How long the search took, over all sessions.
@@ -113,6 +112,7 @@ class Outcome:
         hypervolume: How much of what is thinkable the front covers, from 0 to 1: accuracy counts from 0 to 1, costs and
             losses from those of the worst candidate down to 0. `None` without a front.
         ensemble: `None` where there is none that is better than the best model, or there was no time for one.
+        task: The name of the task, one of `kevo.tasks.task.TASKS`.
     """
 
     run_folder: Path
@@ -120,8 +120,8 @@ class Outcome:
     genome: dict[str, Any]
     words: str
     num_parameters: int
-    validation: Evaluation
-    test: Evaluation
+    validation: Any
+    test: Any
     trials_completed: int
     trials_failed: int
     seconds: float
@@ -130,6 +130,12 @@ class Outcome:
     front: tuple[FrontMember, ...] = ()
     hypervolume: float | None = None
     ensemble: Ensemble | None = None
+    task: str = DEFAULT
+
+    @property
+    def kind(self) -> AnyKind:
+        """The task that was searched for."""
+        return kind_of(self.task)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values."""
@@ -147,14 +153,16 @@ class Outcome:
             ArithmeticError, AttributeError, LookupError, TypeError, ValueError: these are not the values of an outcome.
         """
         _check_names(cls, values)
+        task = values.get("task", DEFAULT)
+        kind = kind_of(task)
         return cls(
             run_folder=Path(values["run_folder"]),
             model_path=Path(values["model_path"]),
             genome=dict(values["genome"]),
             words=str(values["words"]),
             num_parameters=int(values["num_parameters"]),
-            validation=evaluation.parse(values["validation"]),
-            test=evaluation.parse(values["test"]),
+            validation=kind.parse_scores(values["validation"]),
+            test=kind.parse_scores(values["test"]),
             trials_completed=int(values["trials_completed"]),
             trials_failed=int(values["trials_failed"]),
             seconds=finite(values["seconds"]),
@@ -162,7 +170,8 @@ class Outcome:
             is_refit=bool(values["is_refit"]),
             front=tuple(map(FrontMember.from_json, values["front"])),
             hypervolume=None if values["hypervolume"] is None else finite(values["hypervolume"]),
-            ensemble=None if values["ensemble"] is None else Ensemble.from_json(values["ensemble"]),
+            ensemble=None if values["ensemble"] is None else Ensemble.from_json(values["ensemble"], kind),
+            task=task,
         )
 
     def moved(self, folder: Path) -> Self:
@@ -192,9 +201,9 @@ def describe_front(outcome: Outcome, objectives: Sequence[Objective]) -> Iterato
 def describe_ensemble(ensemble: Ensemble, *, best: Outcome) -> str:
     """Returns in one line what an ensemble is and how much better it is than the best single model."""
     scores = ", ".join(
-        f"{split} {name.replace('_', ' ')} {getattr(getattr(ensemble, split), name):.4f} "
-        f"(best single {getattr(getattr(best, split), name):.4f})"
-        for split, name in (("validation", "cross_entropy"), ("validation", "accuracy"), ("test", "accuracy"))
+        f"{split} {name.replace('_', ' ')} {getattr(ensemble, split).value(name):.4f} "
+        f"(best single {getattr(best, split).value(name):.4f})"
+        for split, name in best.kind.compared_scores
     )
     size = f"{len(ensemble.members)} models as one, {count(ensemble.num_parameters)} parameters"
     return f"Ensemble: {ensemble.model_path.name}, {size}, {scores}"

@@ -24,7 +24,7 @@ from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
-from kevo.tasks.images.describe import describe
+from kevo.tasks.task import AnyKind
 
 _MOST_METADATA = 2**16
 _MOST_WORDS = 400
@@ -66,6 +66,18 @@ class Facts:
     damages: tuple[str, ...]
 
     @property
+    def kind(self) -> AnyKind:
+        """The task; the first of the table where the settings are damaged."""
+        return (self.search or Settings()).kind
+
+    def describe(self, genome: Mapping[str, Any]) -> str:
+        """Puts a genome into words; one that is damaged is shown as it is."""
+        try:
+            return self.kind.describe(genome)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            return json.dumps(genome)[:_MOST_WORDS]
+
+    @property
     def objective(self) -> Objective:
         """What was to be improved above all."""
         return self.objectives[0]
@@ -74,7 +86,7 @@ class Facts:
     def num_judged(self) -> int | None:
         """How many examples the candidates are compared on; `None` where that is unknown."""
         if self.outcome is not None:
-            return self.outcome.validation.num_examples
+            return int(self.outcome.validation.num_examples)
         return num_judged(self.settings)
 
     @property
@@ -164,14 +176,6 @@ def num_judged(settings: Mapping[str, Any]) -> int | None:
     """Returns how many examples candidates are compared on, by the settings file; `None` where that is unknown."""
     num = settings.get("num_validation")
     return num if isinstance(num, int) and num > 0 else None
-
-
-def describe_genome(genome: Mapping[str, Any]) -> str:
-    """Says what a genome is, also where it is not one of ours."""
-    try:
-        return describe(genome)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-        return json.dumps(genome)[:_MOST_WORDS]
 
 
 def _with_winner(facts: Facts) -> Facts:

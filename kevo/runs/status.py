@@ -21,7 +21,6 @@ from kevo.runs.outcome import finite
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system.text import byte_size, duration, metric_name
-from kevo.tasks.images.describe import describe
 
 _WRITE_SECONDS = 1.0
 _HINTS = {"running": "", "interrupted": "; go on with: kevo resume {run}", "finished": ""}
@@ -288,4 +287,6 @@ def _best(records: Sequence[TrialRecord], settings: Settings, *, num_judged: int
     best = ranking.winner(records, objectives, num_judged=num_judged)
     if best is None or best.fitness is None:
         return None
-    return Best(number=best.number, words=describe(best.genome), objective=settings.objective, score=best.fitness)
+    return Best(
+        number=best.number, words=settings.kind.describe(best.genome), objective=settings.objective, score=best.fitness
+    )

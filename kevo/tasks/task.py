@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from kevo.errors import SettingsError
 from kevo.objective import Objective
+from kevo.tasks.sections import Drawing
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ TASKS: Mapping[str, str] = {
     "tables": "kevo.tasks.tables.kind:KIND",
 }
 """Where each task's row stands; the first one is taken where nothing tells of another."""
+DEFAULT = next(iter(TASKS))
+"""The task of run folders that name none."""
 AUTO = "auto"
 """Says instead of a task's name that its options or the data decide."""
 
@@ -345,6 +348,9 @@ class Task(Protocol):
     def output_shape(self) -> tuple[int, ...]:
         """Shape of a model's outputs for the validation split."""
 
+    def are_valid(self, outputs: Outputs) -> bool:
+        """Whether outputs that were read from a file can be some model's: class probabilities sum to 1."""
+
     def predict(self, model: keras.Model, split: str, *, watch: Callable[[], object] | None = None) -> Outputs:
         """A deployed model's outputs for a split; `watch` is called between batches, and may raise."""
 
@@ -381,6 +387,8 @@ class TaskKind(Protocol[D]):
     """What may be improved, by the names of `Settings.objective`."""
     presets: tuple[str, ...]
     """The names of its search spaces."""
+    compared_scores: tuple[tuple[str, str], ...]
+    """The scores that tell an ensemble from a single model: a split and a metric each."""
     rung_genes: tuple[str, ...]
     """Candidates that differ in these genes learn at different paces, and do not compete for a higher rung."""
 
@@ -486,6 +494,9 @@ class TaskKind(Protocol[D]):
 
     def input_specs(self, model: keras.Model) -> Sequence[InputSpec]:
         """What a deployed model takes."""
+
+    def drawings(self, test: Any) -> Sequence[Drawing]:
+        """What is drawn of the scores on the test split."""
 
     def describe(self, genome: Genome) -> str:
         """A genome in words.

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from kevo.objective import Objective
 from kevo.training.answers import Answers
@@ -24,6 +25,8 @@ from kevo.training.history import History
 from kevo.training.loop import EpochLoop, Forward
 from kevo.training.stage import StagePlan
 
+NO_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
+"""The errors that mean too little memory."""
 Views = Sequence[npt.NDArray[Any]]
 """The validation examples as a network takes them, in one array for each view; its outputs are the mean over views."""
 

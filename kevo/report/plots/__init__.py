@@ -1,19 +1,19 @@
-"""Pictures of a search: what it found, what it cost, which genes mattered, how the winner learned and what it confuses.
+"""Figures of a search: what it found, what it cost, which genes mattered, how the winner learned, what its task adds.
 
 Every function turns records into a figure that stands alone: nothing is shown, pyplot's global state stays untouched.
 `png` and `svg` turn a figure into what a file or a page holds.
 """
 
 from kevo.report.plots.genes import gene_importance, parallel_coordinates
-from kevo.report.plots.learning import confusion_matrix, learning_curves
+from kevo.report.plots.learning import learning_curves
 from kevo.report.plots.rendering import png, svg
 from kevo.report.plots.saving import save_all, save_front
 from kevo.report.plots.search import fitness_by_generation, fitness_by_minute, seconds_by_generation
+from kevo.report.plots.task_figures import task_figure
 from kevo.report.plots.tradeoffs import front_of, parameters_against_accuracy
 from kevo.report.plots.tree import family_tree
 
 __all__ = [
-    "confusion_matrix",
     "family_tree",
     "fitness_by_generation",
     "fitness_by_minute",
@@ -27,4 +27,5 @@ __all__ = [
     "save_front",
     "seconds_by_generation",
     "svg",
+    "task_figure",
 ]

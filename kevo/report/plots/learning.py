@@ -1,18 +1,13 @@
-"""How the winner learned, and what it confuses."""
+"""How a candidate learned."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from kevo.report.plots.style import BLUE, GREY, VERMILION, Drawn, count_along, empty, label, legend, short
 from kevo.runs.records import TrialRecord
-
-_MOST_ANNOTATED_CLASSES = 20
-_MOST_NAMED_CLASSES = 100
 
 
 def learning_curves(record: TrialRecord) -> Figure:
@@ -45,36 +40,4 @@ def learning_curves(record: TrialRecord) -> Figure:
                 axes.axvline(epoch + 0.5, color=GREY, linestyle=":", label=f"{short(after)} starts")
         count_along(axes, epochs)
         legend(axes)
-    return figure
-
-
-def confusion_matrix(confusion: Sequence[Sequence[int]], *, class_names: Sequence[str]) -> Figure:
-    """Draws which classes are taken for which.
-
-    Args:
-        confusion: Numbers of pictures, true classes in rows, predicted classes in columns.
-        class_names: Names of the classes, in the order of the rows.
-
-    Returns:
-        The figure. Color is the share of the true class; numbers of pictures are written in where there is room.
-    """
-    counts = np.asarray(confusion)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    num_classes = len(class_names)
-    side = min(3.5 + 0.4 * num_classes, 16.0)
-    figure = Drawn(figsize=(side + 1.0, side), layout="constrained")
-    axes = figure.subplots()
-    picture = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
-    figure.colorbar(picture, ax=axes, label="Share of the true class", shrink=0.8)
-    axes.set(title="Confusion matrix", xlabel="Predicted class", ylabel="True class")
-    ticks = range(0, num_classes, math.ceil(num_classes / _MOST_NAMED_CLASSES))
-    names = [short(class_names[tick]) for tick in ticks]
-    size = 9 if num_classes <= _MOST_ANNOTATED_CLASSES else 7
-    # A class may be called "$5": what looks like a formula is none.
-    axes.set_xticks(ticks, names, rotation=90, fontsize=size, parse_math=False)
-    axes.set_yticks(ticks, names, fontsize=size, parse_math=False)
-    if num_classes <= _MOST_ANNOTATED_CLASSES:
-        for (row, column), share in np.ndenumerate(shares):
-            color = "white" if share > 0.5 else "black"
-            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=color, fontsize=8)
     return figure

@@ -1,4 +1,4 @@
-"""The pictures of a finished search in its run folder."""
+"""The figures of a finished search in its run folder."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from kevo.objective import Objective
-from kevo.report.plots.learning import confusion_matrix, learning_curves
+from kevo.report.plots.learning import learning_curves
 from kevo.report.plots.rendering import png
 from kevo.report.plots.search import fitness_by_generation, seconds_by_generation
+from kevo.report.plots.task_figures import task_figure
 from kevo.report.plots.tradeoffs import front_of, parameters_against_accuracy
 from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_bytes
 from kevo.runs.records import TrialRecord
+from kevo.tasks.sections import Drawing
 
 
 def save_all(
@@ -23,21 +25,19 @@ def save_all(
     *,
     objective: Objective,
     winner: TrialRecord,
-    confusion: Sequence[Sequence[int]],
-    class_names: Sequence[str],
+    drawings: Sequence[Drawing],
 ) -> list[Path]:
-    """Draws every picture of a finished search into the folder `plots` of its run folder.
+    """Draws every figure of a finished search into the folder `plots` of its run folder.
 
     Args:
         run_folder: Where to write.
         records: All candidates.
         objective: What they competed for.
         winner: The best of them.
-        confusion: Numbers of test pictures, true classes in rows, predicted classes in columns.
-        class_names: Names of the classes, in the order of the rows.
+        drawings: What the task adds.
 
     Returns:
-        The paths of the pictures.
+        The paths of the figures.
 
     Raises:
         RunError: the folder cannot be written.
@@ -46,7 +46,7 @@ def save_all(
         "fitness": fitness_by_generation(records, objective=objective),
         "seconds": seconds_by_generation(records),
         "learning_curves": learning_curves(winner),
-        "confusion": confusion_matrix(confusion, class_names=class_names),
+        **{drawing.name: task_figure(drawing) for drawing in drawings},
         "parameters": parameters_against_accuracy(records),
     }
     return [_save(run_folder, name, figure) for name, figure in figures.items()]

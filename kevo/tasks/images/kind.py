@@ -13,7 +13,8 @@ from kevo.objective import Objective
 from kevo.tasks.images import describe as descriptions
 from kevo.tasks.images import space as spaces
 from kevo.tasks.images.space import Space
-from kevo.tasks.outputs.classes.objectives import OBJECTIVES
+from kevo.tasks.outputs.classes.objectives import COMPARED_SCORES, OBJECTIVES
+from kevo.tasks.sections import Drawing
 from kevo.tasks.task import InputSpec, NetworkKind, SearchSettings, StageData, TaskKind, TaskOption
 from tuners.genome import Genome
 
@@ -41,6 +42,7 @@ class ImageClassification:
     options: tuple[TaskOption, ...] = ()
     objectives: Mapping[str, Objective] = OBJECTIVES
     presets = tuple(spaces.PRESETS)
+    compared_scores: tuple[tuple[str, str], ...] = COMPARED_SCORES
     rung_genes: tuple[str, ...] = ("family", "pretrained/tuning")
 
     network_kinds: tuple[NetworkKind, ...] = (_CONV, _FROZEN, _TUNED)
@@ -165,6 +167,12 @@ class ImageClassification:
     def input_specs(self, model: keras.Model) -> Sequence[InputSpec]:
         """Pixels 0-255 of any height and width."""
         return [InputSpec("", np.uint8, (-1, -1, -1, 3))]
+
+    def drawings(self, test: Evaluation) -> Sequence[Drawing]:
+        """The confusion matrix."""
+        from kevo.tasks.outputs.classes.sections import confusion_matrix
+
+        return [confusion_matrix(test, examples=self.examples)]
 
     def describe(self, genome: Genome) -> str:
         """A genome in words."""

@@ -33,7 +33,7 @@ from kevo.tasks.images.task_trainer import ImageTrainer
 from kevo.tasks.images.usable_weights import Usable, by_width, to_json
 from kevo.tasks.outputs.classes import evaluation
 from kevo.tasks.outputs.classes.evaluation import Evaluation
-from kevo.tasks.task import AnyKind, Member, SearchSettings, Work
+from kevo.tasks.task import AnyKind, Member, Outputs, SearchSettings, Work
 from tuners.genome import Genome
 
 _T = TypeVar("_T")
@@ -200,6 +200,10 @@ class ImageTask:
     def output_shape(self) -> tuple[int, int]:
         """Validation pictures and classes."""
         return len(self.dataset.validation), self.dataset.num_classes
+
+    def are_valid(self, outputs: Outputs) -> bool:
+        """Whether they are class probabilities."""
+        return evaluation.are_probabilities(outputs)
 
     def predict(
         self, model: keras.Model, split: str, *, watch: Callable[[], object] | None = None

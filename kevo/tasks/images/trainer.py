@@ -24,13 +24,12 @@ from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.space import variant
 from kevo.tasks.images.transfer_learning import TransferLearning
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
-from kevo.training.candidate_fit import CandidateFit
+from kevo.training.candidate_fit import NO_MEMORY, CandidateFit
 from kevo.training.effort import CandidateError, Earlier, Effort, Keep, OutOfTimeError, Progress
 from kevo.training.stage import LoopMaker
 from tuners.genome import Genome
 
 _RATES = ("learning_rate", "sgd/learning_rate", "fine_tune/learning_rate")
-NO_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 
 
 @dataclass(slots=True)

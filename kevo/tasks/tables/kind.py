@@ -12,7 +12,8 @@ import numpy as np
 
 from kevo.errors import SettingsError
 from kevo.objective import Objective
-from kevo.tasks.outputs.classes.objectives import OBJECTIVES
+from kevo.tasks.outputs.classes.objectives import COMPARED_SCORES, OBJECTIVES
+from kevo.tasks.sections import Drawing
 from kevo.tasks.tables import space as spaces
 from kevo.tasks.tables.space import Space
 from kevo.tasks.task import InputSpec, NetworkKind, SearchSettings, StageData, TaskKind, TaskOption
@@ -45,6 +46,7 @@ class TabularClassification:
     )
     objectives: Mapping[str, Objective] = OBJECTIVES
     presets = tuple(spaces.PRESETS)
+    compared_scores: tuple[tuple[str, str], ...] = COMPARED_SCORES
     rung_genes: tuple[str, ...] = ()
     network_kinds: tuple[NetworkKind, ...] = (_DENSE, _LINEAR)
 
@@ -151,6 +153,12 @@ class TabularClassification:
         """Returns one input for each column, under the column's name."""
         types = {"string": np.str_, "float32": np.float32}
         return [InputSpec(name, types[tensor.dtype], (-1, 1)) for name, tensor in model.input.items()]
+
+    def drawings(self, test: Evaluation) -> Sequence[Drawing]:
+        """The confusion matrix."""
+        from kevo.tasks.outputs.classes.sections import confusion_matrix
+
+        return [confusion_matrix(test, examples=self.examples)]
 
     def describe(self, genome: Genome) -> str:
         """Says in words what a genome is."""

@@ -26,7 +26,7 @@ from kevo.tasks.tables.dataset import Split, TableDataset
 from kevo.tasks.tables.kind import KIND
 from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.trainer import TableTrainer
-from kevo.tasks.task import AnyKind, Member, SearchSettings, Work
+from kevo.tasks.task import AnyKind, Member, Outputs, SearchSettings, Work
 from tuners.genome import Genome, SearchSpace
 
 
@@ -137,6 +137,10 @@ class TableTask:
     def output_shape(self) -> tuple[int, int]:
         """Validation rows and classes."""
         return len(self.dataset.validation), self.dataset.num_classes
+
+    def are_valid(self, outputs: Outputs) -> bool:
+        """Whether they are class probabilities."""
+        return evaluation.are_probabilities(outputs)
 
     def predict(
         self, model: keras.Model, split: str, *, watch: Callable[[], object] | None = None

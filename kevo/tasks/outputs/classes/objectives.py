@@ -16,3 +16,6 @@ OBJECTIVES: Mapping[str, Objective] = {
     "loss": Objective(_CROSS_ENTROPY, "min"),
 }
 """The first is the default."""
+
+COMPARED_SCORES = (("validation", "cross_entropy"), ("validation", "accuracy"), ("test", "accuracy"))
+"""What tells an ensemble from a single model; see `TaskKind.compared_scores`."""

@@ -17,6 +17,7 @@ from kevo.report import plots
 from kevo.runs import ranking
 from kevo.runs.records import TrialRecord
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
+from kevo.tasks.sections import Bars, CountMatrix
 
 
 def trial(number: int, *, generation: int = 0, fitness: float | None = 0.5, **changes: Any) -> TrialRecord:
@@ -138,11 +139,22 @@ def test_learning_curves_leave_out_what_is_missing() -> None:
     assert lines(loss) == {"training": ([1, 2], [2.0, 1.0])}
 
 
+def confusion(counts: list[list[int]], names: list[str]) -> Figure:
+    return plots.task_figure(CountMatrix("confusion", "Confusion matrix", "", tuple(map(tuple, counts)), tuple(names)))
+
+
+def test_bars_have_a_name_and_a_length_each() -> None:
+    drawing = Bars("importance", "Importance", "", "accuracy lost", (("age", 0.2), (HOSTILE, -0.1)))
+    (axes,) = plots.task_figure(drawing).axes
+    assert [bar.get_width() for bar in axes.patches] == [0.2, -0.1]
+    assert axes.get_yticklabels()[0].get_text() == "age" and axes.get_xlabel() == "accuracy lost"
+
+
 @pytest.mark.parametrize("num_classes", [2, 20])
 def test_confusion_matrix_counts_and_colors(num_classes: int) -> None:
     counts = np.arange(num_classes**2).reshape(num_classes, num_classes)
     names = [f"class {number}" for number in range(num_classes)]
-    axes, _ = plots.confusion_matrix(counts.tolist(), class_names=names).axes
+    axes, _ = confusion(counts.tolist(), names).axes
     assert words(axes) == [str(count) for count in counts.ravel()]
     assert [label.get_text() for label in axes.get_yticklabels()] == names
     assert [label.get_text() for label in axes.get_xticklabels()] == names
@@ -152,7 +164,7 @@ def test_confusion_matrix_counts_and_colors(num_classes: int) -> None:
 @pytest.mark.parametrize(("num_classes", "num_named"), [(100, 100), (250, 84)])
 def test_confusion_matrix_of_many_classes(num_classes: int, num_named: int) -> None:
     names = [str(number) for number in range(num_classes)]
-    axes, _ = plots.confusion_matrix(np.eye(num_classes, dtype=int).tolist(), class_names=names).axes
+    axes, _ = confusion(np.eye(num_classes, dtype=int).tolist(), names).axes
     assert words(axes) == []
     labels = {tick: label.get_text() for tick, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)}
     assert len(labels) == num_named
@@ -160,7 +172,7 @@ def test_confusion_matrix_of_many_classes(num_classes: int, num_named: int) -> N
 
 
 def test_confusion_matrix_of_a_class_without_pictures() -> None:
-    axes, _ = plots.confusion_matrix([[0, 0], [1, 3]], class_names=["a", "b"]).axes
+    axes, _ = confusion([[0, 0], [1, 3]], ["a", "b"]).axes
     assert np.asarray(axes.images[0].get_array()).tolist() == [[0, 0], [0.25, 0.75]]
 
 
@@ -404,7 +416,7 @@ def hostile_figures() -> list[Figure]:
         plots.gene_importance({HOSTILE: 1.0}),
         plots.parallel_coordinates(strange, objective=OBJECTIVES["accuracy"]),
         plots.family_tree(strange, winner=replace(strange[-1], parents=("0000", "0003"), origin=HOSTILE)),
-        plots.confusion_matrix([[1, 2], [3, 4]], class_names=[HOSTILE, "b" * 300]),
+        confusion([[1, 2], [3, 4]], [HOSTILE, "b" * 300]),
     ]
 
 
