@@ -7,6 +7,8 @@ on first use, so that importing kevo loads no TensorFlow.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from kevo.system import versions
+
 if TYPE_CHECKING:
     from kevo.api import resume, search
     from kevo.errors import KevoError
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from kevo.tasks.images.datasets import ImageDataset
     from kevo.tasks.images.space import PRESETS, Space
 
-__version__ = "0.1.0"
+__version__ = versions.KEVO
 __all__ = [
     "PRESETS",
     "Classifier",

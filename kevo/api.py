@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import kevo
 from kevo.errors import KevoError, RunError, SettingsError, WeightsError
 from kevo.execution import devices
 from kevo.execution.endpoint import Endpoint
@@ -88,7 +87,7 @@ def search(
     run = Run.create(
         (_new_folder(dataset.name) if out is None else Path(out)).absolute(),
         {
-            "kevo": kevo.__version__,
+            "kevo": versions.KEVO,
             "versions": versions.installed(),
             "data": kind.source(data),
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),

@@ -39,7 +39,7 @@ from kevo.progress import Listener, SearchStarted
 from kevo.progress.trackers import TrackerGroup, energy
 from kevo.report import model_card
 from kevo.result import SearchResult
-from kevo.runs import layout
+from kevo.runs import layout, stop_request
 from kevo.runs.atomic_files import writing
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
@@ -87,7 +87,7 @@ class Session:
         self._strategy = strategy
         self._archive = Archive(run, settings, num_judged=task.dataset.num_examples("validation"))
         self._budget = Budget(settings, started=started)
-        self._interrupts = Interrupts(run)
+        self._interrupts = Interrupts(lambda: stop_request.take(run))
         self._result: SearchResult | None = None
 
     def run(self) -> SearchResult:
@@ -96,7 +96,7 @@ class Session:
         devices.share_memory()
         with self._folder.locked(), redelivering(), self._tracked(), publisher as self._listener:
             # Whoever asked an earlier session to stop did not mean this one.
-            self._interrupts.clear()
+            stop_request.take(self._folder)
             notes = [*self._dataset.notes, *self._task.notes, *self._archive.read()]
             self._budget.take_up(self._archive.records)
             plan = self._plan()
@@ -128,7 +128,7 @@ class Session:
             finally:
                 # The trainer set all there was apart from what Python looks through for garbage.
                 gc.unfreeze()
-                self._interrupts.clear()
+                stop_request.take(self._folder)
 
     @property
     def _trains_here(self) -> bool:

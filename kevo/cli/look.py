@@ -37,10 +37,10 @@ def status(run: Path, as_json: bool) -> None:
 def stop(run: Path, wait: float) -> None:
     """Ends the search in the run folder RUN as Ctrl-C does, with the best so far."""
     with user_errors():
+        from kevo.runs import stop_request
         from kevo.runs.folder import Run
-        from kevo.system import interrupts
 
-        if not interrupts.stop(Run.open(run), wait=wait):
+        if not stop_request.send(Run.open(run), wait=wait):
             raise SearchFailedError(f"The search in {run} was asked to stop, and is still at work after {wait:g} s.")
         click.echo(f"The search in {run} has ended. See: kevo status {run}")
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import keras
 
-import kevo
 from kevo.errors import KevoError, SettingsError, WorkerError
 from kevo.execution import devices
 from kevo.execution.endpoint import Endpoint
@@ -21,6 +20,7 @@ from kevo.execution.runner import TrialRunner
 from kevo.execution.scheduler_service import RemoteScheduler
 from kevo.execution.worker import work
 from kevo.settings import Settings
+from kevo.system import versions
 from kevo.system.interrupts import redelivering
 from kevo.system.memory import usable
 from kevo.tasks.task import Task
@@ -151,7 +151,7 @@ def _runner(
 
 def _versions() -> dict[str, str]:
     """Returns what decides whether a model that is saved here can be loaded there."""
-    return {"kevo": kevo.__version__, "Keras": keras.__version__}
+    return {"kevo": versions.KEVO, "Keras": keras.__version__}
 
 
 def _format_versions(versions: Mapping[str, str]) -> str:

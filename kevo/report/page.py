@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
-import kevo
 from kevo.errors import describe_error
 from kevo.report import plots, sections
 from kevo.report.answer import answer
@@ -15,6 +14,7 @@ from kevo.report.markup import Html, tag
 from kevo.report.pictures import Pictures
 from kevo.report.style import STYLE
 from kevo.runs.reader import Facts
+from kevo.system import versions
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _WIDTH = 480.0
@@ -58,7 +58,7 @@ def page(facts: Facts, pictures: Pictures) -> str:
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name_="generator", content=f"kevo {kevo.__version__}"),
+        tag("meta", name_="generator", content=f"kevo {versions.KEVO}"),
         tag("title", title),
         tag("style", Html(STYLE)),
     )

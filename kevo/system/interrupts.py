@@ -1,29 +1,20 @@
-"""Ctrl-C, taken at a safe moment, and a request for the same from another terminal.
+"""Ctrl-C, taken at a safe moment.
 
 Python raises `KeyboardInterrupt` wherever it stands, and loses it where it stands in a weak reference's callback, as it
 often does while Keras cleans up. Here the first Ctrl-C is only noted, and raised when the search looks; the second is
 Python's own again.
-
-From another terminal a file in the run folder asks for what a first Ctrl-C does. No signal is sent: a run folder may
-come from someone else, and with it the number of a process.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
-
-from kevo.errors import RunError
-from kevo.runs import layout
-from kevo.runs.atomic_files import writing
-from kevo.runs.folder import Run
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -40,11 +31,11 @@ class Interrupts:
     """While entered, notes the first Ctrl-C instead of raising it; outside the main thread there is none.
 
     Args:
-        run: The folder in which others may ask for the same; `None` for none.
+        is_requested: Says whether somebody asked for the same in another way; is called now and then.
     """
 
-    def __init__(self, run: Run | None = None) -> None:
-        self._request = None if run is None else run.path / layout.STOP
+    def __init__(self, is_requested: Callable[[], bool] = lambda: False) -> None:
+        self._is_requested = is_requested
         self._looks_at = 0.0
         self._is_asked = False
         self._previous: Any = None
@@ -67,20 +58,10 @@ class Interrupts:
         """
         if time.monotonic() >= self._looks_at:
             self._looks_at = time.monotonic() + _LOOK_SECONDS
-            self._is_asked = self.clear() or self._is_asked
+            self._is_asked = self._is_requested() or self._is_asked
         if self._is_asked:
             self._is_asked = False
             raise Interrupt
-
-    def clear(self) -> bool:
-        """Removes a request, such as one for an earlier session, and returns whether there was one."""
-        if self._request is None:
-            return False
-        try:
-            self._request.unlink()
-        except OSError:
-            return False
-        return True
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._is_asked = True
@@ -110,30 +91,3 @@ def redelivering() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = previous
-
-
-def stop(run: Run, *, wait: float) -> bool:
-    """Asks the search that is at work in a run folder to end as on a Ctrl-C.
-
-    Args:
-        run: The folder.
-        wait: For how many seconds to wait until it has ended.
-
-    Returns:
-        Whether it has; otherwise it still may.
-
-    Raises:
-        RunError: no search is at work there, or the folder cannot be written.
-    """
-    if not run.is_busy:
-        raise RunError(f"No search is at work in {run.path}, so that there is nothing to stop. See: kevo status.")
-    request, until = run.path / layout.STOP, time.monotonic() + wait
-    with writing(request):
-        os.close(os.open(request, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644))
-    while run.is_busy:
-        if time.monotonic() >= until:
-            return False
-        time.sleep(_LOOK_SECONDS)
-    # It may have ended by itself before it looked.
-    request.unlink(missing_ok=True)
-    return True

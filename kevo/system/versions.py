@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 
+KEVO = "0.1.0"
+"""The version of kevo itself, whether it is installed or not."""
 PACKAGES = ("kevo", "tensorflow", "keras", "keras-tuner", "numpy", "scikit-learn", "pillow")
 """What decides about the result of a search, and about what a saved model needs."""
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import kevo
 from kevo.errors import RunError, SettingsError
 from kevo.progress import NullListener
 from kevo.progress.trackers.outcome import outcome
@@ -27,6 +26,7 @@ from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
+from kevo.system import versions
 from kevo.system.markdown import code
 from kevo.tasks.task import AnyKind, Task
 
@@ -117,7 +117,7 @@ class MLflow(NullListener):
             self._experiment = found.experiment_id if found else self._client.create_experiment(self._experiment_name)
             known = self._client.create_run(self._experiment, run_name=run.path.name)
             run.write_json(layout.MLFLOW, {"run_id": known.info.run_id})
-            settings = {**run.settings.get("search", {}), "data": task.dataset.name, "kevo": kevo.__version__}
+            settings = {**run.settings.get("search", {}), "data": task.dataset.name, "kevo": versions.KEVO}
             self._log_params(known.info.run_id, settings)
             self._client.set_tag(known.info.run_id, _NOTE, code(task.dataset.summary()))
         self._experiment, self._parent = known.info.experiment_id, known.info.run_id

@@ -10,14 +10,12 @@ import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from kevo.errors import SpaceError, UnknownBackboneError
 
 if TYPE_CHECKING:
     import keras
-
-    from kevo.tasks.images.pretrained_weights import Weights
 
 Preprocessing = Literal["caffe", "tf", "torch"]
 
@@ -27,6 +25,17 @@ _TORCH_MEAN = (0.485, 0.456, 0.406)
 _TORCH_STD = (0.229, 0.224, 0.225)
 _PREPROCESS = "preprocess"
 """The layer that hands pictures over to the network."""
+
+
+class LoadableWeights(Protocol):
+    """Weights of one backbone in one width; see `pretrained_weights.Weights`."""
+
+    @property
+    def alpha(self) -> float | None:
+        """Width multiplier that they fit; `None` where the backbone comes in one width only."""
+
+    def load_into(self, network: keras.Model, *, backbone: str, alpha: float | None) -> None:
+        """Loads them into what `network` built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +336,7 @@ def build(
     image_size: int,
     cut: str | None = None,
     alpha: float | None = None,
-    weights: Weights | None = None,
+    weights: LoadableWeights | None = None,
     whole: keras.Model | None = None,
 ) -> keras.Model:
     """Builds a feature extractor: upsampling where needed, preprocessing, and the network up to its cut.
@@ -383,7 +392,7 @@ def build_for_all_cuts(backbone: Backbone, *, image_size: int, whole: keras.Mode
 
 
 def load(
-    backbone: Backbone, *, image_size: int, alpha: float | None = None, weights: Weights | None = None
+    backbone: Backbone, *, image_size: int, alpha: float | None = None, weights: LoadableWeights | None = None
 ) -> keras.Model:
     """Builds the bare network, as `network` does, for pictures of a size, and loads its weights.
 

@@ -3,15 +3,11 @@
 import gc
 import os
 import signal
-import threading
 import time
 import weakref
-from pathlib import Path
 
 import pytest
 
-from kevo.errors import RunError
-from kevo.runs.folder import Run
 from kevo.system import interrupts
 from kevo.system.interrupts import Interrupt, Interrupts, redelivering
 
@@ -57,56 +53,21 @@ def test_one_that_python_loses_comes_again() -> None:
     assert time.monotonic() < until
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run.create(tmp_path / "run", {})
-
-
-def test_a_request_is_a_first_ctrl_c(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_is_a_first_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interrupts, "_LOOK_SECONDS", 0.0)
-    with run.locked(), Interrupts(run) as one:
+    requests = [False, True, False, False]
+    with Interrupts(lambda: requests.pop(0)) as one:
         one.check()
-        assert not interrupts.stop(run, wait=0.0)
         with pytest.raises(Interrupt):
             one.check()
         one.check()
-        # One for an earlier session.
-        assert not interrupts.stop(run, wait=0.0)
-        assert one.clear() and not one.clear()
-        one.check()
+    assert requests == [False]
 
 
-def test_requests_are_looked_for_now_and_then_only(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_are_looked_for_now_and_then_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interrupts, "_LOOK_SECONDS", 1000.0)
-    one = Interrupts(run)
-    with run.locked():
-        one.check()
-        interrupts.stop(run, wait=0.0)
-        one.check()
-    assert one.clear()
-
-
-def test_who_asks_waits_until_the_search_has_ended(run: Run) -> None:
-    is_at_work, seen = threading.Event(), []
-
-    def search() -> None:
-        with run.locked():
-            is_at_work.set()
-            while not (run.path / ".stop").exists():
-                time.sleep(0.01)
-            seen.append("asked")
-            time.sleep(0.3)
-            seen.append("done")
-
-    thread = threading.Thread(target=search)
-    thread.start()
-    is_at_work.wait(20)
-    assert interrupts.stop(run, wait=20.0)
-    assert seen == ["asked", "done"] and not (run.path / ".stop").exists()
-    thread.join()
-
-
-def test_where_nobody_searches_there_is_nothing_to_stop(run: Run) -> None:
-    with pytest.raises(RunError, match="No search is at work"):
-        interrupts.stop(run, wait=0.0)
-    assert not (run.path / ".stop").exists()
+    requests = [False, True]
+    one = Interrupts(lambda: requests.pop(0))
+    one.check()
+    one.check()
+    assert requests == [True]
