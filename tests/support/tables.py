@@ -21,6 +21,7 @@ GENOME: dict[str, Any] = {
     "schedule": "cosine",
     "batch_size": 16,
     "label_smoothing": 0.0,
+    "balance_classes": False,
 }
 
 

@@ -35,7 +35,8 @@ class Space:
     """For every gene of a dense network, the values that it may take; the first is the starting point.
 
     `numbers` says what becomes of a column of numbers: `standardize` keeps its shape, `quantile` keeps its order only.
-    No layer at all is a linear model. Learning rates are (lowest, highest) bounds of a logarithmic range.
+    No layer at all is a linear model. `balance_classes` has rare classes count as much as frequent ones in training:
+    that helps macro F1, and costs accuracy. Learning rates are (lowest, highest) bounds of a logarithmic range.
 
     Raises:
         SpaceError: a gene has no value, or a value of the wrong kind.
@@ -56,6 +57,7 @@ class Space:
     weight_decay: tuple[float, ...] = (1e-4, 0.0, 1e-5, 1e-3, 1e-2)
     batch_sizes: tuple[int, ...] = (32, 16, 64, 128, 256)
     label_smoothing: tuple[float, ...] = (0.0, 0.05, 0.1)
+    balance_classes: tuple[bool, ...] = (False, True)
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -100,6 +102,7 @@ PRESETS: Mapping[str, Space] = {
         weight_decay=(1e-4, 1e-3),
         batch_sizes=(32, 64),
         label_smoothing=(0.0,),
+        balance_classes=(False,),
     ),
     "default": Space(),
 }
@@ -136,12 +139,13 @@ def from_json(value: str | Mapping[str, Any] | object) -> Space:
     return Space(**value)
 
 
-def declare(space: Space, *, num_rows: int) -> HyperParameters:
+def declare(space: Space, *, num_rows: int, are_balanced: bool = True) -> HyperParameters:
     """Declares the genes of `space` that make sense for a data set.
 
     Args:
         space: The values that each gene may take.
         num_rows: Number of training rows. Batches larger than a quarter of them are left out.
+        are_balanced: Whether all classes have about as many training rows, so that there is nothing to balance.
 
     Returns:
         Keras Tuner hyperparameters.
@@ -176,6 +180,7 @@ def declare(space: Space, *, num_rows: int) -> HyperParameters:
     fitting = [size for size in space.batch_sizes if 4 * size <= num_rows]
     _choice(hp, "batch_size", fitting or [min(space.batch_sizes)])
     _choice(hp, "label_smoothing", space.label_smoothing)
+    _choice(hp, "balance_classes", space.balance_classes[:1] if are_balanced else space.balance_classes)
     return hp
 
 
@@ -245,7 +250,8 @@ def describe(genome: Genome) -> str:
     Example:
         >>> describe({"numbers": "quantile", "num_layers": 2, "layer_1/units": 64, "layer_2/units": 32,
         ...           "activation": "relu", "batch_norm": True, "dropout": 0.1, "l2": 0.0, "optimizer": "adam",
-        ...           "learning_rate": 0.003, "schedule": "cosine", "batch_size": 32, "label_smoothing": 0.0})
+        ...           "learning_rate": 0.003, "schedule": "cosine", "batch_size": 32, "label_smoothing": 0.0,
+        ...           "balance_classes": False})
         'dense 64 > 32, relu, batch norm, dropout 0.1, ranked numbers; adam 0.003, cosine, batch 32'
     """
     num_layers = int(genome["num_layers"])
@@ -265,6 +271,8 @@ def describe(genome: Genome) -> str:
     training += [str(genome["schedule"]), f"batch {genome['batch_size']}"]
     if genome["label_smoothing"]:
         training.append(f"label smoothing {genome['label_smoothing']:g}")
+    if genome["balance_classes"]:
+        training.append("balanced classes")
     return f"{', '.join(body)}; {', '.join(training)}"
 
 
@@ -277,7 +285,7 @@ def _expected(genome: Genome) -> Iterator[tuple[str, type]]:
     yield from ((f"layer_{layer}/units", int) for layer in range(1, int(genome["num_layers"]) + 1))
     yield from (("activation", str), ("batch_norm", bool), ("dropout", float), ("l2", float), ("optimizer", str))
     yield "sgd/learning_rate" if genome["optimizer"] == "sgd" else "learning_rate", float
-    yield from (("schedule", str), ("batch_size", int), ("label_smoothing", float))
+    yield from (("schedule", str), ("batch_size", int), ("label_smoothing", float), ("balance_classes", bool))
 
 
 def _choice(hp: HyperParameters, name: str, values: Sequence[Any]) -> None:

@@ -69,7 +69,7 @@ class PreparedRows:
             np.concatenate([getattr(dataset, part).labels for part in split.split("+")]),
             validation_labels=dataset.validation.labels,
             num_classes=dataset.num_classes,
-            class_weights=dataset.class_weights(),
+            class_weights=dataset.class_weights() if genome["balance_classes"] else None,
             label_smoothing=float(genome["label_smoothing"]),
         )
 

@@ -55,7 +55,9 @@ class TableTask:
         self._forecast = Forecast(
             num_train=len(dataset.train), num_features=self._num_features, num_classes=dataset.num_classes
         )
-        self.hyperparameters: keras_tuner.HyperParameters = space.declare(self._space, num_rows=len(dataset.train))
+        self.hyperparameters: keras_tuner.HyperParameters = space.declare(
+            self._space, num_rows=len(dataset.train), are_balanced=dataset.class_weights() is None
+        )
         self.seeds: Sequence[Genome] = [*space.seeds(self._space), *self._smallest()]
 
     @property

@@ -47,6 +47,12 @@ def test_batches_fit_the_rows() -> None:
     assert declare(Space(), num_rows=10_000).get("batch_size") == 32
 
 
+def test_balanced_classes_leave_nothing_to_balance() -> None:
+    assert declare(Space(), num_rows=100).space[-1].name == "balance_classes"
+    assert type(declare(Space(), num_rows=100).space[-1]).__name__ == "Fixed"
+    assert type(declare(Space(), num_rows=100, are_balanced=False).space[-1]).__name__ == "Boolean"
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -102,9 +108,15 @@ def test_what_is_no_genome_is_refused(change: dict[str, Any], words: str) -> Non
         ({}, "dense 16, relu, batch norm, standardized numbers; adam 0.01, cosine, batch 16"),
         ({"num_layers": 0, "l2": 0.001}, "linear, L2 0.001, standardized numbers; adam 0.01, cosine, batch 16"),
         (
-            {"optimizer": "sgd", "sgd/learning_rate": 0.1, "weight_decay": 1e-4, "label_smoothing": 0.05},
+            {
+                "optimizer": "sgd",
+                "sgd/learning_rate": 0.1,
+                "weight_decay": 1e-4,
+                "label_smoothing": 0.05,
+                "balance_classes": True,
+            },
             "dense 16, relu, batch norm, standardized numbers; sgd 0.1, weight decay 0.0001, cosine, batch 16, label "
-            "smoothing 0.05",
+            "smoothing 0.05, balanced classes",
         ),
     ],
 )
