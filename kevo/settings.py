@@ -9,13 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from kevo.errors import SettingsError
-from kevo.execution.devices import STRATEGIES
 from kevo.objective import COSTS, Objective, with_costs
 from kevo.tasks.task import AUTO, TASKS, AnyKind, kind_of, named_by
 
 DEFAULT_MAX_TIME = 240.0
 """How many seconds a search takes when nobody says how long it may, by time or by candidates."""
 
+STRATEGIES: Mapping[str, str] = {
+    "auto": "one candidate for each GPU, or each on several GPUs where there are fewer workers than that",
+    "none": "every candidate on one device",
+    "mirrored": "every candidate on several GPUs of this machine at once",
+    "multiworker": "every candidate in several processes at once: those that TF_CONFIG names, or two of this machine",
+}
+"""Over which devices candidates are spread, in words."""
 NO_CACHE = "none"
 """Says instead of a folder that features are kept for one search only."""
 MAX_SEED = 2**31 - 1

@@ -15,10 +15,10 @@ import click
 
 from kevo.cli.console import INTERRUPTED, quiet_natives, quiet_tensorflow, user_errors
 from kevo.cli.options import CACHE, ENERGY, LISTEN, MLFLOW, SECRET, TENSORBOARD, Duration, WeightsPair
-from kevo.execution.devices import STRATEGIES, Cluster
+from kevo.execution.devices import Cluster
 from kevo.objective import COSTS
 from kevo.progress import for_stderr
-from kevo.settings import MAX_SEED, Settings
+from kevo.settings import MAX_SEED, STRATEGIES, Settings
 from kevo.system.text import printable
 from kevo.tasks.images.space import PRESETS
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES

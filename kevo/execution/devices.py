@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -27,13 +26,6 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
-STRATEGIES: Mapping[str, str] = {
-    "auto": "one candidate for each GPU, or each on several GPUs where there are fewer workers than that",
-    "none": "every candidate on one device",
-    "mirrored": "every candidate on several GPUs of this machine at once",
-    "multiworker": "every candidate in several processes at once: those that TF_CONFIG names, or two of this machine",
-}
-"""What may be asked for, in words."""
 TF_CONFIG = "TF_CONFIG"
 
 
@@ -152,7 +144,7 @@ def plan(strategy: str, *, num_workers: int | None, num_gpus: int) -> Plan:
     """Decides who trains where.
 
     Args:
-        strategy: One of `STRATEGIES`.
+        strategy: One of `kevo.settings.STRATEGIES`.
         num_workers: How many worker processes are asked for. `None` leaves that open: one for each GPU, or a single one
             for all where candidates are mirrored.
         num_gpus: How many GPUs there are.

@@ -6,13 +6,14 @@ the same arithmetic is done by TensorFlow's fused kernels, one for each variable
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 from keras import optimizers
 
-from tuners.genome import Genome
+Genes = Mapping[str, str | int | float | bool]
+"""A candidate's genes, those included that only its network is made from."""
 
 
 class _Direct(optimizers.Optimizer):  # type: ignore[misc]
@@ -98,7 +99,7 @@ class _Later(optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
         return self._schedule(step + self._num_done)
 
 
-def optimizer(genome: Genome, *, num_steps: int, num_done: int, fine_tune_rate: float | None) -> optimizers.Optimizer:
+def optimizer(genome: Genes, *, num_steps: int, num_done: int, fine_tune_rate: float | None) -> optimizers.Optimizer:
     """Makes the optimizer of one stage of training.
 
     Args:

@@ -14,7 +14,6 @@ import numpy.typing as npt
 from kevo.training import optimizers
 from kevo.training.answers import Answers
 from kevo.training.loop import EpochLoop, Loop
-from tuners.genome import Genome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ class StageSpec:
         learning_rate: The highest rate where pretrained blocks are trained; `None` elsewhere.
     """
 
-    genome: Genome
+    genome: optimizers.Genes
     split: str
     num_epochs: int
     num_done: int

@@ -1,7 +1,8 @@
 import sys
 from pathlib import Path
 
-from tests.support.commands import ROOT, output_of
+from tests.support.commands import output_of
+from tests.support.project import ROOT
 
 
 def test_an_operator_of_ones_own(tmp_path: Path) -> None:

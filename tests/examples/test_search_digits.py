@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from tests.support.commands import ROOT, output_of, printed_accuracy
+from tests.support.commands import output_of, printed_accuracy
+from tests.support.project import ROOT
 
 
 def test_digits(tmp_path: Path) -> None:

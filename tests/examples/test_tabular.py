@@ -2,7 +2,8 @@ import re
 import sys
 from pathlib import Path
 
-from tests.support.commands import ROOT, output_of
+from tests.support.commands import output_of
+from tests.support.project import ROOT
 
 
 def test_tabular_finds_a_good_model(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.project import ROOT
 
 
 def output_of(command: Sequence[str | Path], folder: Path) -> str:

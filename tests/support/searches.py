@@ -14,7 +14,7 @@ import numpy as np
 import kevo
 from kevo.progress import SearchStarted
 from kevo.runs.records import TrialRecord
-from tests.support.commands import ROOT
+from tests.support.project import ROOT
 from tests.support.samples import CONV_GENOME
 
 TINY = dataclasses.replace(

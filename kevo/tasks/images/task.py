@@ -27,13 +27,12 @@ from kevo.tasks.images.datasets import ImageDataset, Split
 from kevo.tasks.images.features import FeatureCache, default_folder
 from kevo.tasks.images.inference import predict
 from kevo.tasks.images.initial_population import declare, is_small_enough
-from kevo.tasks.images.kind import KIND
 from kevo.tasks.images.linear_probes import LinearProbes, probe
 from kevo.tasks.images.task_trainer import ImageTrainer
 from kevo.tasks.images.usable_weights import Usable, by_width, to_json
 from kevo.tasks.outputs.classes import evaluation
 from kevo.tasks.outputs.classes.evaluation import Evaluation
-from kevo.tasks.task import AnyKind, Member, Outputs, SearchSettings, Work
+from kevo.tasks.task import AnyKind, Member, Outputs, SearchSettings, Work, kind_of
 from tuners.genome import Genome
 
 _T = TypeVar("_T")
@@ -57,7 +56,7 @@ class ImageTask:
     def __init__(
         self, dataset: ImageDataset, settings: SearchSettings, usable: Usable, *, notes: Sequence[str] = ()
     ) -> None:
-        self.kind: AnyKind = KIND
+        self.kind: AnyKind = kind_of("images")
         self.dataset = dataset
         self.notes = notes
         self._settings = settings

@@ -23,10 +23,9 @@ from kevo.tasks.tables.baseline import Baseline
 from kevo.tasks.tables.contract import Contract
 from kevo.tasks.tables.costs import Forecast
 from kevo.tasks.tables.dataset import Split, TableDataset
-from kevo.tasks.tables.kind import KIND
 from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.trainer import TableTrainer
-from kevo.tasks.task import AnyKind, Member, Outputs, SearchSettings, Work
+from kevo.tasks.task import AnyKind, Member, Outputs, SearchSettings, Work, kind_of
 from tuners.genome import Genome, SearchSpace
 
 
@@ -44,7 +43,7 @@ class TableTask:
     notes: Sequence[str] = ()
 
     def __init__(self, dataset: TableDataset, settings: SearchSettings) -> None:
-        self.kind: AnyKind = KIND
+        self.kind: AnyKind = kind_of("tables")
         self.dataset = dataset
         self._settings = settings
         self._objective = OBJECTIVES[settings.objective]
