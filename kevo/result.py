@@ -34,7 +34,7 @@ class SearchResult(Outcome):
 
     @property
     def best_model(self) -> keras.Model:
-        """The best model, loaded from its file: raw pixels 0-255 in, class probabilities out."""
+        """The best model, loaded from its file: raw examples in, such as pixels 0-255, and class probabilities out."""
         import keras
 
         return keras.models.load_model(self.model_path, safe_mode=True)
@@ -71,7 +71,7 @@ class SearchResult(Outcome):
         return plots.learning_curves(self._winner)
 
     def plot_confusion(self) -> Figure:
-        """Draws which classes of the test pictures are taken for which."""
+        """Draws which classes of the test split are taken for which."""
         from kevo.report import plots
 
         (drawing,) = self.kind.drawings(self.test)
@@ -119,7 +119,7 @@ class SearchResult(Outcome):
 
         Args:
             path: The page. Defaults to `report.html` in the run folder.
-            data: The pictures of the search, if they are no longer where they were.
+            data: The data of the search, if it is no longer where it was.
         """
         from kevo.report.files import write
 
@@ -155,11 +155,12 @@ class SearchResult(Outcome):
         return f"<table>{''.join(rows)}</table>"
 
     def _lines(self) -> dict[str, str]:
-        low, high = self.test.interval
+        pages = self.kind.pages()
+        _, low, high = pages.ranked_score(self.test)
         words = {
-            "test": f"accuracy {self.test.accuracy:.4f}, {low:.4f} to {high:.4f} with a confidence of 95 %, "
-            f"on {self.test.num_examples:,} pictures",
-            "validation": f"accuracy {self.validation.accuracy:.4f}",
+            "test": f"{pages.in_brief(self.test)}, {low:.4f} to {high:.4f} with a confidence of 95 %, "
+            f"on {self.test.num_examples:,} {self.kind.examples}",
+            "validation": pages.in_brief(self.validation),
             "model": f"{self.num_parameters:,} parameters, {self.words}",
             "search": f"{self.trials_completed} candidates completed, {self.trials_failed} failed, in "
             f"{duration(self.seconds)}{', interrupted' if self.interrupted else ''}",
@@ -168,7 +169,7 @@ class SearchResult(Outcome):
         if self.front:
             words["front"] = f"{len(self.front)} models that no other beats in everything"
         if self.ensemble is not None:
-            words["ensemble"] = f"{len(self.ensemble.members)} models, test accuracy {self.ensemble.test.accuracy:.4f}"
+            words["ensemble"] = f"{len(self.ensemble.members)} models, test {pages.in_brief(self.ensemble.test)}"
         return {name: printable(value) for name, value in words.items()}
 
     @property

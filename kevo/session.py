@@ -288,7 +288,7 @@ class Session:
                 result,
                 flops=flops["flops"],
                 energy=energy.read(self._folder),
-                naive=savings,
+                savings=savings,
             )
         except Exception as error:
             self._listener.note(f"No model card: {describe_error(error)}")

@@ -199,7 +199,7 @@ def _draw(path: Path, scored: Scored) -> None:
 
     from kevo.report.plots import task_figure
     from kevo.runs.atomic_files import atomic_write_bytes
-    from kevo.tasks.outputs.classes.sections import confusion_matrix
+    from kevo.tasks.outputs.classes.confusion_matrix import confusion_matrix
 
     content = io.BytesIO()
     figure = task_figure(confusion_matrix(scored.scores, examples="pictures"))

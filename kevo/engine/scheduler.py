@@ -235,6 +235,10 @@ class Scheduler:
         self._expect_closing()
         self._listener.trial_ended(record, self._archive.winner)
 
+    def are_valid(self, outputs: Outputs) -> bool:
+        """Tells whether outputs that came from elsewhere can be some model's; see `Task.are_valid`."""
+        return self._task.are_valid(outputs)
+
     def check(self, result: TrialResult) -> None:
         """Raises a `ValueError` where a result that came from elsewhere holds what no trainer of the task says."""
         if result.learned:

@@ -26,7 +26,6 @@ from kevo.engine.scheduler import Idle, Scheduler
 from kevo.errors import KevoError
 from kevo.runs.atomic_files import writing
 from kevo.runs.predictions import read_predictions
-from kevo.tasks.outputs.classes.evaluation import are_probabilities
 from tuners.remote import Call, Client
 
 _CHUNK = 1024**2
@@ -180,7 +179,7 @@ class SchedulerService:
                 worker,
                 outcome,
                 save=model.replace if model.is_file() else None,
-                outputs=read_predictions(place / _PREDICTIONS, shape=self._shape, are_valid=are_probabilities),
+                outputs=read_predictions(place / _PREDICTIONS, shape=self._shape, are_valid=self.scheduler.are_valid),
             )
         return {}, b""
 

@@ -1,8 +1,8 @@
 """What differs between searches: how they were to run, what they took, what they found, and whether that is chance.
 
-Two classifiers of the same pictures are compared by those that only one of them gets right (McNemar 1947, "Note on the
+Two classifiers of the same examples are compared by those that only one of them gets right (McNemar 1947, "Note on the
 sampling error of the difference between correlated proportions or percentages", doi:10.1007/BF02295996), by the exact
-test: each such picture is a toss of a coin if neither is better.
+test: each such example is a toss of a coin if neither is better.
 """
 
 from __future__ import annotations
@@ -19,13 +19,10 @@ import numpy.typing as npt
 
 from kevo.errors import KevoError, RunError
 from kevo.runs import layout, reader
-from kevo.runs.predictions import read_predictions
 from kevo.runs.reader import Facts
 from kevo.settings import Settings
 from kevo.system.text import duration
-from kevo.tasks.images import datasets
-from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.outputs.classes.evaluation import Evaluation, are_probabilities
+from kevo.tasks.task import AnyKind
 
 _SIGNIFICANT = 0.05
 _UNKNOWN = "-"
@@ -55,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether one run's model is better than another's on test pictures.
+    """Whether one run's model is better than another's on test examples.
 
     Args:
         better: The place of the run with the higher accuracy among those compared, from 0; the first if they are equal.
@@ -101,7 +98,7 @@ def compare(run_folders: Sequence[str | Path], *, data: Any = None) -> Compariso
 
     Args:
         run_folders: Their folders. A search may still be at work.
-        data: The pictures, as for `kevo.search`, if they are no longer where they were. They are read only where
+        data: The data, as for `kevo.search`, if it is no longer where it was. It is read only where
             several of the searches had the same, to ask which of them each model gets right.
 
     Raises:
@@ -135,8 +132,8 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> floa
     """Returns how probable it is that two classifiers that are equally good differ at least as much as these.
 
     Args:
-        first: Which pictures one gets right, shape (n,).
-        second: Which of the same pictures the other gets right.
+        first: Which examples one gets right, shape (n,).
+        second: Which of the same examples the other gets right.
 
     Example:
         >>> import numpy as np
@@ -158,7 +155,7 @@ def _rows(known: Sequence[Facts]) -> Iterator[Row]:
     yield row("run", "state", (one.state for one in known))
     yield row("run", "data", (one.data for one in known))
     # Of so many letters a few tell it from any other.
-    yield row("run", "fingerprint", map(_pictures, known), lambda digest: digest[:8])
+    yield row("run", "fingerprint", map(_fingerprint, known), lambda digest: digest[:8])
     yield row("run", "kevo", (_text(one.settings.get("kevo")) for one in known))
     searches = [one.search for one in known]
     for name in (item.name for item in dataclasses.fields(Settings)):
@@ -172,10 +169,19 @@ def _rows(known: Sequence[Facts]) -> Iterator[Row]:
     for name in dict.fromkeys(name for one in spaces for name in one or ()):
         yield row("space", _name(name), (one and one.get(name) for one in spaces), _format_value)
     outcomes = [one.outcome for one in known]
-    ensembles = [one and one.ensemble for one in outcomes]
-    yield row("outcome", "test accuracy", (one and _accuracy(one.test) for one in outcomes), _format_accuracy)
-    yield row("outcome", "with ensemble", (one and _accuracy(one.test) for one in ensembles), _format_accuracy)
-    yield row("outcome", "validation accuracy", (one and one.validation.accuracy for one in outcomes), "{:.4f}".format)
+    yield row("outcome", "test accuracy", (one and _score(one.kind, one.test) for one in outcomes), _format_accuracy)
+    yield row(
+        "outcome",
+        "with ensemble",
+        (one and one.ensemble and _score(one.kind, one.ensemble.test) for one in outcomes),
+        _format_accuracy,
+    )
+    yield row(
+        "outcome",
+        "validation accuracy",
+        (one and _score(one.kind, one.validation)[0] for one in outcomes),
+        "{:.4f}".format,
+    )
     yield row("outcome", "seconds", (one.seconds for one in known), duration)
     yield row("outcome", "candidates", (len(one.evolved) for one in known))
     yield row("outcome", "failed", (sum(not record.full_length for record in one.failed) for one in known))
@@ -187,41 +193,46 @@ def _verdicts(known: Sequence[Facts], data: Any) -> Iterator[Verdict]:
     ended = [(place, one, one.outcome.test) for place, one in enumerate(known) if one.outcome]
     if len(ended) < 2:
         return
-    best = max(ended, key=lambda one: (one[2].accuracy, -one[0]))
-    alike = [one for _, one, _ in ended if _pictures(one) is not None and _pictures(one) == _pictures(best[1])]
+    best = max(ended, key=lambda one: (_score(one[1].kind, one[2])[0], -one[0]))
+    alike = [one for _, one, _ in ended if _fingerprint(one) is not None and _fingerprint(one) == _fingerprint(best[1])]
     dataset, reason = _dataset(alike, data) if len(alike) > 1 else (None, "")
+    examples = best[1].kind.examples
     for place, one, test in ended:
         if place == best[0]:
             continue
         if any(one is other for other in alike):
             right = [_right(each, dataset) for each in (best[1], one)]
-            yield _verdict((best[0], place), (best[2], test), right, reason)
+            intervals = [_score(each.kind, scores)[1:] for each, scores in ((best[1], best[2]), (one, test))]
+            yield _verdict((best[0], place), intervals, right, reason, examples=examples)
         else:
             pair = f"Runs {best[0] + 1} and {place + 1}"
-            words = f"{pair} were tested on different pictures: their accuracies cannot be compared."
+            words = f"{pair} were tested on different {examples}: their accuracies cannot be compared."
             yield Verdict(best[0], place, None, None, words)
 
 
 def _verdict(
     places: tuple[int, int],
-    tests: tuple[Evaluation, Evaluation],
+    intervals: Sequence[Sequence[float]],
     right: Sequence[npt.NDArray[np.bool_] | None],
     reason: str,
+    *,
+    examples: str,
 ) -> Verdict:
     """Says whether the first of two models is better than the other.
 
     Args:
         places: Of their runs.
-        tests: Their scores.
-        right: Which test pictures each gets right, if that is known.
+        intervals: The confidence intervals of their scores.
+        right: Which test examples each gets right, if that is known.
         reason: Why not, if it is for both.
+        examples: What the examples are called.
     """
     better, other = (place + 1 for place in places)
     first, second = right
     if first is None or second is None:
-        is_apart = tests[0].interval[0] > tests[1].interval[1]
+        is_apart = intervals[0][0] > intervals[1][1]
         overlap, so = ("do not overlap", "is more than chance") if is_apart else ("overlap", "may be chance")
-        reason = reason or f"No {layout.TEST_PREDICTIONS} of these pictures in one of them."
+        reason = reason or f"No {layout.TEST_PREDICTIONS} of these {examples} in one of them."
         words = f"The confidence intervals of runs {better} and {other} {overlap}: the difference {so}. {reason}"
         return Verdict(*places, True if is_apart else None, None, words)
     p_value = mcnemar(first, second)
@@ -230,35 +241,30 @@ def _verdict(
         *places,
         is_more,
         p_value,
-        f"Run {better} gets {int((first & ~second).sum())} test pictures right that run {other} gets wrong, and the "
+        f"Run {better} gets {int((first & ~second).sum())} test {examples} right that run {other} gets wrong, and the "
         f"other way round it is {int((second & ~first).sum())}: the difference "
         f"{'is more than chance' if is_more else 'may be chance'} (McNemar's exact test, p = {p_value:.2g}).",
     )
 
 
-def _dataset(alike: Sequence[Facts], data: Any) -> tuple[ImageDataset | None, str]:
-    """Returns the pictures that searches have in common, or why they cannot be had."""
+def _dataset(alike: Sequence[Facts], data: Any) -> tuple[Any, str]:
+    """Returns the data that searches have in common, or why it cannot be had."""
+    kind = alike[0].kind
     sources = list(dict.fromkeys(one.data for one in alike if one.data)) if data is None else [data]
-    seed = next((one.search.seed for one in alike if one.search), 0)
+    search = next((one.search for one in alike if one.search), Settings())
     for source in sources:
         with contextlib.suppress(KevoError, OSError):
-            dataset = datasets.load(source, seed=seed)
-            if dataset.fingerprint() == _pictures(alike[0]):
+            dataset = kind.load(source, search)
+            if dataset.fingerprint() == _fingerprint(alike[0]):
                 return dataset, ""
-    return None, "The pictures are not to be had any more. Say where they are: --data."
+    return None, f"The {kind.examples} are not to be had any more. Say where they are: --data."
 
 
-def _right(one: Facts, dataset: ImageDataset | None) -> npt.NDArray[np.bool_] | None:
-    """Returns which test pictures a model gets right; `None` where that is not known."""
+def _right(one: Facts, dataset: Any) -> npt.NDArray[np.bool_] | None:
+    """Returns which test examples a model gets right; `None` where that is not known."""
     if dataset is None or one.outcome is None:
         return None
-    labels, shape = dataset.test.labels, (len(dataset.test), dataset.num_classes)
-    probabilities = read_predictions(one.run_folder / layout.TEST_PREDICTIONS, shape=shape, are_valid=are_probabilities)
-    if probabilities is None:
-        return None
-    right: npt.NDArray[np.bool_] = probabilities.argmax(axis=1) == labels
-    # In half precision two classes may look alike. More than that, and the file is not of this model.
-    return right if abs(right.mean() - one.outcome.test.accuracy) <= 1.5 / len(labels) else None
+    return one.kind.pages().is_right(one.run_folder / layout.TEST_PREDICTIONS, dataset, one.outcome.test)
 
 
 def _notes(known: Sequence[Facts]) -> Iterator[str]:
@@ -269,8 +275,9 @@ def _notes(known: Sequence[Facts]) -> Iterator[str]:
         yield from (f"Run {place}: {damage}" for damage in one.damages)
 
 
-def _accuracy(scores: Evaluation) -> list[float]:
-    return [scores.accuracy, *scores.interval]
+def _score(kind: AnyKind, scores: Any) -> list[float]:
+    """Returns the score that matters most, and its confidence interval."""
+    return list(kind.pages().ranked_score(scores))
 
 
 def _format_accuracy(values: Sequence[float]) -> str:
@@ -282,7 +289,7 @@ def _num_parameters(one: Facts) -> int | None:
     return one.outcome.num_parameters if one.outcome else one.winner.num_parameters if one.winner else None
 
 
-def _pictures(one: Facts) -> str | None:
+def _fingerprint(one: Facts) -> str | None:
     return _text(one.settings.get("fingerprint"))
 
 

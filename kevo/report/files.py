@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kevo.errors import RunError, describe_error
-from kevo.report import pictures, plots
+from kevo.report import data as data_of_search
+from kevo.report import plots
 from kevo.report.drawings import drawings
 from kevo.report.page import page
 from kevo.runs import reader
@@ -41,7 +42,7 @@ def write(run_folder: str | Path, path: str | Path | None = None, *, data: Any =
     """
     known = reader.read(run_folder)
     path = known.run_folder / NAME if path is None else Path(path)
-    atomic_write_text(path, page(known, pictures.read(known, data)))
+    atomic_write_text(path, page(known, data_of_search.read(known, data)))
     return path
 
 

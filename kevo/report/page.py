@@ -9,12 +9,13 @@ from datetime import datetime
 from kevo.errors import describe_error
 from kevo.report import plots, sections
 from kevo.report.answer import answer
+from kevo.report.blocks import blocks
 from kevo.report.drawings import Drawing, drawings
 from kevo.report.markup import Html, tag
-from kevo.report.pictures import Pictures
 from kevo.report.style import STYLE
 from kevo.runs.reader import Facts
 from kevo.system import versions
+from kevo.tasks.pages import Known
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _WIDTH = 480.0
@@ -26,12 +27,12 @@ _STATES = {
 }
 
 
-def page(facts: Facts, pictures: Pictures) -> str:
+def page(facts: Facts, known: Known) -> str:
     """Returns the whole document.
 
     Args:
         facts: What is known of the search.
-        pictures: What there is to say of its pictures.
+        known: Its data, and the scores of its best model.
     """
     drawn = {one.name: one for one in drawings(facts)}
 
@@ -45,10 +46,7 @@ def page(facts: Facts, pictures: Pictures) -> str:
         "genes": ("Which genes mattered", sections.genes(facts, draw)),
         "front": ("Accuracy, size and time", sections.trade_offs(facts, draw)),
         "learning": ("Learning curves", sections.learning(facts, draw)),
-        "confusion": ("Confusion matrix", sections.confusion(facts, draw)),
-        "wrong": ("Most confidently wrong", sections.wrong(facts, pictures)),
-        "balance": ("Classes by split", sections.balance(facts, pictures)),
-        "skipped": ("Skipped files", sections.skipped(pictures)),
+        **{one.key: (one.title, blocks(one.blocks, draw)) for one in facts.kind.pages().sections(known)},
         "failures": ("What failed, and why", sections.failures(facts, draw)),
         "repeat": ("How to repeat it", sections.repeating(facts)),
     }

@@ -11,11 +11,11 @@ import numpy as np
 
 from kevo.runs.reader import Facts
 from kevo.settings import Settings
-from kevo.tasks.images.space import Space
+from kevo.tasks.task import AnyKind, named_by
 
 _FLAGS = {"num_rungs": "--rungs"}
 """Options of `kevo search` that are called otherwise than their settings."""
-_PYTHON_ONLY = ("final_epochs", "num_finalists")
+_PYTHON_ONLY = ("final_epochs", "num_finalists", "task")
 
 
 def how_to_repeat(facts: Facts) -> str:
@@ -26,12 +26,15 @@ def how_to_repeat(facts: Facts) -> str:
     """
     if facts.search is None:
         return ""
-    changes = _changes(facts.search, Settings())
+    changes, kind = _changes(facts.search, Settings()), facts.kind
+    if kind.name == named_by(facts.search.options).name:
+        # Nothing but its options, or their absence, is needed to tell which task it is.
+        changes.pop("task", None)
     is_command = facts.data is not None and isinstance(facts.search.space, str) and not changes.keys() & {*_PYTHON_ONLY}
-    return shlex.join(_command(str(facts.data), changes)) if is_command else _python(facts.data, changes)
+    return shlex.join(_command(str(facts.data), changes)) if is_command else _python(facts.data, changes, kind)
 
 
-def _changes(value: Settings | Space, default: Settings | Space) -> dict[str, Any]:
+def _changes(value: Any, default: Any) -> dict[str, Any]:
     """Returns the fields of a record that are not as they are by default."""
     named = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
     return {name: one for name, one in named.items() if one != getattr(default, name)}
@@ -41,8 +44,11 @@ def _command(data: str, changes: dict[str, Any]) -> Iterator[str]:
     yield from ("kevo", "search")
     for name, value in changes.items():
         flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
+        if name == "options":
+            yield from (word for option, one in value.items() for word in (f"--{option}", one))
+            continue
         if name == "weights":
-            values = [f"{backbone}={source}" for backbone, source in value.items()]
+            values = [f"{weights}={source}" for weights, source in value.items()]
         elif name == "minimize":
             values = list(value)
         else:
@@ -53,14 +59,16 @@ def _command(data: str, changes: dict[str, Any]) -> Iterator[str]:
     yield from ("--", data) if data.startswith("-") else (data,)
 
 
-def _python(data: str | None, changes: dict[str, Any]) -> str:
-    words = ", ".join(f"{name}={_literal(value)}" for name, value in changes.items())
-    source = "(pictures, labels)" if data is None else repr(data)
-    return f"import kevo\n\nkevo.search({source}, kevo.Settings({words}))"
+def _python(data: str | None, changes: dict[str, Any], kind: AnyKind) -> str:
+    words = ", ".join(f"{name}={_literal(value, kind)}" for name, value in changes.items())
+    source = f"({kind.examples}, labels)" if data is None else repr(data)
+    module = kind.space_name.rpartition(".")[0] if "space" in changes else "kevo"
+    return f"import {module}\n\nkevo.search({source}, kevo.Settings({words}))"
 
 
-def _literal(value: Any) -> str:
-    if not isinstance(value, Space):
+def _literal(value: Any, kind: AnyKind) -> str:
+    if not dataclasses.is_dataclass(value):
         return repr(dict(value) if hasattr(value, "items") else value)
-    words = ", ".join(f"{name}={one!r}" for name, one in _changes(value, Space()).items())
-    return f"kevo.Space({words})"
+    default: Any = type(value)
+    words = ", ".join(f"{name}={one!r}" for name, one in _changes(value, default()).items())
+    return f"{kind.space_name}({words})"

@@ -9,15 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from kevo.objective import COSTS
 from kevo.report.drawings import front, priced
 from kevo.report.markup import Html, join, table, tag, verbatim
-from kevo.report.pictures import Pictures, Wrong
 from kevo.report.repeating import how_to_repeat
 from kevo.runs.reader import Facts
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system.text import count, duration, metric_name, plural
-from kevo.tasks.images.datasets.dataset import SPLITS, ImageDataset
-from kevo.tasks.outputs.classes.evaluation import Evaluation
-from kevo.tasks.task import Skipped
 
 Draw = Callable[[str], Html | None]
 """Returns the figure of this name, if there is one."""
@@ -89,53 +85,6 @@ def learning(facts: Facts, draw: Draw) -> Html:
     return draw("learning_curves") or _note(_NOTHING_YET)
 
 
-def confusion(facts: Facts, draw: Draw) -> Html:
-    """Which classes are taken for which."""
-    if facts.outcome is None:
-        return _note("The test pictures are looked at once, at the end of the search.")
-    return join([draw("confusion"), _by_class(facts.outcome.test)])
-
-
-def wrong(facts: Facts, pictures: Pictures) -> Html:
-    """The test pictures that the model was most confidently wrong about."""
-    if facts.outcome is None:
-        return _note("The test pictures are looked at once, at the end of the search.")
-    if pictures.dataset is None:
-        return _note(pictures.reason)
-    if pictures.wrong is None:
-        return _note("The run folder does not tell, or not any more, what the model made of each test picture.")
-    if not pictures.wrong:
-        return _note("The model took no test picture for another class.")
-    return tag("ul", *map(_thumbnail, pictures.wrong), class_="pictures")
-
-
-def balance(facts: Facts, pictures: Pictures) -> Html:
-    """How many pictures of each class there are in each split."""
-    if pictures.dataset is not None:
-        return _balance_of(pictures.dataset)
-    splits = {} if facts.outcome is None else {"validation": facts.outcome.validation, "test": facts.outcome.test}
-    rows = [[name, *(str(split.support.get(name, 0)) for split in splits.values())] for name in facts.class_names]
-    counted = table(["Class", *splits], rows, label="Pictures by class and split", numbers=range(1, 1 + len(splits)))
-    return join([_note(pictures.reason), counted if splits else None])
-
-
-def skipped(pictures: Pictures) -> Html:
-    """The files that could not be used."""
-    if pictures.dataset is None:
-        return _note(pictures.reason)
-    files: Sequence[Skipped] = pictures.dataset.skipped
-    if not files:
-        return _note("Every file could be used.")
-    rows = [[one.path, one.reason] for one in files[:_MOST_ROWS]]
-    left_out = f", the first {_MOST_ROWS} of them here" if len(files) > _MOST_ROWS else ""
-    return join(
-        [
-            _note(f"{plural(len(files), 'file')} could not be used{left_out}."),
-            table(["File", "Why"], rows, label="Skipped files", sentences=[1]),
-        ]
-    )
-
-
 def failures(facts: Facts, draw: Draw) -> Html:
     """What failed, grouped by reasons that differ in numbers only."""
     failed = facts.failed
@@ -182,8 +131,8 @@ def repeating(facts: Facts) -> Html:
             else _note("The settings are damaged, so that nobody can repeat it."),
             _note(
                 "The same seed, versions and machine give the same search where candidates are limited, not time. The "
-                "pictures are the same if they have this fingerprint: ",
-                tag("code", str(facts.settings.get("pictures", "unknown"))),
+                f"{facts.kind.examples} are the same if they have this fingerprint: ",
+                tag("code", str(facts.settings.get("fingerprint", "unknown"))),
             ),
             tag("h3", "Settings"),
             _settings(facts),
@@ -196,64 +145,6 @@ def repeating(facts: Facts) -> Html:
                 "It began where these were installed:"
             ),
             table(["Package", "Version"], [list(pair) for pair in facts.versions.items()], label="Versions"),
-        ]
-    )
-
-
-def _by_class(scores: Evaluation) -> Html:
-    f1 = scores.f1
-    rows = [
-        [name, str(num), _percent(scores.recall[name]), _percent(scores.precision[name]), f"{f1[name]:.3f}"]
-        for name, num in scores.support.items()
-    ]
-    head = ["Class", "Test pictures", "Recall", "Precision", "F1"]
-    return table(head, rows, label="Scores by class", numbers=range(1, 5))
-
-
-def _thumbnail(one: Wrong) -> Html:
-    title = f"{one.truth}, taken for {one.predicted} with {one.confidence:.1%}"
-    return tag(
-        "li",
-        tag(
-            "figure",
-            tag("img", src=one.address, alt=f"Test picture {one.number}: {title}"),
-            tag(
-                "figcaption",
-                tag("strong", one.truth),
-                " taken for ",
-                tag("strong", one.predicted),
-                f", {one.confidence:.1%} sure",
-            ),
-        ),
-    )
-
-
-def _balance_of(dataset: ImageDataset) -> Html:
-    counts = [
-        [int((getattr(dataset, split).labels == label).sum()) for split in SPLITS]
-        for label in range(dataset.num_classes)
-    ]
-    most = max(row[0] for row in counts)
-    least = min(row[0] for row in counts)
-    rows = [
-        [name, *map(str, row), tag("span", class_="bar", style=f"width: {6 * row[0] / most:.3f}rem")]
-        for name, row in zip(dataset.class_names, counts, strict=True)
-    ]
-    rows.append(["all", *(str(len(getattr(dataset, split))) for split in SPLITS), ""])
-    weighed = "count the same in training all the same" if dataset.class_weights() else "are not weighed for that"
-    made = " and ".join(dataset.made_splits)
-    return join(
-        [
-            _note(
-                f"The largest class has {most / least:.2g} times the training pictures of the smallest; classes "
-                f"{weighed}."
-                if least != most
-                else "Every class has as many training pictures as any other.",
-                f" The {made} split{'s were' if len(dataset.made_splits) > 1 else ' was'} taken out of train."
-                if made
-                else None,
-            ),
-            table(["Class", *SPLITS, "Share of train"], rows, label="Pictures by class and split", numbers=range(1, 4)),
         ]
     )
 
@@ -300,10 +191,6 @@ def _value(metric: str, value: float) -> str:
 def _metric(metric: str) -> str:
     words = COSTS.get(metric) or metric_name(metric, with_split=True)
     return words[:1].upper() + words[1:]
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}"
 
 
 def _note(*words: str | None) -> Html:

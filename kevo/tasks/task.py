@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from kevo.errors import SettingsError
 from kevo.objective import Objective
-from kevo.tasks.sections import Drawing
+from kevo.tasks.pages import Drawing, Pages
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -263,6 +263,34 @@ class InputSpec(NamedTuple):
     shape: tuple[int, ...]
 
 
+class Savings(Protocol):
+    """What a search saved by computing things once, for its model card."""
+
+    @property
+    def candidate_seconds(self) -> float:
+        """What all trainings took together."""
+
+    @property
+    def saved_seconds(self) -> float:
+        """How much longer they would have taken, at least."""
+
+    @property
+    def factor(self) -> float:
+        """How many times as long they would have taken."""
+
+    @property
+    def means(self) -> str:
+        """What saved it, in a few words."""
+
+    @property
+    def basis(self) -> str:
+        """How the estimate was made, in a sentence."""
+
+    @property
+    def nothing(self) -> str:
+        """What there is to say where nothing was saved."""
+
+
 class Task(Protocol):
     """One search's task, in the process of its scheduler."""
 
@@ -366,7 +394,7 @@ class Task(Protocol):
     def costs(self, model: keras.Model, genome: Genome, names: Iterable[str], *, seconds: float) -> dict[str, float]:
         """Some of `kevo.objective.COSTS` for a deployed model."""
 
-    def savings(self, records: Sequence[Any]) -> Any:
+    def savings(self, records: Sequence[Any]) -> Savings | None:
         """What a search has saved by computing things once, for its model card; `None` where that is nothing."""
 
     def write_contract(self, run: Any) -> None:
@@ -387,6 +415,8 @@ class TaskKind(Protocol[D]):
     """What may be improved, by the names of `Settings.objective`."""
     presets: tuple[str, ...]
     """The names of its search spaces."""
+    space_name: str
+    """The dotted name of the type of its search spaces."""
     compared_scores: tuple[tuple[str, str], ...]
     """The scores that tell an ensemble from a single model: a split and a metric each."""
     rung_genes: tuple[str, ...]
@@ -494,6 +524,9 @@ class TaskKind(Protocol[D]):
 
     def input_specs(self, model: keras.Model) -> Sequence[InputSpec]:
         """What a deployed model takes."""
+
+    def pages(self) -> Pages:
+        """What is said on pages about a search."""
 
     def drawings(self, test: Any) -> Sequence[Drawing]:
         """What is drawn of the scores on the test split."""

@@ -16,7 +16,7 @@ from kevo.report.plots.tradeoffs import front_of, parameters_against_accuracy
 from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_bytes
 from kevo.runs.records import TrialRecord
-from kevo.tasks.sections import Drawing
+from kevo.tasks.pages import Drawing
 
 
 def save_all(

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from kevo.report.plots.style import BLUE, Drawn, short
-from kevo.tasks.sections import Bars, CountMatrix, Drawing
+from kevo.tasks.pages import Bars, CountMatrix, Drawing
 
 _MOST_COUNTED = 20
 """With more names than this, counts no longer fit into their fields."""

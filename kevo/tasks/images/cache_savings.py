@@ -42,6 +42,28 @@ class Naive:
     speeds: tuple[Speed, ...] = ()
 
     @property
+    def means(self) -> str:
+        """What saved the time."""
+        return "the cache of features"
+
+    @property
+    def basis(self) -> str:
+        """How the estimate was made."""
+        return (
+            f"This is an estimate from below: {self.passes:,} times more a picture would have gone through a frozen "
+            "network, in every epoch but the first of each training, at the speed that was measured in this search; "
+            "nothing else is taken to be slower."
+        )
+
+    @property
+    def nothing(self) -> str:
+        """What there is to say where no candidate trained on frozen features for longer."""
+        return (
+            "Features of frozen backbones are computed once for all candidates. This search had none that trained on "
+            "them for more than an epoch, so that this saved nothing."
+        )
+
+    @property
     def factor(self) -> float:
         """How many times as long the trainings would have taken."""
         return 1 + self.saved_seconds / self.candidate_seconds if self.candidate_seconds else 1.0

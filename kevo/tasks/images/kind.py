@@ -14,7 +14,7 @@ from kevo.tasks.images import describe as descriptions
 from kevo.tasks.images import space as spaces
 from kevo.tasks.images.space import Space
 from kevo.tasks.outputs.classes.objectives import COMPARED_SCORES, OBJECTIVES
-from kevo.tasks.sections import Drawing
+from kevo.tasks.pages import Drawing, Pages
 from kevo.tasks.task import InputSpec, NetworkKind, SearchSettings, StageData, TaskKind, TaskOption
 from tuners.genome import Genome
 
@@ -42,6 +42,7 @@ class ImageClassification:
     options: tuple[TaskOption, ...] = ()
     objectives: Mapping[str, Objective] = OBJECTIVES
     presets = tuple(spaces.PRESETS)
+    space_name = "kevo.Space"
     compared_scores: tuple[tuple[str, str], ...] = COMPARED_SCORES
     rung_genes: tuple[str, ...] = ("family", "pretrained/tuning")
 
@@ -168,9 +169,15 @@ class ImageClassification:
         """Pixels 0-255 of any height and width."""
         return [InputSpec("", np.uint8, (-1, -1, -1, 3))]
 
+    def pages(self) -> Pages:
+        """What a classifier says on pages."""
+        from kevo.tasks.images.pages import PAGES
+
+        return PAGES
+
     def drawings(self, test: Evaluation) -> Sequence[Drawing]:
         """The confusion matrix."""
-        from kevo.tasks.outputs.classes.sections import confusion_matrix
+        from kevo.tasks.outputs.classes.confusion_matrix import confusion_matrix
 
         return [confusion_matrix(test, examples=self.examples)]
 

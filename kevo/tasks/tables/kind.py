@@ -13,7 +13,7 @@ import numpy as np
 from kevo.errors import SettingsError
 from kevo.objective import Objective
 from kevo.tasks.outputs.classes.objectives import COMPARED_SCORES, OBJECTIVES
-from kevo.tasks.sections import Drawing
+from kevo.tasks.pages import Drawing, Pages
 from kevo.tasks.tables import space as spaces
 from kevo.tasks.tables.space import Space
 from kevo.tasks.task import InputSpec, NetworkKind, SearchSettings, StageData, TaskKind, TaskOption
@@ -46,6 +46,7 @@ class TabularClassification:
     )
     objectives: Mapping[str, Objective] = OBJECTIVES
     presets = tuple(spaces.PRESETS)
+    space_name = "kevo.tasks.tables.space.Space"
     compared_scores: tuple[tuple[str, str], ...] = COMPARED_SCORES
     rung_genes: tuple[str, ...] = ()
     network_kinds: tuple[NetworkKind, ...] = (_DENSE, _LINEAR)
@@ -154,9 +155,15 @@ class TabularClassification:
         types = {"string": np.str_, "float32": np.float32}
         return [InputSpec(name, types[tensor.dtype], (-1, 1)) for name, tensor in model.input.items()]
 
+    def pages(self) -> Pages:
+        """What a classifier says on pages."""
+        from kevo.tasks.tables.pages import PAGES
+
+        return PAGES
+
     def drawings(self, test: Evaluation) -> Sequence[Drawing]:
         """The confusion matrix."""
-        from kevo.tasks.outputs.classes.sections import confusion_matrix
+        from kevo.tasks.outputs.classes.confusion_matrix import confusion_matrix
 
         return [confusion_matrix(test, examples=self.examples)]
 

@@ -117,7 +117,7 @@ def test_the_cost_is_told_with_its_uncertainty(dataset: ImageDataset, result: Se
     run = Run.open(result.run_folder)
     estimate = Naive(candidate_seconds=10.0, saved_seconds=30.0, passes=1200)
     result = dataclasses.replace(result, seconds=60.0)
-    text = model_card.card(run, dataset, result, energy=MEASURED, naive=estimate)
+    text = model_card.card(run, dataset, result, energy=MEASURED, savings=estimate)
     assert "0.25 kWh, 0.1 kg of CO2-equivalent with the electricity of `DEU`" in text
     assert "an estimate from its load and its rated power" in text
     assert "at least 40.0 s instead of 10.0 s, 4.0 times as long. The search would" in text
@@ -125,7 +125,7 @@ def test_the_cost_is_told_with_its_uncertainty(dataset: ImageDataset, result: Se
     assert "have taken 0.375 kWh and 0.15 kg" in text
     measured = dataclasses.replace(MEASURED, meter="RAPL counters", country="world", gpus="1 x GPU")
     text = model_card.card(
-        run, dataset, result, energy=measured, naive=dataclasses.replace(estimate, saved_seconds=0.0)
+        run, dataset, result, energy=measured, savings=dataclasses.replace(estimate, saved_seconds=0.0)
     )
     assert "was measured by `RAPL counters`, that of the GPUs (`1 x GPU`) by their driver" in text
     assert "the world's average" in text and "so that this saved nothing" in text

@@ -21,10 +21,10 @@ from kevo.cli import main
 from kevo.cli.search import search as search_command
 from kevo.errors import RunError
 from kevo.objective import Objective
+from kevo.report import data, repeating
 from kevo.report import files as report
-from kevo.report import pictures as shown
-from kevo.report import repeating, sections
 from kevo.report.answer import answer
+from kevo.report.blocks import blocks
 from kevo.report.drawings import Drawing, front, priced
 from kevo.report.markup import tag
 from kevo.report.plots import svg
@@ -32,10 +32,12 @@ from kevo.result import SearchResult
 from kevo.runs import reader
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Ensemble, EnsembleMember
+from kevo.runs.reader import Facts
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.images import datasets
 from kevo.tasks.outputs.classes import evaluation
+from kevo.tasks.pages import Known
 from tests.support.samples import CONV_GENOME, stripes
 from tests.support.searches import TINY, record
 
@@ -360,39 +362,46 @@ def test_what_is_damaged_is_named_and_stepped_over(
     assert (known.outcome is None) == (name == "result.json")
 
 
+def section(facts: Facts, known: Known, key: str) -> str:
+    """The inside of a section of the task's."""
+    (found,) = (one for one in facts.kind.pages().sections(known) if one.key == key)
+    return blocks(found.blocks, lambda name: None)
+
+
 def test_a_damaged_file_of_predictions_costs_the_pictures_only(run: Run, tmp_path: Path) -> None:
     known = reader.read(run.path)
     path = run.path / "predictions/test.npy"
     content = path.read_bytes()
     try:
         path.write_bytes(content[:-1])
-        found = shown.read(known)
+        words = section(known, data.read(known), "wrong")
     finally:
         path.write_bytes(content)
-    assert found.dataset is not None and found.wrong is None
-    assert "does not tell" in sections.wrong(known, found)
+    assert data.read(known).dataset is not None and "does not tell" in words
 
 
 def test_pictures_are_shown_only_if_they_are_those_of_the_search(run: Run, tmp_path: Path) -> None:
     known = reader.read(run.path)
     pictures, labels = stripes(120, seed=1)
-    for data, reason in (
+    for source, reason in (
         ((pictures, labels), "no longer those of the search"),
         (tmp_path / "nowhere", "cannot be read any more"),
         (None, "from Python"),
     ):
-        one = known if data is not None else dataclasses.replace(known, settings={**known.settings, "data": None})
-        found = shown.read(one, data)
-        assert found.dataset is None and found.wrong is None and reason in found.reason
+        one = known if source is not None else dataclasses.replace(known, settings={**known.settings, "data": None})
+        found = data.read(one, source)
+        assert found.dataset is None and reason in found.reason and reason in section(one, found, "wrong")
         # Where nothing is known of train, the scores still tell of validation and test.
-        counted = sections.balance(one, found)
+        counted = section(one, found, "balance")
         assert str(known.outcome.test.support["down"]) in counted and "train" not in counted.split("<table>")[1]
 
 
 def test_skipped_files_are_listed(run: Run) -> None:
-    found = shown.read(reader.read(run.path))
+    known = reader.read(run.path)
+    found = data.read(known)
     skipped = tuple(datasets.Skipped(f"{number}<b>.png", "is empty") for number in range(300))
-    words = sections.skipped(dataclasses.replace(found, dataset=dataclasses.replace(found.dataset, skipped=skipped)))
+    changed = dataclasses.replace(found, dataset=dataclasses.replace(found.dataset, skipped=skipped))
+    words = section(known, changed, "skipped")
     assert "300 files could not be used, the first 200 of them here" in words
     assert "199&lt;b&gt;.png" in words and "200&lt;b&gt;.png" not in words
 
@@ -438,7 +447,8 @@ def test_what_no_command_can_say_is_repeated_in_python(changes: dict[str, object
 
 def test_every_setting_can_be_repeated() -> None:
     options = {parameter.name for parameter in search_command.params}
-    assert {item.name for item in dataclasses.fields(Settings)} - options == {*repeating._PYTHON_ONLY}
+    # A task's options stand by their own names.
+    assert {item.name for item in dataclasses.fields(Settings)} - options - {"options"} == {*repeating._PYTHON_ONLY}
 
 
 def test_the_front_is_what_no_other_beats() -> None:

@@ -17,7 +17,7 @@ from kevo.report import plots
 from kevo.runs import ranking
 from kevo.runs.records import TrialRecord
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
-from kevo.tasks.sections import Bars, CountMatrix
+from kevo.tasks.pages import Bars, CountMatrix
 
 
 def trial(number: int, *, generation: int = 0, fitness: float | None = 0.5, **changes: Any) -> TrialRecord:
@@ -226,8 +226,7 @@ def test_save_all_writes_pictures(tmp_path: Path, records: list[TrialRecord], cl
         records,
         objective=OBJECTIVES["accuracy"],
         winner=records[0],
-        confusion=[[5, 1], [0, 4]],
-        class_names=class_names,
+        drawings=[CountMatrix("confusion", "Confusion matrix", "", ((5, 1), (0, 4)), tuple(class_names))],
     )
     assert sorted(path.name for path in paths) == sorted(path.name for path in (tmp_path / "plots").iterdir())
     assert [path.stem for path in paths] == ["fitness", "seconds", "learning_curves", "confusion", "parameters"]

@@ -1,9 +1,9 @@
-"""What a classifier's scores add to pages: the confusion matrix, and a table of the classes."""
+"""The confusion matrix as a figure of a page."""
 
 from __future__ import annotations
 
 from kevo.tasks.outputs.classes.evaluation import Evaluation
-from kevo.tasks.sections import CountMatrix
+from kevo.tasks.pages import CountMatrix
 
 
 def confusion_matrix(test: Evaluation, *, examples: str) -> CountMatrix:

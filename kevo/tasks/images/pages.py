@@ -1,0 +1,124 @@
+"""What image classification says on pages about a search, and the thumbnails of its mistakes."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from kevo.runs import layout
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.space import image_size
+from kevo.tasks.outputs.classes.card import CardWords
+from kevo.tasks.outputs.classes.pages import ClassPages, Wrong
+from kevo.tasks.pages import Thumbnail, Thumbnails
+
+_SIDE = 160
+"""How many pixels a thumbnail has on a side, at most."""
+_FEW_PIXELS = 64
+"""Up to so many pixels on a side, what JPEG saves is little, and what it blurs is much."""
+_MANY_LETTERS = 200
+"""Class names of more letters than this, together, are read from their file."""
+_LOAD = f"""\
+import json
+
+import keras
+import numpy as np
+from PIL import Image, ImageOps
+
+class_names = json.load(open("{layout.LABELS}", encoding="utf-8"))
+model = keras.models.load_model("{layout.MODEL}", safe_mode=True)
+picture = ImageOps.exif_transpose(Image.open("picture.jpg")).convert("RGB")
+probabilities = model.predict(np.asarray(picture)[None], verbose=0)[0]
+print(class_names[probabilities.argmax()], probabilities.max())
+"""
+
+
+def _takes(dataset: ImageDataset, genome: Mapping[str, Any]) -> str:
+    return (
+        "Takes raw RGB pixels 0-255 of shape (pictures, any height, any width, 3), and returns a probability for each "
+        f"class. It sees each picture as a square of {image_size(genome)} pixels: the proportions of others are "
+        "distorted, as they were in training."
+    )
+
+
+def _stored(dataset: ImageDataset) -> str:
+    return f"They are kept as squares of {dataset.image_size} pixels. "
+
+
+def _use(run_folder: Path, model: Path) -> tuple[list[str], list[list[str]]]:
+    labels = run_folder / layout.LABELS
+    names = _class_names(labels)
+    is_short = sum(map(len, names)) < _MANY_LETTERS
+    python = [
+        "import keras" if is_short else "import json, keras",
+        "",
+        f"model = keras.models.load_model({str(model)!r})",
+        "# Pixels 0-255, shape (num_pictures, height, width, 3), of any height and width.",
+        "probabilities = model.predict(pictures)",
+        f"class_names = {list(names)!r}" if is_short else f"class_names = json.load(open({str(labels)!r}))",
+    ]
+    # A candidate's model has no names of classes beside it.
+    where = [] if model.parent == labels.parent else ["--labels", str(labels)]
+    commands = [["predict", str(model), *where, "PICTURE.jpg"], ["evaluate", str(model), *where, "OTHER-PICTURES/"]]
+    if model.parent == run_folder:
+        commands.append(["export", str(run_folder), "--format", "onnx"])
+    return python, commands
+
+
+def _class_names(path: Path) -> list[str]:
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return []
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def _show(dataset: ImageDataset, wrong: Sequence[Wrong]) -> Thumbnails:
+    return Thumbnails(
+        tuple(
+            Thumbnail(
+                _address(dataset.test.pictures[place]),
+                f"Test picture {place}: {truth}, taken for {predicted} with {confidence:.1%}",
+                f"{truth} taken for {predicted}, {confidence:.1%} sure",
+            )
+            for place, truth, predicted, confidence in wrong
+        )
+    )
+
+
+def _address(picture: npt.NDArray[np.uint8]) -> str:
+    image, buffer = Image.fromarray(picture), io.BytesIO()
+    image.thumbnail((_SIDE, _SIDE))
+    kind = "png" if max(image.size) <= _FEW_PIXELS else "jpeg"
+    image.save(buffer, kind, quality=80)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+PAGES = ClassPages(
+    CardWords(
+        one="picture",
+        many="pictures",
+        part="file",
+        takes=_takes,
+        load=_LOAD,
+        scope="also for a picture of something else",
+        unknown="light, camera, season, place, who took the pictures",
+        stored=_stored,
+        alike="Pictures of one scene, object or person",
+        ethics=(
+            "kevo does not know what the pictures show, who is in them, how they were come by, or who is affected by "
+            "the answers. Whoever uses the model answers for that. What is wrong or one-sided in the pictures and "
+            "their labels the model has learned, and the test pictures share it."
+        ),
+    ),
+    use=_use,
+    show=_show,
+)

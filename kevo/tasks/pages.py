@@ -1,0 +1,187 @@
+"""What a task says on pages about a search, as plain blocks: the report, the model card and notebooks draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A few sentences."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A cell of a table that shows a share, from 0 to 1, as a bar."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text.
+
+    Args:
+        label: What the rows are.
+        head: The names of the columns.
+        rows: As many cells in each as there are columns.
+        numbers: The columns that hold numbers, by their places.
+        sentences: The columns that hold longer text, by their places.
+    """
+
+    label: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str | Share, ...], ...]
+    numbers: tuple[int, ...] = ()
+    sentences: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CountMatrix:
+    """Numbers of examples by what they are and what they were taken for.
+
+    Args:
+        name: A short name, fit for a file.
+        title: What stands above the drawing.
+        caption: What it shows, in a sentence.
+        counts: True names in rows, predicted ones in columns.
+        names: The names of both.
+    """
+
+    name: str
+    title: str
+    caption: str
+    counts: tuple[tuple[int, ...], ...]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Numbers beside each other.
+
+    Args:
+        name: A short name, fit for a file.
+        title: What stands above the drawing.
+        caption: What it shows, in a sentence.
+        label: What the numbers are.
+        values: A name and a number for each bar, in their order.
+    """
+
+    name: str
+    title: str
+    caption: str
+    label: str
+    values: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small picture.
+
+    Args:
+        address: The picture itself, as a `data:` address.
+        alternative: What it shows, for who cannot see it.
+        caption: What stands below it.
+    """
+
+    address: str
+    alternative: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnails:
+    """Small pictures beside each other."""
+
+    pictures: tuple[Thumbnail, ...]
+
+
+Drawing = CountMatrix | Bars
+Block = Paragraph | Table | CountMatrix | Bars | Thumbnails
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a page.
+
+    Args:
+        key: A short name, fit for an anchor.
+        title: Its headline.
+        blocks: What it holds.
+    """
+
+    key: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a page about a search can be made of.
+
+    Args:
+        run_folder: Where the search left its files.
+        validation: The best model's scores on the validation split; `None` where the search has not ended.
+        test: The same for the test split.
+        dataset: The data, read again; `None` where it cannot be had.
+        reason: Why not.
+    """
+
+    run_folder: Path
+    validation: Any
+    test: Any
+    dataset: Any
+    reason: str
+
+
+class Pages(Protocol):
+    """What a task says on pages about a search."""
+
+    def headline(self, test: Any) -> tuple[str, str]:
+        """The score on the test split that matters most, and what it means, as two parts of one sentence."""
+
+    def in_brief(self, scores: Any) -> str:
+        """The score that matters most, in a few words."""
+
+    def details(self, test: Any, validation: Any) -> Sequence[tuple[str, str]]:
+        """Other scores on the test split, and the one that matters most on the validation split, by name."""
+
+    def sections(self, known: Known) -> Sequence[Section]:
+        """Sections of the report: what the model confuses, and what there is to say of the data."""
+
+    def how_to_use(self, run_folder: Path, model: Path) -> tuple[list[str], list[list[str]]]:
+        """Lines of Python that use a saved model without kevo, and arguments of `kevo` that use it.
+
+        Args:
+            run_folder: The folder of the search.
+            model: The model's file in it.
+        """
+
+    def card(self, run: Any, dataset: Any, outcome: Any) -> Mapping[str, Sequence[str]]:
+        """Sections of the model card, as paragraphs of Markdown by their titles, in the order of the card.
+
+        Args:
+            run: The run folder.
+            dataset: The data.
+            outcome: What the search found.
+        """
+
+    def ranked_score(self, scores: Any) -> tuple[float, float, float]:
+        """The score by which models of several searches are compared, and its 95 % confidence interval."""
+
+    def is_right(self, path: Path, dataset: Any, test: Any) -> npt.NDArray[np.bool_] | None:
+        """Which test examples a model answers rightly; `None` where that is not known.
+
+        Args:
+            path: The file of the model's outputs for the test split.
+            dataset: The data.
+            test: The model's scores on that split.
+        """
