@@ -20,7 +20,7 @@ from benchmarks.endurance.parts import NUM_KILLS, NUM_WORKERS, PARTS, results_fi
 from benchmarks.endurance.report import readme_table, report
 from benchmarks.support import project
 from benchmarks.support.command_line import add_measuring_options, log, names_from, parser
-from benchmarks.support.pages import replace_section
+from benchmarks.support.pages import publish
 
 RESULTS = project.RESULTS / "endurance.jsonl"
 QUICK_RESULTS = project.BUILD / "endurance_quick.jsonl"
@@ -65,9 +65,7 @@ def main(given: Sequence[str] | None = None) -> int:
     text = report(rows)
     print(text)
     if arguments.write:
-        REPORT.parent.mkdir(parents=True, exist_ok=True)
-        REPORT.write_text(text)
-        replace_section(README, SECTION, readme_table(rows, page=REPORT.name))
+        publish(text, page=REPORT, readme=README, name=SECTION, shown=readme_table(rows, page=REPORT.name))
     return 0 if went_well and not any(one.problems for one in rows) else 1
 
 

@@ -20,7 +20,7 @@ from benchmarks.search_efficiency.report import readme_table, report
 from benchmarks.search_efficiency.searchers import SEARCHERS
 from benchmarks.support import project
 from benchmarks.support.command_line import add_data_option, log, names_from, parser
-from benchmarks.support.pages import replace_section
+from benchmarks.support.pages import publish
 
 REPORT = project.PAGES / "search_efficiency.md"
 README = project.README
@@ -86,8 +86,7 @@ def main(given: Sequence[str] | None = None) -> None:
     print(text)
     if arguments.write:
         draw(measured, figure)
-        REPORT.write_text(text)
-        replace_section(README, SECTION, readme_table(measured))
+        publish(text, page=REPORT, readme=README, name=SECTION, shown=readme_table(measured))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from benchmarks.speed.scratch_report import GIVEN, readme_table, report
 from benchmarks.speed.tables import groups
 from benchmarks.support import project
 from benchmarks.support.command_line import add_measuring_options, log, names_from, parser
-from benchmarks.support.pages import replace_section
+from benchmarks.support.pages import publish
 from kevo import PRESETS
 
 RESULTS = project.RESULTS / "scratch_speed.jsonl"
@@ -87,9 +87,7 @@ def main(given: Sequence[str] | None = None) -> int:
     text = report(found)
     print(text)
     if arguments.write:
-        REPORT.parent.mkdir(parents=True, exist_ok=True)
-        REPORT.write_text(text)
-        replace_section(README, SECTION, readme_table(found))
+        publish(text, page=REPORT, readme=README, name=SECTION, shown=readme_table(found))
     return 0 if went_well else 1
 
 

@@ -14,16 +14,16 @@ GIVEN = "The same candidates"
 ABOUT = """\
 # The speed of training from scratch
 
-What `python -m benchmarks.speed.scratch` measured on scikit-learn's handwritten digits (1,797 of 8 px): the conv stacks
-of the preset `small`. Each tool runs alone in a process of its own; the clock begins before the pictures are read, with
-everything imported. Keras Tuner's networks are compiled by the same code as kevo's and trained by `fit`. In a search
-every tool chooses its own candidates, so that their sizes differ; "the same candidates" are random ones that every tool
-trains for all their epochs, and saves: Keras Tuner through an oracle that proposes nothing else, kevo by its trainer.
+What `python -m benchmarks.speed.scratch` measured on scikit-learn's handwritten digits (1,797 of 8 px), with the conv
+stacks of the preset `small`. Each tool runs alone in a process of its own. The clock starts before the pictures are
+read, with everything imported. Keras Tuner's networks are compiled by the same code as kevo's, and trained by `fit`. In
+a search every tool chooses its own candidates, so that their sizes differ. "The same candidates" are random ones, which
+every tool trains for all epochs and saves: Keras Tuner through an oracle that proposes them, kevo by its trainer.
 
-Numbers are medians over seeds. Trials per hour count until the last one ended; what kevo does after that, its final
-training, scores, files and pictures, is "closing". Memory is that of the process; its slope is that of the least
-squares line over trials. Accuracies are those of the best trial on the validation split, and of what was handed over on
-the test split."""
+Numbers are medians over seeds. Trials per hour count until the last trial of the search ended; "closing" is what kevo
+does after that: final training, scores, files and figures. Memory is resident memory of the process, and its growth
+with each trial the slope of the least squares line. The validation accuracy is that of the best trial, the test
+accuracy that of the final model."""
 
 
 def report(found: Sequence[Group]) -> str:
@@ -39,7 +39,7 @@ def _title(group: Group, tool: str) -> str:
 
 
 def _speeds(group: Group) -> str:
-    head = ("tool", "seeds", "trials per hour", "kevo's over that", "seconds per trial", "that over kevo's")
+    head = ("tool", "seeds", "trials per hour", "kevo's over the tool's", "seconds per trial", "the tool's over kevo's")
     return table(
         (*head, "closing, s", "peak memory, MB", "MB more per trial"),
         (

@@ -24,7 +24,7 @@ from benchmarks.speed.tables import groups
 from benchmarks.speed.transfer_report import draw, readme_table, report
 from benchmarks.support import project
 from benchmarks.support.command_line import add_data_option, add_measuring_options, log, names_from, parser
-from benchmarks.support.pages import replace_section
+from benchmarks.support.pages import publish
 from kevo import PRESETS, Space
 
 BACKBONE = "mobilenet_v2"
@@ -114,11 +114,9 @@ def main(given: Sequence[str] | None = None) -> int:
     print(text)
     if arguments.write:
         # Most tools first, then the longest search.
-        shown = max(found, key=lambda group: (len(group.by_tool), group.limit))
-        draw(shown, figure)
-        REPORT.parent.mkdir(parents=True, exist_ok=True)
-        REPORT.write_text(text)
-        replace_section(README, SECTION, readme_table(shown, page=REPORT.name))
+        group = max(found, key=lambda group: (len(group.by_tool), group.limit))
+        draw(group, figure)
+        publish(text, page=REPORT, readme=README, name=SECTION, shown=readme_table(group, page=REPORT.name))
     return 0 if went_well else 1
 
 

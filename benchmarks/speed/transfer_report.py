@@ -20,28 +20,28 @@ STYLES = {"kevo": ("#000000", "-"), "random": ("#009e73", ":"), "bayesian": ("#c
 ABOUT = """\
 # Transfer learning against the clock
 
-What `python -m benchmarks.speed.transfer` measured on cats_vs_dogs (2,000 photographs to learn from, a fifth of them
-for validation, and 500 to test): conv stacks and a MobileNetV2 (alpha 0.35) with ImageNet weights, frozen at any cut or
-fine-tuned, for all tools the same space, splits and time. Each search runs alone in a process of its own; the clock
-begins before the pictures are read, with everything imported. kevo's cache is empty at first. Keras Tuner's networks
-are compiled by the same code as kevo's and trained by `fit` for 20 epochs at most with `EarlyStopping` (patience 5); a
-candidate that fine-tunes trains its head first. Only the gene `mirror` is kevo's alone, since `fit` validates the
-network that it trains, which sees one side of a picture. Pictures are brought to a network's size before `fit`.
-BayesianOptimization begins with 5 random trials, since by default it would do nothing else within the time.
+What `python -m benchmarks.speed.transfer` measured on cats_vs_dogs (2,000 photographs, a fifth of them for validation,
+and 500 to test): conv stacks and a MobileNetV2 (alpha 0.35) with ImageNet weights, frozen at any cut or fine-tuned. All
+tools have the same space, splits and time. Each search runs alone in a process of its own. The clock starts before the
+pictures are read, with everything imported. kevo's cache is empty at first. Keras Tuner's networks are compiled by the
+same code as kevo's, and trained by `fit` for up to 20 epochs with `EarlyStopping` (patience 5); a candidate that
+fine-tunes trains its head first. Pictures are resized to a network's input before `fit`. Only kevo has the gene
+`mirror`, since `fit` validates the network that it trains, which takes no mirrored pictures. BayesianOptimization
+begins with 5 random trials; with its default of three per gene it would make no others within the time.
 
-Numbers are medians over seeds. A search's choice is the model with the best validation accuracy so far: for Keras
-Tuner from the end of its epoch, for kevo from the end of its candidate, where it has kept the model: by its rule for
-equal accuracies it may not. Choices are scored on the test pictures after the search. Candidates are those that did
-not fail, per hour until the last one ended, without kevo's final trainings. "Frozen per hour" are those with a frozen
-backbone per hour of their own training; "a later frozen one" is one whose backbone, cut and size an earlier one had
-too. Memory is that of the process, with the files of features that it has mapped; its slope is that of the least
-squares line over candidates.
+Numbers are medians over seeds. A search's choice is the model with the best validation accuracy so far: for Keras Tuner
+from the end of the epoch, for kevo from the end of the candidate, if kevo kept its model. Choices are scored on the
+test pictures after the search. Candidates are those that did not fail, without kevo's final trainings, and per hour
+until the last one ended. "Frozen per hour" are candidates with a frozen backbone per hour of their own training; "a
+later frozen one" is a candidate whose backbone, cut and size an earlier one had, too. Memory is resident memory of the
+process, including files of features that are mapped into it, and its growth with each candidate the slope of the least
+squares line.
 
-kevo was developed on this data set, and the test pictures were looked at on the way. They are 500, so that the standard
-error of an accuracy of 0.97 is 0.008.
+kevo was developed on this data set, and its test pictures were looked at on the way. There are 500 of them, so that the
+standard error of an accuracy of 0.97 is 0.008.
 
-What kevo's candidates spent their time on before they became as fast, and what they spend it on now, is in
-[the design](../design.md#where-the-time-of-a-candidate-went)."""
+What the time of kevo's candidates was spent on before they became faster, and what it is spent on now, is in [the
+design](../design.md#where-the-time-of-a-candidate-went)."""
 
 
 def report(found: Sequence[Group], *, figure: str) -> str:

@@ -24,6 +24,21 @@ def replace_section(page: Path, name: str, text: str) -> None:
     page.write_text(f"{before}{text}{after}", encoding="utf-8")
 
 
+def publish(text: str, *, page: Path, readme: Path, name: str, shown: str) -> None:
+    """Writes a report.
+
+    Args:
+        text: The report.
+        page: Its page, which is created with its folder.
+        readme: The page that shows a part of the report.
+        name: Name of the section of `readme` that shows it.
+        shown: The text of that section.
+    """
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(text, encoding="utf-8")
+    replace_section(readme, name, shown)
+
+
 def _split(page: Path, name: str) -> tuple[str, str, str]:
     """Returns what stands before, in and after a section; its marks are in the first and the last part.
 
