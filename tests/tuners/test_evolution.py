@@ -231,7 +231,10 @@ def test_more_workers_than_a_generation_wait_too(space: SearchSpace) -> None:
 
 def test_one_worker_never_waits(space: SearchSpace) -> None:
     evolution = Evolution(space, plain(population_size=2, num_elites=1, min_patience=math.inf), seed=0)
-    run(evolution, 20)
+    found = run(evolution, 20)
+    # One of two survives, so that each generation after the first has one child.
+    assert [one.generation for one in found] == [0, *range(19)]
+    assert all(one.fitness is not None for one in found)
 
 
 @pytest.mark.parametrize("surrogate", [False, True])
@@ -572,7 +575,12 @@ def test_goes_on_when_the_whole_first_population_failed(space: SearchSpace, sett
     run(evolution, 10)
     for _ in range(40):
         born(evolution)
-    run(evolution, 3)
+    found = run(evolution, 3)
+    assert [one.status for one in found] == ["failed"] * 30 + ["finished"] * 10 + ["pending"] * 40 + ["finished"] * 3
+    bred = [one for one in found if one.parents]
+    # Two that have finished are enough to breed from, and no failed one is a parent.
+    assert {one.number for one in bred} >= set(range(32, 40)) and found[-1] in bred
+    assert all(found[parent].status == "finished" for one in bred for parent in one.parents)
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e300])

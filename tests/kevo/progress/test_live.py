@@ -287,10 +287,19 @@ def test_a_terminal_that_has_gone_ends_no_search() -> None:
         live.search_started(OPENING)
         eventually(lambda: "digits" in terminal.text)
         os.close(terminal._ours)
-        for number in range(3):
-            one = record(str(number), 0.5, **ENDED, number=number)
+        told = []
+
+        def view_has_given_up() -> bool:
+            told.append(one := record(str(len(told)), 0.5, **ENDED, number=len(told)))
             live.trial_ended(one, one)
-            time.sleep(0.3)
+            return all(thread.name != "live view" for thread in threading.enumerate())
+
+        eventually(view_has_given_up)
+        live.note("the search goes on")
+    assert live._board.num_completed == len(told)
+    assert "the search goes on" not in terminal.text
+    with pytest.raises(OSError, match="Input/output error"):
+        os.write(terminal._theirs, b"more")
 
 
 def test_the_command_says_nothing_but_its_own_words() -> None:
