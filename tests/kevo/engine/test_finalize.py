@@ -145,7 +145,8 @@ def test_no_ensemble_where_the_limits_forbid_it(
 
 def test_little_time_makes_a_small_ensemble(tmp_path: Path, dataset: ImageDataset) -> None:
     one = ended(tmp_path, dataset)
-    end = Finalizer(one._folder, dataset, one._settings, one._listener, one._budget, objectives=one._archive.objectives)
+    objectives = one._archive.objectives
+    end = Finalizer(one._folder, one._task, one._settings, one._listener, one._budget, objectives=objectives)
     probabilities = np.load(one._folder.path / f"predictions/{one._archive.completed[0].trial_id}.npy").astype(
         np.float32
     )
@@ -192,7 +193,7 @@ def test_an_ensemble_is_better_by_the_rule_by_which_candidates_win(
     _, one = finished
     settings = dataclasses.replace(SETTINGS, **changes)
     objectives = archive.Archive(Run.create(tmp_path / "run", {}), settings, num_judged=400).objectives
-    end = Finalizer(one._folder, one._dataset, settings, Diary(), one._budget, objectives=objectives)
+    end = Finalizer(one._folder, one._task, settings, Diary(), one._budget, objectives=objectives)
     some = evaluation.evaluate(np.array([[1.0, 0.0]]), np.array([0]), class_names=["a", "b"])
     best = dataclasses.replace(some, num_examples=400, accuracy=0.9, cross_entropy=0.3)
     other = dataclasses.replace(best, accuracy=accuracy, cross_entropy=cross_entropy)
