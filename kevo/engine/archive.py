@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import zipfile
 import zlib
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kevo.errors import describe_error
-from kevo.runs import layout, ranking
+from kevo.runs import layout, ranking, reader
 from kevo.runs.atomic_files import DAMAGE
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
@@ -61,9 +60,8 @@ class Archive:
         Raises:
             RunError: the folder cannot be read or written.
         """
-        problems = self.folder.mend_trials(self.check)
-        for record in self.folder.trials():
-            self.records[record.trial_id] = record
+        records, problems = reader.mend_trials(self.folder, check=self.check)
+        self.records |= {record.trial_id: record for record in records}
         self._kept = set(self.records)
         for name in (layout.CHECKPOINTS, layout.UNFINISHED):
             for path in sorted((self.folder.path / name).glob("*.keras")):
@@ -74,15 +72,7 @@ class Archive:
     def check(self, record: TrialRecord) -> None:
         """Raises an error of any kind where a record is not one of this search."""
         self._kind.check_genome(record.genome)
-        if record.fitness is not None:
-            names = {name for one in self.objectives for name in one.metrics}
-            if not all(math.isfinite(record.metrics[name]) for name in names):
-                raise ValueError(f"its metrics are {record.metrics}")
-            if not record.history:
-                raise ValueError("it has no epoch")
-            for epoch in record.history:
-                if not all(math.isfinite(epoch[name]) for name in self.objective.metrics):
-                    raise ValueError(f"an epoch has the metrics {epoch}")
+        reader.check_record(record, self.objectives)
 
     @property
     def completed(self) -> list[TrialRecord]:

@@ -79,7 +79,7 @@ def oracle(
     state = archive.folder.path / layout.SEARCH
     with writing(state):
         _open(found, state)
-        if not (archive.folder.path / layout.ORACLE).exists() and not archive.folder.trials():
+        if not (archive.folder.path / layout.ORACLE).exists() and not archive.folder.trial_lines():
             found.save()
             return found
         try:

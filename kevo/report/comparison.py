@@ -155,8 +155,8 @@ def _rows(known: Sequence[Facts]) -> Iterator[Row]:
     yield row("run", "state", (one.state for one in known))
     yield row("run", "data", (one.data for one in known))
     # Of so many letters a few tell it from any other.
-    yield row("run", "fingerprint", map(_fingerprint, known), lambda digest: digest[:8])
-    yield row("run", "kevo", (_text(one.settings.get("kevo")) for one in known))
+    yield row("run", "fingerprint", (one.fingerprint for one in known), lambda digest: digest[:8])
+    yield row("run", "kevo", (one.kevo_version for one in known))
     searches = [one.search for one in known]
     for name in (item.name for item in dataclasses.fields(Settings)):
         # Spaces are compared gene by gene, and weights wherever their files lie.
@@ -194,7 +194,7 @@ def _verdicts(known: Sequence[Facts], data: Any) -> Iterator[Verdict]:
     if len(ended) < 2:
         return
     best = max(ended, key=lambda one: (_score(one[1].kind, one[2])[0], -one[0]))
-    alike = [one for _, one, _ in ended if _fingerprint(one) is not None and _fingerprint(one) == _fingerprint(best[1])]
+    alike = [one for _, one, _ in ended if one.fingerprint is not None and one.fingerprint == best[1].fingerprint]
     dataset, reason = _dataset(alike, data) if len(alike) > 1 else (None, "")
     examples = best[1].kind.examples
     for place, one, test in ended:
@@ -255,7 +255,7 @@ def _dataset(alike: Sequence[Facts], data: Any) -> tuple[Any, str]:
     for source in sources:
         with contextlib.suppress(KevoError, OSError):
             dataset = kind.load(source, search)
-            if dataset.fingerprint() == _fingerprint(alike[0]):
+            if dataset.fingerprint() == alike[0].fingerprint:
                 return dataset, ""
     return None, f"The {kind.examples} are not to be had any more. Say where they are: --data."
 
@@ -289,10 +289,6 @@ def _num_parameters(one: Facts) -> int | None:
     return one.outcome.num_parameters if one.outcome else one.winner.num_parameters if one.winner else None
 
 
-def _fingerprint(one: Facts) -> str | None:
-    return _text(one.settings.get("fingerprint"))
-
-
 def _weights(search: Settings) -> list[str]:
     return sorted(f"{name}={Path(source).name}" for name, source in search.weights.items())
 
@@ -301,10 +297,6 @@ def _format_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_format_value, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
 
 
 def _name(field: str) -> str:

@@ -38,6 +38,6 @@ def _dataset(facts: Facts, data: Any) -> tuple[Any, str]:
     except (KevoError, OSError) as error:
         return None, f"The {examples} cannot be read any more. {error}"
     # Whoever wrote the run folder could name any folder: only who knew the very data gets it onto a page.
-    if dataset.fingerprint() != facts.settings.get("fingerprint"):
+    if dataset.fingerprint() != facts.fingerprint:
         return None, f"The {examples} in {source} are no longer those of the search."
     return dataset, ""

@@ -132,7 +132,7 @@ def repeating(facts: Facts) -> Html:
             _note(
                 "The same seed, versions and machine give the same search where candidates are limited, not time. The "
                 f"{facts.kind.examples} are the same if they have this fingerprint: ",
-                tag("code", str(facts.settings.get("fingerprint", "unknown"))),
+                tag("code", facts.fingerprint or "unknown"),
             ),
             tag("h3", "Settings"),
             _settings(facts),
@@ -140,7 +140,7 @@ def repeating(facts: Facts) -> Html:
             _genome(facts.outcome.genome if facts.outcome else facts.winner.genome) if facts.winner else None,
             tag("h3", "Versions"),
             _note(
-                f"The search ran with kevo {facts.settings.get('kevo', 'of an unknown version')}"
+                f"The search ran with kevo {facts.kevo_version or 'of an unknown version'}"
                 f"{f'; its model was written by Keras {facts.keras_version}' if facts.keras_version else ''}. "
                 "It began where these were installed:"
             ),
@@ -159,7 +159,7 @@ def _settings(facts: Facts) -> Html:
         if name != "space" or isinstance(value, str)
     ]
     rows.append(["data", facts.data or "given from Python", ""])
-    rows.append(["started", str(facts.settings.get("started", "unknown")), ""])
+    rows.append(["started", facts.started or "unknown", ""])
     return table(["Setting", "Value", "Default, if another"], rows, label="Settings", sentences=[1])
 
 

@@ -11,7 +11,7 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -29,7 +29,7 @@ from kevo.runs.atomic_files import (
     replacing,
     writing,
 )
-from kevo.runs.records import TrialRecord, parsed
+from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 
 _LOOK_SECONDS = 0.05
@@ -43,8 +43,8 @@ class Run:
         >>> folder = Path(tempfile.mkdtemp()) / "first"
         >>> run = Run.create(folder, {"seed": 0})
         >>> run.write_labels(["cat", "dog"])
-        >>> Run.open(folder).settings, Run.open(folder).trials()
-        ({'seed': 0}, [])
+        >>> Run.open(folder).settings
+        {'seed': 0}
     """
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
@@ -181,44 +181,33 @@ class Run:
                 file.flush()
                 os.fsync(descriptor)
 
-    def trials(self) -> list[TrialRecord]:
-        """Returns the finished candidates, in the order in which they finished first.
-
-        The last word counts where a candidate was written down twice. A last line without its end is no word.
+    def trial_lines(self) -> list[bytes]:
+        """Returns the lines of the finished trials, without a last one that was not written to its end.
 
         Raises:
-            RunError: a line is damaged, or refers to one that is not there.
+            RunError: the file cannot be read.
         """
-        records, problems = parsed(self._lines(), check=lambda record: None)
-        for number, reason in problems.items():
-            raise RunError(
-                f"Line {number} of {self.path / layout.TRIALS} is damaged: {reason}. Restore it; kevo resume sets it "
-                "aside and goes on without that candidate."
-            )
-        return list(records.values())
+        path = self.path / layout.TRIALS
+        return read(path).split(b"\n")[:-1] if path.exists() else []
 
-    def mend_trials(self, check: Callable[[TrialRecord], object]) -> list[str]:
-        """Sets lines aside that are damaged, and says which ones those are.
+    def set_lines_aside(self, numbers: Collection[int]) -> Path:
+        """Moves lines of the finished trials out of the way, and returns the file that has them now.
 
         Args:
-            check: Raises an error of any kind where a record is not one of this search.
+            numbers: Which ones, from 1.
+
+        Returns:
+            The file, relative to the run folder.
 
         Raises:
-            RunError: the folder cannot be written.
+            RunError: the folder cannot be read or written.
         """
-        lines = self._lines()
-        _, problems = parsed(lines, check)
-        if problems:
-            aside = self._place_aside(layout.TRIALS)
-            # First the copy: whoever is killed in between sets them aside once more.
-            atomic_write_bytes(aside, b"".join(lines[number - 1] + b"\n" for number in problems))
-            kept = [line + b"\n" for number, line in enumerate(lines, start=1) if number not in problems]
-            atomic_write_bytes(self.path / layout.TRIALS, b"".join(kept))
-        return [
-            f"Line {number} of {self.path / layout.TRIALS} is damaged: {reason}. It is set aside in "
-            f"{aside.relative_to(self.path)}, and the search goes on without that candidate."
-            for number, reason in problems.items()
-        ]
+        lines, aside = self.trial_lines(), self._place_aside(layout.TRIALS)
+        # First the copy: a search that is killed in between sets them aside once more.
+        atomic_write_bytes(aside, b"".join(lines[number - 1] + b"\n" for number in numbers))
+        kept = [line + b"\n" for number, line in enumerate(lines, start=1) if number not in numbers]
+        atomic_write_bytes(self.path / layout.TRIALS, b"".join(kept))
+        return aside.relative_to(self.path)
 
     def set_aside(self, name: str, reason: str) -> str:
         """Moves what cannot be used out of the way, and says so in words.
@@ -236,10 +225,6 @@ class Run:
             (self.path / name).rename(aside)
         reason = reason.removesuffix(RESTORE).rstrip(".")
         return f"{reason}. It is set aside as {aside.relative_to(self.path)}, and the search goes on without it."
-
-    def _lines(self) -> list[bytes]:
-        path = self.path / layout.TRIALS
-        return read(path).split(b"\n")[:-1] if path.exists() else []
 
     def _place_aside(self, name: str) -> Path:
         """Returns a path for what is damaged that nothing has yet."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from kevo.objective import COSTS, Objective
 from kevo.runs import layout
 from kevo.system.text import count, duration, metric_name, plural
-from kevo.tasks.task import DEFAULT, AnyKind, kind_of
+from kevo.tasks.task import DEFAULT, TASKS, AnyKind, kind_of
 
 if TYPE_CHECKING:
     import keras
@@ -154,6 +154,8 @@ class Outcome:
         """
         _check_names(cls, values)
         task = values.get("task", DEFAULT)
+        if task not in TASKS:
+            raise ValueError(f"there is no task {task!r}")
         kind = kind_of(task)
         return cls(
             run_folder=Path(values["run_folder"]),

@@ -1,25 +1,25 @@
-"""Everything that a report tells, read from a run folder as plain data.
+"""Reads a run folder as plain data, and checks what it reads: no other module parses one.
 
-The folder may be of a search at work or of one that was killed, and it may come from someone else. What is missing or
-damaged is named and stepped over; only a folder without readable settings is refused.
+The folder may be of a search at work or of one that was killed, and it may come from somebody else. `read` names what
+is missing or damaged and steps over it; only a folder without readable settings is refused. The other functions read
+one part each, and refuse it where it is damaged.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from kevo.errors import KevoError, os_reason
+from kevo.errors import KevoError, RunError
 from kevo.objective import Objective
 from kevo.runs import layout, ranking
-from kevo.runs.atomic_files import damage
+from kevo.runs.atomic_files import DAMAGE, damage, describe_damage, loads
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
@@ -30,6 +30,8 @@ _MOST_METADATA = 2**16
 _MOST_WORDS = 400
 _LARGEST_GENE = 1e15
 """No gene is as large, and what is made of genes counts in single precision."""
+Check = Callable[[TrialRecord], object]
+"""Raises one of the errors of `DAMAGE` where a record is not one of the search."""
 _Value = TypeVar("_Value")
 
 
@@ -71,10 +73,10 @@ class Facts:
         return (self.search or Settings()).kind
 
     def describe(self, genome: Mapping[str, Any]) -> str:
-        """Puts a genome into words; one that is damaged is shown as it is."""
+        """Returns a genome in words, or as JSON where it is not one of the task."""
         try:
             return self.kind.describe(genome)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        except DAMAGE:
             return json.dumps(genome)[:_MOST_WORDS]
 
     @property
@@ -85,13 +87,26 @@ class Facts:
     @property
     def num_judged(self) -> int | None:
         """How many examples the candidates are compared on; `None` where that is unknown."""
-        if self.outcome is not None:
-            return int(self.outcome.validation.num_examples)
-        return num_judged(self.settings)
+        return num_judged(self.settings, self.outcome)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The content hash of the data; `None` where that is unknown."""
+        return _text(self.settings.get("fingerprint"))
+
+    @property
+    def kevo_version(self) -> str | None:
+        """Which kevo began the search; `None` where that is unknown."""
+        return _text(self.settings.get("kevo"))
+
+    @property
+    def started(self) -> str | None:
+        """When the search began, as an ISO 8601 time; `None` where that is unknown."""
+        return _text(self.settings.get("started"))
 
     @property
     def data(self) -> str | None:
-        """Where the pictures can be read again; `None` for what lived in memory only."""
+        """Where the data can be read again; `None` for what lived in memory only."""
         source = self.settings.get("data")
         return source if isinstance(source, str) and source and "\0" not in source else None
 
@@ -103,7 +118,7 @@ class Facts:
 
     @property
     def name(self) -> str:
-        """A short name of the pictures, or else of the folder."""
+        """A short name of the data, or else of the folder."""
         return (self.data and Path(self.data).name) or self.run_folder.resolve().name
 
     @property
@@ -150,74 +165,122 @@ def read(run_folder: str | Path) -> Facts:
     damages: list[str] = []
     search = _try(run.search_settings, damages)
     objectives = (search or Settings()).objectives
-    records = _records(run.path / layout.TRIALS, objectives, damages)
+    records = _try(lambda: _trials_and_damages(run, objectives, damages), damages) or []
     outcome = _try(lambda: read_outcome(run), damages)
-    names = _try(lambda: _class_names(run), damages) or ()
+    names = _try(lambda: read_class_names(run), damages) or ()
     is_done = outcome is not None and not outcome.interrupted
     model = run.path / layout.MODEL
-    facts = Facts(
+    num = num_judged(run.settings, outcome)
+    return Facts(
         run_folder=run.path,
         state="running" if _try(lambda: run.is_busy, damages) else "finished" if is_done else "interrupted",
         settings=run.settings,
         search=search,
         objectives=objectives,
         records=tuple(records),
-        winner=None,
+        winner=find_winner(records, objectives, num_judged=num, outcome=outcome),
         outcome=outcome,
         class_names=tuple(outcome.test.support) if outcome else names,
         keras_version=_keras_version(model),
         model_bytes=model.stat().st_size if model.is_file() else None,
         damages=tuple(damages),
     )
-    return _with_winner(facts)
 
 
-def num_judged(settings: Mapping[str, Any]) -> int | None:
-    """Returns how many examples candidates are compared on, by the settings file; `None` where that is unknown."""
-    num = settings.get("num_validation")
-    return num if isinstance(num, int) and num > 0 else None
+def read_trials(run: Run, *, check: Check | None = None) -> list[TrialRecord]:
+    """Returns the finished trials, in the order in which they finished first.
+
+    The last line counts where a trial was written twice. A last line without its end does not count.
+
+    Args:
+        run: The run folder.
+        check: Raises an error where a record is not one of the search. Defaults to none.
+
+    Raises:
+        RunError: a line is damaged, or continues a trial that is not there.
+    """
+    records, problems = _parse(run.trial_lines(), check)
+    for number, reason in problems.items():
+        raise RunError(
+            f"Line {number} of {run.path / layout.TRIALS} is damaged: {reason}. Restore it; kevo resume sets it "
+            "aside and goes on without that candidate."
+        )
+    return records
 
 
-def _with_winner(facts: Facts) -> Facts:
-    genome = facts.outcome.genome if facts.outcome else None
-    decided = ranking.decided(facts.records, facts.objectives, num_judged=facts.num_judged)
-    winner = next((record for record in decided if record.genome == genome), decided[0] if decided else None)
-    return dataclasses.replace(facts, winner=winner)
+def mend_trials(run: Run, *, check: Check) -> tuple[list[TrialRecord], list[str]]:
+    """Reads the finished trials as `read_trials`, but sets damaged lines aside.
+
+    Returns:
+        The trials, and in words which lines are damaged and why.
+
+    Raises:
+        RunError: the folder cannot be read or written.
+    """
+    records, problems = _parse(run.trial_lines(), check)
+    if not problems:
+        return records, []
+    aside = run.set_lines_aside(problems)
+    return records, [
+        f"Line {number} of {run.path / layout.TRIALS} is damaged: {reason}. It is set aside in {aside}, and the search "
+        "goes on without that candidate."
+        for number, reason in problems.items()
+    ]
 
 
-def _records(path: Path, objectives: Sequence[Objective], damages: list[str]) -> list[TrialRecord]:
-    """Reads the candidates; a line that tells of none costs only itself."""
-    if not path.is_file():
-        return []
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        damages.append(f"{path.name} cannot be read: {os_reason(error)}.")
-        return []
-    records: dict[str, TrialRecord] = {}
-    for number, line in enumerate(lines, start=1):
-        try:
-            if line:
-                record = TrialRecord.from_json(json.loads(line))
-                _check(record, objectives)
-                records[record.trial_id] = record
-        except (RecursionError, ValueError) as error:
-            # Whoever is writing, or was killed while writing, leaves half a line at the end.
-            if number < len(lines):
-                damages.append(f"Line {number} of {path.name} is damaged: {error}.")
-    return list(records.values())
+def check_record(record: TrialRecord, objectives: Sequence[Objective]) -> None:
+    """Refuses a record that cannot be one of a search.
 
+    Args:
+        record: The record.
+        objectives: What the search improves, the one that decides first.
 
-def _check(record: TrialRecord, objectives: Sequence[Objective]) -> None:
+    Raises:
+        ValueError: a gene is no plain value, or a completed trial lacks a metric that it is compared by.
+    """
     if not all(map(_is_gene, record.genome.values())):
         raise ValueError(f"the genes of trial {record.trial_id} must be words and ordinary numbers")
-    names = {name for one in objectives for name in one.metrics}
-    if record.fitness is not None and not all(math.isfinite(record.metrics.get(name, math.nan)) for name in names):
-        raise ValueError(f"trial {record.trial_id} lacks one of the metrics {', '.join(sorted(names))}")
+    if record.fitness is None:
+        return
+    names = sorted({name for one in objectives for name in one.metrics})
+    if not _has(record.metrics, names):
+        raise ValueError(f"trial {record.trial_id} lacks one of the metrics {', '.join(names)}")
+    names = list(objectives[0].metrics)
+    if not record.history or not all(_has(epoch, names) for epoch in record.history):
+        raise ValueError(f"trial {record.trial_id} lacks an epoch with the metrics {', '.join(names)}")
 
 
-def _is_gene(value: object) -> bool:
-    return isinstance(value, str) or (isinstance(value, int | float) and abs(value) < _LARGEST_GENE)
+def find_winner(
+    records: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+    *,
+    num_judged: int | None,
+    outcome: Outcome | None,
+) -> TrialRecord | None:
+    """Returns the trial that has won or would win now; `None` where none has a fitness.
+
+    Args:
+        records: The finished trials.
+        objectives: As in `kevo.runs.ranking`.
+        num_judged: As in `kevo.runs.ranking`.
+        outcome: What the search ended with; `None` where it has not ended.
+    """
+    decided = ranking.decided(records, objectives, num_judged=num_judged)
+    won = [record for record in decided if outcome is not None and record.genome == outcome.genome]
+    return next(iter([*won, *decided]), None)
+
+
+def num_judged(settings: Mapping[str, Any], outcome: Outcome | None) -> int | None:
+    """Returns how many examples candidates are compared on; `None` where that is unknown.
+
+    Args:
+        settings: What `settings.json` holds.
+        outcome: What the search ended with; `None` where it has not ended.
+    """
+    if outcome is not None:
+        return int(outcome.validation.num_examples)
+    num = settings.get("num_validation")
+    return num if isinstance(num, int) and num > 0 else None
 
 
 def read_outcome(run: Run) -> Outcome | None:
@@ -233,7 +296,12 @@ def read_outcome(run: Run) -> Outcome | None:
         return Outcome.from_json(run.read_json(layout.RESULT)).moved(run.path)
 
 
-def _class_names(run: Run) -> tuple[str, ...]:
+def read_class_names(run: Run) -> tuple[str, ...]:
+    """Returns the class names, in the order of the model's outputs; none where nobody knows.
+
+    Raises:
+        RunError: the file is damaged.
+    """
     path = run.path / layout.LABELS
     if not path.is_file():
         return ()
@@ -242,6 +310,56 @@ def _class_names(run: Run) -> tuple[str, ...]:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("expected a list of names")
         return tuple(names)
+
+
+def _trials_and_damages(run: Run, objectives: Sequence[Objective], damages: list[str]) -> list[TrialRecord]:
+    """Returns the trials that can be made use of; damaged lines are named in `damages`."""
+    records, problems = _parse(run.trial_lines(), lambda record: check_record(record, objectives))
+    damages += [f"Line {number} of {layout.TRIALS} is damaged: {reason}." for number, reason in problems.items()]
+    return records
+
+
+def _parse(lines: Sequence[bytes], check: Check | None) -> tuple[list[TrialRecord], dict[int, str]]:
+    """Reads lines with a record each; of several for the same trial the last one counts.
+
+    Returns:
+        The records, in the order of their trials' first lines, and what is wrong with other lines, by their numbers
+        from 1. A record that continues one that is not there before it is one of these.
+    """
+    records: dict[str, TrialRecord] = {}
+    places: dict[str, list[int]] = {}
+    problems: dict[int, str] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = TrialRecord.from_json(loads(line))
+            if check is not None:
+                check(record)
+        except DAMAGE as error:
+            problems[number] = describe_damage(error)
+            continue
+        records[record.trial_id] = record
+        places.setdefault(record.trial_id, []).append(number)
+    known: set[str | None] = {None}
+    for trial_id, record in list(records.items()):
+        if record.continues in known:
+            known.add(trial_id)
+            continue
+        del records[trial_id]
+        reason = f"trial {trial_id} continues trial {record.continues}, of which no line before it tells"
+        problems.update(dict.fromkeys(places[trial_id], reason))
+    return list(records.values()), dict(sorted(problems.items()))
+
+
+def _is_gene(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, int | float) and abs(value) < _LARGEST_GENE)
+
+
+def _has(metrics: Mapping[str, float], names: Iterable[str]) -> bool:
+    return all(math.isfinite(metrics.get(name, math.nan)) for name in names)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _keras_version(model: Path) -> str:

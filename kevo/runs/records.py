@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
-
-from kevo.runs.atomic_files import DAMAGE, describe_damage, loads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,42 +122,6 @@ class TrialRecord:
             raise ValueError(f"{error} is missing") from error
         except (AttributeError, OverflowError, TypeError) as error:
             raise ValueError(str(error)) from error
-
-
-def parsed(
-    lines: Sequence[bytes], check: Callable[[TrialRecord], object]
-) -> tuple[dict[str, TrialRecord], dict[int, str]]:
-    """Reads lines, each with a record as JSON; of several for the same trial the last one counts.
-
-    Args:
-        lines: The lines.
-        check: Raises an error of any kind where a record is not one of this search.
-
-    Returns:
-        The records by their trials, and what is wrong with other lines, by their numbers from 1. A record that refers
-        to one that is not there is one of these.
-    """
-    records: dict[str, TrialRecord] = {}
-    places: dict[str, list[int]] = {}
-    problems: dict[int, str] = {}
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = TrialRecord.from_json(loads(line))
-            check(record)
-        except DAMAGE as error:
-            problems[number] = describe_damage(error)
-            continue
-        records[record.trial_id] = record
-        places.setdefault(record.trial_id, []).append(number)
-    known: set[str | None] = {None}
-    for trial_id, record in list(records.items()):
-        if record.continues in known:
-            known.add(trial_id)
-            continue
-        del records[trial_id]
-        reason = f"trial {trial_id} continues trial {record.continues}, of which no line before it tells"
-        problems.update(dict.fromkeys(places[trial_id], reason))
-    return records, dict(sorted(problems.items()))
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 
 from kevo.errors import RunError
 from kevo.progress import Listener, SearchStarted
-from kevo.runs import layout, ranking, reader
+from kevo.runs import layout, reader
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.outcome import finite
@@ -217,10 +217,12 @@ def read(path: str | Path) -> Status:
         'finished'
     """
     run = Run.open(path)
-    settings, records = run.search_settings(), run.trials()
+    settings = run.search_settings()
+    records = reader.read_trials(run, check=lambda record: _check(record, settings))
     seconds = max((record.finished_at for record in records), default=0.0)
     trainings: tuple[Training, ...] = ()
     state: Literal["running", "interrupted", "finished"] = "interrupted"
+    outcome = None
     if run.is_busy:
         state = "running"
         seconds, trainings = _live(run) or (seconds, trainings)
@@ -228,8 +230,8 @@ def read(path: str | Path) -> Status:
         state, seconds = "finished", outcome.seconds
     limit = None if state == "finished" else settings.resolved_max_time
     evolved = [record for record in records if not record.full_length]
-    with damage(run.path / layout.TRIALS):
-        best = _best(records, settings, num_judged=reader.num_judged(run.settings))
+    num_judged = reader.num_judged(run.settings, outcome)
+    best = reader.find_winner(records, settings.objectives, num_judged=num_judged, outcome=outcome)
     return Status(
         run_folder=run.path,
         state=state,
@@ -238,7 +240,7 @@ def read(path: str | Path) -> Status:
         trials_completed=sum(record.status == "completed" for record in evolved),
         trials_failed=sum(record.status == "failed" for record in evolved),
         max_trials=settings.max_trials,
-        best=best,
+        best=None if best is None else _best(best, settings),
         trainings=trainings,
         num_bytes=run.num_bytes(),
         num_bytes_of_checkpoints=run.num_bytes(layout.CHECKPOINTS),
@@ -282,11 +284,15 @@ def _live(run: Run) -> tuple[float, tuple[Training, ...]] | None:
         return finite(values["seconds"]) + age, tuple(map(Training.from_json, values["trainings"]))
 
 
-def _best(records: Sequence[TrialRecord], settings: Settings, *, num_judged: int | None) -> Best | None:
-    objectives = settings.objectives
-    best = ranking.winner(records, objectives, num_judged=num_judged)
-    if best is None or best.fitness is None:
-        return None
+def _check(record: TrialRecord, settings: Settings) -> None:
+    settings.kind.check_genome(record.genome)
+    reader.check_record(record, settings.objectives)
+
+
+def _best(record: TrialRecord, settings: Settings) -> Best:
     return Best(
-        number=best.number, words=settings.kind.describe(best.genome), objective=settings.objective, score=best.fitness
+        number=record.number,
+        words=settings.kind.describe(record.genome),
+        objective=settings.objective,
+        score=record.metrics[settings.objectives[0].metric],
     )

@@ -17,6 +17,7 @@ import pytest
 import kevo
 from kevo.errors import RunError, SearchFailedError, SearchInterruptedError
 from kevo.result import SearchResult
+from kevo.runs import reader
 from kevo.runs.folder import Run
 from kevo.tasks.images import backbones
 from tests.support.samples import stripes
@@ -54,7 +55,7 @@ def test_ctrl_c_loses_nothing_whenever_it_comes(found: tuple[SearchResult, Diary
     assert keras.models.load_model(result.model_path).count_params() == result.num_parameters
     resumed = kevo.resume(run, stripes(240))
     assert not resumed.interrupted
-    assert [r.genome for r in Run.open(run).trials()] == [r.genome for r in found[1].records]
+    assert [r.genome for r in reader.read_trials(Run.open(run))] == [r.genome for r in found[1].records]
     assert resumed.genome == found[0].genome
 
 
@@ -115,7 +116,7 @@ def test_what_is_damaged_is_set_aside_and_the_search_goes_on_with_the_rest(
 ) -> None:
     run, diary = tmp_path / "run", Diary()
     shutil.copytree(found[0].run_folder, run)
-    path, kept = run / name, Run.open(run).trials()
+    path, kept = run / name, reader.read_trials(Run.open(run))
     if path.suffix == ".jsonl":
         first, *rest = path.read_text().splitlines(keepends=True)
         path.write_text(first)
@@ -127,7 +128,7 @@ def test_what_is_damaged_is_set_aside_and_the_search_goes_on_with_the_rest(
     result = kevo.resume(run, stripes(240), listener=diary)
     place = run / "search" if name.startswith("search/") else path
     assert any(f"{place}" in note and "damaged" in note and "set aside" in note for note in diary.notes)
-    assert [record for record in Run.open(run).trials() if record in kept] == kept
+    assert [record for record in reader.read_trials(Run.open(run)) if record in kept] == kept
     assert keras.models.load_model(result.model_path).count_params() == result.num_parameters
     again = Diary()
     kevo.resume(run, stripes(240), listener=again)
@@ -151,7 +152,7 @@ def test_a_model_that_cannot_be_loaded_does_not_win(found: tuple[SearchResult, D
     run, diary = tmp_path / "run", Diary()
     shutil.copytree(found[0].run_folder, run)
     models = sorted((run / "checkpoints").glob("*.keras"))
-    best = max(Run.open(run).trials(), key=lambda record: record.fitness or 0.0)
+    best = max(reader.read_trials(Run.open(run)), key=lambda record: record.fitness or 0.0)
     # Whole, but nothing that Keras could read, as a stranger's may be.
     for path in models:
         if path.stem.startswith(best.trial_id.removesuffix("-full")):

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from kevo.errors import RunError, SettingsError
 from kevo.progress import NullListener
 from kevo.progress.trackers.outcome import outcome
-from kevo.runs import layout
+from kevo.runs import layout, reader
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
@@ -82,7 +82,7 @@ class MLflow(NullListener):
         """Begins the search's run, or goes on with it, and logs the candidates that are not there yet."""
         self._kind = task.kind
         self._model_name = self._model_name or f"kevo-{task.dataset.name}"
-        records = run.trials()
+        records = reader.read_trials(run)
         self._later(lambda: self._begin(run, task, records))
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:

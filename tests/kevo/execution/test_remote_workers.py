@@ -28,6 +28,7 @@ from kevo.execution import local_pool, remote_worker
 from kevo.execution.endpoint import Endpoint, seen_from_elsewhere, seen_from_here
 from kevo.execution.scheduler_service import SchedulerService
 from kevo.result import SearchResult
+from kevo.runs import reader
 from kevo.runs.folder import Run
 from kevo.tasks.images.datasets import ImageDataset
 from tests.kevo.engine.test_scheduler import DONE, scheduler
@@ -253,7 +254,7 @@ def test_a_worker_comes_back_to_a_chief_that_was_killed_and_hears_of_the_end_of_
             time.sleep(0.05)
         search.kill()
         search.wait()
-        before = Run.open(run).trials()
+        before = reader.read_trials(Run.open(run))
         diary = Leaver()
         result = kevo.resume(run, listener=diary, listen=host.command[1], secret=SECRET)
         # By itself it would wait for minutes.
@@ -264,8 +265,8 @@ def test_a_worker_comes_back_to_a_chief_that_was_killed_and_hears_of_the_end_of_
         search.communicate()
         worker.communicate()
     assert before and all(record.status == "completed" for record in before)
-    assert Run.open(run).trials()[: len(before)] == before
-    numbers = {record.number for record in Run.open(run).trials() if not record.full_length}
+    assert reader.read_trials(Run.open(run))[: len(before)] == before
+    numbers = {record.number for record in reader.read_trials(Run.open(run)) if not record.full_length}
     assert numbers == {0, 1} and diary.lost == []
     assert diary.is_ending and result.interrupted and result.model_path.is_file()
 

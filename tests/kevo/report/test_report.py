@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -331,35 +330,6 @@ def test_hostile_words_are_inert(tmp_path: Path) -> None:
     (run.path / "labels.json").write_text(json.dumps([f"{value}\ud800" for value in values]))
     (run.path / "result.json").unlink()
     assert stands_alone(Page(report.write(run.path)))
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "words"),
-    [
-        ("trials.jsonl", lambda content: content.replace(b"\n", b'\n{"number": 1}\nno JSON\n', 1), "Line 2 of trials"),
-        ("trials.jsonl", lambda content: b"[" * 100_000 + b"\n" + content, "Line 1 of trials"),
-        ("trials.jsonl", lambda content: content.replace(b'"batch_size": 16', b'"batch_size": 1e99', 1), "0000"),
-        ("result.json", lambda content: content.replace(b'"support"', b'"supper"'), "result.json"),
-        ("result.json", lambda content: content.replace(b'"num_examples": ', b'"num_examples": 9'), "result.json"),
-        ("result.json", lambda content: b"[]", "result.json"),
-        ("labels.json", lambda content: b'{"a": 1}', "labels.json"),
-        ("settings.json", lambda content: content.replace(b'"max_trials": 12', b'"max_trials": "x"'), "settings.json"),
-    ],
-)
-def test_what_is_damaged_is_named_and_stepped_over(
-    name: str, change: Callable[[bytes], bytes], words: str, run: Run, tmp_path: Path
-) -> None:
-    copy = tmp_path / "run"
-    copy.mkdir()
-    for one in ("settings.json", "trials.jsonl", "labels.json", "result.json"):
-        content = (run.path / one).read_bytes()
-        changed = change(content) if one == name else content
-        assert one != name or changed != content
-        (copy / one).write_bytes(changed)
-    known = reader.read(copy)
-    assert any(words in damage for damage in known.damages)
-    assert len(known.records) >= 31 and known.winner is not None
-    assert (known.outcome is None) == (name == "result.json")
 
 
 def section(facts: Facts, known: Known, key: str) -> str:

@@ -1,3 +1,5 @@
+"""The folder of one search: made, opened, locked and written to."""
+
 import json
 import math
 import os
@@ -11,28 +13,9 @@ from pathlib import Path
 import pytest
 
 from kevo.errors import RunError
-from kevo.runs import folder
+from kevo.runs import folder, reader
 from kevo.runs.folder import Run
-from kevo.runs.records import TrialRecord
-
-RECORD = TrialRecord(
-    number=0,
-    trial_id="0007",
-    generation=2,
-    genome={"family": "conv", "conv/num_blocks": 3, "learning_rate": 1e-3, "flip": True},
-    status="completed",
-    fitness=0.875,
-    metrics={"val_accuracy": 0.875, "val_loss": 0.4},
-    history=[{"val_accuracy": 0.5, "val_loss": 1.1}, {"val_accuracy": 0.875, "val_loss": 0.4}],
-    stages=["head", "fine-tune"],
-    num_epochs=2,
-    seconds=3.5,
-    num_parameters=1234,
-    finished_at=12.25,
-)
-FAILED = replace(
-    RECORD, number=1, trial_id="0008", status="failed", fitness=None, num_parameters=None, reason='out of "memory"\nü'
-)
+from tests.support.records import FAILED, RECORD
 
 
 @pytest.fixture
@@ -63,14 +46,6 @@ def test_open_refuses_links(run: Run, tmp_path: Path, name: str) -> None:
 def test_open_refuses_a_name_that_is_too_long() -> None:
     with pytest.raises(RunError, match="is no run folder"):
         Run.open("x" * 5000)
-
-
-@pytest.mark.parametrize("links", [{"0008": "0006"}, {"0007": "0008", "0008": "0007"}, {"0007": "0007"}])
-def test_a_line_that_continues_nothing_is_named(run: Run, links: dict[str, str]) -> None:
-    for record in (RECORD, FAILED):
-        run.append_trial(replace(record, continues=links.get(record.trial_id)))
-    with pytest.raises(RunError, match=r"Line \d of .*trials\.jsonl is damaged: trial \d+ continues trial \d+"):
-        run.trials()
 
 
 def test_folders_of_one_name_do_not_collide(tmp_path: Path) -> None:
@@ -144,111 +119,6 @@ def test_open_refuses_damaged_settings(run: Run, content: bytes) -> None:
         Run.open(run.path)
 
 
-def test_trials_come_back(run: Run) -> None:
-    run.append_trial(RECORD)
-    run.append_trial(FAILED)
-    assert Run.open(run.path).trials() == [RECORD, FAILED]
-
-
-def test_trials_read_without_kevo(run: Run) -> None:
-    run.append_trial(RECORD)
-    run.append_trial(FAILED)
-    lines = (run.path / "trials.jsonl").read_text().splitlines()
-    assert [json.loads(line)["trial_id"] for line in lines] == ["0007", "0008"]
-    assert json.loads(lines[0])["genome"] == RECORD.genome
-    assert json.loads(lines[1])["reason"] == FAILED.reason
-
-
-def test_no_trials_yet(run: Run) -> None:
-    assert run.trials() == []
-
-
-def test_the_last_word_counts(run: Run) -> None:
-    again = replace(RECORD, fitness=0.9)
-    for record in (RECORD, FAILED, again):
-        run.append_trial(record)
-    assert run.trials() == [again, FAILED]
-
-
-@pytest.mark.parametrize("kept", [1, 40, -1])
-def test_half_a_line_is_ignored_and_healed(run: Run, kept: int) -> None:
-    for record in (RECORD, FAILED):
-        run.append_trial(record)
-    path = run.path / "trials.jsonl"
-    first, second = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(first + second[:kept])
-    assert run.trials() == [RECORD]
-    run.append_trial(FAILED)
-    assert run.trials() == [RECORD, FAILED]
-    assert path.read_bytes() == first + second
-
-
-def test_half_a_first_line_is_healed(run: Run) -> None:
-    (run.path / "trials.jsonl").write_bytes(b'{"number": 0, "reason": "\xc3')
-    assert run.trials() == []
-    run.append_trial(RECORD)
-    assert run.trials() == [RECORD]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"trial_id": "../../elsewhere"},
-        {"trial_id": ""},
-        {"status": "running"},
-        {"status": "failed"},
-        {"fitness": None},
-        {"fitness": "high"},
-        {"genome": None},
-        {"metrics": [1.0]},
-        {"history": [None]},
-        {"history": []},
-        {"number": 1e999},
-        {"seconds": 1e999},
-    ],
-)
-def test_a_damaged_line_is_named(run: Run, change: dict[str, object]) -> None:
-    run.append_trial(FAILED)
-    with (run.path / "trials.jsonl").open("a") as file:
-        file.write(json.dumps({**RECORD.to_json(), **change}) + "\n")
-    with pytest.raises(RunError, match=r"Line 2 of .*trials\.jsonl is damaged"):
-        run.trials()
-
-
-def test_a_line_that_lacks_a_field_is_named(run: Run) -> None:
-    values = RECORD.to_json()
-    del values["seconds"]
-    (run.path / "trials.jsonl").write_text(json.dumps(values) + "\n")
-    with pytest.raises(RunError, match="'seconds' is missing"):
-        run.trials()
-
-
-def test_damaged_lines_are_set_aside_and_the_rest_counts(run: Run) -> None:
-    def check(record: TrialRecord) -> None:
-        if record.num_epochs == 77:
-            raise KeyError("family")
-
-    lines = [
-        json.dumps(replace(RECORD, trial_id=trial_id, **changes).to_json())
-        for trial_id, changes in [("1", {}), ("2", {"num_epochs": 77}), ("3", {"continues": "2"}), ("4", {})]
-    ]
-    (run.path / "trials.jsonl").write_text("\n".join([*lines, '{"half": ', ""]))
-    problems = run.mend_trials(check)
-    assert [problem.split(": ")[1] for problem in problems] == [
-        "it has no 'family'. It is set aside in damaged/trials.jsonl, and the search goes on without that candidate.",
-        "trial 3 continues trial 2, of which no line before it tells. It is set aside in damaged/trials.jsonl, and the "
-        "search goes on without that candidate.",
-        "Expecting value",
-    ]
-    assert [record.trial_id for record in run.trials()] == ["1", "4"]
-    assert (run.path / "damaged" / "trials.jsonl").read_text().splitlines() == [*lines[1:3], '{"half": ']
-    assert run.mend_trials(check) == []
-    # What was set aside before stays.
-    (run.path / "trials.jsonl").write_text("{}\n")
-    run.mend_trials(check)
-    assert sorted(path.name for path in (run.path / "damaged").iterdir()) == ["trials-2.jsonl", "trials.jsonl"]
-
-
 def test_nan_is_written_as_null(run: Run) -> None:
     run.append_trial(replace(FAILED, metrics={"loss": math.nan}, history=[{"loss": math.inf}], stages=["head"]))
     run.write_json("numbers.json", {"a": [math.nan, (1.5, -math.inf)]})
@@ -256,14 +126,8 @@ def test_nan_is_written_as_null(run: Run) -> None:
     text = (run.path / "trials.jsonl").read_text()
     assert json.loads(text)["history"] == [{"loss": None}]
     assert "NaN" not in text and "Infinity" not in text
-    (record,) = run.trials()
+    (record,) = reader.read_trials(run)
     assert math.isnan(record.metrics["loss"]) and math.isnan(record.history[0]["loss"])
-
-
-@pytest.mark.parametrize("fitness", [math.nan, math.inf])
-def test_nan_is_no_fitness(fitness: float) -> None:
-    with pytest.raises(ValueError, match="finite fitness"):
-        replace(RECORD, fitness=fitness)
 
 
 def test_labels_keep_their_order(run: Run) -> None:
@@ -274,28 +138,6 @@ def test_labels_keep_their_order(run: Run) -> None:
 def test_read_json_names_a_missing_file(run: Run) -> None:
     with pytest.raises(RunError, match=r"Cannot read .*result\.json"):
         run.read_json("result.json")
-
-
-def test_replacing_shows_the_old_or_the_new_file(run: Run) -> None:
-    with run.replacing("checkpoints/a.keras") as path:
-        path.write_bytes(b"old")
-    target = run.path / "checkpoints" / "a.keras"
-    with run.replacing("checkpoints/a.keras") as path:
-        assert path.suffix == ".keras"
-        path.write_bytes(b"new")
-        assert target.read_bytes() == b"old"
-    assert target.read_bytes() == b"new"
-    assert list(target.parent.iterdir()) == [target]
-
-
-def test_replacing_keeps_the_old_file_when_writing_fails(run: Run) -> None:
-    run.write_json("best.keras", "old")
-    before = sorted(run.path.iterdir())
-    with pytest.raises(ZeroDivisionError), run.replacing("best.keras") as path:
-        path.write_bytes(b"half")
-        raise ZeroDivisionError
-    assert run.read_json("best.keras") == "old"
-    assert sorted(run.path.iterdir()) == before
 
 
 def test_files_have_ordinary_permissions(run: Run) -> None:
@@ -363,7 +205,7 @@ sys.stdin.read()
         assert other.stdout is not None and other.stdout.readline() == "ready\n"
         other.send_signal(signal.SIGKILL)
         other.wait()
-    assert run.trials() == [RECORD]
+    assert reader.read_trials(run) == [RECORD]
 
 
 def test_two_searches_begin_in_one_folder(tmp_path: Path) -> None:
@@ -390,3 +232,29 @@ else:
     answers = [other.communicate()[0].strip() for other in others]
     assert sorted(answers) == ["created", "refused", "refused", "refused"]
     assert Run.open(tmp_path / "run").settings == {"by": str(answers.index("created"))}
+
+
+def test_lines_are_set_aside_and_the_others_stay(run: Run) -> None:
+    assert run.trial_lines() == []
+    (run.path / "trials.jsonl").write_bytes(b"one\ntwo\nthree\nhalf a li")
+    assert run.trial_lines() == [b"one", b"two", b"three"]
+    assert run.set_lines_aside([1, 3]) == Path("damaged/trials.jsonl")
+    assert run.trial_lines() == [b"two"]
+    assert (run.path / "damaged/trials.jsonl").read_bytes() == b"one\nthree\n"
+    assert run.set_lines_aside([1]) == Path("damaged/trials-2.jsonl") and run.trial_lines() == []
+
+
+def test_what_cannot_be_used_is_set_aside(run: Run) -> None:
+    run.write_json("checkpoints/1.keras", "no model")
+    words = run.set_aside("checkpoints/1.keras", "It is damaged. Restore it, or start a new search.")
+    assert words == "It is damaged. It is set aside as damaged/checkpoints/1.keras, and the search goes on without it."
+    assert not (run.path / "checkpoints/1.keras").exists()
+    assert run.read_json("damaged/checkpoints/1.keras") == "no model"
+
+
+def test_it_says_how_much_it_holds(run: Run) -> None:
+    before = run.num_bytes()
+    with run.replacing("checkpoints/1.keras") as path:
+        path.write_bytes(bytes(1000))
+    assert (run.num_bytes("checkpoints"), run.num_bytes()) == (1000, before + 1000)
+    assert run.num_bytes("plots") == 0

@@ -1,0 +1,52 @@
+"""What came of a trial, to JSON and back."""
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kevo.runs.records import TrialRecord
+from tests.support.records import FAILED, RECORD
+
+
+@pytest.mark.parametrize("record", [RECORD, FAILED, replace(RECORD, continues="0001", parents=("0001", "0002"))])
+def test_it_comes_back_from_json(record: TrialRecord) -> None:
+    assert TrialRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+def test_a_number_that_was_none_comes_back_as_nan() -> None:
+    found = TrialRecord.from_json({**FAILED.to_json(), "metrics": {"loss": None}, "history": [{"loss": None}] * 2})
+    assert math.isnan(found.metrics["loss"]) and math.isnan(found.history[1]["loss"])
+
+
+@pytest.mark.parametrize("fitness", [math.nan, math.inf])
+def test_nan_is_no_fitness(fitness: float) -> None:
+    with pytest.raises(ValueError, match="finite fitness"):
+        replace(RECORD, fitness=fitness)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"trial_id": "../0007"},
+        {"status": "running"},
+        {"status": "failed"},
+        {"fitness": None},
+        {"stages": ["head"]},
+        {"seconds": math.inf},
+        {"finished_at": math.nan},
+    ],
+)
+def test_what_contradicts_itself_is_no_record(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Received"):
+        replace(RECORD, **changes)
+
+
+@pytest.mark.parametrize("name", ["genome", "metrics", "history", "seconds", "finished_at", "planned_epochs"])
+def test_what_lacks_a_field_is_no_record(name: str) -> None:
+    values = RECORD.to_json()
+    del values[name]
+    with pytest.raises(ValueError, match=f"'{name}' is missing"):
+        TrialRecord.from_json(values)
