@@ -1,8 +1,8 @@
-"""Runs a search and draws what a terminal shows in the middle of it, as the README does: docs/live.svg.
+"""Draws the live view of a search, as a terminal shows it, to docs/live.svg, which the README shows.
 
     python scripts/live_view.py PICTURES --weights mobilenet_v2=WEIGHTS
 
-where PICTURES and WEIGHTS are the photographs of cats and dogs and the weights that the project's tests use too.
+The README's figure is of the photographs of cats and dogs and the weights that the project's tests use, too.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ PAPER = Paper(width=104, height=30)
 NUM_LINES = 8
 
 
-class Photographer(Board):
-    """Remembers what a terminal shows at some moment.
+class Recorder(Board):
+    """Keeps the lines that a terminal shows at a moment of the search.
 
     Args:
-        moment: When, in seconds of search; the first step after it counts.
+        moment: The moment in seconds; the first progress after it counts.
     """
 
     def __init__(self, moment: float) -> None:
         super().__init__(OBJECTIVES["accuracy"])
         self._moment = moment
         self._lines: list[Text] = []
-        self.picture: list[Text] = []
+        self.shown: list[Text] = []
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         super().trial_ended(record, best)
@@ -47,13 +47,13 @@ class Photographer(Board):
 
     def progress(self, number: int, *rest: object) -> None:
         super().progress(number, *rest)  # type: ignore[arg-type]
-        if not self.picture and self.seconds >= self._moment:
+        if not self.shown and self.seconds >= self._moment:
             held = [size for size in (resident(), *map(resident, children())) if size is not None]
-            self.picture = [*self._lines[-NUM_LINES:], *draw(self, PAPER, memory=held)]
+            self.shown = [*self._lines[-NUM_LINES:], *draw(self, PAPER, memory=held)]
 
 
 def svg(lines: list[Text], *, title: str) -> str:
-    """Returns a picture of lines on a terminal that needs nothing from the network."""
+    """Returns terminal lines as an SVG picture, with fonts of the system instead of fonts from the network."""
     console = Console(record=True, width=PAPER.width, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     for line in lines:
         console.print(line)
@@ -62,21 +62,21 @@ def svg(lines: list[Text], *, title: str) -> str:
 
 
 def main() -> None:
-    """Searches, and writes the picture."""
+    """Runs the search, and writes the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", help="what to search on, as for kevo search")
-    parser.add_argument("--max-time", type=float, default=300.0, help="seconds")
-    parser.add_argument("--moment", type=float, default=0.7, help="the part of them after which to draw")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--weights", action="append", default=[], metavar="NAME=PATH")
+    parser.add_argument("data", help="data, as for kevo search")
+    parser.add_argument("--max-time", type=float, default=300.0, help="time limit of the search in seconds")
+    parser.add_argument("--moment", type=float, default=0.7, help="when to draw, as a fraction of the time limit")
+    parser.add_argument("--workers", type=int, default=2, help="number of workers")
+    parser.add_argument("--weights", action="append", default=[], metavar="NAME=PATH", help="pretrained weights")
     arguments = parser.parse_args()
     weights = dict(one.split("=", 1) for one in arguments.weights)
     settings = kevo.Settings(max_time=arguments.max_time, workers=arguments.workers, weights=weights)
-    photographer = Photographer(arguments.moment * arguments.max_time)
+    recorder = Recorder(arguments.moment * arguments.max_time)
     name = Path(arguments.data).stem
     with tempfile.TemporaryDirectory() as folder:
-        kevo.search(arguments.data, settings, out=Path(folder) / name, listener=photographer)
-    PICTURE.write_text(svg(photographer.picture, title=f"kevo search {name}"))
+        kevo.search(arguments.data, settings, out=Path(folder) / name, listener=recorder)
+    PICTURE.write_text(svg(recorder.shown, title=f"kevo search {name}"))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from kevo.cli import main
+from tests.support.project import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -50,3 +50,13 @@ def test_commands_are_understood(line: str, tmp_path: Path, monkeypatch: pytest.
     command = main.commands[name]
     # A name or value that the command does not know is an error here; nothing is run.
     assert isinstance(command.make_context(name, arguments), click.Context)
+
+
+def test_modules_that_commands_name_can_be_run() -> None:
+    texts = [*PAGES, *(ROOT / "docs" / "benchmarks").glob("*.md"), *(ROOT / "benchmarks").rglob("*.py")]
+    found = {name for path in texts for name in re.findall(r"python -m (benchmarks[.\w]*\w)", path.read_text("utf-8"))}
+    assert len(found) == 8
+    for name in found:
+        path = ROOT / name.replace(".", "/")
+        script = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+        assert 'if __name__ == "__main__":' in script.read_text("utf-8"), name

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+from tests.support.project import ROOT
 
 
 def test_measures_ours_and_keras_tuners_and_writes_the_table(tmp_path: Path) -> None:
