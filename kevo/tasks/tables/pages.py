@@ -30,8 +30,8 @@ row = next(csv.DictReader(open("new.csv", encoding="utf-8", newline="")))
 inputs = {{}}
 for column in takes["columns"]:
     value = row[column["name"]]
-    # An empty number is missing; the model knows what to put in its place.
-    value = float(value or "nan") if column["kind"] == "number" else value
+    # All but texts are numbers. An empty one is missing: the model knows what to put in its place.
+    value = value if column["kind"] == "category" else float(value or "nan")
     inputs[column["name"]] = np.array([[value]])
 probabilities = model.predict({{name: keras.ops.convert_to_tensor(one) for name, one in inputs.items()}}, verbose=0)[0]
 print(takes["class_names"][probabilities.argmax()], probabilities.max())
@@ -39,7 +39,7 @@ print(takes["class_names"][probabilities.argmax()], probabilities.max())
 
 
 def _takes(dataset: TableDataset, genome: Mapping[str, Any]) -> str:
-    numbers = sum(column.kind == "number" for column in dataset.columns)
+    numbers = sum(column.kind != "category" for column in dataset.columns)
     return (
         f"Takes a mapping of {len(dataset.columns)} raw columns by their names, each of shape (rows, 1): {numbers} of "
         f"numbers, where NaN means missing, and {len(dataset.columns) - numbers} of texts. It returns a probability "
