@@ -26,7 +26,7 @@ _MAX_PAUSED = 4
 _LIBRARY = 8
 """Of so many candidates the models are kept, for an ensemble to choose from."""
 _MAX_ALIKE = 3
-"""So many of these may see pictures with the same frozen network: what errs alike gains little together."""
+"""At most this many of them may share a frozen network: models that err alike gain little together."""
 
 
 class Archive:
@@ -35,7 +35,7 @@ class Archive:
     Args:
         run: The folder.
         settings: How the search is to run.
-        num_judged: How many pictures the candidates are compared on.
+        num_judged: Number of validation examples.
     """
 
     def __init__(self, run: Run, settings: Settings, *, num_judged: int) -> None:

@@ -15,15 +15,15 @@ _LARGEST_SHARE = 1 / 4
 _EXPECTED_SHARE = 1 / 8
 """The part of the training's time that a candidate may be expected to take: at least eight get their chance."""
 _PROBING_SHARE = 0.15
-"""The part of the training's time within which backbones are probed, counted from the search's start."""
+"""The share of the training time in which a task may look at its data first, counted from the start of the search."""
 _SHARED_COST = 0.25
-"""What counts of the time for a pass of the pictures through a backbone: others get their features for nothing."""
+"""The share that counts of a shared part of the work: other candidates need not repeat it."""
 _FINAL_SHARE = 0.25
-"""The part of the training's time that is kept for the finalists at most, and for the winner on all pictures."""
+"""The largest share of the training time that is kept for the finalists and for the refit of the winner."""
 _TUNING_SHARE = 0.4
-"""The same where a backbone is fine-tuned, which gains more than many a head."""
+"""The same where a pretrained network is fine-tuned, which gains more than another head on it."""
 _REFIT_COST = 1.25
-"""How much longer than its final training it takes the winner to learn from the validation pictures too."""
+"""How much longer than its final training the refit of the winner takes, which learns from the validation split too."""
 _CERTAIN_SHARE = 0.9
 """The part of the time that is left for a final training that its epochs are laid out for: no two take the same."""
 _CLOSING_SHARE = 0.05
@@ -64,12 +64,12 @@ class Budget:
 
     @property
     def tuning_seconds(self) -> float | None:
-        """How long a finalist may take whose backbone is fine-tuned."""
+        """Seconds for a finalist whose pretrained network is fine-tuned."""
         whole = self._training_seconds
         return None if whole is None else _TUNING_SHARE * whole / (1 + _REFIT_COST)
 
     def left_for_finalist(self, best: float) -> float | None:
-        """How long the next finalist may be trained, so that whoever wins can still learn from all pictures.
+        """Seconds for the next finalist, so that the winner can still be refit on train and validation.
 
         Args:
             best: How many seconds the training of the best so far took.
@@ -86,7 +86,7 @@ class Budget:
 
         Args:
             finals: How many seconds each finalist would like to have.
-            tunes: Whether a backbone is fine-tuned in them.
+            tunes: Whether a pretrained network is fine-tuned in them.
         """
         whole, left = self._training_seconds, self.left
         if whole is None or left is None:
@@ -100,7 +100,7 @@ class Budget:
         return lengthening * self._whole_seconds(record, records)
 
     def may_tune(self, work: Work, left: float | None) -> bool:
-        """Tells whether a finalist's backbone is to be fine-tuned, when so much is left."""
+        """Tells whether there is time to fine-tune a finalist's pretrained network."""
         return left is None or work.seconds <= left
 
     def for_a_candidate(self, left: float | None) -> float | None:
@@ -110,7 +110,7 @@ class Budget:
 
     @property
     def may_probe(self) -> bool:
-        """Tells whether backbones may still be looked at before the first candidate."""
+        """Tells whether the task may still look at its data before the first candidate."""
         whole = self._training_seconds
         return whole is None or self.seconds < _PROBING_SHARE * whole
 

@@ -1,4 +1,4 @@
-"""What is trained when the evolution has ended: the best once more, then the winner on all pictures; and when that is.
+"""The last trainings of a search: the finalists at full length, then the winner on train and validation together.
 
 They compete with all other models. No state is kept here: what there is to do follows from the records.
 """
@@ -60,7 +60,7 @@ class FinalTrainings:
         """Returns the next of the best candidates to be trained at full length.
 
         Where time is limited the best comes first, for as many epochs as there is time for. What a head can learn from
-        a frozen backbone it has mostly learned: its final training goes on to fine-tune the backbone.
+        a frozen network it has mostly learned: its final training goes on to fine-tune that network.
 
         Args:
             begun: The names of those that somebody is at.
@@ -78,7 +78,7 @@ class FinalTrainings:
         return None
 
     def refit(self) -> FinalTraining | None:
-        """Returns the training in which the winner learns from the validation pictures too, if there is time for it."""
+        """Returns the training in which the winner learns from the validation split too, if there is time for it."""
         winner, left = next(iter(self._archive.saved), None), self._budget.left
         # It takes as long as before at least: what cannot end is not begun.
         if winner is None or (left is not None and left <= self._best_seconds):
@@ -146,7 +146,7 @@ class FinalTrainings:
         return Effort(self._settings.epochs, left, tune_epochs=self._tune_epochs)
 
     def _tuned(self, record: TrialRecord, left: float | None) -> Genome | None:
-        """Returns a finalist with as many blocks fine-tuned as there is time for; `None` where there is none."""
+        """Returns a finalist with as much of its network fine-tuned as time allows; `None` where that is nothing."""
         for tuned in self._task.deeper(record.genome):
             work = self._task.work(tuned, tune_epochs=self._tune_epochs)
             if self._budget.may_tune(work, left):

@@ -454,7 +454,7 @@ class Scheduler:
                 reason = str(error)
         if reason is not None:
             self._num_losses[running.task.trial_id] = _MAX_LOSSES
-            self._listener.note(f"The winner learns from the training pictures only: {reason}.")
+            self._listener.note(f"The winner learns from the training split only: {reason}.")
         del self._running[running.worker]
 
     def _record(self, running: _Running, outcome: TrialResult) -> TrialRecord:

@@ -49,16 +49,16 @@ class Listener(Protocol):
     """
 
     def search_started(self, opening: SearchStarted) -> None:
-        """The pictures are read, and all is ready for the first candidate."""
+        """The data is read, and all is ready for the first candidate."""
 
     def note(self, text: str) -> None:
         """Something that a user should know."""
 
     def skipped(self, what: str, reason: str, num: int) -> None:
-        """So many more `pictures`, or `genomes` that were never trained, are stepped over for this reason."""
+        """So many more examples, or `genomes` that were never trained, are stepped over for this reason."""
 
     def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
-        """A worker starts to train a candidate; the one that ends no trial is the winner's, on all pictures."""
+        """A worker starts to train a candidate; the one that ends no trial is the refit of the winner."""
 
     def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
         """A step of a candidate's training is done."""

@@ -103,7 +103,7 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
         )
         yield Drawing(
             "learning_curves",
-            "Accuracy and loss of the best candidate, epoch by epoch, on training and on validation pictures.",
+            "Accuracy and loss of the best candidate, epoch by epoch, on the training and the validation split.",
             lambda: plots.learning_curves(winner),
         )
     if facts.outcome is not None:

@@ -11,7 +11,7 @@ from kevo.runs.records import TrialRecord
 
 
 def learning_curves(record: TrialRecord) -> Figure:
-    """Draws accuracy and loss of one candidate, on training and validation pictures, epoch by epoch.
+    """Draws accuracy and loss of one candidate, on the training and the validation split, epoch by epoch.
 
     Args:
         record: The candidate. A metric that its history lacks is left out.
