@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import secrets
 import shlex
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from kevo.engine.archive import Archive
 from kevo.engine.budget import Budget
 from kevo.engine.finalize import BrokenModelError, Finalizer
-from kevo.engine.messages import TrialSpec
 from kevo.engine.scheduler import Scheduler
 from kevo.errors import (
     KevoError,
@@ -31,7 +28,10 @@ from kevo.errors import (
 from kevo.execution import devices
 from kevo.execution.devices import Plan
 from kevo.execution.endpoint import Endpoint, seen_from_elsewhere
-from kevo.execution.local_pool import LocalPool
+from kevo.execution.job import TrialWork
+from kevo.execution.local_workers import local_pool
+from kevo.execution.plain_scheduler import PlainScheduler
+from kevo.execution.remote_pool import RemotePool
 from kevo.execution.remote_worker import terms
 from kevo.execution.runner import TrialRunner
 from kevo.execution.scheduler_service import SchedulerService
@@ -47,10 +47,10 @@ from kevo.runs.status import StatusWriter
 from kevo.settings import Settings
 from kevo.system.interrupts import Interrupt, Interrupts, redelivering
 from kevo.tasks.task import Task
-from tuners.remote import SECRET_VARIABLE, Server
-
-_HERE = "here"
-"""The name of the worker that is this process."""
+from tuners.execution.executor import Cause, Executor
+from tuners.execution.foreman import BrokenError, Foreman
+from tuners.execution.in_process import InProcess
+from tuners.remote import SECRET_VARIABLE
 
 
 class Session:
@@ -113,7 +113,8 @@ class Session:
                     self._task.write_contract(self._folder)
                     self._archive.tidy()
                     with self._work_folder() as work:
-                        self._task.attach(self._folder, work=work, note=self._listener.note)
+                        shared = None if self._trains_here else work
+                        self._task.attach(self._folder, work=shared, note=self._listener.note)
                         self._task.prepare(may_go_on=self._may_prepare)
                         is_interrupted = self._train_all(plan, work)
                     return self._finish(interrupted=is_interrupted)
@@ -161,11 +162,8 @@ class Session:
         return self._budget.may_probe
 
     @contextlib.contextmanager
-    def _work_folder(self) -> Iterator[Path | None]:
-        """Lends a folder that worker processes share while they train; `None` where this process trains."""
-        if self._trains_here:
-            yield None
-            return
+    def _work_folder(self) -> Iterator[Path]:
+        """Lends a folder for the files of workers while they train."""
         folder = self._folder.path / layout.WORK
         # What a killed search left behind.
         shutil.rmtree(folder, ignore_errors=True)
@@ -175,64 +173,54 @@ class Session:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _train_all(self, plan: Plan, work: Path | None) -> bool:
+    def _train_all(self, plan: Plan, work: Path) -> bool:
         """Trains all candidates, and returns whether a Ctrl-C kept it from that."""
         try:
             with self._interrupts:
-                if work is None:
-                    self._train_here(self._strategy or (devices.mirrored() if plan.is_mirrored else None))
-                else:
-                    self._train_in_processes(plan, work)
+                self._train(plan, work)
         except Interrupt:
             self._listener.note("Interrupted: keeping the best so far.")
             return True
+        except BrokenError as error:
+            if error.cause is Cause.DISK:
+                raise RunError(f"{str(error).rstrip('.')}. Make room or permit writing there.") from error
+            raise SearchFailedError(str(error)) from error
         return False
 
-    def _train_here(self, strategy: tf.distribute.Strategy | None) -> None:
-        """Trains in this process, one candidate after the other."""
-        runner = TrialRunner(self._task.trainer(strategy=strategy), costs=self._settings.minimize)
-        scheduler = self._scheduler()
+    def _train(self, plan: Plan, work: Path) -> None:
+        executor = self._executor(plan, work)
+        scheduler = Scheduler(self._archive, self._task, self._settings, self._listener, budget=self._budget)
+        shape, checks = self._task.output_shape, [self._interrupts.check]
 
-        def progress(stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
-            self._interrupts.check()
-            scheduler.tell(_HERE, stage, done, total, metrics)
+        def check() -> None:
+            for one in checks:
+                one()
 
-        def keep(
-            model: keras.Model, history: Sequence[dict[str, float]], stages: Sequence[str], seconds: float
-        ) -> None:
-            scheduler.keep(_HERE, save=model.save, history=history, stages=stages, seconds=seconds)
+        with contextlib.ExitStack() as stack:
+            if self._endpoint is not None:
+                hello, note = terms(self._task, self._settings), self._listener.note
+                service = SchedulerService(scheduler, work, shape=shape, hello=hello)
+                remote = RemotePool(service, self._endpoint, is_alone=not plan.num_workers, note=note)
+                checks.append(stack.enter_context(remote).check)
+                note(self._invitation(remote.address))
+            Foreman(PlainScheduler(scheduler, shape=shape), executor, check=check).run()
 
-        while isinstance(spec := scheduler.next(_HERE), TrialSpec):
-            self._interrupts.check()
-            done = runner.run(spec, earlier=scheduler.model_for(_HERE), progress=progress, keep=keep)
-            scheduler.finish(_HERE, done.outcome, save=done.save, outputs=done.outputs)
-
-    def _train_in_processes(self, plan: Plan, folder: Path) -> None:
-        """Trains in processes of their own, which may die without harm to the search."""
-        settings, task = self._settings, self._task
+    def _executor(self, plan: Plan, work: Path) -> Executor:
+        """Returns what runs the trials on this machine."""
+        if self._trains_here:
+            strategy = self._strategy or (devices.mirrored() if plan.is_mirrored else None)
+            runner = TrialRunner(self._task.trainer(strategy=strategy), costs=self._settings.minimize)
+            return InProcess(TrialWork(runner), work)
         if plan.num_workers:
-            self._dataset.write(folder / "data")
-        scheduler = self._scheduler()
-        endpoint = self._endpoint or Endpoint("127.0.0.1:0", secrets.token_hex(32))
-        given = {
-            "data": str(folder / "data"),
-            "settings": settings.to_json(),
-            "arguments": task.worker_arguments(),
+            self._dataset.write(work / "data")
+        arguments = {
+            "data": str(work / "data"),
+            "settings": self._settings.to_json(),
+            "arguments": self._task.worker_arguments(),
             "is_mirrored": plan.is_mirrored,
-            "is_spread": plan.is_spread,
             "fingerprint": self._dataset.fingerprint() if plan.is_spread else None,
-            "secret": endpoint.secret,
         }
-        hello = terms(task, settings) if self._endpoint else {}
-        service = SchedulerService(scheduler, folder, shape=task.output_shape, hello=hello)
-        note, calls = self._listener.note, service.calls
-        with Server(scheduler.oracle, address=endpoint.address, secret=endpoint.secret, calls=calls) as server:
-            if self._endpoint:
-                note(self._invitation(server.address))
-            pool = LocalPool(service, server, plan=plan, folder=folder, given=given, note=note)
-            pool.run(self._interrupts.check)
-        if service.error is not None:
-            raise service.error
+        return local_pool(arguments, plan=plan, folder=work, note=self._listener.note)
 
     def _invitation(self, address: str) -> str:
         """Says how workers from elsewhere join."""
@@ -241,9 +229,6 @@ class Session:
         shown = f", and the secret of this search, as {SECRET_VARIABLE} or with --secret-file"
         has_secret = self._endpoint is not None and self._endpoint.secret
         return f"Workers join with: {shlex.join(words)}{shown if has_secret else ''}"
-
-    def _scheduler(self) -> Scheduler:
-        return Scheduler(self._archive, self._task, self._settings, self._listener, budget=self._budget)
 
     def _finish(self, *, interrupted: bool) -> SearchResult:
         """Hands the best over, with everything that a person looks at."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import sys
 import tempfile
@@ -27,10 +26,8 @@ from kevo.system.memory import usable
 
 EVERY = 4
 """One trial of so many meets a fault."""
-LEASE_SECONDS = 10.0
-"""How long a worker may give no sign of life while faults happen."""
 PATIENCE_SECONDS = 30.0
-"""How long a training may make no progress while faults happen."""
+"""How long a worker may say nothing while faults happen."""
 
 
 def draw_plan(job: Job) -> dict[int, tuple[str, float]]:
@@ -47,16 +44,13 @@ def draw_plan(job: Job) -> dict[int, tuple[str, float]]:
 @contextlib.contextmanager
 def _faults(plan: Plan, folder: Path, num_workers: int) -> Iterator[None]:
     """Lets workers that start within the context meet faults, with shorter time limits and less memory."""
-    from tuners.remote import Server
-
     environment, path = prepare(plan, folder)
     share = WORKER_MB * 1e6 * num_workers / (usable() or 1e12)
     with (
         patch.dict(os.environ, environment),
         patch.object(sys, "path", [*path, *sys.path]),
-        patch("kevo.execution.local_pool._MEMORY_SHARE", share),
-        patch("kevo.execution.local_pool._PATIENCE_SECONDS", PATIENCE_SECONDS),
-        patch("kevo.session.Server", functools.partial(Server, lease_seconds=LEASE_SECONDS)),
+        patch("kevo.execution.local_workers._MEMORY_SHARE", share),
+        patch("tuners.execution.foreman._PATIENCE_SECONDS", PATIENCE_SECONDS),
     ):
         yield
 
@@ -126,8 +120,7 @@ def report(rows: Sequence[Measurement]) -> str:
     return "\n\n".join(
         (
             f"One of every {EVERY} trials meets a fault in the middle of its training, the first time that it is "
-            f"trained. A worker may hold {WORKER_MB} MB, give no sign of life for {LEASE_SECONDS:.0f} s, and make no "
-            f"progress for {PATIENCE_SECONDS:.0f} s.",
+            f"trained. A worker may hold {WORKER_MB} MB, and say nothing for {PATIENCE_SECONDS:.0f} s.",
             table(("fault", "happened", "begun again", "completed", "failed", "kevo's message"), lines),
             f"{sums['completed']} trainings completed, final ones included, and {sums['failed']} failed; "
             f"{sums['collateral']} that had met no fault were begun again. Median seconds of a search: "

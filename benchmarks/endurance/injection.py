@@ -109,11 +109,11 @@ class _Finder(MetaPathFinder):
 class _Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
-        module.TrialRunner.perform = _faulty(module.TrialRunner.perform, Path(os.environ[_FOLDER_VARIABLE]))
+        module.TrialRunner.run = _faulty(module.TrialRunner.run, Path(os.environ[_FOLDER_VARIABLE]))
 
 
-def _faulty(perform: Callable[..., Any], folder: Path) -> Callable[..., Any]:
-    """Returns `TrialRunner.perform` with the faults of the plan in a folder; each happens once."""
+def _faulty(run: Callable[..., Any], folder: Path) -> Callable[..., Any]:
+    """Returns `TrialRunner.run` with the faults of the plan in a folder; each happens once."""
     plan = json.loads((folder / _PLAN).read_text())
 
     def is_first(number: int) -> bool:
@@ -123,18 +123,18 @@ def _faulty(perform: Callable[..., Any], folder: Path) -> Callable[..., Any]:
             return False
         return True
 
-    @functools.wraps(perform)
-    def faulty(self: Any, task: Any, *, progress: Callable[..., object], **options: Any) -> Any:
-        kind, at = plan.get(str(task.number), (None, 0.0))
-        if kind == "nan" and is_first(task.number):
-            rates = {name: 1e38 for name in task.genome if name.endswith("learning_rate")}
-            task = dataclasses.replace(task, genome={**task.genome, **rates})
+    @functools.wraps(run)
+    def faulty(self: Any, spec: Any, *, progress: Callable[..., object], **options: Any) -> Any:
+        kind, at = plan.get(str(spec.number), (None, 0.0))
+        if kind == "nan" and is_first(spec.number):
+            rates = {name: 1e38 for name in spec.genome if name.endswith("learning_rate")}
+            spec = dataclasses.replace(spec, genome={**spec.genome, **rates})
 
         def watched(stage: str, done: float, *rest: Any) -> None:
-            if kind is not None and done >= at and is_first(task.number):
+            if kind is not None and done >= at and is_first(spec.number):
                 FAULTS[kind].act()
             progress(stage, done, *rest)
 
-        return perform(self, task, progress=watched, **options)
+        return run(self, spec, progress=watched, **options)
 
     return faulty

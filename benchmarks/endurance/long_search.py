@@ -58,7 +58,7 @@ def measure(job: Job) -> tuple[Facts, list[str]]:
 
 def _measure_kevo(job: Job) -> tuple[Facts, list[str]]:
     import kevo
-    from kevo.execution import local_pool
+    from kevo.execution import local_workers
 
     with tempfile.TemporaryDirectory() as folder, marked() as mark:
         run = Path(folder) / "run"
@@ -69,7 +69,7 @@ def _measure_kevo(job: Job) -> tuple[Facts, list[str]]:
             **meter.facts,
             "peak": memory(peak=True),
             "worker_peak": meter.worker_peak,
-            "worker_limit": 1e-6 * local_pool._MEMORY_SHARE * (usable() or 0) / job.workers,
+            "worker_limit": 1e-6 * local_workers._MEMORY_SHARE * (usable() or 0) / job.workers,
             "worker_slope": slope(longest),
             "num_workers": len(meter.of_workers),
             "folder_mb": Run(run, {}).num_bytes() / 1e6,

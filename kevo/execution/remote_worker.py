@@ -7,23 +7,26 @@ import os
 import secrets
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from kevo.engine.scheduler import Idle
 from kevo.errors import KevoError, SettingsError, WorkerError
 from kevo.execution import devices
 from kevo.execution.endpoint import Endpoint
 from kevo.execution.runner import TrialRunner
 from kevo.execution.scheduler_service import RemoteScheduler
-from kevo.execution.worker import work
 from kevo.settings import Settings
 from kevo.system import versions
 from kevo.system.interrupts import redelivering
-from kevo.system.memory import usable
+from kevo.system.memory import resident, usable
 from kevo.tasks.task import Task
+from tuners.execution.executor import Withdrawn
+from tuners.genome import Genome
 from tuners.remote import ChiefLostError, ChiefRefusedError, Client, RemoteError, SearchOverError
 
 PATIENCE_SECONDS = 300.0
@@ -31,6 +34,8 @@ PATIENCE_SECONDS = 300.0
 _FAREWELL_SECONDS = 3.0
 _MEMORY_SHARE = 0.4
 """The part of the machine's memory that a worker may keep between two candidates."""
+_WAIT_SECONDS = 0.2
+"""How often a worker asks for a task where there is none."""
 
 
 def terms(task: Task, settings: Settings) -> dict[str, Any]:
@@ -88,6 +93,65 @@ def join(
         )
         # Whoever takes its place would wait for a search that is over.
         return is_over or bool(client.call("leave")[0]["is_over"])
+    return True
+
+
+def work(
+    scheduler: RemoteScheduler,
+    runner: TrialRunner,
+    *,
+    folder: Path,
+    max_bytes: int | None = None,
+    describe: Callable[[Genome], str] = str,
+    note: Callable[[str], object] = lambda text: None,
+) -> bool:
+    """Works until there is nothing left to do.
+
+    Args:
+        scheduler: Whom to work for.
+        runner: Does the training.
+        folder: Where a model lies before it is sent.
+        max_bytes: With how much memory another worker should go on, in bytes. `None` for no limit.
+        describe: Puts a genome into words.
+        note: Is told what is begun.
+
+    Returns:
+        Whether the search is over for this worker; `False` if its memory has grown too much.
+
+    Raises:
+        ChiefLostError: the scheduler cannot be reached.
+        RemoteError: the scheduler has no task, but an error.
+        OSError: a model cannot be written here.
+    """
+    path = folder / "model.keras"
+
+    def keep(model: keras.Model, history: Sequence[dict[str, float]], stages: Sequence[str], seconds: float) -> None:
+        model.save(path)
+        scheduler.keep(path, history=history, stages=stages, seconds=seconds)
+
+    with contextlib.suppress(SearchOverError):
+        while (task := scheduler.next()) is not Idle.OVER:
+            if isinstance(task, Idle):
+                time.sleep(_WAIT_SECONDS)
+                continue
+            try:
+                note(f"Trains candidate {task.number + 1}: {describe(task.genome)}.")
+                with scheduler.model() as earlier:
+                    done = runner.run(task, earlier=earlier, progress=scheduler.tell, keep=keep)
+                if done.save is not None and scheduler.wants(done.outcome):
+                    done = done.written(path)
+                    if done.save is not None:
+                        scheduler.send(path, done.outputs)
+                scheduler.finish(done.outcome)
+                del done
+            except Withdrawn as end:
+                if isinstance(end.__cause__, ChiefLostError):
+                    raise end.__cause__ from None
+            except RemoteError as error:
+                # The next request gives the task back.
+                note(str(error))
+            if max_bytes is not None and (resident() or 0) > max_bytes:
+                return False
     return True
 
 

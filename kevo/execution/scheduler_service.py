@@ -26,6 +26,7 @@ from kevo.engine.scheduler import Idle, Scheduler
 from kevo.errors import KevoError
 from kevo.runs.atomic_files import writing
 from kevo.runs.predictions import read_predictions
+from tuners.execution.executor import Withdrawn
 from tuners.remote import Call, Client
 
 _CHUNK = 1024**2
@@ -39,10 +40,6 @@ _HEADER_BYTES = 1024
 """What a file of predictions holds beside its numbers, at most."""
 _MAX_LETTERS = 200
 """How long a name may be that somebody says."""
-
-
-class Withdrawn(BaseException):
-    """A training is to go no further, or nobody can be told of it. No failure of the candidate's: it goes past them."""
 
 
 class SchedulerService:

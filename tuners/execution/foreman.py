@@ -137,10 +137,9 @@ class Foreman:
 
     def _end_the_silent(self) -> None:
         for worker in list(self._busy):
-            silence, expected = self._scheduler.silence(worker)
-            if silence > max(_PATIENCE_SECONDS, _PATIENCE * expected):
+            if (reason := describe_hang(*self._scheduler.silence(worker))) is not None:
                 self._busy.remove(worker)
-                self._executor.end(worker, f"it hangs: nothing was heard of it for {silence:.0f} seconds")
+                self._executor.end(worker, reason)
 
     def _receive(self, worker: str, event: Event) -> None:
         self._scheduler.hear(worker)
@@ -171,6 +170,18 @@ class Foreman:
                 self._asks_at = 0.0
             case Broken():
                 raise BrokenError(event.reason, event.cause)
+
+
+def describe_hang(silence: float, expected: float) -> str | None:
+    """Returns why a worker is taken for hung, in words; `None` if it is not.
+
+    Args:
+        silence: For how many seconds it has said nothing.
+        expected: How many seconds its trial should take.
+    """
+    if silence > max(_PATIENCE_SECONDS, _PATIENCE * expected):
+        return f"it hangs: nothing was heard of it for {silence:.0f} seconds"
+    return None
 
 
 @contextlib.contextmanager

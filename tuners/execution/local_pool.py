@@ -106,6 +106,12 @@ class LocalPool:
         self._workers: dict[str, _Worker] = {}
         self._untold: list[tuple[str, Event]] = []
         self._num_failed_starts = 0
+        self._has_started = False
+
+    @property
+    def has_started(self) -> bool:
+        """Whether any worker has been ready so far."""
+        return self._has_started
 
     def open(self) -> None:
         for place in range(len(self._environments)):
@@ -185,7 +191,7 @@ class LocalPool:
         while worker.name in self._workers and (message := worker.channel.receive()) is not None:
             match event := from_message(message):
                 case WorkerReady():
-                    worker.is_ready = True
+                    worker.is_ready = self._has_started = True
                     if worker.num_trials and self._holds_more(worker, self._recycled_bytes):
                         # It has no trial that could be lost.
                         self._replace(worker)

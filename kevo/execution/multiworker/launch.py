@@ -6,20 +6,18 @@ python -m kevo.execution.multiworker.launch    is told on its standard input wha
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from kevo.errors import SettingsError, WorkerError
 from kevo.execution.devices import Cluster
+from tuners.execution.processes import end_with_parent
 
 if TYPE_CHECKING:
     from kevo.execution.multiworker.lockstep import Leader
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 300.0
 """For so long processes wait for each other."""
-_SIGNAL_WITH_PARENT = 1
-"""What `prctl` calls PR_SET_PDEATHSIG."""
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -108,23 +104,6 @@ def follow(data: Any, settings: Settings, *, note: Callable[[str], object] = lam
         )
     except MissingError as error:
         raise WorkerError(str(error)) from error
-
-
-def end_with_parent() -> None:
-    """Ends this process as soon as the one that started it has ended, however that happens."""
-    threading.Thread(target=_watch, daemon=True).start()
-    if sys.platform == "linux":
-        # Who stands still does not notice.
-        ctypes.CDLL(None).prctl(_SIGNAL_WITH_PARENT, signal.SIGKILL)
-    # Whoever started it decides what an interrupt means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _watch() -> None:
-    # Below `sys.stdin`, whose lock would be missed when this process ends.
-    while os.read(0, 1024):
-        pass
-    os._exit(1)
 
 
 def _started(given: Mapping[str, Any], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -21,10 +21,9 @@ import pytest
 from click.testing import CliRunner
 
 import kevo
-from kevo import session
 from kevo.cli import main
 from kevo.errors import SettingsError, WorkerError
-from kevo.execution import local_pool, remote_worker
+from kevo.execution import remote_pool, remote_worker
 from kevo.execution.endpoint import Endpoint, seen_from_elsewhere, seen_from_here
 from kevo.execution.scheduler_service import SchedulerService
 from kevo.result import SearchResult
@@ -99,7 +98,7 @@ def statuses(diary: Diary) -> list[tuple[int, str]]:
 def test_workers_that_are_refused_or_stopped_or_lost_harm_nobody(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "Server", functools.partial(session.Server, lease_seconds=8.0))
+    monkeypatch.setattr(remote_pool, "Server", functools.partial(remote_pool.Server, lease_seconds=8.0))
     others, guess = tmp_path / "others.npz", tmp_path / "guess"
     x, y = stripes(120, seed=1)
     np.savez(others, x=x, y=y)
@@ -182,7 +181,7 @@ class Line:
 def test_a_search_ends_though_a_worker_is_cut_off_in_the_middle_of_a_trial(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "Server", functools.partial(session.Server, lease_seconds=6.0))
+    monkeypatch.setattr(remote_pool, "Server", functools.partial(remote_pool.Server, lease_seconds=6.0))
     lines: list[Line] = []
 
     class Apart(Host):
@@ -224,7 +223,6 @@ def test_a_search_ends_though_a_worker_is_cut_off_in_the_middle_of_a_trial(
 def test_a_worker_comes_back_to_a_chief_that_was_killed_and_hears_of_the_end_of_one_that_was_not(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_pool, "_GRACE_SECONDS", 0.1)
     host, run = Host(0, {}), tmp_path / "run"
     options = ["--space", "small", "--max-trials", "2", "--population", "2", "--epochs", "2", "--workers", "0"]
     search = started("search", str(pictures), "--out", str(run), "--listen", "127.0.0.1:0", *options)

@@ -2,8 +2,6 @@
 
 import dataclasses
 import itertools
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,9 @@ import pytest
 
 import kevo
 from kevo.engine.messages import TrialResult
+from kevo.execution.remote_worker import work
 from kevo.execution.runner import FinishedTrial, TrialRunner
 from kevo.execution.scheduler_service import RemoteScheduler, SchedulerService
-from kevo.execution.worker import work
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.task_trainer import ImageTrainer
@@ -57,22 +55,6 @@ def made_stubborn(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
         return keras.Model(network.input, Stubborn()(network.output)) if next(count) in numbers else network
 
     monkeypatch.setattr(networks, "conv_network", conv_network)
-
-
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk without any room."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "kevo-test", str(folder)]
-    if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("a small disk is missing: only root may mount one")
-    try:
-        with pytest.raises(OSError, match="No space left"):
-            (folder / "ballast").write_bytes(bytes(1 << 20))
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_model_is_written(tmp_path: Path) -> None:

@@ -148,4 +148,4 @@ def test_a_process_that_is_lost_costs_nothing_but_time(tmp_path: Path, monkeypat
     assert diary.killed
     assert diary.lost == [(0, "the processes that train together have parted: one is gone, or stands still")]
     assert {record.status for record in diary.records} == {"completed"} and result.model_path.is_file()
-    assert [command for command in descendants(os.getpid()).values() if "kevo.execution" in command] == []
+    assert [command for command in descendants(os.getpid()).values() if ".execution." in command] == []
