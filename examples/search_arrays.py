@@ -1,4 +1,4 @@
-"""`kevo.search(...)` on arrays of one's own: scikit-learn's digits, as somebody's script may hold them."""
+"""`kevo.search(...)` on your own arrays, here scikit-learn's digits."""
 
 import argparse
 import dataclasses
@@ -10,7 +10,7 @@ import kevo
 
 
 def main() -> None:
-    """Evolves a classifier, loads it and uses it."""
+    """Searches a classifier, loads it and predicts with it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", help="the run folder")
     parser.add_argument("--max-trials", type=int, default=6)
@@ -28,9 +28,8 @@ def main() -> None:
     print(f"test accuracy {result.test.accuracy:.3f}")
     model = result.best_model
     # The saved model takes raw pixels 0-255, three channels, of any size.
-    print(
-        "the first picture shows a", model.predict(np.repeat(pictures[:1, :, :, None], 3, axis=3), verbose=0).argmax()
-    )
+    first = np.repeat(pictures[:1, :, :, None], 3, axis=3)
+    print("the first picture shows a", model.predict(first, verbose=0).argmax())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The command: evolve a classifier for scikit-learn's 8 x 8 digits, then look at what the run folder holds.
+# The command: searches a classifier for scikit-learn's 8 x 8 digits, and lists the run folder.
 #
 #     search_digits.sh [RUN-FOLDER [OPTIONS OF kevo search]]
 set -euo pipefail

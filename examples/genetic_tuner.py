@@ -1,7 +1,7 @@
-"""`GeneticTuner` in a plain Keras script: somebody's own network for a table, here scikit-learn's wines.
+"""`GeneticTuner` in a plain Keras script: your own network, here for scikit-learn's wines.
 
-Three cultivars are to be told from thirteen chemical measurements. Where `GeneticTuner` stands, `RandomSearch` of Keras
-Tuner would do with the same arguments.
+The network tells three cultivars apart by thirteen chemical measurements. `RandomSearch` of Keras Tuner takes the same
+arguments as `GeneticTuner`.
 """
 
 import argparse
@@ -32,9 +32,9 @@ def build_model(hp: keras_tuner.HyperParameters) -> keras.Model:
 
 
 def main() -> None:
-    """Searches, and measures the best model once on data that the search never saw."""
+    """Searches, and scores the best model on test data that the search has not seen."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", help="where to keep the search; by default it is thrown away")
+    parser.add_argument("--out", help="folder of the search; by default it is not kept")
     parser.add_argument("--max-trials", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=10)
     arguments = parser.parse_args()

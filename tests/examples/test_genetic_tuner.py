@@ -7,7 +7,7 @@ from tests.support.project import ROOT
 
 
 def test_tabular_finds_a_good_model(tmp_path: Path) -> None:
-    command = [sys.executable, ROOT / "examples/tabular.py", "--out", tmp_path, "--max-trials", "4"]
+    command = [sys.executable, ROOT / "examples/genetic_tuner.py", "--out", tmp_path, "--max-trials", "4"]
     accuracies = dict(re.findall(r"(validation|test) accuracy (\d\.\d+)", output_of(command, tmp_path)))
     # The most frequent of the three cultivars makes up 0.4 of the wines.
     assert float(accuracies["validation"]) > 0.85
