@@ -36,14 +36,14 @@ from kevo.execution.remote_worker import terms
 from kevo.execution.runner import TrialRunner
 from kevo.execution.scheduler_service import SchedulerService
 from kevo.progress import Listener, SearchStarted
-from kevo.progress.trackers import TrackerGroup, energy
+from kevo.progress.status_writer import StatusWriter
+from kevo.progress.trackers import TrackerGroup
 from kevo.report import model_card
 from kevo.result import SearchResult
-from kevo.runs import layout, stop_request
+from kevo.runs import energy, layout, stop_request
 from kevo.runs.atomic_files import writing
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
-from kevo.runs.status import StatusWriter
 from kevo.settings import Settings
 from kevo.system.interrupts import Interrupt, Interrupts, redelivering
 from kevo.tasks.task import Task

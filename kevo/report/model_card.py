@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kevo.progress.trackers.energy import WORLD, Energy
 from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_text
+from kevo.runs.energy import WORLD, Energy
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.system import versions

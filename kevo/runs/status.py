@@ -1,19 +1,16 @@
-"""How a search is doing: it writes that down while it runs, and anybody may read it, without TensorFlow."""
+"""How a search is doing: written while it runs, and read by `kevo status`."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self
 
 from kevo.errors import RunError
-from kevo.progress import Listener, SearchStarted
 from kevo.runs import layout, reader
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
@@ -22,7 +19,6 @@ from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system.text import byte_size, duration, metric_name
 
-_WRITE_SECONDS = 1.0
 _HINTS = {"running": "", "interrupted": "; go on with: kevo resume {run}", "finished": ""}
 
 
@@ -107,100 +103,25 @@ class Status:
         return {**dataclasses.asdict(self), "run_folder": str(self.run_folder)}
 
 
-class StatusWriter:
-    """A listener that passes everything on and, while entered, writes into the run folder what the search is at.
+def write(run: Run, trainings: Iterable[Training], *, seconds: float) -> None:
+    """Writes what a search at work is doing.
 
     Args:
-        run: The folder.
-        listener: Who is told.
-        seconds: Returns how long the search has taken.
+        run: The run folder.
+        trainings: The trainings under way.
+        seconds: How long the search has taken.
+
+    Raises:
+        RunError: the folder cannot be written.
     """
+    values = {"seconds": seconds, "written_at": time.time(), "trainings": list(map(dataclasses.asdict, trainings))}
+    run.write_json(layout.STATUS, values)
 
-    def __init__(self, run: Run, listener: Listener, *, seconds: Callable[[], float]) -> None:
-        self._run = run
-        self._listener = listener
-        self._seconds = seconds
-        self._trainings: dict[int, Training] = {}
-        self._lock = threading.Lock()
-        self._has_news = False
-        self._is_over = threading.Event()
-        # Nobody who trains is to wait for a disk.
-        self._writer = threading.Thread(target=self._write_on, name="status", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._write()
-        self._writer.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._is_over.set()
-        self._writer.join()
-        with contextlib.suppress(OSError):
-            (self._run.path / layout.STATUS).unlink()
-
-    def search_started(self, opening: SearchStarted) -> None:
-        """Passes it on."""
-        self._listener.search_started(opening)
-
-    def note(self, text: str) -> None:
-        """Passes a note on."""
-        self._listener.note(text)
-
-    def skipped(self, what: str, reason: str, num: int) -> None:
-        """Passes it on."""
-        self._listener.skipped(what, reason, num)
-
-    def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
-        """Adds a training."""
-        self._change(number, Training(number=number, words=words, worker=worker, started_at=time.time()))
-        self._listener.trial_started(number, words, seconds_left, worker)
-
-    def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
-        """Takes down how far a training is."""
-        if (training := self._trainings.get(number)) is not None:
-            epoch = min(int(done) + 1, total)
-            self._change(number, dataclasses.replace(training, stage=stage, epoch=epoch, num_epochs=total))
-        self._listener.progress(number, stage, done, total, metrics)
-
-    def trial_lost(self, number: int, reason: str) -> None:
-        """Takes a training away."""
-        self._change(number, None)
-        self._listener.trial_lost(number, reason)
-
-    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
-        """Takes a training away."""
-        self._change(record.number, None)
-        self._listener.trial_ended(record, best)
-
-    def closed(self) -> None:
-        """Takes all trainings away."""
-        for number in list(self._trainings):
-            self._change(number, None)
-        self._listener.closed()
-
-    def _change(self, number: int, training: Training | None) -> None:
-        with self._lock:
-            if training is None:
-                self._trainings.pop(number, None)
-            else:
-                self._trainings[number] = training
-            self._has_news = True
-
-    def _write_on(self) -> None:
-        while not self._is_over.wait(_WRITE_SECONDS):
-            if self._has_news:
-                self._write()
-
-    def _write(self) -> None:
-        with self._lock:
-            trainings = [dataclasses.asdict(training) for training in self._trainings.values()]
-            self._has_news = False
-        values = {"seconds": self._seconds(), "written_at": time.time(), "trainings": trainings}
-        # On a full disk the search ends by its records, not by this.
-        with contextlib.suppress(RunError):
-            self._run.write_json(layout.STATUS, values)
+def remove(run: Run) -> None:
+    """Removes what `write` wrote."""
+    with contextlib.suppress(OSError):
+        (run.path / layout.STATUS).unlink()
 
 
 def read(path: str | Path) -> Status:

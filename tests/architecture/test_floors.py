@@ -75,7 +75,6 @@ KNOWN_EXCEPTIONS: set[str] = {
     "kevo.export.places -> kevo.tasks.images",
     "kevo.export.sources -> kevo.tasks.images",
     "kevo.export.tflite -> kevo.tasks.images",
-    "kevo.runs.status -> kevo.progress",
 }
 """Imports that break a rule and are still to go, as `importer -> room`."""
 

@@ -6,18 +6,14 @@ a country's electricity comes from its own tables.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from kevo.errors import RunError, SettingsError
 from kevo.progress.events import NullListener
-from kevo.runs import layout
-from kevo.runs.atomic_files import damage
+from kevo.runs import energy
+from kevo.runs.energy import WORLD, Energy
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
@@ -25,69 +21,9 @@ from kevo.runs.records import TrialRecord
 if TYPE_CHECKING:
     from kevo.tasks.task import Task
 
-WORLD = "world"
-"""Says instead of a country that the world's average counts."""
 COUNTRY_VARIABLE = "CODECARBON_COUNTRY_ISO_CODE"
 _METERS = {"intel_rapl": "RAPL counters", "windows_emi": "Windows' energy meter", "intel_power_gadget": "Power Gadget"}
 """What measures processors, by CodeCarbon's names."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Energy:
-    """What the sessions of a search took that were measured.
-
-    Args:
-        kwh: Electricity of the whole machine, in kilowatt-hours.
-        kg_co2e: What that means for the climate, in kilograms of CO2-equivalent.
-        seconds: How long was measured.
-        country: Whose electricity it is, as an ISO 3166-1 alpha-3 code, or `world`.
-        processor: What was measured, or, where nothing could be, estimated.
-        meter: What measured the processor; `None` where its power was estimated from its load and its rated power.
-        gpus: The GPUs, whose drivers tell their power; empty where there is none.
-        codecarbon: The version of CodeCarbon.
-    """
-
-    kwh: float
-    kg_co2e: float
-    seconds: float
-    country: str
-    processor: str
-    meter: str | None
-    gpus: str
-    codecarbon: str
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Reads what `dataclasses.asdict` made.
-
-        Raises:
-            LookupError, TypeError, ValueError: these are not the values of an energy.
-        """
-        read = cls(
-            kwh=float(values["kwh"]),
-            kg_co2e=float(values["kg_co2e"]),
-            seconds=float(values["seconds"]),
-            country=str(values["country"]),
-            processor=str(values["processor"]),
-            meter=None if values["meter"] is None else str(values["meter"]),
-            gpus=str(values["gpus"]),
-            codecarbon=str(values["codecarbon"]),
-        )
-        if not all(math.isfinite(number) and number >= 0 for number in (read.kwh, read.kg_co2e, read.seconds)):
-            raise ValueError(f"a number is none from 0 on: {read}")
-        return read
-
-
-def read(run: Run) -> Energy | None:
-    """Returns what was measured of a search; `None` if nothing was.
-
-    Raises:
-        RunError: the file is damaged.
-    """
-    if not (run.path / layout.ENERGY).exists():
-        return None
-    with damage(run.path / layout.ENERGY):
-        return Energy.from_json(run.read_json(layout.ENERGY))
 
 
 class EnergyMeter(NullListener):
@@ -117,7 +53,7 @@ class EnergyMeter(NullListener):
         """Begins to measure."""
         self._run = run
         try:
-            self._earlier = read(run)
+            self._earlier = energy.read(run)
         except RunError:
             # What cannot be read is not worth a search.
             self._earlier = None
@@ -142,7 +78,7 @@ class EnergyMeter(NullListener):
 
     def _keep(self) -> None:
         if self._run is not None and self._latest.data is not None:
-            self._run.write_json(layout.ENERGY, dataclasses.asdict(self._so_far(self._latest.data)))
+            energy.write(self._run, self._so_far(self._latest.data))
 
     def _so_far(self, data: Any) -> Energy:
         earlier = self._earlier

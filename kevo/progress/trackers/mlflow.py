@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from kevo.errors import RunError, SettingsError
 from kevo.progress import NullListener
-from kevo.progress.trackers.outcome import outcome
+from kevo.progress.trackers.values import tracked_values
 from kevo.runs import layout, reader
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
@@ -166,12 +166,12 @@ class MLflow(NullListener):
             for name, value in values.items()
             if math.isfinite(value)
         ]
-        metrics += [Metric(name, value, now, 0) for name, value in outcome(record).items()]
+        metrics += [Metric(name, value, now, 0) for name, value in tracked_values(record).items()]
         for batch in _batches(metrics, _MAX_METRICS):
             self._client.log_batch(run_id, metrics=batch)
         self._client.set_terminated(run_id, "FAILED" if record.fitness is None else "FINISHED", end_time=now)
         if best is not None:
-            shown = [Metric(name, value, now, record.number + 1) for name, value in outcome(best).items()]
+            shown = [Metric(name, value, now, record.number + 1) for name, value in tracked_values(best).items()]
             self._client.log_batch(self._parent, metrics=shown)
 
     def _log_params(self, run_id: str, values: Mapping[str, Any]) -> None:

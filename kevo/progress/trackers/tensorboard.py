@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kevo.progress import NullListener
-from kevo.progress.trackers.outcome import outcome
+from kevo.progress.trackers.values import tracked_values
 from kevo.runs import layout, reader
 from kevo.runs.atomic_files import writing
 from kevo.runs.folder import Run
@@ -95,7 +95,7 @@ def _scalars(record: TrialRecord) -> Iterator[tuple[Any, int]]:
         for name, value in metrics.items():
             if math.isfinite(value):
                 yield scalar_pb(f"epoch/{name}", value), epoch
-    for tag, value in outcome(record).items():
+    for tag, value in tracked_values(record).items():
         yield scalar_pb(tag, value), record.number
 
 

@@ -12,9 +12,9 @@ from PIL import Image
 
 import kevo
 from kevo.errors import RunError
-from kevo.progress.trackers.energy import Energy
 from kevo.report import model_card
 from kevo.result import SearchResult
+from kevo.runs.energy import Energy
 from kevo.runs.folder import Run
 from kevo.system.markdown import code
 from kevo.tasks.images import cache_savings

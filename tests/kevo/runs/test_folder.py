@@ -7,6 +7,8 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,6 +168,27 @@ def test_one_search_in_a_folder(run: Run) -> None:
     ):
         pass
     with run.locked():
+        pass
+
+
+def test_looking_keeps_nobody_out(run: Run) -> None:
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.is_set():
+            assert run.is_busy in (True, False)
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        for _ in range(30):
+            with run.locked():
+                pass
+    finally:
+        is_over.set()
+        thread.join()
+    with run.locked(), pytest.raises(RunError, match="Another search is at work"), run.locked():
         pass
 
 

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,10 +14,9 @@ from click.testing import CliRunner, Result
 
 import kevo
 from kevo.cli import main
-from kevo.errors import RunError
 from kevo.runs import ranking, status
 from kevo.runs.folder import Run
-from kevo.runs.status import Status, StatusWriter
+from kevo.runs.status import Status, Training
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from tests.support.samples import stripes
 from tests.support.searches import SETTINGS, Diary, record
@@ -33,62 +31,6 @@ def run_folder(path: Path, settings: kevo.Settings = LIMITED) -> Run:
 
 def command(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def awaited(run: Run, number: int) -> Status:
-    """What is told of a search as soon as it tells that it trains so many candidates."""
-    until = time.monotonic() + 20
-    while len((found := status.read(run.path)).trainings) != number and time.monotonic() < until:
-        time.sleep(0.02)
-    return found
-
-
-def test_a_search_at_work_tells_what_it_is_at(tmp_path: Path) -> None:
-    run = run_folder(tmp_path)
-    diary = Diary()
-    with run.locked(), StatusWriter(run, diary, seconds=lambda: 100.0) as publisher:
-        assert "nothing trains" in command("status", run.path).stdout
-        publisher.trial_started(3, "conv stack", 60.0, "worker-1")
-        publisher.trial_started(4, "another", 60.0, "worker-2")
-        publisher.progress(3, "train", 1.5, 20, {"accuracy": 0.5})
-        found = awaited(run, 2)
-        assert found.state == "running" and found.seconds >= 100 and (found.seconds_left or 0) <= 500
-        first, second = found.trainings
-        assert (first.number, first.stage, first.epoch, first.num_epochs) == (3, "train", 2, 20)
-        assert (first.worker, first.words, second.stage) == ("worker-1", "conv stack", "")
-        assert 0 <= time.time() - first.started_at < 60
-        text = command("status", run.path).stdout
-        assert "4: train, epoch 2/20, with worker-1, for" in text and "5: begins, with worker-2" in text
-        publisher.trial_lost(4, "killed")
-        run.append_trial(done := record("x", 0.75, number=3, is_paused=False))
-        publisher.trial_ended(done, done)
-        assert awaited(run, 0).best == status.Best(
-            number=3, words=kevo_words(done.genome), objective="accuracy", score=0.75
-        )
-        publisher.note("so far")
-    assert diary.started == ["conv stack", "another"] and diary.records == [done]
-    assert diary.notes == ["so far"] and diary.lost == [(4, "killed")]
-    assert not (run.path / "status.json").exists() and not [*run.path.glob(".partial-*")]
-    left = status.read(run.path)
-    assert (left.state, left.trainings, left.seconds) == ("interrupted", (), 2.0)
-    assert f"interrupted; go on with: kevo resume {run.path}" in command("status", run.path).stdout
-
-
-def kevo_words(genome: Mapping[str, object]) -> str:
-    from kevo.tasks.images.describe import describe
-
-    return describe(genome)  # type: ignore[arg-type]
-
-
-def test_what_a_killed_search_was_at_is_not_told(tmp_path: Path) -> None:
-    run = run_folder(tmp_path)
-    old = {"number": 0, "words": "", "worker": "", "stage": "", "epoch": 0, "num_epochs": 0, "started_at": 0.0}
-    run.write_json("status.json", {"seconds": 9.0, "written_at": 0.0, "trainings": [old]})
-    assert status.read(run.path).trainings == ()
-    with run.locked():
-        assert len(status.read(run.path).trainings) == 1
-        with StatusWriter(run, Diary(), seconds=lambda: 1.0):
-            assert status.read(run.path).trainings == ()
 
 
 def test_a_whole_search_as_others_see_it(tmp_path: Path) -> None:
@@ -190,25 +132,18 @@ def test_it_reads_while_files_come_and_go(tmp_path: Path) -> None:
             thread.join()
 
 
-def test_looking_keeps_nobody_out(tmp_path: Path) -> None:
-    run, is_over = run_folder(tmp_path), threading.Event()
-
-    def look() -> None:
-        while not is_over.is_set():
-            assert run.is_busy in (True, False)
-            time.sleep(0.001)
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        for _ in range(30):
-            with run.locked():
-                pass
-    finally:
-        is_over.set()
-        thread.join()
-    with run.locked(), pytest.raises(RunError, match="Another search is at work"), run.locked():
-        pass
+def test_what_a_search_at_work_writes_is_read_until_it_ends(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    one = Training(number=3, words="conv stack", worker="here", stage="train", epoch=2, num_epochs=20, started_at=1.0)
+    status.write(run, [one], seconds=100.0)
+    # What a killed search left behind says nothing.
+    assert status.read(run.path).trainings == ()
+    with run.locked():
+        found = status.read(run.path)
+        assert found.trainings == (one,) and found.seconds >= 100 and found.state == "running"
+        status.remove(run)
+        status.remove(run)
+        assert not (run.path / "status.json").exists() and status.read(run.path).trainings == ()
 
 
 def test_it_loads_no_tensorflow(tmp_path: Path) -> None:

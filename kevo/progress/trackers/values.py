@@ -1,4 +1,4 @@
-"""What came of a candidate, under the same names in every tracker."""
+"""The numbers of a trial, under the same names in every tracker."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 from kevo.runs.records import TrialRecord
 
 
-def outcome(record: TrialRecord) -> dict[str, float]:
-    """Returns what came of a candidate: the metrics of its best epoch as `best/...`, its costs as `cost/...`."""
+def tracked_values(record: TrialRecord) -> dict[str, float]:
+    """Returns the metrics of a trial's best epoch as `best/...` and its costs as `cost/...`, those that are finite."""
     costs: dict[str, float | None] = {"seconds": record.seconds, "params": record.num_parameters}
     best = {name: value for name, value in record.metrics.items() if name.startswith("val_")}
     costs |= {name: value for name, value in record.metrics.items() if name in ("flops", "bytes")}

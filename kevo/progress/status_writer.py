@@ -1,0 +1,114 @@
+"""Writes into the run folder what a search is doing, for `kevo status`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+from kevo.errors import RunError
+from kevo.progress.events import Listener, SearchStarted
+from kevo.runs import status
+from kevo.runs.folder import Run
+from kevo.runs.records import TrialRecord
+from kevo.runs.status import Training
+
+_WRITE_SECONDS = 1.0
+
+
+class StatusWriter:
+    """A listener that passes everything on and, while entered, writes into the run folder what the search is at.
+
+    Args:
+        run: The folder.
+        listener: Who is told.
+        seconds: Returns how long the search has taken.
+    """
+
+    def __init__(self, run: Run, listener: Listener, *, seconds: Callable[[], float]) -> None:
+        self._run = run
+        self._listener = listener
+        self._seconds = seconds
+        self._trainings: dict[int, Training] = {}
+        self._lock = threading.Lock()
+        self._has_news = False
+        self._is_over = threading.Event()
+        # Nobody who trains is to wait for a disk.
+        self._writer = threading.Thread(target=self._write_on, name="status", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._write()
+        self._writer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_over.set()
+        self._writer.join()
+        status.remove(self._run)
+
+    def search_started(self, opening: SearchStarted) -> None:
+        """Passes it on."""
+        self._listener.search_started(opening)
+
+    def note(self, text: str) -> None:
+        """Passes a note on."""
+        self._listener.note(text)
+
+    def skipped(self, what: str, reason: str, num: int) -> None:
+        """Passes it on."""
+        self._listener.skipped(what, reason, num)
+
+    def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
+        """Adds a training."""
+        self._change(number, Training(number=number, words=words, worker=worker, started_at=time.time()))
+        self._listener.trial_started(number, words, seconds_left, worker)
+
+    def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        """Takes down how far a training is."""
+        if (training := self._trainings.get(number)) is not None:
+            epoch = min(int(done) + 1, total)
+            self._change(number, dataclasses.replace(training, stage=stage, epoch=epoch, num_epochs=total))
+        self._listener.progress(number, stage, done, total, metrics)
+
+    def trial_lost(self, number: int, reason: str) -> None:
+        """Takes a training away."""
+        self._change(number, None)
+        self._listener.trial_lost(number, reason)
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """Takes a training away."""
+        self._change(record.number, None)
+        self._listener.trial_ended(record, best)
+
+    def closed(self) -> None:
+        """Takes all trainings away."""
+        for number in list(self._trainings):
+            self._change(number, None)
+        self._listener.closed()
+
+    def _change(self, number: int, training: Training | None) -> None:
+        with self._lock:
+            if training is None:
+                self._trainings.pop(number, None)
+            else:
+                self._trainings[number] = training
+            self._has_news = True
+
+    def _write_on(self) -> None:
+        while not self._is_over.wait(_WRITE_SECONDS):
+            if self._has_news:
+                self._write()
+
+    def _write(self) -> None:
+        with self._lock:
+            trainings = list(self._trainings.values())
+            self._has_news = False
+        # On a full disk the search ends by its records, not by this.
+        with contextlib.suppress(RunError):
+            status.write(self._run, trainings, seconds=self._seconds())

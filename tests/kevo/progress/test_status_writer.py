@@ -1,0 +1,76 @@
+"""What a search at work writes for `kevo status`."""
+
+import dataclasses
+import time
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+import kevo
+from kevo.cli import main
+from kevo.progress.status_writer import StatusWriter
+from kevo.runs import status
+from kevo.runs.folder import Run
+from kevo.runs.status import Status
+from kevo.tasks.images.describe import describe
+from tests.support.searches import SETTINGS, Diary, record
+
+LIMITED = dataclasses.replace(SETTINGS, max_time=600.0)
+
+
+def run_folder(path: Path, settings: kevo.Settings = LIMITED) -> Run:
+    return Run.create(path / "run", {"search": settings.to_json()})
+
+
+def command(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def awaited(run: Run, number: int) -> Status:
+    """What is told of a search as soon as it tells that it trains so many candidates."""
+    until = time.monotonic() + 20
+    while len((found := status.read(run.path)).trainings) != number and time.monotonic() < until:
+        time.sleep(0.02)
+    return found
+
+
+def test_a_search_at_work_tells_what_it_is_at(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    diary = Diary()
+    with run.locked(), StatusWriter(run, diary, seconds=lambda: 100.0) as publisher:
+        assert "nothing trains" in command("status", run.path).stdout
+        publisher.trial_started(3, "conv stack", 60.0, "worker-1")
+        publisher.trial_started(4, "another", 60.0, "worker-2")
+        publisher.progress(3, "train", 1.5, 20, {"accuracy": 0.5})
+        found = awaited(run, 2)
+        assert found.state == "running" and found.seconds >= 100 and (found.seconds_left or 0) <= 500
+        first, second = found.trainings
+        assert (first.number, first.stage, first.epoch, first.num_epochs) == (3, "train", 2, 20)
+        assert (first.worker, first.words, second.stage) == ("worker-1", "conv stack", "")
+        assert 0 <= time.time() - first.started_at < 60
+        text = command("status", run.path).stdout
+        assert "4: train, epoch 2/20, with worker-1, for" in text and "5: begins, with worker-2" in text
+        publisher.trial_lost(4, "killed")
+        run.append_trial(done := record("x", 0.75, number=3, is_paused=False))
+        publisher.trial_ended(done, done)
+        assert awaited(run, 0).best == status.Best(
+            number=3, words=describe(done.genome), objective="accuracy", score=0.75
+        )
+        publisher.note("so far")
+    assert diary.started == ["conv stack", "another"] and diary.records == [done]
+    assert diary.notes == ["so far"] and diary.lost == [(4, "killed")]
+    assert not (run.path / "status.json").exists() and not [*run.path.glob(".partial-*")]
+    left = status.read(run.path)
+    assert (left.state, left.trainings, left.seconds) == ("interrupted", (), 2.0)
+    assert f"interrupted; go on with: kevo resume {run.path}" in command("status", run.path).stdout
+
+
+def test_what_a_killed_search_was_at_is_not_told(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    old = {"number": 0, "words": "", "worker": "", "stage": "", "epoch": 0, "num_epochs": 0, "started_at": 0.0}
+    run.write_json("status.json", {"seconds": 9.0, "written_at": 0.0, "trainings": [old]})
+    assert status.read(run.path).trainings == ()
+    with run.locked():
+        assert len(status.read(run.path).trainings) == 1
+        with StatusWriter(run, Diary(), seconds=lambda: 1.0):
+            assert status.read(run.path).trainings == ()
