@@ -1,4 +1,4 @@
-"""`search()` and `resume()`: find out what there is to search with, and begin. The Python twin of the command."""
+"""`search()` and `resume()`: the Python twins of the commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search hands over."""
+"""The result of a search."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SearchResult(Outcome):
-    """What a search found. It may be looked at long after: `SearchResult.open` reads it from a run folder.
+    """The result of a search, as `kevo.search` returns it and `SearchResult.open` reads it from a run folder.
 
     Its attributes are those of `kevo.runs.outcome.Outcome`.
 
@@ -54,7 +54,7 @@ class SearchResult(Outcome):
         return plots.fitness_by_generation(self._facts.records, objective=self._facts.objective)
 
     def plot_minutes(self) -> Figure:
-        """Draws what was found when."""
+        """Draws the fitness of each candidate against time."""
         from kevo.report import plots
 
         facts = self._facts
@@ -78,7 +78,7 @@ class SearchResult(Outcome):
         return plots.task_figure(drawing)
 
     def plot_parameters(self) -> Figure:
-        """Draws what accuracy the candidates reach at what size."""
+        """Draws the accuracy of the candidates against their size."""
         from kevo.report import plots
 
         return plots.parameters_against_accuracy(self._facts.records)
@@ -127,7 +127,7 @@ class SearchResult(Outcome):
 
     @classmethod
     def open(cls, run_folder: str | Path) -> SearchResult:
-        """Reads what a search found from its run folder, wherever that is now.
+        """Reads the result of a search from its run folder, which may have been moved.
 
         Args:
             run_folder: The folder.
@@ -185,7 +185,7 @@ class SearchResult(Outcome):
 
 
 def open(run_folder: str | Path) -> SearchResult:
-    """Reads what a search found from its run folder; see `SearchResult.open`."""
+    """Reads the result of a search from its run folder; see `SearchResult.open`."""
     return SearchResult.open(run_folder)
 
 

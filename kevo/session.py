@@ -1,4 +1,4 @@
-"""One session of a search: takes up what earlier ones left, lets candidates be trained, and hands over the best."""
+"""One session of a search: reads earlier trials, runs new ones, and hands over the best model."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class Session:
         return devices.plan(self._settings.strategy, num_workers=workers, num_gpus=devices.num_gpus())
 
     def _open(self, plan: Plan) -> None:
-        """Tells the listener what this session begins with."""
+        """Tells the listener the state at the start of this session."""
         if self._strategy is not None:
             devices = f"a strategy that was given, {type(self._strategy).__name__}"
         else:
@@ -206,7 +206,7 @@ class Session:
             Foreman(PlainScheduler(scheduler, shape=shape), executor, check=check).run()
 
     def _executor(self, plan: Plan, work: Path) -> Executor:
-        """Returns what runs the trials on this machine."""
+        """Returns the executor of this machine."""
         if self._trains_here:
             strategy = self._strategy or (devices.mirrored() if plan.is_mirrored else None)
             runner = TrialRunner(self._task.trainer(strategy=strategy), costs=self._settings.minimize)
@@ -247,7 +247,7 @@ class Session:
         return result
 
     def _handed_over(self, closing: Finalizer, interrupted: bool) -> Outcome:
-        """Hands over the best of those whose models can be loaded: a file may be damaged, or a stranger's."""
+        """Hands over the best trial with a model that can be loaded; damaged files are set aside."""
         while saved := self._archive.saved:
             front = self._archive.front(saved)
             try:
@@ -263,7 +263,7 @@ class Session:
         raise self._nothing_found(interrupted)
 
     def _write_card(self, result: SearchResult) -> None:
-        """Writes what the best model is and what the search cost; the result stands also where that fails."""
+        """Writes the model card; the result stands also where that fails."""
         try:
             savings = self._task.savings(list(self._archive.records.values()))
             flops = self._task.costs(result.best_model, result.genome, ("flops",), seconds=result.seconds)

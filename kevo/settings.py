@@ -179,7 +179,7 @@ class Settings:
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
-        """What is to be improved: the objective first, and then what is minimized beside it."""
+        """The objective, and then the costs that are minimized beside it."""
         return with_costs(self.kind.objectives[self.objective], self.minimize)
 
     @property

@@ -1,4 +1,4 @@
-"""The candidates of a search so far: which are best, and whose models may still be needed."""
+"""The trials of a search: their ranking, and the models that may still be needed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Archive:
         self._settings = settings
 
     def read(self) -> list[str]:
-        """Reads what earlier sessions found, and sets aside what is damaged: files may come from elsewhere.
+        """Reads the trials of earlier sessions, and sets damaged files aside.
 
         Returns:
             What is damaged and was set aside, in words.
@@ -84,7 +84,7 @@ class Archive:
 
     @property
     def saved(self) -> list[TrialRecord]:
-        """Those of them whose models are on disk, the winner first; see `kevo.runs.ranking`."""
+        """The completed trials with a model on disk, the winner first; see `kevo.runs.ranking`."""
         return [record for record in self._decided(self.records.values()) if self.has_model(record)]
 
     @property
@@ -94,7 +94,7 @@ class Archive:
 
     @property
     def finalists(self) -> list[TrialRecord]:
-        """The best that the evolution has brought about, whatever became of them at full length."""
+        """The best trials of the evolution, without their final trainings."""
         return self._finalists(self.records.values())
 
     def front(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -130,7 +130,7 @@ class Archive:
         return (self.folder.path / layout.checkpoint(record.trial_id)).is_file()
 
     def hypervolume(self, front: Sequence[TrialRecord]) -> float | None:
-        """Returns the share of what is thinkable that the front covers; see `kevo.runs.outcome.Outcome`."""
+        """Returns the hypervolume of the front, from 0 to 1; see `kevo.runs.outcome.Outcome`."""
         if not front:
             return None
         # A loss of exactly nothing is as good as can be.
@@ -209,7 +209,7 @@ class Archive:
         return self._decided(evolved)[: self._settings.num_finalists]
 
     def _needed(self, records: Mapping[str, TrialRecord]) -> set[str]:
-        """Returns the trials whose models may still win, be trained further or join an ensemble."""
+        """Returns the trials with a model that may still win, be trained further or join an ensemble."""
         completed = self._decided(records.values())
         best = completed[: self._settings.num_finalists]
         needed = [*best, *self.front(completed), *self._library(completed)]
@@ -231,7 +231,7 @@ class Archive:
         return len(record.history), *map(record.genome.get, self._kind.rung_genes)
 
     def _library(self, completed: Sequence[TrialRecord]) -> list[TrialRecord]:
-        """Returns what an ensemble is chosen from: the best, but of each frozen network a few only."""
+        """Returns the candidates for an ensemble: the best, but few on the same frozen network."""
         chosen: list[TrialRecord] = []
         num_alike: dict[Any, int] = defaultdict(int)
         for record in completed:
@@ -248,7 +248,7 @@ def full_length_id(record: TrialRecord) -> str:
 
 
 def _flaw(path: Path) -> str | None:
-    """Says what is wrong with a model's file, which is a zip archive with checksums; `None` for nothing."""
+    """Returns the flaw of a model file, a zip archive with checksums; `None` for an intact one."""
     try:
         with zipfile.ZipFile(path) as file:
             part = file.testzip()

@@ -1,4 +1,4 @@
-"""Who may take how much of a search's time: the evolution, one candidate, the finalists, and the end."""
+"""Shares of a search's time: the evolution, one candidate, the finalists, and the end."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Budget:
         return can_end and work.own + _SHARED_COST * work.shared <= _EXPECTED_SHARE * whole
 
     def suffices(self, left: float | None, records: Mapping[str, TrialRecord]) -> bool:
-        """Tells whether another candidate is worth beginning: there is time for what one usually takes."""
+        """Tells whether there is time for another candidate of median length."""
         return left is None or left > statistics.median([0.0, *(record.seconds for record in records.values())])
 
     def num_final_epochs(self, record: TrialRecord, records: Mapping[str, TrialRecord], *, left: float | None) -> int:
@@ -146,13 +146,13 @@ class Budget:
         return whole - max(least, min(self.closing_seconds, whole / 6))
 
     def _whole_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
-        """Returns what a candidate costs or would cost without pauses."""
+        """Seconds that a candidate takes, or would take without pauses."""
         share = num_last_epochs(record) / self._settings.epochs if record.is_paused else 1.0
         return seconds_spent(record, records) / share
 
 
 def seconds_spent(record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
-    """Returns what a candidate has cost, also before its pauses."""
+    """Seconds spent on a candidate, those before its pauses included."""
     before = 0.0 if record.continues is None else seconds_spent(records[record.continues], records)
     return before + record.seconds
 

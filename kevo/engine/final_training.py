@@ -23,7 +23,7 @@ from tuners.genome import Genome
 
 @dataclass(frozen=True, slots=True)
 class FinalTraining:
-    """A last training: its name, what is trained, how much it may cost.
+    """A last training: its name, its genome and its effort.
 
     Args:
         trial_id: Its name in the search.

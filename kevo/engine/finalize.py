@@ -1,4 +1,4 @@
-"""What follows the last training: the winner is scored and written, and beside it perhaps an ensemble."""
+"""The end of a search: scores and writes the winner, and perhaps an ensemble beside it."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ class Finalizer:
         return result
 
     def _earlier_ensemble(self, saved: Sequence[TrialRecord]) -> Ensemble | None:
-        """Returns what an earlier session found, if it still is what it was."""
+        """Returns the ensemble of an earlier session, if its members and its file are still there."""
         try:
             outcome = reader.read_outcome(self._folder)
         except RunError:

@@ -1,4 +1,4 @@
-"""One training as it is handed to a worker, and what comes back: plain data that JSON can hold."""
+"""Messages between scheduler and workers, as JSON values: a trial to run, and its result."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TrialSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialResult:
-    """What came of a training.
+    """The result of a trial.
 
     Args:
         seconds: How long it took.
@@ -77,7 +77,7 @@ class TrialResult:
     learned: Mapping[str, Any] = field(default_factory=dict)
 
     def failed(self, reason: str) -> TrialResult:
-        """Returns what came of the same training if it has failed after all."""
+        """Returns the result of the same trial as a failure."""
         return TrialResult(seconds=self.seconds, reason=reason, learned=self.learned)
 
     def to_json(self) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def _check(oracle: GeneticOracle) -> None:
 
 
 def _recalled(oracle: GeneticOracle, archive: Archive, space: SearchSpace) -> list[Individual]:
-    """Returns what the candidates' own records tell of a search whose state is lost.
+    """Returns the individuals of a search from its trial records, after the oracle's own state was lost.
 
     Whoever has none gives its place to a random genome: trials are named after their places.
     """

@@ -45,7 +45,7 @@ def keep(
     seconds: float,
     continues: str | None = None,
 ) -> None:
-    """Keeps a training, in place of what was kept of it before.
+    """Keeps a copy of a training, in place of its earlier one.
 
     Args:
         run: The search's folder.
@@ -66,7 +66,7 @@ def keep(
 
 
 def find(run: Run, trial_id: str, genome: Genome) -> PartialTraining | None:
-    """Returns what was kept of a training; `None` where that is nothing, damaged, or another genome's."""
+    """Returns the copy of a training; `None` where there is none, or it is damaged or another genome's."""
     if not (run.path / layout.partial_training(trial_id)).is_file():
         return None
     try:
@@ -82,13 +82,13 @@ def find(run: Run, trial_id: str, genome: Genome) -> PartialTraining | None:
 
 
 def forget(run: Run, trial_id: str) -> None:
-    """Removes what was kept of a training that has ended."""
+    """Removes the copy of a training that has ended."""
     (run.path / layout.partial_training(trial_id)).unlink(missing_ok=True)
     _remove(run, trial_id, but=None)
 
 
 def tidy(run: Run, ended: Container[str]) -> None:
-    """Removes what was kept of trainings that have ended.
+    """Removes the copies of trainings that have ended.
 
     Args:
         run: The search's folder.

@@ -1,4 +1,4 @@
-"""Who hands out the trainings of a search and takes in what comes of them, whoever does them and wherever.
+"""Gives the trials of a search to workers, and takes in their results.
 
 All state of a running search is here: the oracle that breeds candidates, the archive of those that ended, the budget
 and the forecast. Workers are only names; calls may come from several threads.
@@ -39,7 +39,7 @@ _MAX_LOSSES = 2
 
 
 class Idle(Enum):
-    """What a worker gets where there is no task for it."""
+    """The answer to a worker where there is no trial for it."""
 
     WAIT = "wait"
     OVER = "over"
@@ -47,7 +47,7 @@ class Idle(Enum):
 
 @dataclass(slots=True)
 class _Running:
-    """A training that somebody is at."""
+    """A trial that a worker runs."""
 
     task: TrialSpec
     worker: str
@@ -123,7 +123,7 @@ class Scheduler:
     @property
     @_exclusive
     def is_over(self) -> bool:
-        """Whether nobody has anything to do any more, or there is no time for it; also if no worker is there to ask."""
+        """Whether no trial is left, or no time for one; also if no worker is there to ask."""
         if self._is_stopped or self._running:
             return self._is_stopped
         if (left := self._budget.left) is not None and left <= 0:
@@ -134,12 +134,12 @@ class Scheduler:
         return has_evolved and self._next_final() is None and self._next_refit() is None
 
     def stop(self) -> None:
-        """Ends the search: from now on nobody gets a task, and what runs is not waited for."""
+        """Ends the search: no worker gets another trial, and running ones are not waited for."""
         self._is_stopped = True
 
     @_exclusive
     def next(self, worker: str) -> TrialSpec | Idle:
-        """Returns what a worker is to do. What it was at before counts as lost."""
+        """Returns a worker's next trial. Its former one counts as lost."""
         if self._is_stopped:
             # What a worker was at is no loss of its own: it is taken up when the search is.
             return Idle.OVER
@@ -188,7 +188,7 @@ class Scheduler:
 
     @_exclusive
     def wants(self, worker: str, outcome: TrialResult) -> bool:
-        """Tells whether the model of what a worker has trained may be needed."""
+        """Tells whether the model of a worker's trial may be needed."""
         running = self._running.get(worker)
         if running is None or outcome.reason is not None:
             return False
@@ -203,7 +203,7 @@ class Scheduler:
         save: Callable[[Path], object] | None = None,
         outputs: Outputs | None = None,
     ) -> None:
-        """Takes in what came of a training.
+        """Takes in the result of a trial.
 
         Args:
             worker: Who did it.
@@ -240,7 +240,7 @@ class Scheduler:
         return self._task.are_valid(outputs)
 
     def check(self, result: TrialResult) -> None:
-        """Raises a `ValueError` where a result that came from elsewhere holds what no trainer of the task says."""
+        """Raises a `ValueError` where a result from another process is none that the task's trainer could give."""
         if result.learned:
             self._task.check_learned(result.learned)
 
@@ -252,7 +252,7 @@ class Scheduler:
 
     @_exclusive
     def lose(self, worker: str, reason: str, *, is_its_fault: bool = True) -> None:
-        """Takes down that a worker is gone. What it was at is begun again by whoever comes next.
+        """Notes that a worker is gone. Its trial is given to the next one that asks.
 
         Args:
             worker: Who is gone.
@@ -500,7 +500,7 @@ class Scheduler:
         return individual.origin, tuple(dict.fromkeys(parent.trial_id for parent in parents if parent is not None))
 
     def _learn(self, running: _Running, outcome: TrialResult) -> None:
-        """Hands what a training has taught to the task, and how long it took."""
+        """Tells the task how long a training took, and the facts that it learned."""
         if outcome.learned:
             self._task.learn(outcome.learned)
         # What ended early or failed would have taken longer still.
@@ -509,7 +509,7 @@ class Scheduler:
             self._task.note_duration(running.task.genome, running.work, outcome.seconds)
 
     def _end(self, trial: Trial, record: TrialRecord) -> None:
-        """Tells the oracle what came of a trial."""
+        """Tells the oracle the result of a trial."""
         if record.fitness is None:
             trial.status, trial.message = TrialStatus.FAILED, record.reason
         else:

@@ -1,1 +1,1 @@
-"""What a worker of kevo does: it builds its job once and trains one candidate after another."""
+"""The workers of a search: each builds its job once and runs one trial after another."""

@@ -87,7 +87,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Who trains where.
+    """The devices of each worker.
 
     Args:
         gpus: For each worker process the numbers of its GPUs, none where there are none.
@@ -129,7 +129,7 @@ class Plan:
         }
 
     def __str__(self) -> str:
-        """Says in words who trains where."""
+        """Describes the workers and their devices."""
         if self.is_spread:
             where = "two processes of this machine" if self.num_shares > 1 else "the processes that TF_CONFIG names"
             return f"every candidate over {where}, {plural(len(self.gpus[0]), 'GPU') if self.gpus[0] else 'CPU'} here"
@@ -141,7 +141,7 @@ class Plan:
 
 
 def plan(strategy: str, *, num_workers: int | None, num_gpus: int) -> Plan:
-    """Decides who trains where.
+    """Divides the machine's devices between workers.
 
     Args:
         strategy: One of `kevo.settings.STRATEGIES`.

@@ -1,4 +1,4 @@
-"""Where workers from elsewhere reach a search, and what they must show there."""
+"""The address and the secret with which workers on other machines reach a search."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Endpoint:
         return _parts(self.address)[1]
 
     def ensure_free(self) -> None:
-        """Tells early what would go wrong late.
+        """Raises an error now if the address cannot be used later.
 
         Raises:
             SettingsError: nobody can listen here.

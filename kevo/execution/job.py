@@ -1,4 +1,4 @@
-"""The job of every worker: it runs the trials of one search, with what the search's process has laid ready."""
+"""The job of every worker: runs the trials of one search, on data that the search's process has written."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class TrialWork:
         return TrialOutput(done)
 
     def close(self) -> None:
-        """Lets go of what the trials needed."""
+        """Releases the memory of the trials."""
         self._on_close()
 
 

@@ -39,7 +39,7 @@ _WAIT_SECONDS = 0.2
 
 
 def terms(task: Task, settings: Settings) -> dict[str, Any]:
-    """Returns what all who work for a search must have in common, as JSON values."""
+    """Returns the facts that all workers of a search must share, as JSON values."""
     return {"versions": _versions(), "settings": settings.to_json(), "task": task.terms()}
 
 
@@ -187,7 +187,7 @@ def _runner(
     cache: str | None,
     note: Callable[[str], object],
 ) -> tuple[TrialRunner, Settings]:
-    """Returns what trains here as everywhere else in the search, and its settings."""
+    """Returns the runner of this machine, and the settings of the search."""
     if asked["versions"] != _versions():
         raise SettingsError(
             f"The search at {address} runs with {_format_versions(asked['versions'])}, this worker with "
@@ -214,7 +214,7 @@ def _runner(
 
 
 def _versions() -> dict[str, str]:
-    """Returns what decides whether a model that is saved here can be loaded there."""
+    """Returns the versions that decide whether a model saved here can be loaded there."""
     return {"kevo": versions.KEVO, "Keras": keras.__version__}
 
 

@@ -126,7 +126,7 @@ class SchedulerService:
             raise
 
     def _is_at_it(self, worker: str, values: Mapping[str, Any]) -> bool:
-        """Tells whether a worker is at what it speaks of: what was long on its way may be about a task of before."""
+        """Tells whether a message is about the worker's present trial; a late one may be about an earlier trial."""
         return self.scheduler.trial_of(worker) == str(values["trial_id"])
 
     def _tell(self, worker: str, values: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
@@ -230,13 +230,13 @@ class RemoteScheduler:
         self._told_at = 0.0
 
     def hello(self) -> dict[str, Any]:
-        """Returns what the scheduler says of the search."""
+        """Returns the terms of the search."""
         answer = self._client.call("hello")[0]
         self._search = answer["search"]
         return answer
 
     def next(self) -> TrialSpec | Idle:
-        """Returns what to do."""
+        """Returns the next trial, or the reason why there is none."""
         self._number += 1
         values, _ = self._client.call("next", {"search": self._search, "number": self._number})
         if "rest" in values:
@@ -261,7 +261,7 @@ class RemoteScheduler:
             raise Withdrawn
 
     def wants(self, outcome: TrialResult) -> bool:
-        """Tells whether the model of what was trained may be needed."""
+        """Tells whether the model of the trial may be needed."""
         return bool(self._say("offer", {"outcome": outcome.to_json()})[0]["is_wanted"])
 
     def keep(
@@ -277,7 +277,7 @@ class RemoteScheduler:
             self._say("keep", {"history": list(history), "stages": list(stages), "seconds": seconds})
 
     def send(self, model: Path, outputs: npt.NDArray[np.float32] | None) -> None:
-        """Sends a model, and what it predicts for the validation pictures."""
+        """Sends a model, and its outputs for the validation split."""
         self._send(_MODEL, model)
         if outputs is not None:
             path = self._folder / _PREDICTIONS
@@ -285,7 +285,7 @@ class RemoteScheduler:
             self._send(_PREDICTIONS, path)
 
     def finish(self, outcome: TrialResult) -> None:
-        """Hands in what came of a training."""
+        """Hands in the result of the trial."""
         self._say("finish", {"outcome": outcome.to_json()})
 
     @contextlib.contextmanager
@@ -317,7 +317,7 @@ class RemoteScheduler:
 
 @contextlib.contextmanager
 def _in_training() -> Iterator[None]:
-    """Keeps what goes wrong with the scheduler, or on the way to it, apart from what goes wrong with a candidate."""
+    """Turns errors of the connection to the scheduler into `Withdrawn`, apart from errors of the candidate."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What a person sees while a search runs."""
+"""The view of a running search."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
 
 
 def for_stderr(objective: Objective) -> Live | Plain:
-    """Returns what tells of a search on stderr while entered: a live view on a terminal, and lines elsewhere.
+    """Returns the listener for stderr: a live view on a terminal, lines elsewhere.
 
     Args:
         objective: What the candidates compete for.

@@ -1,4 +1,4 @@
-"""What is known of a running search, for whoever draws it."""
+"""The state of a running search, as the views draw it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kevo.tasks.task import AnyKind
 
 @dataclass(slots=True)
 class Running:
-    """A training under way: what is known of it, and when it began, by the board's clock."""
+    """A running trial; `began` is by the board's clock."""
 
     words: str
     worker: str

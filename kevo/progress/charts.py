@@ -24,7 +24,7 @@ def bars(values: Sequence[float], *, ascii_only: bool = False) -> str:
 
 
 def staircase(points: Sequence[tuple[float, float]], *, until: float, width: int) -> list[float]:
-    """Returns what a value was at evenly spaced times.
+    """Returns the values at evenly spaced times.
 
     Args:
         points: When it changed, rising, and what it was from then on; at least one.

@@ -1,4 +1,4 @@
-"""Who is told what happens while a search runs, and what they are told."""
+"""The events of a running search, and the listeners that are told of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kevo.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchStarted:
-    """What one session of a search begins with.
+    """The state at the start of a session.
 
     Args:
         run_folder: Where everything is written.
@@ -35,7 +35,7 @@ class SearchStarted:
 
 
 class Listener(Protocol):
-    """Is told what happens while it happens, from whatever thread; the search waits until it returns.
+    """Is told of each event as it happens, from any thread; the search waits until it returns.
 
     Who wants to hear of some of this only derives from `NullListener`.
 
@@ -70,11 +70,11 @@ class Listener(Protocol):
         """A candidate has finished or failed; `best` would win if the search ended now."""
 
     def closed(self) -> None:
-        """Nothing more is trained; what follows are notes on the result at most. May come twice."""
+        """The last training has ended; only notes on the result may follow. May come twice."""
 
 
 class NullListener:
-    """A listener for nobody."""
+    """A listener that does nothing."""
 
     def search_started(self, opening: SearchStarted) -> None: ...
     def note(self, text: str) -> None: ...

@@ -1,4 +1,4 @@
-"""What a person sees of a search on a terminal: lines that scroll by, and below them what happens now."""
+"""The view of a search on a terminal: a line for each trial, and the present state below."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Live:
                 self._draw()
 
     def _draw(self) -> None:
-        """Draws what is new; clocks count in whole seconds."""
+        """Draws changes; clocks count in whole seconds."""
         now = time.monotonic()
         has_changed = self._look_at_terminal()
         if now - self._measured_at >= _MEMORY_SECONDS:

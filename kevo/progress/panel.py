@@ -1,4 +1,4 @@
-"""Draws what is known of a running search in a few lines of a terminal, and in a line what came of a candidate."""
+"""Draws the state of a search in a few lines of a terminal, and the result of a trial in one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WORTHWHILE = 16
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """What is drawn on: columns, lines, and whether it takes ASCII only."""
+    """The terminal: its columns and lines, and whether it takes ASCII only."""
 
     width: int
     height: int
@@ -179,7 +179,7 @@ def _chart(board: Board, paper: Paper, *, rows: int) -> list[Text]:
 
 
 def _population(board: Board, paper: Paper) -> list[Text]:
-    """Draws a mark for each who breeds, the best first, and below it a letter for its kind of network."""
+    """Draws a mark for each member of the population, the best first, above the letter of its kind of network."""
     if not board.population:
         return []
     shown = board.population[: max(1, paper.width - _LABEL - 20)]

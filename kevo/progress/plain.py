@@ -1,4 +1,4 @@
-"""What a person sees of a search where there is no terminal: a line for whatever is over."""
+"""The view of a search without a terminal: a line for each trial that ends."""
 
 from __future__ import annotations
 

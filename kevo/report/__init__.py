@@ -1,1 +1,1 @@
-"""What remains of a search: its report, its figures, its model card, and how searches compare."""
+"""The report of a search, its figures, its model card, and the comparison of searches."""

@@ -1,4 +1,4 @@
-"""The head of a report: how good the model is, what it is, and how it is put to use."""
+"""The head of a report: the scores of the model, its description, and its use."""
 
 from __future__ import annotations
 

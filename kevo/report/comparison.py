@@ -1,4 +1,4 @@
-"""What differs between searches: how they were to run, what they took, what they found, and whether that is chance.
+"""Compares searches: settings, costs, results, and whether a difference in accuracy may be chance.
 
 Two classifiers of the same examples are compared by those that only one of them gets right (McNemar 1947, "Note on the
 sampling error of the difference between correlated proportions or percentages", doi:10.1007/BF02295996), by the exact
@@ -71,7 +71,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What differs between runs.
+    """The differences between runs.
 
     Args:
         runs: Their folders.

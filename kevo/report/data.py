@@ -11,7 +11,7 @@ from kevo.tasks.pages import Known
 
 
 def read(facts: Facts, data: Any = None) -> Known:
-    """Reads the data of a search again, and puts beside it what the search ended with.
+    """Reads the data of a search again, for the task's sections of the report.
 
     Args:
         facts: What is known of the search.

@@ -1,4 +1,4 @@
-"""The figures of a report: what each is called, what it says in words, and how it is drawn."""
+"""The figures of a report: their names, captions and drawing functions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Drawing:
     draw: Callable[[], Figure]
 
     def figure(self) -> Figure:
-        """Draws the figure, what is too much to be single shapes as pixels."""
+        """Draws the figure; many shapes are drawn as pixels."""
         figure = self.draw()
         for axes in figure.axes:
             _lighten(axes)
@@ -112,7 +112,7 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
 
 
 def priced(facts: Facts) -> tuple[list[TrialRecord], list[Objective]]:
-    """Returns the candidates with their costs among their metrics, and what to compare them by.
+    """Returns the candidates with their costs among their metrics, and the objectives to compare them by.
 
     Size and time are known of every candidate, whether the search minimized them or not.
     """

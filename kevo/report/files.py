@@ -1,4 +1,4 @@
-"""A search as one page that stands alone: what it found, how, and what it takes to repeat it.
+"""Writes the report of a search as one HTML page, or its figures as files.
 
 The page asks nobody for anything, and all that comes from a run folder is text on it: such a folder may come from
 someone else.

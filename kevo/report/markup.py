@@ -1,4 +1,4 @@
-"""HTML whose every text is escaped: what comes from a run folder can be read on a page, and does nothing there."""
+"""HTML with all text escaped: text from a run folder can be read on a page, and does nothing there."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _cells(row: Sequence[str], kinds: Sequence[str], heads: Sequence[str] | None
 
 
 def definitions(pairs: Iterable[tuple[str, str | None]]) -> Html:
-    """Returns names and what they stand for; those without a value are left out."""
+    """Returns a list of names and values; names without a value are left out."""
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs if value))
 
 

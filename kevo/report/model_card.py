@@ -1,4 +1,4 @@
-"""The model card: what a model is, how good it was on which data, what it cannot know, and how it is loaded.
+"""The model card: the model, its scores, its data, its limits, and how to load it.
 
 What there is to say of the data and the scores is the task's; its size, its genes and its cost stand here.
 """

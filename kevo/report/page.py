@@ -1,4 +1,4 @@
-"""The page: one HTML document that needs nothing beside it and asks nobody for anything."""
+"""The page of a report: one HTML document without any outside resource."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def page(facts: Facts, known: Known) -> str:
 
 
 def _figure(drawing: Drawing) -> Html:
-    """Draws a figure where it stands; what cannot be drawn costs only itself."""
+    """Returns a figure as inline SVG; an error in drawing it costs only itself."""
     try:
         element = plots.svg(drawing.figure())
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What the page of a report says, section by section; each function returns the inside of one."""
+"""The sections of a report that every task has; each function returns the inside of one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NOTHING_YET = "No candidate has a fitness yet."
 
 
 def fitness(facts: Facts, draw: Draw) -> Html:
-    """How the search came to what it found, and when."""
+    """Fitness by generation and by time."""
     if facts.winner is None:
         return _note(_NOTHING_YET)
     return tag("div", draw("fitness"), draw("minutes"), class_="side-by-side")
@@ -50,7 +50,7 @@ def genes(facts: Facts, draw: Draw) -> Html:
 
 
 def trade_offs(facts: Facts, draw: Draw) -> Html:
-    """What quality costs in size and in time."""
+    """Accuracy against size and time, and the front."""
     measured, objectives = priced(facts)
     if not measured:
         return _note(_NOTHING_YET)
@@ -86,7 +86,7 @@ def learning(facts: Facts, draw: Draw) -> Html:
 
 
 def failures(facts: Facts, draw: Draw) -> Html:
-    """What failed, grouped by reasons that differ in numbers only."""
+    """Failed trials, grouped by reasons that differ in numbers only."""
     failed = facts.failed
     if not failed:
         return _note("No candidate failed." if facts.records else "No candidate has ended yet.")
@@ -122,7 +122,7 @@ def failures(facts: Facts, draw: Draw) -> Html:
 
 
 def repeating(facts: Facts) -> Html:
-    """What it takes to do the search once more."""
+    """The command, settings and versions to repeat the search."""
     command = how_to_repeat(facts)
     return join(
         [

@@ -1,4 +1,4 @@
-"""Processes that train every candidate together: how those of this machine are started, and what those elsewhere do.
+"""Starts the processes that train every candidate together, or follows the first of them.
 
 python -m kevo.execution.multiworker.launch    is told on its standard input what to follow, and ends when that closes
 """
@@ -132,7 +132,7 @@ def _shares(visible: str | None) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _terms(pictures: str, *, seed: int) -> dict[str, Any]:
-    """Returns what all must have in common."""
+    """Returns the facts that all processes must share, as JSON values."""
     from importlib import metadata
 
     packages = ("tensorflow", "keras")

@@ -100,7 +100,7 @@ class Leader:
     def loop(
         self, network: keras.Model, inputs: Sequence[npt.NDArray[Any]], answers: Answers, spec: StageSpec
     ) -> _Together:
-        """Returns what trains a network in all processes; its own weights follow after each part of an epoch."""
+        """Returns the epoch loop of all processes; the network's weights are updated after each part of an epoch."""
         layout, weights = network.to_json(), network.get_weights()
         with self.in_step():
             message = {"lesson": dataclasses.asdict(spec) | {"genome": dict(spec.genome)}, "layout": layout}
@@ -118,7 +118,7 @@ class Leader:
 
     @contextlib.contextmanager
     def in_step(self) -> Iterator[None]:
-        """Marks what all processes do at once: where one fails the others wait in vain."""
+        """Marks a step that all processes take at once; an error in it parts them."""
         try:
             yield
         except Exception as error:

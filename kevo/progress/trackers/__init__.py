@@ -1,4 +1,4 @@
-"""Experiment trackers: a search as other tools show it. None changes what a search finds; each may fail alone.
+"""Experiment trackers: a search in other tools. No tracker changes the result of a search; each may fail alone.
 
 They are listeners: `kevo.search(..., listener=TensorBoard())`, or several at once with `TrackerGroup`.
 """

@@ -1,4 +1,4 @@
-"""What a search costs in electricity.
+"""The electricity of a search.
 
 CodeCarbon (an extra) measures the whole machine, worker processes included, and stays offline: the carbon intensity of
 a country's electricity comes from its own tables.
@@ -27,7 +27,7 @@ _METERS = {"intel_rapl": "RAPL counters", "windows_emi": "Windows' energy meter"
 
 
 class EnergyMeter(NullListener):
-    """Measures what a search takes, and writes it into the run folder with every candidate that ends.
+    """Measures the electricity of a search, and writes it into the run folder after each trial.
 
     Sessions of a search add up.
 
@@ -60,11 +60,11 @@ class EnergyMeter(NullListener):
         self._tracker.start()
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
-        """Writes down what the search has taken so far."""
+        """Writes the electricity so far into the run folder."""
         self._write()
 
     def on_result(self, result: Outcome) -> None:
-        """Writes down what the search has taken so far."""
+        """Writes the electricity so far into the run folder."""
         self._write()
 
     def on_search_end(self, result: Outcome | None) -> None:
@@ -96,7 +96,7 @@ class EnergyMeter(NullListener):
 
 
 class _Latest:
-    """What CodeCarbon says of the whole time so far, as one of the outputs that it writes to."""
+    """An output of CodeCarbon's that keeps its latest totals."""
 
     def __init__(self) -> None:
         self.data: Any = None

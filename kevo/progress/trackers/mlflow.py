@@ -50,7 +50,7 @@ _NEEDED = ("tensorflow", "keras", "numpy")
 
 
 class MLflow(NullListener):
-    """Logs a search to an MLflow server, from a thread of its own: nobody who trains waits for it.
+    """Logs a search to an MLflow server, from a thread of its own, so that no training waits for it.
 
     The search is a run; its candidates are runs nested in it, with their genes as parameters and their metrics by
     epoch. At the end the figures and the best model are logged, and the latter is registered. A search that is taken
@@ -92,7 +92,7 @@ class MLflow(NullListener):
     def on_result(self, result: Outcome) -> None: ...
 
     def on_search_end(self, result: Outcome | None) -> None:
-        """Logs what came of the search, and waits until all is logged."""
+        """Logs the result of the search, and waits until all is logged."""
         self._later(lambda: self._end(result))
         self._thread.shutdown(wait=True)
         self._check()
@@ -102,7 +102,7 @@ class MLflow(NullListener):
         self._pending.append(self._thread.submit(work))
 
     def _check(self) -> None:
-        """Raises the error of what has failed meanwhile."""
+        """Raises the error of a task that has failed meanwhile."""
         while self._pending and self._pending[0].done():
             try:
                 self._pending.popleft().result()
@@ -144,7 +144,7 @@ class MLflow(NullListener):
         return found if found.info.lifecycle_stage == "active" else None
 
     def _children(self) -> Iterator[tuple[str, str]]:
-        """Yields which candidates are logged already, with their state; what a killed search left is taken away."""
+        """Yields the trials that are logged already, with their state, and deletes half-logged ones."""
         for child in self._client.search_runs([self._experiment], f"tags.`{_PARENT}` = '{self._parent}'"):
             if child.info.status == "RUNNING":
                 self._client.delete_run(child.info.run_id)
@@ -245,7 +245,7 @@ class MLflow(NullListener):
 
 
 def _client(uri: str) -> Any:
-    """Returns what talks to a server that answers."""
+    """Returns a client of a server that answers."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:

@@ -1,4 +1,4 @@
-"""Several listeners as one, among them trackers, whose failures end nothing but themselves."""
+"""Several listeners as one; a tracker that fails ends only itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Tracker(Listener, Protocol):
-    """A listener that also wants to know where a search is kept, and what comes of it."""
+    """A listener that is also told of the run folder and the result."""
 
     def on_search_begin(self, run: Run, task: Task) -> None:
         """A search begins, or goes on with the candidates that `run` holds already. Nothing is told before."""
@@ -30,7 +30,7 @@ class Tracker(Listener, Protocol):
 
 
 class TrackerGroup:
-    """Tells several listeners what one is told, in their order.
+    """Tells several listeners of each event, in their order.
 
     A tracker that raises an error is named to the others once, and told nothing more. What other listeners raise goes
     through.

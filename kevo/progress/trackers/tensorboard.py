@@ -43,7 +43,7 @@ class TensorBoard(NullListener):
         self._folder = Path()
 
     def on_search_begin(self, run: Run, task: Task) -> None:
-        """Says what the columns are, and writes the candidates that are not there yet."""
+        """Writes the columns, and the trials that are not there yet."""
         self._folder = run.path / layout.TENSORBOARD if self._given is None else Path(self._given).absolute()
         if not _is_written(self._folder / _EXPERIMENT):
             self._write(_EXPERIMENT, [_columns(run, task)])
@@ -100,7 +100,7 @@ def _scalars(record: TrialRecord) -> Iterator[tuple[Any, int]]:
 
 
 def _columns(run: Run, task: Task) -> Any:
-    """Says what the columns of the table are: the genes, the objective first of the metrics, the costs."""
+    """Returns the columns of the table: the genes, the metrics with the objective first, and the costs."""
     from tensorboard.plugins.hparams import summary_v2
 
     settings = run.search_settings()

@@ -1,4 +1,4 @@
-"""Figures of a search: what it found, what it cost, which genes mattered, how the winner learned, what its task adds.
+"""Figures of a search: fitness, costs, genes, learning curves, ancestry, and those of its task.
 
 Every function turns records into a figure that stands alone: nothing is shown, pyplot's global state stays untouched.
 `png` and `svg` turn a figure into what a file or a page holds.

@@ -29,7 +29,7 @@ class Scale(Protocol):
 
     @property
     def marks(self) -> list[tuple[float, str]]:
-        """Places, and what to write there."""
+        """Places, and their labels."""
 
 
 class Steps:
@@ -55,7 +55,7 @@ class Steps:
 
 
 class Even:
-    """Numbers at even distances, or at even ratios where they span much; what lies beyond the ends stands there."""
+    """A linear scale, or a logarithmic one for numbers that span much; numbers beyond its ends are put there."""
 
     has_steps = False
 
@@ -87,7 +87,7 @@ class Even:
 
 
 def scale_of(values: Sequence[Value | None]) -> Scale:
-    """Returns the scale that suits a gene, whose value is `None` where it is not there."""
+    """Returns the scale for a gene; a value is `None` in a genome without it."""
     known = {value for value in values if value is not None}
     numbers = [float(value) for value in known if is_number(value)]
     if len(numbers) == len(known) > _MOST_NAMED_VALUES:

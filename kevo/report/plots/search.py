@@ -1,4 +1,4 @@
-"""How a search went: what it found when, and what that cost."""
+"""Figures of the course of a search: fitness and seconds by generation and by time."""
 
 from __future__ import annotations
 

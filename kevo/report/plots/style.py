@@ -1,4 +1,4 @@
-"""What all figures have in common: colors, axes, labels.
+"""The colors, axes and labels of all figures.
 
 Colors are those of Okabe and Ito (2008), "Color Universal Design", which stay apart for color-blind eyes.
 """
@@ -45,7 +45,7 @@ def label(axes: Axes, title: str, x_label: str, y_label: str) -> None:
 
 
 def legend(axes: Axes) -> None:
-    """Explains what is drawn; what looks like a formula is none."""
+    """Adds a legend; text that looks like a formula is not read as one."""
     for text in axes.legend().get_texts():
         text.set_parse_math(False)
 
@@ -118,5 +118,5 @@ def value_label(value: object) -> str:
 
 
 def short(name: str, *, longest: int = _LONGEST_NAME) -> str:
-    """Returns a name cut to what fits beside a mark; it may come from anywhere."""
+    """Returns a name, cut so that it fits beside a mark, and safe to draw."""
     return shorten(name, longest)

@@ -1,4 +1,4 @@
-"""What quality costs: candidates by their size, and those that no other beats in everything."""
+"""Trade-offs: candidates by accuracy and size, and the front."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from kevo.runs.records import TrialRecord
 
 
 def parameters_against_accuracy(records: Iterable[TrialRecord]) -> Figure:
-    """Draws what accuracy the candidates reach at what size.
+    """Draws the accuracy of the candidates against their size.
 
     Args:
         records: The candidates. Those that failed have no place.

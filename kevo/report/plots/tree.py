@@ -1,4 +1,4 @@
-"""Where the winner comes from: its ancestors, and what each of them changed."""
+"""The family tree of the winner: its ancestors, and the genes that each of them changed."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def family_tree(records: Iterable[TrialRecord], *, winner: TrialRecord) -> Figur
 
 
 def _parents(record: TrialRecord, known: Mapping[str, TrialRecord]) -> tuple[str, ...]:
-    """Returns the parents that are known; whoever is not older cannot be one."""
+    """Returns the known parents; a trial that is not older cannot be one."""
     return tuple(one for one in record.parents if one in known and known[one].number < record.number)
 
 
@@ -170,7 +170,7 @@ def _draw(axes: Axes, box: _Box, *, is_leaf: bool, is_winner: bool) -> None:
 
 
 def _lines(record: TrialRecord, parents: Sequence[TrialRecord]) -> list[str]:
-    """Says in few lines what a candidate is, and what is new in it."""
+    """Returns a few lines on a candidate, and on the genes that are new in it."""
     fitness = "failed" if record.fitness is None else f"{record.fitness:.4g}"
     origin = _ORIGINS.get(record.origin, short(record.origin))
     lines = [f"{record.number + 1}: {fitness}", f"generation {record.generation}{origin and f', {origin}'}"]
