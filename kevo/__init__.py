@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from kevo.errors import KevoError
     from kevo.result import SearchResult
     from kevo.settings import Settings
-    from kevo.tasks.images.classifier import Classifier
-    from kevo.tasks.images.datasets import ImageDataset
-    from kevo.tasks.images.space import PRESETS, Space
+    from kevo.tasks.public import PRESETS, Classifier, ImageDataset, Space
 
 __version__ = versions.KEVO
 __all__ = [
@@ -31,23 +29,23 @@ __all__ = [
     "search",
 ]
 
-_ROOMS = {
-    "Classifier": "kevo.tasks.images.classifier",
-    "ImageDataset": "kevo.tasks.images.datasets",
+_MODULES = {
+    "Classifier": "kevo.tasks.public",
+    "ImageDataset": "kevo.tasks.public",
     "KevoError": "kevo.errors",
-    "PRESETS": "kevo.tasks.images.space",
+    "PRESETS": "kevo.tasks.public",
     "SearchResult": "kevo.result",
     "Settings": "kevo.settings",
-    "Space": "kevo.tasks.images.space",
+    "Space": "kevo.tasks.public",
     "resume": "kevo.api",
     "search": "kevo.api",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
+    if name not in _MODULES:
         raise AttributeError(f"module 'kevo' has no attribute {name!r}")
-    return getattr(import_module(_ROOMS[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -59,7 +59,7 @@ def rows(model: Model, folder: Path) -> Iterator[str]:
             f"{found.latency * 1e3:.2g} ({found.keras_latency * 1e3:.2g})",
             f"{found.difference:.1e}",
             "" if accuracies is None else f"{accuracies.export:.3f} ({accuracies.keras:.3f})",
-            found.compared_on if accuracies is None else f"{accuracies.num_pictures} test pictures",
+            found.compared_on if accuracies is None else f"{accuracies.num_examples} test pictures",
         )
         yield f"| {' | '.join(cells)} |"
 

@@ -14,7 +14,7 @@ from kevo.execution import devices
 from kevo.system import memory
 from kevo.system.text import byte_size
 from kevo.system.versions import version
-from kevo.tasks.images.features import default_folder
+from kevo.tasks.task import all_kinds
 
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scikit-learn", "grpcio")
 
@@ -30,9 +30,8 @@ def findings() -> Iterator[tuple[str, str]]:
     yield "--strategy auto", str(devices.plan("auto", num_workers=None, num_gpus=devices.num_gpus()))
     if os.environ.get(devices.TF_CONFIG):
         yield devices.TF_CONFIG, _cluster()
-    folder = default_folder()
-    kept = sum(path.stat().st_size for path in folder.glob("*.npy")) if folder.is_dir() else 0
-    yield "features", f"{folder}, {byte_size(kept)}"
+    for kind in all_kinds():
+        yield from kind.findings()
     yield "free on disk", f"{byte_size(shutil.disk_usage(Path.cwd()).free)} here"
 
 

@@ -10,6 +10,7 @@ import click
 from kevo.cli.console import quiet_tensorflow, user_errors
 from kevo.errors import SearchFailedError
 from kevo.system.text import printable
+from kevo.tasks.task import all_kinds
 
 
 @click.command()
@@ -59,8 +60,6 @@ def doctor() -> None:
 @click.command()
 def backbones() -> None:
     """Lists the pretrained backbones with their sizes, widths and cut points."""
-    from kevo.tasks.images.backbones import BACKBONES
-
-    for row in BACKBONES.values():
-        widths = f"  alpha {', '.join(f'{alpha:g}' for alpha in row.alphas)}" if row.alphas else ""
-        click.echo(f"{row.name}  from {row.min_size} px{widths}  cut points {', '.join(row.cut_points)}")
+    for kind in all_kinds():
+        for line in kind.pretrained():
+            click.echo(line)

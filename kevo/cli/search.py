@@ -20,8 +20,7 @@ from kevo.objective import COSTS
 from kevo.progress import for_stderr
 from kevo.settings import MAX_SEED, STRATEGIES, Settings
 from kevo.system.text import printable
-from kevo.tasks.images.space import PRESETS
-from kevo.tasks.outputs.classes.objectives import OBJECTIVES
+from kevo.tasks.task import all_kinds
 
 if TYPE_CHECKING:
     from kevo.progress import Listener
@@ -29,8 +28,20 @@ if TYPE_CHECKING:
     from kevo.result import SearchResult
 
 
+TASK_OPTIONS = {option.name: option for kind in all_kinds() for option in kind.options}
+"""The settings that only one task has, by name."""
+
+
+def _task_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Offers the settings of the tasks as options `--NAME`."""
+    for name, option in reversed(TASK_OPTIONS.items()):
+        command = click.option(f"--{name}", name, metavar=option.metavar, help=option.help)(command)
+    return command
+
+
 @click.command()
 @click.argument("data", required=False)
+@_task_options
 @click.option("--max-trials", type=click.IntRange(min=1), help="Candidates to train at most.")
 @click.option(
     "--max-time",
@@ -56,7 +67,7 @@ if TYPE_CHECKING:
 @click.option("--population", type=click.IntRange(min=2), default=8, show_default=True, help="Size of a generation.")
 @click.option(
     "--space",
-    type=click.Choice(list(PRESETS)),
+    type=click.Choice(list(dict.fromkeys(preset for kind in all_kinds() for preset in kind.presets))),
     default="default",
     show_default=True,
     help="How wide to search.",
@@ -69,7 +80,11 @@ if TYPE_CHECKING:
     "backbones that are not named are then left out.",
 )
 @click.option(
-    "--objective", type=click.Choice(list(OBJECTIVES)), default="accuracy", show_default=True, help="What to improve."
+    "--objective",
+    type=click.Choice(list(dict.fromkeys(name for kind in all_kinds() for name in kind.objectives))),
+    default="accuracy",
+    show_default=True,
+    help="What to improve.",
 )
 @click.option(
     "--minimize",
@@ -127,7 +142,12 @@ def search(
     """
     started = time.monotonic()
     with user_errors():
-        settings = Settings(weights=dict(weights), **options)
+        given = {name: options.pop(name) for name in TASK_OPTIONS}
+        settings = Settings(
+            weights=dict(weights),
+            options={name: value for name, value in given.items() if value is not None},
+            **options,
+        )
         with quiet_tensorflow():
             from kevo import api
         if settings.strategy == "multiworker" and (cluster := Cluster.from_environment()) and cluster.index:
@@ -235,7 +255,7 @@ def _announce(
 ) -> None:
     from kevo.progress.trackers import TrackerGroup
 
-    with quiet_natives(), nullcontext() if quiet else for_stderr(OBJECTIVES[settings.objective]) as listener:
+    with quiet_natives(), nullcontext() if quiet else for_stderr(settings.objectives[0]) as listener:
         result = run(TrackerGroup([*([] if listener is None else [listener]), *trackers]))
     click.echo(json.dumps(result.to_json(), indent=2))
     if result.interrupted:

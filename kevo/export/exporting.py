@@ -7,18 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
-import numpy.typing as npt
-
 from kevo.errors import ExportError, KevoError, ModelError, SettingsError, describe_error
-from kevo.export import checking, formats, places
-from kevo.export.checking import MAX_ACCURACY_LOSS, MAX_DIFFERENCE, Accuracies
-from kevo.export.formats import Format, Job, Predict
+from kevo.export import checking, formats, places, sources
+from kevo.export.checking import MAX_ACCURACY_LOSS, MAX_DIFFERENCE
+from kevo.export.formats import Format, Job
 from kevo.export.keras_file import calling
-from kevo.export.portable import own_size
-from kevo.export.sources import Exam, Source, exam, find, load, some
 from kevo.runs import layout
+from kevo.tasks.saved_model import kind_of_model
+from kevo.tasks.task import Accuracies, Predict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +25,15 @@ class Exported:
         path: The file, or for a SavedModel the folder.
         format: Its format.
         quantize: How its numbers are stored: `none` means floats.
-        labels_path: The names of the classes, in the order of the outputs; `None` where nobody says them.
-        input_shape: The pixels that it takes; `None` stands for any number.
+        labels_path: The names of the classes, in the order of the outputs; `None` where they are unknown.
+        input_shape: The shape of the inputs that it takes; `None` stands for any number.
         num_bytes: Its size.
         keras_num_bytes: The size of the `.keras` file.
-        latency: Seconds for one picture: the median of several, once everything is warm, on all cores of this machine.
+        latency: Seconds for one example: the median of several, once everything is warm, on all cores of this machine.
         keras_latency: The same for the Keras model.
-        compared_on: What pictures both were tried on.
+        compared_on: What examples both were tried on.
         difference: By how much a probability differed at most.
-        accuracies: How well both do on test pictures; `None` if it is not quantized.
+        accuracies: How well both do on test examples; `None` if it is not quantized.
         notes: What else a user should know.
     """
 
@@ -101,95 +97,80 @@ def export(
     if num_calibration < 1:
         raise SettingsError(f"`num_calibration` must be at least 1. Received: {num_calibration}.")
     converter = row.converter()
-    source = find(Path(run), model=model)
+    source = sources.find(Path(run), model=model)
     path = places.place(source, row, quantize=quantize, out=None if out is None else Path(out))
-    loaded = load(source)
-    pictures = exam(source, data, num_classes=loaded.outputs[0].shape[1])
-    class_names = source.class_names
-    if class_names is None and pictures.dataset is not None:
-        class_names = pictures.dataset.class_names
-    labels_path = places.labels_place(path, class_names)
+    kind = kind_of_model(source.path)
+    exportable = kind.exportable(source.path, run=source.run, data=None if data is None else str(data))
+    labels_path = places.labels_place(path, exportable.labels)
+    shape = exportable.fixed_shape if row.is_fixed_size else exportable.shape
+    if shape is None:
+        raise ModelError(
+            f"{source.path} says nowhere at what size it looks at {kind.examples}, and {row.name} needs one. Expected "
+            "a fixed input, or resizing inside."
+        )
     job = Job(
         source=source.path,
-        model=loaded,
-        size=_size(source, loaded, row),
-        calibration=_calibration(pictures, num_calibration) if quantize == "int8" else None,
+        exportable=exportable,
+        shape=shape,
+        calibration=exportable.calibration(shape, num_examples=num_calibration) if quantize == "int8" else None,
     )
     with places.beside(path) as temporary:
         try:
             converter.write(job, temporary)
             predict = converter.opened(temporary)
-            exported = _tried(predict, job, row, pictures, temporary)
+            exported = _tried(predict, job, row, temporary, examples=kind.examples)
         except KevoError:
             raise
         except Exception as error:
             # Converters fail in ways of their own, and so does what they have converted.
             raise ExportError(f"{source.path} cannot be written as {format}. {describe_error(error)}") from error
-        places.put(temporary, path, class_names)
-    notes = pictures.notes
+        places.put(temporary, path, exportable.labels)
+    notes = exportable.notes
     if labels_path is None:
         notes += (
-            f"Nobody says the names of the classes, so no {layout.LABELS} was written: name pictures with --data.",
+            f"Nobody says the names of the classes, so no {layout.LABELS} was written: name {kind.examples} with "
+            "--data.",
         )
     return dataclasses.replace(exported, path=path, labels_path=labels_path, notes=notes)
 
 
-def _size(source: Source, model: keras.Model, row: Format) -> tuple[int, int] | None:
-    """Returns the height and width that an export is to take; `None` for any."""
-    size = own_size(model)
-    if row.is_fixed_size and size is None:
-        raise ModelError(
-            f"{source.path} says nowhere at what size it looks at pictures, and {row.name} needs one. Expected a fixed "
-            "input, or resizing inside."
-        )
-    is_free = None in model.inputs[0].shape[1:3]
-    return None if is_free and not row.is_fixed_size else size
-
-
-def _calibration(pictures: Exam, num_calibration: int) -> npt.NDArray[np.uint8]:
-    if pictures.dataset is None:
-        raise SettingsError(f"Nothing is quantized by random pixels. {' '.join(pictures.notes)}")
-    train = pictures.dataset.train
-    return train.pictures[some(len(train), num_calibration)]
-
-
-def _tried(predict: Predict, job: Job, row: Format, pictures: Exam, path: Path) -> Exported:
+def _tried(predict: Predict, job: Job, row: Format, path: Path, *, examples: str) -> Exported:
     """Runs an export beside its Keras model.
 
     Raises:
         ExportError: it does not predict the same.
     """
-    reference = calling(job.model)
-    difference = checking.difference(predict, reference, pictures.pictures, size=job.size)
+    exportable, reference = job.exportable, calling(job.exportable.model)
+    difference = exportable.difference(predict, reference, job.shape)
     accuracies = None
     if job.calibration is None:
         # A comparison with NaN is false too.
         if not difference <= MAX_DIFFERENCE:
             raise ExportError(
                 f"The {row.name} does not predict what the Keras model does: probabilities differ by up to "
-                f"{difference:.2g} on {pictures.words}, and may by {MAX_DIFFERENCE:g}. It was removed. Choose another "
-                "format."
+                f"{difference:.2g} on {exportable.compared_on}, and may by {MAX_DIFFERENCE:g}. It was removed. Choose "
+                "another format."
             )
-    elif pictures.dataset is not None:
-        accuracies = checking.accuracies(predict, reference, pictures.dataset.test, size=job.size)
-        if not accuracies.keras - accuracies.export <= MAX_ACCURACY_LOSS:
+    else:
+        accuracies = exportable.accuracies(predict, reference, job.shape)
+        if accuracies is not None and not accuracies.keras - accuracies.export <= MAX_ACCURACY_LOSS:
             raise ExportError(
-                f"The quantized {row.name} has an accuracy of {accuracies.export:.3f} on {accuracies.num_pictures} "
-                f"test pictures, the Keras model {accuracies.keras:.3f}; the loss may be {MAX_ACCURACY_LOSS:g}. It was "
-                "removed. Calibrate on more pictures, or do not quantize."
+                f"The quantized {row.name} has an accuracy of {accuracies.export:.3f} on {accuracies.num_examples} "
+                f"test {examples}, the Keras model {accuracies.keras:.3f}; the loss may be {MAX_ACCURACY_LOSS:g}. It "
+                f"was removed. Calibrate on more {examples}, or do not quantize."
             )
-    (picture,) = checking.batches(pictures.pictures[:1], size=job.size)
+    example = exportable.example(job.shape)
     return Exported(
         path=path,
         format=row.name,
         quantize="none" if job.calibration is None else "int8",
         labels_path=None,
-        input_shape=(1 if row.is_fixed_size else None, *(job.size or (None, None)), 3),
+        input_shape=job.shape,
         num_bytes=sum(file.stat().st_size for file in places.files(path)),
         keras_num_bytes=job.source.stat().st_size,
-        latency=checking.latency(predict, picture),
-        keras_latency=checking.latency(reference, picture),
-        compared_on=pictures.words,
+        latency=checking.latency(predict, example),
+        keras_latency=checking.latency(reference, example),
+        compared_on=exportable.compared_on,
         difference=difference,
         accuracies=accuracies,
     )

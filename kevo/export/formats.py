@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module, util
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from kevo.errors import SettingsError
-
-if TYPE_CHECKING:
-    import keras
+from kevo.tasks.task import Exportable, Predict
 
 QUANTIZATIONS = ("none", "int8")
-
-Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
-"""From pixels 0-255, shape (n, height, width, 3), to class probabilities, shape (n, num_classes)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,15 +23,15 @@ class Job:
 
     Args:
         source: The model's `.keras` file.
-        model: What was loaded from it.
-        size: Height and width of the pictures that the export is to take, in pixels; `None` for any.
-        calibration: Pictures to quantize by, pixels 0-255 of shape (n, height, width, 3); `None` for no quantization.
+        exportable: What was loaded from it.
+        shape: The shape of the inputs that the export is to take; `None` stands for any number.
+        calibration: Yields examples to quantize by, each as a batch; `None` for no quantization.
     """
 
     source: Path
-    model: keras.Model
-    size: tuple[int, int] | None
-    calibration: npt.NDArray[np.uint8] | None = None
+    exportable: Exportable
+    shape: tuple[int | None, ...]
+    calibration: Callable[[], Iterator[npt.NDArray[np.float32]]] | None = None
 
 
 class Converter(Protocol):
@@ -58,7 +53,7 @@ class Format:
         module: The `Converter`; resolved on use, so that this table loads no TensorFlow.
         suffix: How its names end.
         is_folder: Whether it is no file but a folder.
-        is_fixed_size: Whether it takes pictures of the network's own size only.
+        is_fixed_size: Whether it takes one example at a time, of the network's own size.
         quantizations: How its numbers may be stored.
         extra: The extra of kevo that brings its packages; `None` where kevo itself does.
         packages: What has to be importable.

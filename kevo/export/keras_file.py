@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo.export.formats import Job, Predict
+from kevo.export.formats import Job
+from kevo.tasks.task import Predict
 
 
 def write(job: Job, path: Path) -> None:
@@ -25,7 +26,7 @@ def opened(path: Path) -> Predict:
 def calling(model: keras.Model) -> Predict:
     """Returns how a Keras model predicts, compiled and without `predict`'s own overhead."""
 
-    def predict(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return np.asarray(model.predict_on_batch(pixels), np.float32)
+    def predict(examples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return np.asarray(model.predict_on_batch(examples), np.float32)
 
     return predict

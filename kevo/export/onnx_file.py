@@ -9,31 +9,29 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo.export.formats import Job, Predict
-from kevo.export.portable import portable
-from kevo.export.saved_model import INPUT, OUTPUT
-
-_AXES = ("batch", "height", "width", "channels")
+from kevo.export.formats import Job
+from kevo.tasks.task import Predict
 
 
 def write(job: Job, path: Path) -> None:
     """Converts the model, and gives its ends names that a person can use."""
     import onnx
 
-    shape = (None, *(job.size or (None, None)), 3)
-    pixels = keras.InputSpec(dtype="float32", shape=shape, name=INPUT)
+    exportable = job.exportable
+    inputs = keras.InputSpec(dtype="float32", shape=job.shape, name=exportable.input_name)
     with warnings.catch_warnings():
         # Keras mends tf2onnx for NumPy 2 by names that NumPy is going to use for something else.
         warnings.simplefilter("ignore", FutureWarning)
-        portable(job.model, size=None).export(path, format="onnx", verbose=False, input_signature=[pixels])
+        exportable.portable(job.shape).export(path, format="onnx", verbose=False, input_signature=[inputs])
     converted = onnx.load(path)
     (entry,), (exit_,) = converted.graph.input, converted.graph.output
+    renamed = {entry.name: exportable.input_name, exit_.name: exportable.output_name}
     for node in converted.graph.node:
         for names in (node.input, node.output):
-            names[:] = [{entry.name: INPUT, exit_.name: OUTPUT}.get(name, name) for name in names]
-    entry.name, exit_.name = INPUT, OUTPUT
+            names[:] = [renamed.get(name, name) for name in names]
+    entry.name, exit_.name = exportable.input_name, exportable.output_name
     for value in (entry, exit_):
-        for dimension, axis in zip(value.type.tensor_type.shape.dim, _AXES, strict=False):
+        for dimension, axis in zip(value.type.tensor_type.shape.dim, exportable.axes, strict=False):
             if not dimension.HasField("dim_value"):
                 dimension.dim_param = axis
     onnx.checker.check_model(converted, full_check=True)
@@ -46,8 +44,10 @@ def opened(path: Path) -> Predict:
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
-    def predict(pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        (probabilities,) = session.run([OUTPUT], {INPUT: pictures})
-        return np.asarray(probabilities)
+    (entry,) = session.get_inputs()
+
+    def predict(examples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        (outputs,) = session.run(None, {entry.name: examples})
+        return np.asarray(outputs)
 
     return predict

@@ -9,12 +9,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kevo.errors import ModelError, SettingsError
+from kevo.errors import SettingsError
 from kevo.export.formats import Format
 from kevo.export.sources import Source
 from kevo.runs import layout
-from kevo.runs.atomic_files import atomic_write_text, writing
-from kevo.tasks.images import model_io
+from kevo.runs.atomic_files import atomic_write_text, loads, writing
 
 _SAVED_MODEL = "saved_model.pb"
 
@@ -58,8 +57,8 @@ def labels_place(path: Path, class_names: Sequence[str] | None) -> Path | None:
         return None
     labels = path.parent / layout.LABELS
     if os.path.lexists(labels):
-        with contextlib.suppress(ModelError):
-            if model_io.read_labels(labels) == list(class_names):
+        with contextlib.suppress(OSError, ValueError):
+            if loads(labels.read_bytes()) == list(class_names):
                 return labels
         raise SettingsError(f"{labels} holds the classes of another model. Write to another folder: --out PATH.")
     return labels

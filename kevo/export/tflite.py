@@ -1,6 +1,6 @@
 """TensorFlow Lite, now LiteRT: for phones and small devices, also in whole numbers of eight bits.
 
-Only operations that every interpreter has are used. The file takes one picture of the network's own size: that is what
+Only operations that every interpreter has are used. The file takes one example of the network's own size: that is what
 devices' accelerators ask for, and quantization needs numbers of known ranges.
 
 Quantization after training: Jacob and others 2018, "Quantization and Training of Neural Networks for Efficient
@@ -12,37 +12,27 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from kevo.export.formats import Job, Predict
-from kevo.export.portable import portable
+from kevo.export.formats import Job
 from kevo.export.saved_model import write_signature
-from kevo.tasks.images import networks
+from kevo.tasks.task import Predict
 
 
 def write(job: Job, path: Path) -> None:
-    """Converts the model; by pictures to calibrate on, to whole numbers inside and floats at both ends."""
-    size, calibration = job.size, job.calibration
+    """Converts the model; by examples to calibrate on, to whole numbers inside and floats at both ends."""
+    exportable, calibration = job.exportable, job.calibration
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        write_signature(portable(job.model, size=size), Path(folder), shape=(1, *(size or (None, None)), 3))
+        write_signature(exportable.portable(job.shape), Path(folder), exportable=exportable, shape=job.shape)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if calibration is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: _one_by_one(calibration, size)
+            converter.representative_dataset = lambda: ([example] for example in calibration())
         path.write_bytes(converter.convert())
-
-
-def _one_by_one(
-    pictures: npt.NDArray[np.uint8], size: tuple[int, int] | None
-) -> Iterator[list[npt.NDArray[np.float32]]]:
-    for picture in pictures:
-        pixels = picture[np.newaxis].astype(np.float32)
-        yield [pixels if size is None else np.asarray(networks.resize(pixels, size))]
 
 
 def opened(path: Path) -> Predict:
@@ -54,10 +44,10 @@ def opened(path: Path) -> Predict:
     interpreter.allocate_tensors()
     (entry,), (exit_,) = interpreter.get_input_details(), interpreter.get_output_details()
 
-    def predict(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def predict(examples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         predicted = []
-        for picture in pixels:
-            interpreter.set_tensor(entry["index"], picture[np.newaxis])
+        for example in examples:
+            interpreter.set_tensor(entry["index"], example[np.newaxis])
             interpreter.invoke()
             predicted.append(interpreter.get_tensor(exit_["index"])[0])
         return np.stack(predicted)

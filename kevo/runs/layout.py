@@ -15,6 +15,8 @@ PROBE_ERRORS = "probe_errors.json"
 """The error of a linear head on the features of each frozen network that was met."""
 LABELS = "labels.json"
 """The class names, in the order of the model's outputs."""
+TASK = "task.json"
+"""The task, and what the model takes and answers; only where neither the model nor the class names say that."""
 
 MODEL = "best.keras"
 """The winner."""

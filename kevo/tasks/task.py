@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from kevo.errors import SettingsError
 from kevo.objective import Objective
-from kevo.tasks.pages import Drawing, Pages
+from kevo.tasks.pages import CountMatrix, Drawing, Pages
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -145,6 +145,157 @@ class Scores(Protocol):
 
     def to_json(self) -> dict[str, Any]:
         """A mapping of JSON values, from which `TaskKind.parse_scores` makes the same scores."""
+
+
+class Prediction(Protocol):
+    """A saved model's answer for one example."""
+
+    @property
+    def name(self) -> str:
+        """What the example is called, such as the path of its file."""
+
+    def line(self, *, top: int = 1) -> str:
+        """The answer and the example's name in one line; of several classes the `top` likeliest."""
+
+    def to_json(self, *, top: int | None = None) -> dict[str, Any]:
+        """The same as JSON values; `None` for all classes."""
+
+
+class Scored(Protocol):
+    """How a saved model did on data."""
+
+    @property
+    def is_familiar(self) -> bool:
+        """Whether it was trained or chosen with some of these examples: on others it will do worse."""
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """What could not be used."""
+
+    @property
+    def confusion(self) -> CountMatrix:
+        """How many examples of each class were taken for which."""
+
+    def lines(self) -> Iterator[str]:
+        """All scores in lines of a terminal."""
+
+    def to_json(self) -> dict[str, Any]:
+        """All scores as JSON values."""
+
+
+class Predictor(Protocol):
+    """A saved model in use."""
+
+    def predict(
+        self,
+        paths: Iterable[str | Path],
+        *,
+        skip: Callable[[Skipped], object] | None = None,
+        grad_cam: Path | None = None,
+    ) -> Iterator[Prediction]:
+        """Predicts the examples in some files, one after another.
+
+        Args:
+            paths: The files, as the task takes them.
+            skip: Is told about what cannot be used. `None` raises an error there.
+            grad_cam: A folder for drawings of what in each example speaks for its answer. `None` draws none.
+
+        Raises:
+            KevoError: something cannot be used, and `skip` is `None`; or the task has no such drawings.
+        """
+
+    def evaluate(self, data: Any = None, *, split: str | None = None) -> Scored:
+        """Scores the model on data whose answers are known.
+
+        Args:
+            data: A source, as for `TaskKind.load`.
+            split: `train`, `validation`, `test` or `all`. `None` takes the test split, where there is one, else all.
+
+        Raises:
+            KevoError: the data cannot be read, or are not of the model's kind.
+        """
+
+
+Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+"""From a batch of examples to outputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracies:
+    """Shares of test examples whose class is found.
+
+    Args:
+        export: By the export.
+        keras: By the Keras model.
+        num_examples: Of so many examples.
+    """
+
+    export: float
+    keras: float
+    num_examples: int
+
+
+class Exportable(Protocol):
+    """A saved model that is written in other formats, and examples to compare an export and the model on.
+
+    The shapes of the inputs begin with the batch; `None` stands for any number.
+    """
+
+    @property
+    def model(self) -> keras.Model: ...
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The names of the outputs, in their order, for the `labels.json` beside an export; `None` if unknown."""
+
+    @property
+    def input_name(self) -> str:
+        """What the input is called where a format has names."""
+
+    @property
+    def output_name(self) -> str:
+        """What the output is called where a format has names."""
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """What the axes of the input are called."""
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """The shape of inputs that the model takes."""
+
+    @property
+    def fixed_shape(self) -> tuple[int, ...] | None:
+        """The shape of one example at the network's own size; `None` where the model does not say that size."""
+
+    @property
+    def compared_on(self) -> str:
+        """Which examples the two are compared on, in words."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of these examples."""
+
+    def portable(self, shape: tuple[int | None, ...]) -> keras.Model:
+        """The model in operations that every converter knows, for inputs of this shape."""
+
+    def example(self, shape: tuple[int | None, ...]) -> npt.NDArray[np.float32]:
+        """One of these examples, as a batch."""
+
+    def calibration(
+        self, shape: tuple[int | None, ...], *, num_examples: int
+    ) -> Callable[[], Iterator[npt.NDArray[np.float32]]]:
+        """Returns what yields training examples to quantize by, each as a batch, as often as it is called.
+
+        Raises:
+            SettingsError: there are none.
+        """
+
+    def difference(self, predict: Predict, reference: Predict, shape: tuple[int | None, ...]) -> float:
+        """By how much an output of two models differs at most; infinity where one is no number."""
+
+    def accuracies(self, predict: Predict, reference: Predict, shape: tuple[int | None, ...]) -> Accuracies | None:
+        """How well an export and the Keras model do on test examples; `None` where there are none."""
 
 
 class Dataset(Protocol):
@@ -408,8 +559,10 @@ class TaskKind(Protocol[D]):
     """Its key in the table."""
     title: str
     """What it does, in two or three words: `image classification`."""
+    example: str
+    """What one of its examples is called: `picture`."""
     examples: str
-    """What its examples are called, in the plural: `pictures`."""
+    """What several are called: `pictures`."""
     options: tuple[TaskOption, ...]
     objectives: Mapping[str, Objective]
     """What may be improved, by the names of `Settings.objective`."""
@@ -530,6 +683,39 @@ class TaskKind(Protocol[D]):
 
     def drawings(self, test: Any) -> Sequence[Drawing]:
         """What is drawn of the scores on the test split."""
+
+    def predictor(
+        self, path: str | Path, *, labels: str | Path | None = None, note: Callable[[str], object] | None = None
+    ) -> Predictor:
+        """Opens a saved model. Nothing in its file is executed.
+
+        Args:
+            path: A `.keras` file, or a run folder, which means its best model.
+            labels: A file with the names of the outputs. `None` for those that a search left beside its model.
+            note: Is told what a user should know of the data that the model is used on.
+
+        Raises:
+            KevoError: it is no model of this task, or this task takes no `labels`.
+        """
+
+    def exportable(self, path: Path, *, run: Any = None, data: str | None = None) -> Exportable:
+        """Loads a saved model to write it in other formats. Nothing in its file is executed.
+
+        Args:
+            path: A `.keras` file.
+            run: The search that it comes from, a `kevo.runs.folder.Run`; `None` where there is none.
+            data: Where the examples are to compare on. `None` for those of the search.
+
+        Raises:
+            ExportError: the models of this task cannot be exported.
+            KevoError: it is no model of this task, or the data cannot be read.
+        """
+
+    def pretrained(self) -> Iterator[str]:
+        """The pretrained networks that a search can build on, each in one line."""
+
+    def findings(self) -> Iterator[tuple[str, str]]:
+        """What it has on this machine, for `kevo doctor`: what is looked at, and what was found."""
 
     def describe(self, genome: Genome) -> str:
         """A genome in words.

@@ -33,6 +33,7 @@ kevo.runs.records
 kevo.runs.folder
 kevo.runs
 
+kevo.tasks.saved_model
 kevo.tasks.outputs
 kevo.tasks.images kevo.tasks.tables
 kevo.tasks
@@ -60,22 +61,10 @@ FILES = modules(ROOT, ("tuners", "kevo"))
 
 KNOW_TUNERS = ("kevo.engine", "kevo.execution", "kevo.tasks", "kevo.session")
 KNOW_THE_COMMAND = ("kevo.__main__",)
-TASK_TABLE = ("kevo.tasks.task", "kevo.tasks.pages")
+TASK_TABLE = ("kevo.tasks.task", "kevo.tasks.pages", "kevo.tasks.saved_model", "kevo.tasks.public")
 """What everything outside `kevo.tasks` may know of tasks."""
 
-KNOWN_EXCEPTIONS: set[str] = {
-    "kevo -> kevo.tasks.images",
-    "kevo.cli.doctor -> kevo.tasks.images",
-    "kevo.cli.look -> kevo.tasks.images",
-    "kevo.cli.search -> kevo.tasks.images",
-    "kevo.cli.search -> kevo.tasks.outputs",
-    "kevo.cli.use -> kevo.tasks.images",
-    "kevo.cli.use -> kevo.tasks.outputs",
-    "kevo.export.checking -> kevo.tasks.images",
-    "kevo.export.places -> kevo.tasks.images",
-    "kevo.export.sources -> kevo.tasks.images",
-    "kevo.export.tflite -> kevo.tasks.images",
-}
+KNOWN_EXCEPTIONS: set[str] = set()
 """Imports that break a rule and are still to go, as `importer -> room`."""
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from kevo.errors import DataError, KevoError, ModelError
 from kevo.runs.folder import Run
 from kevo.system.array_buffers import Pictures
-from kevo.tasks.images import model_io, networks
+from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import Limits, Skipped, Split, loose
 from kevo.tasks.images.datasets.dataset import natural
 from kevo.tasks.images.datasets.held_out import choose
@@ -25,13 +25,13 @@ from kevo.tasks.images.datasets.loading import Found, divide, read
 from kevo.tasks.images.datasets.pictures import File, decode
 from kevo.tasks.images.gradcam import Drawer
 from kevo.tasks.images.inference import predict
-from kevo.tasks.outputs.classes import evaluation
-from kevo.tasks.outputs.classes.evaluation import Evaluation
+from kevo.tasks.outputs.classes import evaluation, predictions
+from kevo.tasks.outputs.classes.class_names import labels_file, read_labels
+from kevo.tasks.outputs.classes.scored import Scored
+from kevo.tasks.saved_model import home, load_model, model_file
 
 _CHUNK = 32
 """Pictures in memory at a time."""
-_LARGEST_DEVIATION = 0.01
-"""How far the probabilities of a picture may be from 1 together: half precision over a thousand classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +58,19 @@ class Prediction:
         """How likely that class is."""
         return self.probabilities[self.label]
 
+    @property
+    def name(self) -> str:
+        """The path of the picture."""
+        return self.path
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """How a classifier did on pictures.
+    def line(self, *, top: int = 1) -> str:
+        """Returns the likeliest classes with their probabilities, and the path."""
+        return predictions.line(self.path, self.probabilities, top=top)
 
-    Args:
-        data: The name of the source.
-        split: Which pictures: `train`, `validation`, `test` or `all`.
-        scores: How good its predictions are.
-        is_familiar: Whether it was trained or chosen with some of these pictures, as far as one can know: on others it
-            will do worse.
-        skipped: The files that could not be used.
-    """
-
-    data: str
-    split: str
-    scores: Evaluation
-    is_familiar: bool = False
-    skipped: tuple[Skipped, ...] = ()
+    def to_json(self, *, top: int | None = None) -> dict[str, Any]:
+        """Returns the same as JSON values; of `top` classes, or of all."""
+        values = {"path": self.path, **predictions.to_json(self.probabilities, top=top)}
+        return values if self.grad_cam is None else {**values, "grad_cam": str(self.grad_cam)}
 
 
 class Classifier:
@@ -136,13 +130,12 @@ class Classifier:
             ModelError: the model cannot be read, wants to run code, is no classifier of pictures, or has no class names
                 that fit.
         """
-        path = model_io.model_file(Path(path))
-        model = model_io.load_model(path)
-        home = model_io.home(path)
-        class_names = model_io.read_labels(model_io.labels_file(path) if labels is None else Path(labels))
+        path = model_file(Path(path))
+        model = load_model(path, expected="a classifier of pictures")
+        class_names = read_labels(labels_file(path) if labels is None else Path(labels))
         run = None
         with contextlib.suppress(KevoError):
-            run = Run.open(home)
+            run = Run.open(home(path))
         return cls(model, class_names=class_names, run=run, name=str(path))
 
     def probabilities(self, pictures: Pictures) -> npt.NDArray[np.float32]:
@@ -155,8 +148,7 @@ class Classifier:
             ModelError: what the model says are no probabilities.
         """
         found = predict(self.model, pictures)
-        # A comparison with NaN is false too.
-        if not ((found >= 0).all() and (abs(found.sum(axis=1) - 1) < _LARGEST_DEVIATION).all()):
+        if not evaluation.are_probabilities(found):
             raise ModelError(
                 f"The outputs of {self._name} are no class probabilities: they do not lie between 0 and 1, or do not "
                 "sum to 1. Expected a model that ends in a softmax."
@@ -215,7 +207,8 @@ class Classifier:
         else:
             split, chosen = choose(found, class_names=self.class_names, split=split)
         scores = evaluation.evaluate(self.probabilities(chosen.pictures), chosen.labels, class_names=self.class_names)
-        return Scored(found.name, split, scores, is_familiar=own is not None and split != "test", skipped=skipped)
+        is_familiar = own is not None and split != "test"
+        return Scored(found.name, split, scores, "pictures", is_familiar=is_familiar, skipped=skipped)
 
     def _own_splits(self, found: Found) -> dict[str, Split] | None:
         """Returns the pictures as the model's search divided them; `None` where they are others."""

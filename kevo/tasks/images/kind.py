@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kevo.objective import Objective
+from kevo.system.text import byte_size
 from kevo.tasks.images import describe as descriptions
 from kevo.tasks.images import space as spaces
 from kevo.tasks.images.space import Space
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from kevo.runs.folder import Run
+    from kevo.tasks.images.classifier import Classifier
     from kevo.tasks.images.datasets import ImageDataset
+    from kevo.tasks.images.exportable import ExportableClassifier
     from kevo.tasks.images.task import ImageTask
     from kevo.tasks.images.task_trainer import ImageTrainer
     from kevo.tasks.outputs.classes.evaluation import Evaluation
@@ -38,6 +42,7 @@ class ImageClassification:
 
     name = "images"
     title = "image classification"
+    example = "picture"
     examples = "pictures"
     options: tuple[TaskOption, ...] = ()
     objectives: Mapping[str, Objective] = OBJECTIVES
@@ -180,6 +185,36 @@ class ImageClassification:
         from kevo.tasks.outputs.classes.confusion_matrix import confusion_matrix
 
         return [confusion_matrix(test, examples=self.examples)]
+
+    def predictor(
+        self, path: str | Path, *, labels: str | Path | None = None, note: Callable[[str], object] | None = None
+    ) -> Classifier:
+        """A saved classifier of pictures; there is never something to note."""
+        from kevo.tasks.images.classifier import Classifier
+
+        return Classifier.open(path, labels=labels)
+
+    def exportable(self, path: Path, *, run: Run | None = None, data: str | None = None) -> ExportableClassifier:
+        """A saved classifier, and pictures to try an export on."""
+        from kevo.tasks.images.exportable import ExportableClassifier
+
+        return ExportableClassifier.open(path, run=run, data=data)
+
+    def pretrained(self) -> Iterator[str]:
+        """The backbones with their sizes, widths and cut points."""
+        from kevo.tasks.images.backbones import BACKBONES
+
+        for row in BACKBONES.values():
+            widths = f"  alpha {', '.join(f'{alpha:g}' for alpha in row.alphas)}" if row.alphas else ""
+            yield f"{row.name}  from {row.min_size} px{widths}  cut points {', '.join(row.cut_points)}"
+
+    def findings(self) -> Iterator[tuple[str, str]]:
+        """The features of frozen backbones that earlier searches have left."""
+        from kevo.tasks.images.features import default_folder
+
+        folder = default_folder()
+        kept = sum(path.stat().st_size for path in folder.glob("*.npy")) if folder.is_dir() else 0
+        yield "features", f"{folder}, {byte_size(kept)}"
 
     def describe(self, genome: Genome) -> str:
         """A genome in words."""

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from kevo.errors import ModelError
+from kevo.runs import layout
 from kevo.tasks.tables.columns import Column
 from kevo.tasks.tables.dataset import TableDataset, column_from_json
 
-FILE = "task.json"
-_TASK = "tables"
+_NAME = "tables"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Contract:
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values, from which `from_json` makes the same."""
         return {
-            "task": _TASK,
+            "task": _NAME,
             "target": self.target,
             "columns": [dataclasses.asdict(column) for column in self.columns],
             "class_names": list(self.class_names),
@@ -55,8 +55,8 @@ class Contract:
         Raises:
             LookupError, TypeError, ValueError: it is something else.
         """
-        if values["task"] != _TASK:
-            raise ValueError(f"it is of the task {values['task']!r}, not {_TASK!r}")
+        if values["task"] != _NAME:
+            raise ValueError(f"it is of the task {values['task']!r}, not {_NAME!r}")
         columns = tuple(map(column_from_json, values["columns"]))
         found = cls(values["target"], columns, tuple(values["class_names"]), tuple(values["unused"]))
         names = [column.name for column in columns]
@@ -68,7 +68,9 @@ class Contract:
 
 def write(contract: Contract, folder: Path) -> None:
     """Writes a contract beside a model."""
-    (folder / FILE).write_text(json.dumps(contract.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / layout.TASK).write_text(
+        json.dumps(contract.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def read(folder: Path) -> Contract:
@@ -77,9 +79,11 @@ def read(folder: Path) -> Contract:
     Raises:
         ModelError: there is none, or it is damaged.
     """
-    path = folder / FILE
+    path = folder / layout.TASK
     if not path.is_file():
-        raise ModelError(f"There is no {FILE} in {folder}, which says what columns the model takes. Put it back.")
+        raise ModelError(
+            f"There is no {layout.TASK} in {folder}, which says what columns the model takes. Put it back."
+        )
     try:
         return Contract.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:

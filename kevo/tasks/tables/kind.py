@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from kevo.errors import SettingsError
+from kevo.errors import ExportError, SettingsError
 from kevo.objective import Objective
 from kevo.tasks.outputs.classes.objectives import COMPARED_SCORES, OBJECTIVES
 from kevo.tasks.pages import Drawing, Pages
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from kevo.tasks.outputs.classes.evaluation import Evaluation
     from kevo.tasks.tables.dataset import TableDataset
+    from kevo.tasks.tables.predictor import TablePredictor
     from kevo.tasks.tables.task import TableTask
     from kevo.tasks.tables.trainer import TableTrainer
 
@@ -40,6 +41,7 @@ class TabularClassification:
 
     name = "tables"
     title = "tabular classification"
+    example = "row"
     examples = "rows"
     options: tuple[TaskOption, ...] = (
         TaskOption(TARGET, "COLUMN", "Classify the rows of a CSV file: the column that holds their classes."),
@@ -166,6 +168,34 @@ class TabularClassification:
         from kevo.tasks.outputs.classes.confusion_matrix import confusion_matrix
 
         return [confusion_matrix(test, examples=self.examples)]
+
+    def predictor(
+        self, path: str | Path, *, labels: str | Path | None = None, note: Callable[[str], object] | None = None
+    ) -> TablePredictor:
+        """Opens a saved classifier of tables."""
+        from kevo.tasks.tables.predictor import TablePredictor
+
+        if labels is not None:
+            raise SettingsError(
+                f"{path} classifies rows of a table, and the task.json beside it names the classes. Received other "
+                f"names: {labels}. Leave them out."
+            )
+        return TablePredictor.open(path, note=note)
+
+    def exportable(self, path: Path, *, run: Any = None, data: str | None = None) -> NoReturn:
+        """Raises an `ExportError`: other formats know no columns of texts."""
+        raise ExportError(
+            f"{path} takes the columns of a table, and is written in no other format. Load it with Keras, which needs "
+            "no kevo for that: keras.models.load_model(...)."
+        )
+
+    def pretrained(self) -> Iterator[str]:
+        """Yields nothing: networks for tables are trained from scratch."""
+        yield from ()
+
+    def findings(self) -> Iterator[tuple[str, str]]:
+        """Yields nothing: searches leave nothing behind but their run folders."""
+        yield from ()
 
     def describe(self, genome: Genome) -> str:
         """Says in words what a genome is."""

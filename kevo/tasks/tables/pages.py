@@ -13,7 +13,7 @@ from kevo.tasks.outputs.classes.card import CardWords
 from kevo.tasks.outputs.classes.evaluation import Evaluation
 from kevo.tasks.outputs.classes.pages import ClassPages
 from kevo.tasks.pages import Block, Known, Paragraph, Section, Table
-from kevo.tasks.tables import baseline, contract
+from kevo.tasks.tables import baseline
 from kevo.tasks.tables.baseline import Baseline
 from kevo.tasks.tables.dataset import TableDataset
 
@@ -24,7 +24,7 @@ import json
 import keras
 import numpy as np
 
-takes = json.load(open("{contract.FILE}", encoding="utf-8"))
+takes = json.load(open("{layout.TASK}", encoding="utf-8"))
 model = keras.models.load_model("{layout.MODEL}", safe_mode=True)
 row = next(csv.DictReader(open("new.csv", encoding="utf-8", newline="")))
 inputs = {{}}
@@ -52,7 +52,7 @@ def _use(run_folder: Path, model: Path) -> tuple[list[str], list[list[str]]]:
         "import json, keras",
         "",
         f"model = keras.models.load_model({str(model)!r})",
-        f"takes = json.load(open({str(run_folder / contract.FILE)!r}))",
+        f"takes = json.load(open({str(run_folder / layout.TASK)!r}))",
         '# The raw columns by name, each of shape (num_rows, 1): those of takes["columns"].',
         "probabilities = model.predict(columns)",
     ]

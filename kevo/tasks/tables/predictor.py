@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -12,18 +12,24 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo.errors import DataError, ModelError
-from kevo.tasks.outputs.classes.evaluation import Evaluation, evaluate
+from kevo.errors import DataError, KevoError, ModelError, SettingsError
+from kevo.runs import layout
+from kevo.runs.folder import Run
+from kevo.tasks.outputs.classes import predictions
+from kevo.tasks.outputs.classes.evaluation import are_probabilities, evaluate
+from kevo.tasks.outputs.classes.scored import Scored
+from kevo.tasks.saved_model import home, load_model, model_file
 from kevo.tasks.tables import contract
 from kevo.tasks.tables.columns import count_missing, encode, typed
 from kevo.tasks.tables.contract import Contract
-from kevo.tasks.tables.dataset import Inputs
+from kevo.tasks.tables.dataset import SPLITS, Inputs, TableDataset
+from kevo.tasks.tables.loading import load
 from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.reading import Limits, Table, from_array, is_csv, listed, read_csv
+from kevo.tasks.task import Skipped
 
-_BEST = "best.keras"
-_LARGEST_DEVIATION = 0.01
-"""How far the probabilities of a row may be from 1 together: half precision over a thousand classes."""
+_ALL = "all"
+"""Every row of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +39,12 @@ class Prediction:
     Args:
         row: The row's place, from 1: the header does not count.
         probabilities: For each class how likely it is, the likeliest first.
+        path: The file; `None` for an array.
     """
 
     row: int
     probabilities: dict[str, float]
+    path: str | None = None
 
     @property
     def label(self) -> str:
@@ -47,6 +55,19 @@ class Prediction:
     def probability(self) -> float:
         """How likely that class is."""
         return self.probabilities[self.label]
+
+    @property
+    def name(self) -> str:
+        """The file and the row's place in it."""
+        return f"row {self.row}" if self.path is None else f"{self.path} row {self.row}"
+
+    def line(self, *, top: int = 1) -> str:
+        """Returns the likeliest classes with their probabilities, and the row."""
+        return predictions.line(self.name, self.probabilities, top=top)
+
+    def to_json(self, *, top: int | None = None) -> dict[str, Any]:
+        """Returns the same as JSON values; of `top` classes, or of all."""
+        return {"path": self.path, "row": self.row, **predictions.to_json(self.probabilities, top=top)}
 
 
 class _Rows(NamedTuple):
@@ -63,7 +84,9 @@ class TablePredictor:
     Args:
         model: Raw columns in, as a mapping of their names to shape (batch, 1); class probabilities out.
         takes: What it takes and answers.
+        run: The search that it comes from; `None` where there is none.
         name: What to call it in errors.
+        note: Is told what is odd about a table. Defaults to nobody.
 
     Raises:
         ModelError: the model takes other columns, or answers something else.
@@ -74,15 +97,25 @@ class TablePredictor:
         ...     print(row.row, row.label, row.probability)
     """
 
-    def __init__(self, model: keras.Model, takes: Contract, *, name: str = "The model") -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        takes: Contract,
+        *,
+        run: Run | None = None,
+        name: str = "The model",
+        note: Callable[[str], object] | None = None,
+    ) -> None:
         self.model = model
         self.contract = takes
+        self._run = run
         self._name = name
+        self._note = note or (lambda text: None)
         expected = {column.name for column in takes.columns}
         found = set(model.input) if isinstance(model.input, dict) else set()
         if found != expected:
             raise ModelError(
-                f"{name} takes the columns {listed(sorted(found)) or 'none'}. Expected those of its {contract.FILE}: "
+                f"{name} takes the columns {listed(sorted(found)) or 'none'}. Expected those of its {layout.TASK}: "
                 f"{listed(sorted(expected))}. Take both from the same search."
             )
         shapes = [tuple(tensor.shape) for tensor in model.outputs]
@@ -93,63 +126,107 @@ class TablePredictor:
             )
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
+    def open(cls, path: str | Path, *, note: Callable[[str], object] | None = None) -> Self:
         """Opens a saved model. Nothing in the file is executed.
 
         Args:
-            path: A `.keras` file with its `task.json` beside it, or a run folder.
+            path: A `.keras` file, or a run folder, whose `best.keras` it then is. Its `task.json` lies beside it.
+            note: Is told what is odd about a table. Defaults to nobody.
 
         Raises:
             ModelError: the model or what it takes cannot be read, or they do not fit.
         """
-        path = Path(path)
-        path = path / _BEST if path.is_dir() else path
-        if not path.is_file() or not zipfile.is_zipfile(path):
-            raise ModelError(f"There is no model {path}. Name a .keras file, or the folder of a search that has ended.")
-        takes = contract.read(path.parent)
-        try:
-            model = keras.models.load_model(path, compile=False, safe_mode=True)
-        except Exception as error:
-            # Whatever may be wrong with a file that may come from anybody.
-            raise ModelError(
-                f"Cannot open {path} as a model: {type(error).__name__}. Expected layers that Keras brings, and no "
-                "code of the file's own."
-            ) from error
-        if not isinstance(model, keras.Model) or not model.built:
-            raise ModelError(f"{path} holds no model, but a {type(model).__name__}. Expected a classifier of tables.")
-        return cls(model, takes, name=str(path))
+        path = model_file(Path(path))
+        model = load_model(path, expected="a classifier of tables")
+        run = None
+        with contextlib.suppress(KevoError):
+            run = Run.open(home(path))
+        return cls(model, contract.read(home(path)), run=run, name=str(path), note=note)
 
-    def predict(self, source: Any, *, limits: Limits | None = None) -> Iterator[Prediction]:
+    def predict(
+        self,
+        source: Any,
+        *,
+        skip: Callable[[Skipped], object] | None = None,
+        grad_cam: Path | None = None,
+        limits: Limits | None = None,
+    ) -> Iterator[Prediction]:
         """Predicts the class of each row.
 
         Args:
-            source: The path of a CSV file, an array or data frame as `loading.load` takes it. It needs no target.
+            source: The path of a CSV file, several of them, or an array or data frame as `loading.load` takes it. No
+                target is needed.
+            skip: Is told about a file that cannot be used. `None` raises an error there.
+            grad_cam: Must be `None`: there is nothing to draw on.
             limits: What to refuse. Defaults to `Limits()`.
 
         Yields:
             One prediction for each row, in order.
 
         Raises:
-            DataError: the table cannot be read, or lacks columns.
+            DataError: a table cannot be read, or lacks columns.
             ModelError: what the model says are no probabilities.
+            SettingsError: `grad_cam` was given.
         """
-        names = np.array(self.contract.class_names, object)
-        for row, found in enumerate(self.probabilities(self.read(source, limits=limits).inputs), start=1):
-            order = np.argsort(-found, kind="stable")
-            yield Prediction(row, dict(zip(names[order].tolist(), found[order].tolist(), strict=True)))
+        if grad_cam is not None:
+            raise SettingsError("Grad-CAM draws on pictures, and this model takes rows of a table. Leave it out.")
+        for one in source if _are_paths(source) else [source]:
+            try:
+                rows = self.read(one, limits=limits)
+            except DataError as error:
+                if skip is None:
+                    raise
+                skip(Skipped(str(one), f"cannot be used: {str(error).rstrip('.')}"))
+                continue
+            self._tell(rows)
+            names = np.array(self.contract.class_names, object)
+            path = str(one) if isinstance(one, str | Path) else None
+            for row, found in enumerate(self.probabilities(rows.inputs), start=1):
+                order = np.argsort(-found, kind="stable")
+                yield Prediction(row, dict(zip(names[order].tolist(), found[order].tolist(), strict=True)), path)
 
-    def evaluate(self, source: Any, *, limits: Limits | None = None) -> Evaluation:
+    def evaluate(self, data: Any = None, *, split: str | None = None, limits: Limits | None = None) -> Scored:
         """Scores the model on a table whose classes are known.
 
         Args:
-            source: As for `predict`, with the target.
+            data: As for `predict`, one table, with the target.
+            split: `train`, `validation`, `test` or `all`. `None` takes the test split, where this is the table of the
+                model's own search: the scores are those of its result. Else all rows.
             limits: What to refuse. Defaults to `Limits()`.
 
         Raises:
-            DataError: the table cannot be read, or lacks columns or classes.
+            DataError: the table cannot be read, lacks columns or classes, or has no such split.
             ModelError: what the model says are no probabilities.
         """
-        rows = self.read(source, limits=limits)
+        own = self._own(data, limits)
+        if own is not None and split in (None, *SPLITS):
+            split = split or "test"
+            chosen = getattr(own, split)
+            probabilities, labels = self.probabilities(own.inputs(chosen)), chosen.labels
+        else:
+            if split not in (None, _ALL):
+                raise DataError(f"{_name(data)} has no {split} split. Score all its rows with {_ALL!r}.")
+            split, rows = _ALL, self.read(data, limits=limits)
+            labels = self._labels(rows)
+            self._tell(rows)
+            probabilities = self.probabilities(rows.inputs)
+        scores = evaluate(probabilities, labels, class_names=self.contract.class_names)
+        return Scored(_name(data), split, scores, "rows", is_familiar=own is not None and split != "test")
+
+    def _own(self, data: Any, limits: Limits | None) -> TableDataset | None:
+        """Returns the table as the model's search divided it; `None` where it is another."""
+        if self._run is None:
+            return None
+        try:
+            seed = self._run.search_settings().seed
+            dataset = load(data, target=self.contract.target, seed=seed, limits=limits)
+        except KevoError:
+            return None
+        is_own = dataset.fingerprint() == self._run.settings.get("fingerprint")
+        return dataset if is_own and dataset.class_names == self.contract.class_names else None
+
+    def _labels(self, rows: _Rows) -> npt.NDArray[np.int64]:
+        """Returns the classes of a table's rows, as positions in the model's."""
         if rows.target is None:
             raise DataError(f"The table has no column {self.contract.target!r}, which holds the classes. Add it.")
         positions = {name: place for place, name in enumerate(self.contract.class_names)}
@@ -158,11 +235,14 @@ class TablePredictor:
                 f"The column {self.contract.target!r} holds {listed(unknown)}. Expected the model's classes: "
                 f"{listed(self.contract.class_names)}."
             )
-        labels = np.array([positions[value] for value in rows.target], np.int64)
-        return evaluate(self.probabilities(rows.inputs), labels, class_names=self.contract.class_names)
+        return np.array([positions[value] for value in rows.target], np.int64)
+
+    def _tell(self, rows: _Rows) -> None:
+        for text in rows.notes:
+            self._note(text)
 
     def read(self, source: Any, *, limits: Limits | None = None) -> _Rows:
-        """Reads a table as the model takes it; arguments and errors as for `predict`."""
+        """Reads one table as the model takes it; arguments and errors as for `predict`."""
         if is_csv(source):
             table = read_csv(Path(source), limits=limits)
         elif isinstance(source, str | Path):
@@ -179,7 +259,7 @@ class TablePredictor:
         return _Rows(
             {column.name: typed(columns[column.name], column.kind).reshape(-1, 1) for column in takes.columns},
             None if target is None else typed(target, "category").tolist(),
-            list(self._notes(table)),
+            list(self._oddities(table)),
         )
 
     def probabilities(self, inputs: Inputs) -> npt.NDArray[np.float32]:
@@ -189,15 +269,14 @@ class TablePredictor:
             ModelError: what the model says are no probabilities.
         """
         found = forward(self.model, inputs)
-        # A comparison with NaN is false too.
-        if not ((found >= 0).all() and (abs(found.sum(axis=1) - 1) < _LARGEST_DEVIATION).all()):
+        if not are_probabilities(found):
             raise ModelError(
                 f"The outputs of {self._name} are no class probabilities: they do not lie between 0 and 1, or do not "
                 "sum to 1. Expected a model that ends in a softmax."
             )
         return found
 
-    def _notes(self, table: Table) -> Iterator[str]:
+    def _oddities(self, table: Table) -> Iterator[str]:
         takes = self.contract
         known = {takes.target, *takes.unused, *(column.name for column in takes.columns)}
         if extra := [name for name in table.columns if name not in known]:
@@ -213,3 +292,12 @@ class TablePredictor:
                 what = "values that are no numbers, and count as missing"
             if num_odd > 0:
                 yield f"{column.name!r} has {num_odd:,} {what}."
+
+
+def _are_paths(source: Any) -> bool:
+    return isinstance(source, list | tuple) and all(isinstance(one, str | Path) for one in source)
+
+
+def _name(data: Any) -> str:
+    """Returns what to call a table."""
+    return Path(data).stem if isinstance(data, str | Path) else "table"

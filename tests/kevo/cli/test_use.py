@@ -11,7 +11,12 @@ from PIL import Image
 
 from kevo.cli import main
 from kevo.tasks.images import networks
+from kevo.tasks.tables import contract
+from kevo.tasks.tables.contract import Contract
+from kevo.tasks.tables.networks import deployable, network
+from kevo.tasks.tables.preparing import prepare, preprocessing
 from tests.support.samples import CONV_GENOME, stripes
+from tests.support.tables import GENOME, small_dataset, write_csv
 
 EVIL = "up\x1b[2Jright"
 
@@ -107,6 +112,65 @@ def test_not_one_picture_is_exit_code_1(model: Path, pictures: Path) -> None:
     assert done.exit_code == 1 and done.stdout == ""
     assert len(done.stderr.splitlines()) == 3
     assert done.stderr.splitlines()[-1] == "Error: Not one picture could be read."
+
+
+@pytest.fixture(scope="module")
+def table_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of tables with random weights."""
+    folder = tmp_path_factory.mktemp("tables")
+    dataset = small_dataset(folder)
+    keras.utils.set_random_seed(0)
+    prepares = preprocessing(dataset, "standardize")
+    features = prepare(prepares, dataset.columns, dataset.inputs(dataset.train))
+    whole = deployable(network(GENOME, num_features=features.shape[1], num_classes=2), prepares, dataset.columns)
+    whole.save(folder / "best.keras")
+    contract.write(Contract.of(dataset), folder)
+    return folder / "best.keras"
+
+
+def test_a_model_of_tables_predicts_rows(table_model: Path, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "new.csv", 3, seed=1)
+    path.write_text(path.read_text().replace("kind", "else"))
+    done = kevo("predict", table_model, path, tmp_path / "absent.csv")
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.splitlines() == [
+        "The model does not know the columns 'else': they are not used.",
+        f"Skipped: {tmp_path / 'absent.csv'} cannot be used: There is no file {tmp_path / 'absent.csv'}. Expected a "
+        "CSV file.",
+    ]
+    lines = done.stdout.splitlines()
+    assert [line.split("  ")[-1] for line in lines] == [f"{path} row {row}" for row in (1, 2, 3)]
+    found = [json.loads(line) for line in kevo("predict", table_model, path, "--json").stdout.splitlines()]
+    assert [(one["path"], one["row"]) for one in found] == [(str(path), row) for row in (1, 2, 3)]
+    assert [line.split()[0] for line in lines] == [one["label"] for one in found]
+    none = kevo("predict", table_model, "absent.csv")
+    assert none.exit_code == 1 and none.stderr.splitlines()[-1] == "Error: Not one row could be read."
+
+
+def test_a_model_of_tables_is_scored(table_model: Path, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "new.csv", 40, seed=1)
+    done = kevo("evaluate", table_model, path)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "new, all rows: 40 rows"
+    values = json.loads(kevo("evaluate", table_model, path, "--json").stdout)
+    assert values["num_examples"] == 40 and set(values["support"]) == {"heavy", "light"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "MODEL", "DATA", "--grad-cam", "drawings"], "Grad-CAM draws on pictures"),
+        (["predict", "MODEL", "DATA", "--labels", "names.txt"], "the task.json beside it names the classes"),
+        (["evaluate", "MODEL", "DATA", "--labels", "names.txt"], "the task.json beside it names the classes"),
+        (["evaluate", "MODEL", "DATA", "--split", "test"], "things has no test split"),
+        (["evaluate", "MODEL", "digits"], "Expected a .csv file"),
+    ],
+)
+def test_a_model_of_tables_has_no_options_of_pictures(arguments: list[str], message: str, table_model: Path) -> None:
+    places = {"MODEL": table_model, "DATA": table_model.parent / "things.csv"}
+    done = kevo(*(places.get(argument, argument) for argument in arguments))
+    assert done.exit_code == 2 and done.stdout == ""
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,9 @@ from click.testing import CliRunner
 
 import kevo
 from kevo.cli import main
-from kevo.errors import DataError, ExportError, ModelError, RunError, SettingsError
+from kevo.errors import ExportError, ModelError, RunError, SettingsError
 from kevo.export import Exported, export, exporting
 from kevo.export.formats import FORMATS
-from kevo.export.portable import Squash, own_size, portable
-from kevo.export.sources import exam, find
 from kevo.runs.folder import Run
 from kevo.tasks.images import datasets, networks
 from tests.support.samples import CONV_GENOME, pretrained_genome, stripes
@@ -132,7 +130,7 @@ def test_whole_numbers_do_about_as_well(run: Path) -> None:
     exported = export(run, format="tflite", quantize="int8", num_calibration=50)
     assert exported.path.name == "best-int8.tflite"
     accuracies = exported.accuracies
-    assert accuracies is not None and accuracies.num_pictures == 36
+    assert accuracies is not None and accuracies.num_examples == 36
     assert accuracies.keras > 0.9 and accuracies.export >= accuracies.keras - 0.02
     with pytest.warns(UserWarning, match="deprecated"):
         interpreter = tf.lite.Interpreter(str(exported.path))
@@ -200,7 +198,7 @@ def test_a_missing_package_is_named(run: Path, monkeypatch: pytest.MonkeyPatch) 
     )
 
 
-def test_pictures_that_are_gone(run: Path, pictures: Path, tmp_path: Path) -> None:
+def test_pictures_that_are_gone(run: Path) -> None:
     settings = json.loads((run / "settings.json").read_text())
     (run / "settings.json").write_text(json.dumps({**settings, "data": "\x1b[2Jgone"}))
     done = CliRunner().invoke(main, ["export", str(run), "--format", "keras"])
@@ -208,14 +206,6 @@ def test_pictures_that_are_gone(run: Path, pictures: Path, tmp_path: Path) -> No
     assert "The pictures of the search cannot be used" in done.stderr and "\x1b" not in done.stderr
     with pytest.raises(SettingsError, match="Nothing is quantized by random pixels"):
         export(run, format="tflite", quantize="int8")
-    source = find(run, model="best")
-    assert exam(source, pictures, num_classes=3).words == "32 test pictures of stripes"
-    x, y = stripes(60)
-    np.savez(tmp_path / "other.npz", x=x, y=y)
-    with pytest.raises(DataError, match="Expected the same"):
-        exam(source, tmp_path / "other.npz", num_classes=3)
-    (run / "settings.json").write_text(json.dumps({**settings, "pictures": "others"}))
-    assert "have changed since the search" in exam(find(run, model="best"), None, num_classes=3).notes[0]
 
 
 def test_hostile_models_and_folders(run: Path, tmp_path: Path) -> None:
@@ -244,6 +234,15 @@ def test_what_is_no_classifier_of_pictures(tmp_path: Path) -> None:
         export(tmp_path / "text.keras", format="keras")
 
 
+def test_a_model_of_tables_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "task.json").write_text('{"task": "tables"}')
+    (tmp_path / "best.keras").write_text("model")
+    done = CliRunner().invoke(main, ["export", str(tmp_path / "best.keras"), "--format", "savedmodel"])
+    assert done.exit_code == 1
+    assert "is written in no other format. Load it with Keras" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.keras", "task.json"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -268,22 +267,3 @@ def test_misuse_is_refused_before_anything_is_written(
     with pytest.raises(SettingsError, match=re.escape(message)):
         export(run, **{"format": "keras", **changes})
     assert sorted(tmp_path.rglob("*")) == before
-
-
-@pytest.mark.parametrize("size", [(16, 16), (7, 30), (1, 1), (41, 80)])
-def test_products_of_matrices_resize_as_tensorflow_does(size: tuple[int, int]) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (2, *size, 3)).astype(np.float32)
-    expected = np.asarray(networks.resize(pixels, (16, 12)))
-    assert np.asarray(Squash((16, 12))(pixels)) == pytest.approx(expected, abs=2e-3)
-
-
-def test_a_picture_of_the_right_size_is_left_alone() -> None:
-    model = networks.deployable(networks.conv_network(CONV_GENOME, num_classes=3))
-    assert own_size(model) == (16, 16)
-    pixels = keras.ops.ones((1, 16, 16, 3))
-    assert Squash((16, 16))(pixels) is pixels
-
-
-def test_portable_models_share_their_weights() -> None:
-    model = networks.deployable(networks.conv_network(CONV_GENOME, num_classes=3))
-    assert [id(one) for one in portable(model, size=None).weights] == [id(one) for one in model.weights]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from kevo.errors import ModelError
-from kevo.tasks.tables.contract import FILE, Contract, read, write
+from kevo.runs.layout import TASK
+from kevo.tasks.tables.contract import Contract, read, write
 from tests.support.tables import small_dataset
 
 
@@ -15,7 +16,7 @@ def test_the_file_says_all(tmp_path: Path) -> None:
     contract = Contract.of(small_dataset(tmp_path))
     write(contract, tmp_path)
     assert read(tmp_path) == contract
-    values = json.loads((tmp_path / FILE).read_text(encoding="utf-8"))
+    values = json.loads((tmp_path / TASK).read_text(encoding="utf-8"))
     assert (values["task"], values["target"], values["class_names"]) == ("tables", "kind", ["heavy", "light"])
     assert values["columns"][2] == {"name": "grade", "kind": "code", "values": [1.0, 2.0, 3.0], "has_gaps": False}
     assert values["unused"] == ["number", "name", "constant"]
@@ -40,15 +41,15 @@ def test_there_may_be_no_file(tmp_path: Path) -> None:
 )
 def test_a_damaged_file_is_named(tmp_path: Path, change: dict[str, Any]) -> None:
     values = Contract.of(small_dataset(tmp_path)).to_json()
-    (tmp_path / FILE).write_text(json.dumps({**values, **change}))
-    with pytest.raises(ModelError, match=f"{FILE} does not say what columns"):
+    (tmp_path / TASK).write_text(json.dumps({**values, **change}))
+    with pytest.raises(ModelError, match=f"{TASK} does not say what columns"):
         read(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 100_000])
 def test_no_contract_at_all(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / FILE).write_bytes(content)
-    with pytest.raises(ModelError, match=f"{FILE} does not say what columns"):
+    (tmp_path / TASK).write_bytes(content)
+    with pytest.raises(ModelError, match=f"{TASK} does not say what columns"):
         read(tmp_path)
 
 

@@ -1,16 +1,20 @@
-"""Opens model files and the names of their classes, whoever they come from."""
+"""Model files, whoever they come from: where a search left them, which task they belong to, and how they are loaded."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import keras
-
-from kevo.errors import ModelError, os_reason
+from kevo.errors import ModelError
 from kevo.runs import layout
+from kevo.runs.atomic_files import loads
 from kevo.system.text import printable
+from kevo.tasks.task import AUTO, TASKS, AnyKind, kind_of
+
+if TYPE_CHECKING:
+    import keras
 
 _SUFFIX = ".keras"
 _LONGEST_REASON = 200
@@ -36,24 +40,44 @@ def home(path: Path) -> Path:
     return path.parent.parent if path.parent.name == layout.CHECKPOINTS else path.parent
 
 
-def labels_file(path: Path) -> Path:
-    """Returns where a search left the names of a model's classes.
+def kind_of_model(path: Path) -> AnyKind:
+    """Returns the task of a model.
+
+    The settings of its run folder say which, or else the `task.json` beside it. Where neither does, it is the first
+    task of the table.
+
+    Args:
+        path: A run folder, or a `.keras` file.
 
     Raises:
-        ModelError: there is no such file.
+        ModelError: this kevo has no such task.
     """
-    labels = home(path) / layout.LABELS
-    if not labels.is_file():
-        raise ModelError(f"{path} has no {layout.LABELS} beside it. Name its classes: --labels FILE.")
-    return labels
+    folder = path if path.is_dir() else home(path)
+    for values in (_values(folder / layout.SETTINGS).get("search"), _values(folder / layout.TASK)):
+        name = values.get("task", AUTO) if isinstance(values, dict) else AUTO
+        if name == AUTO:
+            continue
+        if not isinstance(name, str) or name not in TASKS:
+            raise ModelError(
+                f"{path} is a model of the task {printable(str(name))!r}. Expected one of: {', '.join(TASKS)}. Use a "
+                "version of kevo that has it."
+            )
+        return kind_of(name)
+    return kind_of(next(iter(TASKS)))
 
 
-def load_model(path: Path) -> keras.Model:
+def load_model(path: Path, *, expected: str) -> keras.Model:
     """Loads a model for use; nothing in its file is executed.
+
+    Args:
+        path: Its `.keras` file.
+        expected: What to ask for where the file holds something else, such as `a classifier of pictures`.
 
     Raises:
         ModelError: there is none, it is damaged, wants to run code of its own, or has layers that Keras does not bring.
     """
+    import keras
+
     if not path.is_file():
         raise ModelError(f"There is no model {path}. Name a {_SUFFIX} file, or the folder of a search.")
     if path.suffix != _SUFFIX or not zipfile.is_zipfile(path):
@@ -73,27 +97,18 @@ def load_model(path: Path) -> keras.Model:
             f"Cannot open {path} as a model: {_reason(error)}. Save it anew from layers that Keras brings."
         ) from error
     if not isinstance(model, keras.Model) or not model.built:
-        raise ModelError(f"{path} holds no model, but a {type(model).__name__}. Expected a classifier of pictures.")
+        raise ModelError(f"{path} holds no model, but a {type(model).__name__}. Expected {expected}.")
     return model
 
 
-def read_labels(path: Path) -> list[str]:
-    """Reads the names of classes: a `.json` list, or a text with one in each line.
-
-    Raises:
-        ModelError: the file cannot be read, or holds something else.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        names = json.loads(text) if path.suffix == ".json" else text.splitlines()
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"Cannot read class names from {path}: {os_reason(error)}.") from error
-    fits = isinstance(names, list) and all(isinstance(name, str) and name.strip() for name in names)
-    if not fits or len(set(names)) < len(names):
-        raise ModelError(
-            f"{path} holds no class names. Expected a list of different names: in JSON, or in a text one in each line."
-        )
-    return names
+def _values(path: Path) -> dict[str, Any]:
+    """Returns the JSON object in a file; an empty one where it is missing or damaged."""
+    values = None
+    # A pipe would be waited for.
+    if path.is_file():
+        with contextlib.suppress(OSError, ValueError):
+            values = loads(path.read_bytes())
+    return values if isinstance(values, dict) else {}
 
 
 def _reason(error: Exception) -> str:
