@@ -49,7 +49,7 @@ _NUM_LAST_DRAWS = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class Individual:
-    """One genome and what became of it.
+    """One genome and its fate.
 
     Args:
         number: Counts all individuals from 0, in the order of birth.
@@ -195,7 +195,7 @@ class Evolution:
         self._started[number] = self.clock()
 
     def grow(self, space: SearchSpace) -> None:
-        """Goes on in another space: what the individuals so far do not have of it, they get as its defaults."""
+        """Goes on in another space; genes that earlier individuals lack get their defaults."""
         self.space = space
         self._individuals = [replace(one, genome=space.default(one.genome)) for one in self._individuals]
         self._tried = {space.key(one.genome) for one in self._individuals}
@@ -229,7 +229,7 @@ class Evolution:
         return self._promoted(fidelity.promoted_within(runs, rungs, budget=budget))
 
     def _last_promotion(self) -> Individual | None:
-        """Returns what to promote when no new candidates will come: what wins must have been trained in full."""
+        """Returns the individual to promote when no new ones will come: a winner must have been trained in full."""
         rungs, budget = self.settings.rungs, self.settings.max_epochs
         if budget is None:
             return self._final(self._ranking()[:_NUM_FINALISTS])
@@ -303,7 +303,7 @@ class Evolution:
         return last + (size >= self.settings.population_size - elites)
 
     def _awaited(self) -> list[int]:
-        """Returns the numbers of those that train, and not for so long already that nobody believes in them."""
+        """Returns the numbers of the individuals in training, without those that have taken far too long."""
         longest = max((one.seconds for one in self._individuals if one.seconds is not None), default=0.0)
         patience, now = max(self.settings.min_patience, self.settings.patience * longest), self.clock()
         return [number for number, started in self._started.items() if now - started < patience]
@@ -358,7 +358,7 @@ class Evolution:
             yield (_Candidate("random", (), self.space.sample(rng)) for _ in range(_NUM_LAST_DRAWS)), 1
 
     def _first_population(self, num_born: int) -> Sequence[Genome]:
-        """Returns what may come next in the first population, the most wanted first."""
+        """Returns the candidates for the next place in the first population, the most wanted first."""
         if self._cost is None or not self.settings.per_second:
             return [self.space.spread(np.random.default_rng(self._seed), self.settings.population_size)[num_born]]
         # Little is known of the space yet, and less of what is expensive: many cheap looks teach more than a dear one.
@@ -405,7 +405,7 @@ class Evolution:
         return candidates[int(np.argmax(scores))]
 
     def _evidence(self, num: int) -> Evidence:
-        """Returns what the surrogate may learn from the first `num` individuals."""
+        """Returns the training data of the surrogate from the first `num` individuals."""
         individuals = self._individuals[:num]
         # A candidate that was promoted is learned from once, by its longest training.
         rated = _rated(individuals, self.settings)

@@ -94,7 +94,7 @@ def promoted_within(runs: Sequence[Run], epochs: Sequence[int], *, budget: int, 
 
 
 def has_room(runs: Sequence[Run], epochs: Sequence[int], rung: int, *, budget: int) -> bool:
-    """Tells whether a rung's share, and what is left of those below, suffice for one more run of it.
+    """Tells whether a rung's share, and the rest of the shares below, suffice for one more run of it.
 
     Arguments are those of `promoted_within`.
     """
@@ -128,7 +128,7 @@ def _credits(runs: Sequence[Run], step: Sequence[int]) -> dict[tuple[Hashable, i
 
 
 def at_full_length(runs: Sequence[Run], *, num_rungs: int) -> list[float]:
-    """Returns what the fitness of each run would be at the top rung: what promotions have gained so far is added.
+    """Returns the expected fitness of each run at the top rung: the mean gain of earlier promotions is added.
 
     Args:
         runs: All that have a fitness.

@@ -1,4 +1,4 @@
-"""What evolves: genes with their ranges and conditions, and the one `repair` that makes any mapping a valid genome."""
+"""Genes with their ranges and conditions, and the one `repair` that makes any mapping a valid genome."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class Categorical(Gene):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Ordinal(Gene):
-    """Finitely many numbers in ascending order. The values are one step apart, whatever the numbers are."""
+    """Finitely many numbers in ascending order, encoded as places at even distances."""
 
     values: Sequence[int | float]
 
@@ -317,7 +317,7 @@ class SearchSpace:
         return self._complete(genome, lambda gene: gene.sample(rng))
 
     def key(self, genome: Genome) -> Hashable:
-        """Returns what two genomes share exactly when their active genes are the same."""
+        """Returns a key that is equal exactly for genomes with the same active genes."""
         # True, 1 and 1.0 are equal in Python.
         return tuple((name, type(genome[name]), genome[name]) for name in self.active_genes(genome))
 

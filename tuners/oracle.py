@@ -187,7 +187,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
 
     @_exclusive
     def take_back(self, trial_id: str, reason: str, *, counts: bool = True) -> None:
-        """Takes a trial back whose worker is gone: it is run again, before any new one.
+        """Takes back the trial of a lost worker: it is run again, before any new one.
 
         Args:
             trial_id: The trial, which is running.
@@ -205,7 +205,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         self._set_project_dir(str(folder.parent), folder.name)
 
     def stop(self) -> None:
-        """Ends the search: from now on nobody gets a trial, not even one to run again. Any thread may call it."""
+        """Ends the search: no worker gets another trial, not even one to run again. Any thread may call it."""
         self._stopped.set()
 
     @property
@@ -243,7 +243,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         return {"status": TrialStatus.RUNNING, "values": self._values(proposal)}
 
     def _values(self, individual: Individual) -> dict[str, Any]:
-        """Returns what a trial says of its individual: the genome, and for how long to train, from where on."""
+        """Returns the genome, the rung and the parent trial that a trial's values hold."""
         values = dict(individual.genome)
         if self.settings.rungs:
             values["tuner/epochs"], values["tuner/initial_epoch"] = self.settings.rungs[individual.rung], 0
@@ -261,7 +261,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
 
     @_exclusive
     def recall(self, individuals: Sequence[Individual]) -> None:
-        """Takes up a search whose files are lost, in place of `reload`: all its trials are to be run again first.
+        """Goes on with a search that has lost its files, in place of `reload`: its trials are run again first.
 
         Args:
             individuals: All of them, pending, ordered by number without gaps.
@@ -365,7 +365,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
 
     @_exclusive
     def save(self) -> None:
-        """Writes what no trial knows, if that is not in the project folder already. Trials are written on their own."""
+        """Writes the state that no trial holds, if it has changed. Trials are written on their own."""
         path, start = self._get_oracle_fname(), self._display.search_start
         now = (path, len(self.hyperparameters.space), start)
         if now == self._saved and os.path.exists(path):
@@ -453,7 +453,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         write_json(path, content, is_durable=not is_created)
 
     def _record(self, trial_id: str) -> dict[str, Any]:
-        """What JSON keeps of an individual beside its trial."""
+        """The JSON values of an individual that its trial does not hold."""
         individual = self._evolution.individuals[self._numbers[trial_id]]
         return {**{name: getattr(individual, name) for name in _RECORDED}, "num_runs": self._run_times[trial_id]}
 
@@ -492,7 +492,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         return next(trial_id for trial_id, other in self._numbers.items() if other == number)
 
     def _points(self, trial: Trial) -> tuple[float, ...]:
-        """Returns what a completed trial is worth by each objective, where greater is better."""
+        """Returns the fitness of a completed trial for each objective; greater is better."""
         return tuple(float(self._value(trial, one)) * (1 if one.direction == "max" else -1) for one in self.objectives)
 
     def _value(self, trial: Trial, objective: keras_tuner.Objective) -> Any:
@@ -547,7 +547,7 @@ def _named(path: Path) -> Iterator[Path]:
 
 
 def _without_losses(trials: Sequence[Trial], records: Mapping[str, Mapping[str, Any]]) -> list[Trial]:
-    """Returns trials ordered by number, up to what a power cut has taken away: only unfinished ones can be lost."""
+    """Returns trials ordered by number. A power cut can have taken unfinished ones at the end."""
     ordered = sorted(trials, key=lambda trial: int(records[trial.trial_id]["number"]))
     numbers = [int(records[trial.trial_id]["number"]) for trial in ordered]
     first_gap = next((place for place, number in enumerate(numbers) if place != number), len(numbers))

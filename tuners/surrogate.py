@@ -1,4 +1,4 @@
-"""Predicts what unseen genomes are worth from those that were trained: a Gaussian process over encoded genomes.
+"""Predicts the fitness of unseen genomes from trained ones: a Gaussian process over encoded genomes.
 
 - Rasmussen and Williams 2006, Gaussian Processes for Machine Learning, chapters 2 and 5 (prediction, fitting)
 - Hvarfner et al. 2024, Vanilla Bayesian optimization performs great in high dimensions, arXiv:2402.02229 (the prior)
@@ -39,7 +39,7 @@ _MAX_STEPS = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What a search knows at one moment; one entry for each genome that trains or was trained, ordered by number.
+    """The training data of the surrogate: one entry for each genome in training or trained, ordered by number.
 
     Args:
         numbers: The number of each individual.
@@ -86,7 +86,7 @@ class Surrogate:
         per_second: bool = False,
         cost: Callable[[Genome], float] | None = None,
     ) -> Array:
-        """Returns how promising each genome is, as the logarithm of what it is expected to improve.
+        """Returns the logarithm of the expected improvement of each genome.
 
         Args:
             genomes: Not trained yet.
@@ -269,7 +269,7 @@ def fit(inputs: Array, targets: Array, columns: NDArray[np.intp]) -> Kernel:
 
 
 def warped(fitness: Array) -> Array:
-    """Returns fitness with its lower half replaced by normal scores, so that what is hopeless bends nothing.
+    """Returns fitness with its lower half replaced by normal scores, so that hopeless genomes do not bend the fit.
 
     The upper half keeps its distances, in units of its own spread above the median (the half-rank warping of Song et
     al. 2024, The Vizier Gaussian process bandit algorithm, arXiv:2408.11527).

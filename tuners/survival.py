@@ -1,4 +1,4 @@
-"""Who stays in the population that breeds.
+"""Survivor selection: who stays in the population.
 
 - De Jong 1975, An Analysis of the Behavior of a Class of Genetic Adaptive Systems (elitism, generation gap)
 - Schwefel 1981, Numerical Optimization of Computer Models ((mu + lambda))

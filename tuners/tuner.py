@@ -27,7 +27,7 @@ _REASON_LENGTH = 300
 
 
 class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is not typed.
-    """Searches hyperparameters by evolution. Takes what `keras_tuner.RandomSearch` takes, and `settings`.
+    """Searches hyperparameters by evolution. Takes the arguments of `keras_tuner.RandomSearch`, and `settings`.
 
     >>> import tempfile
     >>> class Parabola(GeneticTuner):
@@ -225,7 +225,7 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
 
 
 def _reason(error: BaseException) -> str:
-    """Says in one line what went wrong."""
+    """Returns an error in one line."""
     lines = str(error).strip().splitlines()
     words = lines[0].strip()[:_REASON_LENGTH] if lines else ""
     if isinstance(error, FailedTrialError) and words:

@@ -32,7 +32,7 @@ _MOST_COLUMNS = 3
 @click.option("--data", help="Where the pictures are now, if not where they were; as for kevo search.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all rows.")
 def compare(runs: tuple[Path, ...], everything: bool, data: str | None, as_json: bool) -> None:
-    """Says what differs between searches: settings, space, budget and outcome.
+    """Lists the differences between searches: settings, space, budget and outcome.
 
     Where two models were tested on the same pictures, McNemar's exact test says whether one is better by more than
     chance; for that the pictures are read again.

@@ -1,4 +1,4 @@
-"""What a person sees of a command that goes wrong, and what not of one that goes well."""
+"""The terminal of a command: errors in one line, and quiet native code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Turns what a user can mend into one line and an exit code; a traceback is for our own mistakes."""
+    """Turns errors that a user can mend into one line and an exit code; a traceback is for our own mistakes."""
     try:
         yield
     except (ExportError, SearchFailedError, WorkerError) as error:
@@ -44,7 +44,7 @@ def _say(words: str) -> None:
 
 @contextmanager
 def quiet_natives() -> Iterator[None]:
-    """Keeps what native code writes below `sys.stderr` off the terminal: drivers and decoders are talkative.
+    """Keeps the output of native code, such as drivers and decoders, off the terminal.
 
     What Python writes still arrives, a traceback at a crash included.
     """

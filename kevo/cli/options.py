@@ -1,4 +1,4 @@
-"""What several commands are told in the same way."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 

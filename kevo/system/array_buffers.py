@@ -28,14 +28,14 @@ _CHUNK = 1024
 
 
 def cache_folder() -> Path:
-    """Returns where kevo keeps what it can make anew."""
+    """Returns the folder of files that kevo can compute again."""
     # As the XDG Base Directory Specification has it, a relative path does not count.
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "kevo"
 
 
 def empty(shape: tuple[int, ...]) -> Pictures:
-    """Returns an array for pictures, whose content is not defined yet.
+    """Returns an uninitialized array for pictures, in memory or on disk.
 
     Args:
         shape: Its shape, (n, height, width, 3).

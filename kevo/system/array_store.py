@@ -1,4 +1,4 @@
-"""Arrays in a folder, each computed once by whoever needs it first, and shared by all processes from then on.
+"""Arrays in a folder, each computed once and shared by all processes from then on.
 
     KEY.npy         an array, with a checksum of the file and its name behind it; locked while it is in use
     .partial-KEY    an array that is being computed; locked by whoever does it
@@ -69,7 +69,7 @@ class ArrayStore:
     def once(
         self, key: str, compute: Callable[[], _Array], *, num_rows: int, wait: Callable[[], None] = lambda: None
     ) -> _Array:
-        """Returns the array of a key, and computes it if nobody has done so yet.
+        """Returns the array of a key, and computes it if it is not there yet.
 
         Where the folder cannot be written, the array is computed and not kept.
 
@@ -105,11 +105,11 @@ class ArrayStore:
             _abandon(self.folder / f"{_PARTIAL}{name}", partial)
 
     def has(self, key: str) -> bool:
-        """Tells whether there is an array of a key, without a look at what is in it."""
+        """Tells whether there is an array of a key, without checking its content."""
         return (self.folder / f"{_name(key)}.npy").is_file()
 
     def try_out(self) -> None:
-        """Finds out whether anything can be kept, for those who are not told: other processes with the same folder."""
+        """Finds out whether the folder can be written, and notes if not; other processes stay silent."""
         try:
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder) as file:
@@ -171,7 +171,7 @@ class ArrayStore:
         return array if stored is None else stored
 
     def _read(self, name: str, num_rows: int) -> _Array | None:
-        """Returns a stored array, mapped into memory; `None` if there is none or it is not what was written."""
+        """Returns a stored array, mapped into memory; `None` if there is none or its checksum is wrong."""
         try:
             descriptor = os.open(self.folder / f"{name}.npy", os.O_RDONLY | _CAREFUL)
             with os.fdopen(descriptor, "rb") as file:
@@ -185,7 +185,7 @@ class ArrayStore:
             return None
 
     def _tidy(self) -> None:
-        """Removes what killed writers left, and the least recently used arrays beyond the limit."""
+        """Removes the files of killed writers, and the least recently used arrays beyond the limit."""
         arrays = []
         with os.scandir(self.folder) as entries:
             for entry in entries:
@@ -253,7 +253,7 @@ def _abandon(path: Path, file: BinaryIO) -> None:
 
 
 def _remove_unused(path: Path) -> bool:
-    """Removes a file unless somebody holds a lock on it, and tells whether it did."""
+    """Removes a file unless it is locked, and tells whether it did."""
     try:
         with os.fdopen(os.open(path, os.O_RDWR | _CAREFUL), "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

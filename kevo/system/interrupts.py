@@ -24,7 +24,7 @@ _AGAIN_SECONDS = 0.05
 
 
 class Interrupt(KeyboardInterrupt):
-    """A first Ctrl-C, or a request for the same: the search is to end with what it has."""
+    """A first Ctrl-C, or a request for the same: the search ends with the best so far."""
 
 
 class Interrupts:

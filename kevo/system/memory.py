@@ -30,7 +30,7 @@ def confine(num_bytes: int) -> None:
 
 
 def usable() -> int | None:
-    """Returns the bytes of memory of the machine, or of the container that this is, or what `confine` left of it.
+    """Returns the bytes of memory that this process may use: of the machine, of its container, or as set by `confine`.
 
     `None` where that is not known. It is not what is free at the moment, which would make no two searches alike.
     """

@@ -1,4 +1,4 @@
-"""Which versions of what matters are installed, without loading any of it."""
+"""The installed versions of the packages that matter, without loading them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who runs the trials of a search, and where: executors, and the foreman that drives a scheduler with any of them.
+"""Runs the trials of a search: executors, and the foreman that drives a scheduler with any of them.
 
 executor.py     the protocol of executors, and the events that they tell; plain data only
 in_process.py   trials run in the calling process

@@ -95,7 +95,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLost:
-    """The worker is gone, and so is what it was doing.
+    """The worker is gone, and its trial with it.
 
     Args:
         reason: Why, in words.
@@ -150,7 +150,7 @@ class Executor(Protocol):
         """
 
     def events(self, receive: Receive, seconds: float) -> None:
-        """Tells what has happened since the last call.
+        """Returns the events since the last call.
 
         Args:
             receive: Is called with each event, and may call the other methods. What it raises passes through.
@@ -165,10 +165,10 @@ class Executor(Protocol):
         """Has a worker stop its trial without a result, at the next chance; then it tells `WorkerReady`."""
 
     def end(self, worker: str, reason: str) -> None:
-        """Ends a worker whatever it does, and starts another one; tells `WorkerLost` with this reason."""
+        """Ends a worker at once, and starts another one; the event is `WorkerLost` with this reason."""
 
     def close(self) -> None:
-        """Ends all workers, what they are doing included. Calling it twice does no harm."""
+        """Ends all workers and their trials. Calling it twice does no harm."""
 
 
 class ReportProgress(Protocol):

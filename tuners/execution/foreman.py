@@ -1,4 +1,4 @@
-"""The loop between a scheduler and an executor: it gives out trials, and hands in what came of them."""
+"""The loop between a scheduler and an executor: it gives out trials, and hands in their results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PATIENCE = 3
 
 
 class Scheduler(Protocol):
-    """Decides which trials run, and keeps what comes of them. Workers are only names to it."""
+    """Decides which trials run, and keeps their results. Workers are only names to it."""
 
     @property
     def is_over(self) -> bool:
@@ -68,7 +68,7 @@ class Scheduler(Protocol):
         """Takes back the trial of a worker that is gone."""
 
     def stop(self) -> None:
-        """Ends the search: no trial is given out any more, and what still runs is not waited for."""
+        """Ends the search: no trial is given out any more, and running ones are not waited for."""
 
 
 class BrokenError(RuntimeError):
@@ -123,7 +123,7 @@ class Foreman:
             self._executor.close()
 
     def _give_out(self) -> None:
-        """Gives trials to those who have none."""
+        """Gives trials to idle workers."""
         if time.monotonic() < self._asks_at:
             return
         for worker in list(self._idle):

@@ -1,4 +1,4 @@
-"""An executor whose only worker is the calling process."""
+"""Runs trials in the calling process, one after another."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ class LocalPool:
         worker.send({"job": self._job, "arguments": self._arguments, "folder": str(folder)})
 
     def _listen(self, worker: _Worker, receive: Receive) -> None:
-        """Tells what a worker has said, unless it is replaced meanwhile."""
+        """Yields the events of a worker, unless it has been replaced meanwhile."""
         while worker.name in self._workers and (message := worker.channel.receive()) is not None:
             match event := from_message(message):
                 case WorkerReady():
@@ -239,7 +239,7 @@ class LocalPool:
         self._start(worker.place)
 
     def _forget(self, worker: _Worker) -> None:
-        """Ends a worker and what it has started, and removes its files."""
+        """Ends a worker and its child processes, and removes its files."""
         del self._workers[worker.name]
         kill_group(worker.process.pid)
         worker.process.wait()

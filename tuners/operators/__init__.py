@@ -1,1 +1,1 @@
-"""Genetic operators: pure functions of a generator and what they work on, with one name -> function table each."""
+"""Genetic operators: pure functions of a generator and genomes, with one name -> function table for each kind."""

@@ -1,4 +1,4 @@
-"""How a child comes to differ from its parents. At least one gene changes wherever any can.
+"""Mutation. At least one gene changes wherever any can.
 
 The default rate, one gene per child on average, is that of Mühlenbein 1992, How genetic algorithms really work.
 Stepping on the scale of a gene follows the typed mutation of Li et al. 2013, Mixed integer evolution strategies for

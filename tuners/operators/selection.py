@@ -1,4 +1,4 @@
-"""Who becomes a parent. Fitness is maximized; each function returns indices into it, drawn with replacement.
+"""Parent selection. Fitness is maximized; each function returns indices into it, drawn with replacement.
 
 - Goldberg and Deb 1991, A comparative analysis of selection schemes, doi:10.1016/B978-0-08-050684-5.50008-2
 - Baker 1985, Adaptive selection methods for genetic algorithms (linear ranking)

@@ -1,4 +1,4 @@
-"""A worker's end of the line: what it has in place of the oracle."""
+"""The worker's side of the connection: a stand-in for the oracle."""
 
 import threading
 import time
@@ -44,11 +44,11 @@ class ChiefRefusedError(FatalError):  # type: ignore[misc]  # Keras Tuner is not
 
 
 class SearchOverError(ChiefLostError):
-    """The chief has said that the search is over, whatever this worker is at: it need not be asked any more."""
+    """The chief has said that the search is over; no further request is needed."""
 
 
 class Client(OracleClient):  # type: ignore[misc]  # Keras Tuner is not typed.
-    """What a worker has in place of the oracle.
+    """The oracle as a worker reaches it.
 
     It renews its lease by itself until it is closed or its process ends, also while a trial runs. Every request waits
     for the chief, which may be restarting, for a while.
@@ -95,7 +95,7 @@ class Client(OracleClient):  # type: ignore[misc]  # Keras Tuner is not typed.
     def call(
         self, name: str, values: dict[str, Any] | None = None, payload: bytes = b""
     ) -> tuple[dict[str, Any], bytes]:
-        """Calls what the chief's owner has added.
+        """Calls a method that the chief's owner has added.
 
         Args:
             name: Of the call.

@@ -1,4 +1,4 @@
-"""Who runs which trial, and until when each may say nothing."""
+"""Leases: which worker runs which trial, and until when it may be silent."""
 
 import logging
 import threading
@@ -59,7 +59,7 @@ class Leases:
         self._is_announced = True
 
     def renewed(self, tuner_id: str) -> dict[str, Any]:
-        """Returns what a worker is told for a sign of life."""
+        """Returns the answer to a worker's sign of life."""
         if self._is_announced:
             with self._guard:
                 self._told.add(tuner_id)
@@ -67,7 +67,7 @@ class Leases:
         return {"lease_seconds": self.seconds, "is_over": self._is_announced}
 
     def expire(self) -> list[str]:
-        """Takes the trials back from workers whose lease ran out; see `Server.expire`."""
+        """Takes back the trials of workers with an expired lease; see `Server.expire`."""
         with locked(self.oracle):
             now = self._clock()
             with self._guard:
@@ -99,7 +99,7 @@ class Leases:
         return self.error is not None or getattr(self.oracle, "is_stopped", False)
 
     def serve(self, tuner_id: str | None, trial_id: str | None, answer: Callable[[], Any], *, is_oracles: bool) -> Any:
-        """Answers a request of a worker that says what it trains."""
+        """Answers a request that names the worker's trial."""
         if tuner_id is not None:
             with self._guard:
                 if tuner_id not in self._told:
@@ -128,7 +128,7 @@ class Leases:
         return trial
 
     def create(self, tuner_id: str) -> Trial:
-        """Returns what a worker is to run; a trial that is stopped where the search is over for it."""
+        """Returns a worker's next trial; a stopped one where the search is over for it."""
         oracle, trial = self.oracle, None
         if self.error is None:
             try:
@@ -161,7 +161,7 @@ class Leases:
         )
 
     def update(self, tuner_id: str | None, trial_id: str, metrics: Mapping[str, float], step: int) -> Trial:
-        """Takes down what a worker has measured, unless its trial is no longer its own."""
+        """Records a worker's metrics, unless the trial is no longer its own."""
         trial = self.trial(trial_id)
         if trial.status == TrialStatus.RUNNING and self._is_runner(tuner_id, trial_id):
             return self.oracle.update_trial(trial_id, dict(metrics), step=step)

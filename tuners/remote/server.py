@@ -138,14 +138,14 @@ class Server:
             raise self._leases.error
 
     def announce_end(self) -> None:
-        """Has every worker told with its next sign of life that the search is over, whatever it is at.
+        """Tells every worker, with its next sign of life, that the search is over.
 
         Its `Client` asks for nothing more from then on. A worker that is told holds no lease any more.
         """
         self._leases.announce_end()
 
     def expire(self) -> list[str]:
-        """Takes the trials back from workers whose lease ran out, forgets these workers and returns their tuner ids."""
+        """Takes back the trials of workers with an expired lease, and returns the tuner ids of these workers."""
         return self._leases.expire()
 
     def lose(self, tuner_id: str, reason: str) -> None:

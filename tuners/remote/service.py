@@ -1,4 +1,4 @@
-"""The chief's end of the line: Keras Tuner's methods, the one beside them, and what every request passes."""
+"""The chief's side of the connection: Keras Tuner's methods, calls of its owner's, and the interceptor."""
 
 import hmac
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class Calls(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC is not typed.
 
 
 class Gate(grpc.ServerInterceptor):  # type: ignore[misc]  # gRPC is not typed.
-    """What every request passes: it shows the secret, is served, and takes the words of an error home."""
+    """Checks the secret of every request, and sends errors back in words."""
 
     def __init__(self, secret: str | None, serve: Callable[..., Any]) -> None:
         self._secret = secret.encode() if secret else None
@@ -86,6 +86,6 @@ class Gate(grpc.ServerInterceptor):  # type: ignore[misc]  # gRPC is not typed.
 
 
 def _said(context: Any, name: str) -> str | None:
-    """Returns what a request says beside its content."""
+    """Returns the metadata of a request."""
     value = dict(context.invocation_metadata()).get(name)
     return None if value is None else value.decode()

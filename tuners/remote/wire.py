@@ -1,4 +1,4 @@
-"""What a chief and its workers agree on: how addresses are read, what every request says, how calls are packed."""
+"""The protocol between a chief and its workers: addresses, metadata, and the packing of calls."""
 
 import ipaddress
 import json
@@ -44,7 +44,7 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def is_loopback(host: str) -> bool:
-    """Tells whether only this machine reaches a host, for certain: a name that is not `localhost` may be anybody's.
+    """Tells whether only this machine reaches a host; of names only `localhost` is sure to be its own.
 
     Example:
         >>> is_loopback("127.3.2.1"), is_loopback("::1"), is_loopback("0.0.0.0"), is_loopback("localhost.example")
@@ -63,13 +63,13 @@ def pack(values: Mapping[str, Any], payload: bytes = b"") -> bytes:
 
 
 def unpack(message: bytes) -> tuple[dict[str, Any], bytes]:
-    """Returns what `pack` made a message of."""
+    """Unpacks a message of `pack`."""
     (size,) = struct.unpack_from(">I", message)
     return json.loads(message[4 : 4 + size]), message[4 + size :]
 
 
 def opened(answer: bytes) -> tuple[dict[str, Any], bytes]:
-    """Returns what a chief has answered to a call.
+    """Returns the answer of a chief to a call.
 
     Raises:
         RemoteError: It met an error.
