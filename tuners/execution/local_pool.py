@@ -33,6 +33,8 @@ _SEND_SECONDS = 10.0
 """How long a worker may take to accept a message."""
 _GRACE_SECONDS = 10.0
 """How long workers may take to end when the search is over."""
+_START_SECONDS = 900.0
+"""How long a worker may take until it is ready."""
 _MAX_FAILED_STARTS = 3
 """So many workers in a row may end before they are ready."""
 _LOG = "log"
@@ -46,6 +48,7 @@ class _Worker:
     channel: Channel
     folder: Path
     """Its files, which go when it has ended."""
+    started_at: float
     num_trials: int = 0
     is_ready: bool = False
     """Whether it has ever been ready."""
@@ -182,8 +185,8 @@ class LocalPool:
                     "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
                 },
             )
-        worker = _Worker(name, place, process, Channel(ours, patience_seconds=_SEND_SECONDS), folder)
-        self._workers[name] = worker
+        channel = Channel(ours, patience_seconds=_SEND_SECONDS)
+        worker = self._workers[name] = _Worker(name, place, process, channel, folder, started_at=time.monotonic())
         worker.send({"job": self._job, "arguments": self._arguments, "folder": str(folder)})
 
     def _listen(self, worker: _Worker, receive: Receive) -> None:
@@ -214,6 +217,8 @@ class LocalPool:
         elif self._holds_more(worker, self._max_bytes):
             memory = (self._memory_of(worker.process.pid) or 0) / 1024**3
             reason = f"out of memory: it took {memory:.1f} GiB, more than a worker's share"
+        elif not worker.is_ready and time.monotonic() - worker.started_at > _START_SECONDS:
+            reason = f"it hangs: it was not ready after {_START_SECONDS:.0f} seconds"
         else:
             return
         if not worker.is_ready:

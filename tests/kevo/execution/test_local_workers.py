@@ -16,6 +16,7 @@ import pytest
 import kevo
 from kevo.errors import SearchBrokenError, SearchFailedError
 from kevo.execution import local_workers
+from kevo.execution.devices import Plan
 from kevo.result import SearchResult
 from kevo.runs import reader
 from kevo.runs.folder import Run
@@ -132,6 +133,18 @@ def test_a_worker_that_cannot_write_ends_the_search_which_can_go_on(tmp_path: Pa
     with pytest.raises(SearchBrokenError, match=r"work/worker-0.* Make room or permit writing there.* kevo resume"):
         search(tmp_path, Thief(), max_trials=1)
     assert Run.open(tmp_path / "run").trials() == [] and workers(os.getpid()) == []
+
+
+def test_a_search_goes_on_without_the_processes_that_trained_along_unless_it_begins(tmp_path: Path) -> None:
+    notes: list[str] = []
+    spread = Plan(((),), is_mirrored=False, is_spread=True)
+    pool = local_workers.local_pool({"data": "here"}, plan=spread, folder=tmp_path, note=notes.append)
+    assert pool._unfit is not None and pool._arguments["is_spread"]
+    with pytest.raises(SearchFailedError, match="There is nobody. Start the same command there too"):
+        pool._unfit("There is nobody.")
+    pool._has_started = True
+    assert pool._unfit("There is nobody.") == {**pool._arguments, "is_spread": False}
+    assert notes == ["There is nobody. The search goes on in one process; kevo resume spreads it again."]
 
 
 def test_a_disk_that_is_full_for_a_worker_ends_the_search_which_can_go_on(

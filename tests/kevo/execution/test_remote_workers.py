@@ -31,6 +31,7 @@ from kevo.runs import reader
 from kevo.runs.folder import Run
 from kevo.tasks.images.datasets import ImageDataset
 from tests.kevo.engine.test_scheduler import DONE, scheduler
+from tests.kevo.execution.test_local_workers import workers as local_workers
 from tests.support.samples import stripes
 from tests.support.searches import SETTINGS, Diary
 
@@ -218,6 +219,34 @@ def test_a_search_ends_though_a_worker_is_cut_off_in_the_middle_of_a_trial(
     assert host.lost == [(host.cut_at, "nothing was heard of its worker any more")]
     assert host.cut_at is not None and host.trainers[host.cut_at] == near.pid
     assert statuses(host) == [(number, "completed") for number in range(9)]
+
+
+def test_workers_of_this_machine_and_from_elsewhere_share_a_search(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_pool, "Server", functools.partial(remote_pool.Server, lease_seconds=120.0))
+
+    class Shared(Host):
+        """Has the first worker that trains wait until the other one does."""
+
+        def __init__(self) -> None:
+            super().__init__(1, {})
+            self.names: set[str] = set()
+
+        def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
+            self.names.add(worker)
+            mine = local_workers(os.getpid()) if "worker-0" in self.names else []
+            theirs = [self.workers[0].pid] if self.names - {"worker-0"} else []
+            for pid in mine + theirs:
+                os.kill(pid, signal.SIGSTOP if len(self.names) == 1 else signal.SIGCONT)
+
+    host = Shared()
+    result = search(pictures, host, workers=1, max_trials=4, population=4)
+    (guest,) = host.workers
+    assert guest.wait(60) == 0 and result.model_path.is_file() and host.lost == []
+    guest.communicate()
+    assert len(host.names) == 2 and "worker-0" in host.names
+    assert statuses(host) == [(number, "completed") for number in range(5)]
 
 
 def test_a_worker_comes_back_to_a_chief_that_was_killed_and_hears_of_the_end_of_one_that_was_not(

@@ -17,6 +17,8 @@ def build(*, folder: str, fails: str | None = None) -> "Stub":
         raise UnfitError("it has no partner")
     if fails == "disk":
         raise OSError(f"no room in {folder}")
+    if fails == "hang":
+        time.sleep(600)
     if fails is not None:
         raise RuntimeError(fails)
     return Stub(Path(folder))

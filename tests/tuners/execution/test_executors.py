@@ -17,6 +17,7 @@ import pytest
 from tests.tuners.execution import stub_job
 from tests.tuners.execution.script import Script
 from tuners.execution import foreman
+from tuners.execution import local_pool as local_pool_module
 from tuners.execution.executor import Cause, Event, Executor, Finished, WorkerLost, WorkerReady
 from tuners.execution.foreman import BrokenError, Foreman
 from tuners.execution.in_process import InProcess
@@ -205,6 +206,13 @@ def test_workers_that_cannot_be_started_end_the_search(folder: Path) -> None:
     reason = "Workers cannot be started. The last one: its worker ended with exit code 1. "
     assert str(caught.value) == f"{reason}RuntimeError: it cannot be made"
     assert caught.value.cause is Cause.START and [number for number, _ in script.lost] == [None, None]
+
+
+def test_workers_that_hang_before_they_are_ready_end_the_search(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_pool_module, "_START_SECONDS", 0.5)
+    with pytest.raises(BrokenError, match="it hangs: it was not ready after 0 seconds") as caught:
+        run(Script({}), local_pool(folder, arguments={"fails": "hang"}))
+    assert caught.value.cause is Cause.START
 
 
 def test_a_job_that_cannot_write_ends_the_search(folder: Path) -> None:
