@@ -1,1 +1,1 @@
-"""What is learned: one folder for each kind of data, one for each kind of answer."""
+"""The tasks of kevo: a folder for each kind of data, and one for each kind of answer."""

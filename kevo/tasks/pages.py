@@ -1,4 +1,4 @@
-"""What a task says on pages about a search, as plain blocks: the report, the model card and notebooks draw them."""
+"""A task's part of pages about a search, as plain blocks: the report, the model card and notebooks draw them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class CountMatrix:
-    """Numbers of examples by what they are and what they were taken for.
+    """Numbers of examples by true and predicted name.
 
     Args:
         name: A short name, fit for a file.
@@ -125,7 +125,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What a page about a search can be made of.
+    """The scores and the data of a search, as far as they are known.
 
     Args:
         run_folder: Where the search left its files.
@@ -143,10 +143,10 @@ class Known:
 
 
 class Pages(Protocol):
-    """What a task says on pages about a search."""
+    """A task's part of pages about a search."""
 
     def headline(self, test: Any) -> tuple[str, str]:
-        """The score on the test split that matters most, and what it means, as two parts of one sentence."""
+        """The most important score on the test split, and its meaning, as two parts of one sentence."""
 
     def in_brief(self, scores: Any) -> str:
         """The score that matters most, in a few words."""
@@ -155,7 +155,7 @@ class Pages(Protocol):
         """Other scores on the test split, and the one that matters most on the validation split, by name."""
 
     def sections(self, known: Known) -> Sequence[Section]:
-        """Sections of the report: what the model confuses, and what there is to say of the data."""
+        """Sections of the report: confusions of the model, and facts on the data."""
 
     def how_to_use(self, run_folder: Path, model: Path) -> tuple[list[str], list[list[str]]]:
         """Lines of Python that use a saved model without kevo, and arguments of `kevo` that use it.

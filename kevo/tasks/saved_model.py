@@ -1,4 +1,4 @@
-"""Model files, whoever they come from: where a search left them, which task they belong to, and how they are loaded."""
+"""Model files: where a search leaves them, which task they belong to, and how to load them safely."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def model_file(path: Path) -> Path:
 
 
 def home(path: Path) -> Path:
-    """Returns the folder that a model belongs to, in which a search leaves what it knows of it."""
+    """Returns the folder of a model's search, or the folder that the model is in."""
     return path.parent.parent if path.parent.name == layout.CHECKPOINTS else path.parent
 
 

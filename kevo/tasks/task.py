@@ -1,4 +1,4 @@
-"""What kevo asks of a task, and the table of tasks.
+"""The protocols of a task, and the table of tasks.
 
 A task is what is given (pictures, a table) together with what is asked (one class of several). Everything outside
 `kevo.tasks` knows tasks through these protocols and `kind_of` only:
@@ -92,7 +92,7 @@ class Skipped:
 
 
 class SearchSettings(Protocol):
-    """What tasks see of `kevo.Settings`, where each is explained."""
+    """The settings that tasks see; see `kevo.Settings`."""
 
     @property
     def seed(self) -> int: ...
@@ -152,7 +152,7 @@ class Prediction(Protocol):
 
     @property
     def name(self) -> str:
-        """What the example is called, such as the path of its file."""
+        """The name of the example, such as the path of its file."""
 
     def line(self, *, top: int = 1) -> str:
         """The answer and the example's name in one line; of several classes the `top` likeliest."""
@@ -170,7 +170,7 @@ class Scored(Protocol):
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
-        """What could not be used."""
+        """Parts of the source that could not be used."""
 
     @property
     def confusion(self) -> CountMatrix:
@@ -222,7 +222,7 @@ Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Accuracies:
-    """Shares of test examples whose class is found.
+    """Accuracies of an export and of its Keras model.
 
     Args:
         export: By the export.
@@ -250,15 +250,15 @@ class Exportable(Protocol):
 
     @property
     def input_name(self) -> str:
-        """What the input is called where a format has names."""
+        """The name of the input, in formats that have names."""
 
     @property
     def output_name(self) -> str:
-        """What the output is called where a format has names."""
+        """The name of the output, in formats that have names."""
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """What the axes of the input are called."""
+        """The names of the axes of the input."""
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -274,7 +274,7 @@ class Exportable(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know of these examples."""
+        """Notes for the user on these examples."""
 
     def portable(self, shape: tuple[int | None, ...]) -> keras.Model:
         """The model in operations that every converter knows, for inputs of this shape."""
@@ -285,7 +285,7 @@ class Exportable(Protocol):
     def calibration(
         self, shape: tuple[int | None, ...], *, num_examples: int
     ) -> Callable[[], Iterator[npt.NDArray[np.float32]]]:
-        """Returns what yields training examples to quantize by, each as a batch, as often as it is called.
+        """Returns a function that yields training examples to quantize by, each as a batch.
 
         Raises:
             SettingsError: there are none.
@@ -311,11 +311,11 @@ class Dataset(Protocol):
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
-        """What could not be used."""
+        """Parts of the source that could not be used."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was decided while reading, in words."""
+        """Decisions that were made while reading, in words."""
 
     def num_examples(self, split: str) -> int:
         """How many examples a split has: `train`, `validation` or `test`."""
@@ -369,7 +369,7 @@ class Trainer(Protocol):
         """Takes in `Task.learned` before a training."""
 
     def news(self) -> dict[str, Any]:
-        """What was found out since `learn`, as JSON values for `Task.learn`."""
+        """Facts found since `learn`, as JSON values for `Task.learn`."""
 
     def train(
         self,
@@ -399,7 +399,7 @@ StageData = Callable[["StageSpec"], tuple[Sequence[npt.NDArray[Any]], "Answers"]
 
 
 class Member(NamedTuple):
-    """A model of an ensemble: what it weighs, and its genome."""
+    """A model of an ensemble, its weight and its genome."""
 
     model: keras.Model
     weight: float
@@ -415,11 +415,11 @@ class InputSpec(NamedTuple):
 
 
 class Savings(Protocol):
-    """What a search saved by computing things once, for its model card."""
+    """The time that a search saved by computing things once, for its model card."""
 
     @property
     def candidate_seconds(self) -> float:
-        """What all trainings took together."""
+        """The time of all trainings together."""
 
     @property
     def saved_seconds(self) -> float:
@@ -431,7 +431,7 @@ class Savings(Protocol):
 
     @property
     def means(self) -> str:
-        """What saved it, in a few words."""
+        """The means that saved it, in a few words."""
 
     @property
     def basis(self) -> str:
@@ -439,7 +439,7 @@ class Savings(Protocol):
 
     @property
     def nothing(self) -> str:
-        """What there is to say where nothing was saved."""
+        """A sentence for a search that saved nothing."""
 
 
 class Task(Protocol):
@@ -461,14 +461,14 @@ class Task(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """What a user should know before the search begins, such as what had to be left out."""
+        """Notes for the user before the search begins, such as parts that had to be left out."""
 
     @property
     def identity(self) -> dict[str, Any]:
         """JSON values that a resumed search must find again, beside the data; see `TaskKind.open`."""
 
     def attach(self, run: Any, *, work: Path | None, note: Callable[[str], object]) -> None:
-        """Takes up what earlier sessions left in a run folder.
+        """Reads the files of earlier sessions in a run folder.
 
         Args:
             run: The run folder, a `kevo.runs.folder.Run`.
@@ -477,14 +477,14 @@ class Task(Protocol):
         """
 
     def prepare(self, *, may_go_on: Callable[[], bool]) -> None:
-        """Looks at the data before the first candidate, and reorders `seeds` by what it finds.
+        """Looks at the data before the first candidate, and may reorder `seeds`.
 
         Args:
             may_go_on: Is asked now and then; `False` ends the look, and what it raises is passed on.
         """
 
     def trainer(self, *, strategy: tf.distribute.Strategy | None = None) -> Trainer:
-        """A trainer in this process that shares what it computes with this task's forecasts."""
+        """A trainer in this process, which shares its caches with this task's forecasts."""
 
     def worker_arguments(self) -> dict[str, Any]:
         """JSON values from which `TaskKind.trainer` makes the trainer of another process."""
@@ -515,7 +515,7 @@ class Task(Protocol):
 
     @property
     def learned(self) -> dict[str, Any]:
-        """What trainings have taught so far, as JSON values; opaque to all but the task."""
+        """Facts that trainings have taught so far, as JSON values; opaque to all but the task."""
 
     def check_learned(self, values: Mapping[str, Any]) -> None:
         """Raises a `ValueError` where these are not the values of `Trainer.news`."""
@@ -537,7 +537,7 @@ class Task(Protocol):
         """How good outputs are on a split."""
 
     def loss(self, outputs: Outputs, split: str) -> float:
-        """What tells models apart that are equally good; lower is better."""
+        """The loss that decides between equally good models; lower is better."""
 
     def combine(self, members: Sequence[Member]) -> keras.Model:
         """One model whose outputs are the weighted mean of its members'."""
@@ -546,10 +546,10 @@ class Task(Protocol):
         """Some of `kevo.objective.COSTS` for a deployed model."""
 
     def savings(self, records: Sequence[Any]) -> Savings | None:
-        """What a search has saved by computing things once, for its model card; `None` where that is nothing."""
+        """The time saved by computing things once, for the model card; `None` where there is nothing to save."""
 
     def write_contract(self, run: Any) -> None:
-        """Writes what the saved model takes and answers into the run folder."""
+        """Writes the inputs and outputs of the saved model into the run folder."""
 
 
 class TaskKind(Protocol[D]):
@@ -576,7 +576,7 @@ class TaskKind(Protocol[D]):
     """Candidates that differ in these genes learn at different paces, and do not compete for a higher rung."""
 
     def recognizes(self, data: Any) -> bool:
-        """Whether a source is clearly this task's, where nobody has named one."""
+        """Whether a source is clearly this task's; asked where no task is named."""
 
     def space(self, value: str | Mapping[str, Any] | object) -> Any:
         """A search space, by its name, by the JSON values of one, or itself.
@@ -595,7 +595,7 @@ class TaskKind(Protocol[D]):
         """`Settings.weights` that mean the same from every folder."""
 
     def source(self, data: Any) -> str | None:
-        """Where data can be read again; `None` for what lives in memory only."""
+        """The place where data can be read again; `None` for data in memory."""
 
     def load(self, data: Any, settings: SearchSettings) -> D:
         """Reads a source, and makes the splits that it lacks.
@@ -639,7 +639,7 @@ class TaskKind(Protocol[D]):
         """
 
     def stage_data(self, dataset: D, *, seed: int) -> StageData:
-        """What a process learns from that trains along with others, for each stage that it is told of."""
+        """The stage data of a process that trains along with others."""
 
     def join(
         self,
@@ -676,13 +676,13 @@ class TaskKind(Protocol[D]):
         """One of `network_kinds`."""
 
     def input_specs(self, model: keras.Model) -> Sequence[InputSpec]:
-        """What a deployed model takes."""
+        """The inputs of a deployed model."""
 
     def pages(self) -> Pages:
-        """What is said on pages about a search."""
+        """The task's part of pages about a search."""
 
     def drawings(self, test: Any) -> Sequence[Drawing]:
-        """What is drawn of the scores on the test split."""
+        """The figures of the scores on the test split."""
 
     def predictor(
         self, path: str | Path, *, labels: str | Path | None = None, note: Callable[[str], object] | None = None
@@ -715,7 +715,7 @@ class TaskKind(Protocol[D]):
         """The pretrained networks that a search can build on, each in one line."""
 
     def findings(self) -> Iterator[tuple[str, str]]:
-        """What it has on this machine, for `kevo doctor`: what is looked at, and what was found."""
+        """Names and states of the task's resources on this machine, for `kevo doctor`."""
 
     def describe(self, genome: Genome) -> str:
         """A genome in words.
@@ -728,10 +728,10 @@ class TaskKind(Protocol[D]):
         """Raises a `ValueError` where it is no genome of this task."""
 
     def extractor_key(self, genome: Genome) -> Hashable | None:
-        """What candidates have in common that share a frozen network; `None` for a network of its own."""
+        """Key of the frozen network that candidates may share; `None` for a network of its own."""
 
     def parse_scores(self, values: Mapping[str, Any]) -> Scores:
-        """Reads what `Scores.to_json` wrote, and refuses what contradicts itself.
+        """Reads scores of `Scores.to_json`'s, and refuses inconsistent ones.
 
         Raises:
             LookupError, TypeError, ValueError: these are no scores.

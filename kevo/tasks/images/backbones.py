@@ -376,7 +376,7 @@ def build(
 
 
 def build_for_all_cuts(backbone: Backbone, *, image_size: int, whole: keras.Model) -> keras.Model:
-    """Builds what `build` does for all cut points in one: its outputs are their feature maps, in the row's order.
+    """Builds the feature extractors of all cut points as one model: its outputs are their maps, in the row's order.
 
     Args:
         backbone: The row.
@@ -415,7 +415,7 @@ def load(
 
 
 def _endpoint(backbone: Backbone, image_size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Returns pixels 0-255, and what becomes of them before they reach the network."""
+    """Returns the input of pixels 0-255, and the same pixels after preprocessing."""
     import keras
 
     pixels = keras.Input((image_size, image_size, 3), name="pixels")
@@ -476,7 +476,7 @@ def unfreeze(model: keras.Model, backbone: Backbone, *, cut: str, num_blocks: in
 
 
 class Parts(NamedTuple):
-    """A feature extractor in two: what stays frozen, up to a cut point, and the blocks above it, which are trained."""
+    """A feature extractor in two parts: the frozen one up to a cut point, and the trained blocks above it."""
 
     frozen: keras.Model
     trained: keras.Model
@@ -512,7 +512,7 @@ def split(model: keras.Model, backbone: Backbone, *, whole: keras.Model, cut: st
 
 
 def _start_of(whole: keras.Model, backbone: Backbone) -> keras.KerasTensor:
-    """Returns what a network takes behind the builder's own preprocessing."""
+    """Returns the input range of a network, behind the builder's own preprocessing."""
     return whole.input if backbone.stem is None else whole.get_layer(backbone.stem).input
 
 

@@ -1,4 +1,4 @@
-"""What a search would have cost without the cache of features: the passes that every epoch would have repeated.
+"""Estimates the cost of a search without the cache of features: passes that every epoch would have repeated.
 
 An estimate from below. How long a picture's way through a backbone takes was measured; the first epoch's passes of
 every training count as made, and nothing else is taken to be slower.
@@ -43,7 +43,7 @@ class Naive:
 
     @property
     def means(self) -> str:
-        """What saved the time."""
+        """The means that saved time, in a few words."""
         return "the cache of features"
 
     @property
@@ -57,7 +57,7 @@ class Naive:
 
     @property
     def nothing(self) -> str:
-        """What there is to say where no candidate trained on frozen features for longer."""
+        """The sentence for a search that saved nothing."""
         return (
             "Features of frozen backbones are computed once for all candidates. This search had none that trained on "
             "them for more than an epoch, so that this saved nothing."
@@ -86,7 +86,7 @@ class Naive:
 
 
 def read(run: Run) -> Naive | None:
-    """Returns what was estimated when the search ended last; `None` if nothing could be.
+    """Returns the estimate of an earlier session; `None` if there is none.
 
     Raises:
         RunError: the file is damaged.
@@ -104,7 +104,7 @@ def estimate(
     pass_seconds: Callable[[Genome], float],
     speeds: Iterable[Speed],
 ) -> Naive:
-    """Estimates what candidates would have cost without the cache of features.
+    """Estimates the training time of candidates without the cache of features.
 
     Args:
         records: All trainings of a search.
@@ -141,7 +141,7 @@ def write(run: Run, naive: Naive) -> None:
 
 
 def _below(record: TrialRecord, num_pictures: int) -> Genome | None:
-    """Returns what stays frozen while a candidate is fine-tuned."""
+    """Returns the genome of the part that stays frozen while a candidate is fine-tuned."""
     if record.genome["pretrained/tuning"] != "fine_tune":
         return None
     return frozen_part(record.genome, num_pictures=num_pictures)

@@ -36,7 +36,7 @@ _CHUNK = 32
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a classifier says of a picture.
+    """The prediction for a picture.
 
     Args:
         path: The picture's file.

@@ -68,7 +68,7 @@ class Forecast:
         """How long a picture's way through each backbone took, in seconds; see `speed_key`."""
 
     def work(self, genome: Genome, *, tune_epochs: int | None = None) -> Work:
-        """Returns what a genome's training is going to take, from its first epoch to its last.
+        """Forecast of a genome's training, from its first epoch to its last.
 
         Args:
             genome: The genome.
@@ -103,7 +103,7 @@ class Forecast:
         self._errors.setdefault(_kind(genome), deque(maxlen=_MEMORY)).append(error)
 
     def _error(self, genome: Genome) -> float:
-        """Returns by what factor candidates of the kind have taken longer than was thought."""
+        """Returns the factor by which candidates of the kind took longer than forecast."""
         # One that was unlucky does not lock all of its kind out.
         return float(statistics.median((1.0, *self._errors.get(_kind(genome), ()))))
 
@@ -129,7 +129,7 @@ class Forecast:
         return self._num_epochs * (seconds + self._num_train / int(genome["batch_size"]) * _STEP_SECONDS)
 
     def _missing_seconds(self, genome: Genome) -> float:
-        """Returns what the passes take that nobody has made yet."""
+        """Returns the seconds of the passes that are still to be made."""
         weights = self._weights(genome)
         is_whole = genome["pretrained/summary"] in POOLINGS
         num_pictures = sum(

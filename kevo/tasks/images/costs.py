@@ -1,4 +1,4 @@
-"""What a network costs: its parameters before anything is built, its FLOPs and its bytes once it is there."""
+"""The costs of a network: parameters before it is built, FLOPs and bytes of the built one."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _head(genome: Genome, num_features: int, num_classes: int) -> int:
 
 
 def pass_cost(genome: Genome, *, cut: str | None = None) -> float:
-    """Estimates what one picture's way through a genome's network costs, in floating-point operations.
+    """Estimates the cost of one picture's pass through a genome's network, in floating-point operations.
 
     As `flops` counts them, and for every number of a feature map as many as a processor could do while it waits for
     memory: early and depthwise layers compute little and write much (Ma et al. 2018, doi:10.1007/978-3-030-01264-9_8).
@@ -92,7 +92,7 @@ def num_map_values(genome: Genome) -> float:
 
 
 def measure(network: keras.Model, names: Iterable[str], *, seconds: float, mirror: bool = False) -> dict[str, float]:
-    """Returns what a trained network costs.
+    """Returns the costs of a trained network.
 
     Args:
         network: A model with inputs of a fixed size.
@@ -185,7 +185,7 @@ class _Extractor(NamedTuple):
 
 @cache
 def _extractors(name: str, alpha: float | None, size: int) -> dict[str, _Extractor]:
-    """Returns what a backbone is at each of its cuts, for pictures of one size."""
+    """Returns the parameters, output shape and pass cost of a backbone at each of its cuts, for one picture size."""
     row = backbones.get(name)
     whole = backbones.network(row, image_size=size, alpha=alpha)
     extractors = {cut: backbones.truncated(row, whole, cut=cut) for cut in row.cut_points}

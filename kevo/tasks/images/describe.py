@@ -7,7 +7,7 @@ from tuners.genome import Genome
 
 
 def describe(genome: Genome) -> str:
-    """Says in words what a genome is.
+    """Returns a genome in words.
 
     Example:
         >>> describe({"family": "conv", "conv/image_size": 8, "conv/num_blocks": 1, "conv/block_1/filters": 16,

@@ -1,4 +1,4 @@
-"""What candidates learn from, computed once: pictures at a network's size, and the features of frozen backbones.
+"""Inputs of candidates, computed once: pictures at a network's size, and the features of frozen backbones.
 
 With a frozen backbone every epoch would repeat the same forward pass; here it happens once for all candidates that
 share backbone, weights, size and changes of the pictures, whatever their cut and pooling, also those of other workers
@@ -55,7 +55,7 @@ _TOLERANCE = 2.0**-10
 
 
 def default_folder() -> Path:
-    """Returns where features are kept unless somebody names another folder."""
+    """Returns the default folder of features."""
     return array_buffers.cache_folder() / "features"
 
 
@@ -227,7 +227,7 @@ def test_time_views(genome: Genome) -> list[Copy]:
 
 
 def frozen_part(genome: Genome, *, num_pictures: int) -> Genome | None:
-    """Returns what stays frozen below the blocks that a genome fine-tunes, as the genome of its feature maps.
+    """Returns the part below the fine-tuned blocks, as the genome of its feature maps.
 
     Args:
         genome: A genome that fine-tunes a backbone.
@@ -262,7 +262,7 @@ def _changed(pictures: npt.NDArray[np.uint8], copy: Copy) -> npt.NDArray[np.uint
 
 
 def _rounded(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float16 | np.float32]:
-    """Halves what features take, unless float16 would make infinity or nothing of them."""
+    """Returns features as float16, unless some would become infinite or zero."""
     # What becomes infinite, or was no number before, keeps no tolerance.
     with np.errstate(over="ignore", invalid="ignore"):
         halved = features.astype(np.float16)

@@ -73,7 +73,7 @@ class GradCam:
 
     @property
     def layer(self) -> str:
-        """The name of the layer whose maps are looked at."""
+        """The name of the layer with the maps."""
         return str(self._last.name)
 
     def heat(self, pictures: npt.NDArray[np.uint8], classes: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
@@ -130,7 +130,7 @@ def overlay(picture: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32], *, si
 
 
 class Drawer:
-    """Draws into a folder what speaks for the classes of pictures.
+    """Draws the evidence for the classes of pictures into a folder.
 
     Args:
         model: The classifier.
@@ -180,7 +180,7 @@ class Drawer:
 
 
 def _evidence(maps: tf.Tensor, gradients: tf.Tensor) -> npt.NDArray[np.float32]:
-    """Equations 1 and 2: channels weighted by their mean gradient, and of their sum what speaks for the class."""
+    """Equations 1 and 2: the channels' sum, weighted by their mean gradients, and of that the positive part."""
     weights = tf.reduce_mean(tf.cast(gradients, tf.float32), axis=(1, 2), keepdims=True)
     evidence: npt.NDArray[np.float32] = tf.nn.relu(tf.reduce_sum(weights * tf.cast(maps, tf.float32), axis=3)).numpy()
     return evidence
@@ -206,7 +206,7 @@ def _is_softmax(layer: layers.Layer) -> bool:
 
 @contextlib.contextmanager
 def _overheard(layer: layers.Layer, listener: Callable[[tf.Tensor], None]) -> Iterator[None]:
-    """Hands on what a layer makes, wherever in a model it lies; a model inside another hides its maps otherwise."""
+    """Returns a model that also outputs a layer's maps, even if the layer is in a nested model."""
     call = layer.call
 
     def overheard(*args: Any, **kwargs: Any) -> Any:
@@ -223,7 +223,7 @@ def _overheard(layer: layers.Layer, listener: Callable[[tf.Tensor], None]) -> It
 
 @contextlib.contextmanager
 def _without_softmax(layer: layers.Layer | None) -> Iterator[None]:
-    """Lets a classifier tell scores in place of probabilities, whose gradients vanish where it is sure."""
+    """Returns a classifier of scores in place of probabilities, which have vanishing gradients where it is sure."""
     if layer is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""What a search varies, and the genomes that it begins with."""
+"""The genes of a search, and the genomes that it begins with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NUM_SAMPLES = 1000
 
 
 class Genes(NamedTuple):
-    """What a search varies, and the genomes that it begins with."""
+    """The genes of a search, and the genomes that it begins with."""
 
     hyperparameters: keras_tuner.HyperParameters
     seeds: list[Genome]
@@ -33,7 +33,7 @@ class Genes(NamedTuple):
 
 
 def declare(settings: SearchSettings, dataset: ImageDataset, usable: Mapping[str, tuple[Weights, ...]]) -> Genes:
-    """Declares what a search of these pictures varies.
+    """Declares the genes of a search.
 
     Args:
         settings: How the search is to run.

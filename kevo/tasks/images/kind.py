@@ -60,7 +60,7 @@ class ImageClassification:
         return _FROZEN if genome.get("pretrained/tuning") == "frozen" else _TUNED
 
     def recognizes(self, data: Any) -> bool:
-        """Pictures are what a source holds where nothing tells of another task."""
+        """Returns whether it is the name of a built-in data set of pictures."""
         from kevo.tasks.images.datasets import builtin
 
         return isinstance(data, str | Path) and builtin.is_meant(data)
@@ -70,7 +70,7 @@ class ImageClassification:
         return spaces.from_json(value)
 
     def varied(self, settings: SearchSettings) -> dict[str, tuple[Any, ...]]:
-        """The values of each field of the space, with the backbones whose weights were named."""
+        """The values of each field of the space, with the backbones of the named weights."""
         found = spaces.of(settings)
         return {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
 
@@ -79,13 +79,13 @@ class ImageClassification:
         spaces.of(settings)
 
     def absolute(self, weights: Mapping[str, str]) -> dict[str, str]:
-        """Weights whose paths are absolute."""
+        """The same weights with absolute paths."""
         from kevo.tasks.images.pretrained_weights import absolute
 
         return {name: absolute(source) for name, source in weights.items()}
 
     def source(self, data: Any) -> str | None:
-        """The path or built-in name; `None` for what lives in memory only."""
+        """The path or built-in name; `None` for data in memory."""
         from kevo.tasks.images.datasets import builtin
 
         if data is None:
@@ -175,7 +175,7 @@ class ImageClassification:
         return [InputSpec("", np.uint8, (-1, -1, -1, 3))]
 
     def pages(self) -> Pages:
-        """What a classifier says on pages."""
+        """The pages of a classifier of pictures."""
         from kevo.tasks.images.pages import PAGES
 
         return PAGES

@@ -40,7 +40,7 @@ _STRENGTHS = tuple(10.0**power for power in range(0, 6))
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a linear head makes of one backbone: the genes of its best cut point, and its score; greater is better."""
+    """The score of a linear head on one backbone, with the genes of its best cut point; greater is better."""
 
     genes: Genome
     score: float

@@ -1,4 +1,4 @@
-"""What image classification says on pages about a search, and the thumbnails of its mistakes."""
+"""The pages of image classification, and the thumbnails of its mistakes."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from keras import ops
 
 
 class Squash(keras.layers.Layer):  # type: ignore[misc]
-    """Does what `networks.resize` does, by two products of matrices; pictures of the right size are left alone.
+    """Resizes as `networks.resize`, by two matrix products; pictures of the right size are left alone.
 
     Args:
         size: Height and width of what comes out, in pixels.
@@ -82,7 +82,7 @@ def portable(model: keras.Model, *, size: tuple[int, int] | None) -> keras.Model
 
 
 def own_size(model: keras.Model) -> tuple[int, int] | None:
-    """Returns the height and width, in pixels, of what a classifier looks at.
+    """Returns the height and width, in pixels, at which a classifier sees pictures.
 
     Of several networks with sizes of their own it is the largest; `None` where the model does not say.
     """

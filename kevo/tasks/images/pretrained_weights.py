@@ -83,7 +83,7 @@ class Weights:
         return self.path
 
     def checksum(self) -> str | None:
-        """Returns what tells the weights from all others by their content; `None` for random ones.
+        """Returns the content hash of the weights; `None` for random ones.
 
         Raises:
             WeightsError: An ImageNet file without a published checksum cannot be downloaded, or the file is gone.
@@ -124,7 +124,7 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What can be had.
+    """The weights that can be had, and the reasons for the others.
 
     Args:
         available: Weights by backbone, one for each width that can be had, narrow to wide.

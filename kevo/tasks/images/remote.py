@@ -1,4 +1,4 @@
-"""What a worker on another machine needs to train for a search: the same pictures, and the same weights."""
+"""Workers on other machines: they need the same pictures and the same weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kevo.tasks.task import SearchSettings
 
 
 def terms(dataset: ImageDataset, usable: Usable) -> dict[str, Any]:
-    """Returns what a worker elsewhere must find there, as JSON values."""
+    """Returns the pictures and weights that a worker elsewhere must have too, as JSON values."""
     return {
         "pictures": dataset.fingerprint(),
         "image_size": dataset.image_size,
@@ -47,7 +47,7 @@ def join(
     note: Callable[[str], object],
     strategy: Any = None,
 ) -> ImageTrainer:
-    """Returns what trains here as everywhere else in a search.
+    """Returns the trainer of a worker elsewhere.
 
     Args:
         data: The pictures here, as for `kevo.search`.

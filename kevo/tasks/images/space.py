@@ -227,7 +227,7 @@ def from_json(value: str | Mapping[str, Any] | object) -> Space:
 
 
 def of(settings: SearchSettings) -> Space:
-    """Returns what a search may vary: its space, with the backbones whose weights were named, if any.
+    """Returns the space of a search, with the backbones of the named weights, if any.
 
     Raises:
         SpaceError: the space is none.
@@ -578,12 +578,12 @@ def _is_of_kind(value: object, kind: _Kind) -> bool:
 
 
 def shared_extractor(genome: Genome) -> tuple[Any, ...] | None:
-    """Returns what genomes have in common whose networks see pictures alike; `None` for one that shares nothing."""
+    """Key of the frozen extractor; candidates that share it share one forward pass. `None` for a trained network."""
     if genome.get("pretrained/tuning") != "frozen":
         return None
     return (*speed_key(genome), genome[f"{genome['backbone']}/cut"], genome["pretrained/summary"])
 
 
 def speed_key(genome: Genome) -> tuple[Any, ...]:
-    """Returns what decides how long a picture's way through a backbone takes."""
+    """Key of the time that a picture's pass takes: backbone, width and size."""
     return *variant(genome), image_size(genome)

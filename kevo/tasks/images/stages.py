@@ -1,4 +1,4 @@
-"""The stages of a classifier's training: how long each goes on, what is learned in it, and what runs it."""
+"""The stages of a classifier's training: their lengths, their inputs and answers, and their runner."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def split_to_learn(effort: Effort) -> str:
 
 
 def answers(dataset: ImageDataset, genome: Genome, *, split: str) -> Answers:
-    """Returns what a candidate is to answer for the pictures of a split.
+    """Returns the answers of a split for a candidate.
 
     Args:
         dataset: The pictures.
@@ -76,7 +76,7 @@ def answers(dataset: ImageDataset, genome: Genome, *, split: str) -> Answers:
 
 
 def stage_data(dataset: ImageDataset, *, seed: int) -> StageData:
-    """Returns what a process learns from that trains along with others; see `TaskKind.stage_data`."""
+    """Returns the stage data of a process that trains along with others; see `TaskKind.stage_data`."""
     cache = FeatureCache(dataset, seed=seed)
 
     def find(spec: StageSpec) -> tuple[list[npt.NDArray[Any]], Answers]:

@@ -1,4 +1,4 @@
-"""Image classification beside a search's scheduler: its genes, its forecasts, and the scoring of what was found."""
+"""Image classification beside a search's scheduler: genes, forecasts, and the scoring of models."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class ImageTask:
         return self._genes.seeds
 
     def attach(self, run: Run, *, work: Path | None, note: Callable[[str], object]) -> None:
-        """Takes up what earlier sessions left in a run folder, and finds out where features can be kept."""
+        """Reads the files of earlier sessions, and chooses where features are kept."""
         self._run, self._note = run, note
         self._store = self._lasting_store()
         if work is not None:
@@ -142,7 +142,7 @@ class ImageTask:
         return {"weights": to_json(self._usable), "cache": str(self._store.folder) if self._store else None}
 
     def terms(self) -> dict[str, Any]:
-        """What a worker on another machine must find there."""
+        """The pictures and weights that a worker on another machine must have too."""
         return remote.terms(self.dataset, self._usable)
 
     def join_options(self) -> list[str]:
@@ -170,7 +170,7 @@ class ImageTask:
         return self.forecast.closing_seconds(genome)
 
     def deeper(self, genome: Genome) -> Sequence[Genome]:
-        """The same head on a backbone whose last blocks are fine-tuned, the most blocks first."""
+        """The same head on a backbone with its last blocks fine-tuned, the most blocks first."""
         return space.fine_tuned(genome, space.of(self._settings))
 
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
@@ -179,7 +179,7 @@ class ImageTask:
 
     @property
     def learned(self) -> dict[str, Any]:
-        """What linear heads made of frozen networks so far."""
+        """The errors of linear heads on frozen networks so far."""
         return {"errors": dict(self._probes.errors)}
 
     def check_learned(self, values: Mapping[str, Any]) -> None:
@@ -233,7 +233,7 @@ class ImageTask:
         return costs.measure(model, names, seconds=seconds, mirror=bool(genome["mirror"]))
 
     def savings(self, records: Sequence[TrialRecord]) -> cache_savings.Naive | None:
-        """What the search would have cost without the cache of features; written down for later sessions."""
+        """Estimate of the time that the cache of features has saved; written down for later sessions."""
         if self._run is None:
             return None
         # What earlier sessions measured is not measured again where nothing new is trained.
@@ -269,7 +269,7 @@ class ImageTask:
         )
 
     def _known_ranking(self) -> list[Genome] | None:
-        """Returns what an earlier session has found of backbones; `None` where there is nothing that can be used."""
+        """Returns the ranking of an earlier session; `None` where there is none that can be used."""
 
         def parse(values: Any) -> list[Genome]:
             leading: list[Genome] = [dict(one["genes"]) for one in values[:_NUM_LEADING]]
@@ -280,7 +280,7 @@ class ImageTask:
         return self._known(layout.BACKBONE_RANKING, parse)
 
     def _known_errors(self) -> dict[str, float]:
-        """Returns what linear heads made of frozen networks in earlier sessions."""
+        """Returns the errors of linear heads in earlier sessions."""
 
         def parse(values: Any) -> dict[str, float]:
             errors = {str(key): float(error) for key, error in values.items()}

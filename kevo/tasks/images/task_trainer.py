@@ -1,4 +1,4 @@
-"""The trainer of image classification as a worker knows it: trains a genome, and tells what it learned on the way."""
+"""The trainer of image classification in a worker: trains genomes, and reports facts that it learned on the way."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ class ImageTrainer:
         return cls(dataset, settings, usable, store=store, strategy=strategy, leader=leader)
 
     def learn(self, learned: Mapping[str, Any]) -> None:
-        """Takes in what linear heads made of frozen networks so far."""
+        """Takes in the errors of linear heads so far."""
         self._known = dict(learned["errors"])
         self._trainer.probes.errors |= self._known
 
     def news(self) -> dict[str, Any]:
-        """Returns what linear heads made of frozen networks that nobody had looked at, and how fast passes were."""
+        """Returns the errors of new linear heads, and the speeds of passes."""
         errors = self._trainer.probes.errors
         speeds = self._trainer.cache.seconds_per_picture
         return {

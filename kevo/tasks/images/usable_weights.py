@@ -97,7 +97,7 @@ def from_json(values: Iterable[Mapping[str, Any]]) -> Usable:
 
 
 def to_terms(usable: Usable) -> list[dict[str, Any]]:
-    """Returns by what workers on other machines know the same weights, as JSON values."""
+    """Returns the facts by which workers on other machines know the same weights, as JSON values."""
     return [
         {"backbone": one.backbone, "alpha": one.alpha, "source": one.source, "checksum": _checksum(one)}
         for one in by_width(usable).values()

@@ -1,1 +1,1 @@
-"""Kinds of answers: how they are scored and what makes one better than another."""
+"""Kinds of answers: losses, metrics, objectives, evaluation and pages."""

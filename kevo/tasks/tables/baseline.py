@@ -101,6 +101,6 @@ def _matrix(dataset: TableDataset, split: Split) -> npt.NDArray[np.float64]:
 
 
 def _positions(values: npt.NDArray[np.float64], known: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Returns the positions of values among the known ones, NaN for what is none of them."""
+    """Returns the positions of values among the known ones; NaN for unknown values."""
     places = np.minimum(np.searchsorted(known, values), len(known) - 1)
     return np.where(known[places] == values, places, np.nan)

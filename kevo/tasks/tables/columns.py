@@ -1,4 +1,4 @@
-"""What kind each column of a table is, decided once by the data and said in notes."""
+"""The kinds of a table's columns, decided once by the data and said in notes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Column:
 
 
 class Decision(NamedTuple):
-    """What becomes of a column: its kind, or `None` where it is left out; and a note, empty where there is none."""
+    """The kind of a column, or `None` where it is left out; and a note, empty where there is none."""
 
     kind: Kind | None
     note: str
@@ -97,7 +97,7 @@ def parse(text: str) -> float | None:
 
 
 def typed(raw: Raw, kind: Kind) -> Typed:
-    """Returns a column as float32, NaN for what is missing, too large or no number, or as texts; shape (n,)."""
+    """Returns a column as texts, or as float32 with NaN for missing, too large or non-numeric values; shape (n,)."""
     if kind == "category":
         # A missing number is the empty text.
         if isinstance(raw, np.ndarray):
@@ -115,7 +115,7 @@ def count_missing(raw: Raw) -> int:
 
 
 def decide(raw: Raw, labels: npt.NDArray[np.int64]) -> Decision:
-    """Decides what kind a column is, and whether it is used.
+    """Decides the kind of a column, and whether it is used.
 
     Args:
         raw: The column.

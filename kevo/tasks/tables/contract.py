@@ -1,4 +1,4 @@
-"""What a saved model takes and answers, as a file beside it: predictions need neither the data set nor the target."""
+"""The inputs and outputs of a saved model, as a file beside it: predictions need neither data set nor target."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAME = "tables"
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What a saved model takes and answers.
+    """The inputs and outputs of a saved model.
 
     Args:
         target: The name of the column that is predicted.
@@ -35,7 +35,7 @@ class Contract:
 
     @classmethod
     def of(cls, dataset: TableDataset) -> Self:
-        """Returns what the models of a data set take and answer."""
+        """Returns the contract of a data set's models."""
         return cls(dataset.target, dataset.columns, dataset.class_names, dataset.unused)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a network for tables costs: its parameters before it is built, and how long its training takes."""
+"""The costs of a network for tables: parameters before it is built, and the time of its training."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def num_parameters(genome: Genome, *, num_features: int, num_classes: int) -> in
 
 
 def measure(model: keras.Model, names: Iterable[str], *, seconds: float) -> dict[str, float]:
-    """Returns what a deployable model costs.
+    """Returns the costs of a deployable model.
 
     Args:
         model: The model.
@@ -111,7 +111,7 @@ class Forecast:
 
     @property
     def error(self) -> float:
-        """By what factor trainings have taken longer than was thought; 1 before the first."""
+        """The factor by which trainings took longer than forecast; 1 before the first."""
         return float(statistics.median(self._errors)) if self._errors else 1.0
 
     def learn(self, genome: Genome, *, num_epochs: int, seconds: float) -> None:

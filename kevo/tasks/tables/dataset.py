@@ -1,4 +1,4 @@
-"""What a table is once it is read: columns of known kinds in splits, and how worker processes get them."""
+"""The data set of a table in memory: columns of known kinds, in splits, and its files for worker processes."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class TableDataset:
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
-        """What could not be used: nothing, since a row that cannot be read ends the reading."""
+        """Always empty: a row that cannot be read ends the reading."""
         return ()
 
     def num_examples(self, split: str) -> int:
@@ -137,7 +137,7 @@ class TableDataset:
         )
 
     def write(self, folder: Path) -> None:
-        """Writes what workers need: everything but the test split and the notes."""
+        """Writes everything but the test split and the notes into a new folder, for worker processes."""
         folder.mkdir(parents=True)
         facts = {
             "name": self.name,
@@ -153,7 +153,7 @@ class TableDataset:
 
 
 def read(folder: Path) -> TableDataset:
-    """Returns what `TableDataset.write` wrote, with an empty test split."""
+    """Reads a data set of `TableDataset.write`'s, with an empty test split."""
     facts = json.loads((folder / _JSON).read_text())
     with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
         train, validation = (

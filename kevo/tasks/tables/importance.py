@@ -21,7 +21,7 @@ _MAX_ROWS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """What it costs a model to lose a column, on average over several permutations.
+    """The loss of accuracy without a column, on average over several permutations.
 
     Args:
         column: The column's name.

@@ -81,7 +81,7 @@ class TabularClassification:
         return dict(weights)
 
     def source(self, data: Any) -> str | None:
-        """Returns the path of a CSV file; `None` for what lives in memory only."""
+        """Returns the path of a CSV file; `None` for data in memory."""
         return str(Path(data).resolve()) if isinstance(data, str | os.PathLike) else None
 
     def load(self, data: Any, settings: SearchSettings) -> TableDataset:
@@ -158,7 +158,7 @@ class TabularClassification:
         return [InputSpec(name, types[tensor.dtype], (-1, 1)) for name, tensor in model.input.items()]
 
     def pages(self) -> Pages:
-        """What a classifier says on pages."""
+        """The pages of a classifier of rows."""
         from kevo.tasks.tables.pages import PAGES
 
         return PAGES
@@ -198,7 +198,7 @@ class TabularClassification:
         yield from ()
 
     def describe(self, genome: Genome) -> str:
-        """Says in words what a genome is."""
+        """Returns a genome in words."""
         return spaces.describe(genome)
 
     def check_genome(self, genome: Genome) -> None:

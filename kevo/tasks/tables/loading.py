@@ -37,7 +37,7 @@ _ALIASES = {"val": "validation", "valid": "validation", "training": "train", "te
 
 
 class _Found(NamedTuple):
-    """What a source holds of one split: its columns without the target, and the target."""
+    """One split of a source: its columns without the target, and the target."""
 
     table: Table
     target: list[str]
@@ -60,7 +60,7 @@ def load(
     test_fraction: float = TEST_FRACTION,
     limits: Limits | None = None,
 ) -> TableDataset:
-    """Reads a table, decides what kind each column is, and makes the splits that are missing.
+    """Reads a table, decides the kind of each column, and makes missing splits.
 
     Args:
         source: One of
@@ -257,7 +257,7 @@ def _typed(table: Table, kinds: Mapping[str, Kind], split: str) -> dict[str, Typ
 
 
 def _row_keys(values: Mapping[str, Typed]) -> list[bytes]:
-    """Returns what tells rows apart."""
+    """Returns a key for each row that only identical rows share."""
     codes = [
         np.unique(one, return_inverse=True)[1].astype(np.float32) if one.dtype == object else one
         for one in values.values()

@@ -1,4 +1,4 @@
-"""What tabular classification says on pages about a search: scores beside those of boosted trees, columns, classes."""
+"""The pages of tabular classification: those of every classifier, and a comparison with boosted trees."""
 
 from __future__ import annotations
 

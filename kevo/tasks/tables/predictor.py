@@ -1,4 +1,4 @@
-"""A saved model in use: opened safely with what it takes, it predicts tables with or without their target."""
+"""A saved model in use: predicts tables with or without their target."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a classifier says of a row.
+    """The prediction for a row.
 
     Args:
         row: The row's place, from 1: the header does not count.
@@ -71,7 +71,7 @@ class Prediction:
 
 
 class _Rows(NamedTuple):
-    """A table as a model takes it, the target as texts where the table has it, and what is odd about it in words."""
+    """The columns of a table as a model takes them, its target where it has one, and notes."""
 
     inputs: Inputs
     target: list[str] | None
@@ -79,7 +79,7 @@ class _Rows(NamedTuple):
 
 
 class TablePredictor:
-    """A saved model with what it takes. `TablePredictor.open` finds both.
+    """A saved model with its contract. `TablePredictor.open` finds both.
 
     Args:
         model: Raw columns in, as a mapping of their names to shape (batch, 1); class probabilities out.
@@ -299,5 +299,5 @@ def _are_paths(source: Any) -> bool:
 
 
 def _name(data: Any) -> str:
-    """Returns what to call a table."""
+    """Returns a short name of a table."""
     return Path(data).stem if isinstance(data, str | Path) else "table"

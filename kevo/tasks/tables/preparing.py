@@ -115,7 +115,7 @@ def _names(columns: Sequence[Column]) -> list[str]:
 
 
 def _scaled(x: keras.KerasTensor, measured: npt.NDArray[np.float32], numbers: str) -> keras.KerasTensor:
-    """Brings numbers to one scale; what they were in training has mean 0 and standard deviation 1, or nearly so."""
+    """Brings numbers to one scale, on which the training rows have mean 0 and standard deviation 1, or nearly so."""
     known = np.where(np.isnan(measured).all(axis=0), 0.0, measured.astype(np.float64))
     x = ops.where(ops.isnan(x), np.nanmedian(known, axis=0).astype(np.float32), x)
     if numbers == "standardize":

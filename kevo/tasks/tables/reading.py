@@ -1,4 +1,4 @@
-"""Reads tables, from CSV files that may be hostile and from arrays, without a look at what their columns mean."""
+"""Reads the texts of tables, from arrays and from CSV files that may be hostile."""
 
 from __future__ import annotations
 

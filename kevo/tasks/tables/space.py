@@ -226,7 +226,7 @@ def narrowest(space: Space) -> list[Genome]:
 
 
 def check_genome(genome: Genome) -> None:
-    """Checks that a genome, from wherever it comes, has every gene of a network with a value of its kind.
+    """Checks that a genome has every gene of a network, with a value of its kind.
 
     Raises:
         SpaceError: a gene is missing, unknown, or has a value that no network can be built with.
@@ -245,7 +245,7 @@ def check_genome(genome: Genome) -> None:
 
 
 def describe(genome: Genome) -> str:
-    """Says in words what a genome is.
+    """Returns a genome in words.
 
     Example:
         >>> describe({"numbers": "quantile", "num_layers": 2, "layer_1/units": 64, "layer_2/units": 32,

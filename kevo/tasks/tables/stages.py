@@ -1,4 +1,4 @@
-"""The stage of a training for tables: prepared rows, and what is to be answered for them."""
+"""The stage of a training for tables: prepared rows, and their answers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _TRAIN_AND_VALIDATION = "train+validation"
 
 
 def split_to_learn(effort: Effort) -> str:
-    """Returns the name of what is learned from: a refit learns from the validation rows too."""
+    """Returns the split that is learned from: a refit learns from the validation rows too."""
     return "train" if effort.refit is None else _TRAIN_AND_VALIDATION
 
 
 class PreparedRows:
-    """The rows of a data set as networks see them. What genomes share is prepared once.
+    """The rows of a data set as networks see them, prepared once for all genomes that share them.
 
     Args:
         dataset: The rows.
@@ -38,7 +38,7 @@ class PreparedRows:
         self._features: dict[tuple[str, str], npt.NDArray[np.float32]] = {}
 
     def layers(self, genome: Genome) -> keras.Model:
-        """Returns what prepares the columns for a genome; see `preparing.preprocessing`."""
+        """Returns the preprocessing of a genome; see `preparing.preprocessing`."""
         numbers = str(genome["numbers"])
         if numbers not in self._layers:
             self._layers[numbers] = preprocessing(self._dataset, numbers)
@@ -63,7 +63,7 @@ class PreparedRows:
         return found
 
     def answers(self, genome: Genome, split: str) -> Answers:
-        """Returns what a network of a genome is to answer for the rows of a split."""
+        """Returns the answers of a split for a genome."""
         dataset = self._dataset
         return class_answers(
             np.concatenate([getattr(dataset, part).labels for part in split.split("+")]),
@@ -75,7 +75,7 @@ class PreparedRows:
 
 
 def stage_data(dataset: TableDataset) -> StageData:
-    """Returns what a process learns from that trains along with others; see `TaskKind.stage_data`."""
+    """Returns the stage data of a process that trains along with others; see `TaskKind.stage_data`."""
     rows = PreparedRows(dataset)
 
     def find(spec: StageSpec) -> tuple[list[npt.NDArray[np.float32]], Answers]:

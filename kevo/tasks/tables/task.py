@@ -1,4 +1,4 @@
-"""Tabular classification beside a search's scheduler: its genes, its forecasts, and the scoring of what was found."""
+"""Tabular classification beside a search's scheduler: genes, forecasts, and the scoring of models."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class TableTask:
         contract.write(Contract.of(self.dataset), run.path)
 
     def _known_baseline(self) -> Baseline | None:
-        """Reads what an earlier session has found; a damaged file is set aside, since it can be found again."""
+        """Reads the baseline of an earlier session; a damaged file is set aside."""
         if self._run is None or not (path := self._run.path / baseline.FILE).is_file():
             return None
         try:

@@ -153,7 +153,7 @@ def _rgb(pictures: Pictures) -> Pictures:
 
 
 def _factor(blocks: Blocks) -> float:
-    """What brings the values to 0-255."""
+    """The scale that brings values to 0-255."""
     kinds = {block.dtype.kind.replace("i", "u") for block in blocks}
     if len(kinds) > 1 or not kinds <= set("buf"):
         types = ", ".join(sorted({str(block.dtype) for block in blocks}))

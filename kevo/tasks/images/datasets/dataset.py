@@ -1,4 +1,4 @@
-"""What a data set is once it is read, and how much a source may ask of the machine."""
+"""The data set of pictures in memory, and the limits of a source."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class ImageDataset:
         return len(getattr(self, split))
 
     def write(self, folder: Path) -> None:
-        """Writes what worker processes need into a new folder: arrays that all of them map into memory."""
+        """Writes train and validation into a new folder, as arrays that worker processes map into memory."""
         folder.mkdir(parents=True)
         for split in _HANDED_OVER:
             np.save(folder / f"{split}-pictures.npy", getattr(self, split).pictures)
@@ -85,7 +85,7 @@ class ImageDataset:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Returns what `write` wrote, with an empty test split."""
+        """Reads a data set of `write`'s, with an empty test split."""
         names = json.loads((folder / "names.json").read_text())
         train, validation = (
             Split(

@@ -1,4 +1,4 @@
-"""`load()` reads pictures from wherever they are."""
+"""`load()` reads pictures from folders, archives, lists, arrays and built-in data sets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a source holds, at one size, before its labels are numbers.
+    """The pictures and labels of a source, at one size, before labels become numbers.
 
     Args:
         name: A short name, fit for a file.
@@ -136,7 +136,7 @@ def divide(
 
 
 def read(source: Any = None, *, image_size: int | None = None, limits: Limits | None = None) -> Found:
-    """Finds out what `source` is, and reads it, without a look at what is missing; arguments and errors as for `load`.
+    """Reads a source without making missing splits; arguments and errors as for `load`.
 
     Example:
         >>> sorted(read("digits").pictures)

@@ -1,4 +1,4 @@
-"""Picture files without classes, wherever they lie."""
+"""Finds picture files without classes."""
 
 from __future__ import annotations
 

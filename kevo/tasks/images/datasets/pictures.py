@@ -180,7 +180,7 @@ def _decode(file: File, limits: Limits, out: Pictures) -> None:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """Any kind of image as RGB, what is transparent on white."""
+    """Converts any kind of image to RGB, transparency on white."""
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
     if image.has_transparency_data:
@@ -190,7 +190,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(values: npt.NDArray[Any]) -> Pictures:
-    """Grey values of more than 8 bits: integers have 16, floats end at 1, 255 or 65535, whichever is next."""
+    """Grey values of more than 8 bits: integers have 16; the range of floats ends at 1, 255 or 65535."""
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= 65535):
         raise _UnusableError(f"has grey values from {low:g} to {high:g}, beyond 16 bits")

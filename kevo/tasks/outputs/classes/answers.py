@@ -1,4 +1,4 @@
-"""One class of several as what a network learns to answer: one-hot targets, cross-entropy, accuracy."""
+"""Answers of one class of several: one-hot targets, cross-entropy, accuracy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def class_answers(
     class_weights: Mapping[int, float] | None = None,
     label_smoothing: float = 0.0,
 ) -> Answers:
-    """Returns the answers of a classifier whose outputs are class probabilities.
+    """Returns the answers of a classifier with class probabilities as outputs.
 
     Args:
         labels: True classes of the examples that are learned from, as indices, shape (n,).

@@ -1,4 +1,4 @@
-"""What the model card says of a classifier; its sections are those of Mitchell et al. 2019.
+"""The model card of a classifier; its sections are those of Mitchell et al. 2019.
 
 "Model cards for model reporting", doi:10.1145/3287560.3287596.
 """
@@ -23,7 +23,7 @@ _SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardWords:
-    """What a kind of examples is called, and what the card says of it.
+    """The words for a kind of examples, and its sentences on the card.
 
     Args:
         one: An example: `picture`.

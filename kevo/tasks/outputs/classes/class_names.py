@@ -1,4 +1,4 @@
-"""The names of a saved classifier's classes, from a file that anybody may have written."""
+"""The class names of a saved classifier, from a file that may come from elsewhere."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Evaluation:
 
     @property
     def balanced_accuracy(self) -> float:
-        """The mean recall of the classes that have examples, whatever their number."""
+        """The mean recall of the classes that have examples."""
         return float(np.mean([self.recall[name] for name, count in self.support.items() if count]))
 
     @property
@@ -139,7 +139,7 @@ def evaluate(
 
 
 def accuracy(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> float:
-    """Returns the share of examples whose likeliest class is the true one."""
+    """Returns the accuracy: the share of examples with the true class as the likeliest one."""
     return float((probabilities.argmax(axis=1) == labels).mean())
 
 
@@ -176,7 +176,7 @@ def cross_entropy(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[n
 
 
 def parse(values: Mapping[str, Any]) -> Evaluation:
-    """Reads what `Evaluation.to_json` wrote, and refuses what contradicts itself: pages are made of it.
+    """Reads scores of `Evaluation.to_json`'s, and refuses inconsistent ones: pages are made of them.
 
     Raises:
         LookupError, TypeError, ValueError: these are no scores of a classifier.

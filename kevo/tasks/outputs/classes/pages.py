@@ -1,4 +1,4 @@
-"""What a classifier says on pages about its search: scores, confusions, the balance of the classes."""
+"""The pages of a classifier: scores, confusions, the balance of the classes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Wrong = tuple[int, str, str, float]
 
 
 class ClassPages:
-    """Pages of a task whose answer is one class of several.
+    """Pages of a task with one class of several as its answer.
 
     Args:
         words: What its examples are called, and what the model card says of them.
@@ -49,7 +49,7 @@ class ClassPages:
         self._show = show
 
     def headline(self, test: Evaluation) -> tuple[str, str]:
-        """Returns the test accuracy, and between what it lies."""
+        """Returns the test accuracy, and its interval."""
         low, high = test.interval
         return (
             f"{test.accuracy:.1%}",
@@ -75,7 +75,7 @@ class ClassPages:
         return [*rows, ("Validation accuracy", f"{validation.accuracy:.1%}")]
 
     def sections(self, known: Known) -> Sequence[Section]:
-        """Returns the confusion matrix, the most confident mistakes, the balance of classes, and what was skipped."""
+        """Returns the confusion matrix, the most confident mistakes, the balance of classes, and skipped examples."""
         return [
             Section("confusion", "Confusion matrix", tuple(self._confusion(known))),
             *([Section("wrong", "Most confidently wrong", (self._wrong(known),))] if self._show else []),
