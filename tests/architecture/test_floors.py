@@ -10,6 +10,8 @@ from tests.support.project import ROOT
 
 # From the bottom up. A module belongs to the longest name that fits. Rooms on the same floor do not know each other.
 FLOORS = """
+tuners.execution.channel tuners.execution.executor tuners.execution.processes
+tuners.execution.in_process tuners.execution.local_pool tuners.execution.foreman
 tuners.execution
 tuners.genome
 tuners.operators
@@ -23,6 +25,9 @@ tuners
 
 kevo.errors
 kevo.objective kevo.system
+kevo.training.answers kevo.training.effort kevo.training.history kevo.training.early_stopping
+kevo.training.clock kevo.training.checkpoints kevo.training.loop kevo.training.optimizers
+kevo.training.stage
 kevo.training
 kevo.tasks.pages
 kevo.tasks.task
@@ -64,9 +69,6 @@ KNOW_THE_COMMAND = ("kevo.__main__",)
 TASK_TABLE = ("kevo.tasks.task", "kevo.tasks.pages", "kevo.tasks.saved_model", "kevo.tasks.public")
 """What everything outside `kevo.tasks` may know of tasks."""
 
-KNOWN_EXCEPTIONS: set[str] = set()
-"""Imports that break a rule and are still to go, as `importer -> room`."""
-
 
 def room(name: str) -> str:
     """The room that a module belongs to."""
@@ -105,22 +107,14 @@ RULES: dict[str, Callable[[Import], bool]] = {
 }
 
 
-def exception(one: Import) -> str:
-    return f"{one.importer} -> {room(one.target)}"
-
-
-def is_excepted(one: Import) -> bool:
-    return exception(one) in KNOWN_EXCEPTIONS
-
-
 def broken(rule: Callable[[Import], bool], found: Iterable[Import]) -> list[str]:
     """The imports that break a rule, as `path:line: statement`."""
-    return sorted({str(one) for one in found if rule(one) and not is_excepted(one)})
+    return sorted({str(one) for one in found if rule(one)})
 
 
 def closed(found: Iterable[Import]) -> list[str]:
     """The circles among imports, each as one line of `path:line: statement`."""
-    return [" | ".join(map(str, circle)) for circle in circles(one for one in found if not is_excepted(one))]
+    return [" | ".join(map(str, circle)) for circle in circles(found)]
 
 
 @pytest.fixture(scope="module")
@@ -139,12 +133,6 @@ def test_no_module_imports_itself_by_way_of_others(found: list[Import]) -> None:
 
 def test_every_room_is_there() -> None:
     assert [room for room in HEIGHTS if room not in FILES] == []
-
-
-def test_known_exceptions_are_still_needed(found: list[Import]) -> None:
-    needed = {exception(one) for one in found if any(rule(one) for rule in RULES.values())}
-    needed |= {exception(one) for circle in circles(found) for one in circle}
-    assert sorted(KNOWN_EXCEPTIONS - needed) == []
 
 
 def planted(path: str, where: str, line: str) -> tuple[str, list[Import]]:
