@@ -219,7 +219,7 @@ def worker(
     """Trains candidates for the search that listens at HOST:PORT, until it is over.
 
     Its pictures and pretrained weights must be here too: --data says where, and --weights NAME=PATH for those that the
-    search has from a file. TrackerGroup workers may run on one machine, and they may come and go while the search runs.
+    search has from a file. Several workers may run on one machine, and they may come and go while the search runs.
     """
     with user_errors():
         with quiet_tensorflow():
