@@ -138,7 +138,7 @@ def search(
 
     DATA is a folder of class folders, a folder with train/ and optionally validation/ and test/, a .zip of either, a
     .csv of path,label[,split], an .npz, or one of digits, mnist, fashion_mnist, cifar10, cifar100. Without DATA:
-    digits.
+    digits. With --target it is a .csv of rows, of which that column is to be predicted.
     """
     started = time.monotonic()
     with user_errors():
