@@ -1,4 +1,4 @@
-"""Landscapes: search spaces whose every genome has a known value, so that searches take seconds and regret is exact.
+"""Landscapes: search spaces with a known value of every genome, so that regret is exact and a search takes seconds.
 
 - NAS-Bench-Macro: Su et al. 2021, Prioritized Architecture Sampling with Monte Carlo Tree Search (CVPR),
   arXiv:2103.11922.
