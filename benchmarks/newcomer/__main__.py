@@ -2,8 +2,8 @@
 
     python -m benchmarks.newcomer PICTURES NEW --weights mobilenet_v2=PATH --max-time 3m --write
 
-PICTURES is a folder with a folder for each class, and NEW a picture that is not in it. The commands are those of the
-README, each in a process of its own, in an empty folder; `--write` writes the table to the README.
+PICTURES is a folder with a folder for each class, and NEW a picture that is not in it. Each command runs in a process
+of its own, in an empty folder.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from pathlib import Path
 
 from benchmarks.support import project
 from benchmarks.support.command_line import parser
-from benchmarks.support.pages import replace_section
-from benchmarks.support.processes import run_kevo
+from benchmarks.support.processes import machine, run_kevo
 
-README = project.README
-SECTION = "newcomer"
+REPORT = project.PAGES / "newcomer.md"
+ABOUT = """\
+# A newcomer's path
+
+The time from a folder of pictures to a prediction on a new picture, in three commands, each in a process of its own.
+Measured by `python -m benchmarks.newcomer PICTURES NEW --write`."""
 HEAD = """\
 | command | seconds | what it says |
 |---|---|---|"""
@@ -72,13 +75,14 @@ def main(given: Sequence[str] | None = None) -> None:
     options.add_argument("new", type=Path, help="a picture that is not in it")
     options.add_argument("--max-time", default="3m", help="time limit of the search")
     options.add_argument("--weights", action="append", default=[], help="pretrained weights: NAME=PATH")
-    options.add_argument("--write", action="store_true", help="write the table to README.md")
+    options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
     arguments = options.parse_args(given)
     weights = [_absolute(pair) for pair in arguments.weights]
     table = [HEAD, *rows(arguments.pictures, arguments.new, max_time=arguments.max_time, weights=weights)]
     print("\n".join(table))
     if arguments.write:
-        replace_section(README, SECTION, "\n".join(table))
+        REPORT.parent.mkdir(parents=True, exist_ok=True)
+        REPORT.write_text("\n".join([ABOUT, "", f"Machine: {machine()}.", "", *table, ""]))
 
 
 def _absolute(pair: str) -> str:
