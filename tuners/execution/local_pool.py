@@ -53,7 +53,7 @@ class _Worker:
     is_ready: bool = False
     """Whether it has ever been ready."""
     is_fetched: bool = False
-    farewell: str | None = None
+    end_reason: str | None = None
     """Why it ends, in its own words."""
 
     def send(self, message: Json) -> None:
@@ -206,14 +206,14 @@ class LocalPool:
                     if not worker.is_fetched:
                         worker.send({"do": "discard"})
                 case WorkerLost():
-                    worker.farewell = event.reason
+                    worker.end_reason = event.reason
                 case _:
                     receive(worker.name, event)
 
     def _look_after(self, worker: _Worker, code: int | None, receive: Receive) -> None:
         """Replaces a worker that has ended, or must."""
         if code is not None:
-            reason = worker.farewell or describe_exit(code)
+            reason = worker.end_reason or describe_exit(code)
         elif self._holds_more(worker, self._max_bytes):
             memory = (self._memory_of(worker.process.pid) or 0) / 1024**3
             reason = f"out of memory: it took {memory:.1f} GiB, more than a worker's share"
@@ -231,7 +231,7 @@ class LocalPool:
 
     def _count_failed_start(self, worker: _Worker, reason: str, receive: Receive) -> None:
         self._num_failed_starts += 1
-        if worker.farewell is not None and self._unfit is not None:
+        if worker.end_reason is not None and self._unfit is not None:
             self._arguments = self._unfit(reason)
         if self._num_failed_starts >= _MAX_FAILED_STARTS:
             words = f"Workers cannot be started. The last one: {reason}. {worker.last_log_line}"

@@ -3,11 +3,11 @@
 `tf.distribute.MultiWorkerMirroredStrategy` sums gradients, and gives all of them the same first weights. It wants all
 processes to do the same in the same order, and so only the epochs of a training are theirs together. The first process
 makes every decision by itself, with a network of its own: what to train, when to stop, which epoch was best. To the
-others it says through a plain connection what the next lesson is, and when to go on with it:
+others it says through a plain connection what the next stage is, and when to go on with it:
 
     hello       what all must have in common: versions and pictures
     form        all are there: TensorFlow may join them
-    lesson      a network, its weights, and what it learns
+    stage       a network, its weights, and what it learns
     epoch       the next part of an epoch
     over        the search is at its end
 
@@ -103,7 +103,7 @@ class Leader:
         """Returns the epoch loop of all processes; the network's weights are updated after each part of an epoch."""
         layout, weights = network.to_json(), network.get_weights()
         with self.in_step():
-            message = {"lesson": dataclasses.asdict(spec) | {"genome": dict(spec.genome)}, "layout": layout}
+            message = {"stage": dataclasses.asdict(spec) | {"genome": dict(spec.genome)}, "layout": layout}
             self.say(message, b"".join(one.tobytes() for one in weights))
             with self._strategy.scope():
                 twin = keras.models.model_from_json(layout)
@@ -190,9 +190,9 @@ def follow(
     try:
         while "over" not in (heard := line.hear())[0]:
             message, payload = heard
-            if "lesson" in message:
+            if "stage" in message:
                 keras.backend.clear_session()
-                spec = StageSpec(**message["lesson"])
+                spec = StageSpec(**message["stage"])
                 with strategy.scope():
                     network = keras.models.model_from_json(message["layout"])
                     network.set_weights(_unpacked(payload, network.get_weights()))

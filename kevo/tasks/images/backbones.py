@@ -464,14 +464,14 @@ def unfreeze(model: keras.Model, backbone: Backbone, *, cut: str, num_blocks: in
 
     if num_blocks < 0:
         raise ValueError(f"Received num_blocks={num_blocks}. Expected 0 (all frozen) or more.")
-    body = _find(model, backbone.name)
-    if body is None:
+    inner = _find(model, backbone.name)
+    if inner is None:
         raise ValueError(f"Model {model.name!r} does not contain {backbone.name}. Give a model built from that row.")
     below = backbone.cut_points[: max(backbone.cut_points.index(cut) + 1 - num_blocks, 0)]
-    first = body.layers.index(_end_of(body, backbone, below[-1])) + 1 if below else 0
+    first = inner.layers.index(_end_of(inner, backbone, below[-1])) + 1 if below else 0
     # Children of a frozen model stay frozen whatever they say themselves, so every model on the way is unfrozen first.
     model.trainable = True
-    for index, layer in enumerate(body.layers):
+    for index, layer in enumerate(inner.layers):
         layer.trainable = index >= first and not isinstance(layer, keras.layers.BatchNormalization)
 
 

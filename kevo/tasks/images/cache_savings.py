@@ -26,7 +26,7 @@ Speed = tuple[str, float | None, int, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Naive:
+class CacheSavings:
     """The same candidates without the cache of features.
 
     Args:
@@ -85,16 +85,16 @@ class Naive:
         return cls(**seconds, passes=int(values["passes"]), speeds=speeds)
 
 
-def read(run: Run) -> Naive | None:
+def read(run: Run) -> CacheSavings | None:
     """Returns the estimate of an earlier session; `None` if there is none.
 
     Raises:
         RunError: the file is damaged.
     """
-    if not (run.path / layout.NAIVE).exists():
+    if not (run.path / layout.CACHE_SAVINGS).exists():
         return None
-    with damage(run.path / layout.NAIVE):
-        return Naive.from_json(run.read_json(layout.NAIVE))
+    with damage(run.path / layout.CACHE_SAVINGS):
+        return CacheSavings.from_json(run.read_json(layout.CACHE_SAVINGS))
 
 
 def estimate(
@@ -103,7 +103,7 @@ def estimate(
     *,
     pass_seconds: Callable[[Genome], float],
     speeds: Iterable[Speed],
-) -> Naive:
+) -> CacheSavings:
     """Estimates the training time of candidates without the cache of features.
 
     Args:
@@ -127,7 +127,7 @@ def estimate(
             if frozen is not None and again:
                 passes += again
                 seconds += again * pass_seconds(frozen)
-    return Naive(
+    return CacheSavings(
         candidate_seconds=sum(record.seconds for record in records),
         saved_seconds=seconds,
         passes=passes,
@@ -135,9 +135,9 @@ def estimate(
     )
 
 
-def write(run: Run, naive: Naive) -> None:
+def write(run: Run, savings: CacheSavings) -> None:
     """Writes an estimate down."""
-    run.write_json(layout.NAIVE, dataclasses.asdict(naive))
+    run.write_json(layout.CACHE_SAVINGS, dataclasses.asdict(savings))
 
 
 def _below(record: TrialRecord, num_pictures: int) -> Genome | None:

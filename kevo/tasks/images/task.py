@@ -232,7 +232,7 @@ class ImageTask:
         """Some of `kevo.objective.COSTS`."""
         return costs.measure(model, names, seconds=seconds, mirror=bool(genome["mirror"]))
 
-    def savings(self, records: Sequence[TrialRecord]) -> cache_savings.Naive | None:
+    def savings(self, records: Sequence[TrialRecord]) -> cache_savings.CacheSavings | None:
         """Estimate of the time that the cache of features has saved; written down for later sessions."""
         if self._run is None:
             return None

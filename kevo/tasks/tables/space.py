@@ -233,11 +233,11 @@ def check_genome(genome: Genome) -> None:
     """
     for name, kind in _expected(genome):
         if name not in genome:
-            raise SpaceError(f"The genome lacks the gene {name!r}. Expected {_IN_WORDS[kind]}.")
+            raise SpaceError(f"The genome lacks the gene {name!r}. Expected {_KIND_NAMES[kind]}.")
         value = genome[name]
         # A bool is an int to Python, and JSON may have written 1.0 as 1.
         if type(value) is not kind and (kind is not float or type(value) is not int):
-            raise SpaceError(f"The gene {name!r} must be {_IN_WORDS[kind]}. Received: {value!r}.")
+            raise SpaceError(f"The gene {name!r} must be {_KIND_NAMES[kind]}. Received: {value!r}.")
         if isinstance(value, int | float) and not 0 <= value < math.inf:
             raise SpaceError(f"The gene {name!r} must be finite and not negative. Received: {value!r}.")
         if (words := _WORDS.get(name, _WORDS.get(f"{name}s"))) is not None and value not in words:
@@ -256,14 +256,14 @@ def describe(genome: Genome) -> str:
     """
     num_layers = int(genome["num_layers"])
     units = " > ".join(str(genome[f"layer_{layer}/units"]) for layer in range(1, num_layers + 1))
-    body = [f"dense {units}, {genome['activation']}" if num_layers else "linear"]
+    layers = [f"dense {units}, {genome['activation']}" if num_layers else "linear"]
     if num_layers and genome["batch_norm"]:
-        body.append("batch norm")
+        layers.append("batch norm")
     if num_layers and genome["dropout"]:
-        body.append(f"dropout {genome['dropout']:g}")
+        layers.append(f"dropout {genome['dropout']:g}")
     if genome["l2"]:
-        body.append(f"L2 {genome['l2']:g}")
-    body.append("ranked numbers" if genome["numbers"] == "quantile" else "standardized numbers")
+        layers.append(f"L2 {genome['l2']:g}")
+    layers.append("ranked numbers" if genome["numbers"] == "quantile" else "standardized numbers")
     rate = float(genome["sgd/learning_rate" if genome["optimizer"] == "sgd" else "learning_rate"])
     training = [f"{genome['optimizer']} {rate:.2g}"]
     if genome.get("weight_decay"):
@@ -273,10 +273,10 @@ def describe(genome: Genome) -> str:
         training.append(f"label smoothing {genome['label_smoothing']:g}")
     if genome["balance_classes"]:
         training.append("balanced classes")
-    return f"{', '.join(body)}; {', '.join(training)}"
+    return f"{', '.join(layers)}; {', '.join(training)}"
 
 
-_IN_WORDS: Mapping[type, str] = {str: "a word", int: "a whole number", float: "a number", bool: "true or false"}
+_KIND_NAMES: Mapping[type, str] = {str: "a word", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def _expected(genome: Genome) -> Iterator[tuple[str, type]]:

@@ -18,7 +18,7 @@ from kevo.runs.energy import Energy
 from kevo.runs.folder import Run
 from kevo.system.markdown import code
 from kevo.tasks.images import cache_savings
-from kevo.tasks.images.cache_savings import Naive
+from kevo.tasks.images.cache_savings import CacheSavings
 from kevo.tasks.images.datasets import ImageDataset, load
 from kevo.tasks.images.datasets.dataset import Skipped
 from tests.support.samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
@@ -115,7 +115,7 @@ def test_hostile_names_are_nothing_but_names(dataset: ImageDataset, result: Sear
 
 def test_the_cost_is_told_with_its_uncertainty(dataset: ImageDataset, result: SearchResult) -> None:
     run = Run.open(result.run_folder)
-    estimate = Naive(candidate_seconds=10.0, saved_seconds=30.0, passes=1200)
+    estimate = CacheSavings(candidate_seconds=10.0, saved_seconds=30.0, passes=1200)
     result = dataclasses.replace(result, seconds=60.0)
     text = model_card.card(run, dataset, result, energy=MEASURED, savings=estimate)
     assert "0.25 kWh, 0.1 kg of CO2-equivalent with the electricity of `DEU`" in text
@@ -167,9 +167,9 @@ def test_a_search_without_the_cache_repeats_every_pass(dataset: ImageDataset) ->
 def test_the_estimate_is_written_and_read(tmp_path: Path) -> None:
     run = Run.create(tmp_path, {})
     assert cache_savings.read(run) is None
-    estimate = Naive(candidate_seconds=1.0, saved_seconds=2.0, passes=3, speeds=(("vgg16", None, 32, 0.1),))
+    estimate = CacheSavings(candidate_seconds=1.0, saved_seconds=2.0, passes=3, speeds=(("vgg16", None, 32, 0.1),))
     cache_savings.write(run, estimate)
     assert cache_savings.read(run) == estimate
-    run.write_json("naive.json", {**dataclasses.asdict(estimate), "saved_seconds": -1.0})
-    with pytest.raises(RunError, match="naive.json is damaged"):
+    run.write_json("cache_savings.json", {**dataclasses.asdict(estimate), "saved_seconds": -1.0})
+    with pytest.raises(RunError, match="cache_savings.json is damaged"):
         cache_savings.read(run)
