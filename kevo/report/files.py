@@ -14,11 +14,8 @@ from kevo.report import data as data_of_search
 from kevo.report import plots
 from kevo.report.drawings import drawings
 from kevo.report.page import page
-from kevo.runs import reader
+from kevo.runs import layout, reader
 from kevo.runs.atomic_files import atomic_write_bytes, atomic_write_text
-
-NAME = "report.html"
-"""What the page is called in its run folder."""
 
 
 def write(run_folder: str | Path, path: str | Path | None = None, *, data: Any = None) -> Path:
@@ -41,7 +38,7 @@ def write(run_folder: str | Path, path: str | Path | None = None, *, data: Any =
         PosixPath('kevo-runs/digits-20260101-120000/report.html')
     """
     known = reader.read(run_folder)
-    path = known.run_folder / NAME if path is None else Path(path)
+    path = known.run_folder / layout.REPORT if path is None else Path(path)
     atomic_write_text(path, page(known, data_of_search.read(known, data)))
     return path
 

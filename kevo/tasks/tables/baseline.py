@@ -19,7 +19,6 @@ from kevo.tasks.outputs.classes.evaluation import Evaluation, evaluate
 from kevo.tasks.tables.dataset import Split, TableDataset
 
 NAME = "HistGradientBoosting"
-FILE = "baseline.json"
 _MAX_CELLS = 10_000_000
 """Rows times columns that are learned from: more takes minutes."""
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from kevo.errors import ExportError, SettingsError
 from kevo.objective import Objective
+from kevo.runs import layout
 from kevo.tasks.outputs.classes.objectives import COMPARED_SCORES, OBJECTIVES
 from kevo.tasks.pages import Drawing, Pages
 from kevo.tasks.tables import space as spaces
@@ -177,7 +178,7 @@ class TabularClassification:
 
         if labels is not None:
             raise SettingsError(
-                f"{path} classifies rows of a table, and the task.json beside it names the classes. Received other "
+                f"{path} classifies rows of a table, and the {layout.TASK} beside it names the classes. Received other "
                 f"names: {labels}. Leave them out."
             )
         return TablePredictor.open(path, note=note)

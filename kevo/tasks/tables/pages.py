@@ -70,7 +70,7 @@ class TablePages(ClassPages):
 
 def _reference(known: Known) -> list[Block]:
     try:
-        values = json.loads((known.run_folder / baseline.FILE).read_text(encoding="utf-8"))
+        values = json.loads((known.run_folder / layout.BASELINE).read_text(encoding="utf-8"))
         found = Baseline.from_json(values)
     except (OSError, LookupError, TypeError, ValueError, ModelError):
         return [Paragraph("The run folder does not tell how good another kind of model is on these rows.")]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from kevo.errors import RunError, SettingsError
+from kevo.runs import layout
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.tasks.outputs.classes import evaluation
@@ -75,7 +76,7 @@ class TableTask:
         found = self._known_baseline()
         if found is None:
             found = baseline.fit(self.dataset, seed=self._settings.seed)
-            self._run.write_json(baseline.FILE, found.to_json())
+            self._run.write_json(layout.BASELINE, found.to_json())
         score = found.validation.value(self._objective.metric.removeprefix("val_"))
         self._note(f"{baseline.NAME} has {self._settings.objective} {score:.3f} on the same validation rows.")
 
@@ -176,13 +177,13 @@ class TableTask:
 
     def _known_baseline(self) -> Baseline | None:
         """Reads the baseline of an earlier session; a damaged file is set aside."""
-        if self._run is None or not (path := self._run.path / baseline.FILE).is_file():
+        if self._run is None or not (path := self._run.path / layout.BASELINE).is_file():
             return None
         try:
             with damage(path):
-                return Baseline.from_json(self._run.read_json(baseline.FILE))
+                return Baseline.from_json(self._run.read_json(layout.BASELINE))
         except RunError as error:
-            self._note(self._run.set_aside(baseline.FILE, str(error)))
+            self._note(self._run.set_aside(layout.BASELINE, str(error)))
             return None
 
     def _split(self, name: str) -> Split:

@@ -9,6 +9,7 @@ import pytest
 
 import kevo
 from kevo.errors import SettingsError
+from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.tasks.tables import baseline, contract, costs
 from kevo.tasks.tables.dataset import TableDataset
@@ -126,25 +127,25 @@ def test_the_baseline_is_trained_once(task: TableTask, run: Run, monkeypatch: py
     notes: list[str] = []
     task.attach(run, work=None, note=notes.append)
     task.prepare(may_go_on=lambda: True)
-    kept = (run.path / baseline.FILE).read_bytes()
+    kept = (run.path / layout.BASELINE).read_bytes()
     assert notes[0].startswith("HistGradientBoosting has accuracy 0.")
     monkeypatch.setattr(baseline, "fit", lambda *_, **__: pytest.fail("trained twice"))
     task.prepare(may_go_on=lambda: True)
     assert notes[1] == notes[0]
-    assert (run.path / baseline.FILE).read_bytes() == kept
+    assert (run.path / layout.BASELINE).read_bytes() == kept
 
 
 def test_a_damaged_baseline_is_set_aside(task: TableTask, run: Run) -> None:
     notes: list[str] = []
     task.attach(run, work=None, note=notes.append)
-    (run.path / baseline.FILE).write_text("{}")
+    (run.path / layout.BASELINE).write_text("{}")
     task.prepare(may_go_on=lambda: True)
     assert len(notes) == 2
-    assert baseline.FILE in notes[0]
-    assert baseline.Baseline.from_json(run.read_json(baseline.FILE)).validation.num_examples > 0
+    assert layout.BASELINE in notes[0]
+    assert baseline.Baseline.from_json(run.read_json(layout.BASELINE)).validation.num_examples > 0
 
 
 def test_without_time_there_is_no_baseline(task: TableTask, run: Run) -> None:
     task.attach(run, work=None, note=pytest.fail)
     task.prepare(may_go_on=lambda: False)
-    assert not (run.path / baseline.FILE).exists()
+    assert not (run.path / layout.BASELINE).exists()
