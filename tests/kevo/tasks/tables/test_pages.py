@@ -1,6 +1,7 @@
 """What pages about a search for tables say, and whether the code on them runs."""
 
 import csv
+import dataclasses
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import kevo
 from kevo.report import data
 from kevo.report.files import write
+from kevo.report.repeating import how_to_repeat
 from kevo.result import SearchResult
 from kevo.runs import reader
 
@@ -54,7 +56,15 @@ def test_the_report_compares_with_boosted_trees_and_counts_rows(found: SearchRes
     assert [row[0] for row in table.rows] == ["This network", "HistGradientBoosting"]
     page = write(found.run_folder).read_text(encoding="utf-8")
     assert "rows that played no part in the search" in page and "picture" not in page.split("</style>")[1]
-    assert "--target kind" in page
+
+
+def test_the_options_of_the_task_repeat_the_search(found: SearchResult) -> None:
+    facts = reader.read(found.run_folder)
+    assert facts.search is not None
+    # In Python, since the command has no option for the number of finalists; then as a command.
+    assert "options={'target': 'kind'}" in how_to_repeat(facts) and "task=" not in how_to_repeat(facts)
+    command = how_to_repeat(dataclasses.replace(facts, search=dataclasses.replace(facts.search, num_finalists=3)))
+    assert "--target kind" in command and "--task" not in command
 
 
 def test_a_damaged_baseline_costs_only_its_section(found: SearchResult) -> None:
