@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import keras
@@ -10,6 +11,9 @@ from keras import Input, Model, layers
 from kevo.tasks.tables.columns import Column
 from kevo.tasks.tables.preparing import input_names
 from tuners.genome import Genome
+
+# Where an input cannot be named like its column, see `_inputs`, Keras says so whenever a model is built or loaded.
+warnings.filterwarnings("ignore", message="When providing `inputs` as a dict", category=UserWarning)
 
 _NETWORK = "kevo_network"
 _MOMENTUM = 0.9
