@@ -32,6 +32,8 @@ RESULT = "result.json"
 """What the search found: the scores of the winner, the front, the ensemble."""
 BASELINE = "baseline.json"
 """How good a strong and cheap reference model is; only of tasks that have one."""
+EXPLANATION = "explanation.json"
+"""What of its inputs the winner needs most; only of tasks that measure that."""
 
 MODEL_CARD = "model_card.md"
 """What the winner is, how good it was on which data, and what it cannot know."""

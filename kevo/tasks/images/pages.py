@@ -113,6 +113,9 @@ PAGES = ClassPages(
         unknown="light, camera, season, place, who took the pictures",
         stored=_stored,
         alike="Pictures of one scene, object or person",
+        weighing=lambda dataset: (
+            "count the same in training all the same" if dataset.class_weights() else "are not weighed for that"
+        ),
         ethics=(
             "kevo does not know what the pictures show, who is in them, how they were come by, or who is affected by "
             "the answers. Whoever uses the model answers for that. What is wrong or one-sided in the pictures and "

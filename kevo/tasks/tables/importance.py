@@ -6,17 +6,22 @@ seems to matter little, since the other one is still there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from kevo.tasks.outputs.classes.evaluation import accuracy, cross_entropy
-from kevo.tasks.tables.dataset import Inputs
 
-Predict = Callable[[Inputs], npt.NDArray[np.floating]]
-_MAX_ROWS = 2000
+Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.floating]]
+_MAX_ROWS = 1000
+_MAX_REPEATS, _MAX_PASSES = 5, 500
+"""Each column is permuted several times, unless there are many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +42,58 @@ class Importance:
 
 
 def permutation_importance(
-    predict: Predict, inputs: Inputs, labels: npt.NDArray[np.int64], *, seed: int = 0, num_repeats: int = 5
+    predict: Predict,
+    features: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    *,
+    places: Mapping[str, Sequence[int]],
+    seed: int = 0,
 ) -> list[Importance]:
     """Measures how much a model needs each column.
 
     Args:
-        predict: Returns class probabilities, shape (n, num_classes), for raw columns.
-        inputs: The raw columns by name, each of shape (n, 1), of rows that the model has not learned from. Of more than
-            2,000 rows, as many are taken by chance.
+        predict: Returns class probabilities, shape (n, num_classes), for prepared columns.
+        features: The prepared columns of rows that the model was not trained on, shape (n, num_features). Of more than
+            1,000 rows, as many are taken by chance.
         labels: The rows' classes, shape (n,).
+        places: Which features each column has become: they change places together.
         seed: Seed of the permutations.
-        num_repeats: How many times each column is permuted.
 
     Returns:
         All columns, the most important first.
     """
     rng = np.random.default_rng(seed)
-    if len(labels) > _MAX_ROWS:
-        rows = np.sort(rng.choice(len(labels), _MAX_ROWS, replace=False))
-        inputs, labels = {name: values[rows] for name, values in inputs.items()}, labels[rows]
-    whole = predict(inputs)
+    chosen = rng.permutation(len(labels))[:_MAX_ROWS]
+    features, labels = features[chosen], labels[chosen]
+    whole = predict(features)
     best_accuracy, best_loss = accuracy(whole, labels), cross_entropy(whole, labels)
+    num_repeats = max(1, min(_MAX_REPEATS, _MAX_PASSES // len(places)))
     found = []
-    for name, values in inputs.items():
-        scores = []
+    for name, its in places.items():
+        kept, scores = features[:, its], []
         for _ in range(num_repeats):
-            probabilities = predict({**inputs, name: rng.permutation(values)})
+            features[:, its] = rng.permutation(kept)
+            probabilities = predict(features)
             scores.append((best_accuracy - accuracy(probabilities, labels), cross_entropy(probabilities, labels)))
+        features[:, its] = kept
         falls, losses = np.array(scores).T
         found.append(Importance(name, float(falls.mean()), float(losses.mean() - best_loss), float(losses.std())))
     return sorted(found, key=lambda one: -one.cross_entropy)
+
+
+def dumps(found: Sequence[Importance]) -> str:
+    """Returns JSON, which `read` reads."""
+    return json.dumps([dataclasses.asdict(one) for one in found], indent=2)
+
+
+def read(path: Path) -> list[Importance]:
+    """Reads what `dumps` wrote; nothing where there is no such file, or a damaged one."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        found = [
+            Importance(str(one["column"]), *(float(one[name]) for name in ("accuracy", "cross_entropy", "deviation")))
+            for one in values
+        ]
+    except (OSError, LookupError, TypeError, ValueError, RecursionError):
+        return []
+    return found if all(math.isfinite(one.accuracy + one.cross_entropy + one.deviation) for one in found) else []

@@ -15,7 +15,8 @@ from tuners.genome import Genome
 # Where an input cannot be named like its column, see `_inputs`, Keras says so whenever a model is built or loaded.
 warnings.filterwarnings("ignore", message="When providing `inputs` as a dict", category=UserWarning)
 
-_NETWORK = "kevo_network"
+NETWORK = "kevo_network"
+"""The name of the layer that is a trained network in a saved model."""
 _MOMENTUM = 0.9
 """Of batch norm's statistics: with Keras's 0.99 they would still hold most of their start after a short training."""
 
@@ -51,7 +52,7 @@ def network(genome: Genome, *, num_features: int, num_classes: int) -> keras.Mod
         kernel_regularizer=_regularizer(genome),
         name="probabilities",
     )(x)
-    return Model(features, probabilities, name=_NETWORK)
+    return Model(features, probabilities, name=NETWORK)
 
 
 def deployable(trained: keras.Model, prepares: keras.Model, columns: Sequence[Column]) -> keras.Model:

@@ -1,4 +1,4 @@
-"""The pages of tabular classification: those of every classifier, and a comparison with boosted trees."""
+"""The pages of tabular classification: those of every classifier, its columns, and a comparison with boosted trees."""
 
 from __future__ import annotations
 
@@ -7,16 +7,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kevo.errors import ModelError
+import numpy as np
+
 from kevo.runs import layout
+from kevo.runs.atomic_files import atomic_write_text
+from kevo.runs.folder import Run
+from kevo.runs.outcome import Outcome
+from kevo.system.markdown import code
+from kevo.system.markdown import table as markdown_table
 from kevo.tasks.outputs.classes.card import CardWords
 from kevo.tasks.outputs.classes.evaluation import Evaluation
 from kevo.tasks.outputs.classes.pages import ClassPages
-from kevo.tasks.pages import Block, Known, Paragraph, Section, Table
-from kevo.tasks.tables import baseline
+from kevo.tasks.pages import Block, Known, Paragraph, Section, Share, Table
+from kevo.tasks.tables import baseline, importance
 from kevo.tasks.tables.baseline import Baseline
-from kevo.tasks.tables.dataset import TableDataset
+from kevo.tasks.tables.columns import Column, Kind
+from kevo.tasks.tables.dataset import TableDataset, describe_columns
+from kevo.tasks.tables.importance import Importance, permutation_importance
 
+_MOST_COLUMNS = 200
+_MOST_NAMED = 12
+"""How many columns a figure and the model card show."""
 _LOAD = f"""\
 import csv
 import json
@@ -26,24 +37,25 @@ import numpy as np
 
 takes = json.load(open("{layout.TASK}", encoding="utf-8"))
 model = keras.models.load_model("{layout.MODEL}", safe_mode=True)
-row = next(csv.DictReader(open("new.csv", encoding="utf-8", newline="")))
+rows = list(csv.DictReader(open("new.csv", encoding="utf-8", newline="")))
 inputs = {{}}
 for column in takes["columns"]:
-    value = row[column["name"]]
-    # All but texts are numbers. An empty one is missing: the model knows what to put in its place.
-    value = value if column["kind"] == "category" else float(value or "nan")
-    inputs[column["name"]] = np.array([[value]])
-probabilities = model.predict({{name: keras.ops.convert_to_tensor(one) for name, one in inputs.items()}}, verbose=0)[0]
-print(takes["class_names"][probabilities.argmax()], probabilities.max())
+    values = [[row[column["name"]]] for row in rows]
+    if column["kind"] != "category":
+        # A number that is missing is NaN to the model.
+        values = [[float(value or "nan")] for [value] in values]
+    inputs[column["name"]] = keras.ops.convert_to_tensor(np.array(values))
+for probabilities in model.predict(inputs, verbose=0):
+    print(takes["class_names"][probabilities.argmax()], probabilities.max())
 """
 
 
 def _takes(dataset: TableDataset, genome: Mapping[str, Any]) -> str:
-    numbers = sum(column.kind != "category" for column in dataset.columns)
+    num_texts = sum(column.kind == "category" for column in dataset.columns)
     return (
-        f"Takes a mapping of {len(dataset.columns)} raw columns by their names, each of shape (rows, 1): {numbers} of "
-        f"numbers, where NaN means missing, and {len(dataset.columns) - numbers} of texts. It returns a probability "
-        f"for each class of `{dataset.target}`. What it does to the columns first is a part of it."
+        f"Takes a mapping of {len(dataset.columns)} raw columns by their names, each of shape (rows, 1): "
+        f"{len(dataset.columns) - num_texts} of numbers, where NaN means missing, and {num_texts} of texts. It returns "
+        f"a probability for each class of {code(dataset.target)}. What it does to the columns first is a part of it."
     )
 
 
@@ -53,28 +65,78 @@ def _use(run_folder: Path, model: Path) -> tuple[list[str], list[list[str]]]:
         "",
         f"model = keras.models.load_model({str(model)!r})",
         f"takes = json.load(open({str(run_folder / layout.TASK)!r}))",
-        '# The raw columns by name, each of shape (num_rows, 1): those of takes["columns"].',
+        '# The raw columns by name, each a tensor of shape (num_rows, 1): those of takes["columns"].',
         "probabilities = model.predict(columns)",
     ]
     return python, [["predict", str(model), "NEW-ROWS.csv"], ["evaluate", str(model), "OTHER-ROWS.csv"]]
 
 
 class TablePages(ClassPages):
-    """Pages of a classifier of rows, with the reference model beside it."""
+    """Pages of a classifier of rows: also its columns, and another kind of model beside it."""
 
     def sections(self, known: Known) -> Sequence[Section]:
-        """Returns the sections of every classifier, after a comparison with gradient-boosted trees."""
-        reference = Section("reference", "Against boosted trees", tuple(_reference(known)))
-        return [reference, *super().sections(known)]
+        """Returns the sections of every classifier, a comparison with boosted trees, and what is known of columns."""
+        return [
+            Section("reference", "Against boosted trees", tuple(_reference(known))),
+            Section("importance", "Columns that matter", tuple(_importance(known))),
+            *super().sections(known),
+            Section("columns", "Columns", tuple(_columns(known))),
+        ]
+
+    def card(self, run: Run, dataset: TableDataset, outcome: Outcome) -> Mapping[str, Sequence[str]]:
+        """Returns the sections of every classifier's card, with what the best model makes of its columns.
+
+        That is measured here, while the model is at hand, and left in the run folder for the report.
+        """
+        sections = dict(super().card(run, dataset, outcome))
+        found = _measured(dataset, outcome)
+        atomic_write_text(run.path / layout.EXPLANATION, importance.dumps(found) + "\n")
+        rows = [[code(one.column), f"{one.accuracy:+.3f}", f"{one.cross_entropy:+.4f}"] for one in found[:_MOST_NAMED]]
+        analyses = [
+            *sections["Quantitative analyses"],
+            "What it costs on the validation rows when a column's values change places, on average:\n\n"
+            + markdown_table(["column", "accuracy lost", "cross-entropy gained"], rows),
+        ]
+        if (reference := _known_baseline(run.path)) is not None:
+            test = reference.test
+            analyses.append(
+                f"{baseline.NAME} of scikit-learn, with its default settings, has an accuracy of {test.accuracy:.1%} "
+                f"and a cross-entropy of {test.cross_entropy:.4f} on the same test rows."
+            )
+        return {**sections, "Quantitative analyses": analyses}
+
+
+def _measured(dataset: TableDataset, outcome: Outcome) -> list[Importance]:
+    """Measures which columns the best model needs, by the validation rows."""
+    import keras
+
+    from kevo.tasks.tables import networks, preparing
+
+    model = keras.models.load_model(outcome.model_path, safe_mode=True)
+    inputs = dataset.inputs(dataset.validation)
+    features = preparing.prepare(model.get_layer(preparing.PREPROCESSING), dataset.columns, inputs)
+    network = model.get_layer(networks.NETWORK)
+    return permutation_importance(
+        lambda rows: np.asarray(network(rows, training=False)),
+        features,
+        dataset.validation.labels,
+        places=preparing.feature_places(dataset.columns),
+    )
+
+
+def _known_baseline(run_folder: Path) -> Baseline | None:
+    try:
+        return Baseline.from_json(json.loads((run_folder / layout.BASELINE).read_text(encoding="utf-8")))
+    except (OSError, LookupError, TypeError, ValueError, RecursionError):
+        return None
 
 
 def _reference(known: Known) -> list[Block]:
-    try:
-        values = json.loads((known.run_folder / layout.BASELINE).read_text(encoding="utf-8"))
-        found = Baseline.from_json(values)
-    except (OSError, LookupError, TypeError, ValueError, ModelError):
+    found = _known_baseline(known.run_folder)
+    if found is None:
         return [Paragraph("The run folder does not tell how good another kind of model is on these rows.")]
-    rows: list[tuple[str, ...]] = [_row(baseline.NAME, found.validation, found.test if known.test else None)]
+    # The test rows are looked at once, at the end of the search.
+    rows = [_row(baseline.NAME, found.validation, None if known.test is None else found.test)]
     if known.test is not None:
         rows.insert(0, _row("This network", known.validation, known.test))
     text = (
@@ -82,15 +144,54 @@ def _reference(known: Known) -> list[Block]:
         "tables such trees are hard to beat: where they are ahead, a network is worth it only for other reasons."
     )
     head = ("Model", "Validation accuracy", "Test accuracy", "Test cross-entropy")
-    return [
-        Paragraph(text),
-        Table("Scores beside those of another kind of model", head, tuple(rows), numbers=(1, 2, 3)),
-    ]
+    return [Paragraph(text), Table("Scores beside boosted trees", head, tuple(rows), numbers=(1, 2, 3))]
 
 
 def _row(name: str, validation: Evaluation, test: Evaluation | None) -> tuple[str, ...]:
     scores = ("", "") if test is None else (f"{test.accuracy:.1%}", f"{test.cross_entropy:.3f}")
     return name, f"{validation.accuracy:.1%}", *scores
+
+
+def _importance(known: Known) -> list[Block]:
+    found = importance.read(known.run_folder / layout.EXPLANATION)[:_MOST_COLUMNS]
+    if not found:
+        return [Paragraph("Which columns the model needs is measured at the end of the search.")]
+    most = max(one.cross_entropy for one in found)
+    rows = tuple(
+        (
+            one.column,
+            f"{one.accuracy:+.3f}",
+            f"{one.cross_entropy:+.4f}",
+            f"{one.deviation:.4f}",
+            Share(max(0.0, one.cross_entropy) / most if most > 0 else 0.0),
+        )
+        for one in found
+    )
+    text = (
+        "What it costs the best model on the validation rows when the values of one column change places, on average "
+        "over several permutations. Of columns that say the same, each seems to matter little."
+    )
+    head = ("Column", "Accuracy lost", "Cross-entropy gained", "Standard deviation", "Compared")
+    return [Paragraph(text), Table("Importance of columns", head, rows, numbers=(1, 2, 3))]
+
+
+def _columns(known: Known) -> list[Block]:
+    dataset: TableDataset | None = known.dataset
+    if dataset is None:
+        return [Paragraph(known.reason)]
+    rows = tuple((one.name, _KINDS[one.kind], _contents(one)) for one in dataset.columns[:_MOST_COLUMNS])
+    text = f"{describe_columns(dataset.columns).capitalize()}. {' '.join(dataset.notes)}"
+    return [Paragraph(text.strip()), Table("Columns", ("Column", "Kind", "Holds"), rows, sentences=(2,))]
+
+
+def _contents(column: Column) -> str:
+    values = [f"{value:g}" if isinstance(value, float) else value or "(empty)" for value in column.values]
+    more = f" and {len(values) - _MOST_NAMED} more" if len(values) > _MOST_NAMED else ""
+    gaps = "some rows have none" if column.has_gaps else ""
+    return "; ".join(part for part in (", ".join(values[:_MOST_NAMED]) + more, gaps) if part)
+
+
+_KINDS: Mapping[Kind, str] = {"number": "number", "code": "number that stands for a category", "category": "category"}
 
 
 PAGES = TablePages(
@@ -104,6 +205,7 @@ PAGES = TablePages(
         unknown="when and where the rows were collected, what was left out, who they are about",
         stored=lambda dataset: "",
         alike="Rows about one person, place or day",
+        weighing=lambda dataset: "count the same in training only where the genome says so",
         ethics=(
             "kevo does not know what the rows mean, whom they are about, how they were come by, or who is affected by "
             "the answers. Whoever uses the model answers for that. What is wrong or one-sided in the rows and their "

@@ -8,6 +8,7 @@ makes NaN of NaN.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -77,6 +78,26 @@ def preprocessing(dataset: TableDataset, numbers: str) -> keras.Model:
 def input_names(columns: Sequence[Column]) -> dict[str, Column]:
     """Returns the columns by the names of their inputs in `preprocessing`."""
     return {f"column_{place}": column for place, column in enumerate(columns, start=1)}
+
+
+def feature_places(columns: Sequence[Column]) -> dict[str, list[int]]:
+    """Returns which features of `preprocessing` each column becomes, by the columns' names.
+
+    Example:
+        >>> feature_places([Column("a", "category", ("x", "y")), Column("b", "number", has_gaps=True)])
+        {'a': [2, 3], 'b': [0, 1]}
+    """
+    places: dict[str, list[int]] = {column.name: [] for column in columns}
+    total = itertools.count()
+    for kind in ("number", "code", "category"):
+        same = [column for column in columns if column.kind == kind]
+        for column in same:
+            num_features = column.num_features - column.has_gaps
+            places[column.name] += itertools.islice(total, num_features)
+        for column in same:
+            # What is missing is said behind all columns of a kind.
+            places[column.name] += itertools.islice(total, int(column.has_gaps))
+    return places
 
 
 def prepare(model: keras.Model, columns: Sequence[Column], inputs: Inputs) -> npt.NDArray[np.float32]:

@@ -35,6 +35,7 @@ class CardWords:
         unknown: What may matter and is not known of the examples.
         stored: Returns how the examples are kept, from the data set; empty where there is nothing to say.
         alike: What may stand in several splits.
+        weighing: Returns how classes of different sizes count in training, from the data set.
         ethics: What kevo does not know of the examples.
     """
 
@@ -47,6 +48,7 @@ class CardWords:
     unknown: str
     stored: Callable[[Any], str]
     alike: str
+    weighing: Callable[[Any], str]
     ethics: str
 
     @property

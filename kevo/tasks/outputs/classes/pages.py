@@ -153,12 +153,11 @@ class ClassPages:
             (name, *map(str, row), Share(row[0] / most)) for name, row in zip(dataset.class_names, counts, strict=True)
         ]
         rows.append(("all", *(str(len(getattr(dataset, split))) for split in _SPLITS), ""))
-        weighed = "count the same in training all the same" if dataset.class_weights() else "are not weighed for that"
         made = " and ".join(dataset.made_splits)
         taken = f" The {made} split{'s were' if len(dataset.made_splits) > 1 else ' was'} taken out of train."
         text = (
             f"The largest class has {most / least:.2g} times the training {self._many} of the smallest; classes "
-            f"{weighed}."
+            f"{self._words.weighing(dataset)}."
             if least != most
             else f"Every class has as many training {self._many} as any other."
         )

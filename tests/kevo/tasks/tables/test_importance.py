@@ -1,43 +1,64 @@
 """Which columns a model needs."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from kevo.tasks.tables.dataset import Inputs
-from kevo.tasks.tables.importance import permutation_importance
+from kevo.tasks.tables.importance import dumps, permutation_importance, read
+
+PLACES = {"signal": [1, 2], "noise": [0]}
 
 
-def table(num_rows: int) -> tuple[Inputs, np.ndarray]:
+def table(num_rows: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     labels = rng.integers(2, size=num_rows)
-    texts = np.array(["no", "yes"], object)[labels]
-    return {"signal": texts.reshape(-1, 1), "noise": rng.normal(size=(num_rows, 1))}, labels
+    return np.stack([rng.normal(size=num_rows), labels, 1 - labels], axis=1, dtype=np.float32), labels
 
 
-def predict(inputs: Inputs) -> np.ndarray:
-    """Knows the signal by heart."""
-    yes = np.where(inputs["signal"][:, 0] == "yes", 0.9, 0.1)
+def predict(features: np.ndarray) -> np.ndarray:
+    """Knows the signal by heart, which is the same in both of its features."""
+    np.testing.assert_array_equal(features[:, 1], 1 - features[:, 2])
+    yes = np.where(features[:, 1] == 1, 0.9, 0.1)
     return np.stack([1 - yes, yes], axis=1)
 
 
 def test_what_a_model_needs_comes_first() -> None:
-    inputs, labels = table(400)
-    signal, noise = permutation_importance(predict, inputs, labels)
+    features, labels = table(400)
+    before = features.copy()
+    signal, noise = permutation_importance(predict, features, labels, places=PLACES)
     assert (signal.column, noise.column) == ("signal", "noise")
     assert signal.accuracy == pytest.approx(0.5, abs=0.05)
     assert signal.cross_entropy == pytest.approx(0.5 * np.log(9), rel=0.1)
     assert signal.deviation > 0
     assert (noise.accuracy, noise.cross_entropy, noise.deviation) == pytest.approx((0, 0, 0))
+    np.testing.assert_array_equal(features, before)
 
 
 def test_the_seed_decides() -> None:
-    inputs, labels = table(100)
-    assert permutation_importance(predict, inputs, labels) == permutation_importance(predict, inputs, labels)
-    assert permutation_importance(predict, inputs, labels, seed=1) != permutation_importance(predict, inputs, labels)
+    found = [permutation_importance(predict, *table(100), places=PLACES, seed=seed) for seed in (0, 0, 1)]
+    assert found[0] == found[1] != found[2]
 
 
-def test_large_tables_are_sampled() -> None:
-    inputs, labels = table(5000)
-    seen = []
-    permutation_importance(lambda one: seen.append(len(one["noise"])) or predict(one), inputs, labels, num_repeats=1)
-    assert seen == [2000] * 3
+@pytest.mark.parametrize(("num_columns", "num_passes"), [(2, 1 + 2 * 5), (1000, 1 + 1000)])
+def test_large_tables_are_measured_by_less(num_columns: int, num_passes: int) -> None:
+    features, labels = table(5000)
+    seen: list[int] = []
+    places = {str(number): [0] for number in range(num_columns)}
+    permutation_importance(lambda one: seen.append(len(one)) or predict(one), features, labels, places=places)
+    assert seen == [1000] * num_passes
+
+
+def test_what_is_written_can_be_read(tmp_path: Path) -> None:
+    found = permutation_importance(predict, *table(50), places={"größe\n": [1, 2], "b": [0]})
+    (tmp_path / "found.json").write_text(dumps(found))
+    assert read(tmp_path / "found.json") == found
+
+
+NO_NUMBER = '[{"column": "a", "accuracy": NaN, "cross_entropy": 0, "deviation": 0}]'
+
+
+@pytest.mark.parametrize("content", ["", "[" * 100_000, "7", "[{}]", NO_NUMBER])
+def test_a_damaged_file_says_nothing(tmp_path: Path, content: str) -> None:
+    (tmp_path / "found.json").write_text(content)
+    assert read(tmp_path / "found.json") == read(tmp_path / "nowhere.json") == []

@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,100 @@ from kevo.report import data
 from kevo.report.files import write
 from kevo.report.repeating import how_to_repeat
 from kevo.result import SearchResult
-from kevo.runs import reader
+from kevo.runs import layout, reader
+from kevo.runs.folder import Run
+from kevo.tasks.outputs.classes.evaluation import Evaluation, evaluate
+from kevo.tasks.pages import Known, Paragraph, Section, Table
+from kevo.tasks.tables import importance
+from kevo.tasks.tables.baseline import Baseline
+from kevo.tasks.tables.dataset import TableDataset
+from kevo.tasks.tables.importance import Importance
+from kevo.tasks.tables.pages import PAGES
+from tests.support.tables import small_dataset
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> TableDataset:
+    return small_dataset(tmp_path)
+
+
+@pytest.fixture
+def known(dataset: TableDataset, tmp_path: Path) -> Known:
+    """A search that has ended, with all its files."""
+    run = Run.create(tmp_path / "run", {})
+    run.write_json(layout.BASELINE, Baseline(scores(0.8), scores(0.7), seconds=1.0).to_json())
+    found = [Importance("color", 0.25, 0.5, 0.01), Importance("noise", -0.01, -0.002, 0.01)]
+    (run.path / layout.EXPLANATION).write_text(importance.dumps(found))
+    return Known(run_folder=run.path, validation=scores(0.9), test=scores(0.6), dataset=dataset, reason="")
+
+
+def scores(accuracy: float) -> Evaluation:
+    labels = np.arange(10) % 2
+    right = np.arange(10) < 10 * accuracy
+    probabilities = np.where((labels == 1) == right, 0.9, 0.1)
+    return evaluate(np.stack([1 - probabilities, probabilities], axis=1), labels, class_names=["heavy", "light"])
+
+
+def section(known: Known, key: str) -> Section:
+    (found,) = (one for one in PAGES.sections(known) if one.key == key)
+    return found
+
+
+def table(known: Known, key: str) -> tuple[tuple[Any, ...], ...]:
+    return next(block.rows for block in section(known, key).blocks if isinstance(block, Table))
+
+
+def words(known: Known, key: str) -> str:
+    return " ".join(block.text for block in section(known, key).blocks if isinstance(block, Paragraph))
+
+
+def test_boosted_trees_stand_beside_the_network(known: Known) -> None:
+    first, second = table(known, "reference")
+    assert first[:3] == ("This network", "90.0%", "60.0%")
+    assert second[:3] == ("HistGradientBoosting", "80.0%", "70.0%")
+
+
+def test_before_the_end_nobody_sees_test_scores(known: Known) -> None:
+    running = dataclasses.replace(known, test=None, validation=None)
+    assert table(running, "reference") == (("HistGradientBoosting", "80.0%", "", ""),)
+
+
+def test_columns_stand_by_their_importance(known: Known) -> None:
+    rows = table(known, "importance")
+    assert [row[:4] for row in rows] == [
+        ("color", "+0.250", "+0.5000", "0.0100"),
+        ("noise", "-0.010", "-0.0020", "0.0100"),
+    ]
+    assert [row[4].value for row in rows] == [1.0, 0.0]
+
+
+def test_columns_stand_with_their_kinds(known: Known) -> None:
+    assert table(known, "columns") == (
+        ("weight", "number", "some rows have none"),
+        ("color", "category", "NA, blue, green, red"),
+        ("grade", "number that stands for a category", "1, 2, 3"),
+        ("noise", "number", ""),
+    )
+    assert words(known, "columns").startswith("2 numbers, 1 coded category, 1 category. Left out 'number'")
+
+
+def test_what_is_missing_is_said(known: Known) -> None:
+    for name in (layout.BASELINE, layout.EXPLANATION):
+        (known.run_folder / name).unlink()
+    without = dataclasses.replace(known, dataset=None, reason="The rows are gone.")
+    assert "does not tell how good" in words(without, "reference")
+    assert "measured at the end" in words(without, "importance")
+    assert words(without, "columns") == "The rows are gone."
+
+
+def test_classes_of_different_sizes(known: Known) -> None:
+    assert "count the same in training only where the genome says so" in words(known, "balance")
+
+
+def test_how_to_use(tmp_path: Path) -> None:
+    python, commands = PAGES.how_to_use(tmp_path, tmp_path / "best.keras")
+    assert f"model = keras.models.load_model({str(tmp_path / 'best.keras')!r})" in python
+    assert [command[0] for command in commands] == ["predict", "evaluate"]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +146,7 @@ def test_the_code_on_the_card_predicts_a_row_without_kevo(found: SearchResult) -
 def test_the_report_compares_with_boosted_trees_and_counts_rows(found: SearchResult) -> None:
     facts = reader.read(found.run_folder)
     sections = {one.key: one for one in facts.kind.pages().sections(data.read(facts))}
-    assert list(sections) == ["reference", "confusion", "balance", "skipped"]
+    assert list(sections) == ["reference", "importance", "confusion", "balance", "skipped", "columns"]
     (_, table) = sections["reference"].blocks
     assert [row[0] for row in table.rows] == ["This network", "HistGradientBoosting"]
     page = write(found.run_folder).read_text(encoding="utf-8")

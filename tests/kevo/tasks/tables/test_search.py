@@ -1,0 +1,118 @@
+"""Whole searches, from a CSV file to a model that takes its raw columns."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from sklearn.datasets import load_breast_cancer, load_wine
+
+import kevo
+from kevo.result import SearchResult
+from kevo.runs import layout
+from kevo.tasks.tables import contract, importance
+from kevo.tasks.tables.baseline import Baseline
+from kevo.tasks.tables.predictor import TablePredictor
+from tests.support.searches import Diary
+
+# Keras says so where an input cannot have the name of its column, as one of the wines cannot.
+pytestmark = pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
+
+SETTINGS = kevo.Settings(
+    options={"target": "kind"}, max_trials=3, epochs=10, num_finalists=1, population=2, space="small", workers=0
+)
+LOADERS = {"breast_cancer": load_breast_cancer, "wine": load_wine}
+
+
+class Search(NamedTuple):
+    """A search that has ended, its CSV file, and what it said."""
+
+    data: Path
+    result: SearchResult
+    notes: list[str]
+
+
+def write_csv(path: Path, data: Any) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*data.feature_names, "kind"])
+        for row, label in zip(data.data.tolist(), data.target, strict=True):
+            writer.writerow([*row, data.target_names[label]])
+    return path
+
+
+@pytest.fixture(scope="module", params=LOADERS)
+def search(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Search:
+    folder = tmp_path_factory.mktemp(request.param)
+    path, diary = write_csv(folder / f"{request.param}.csv", LOADERS[request.param]()), Diary()
+    return Search(path, kevo.search(path, SETTINGS, out=folder / "run", listener=diary), diary.notes)
+
+
+def test_a_search_finds_a_good_network(search: Search) -> None:
+    assert search.result.test.accuracy > 0.85
+    assert search.result.validation.accuracy > 0.85
+    assert search.notes[0].startswith(f"{search.data.stem}: ")
+    assert any(note.startswith("HistGradientBoosting has accuracy") for note in search.notes)
+    assert not any(note.startswith("No model card") for note in search.notes)
+
+
+def test_the_model_takes_the_raw_columns_of_the_file(search: Search, tmp_path: Path) -> None:
+    # The lines of the model card, where nothing of kevo is to be had.
+    card = (search.result.run_folder / layout.MODEL_CARD).read_text(encoding="utf-8")
+    script = card.partition("```python\n")[2].partition("```")[0]
+    for name in (layout.MODEL, layout.TASK):
+        (tmp_path / name).write_bytes((search.result.run_folder / name).read_bytes())
+    (tmp_path / "new.csv").write_bytes(search.data.read_bytes())
+    script = f"import sys\nsys.modules['kevo'] = sys.modules['tuners'] = None\n{script}"
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    with search.data.open(encoding="utf-8", newline="") as file:
+        true = [row["kind"] for row in csv.DictReader(file)]
+    answers = [line.rsplit(" ", 1) for line in done.stdout.splitlines()]
+    assert len(answers) == len(true)
+    hits = sum(label == kind for (label, _), kind in zip(answers, true, strict=True))
+    assert hits > 0.85 * len(true)
+    # kevo answers the same.
+    predicted = list(TablePredictor.open(search.result.run_folder).predict(search.data))
+    assert [one.label for one in predicted] == [label for label, _ in answers]
+    assert [one.probability for one in predicted] == pytest.approx([float(share) for _, share in answers], abs=1e-5)
+
+
+def test_what_is_known_beside_the_model_is_in_the_run_folder(search: Search) -> None:
+    folder = search.result.run_folder
+    known = contract.read(folder)
+    assert known.target == "kind"
+    assert known.class_names == tuple(search.result.test.support)
+    found = importance.read(folder / layout.EXPLANATION)
+    assert {one.column for one in found} == {column.name for column in known.columns}
+    assert found[0].cross_entropy > 0
+    values = json.loads((folder / layout.BASELINE).read_text(encoding="utf-8"))
+    assert Baseline.from_json(values).test.num_examples == search.result.test.num_examples
+
+
+def test_the_report_tells_of_columns_and_of_the_baseline(search: Search, tmp_path: Path) -> None:
+    path = search.result.report(tmp_path / "report.html")
+    html = path.read_text(encoding="utf-8")
+    for words in ("Against boosted trees", "Columns that matter", "HistGradientBoosting", "Confusion matrix"):
+        assert words in html
+    assert importance.read(search.result.run_folder / layout.EXPLANATION)[0].column in html
+
+
+@pytest.mark.parametrize("search", ["wine"], indirect=True)
+def test_a_search_may_be_taken_up_again(search: Search) -> None:
+    again = kevo.resume(search.result.run_folder)
+    assert again.test == search.result.test
+    assert again.genome == search.result.genome
+
+
+@pytest.mark.parametrize("search", ["wine"], indirect=True)
+def test_the_same_seed_finds_the_same(search: Search, tmp_path: Path) -> None:
+    again = kevo.search(search.data, SETTINGS, out=tmp_path / "run")
+    assert (again.genome, again.validation, again.test) == (
+        search.result.genome,
+        search.result.validation,
+        search.result.test,
+    )
