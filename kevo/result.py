@@ -41,7 +41,7 @@ class SearchResult(Outcome):
 
     @property
     def trials(self) -> Any:
-        """Every candidate with its fate and its genes, in the order in which they finished.
+        """All trials with their genes and metrics, in the order in which they finished.
 
         A `pandas.DataFrame` if pandas is installed, and otherwise a list of dicts.
         """
@@ -190,7 +190,7 @@ def open(run_folder: str | Path) -> SearchResult:
 
 
 def _row(record: TrialRecord) -> dict[str, Any]:
-    fate = {
+    facts = {
         "number": record.number,
         "trial_id": record.trial_id,
         "generation": record.generation,
@@ -205,4 +205,7 @@ def _row(record: TrialRecord) -> dict[str, Any]:
         "full_length": record.full_length,
         "reason": record.reason,
     }
-    return {**fate, **{name: value for name, value in {**record.metrics, **record.genome}.items() if name not in fate}}
+    return {
+        **facts,
+        **{name: value for name, value in {**record.metrics, **record.genome}.items() if name not in facts},
+    }

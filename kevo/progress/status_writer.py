@@ -21,11 +21,11 @@ _WRITE_SECONDS = 1.0
 
 
 class StatusWriter:
-    """A listener that passes everything on and, while entered, writes into the run folder what the search is at.
+    """A listener that passes everything on and, while entered, writes the trainings under way into the run folder.
 
     Args:
         run: The folder.
-        listener: Who is told.
+        listener: The listener that everything is passed on to.
         seconds: Returns how long the search has taken.
     """
 
@@ -37,7 +37,7 @@ class StatusWriter:
         self._lock = threading.Lock()
         self._has_news = False
         self._is_over = threading.Event()
-        # Nobody who trains is to wait for a disk.
+        # No training waits for a disk.
         self._writer = threading.Thread(target=self._write_on, name="status", daemon=True)
 
     def __enter__(self) -> Self:
@@ -70,24 +70,24 @@ class StatusWriter:
         self._listener.trial_started(number, words, seconds_left, worker)
 
     def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
-        """Takes down how far a training is."""
+        """Notes how far a training is."""
         if (training := self._trainings.get(number)) is not None:
             epoch = min(int(done) + 1, total)
             self._change(number, dataclasses.replace(training, stage=stage, epoch=epoch, num_epochs=total))
         self._listener.progress(number, stage, done, total, metrics)
 
     def trial_lost(self, number: int, reason: str) -> None:
-        """Takes a training away."""
+        """Removes a training."""
         self._change(number, None)
         self._listener.trial_lost(number, reason)
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
-        """Takes a training away."""
+        """Removes a training."""
         self._change(record.number, None)
         self._listener.trial_ended(record, best)
 
     def closed(self) -> None:
-        """Takes all trainings away."""
+        """Removes all trainings."""
         for number in list(self._trainings):
             self._change(number, None)
         self._listener.closed()

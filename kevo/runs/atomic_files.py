@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and in words what the system or their own content has against them."""
+"""Writes files whole or not at all, and names what is wrong with files: the system's refusal, or damaged content."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import Any
 from kevo.errors import RunError, os_reason
 
 RESTORE = " Restore it, or start a new search."
-"""What to do about a file without which nothing goes on."""
+"""What to do about a file that is needed: the end of an error."""
 DAMAGE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""The errors that content of the wrong kind leads to."""
+"""The errors that reading content of the wrong kind raises."""
 PARTIAL = ".partial-"
-"""What the name of a file begins with that is not whole yet, or never became so."""
+"""The first letters of a file that is not whole yet, or that a killed process left behind."""
 
 
 def atomic_write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file so that whoever reads it, and whatever happens, sees the old or the new content whole.
+    """Writes a file at once: readers see the whole old or the whole new content, even after a crash.
 
     Raises:
         RunError: the file cannot be written.
@@ -42,7 +42,9 @@ def atomic_write_text(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Lends out a path beside a file, with the same suffix, and puts what was written there in its place.
+    """Yields a temporary path beside a file, and moves what was written there to the file at the end.
+
+    The temporary path has the suffix of the file. If the block raises, the file stays as it was.
 
     Raises:
         RunError: the file cannot be written.
@@ -61,16 +63,16 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def describe_damage(error: Exception) -> str:
-    """Says what is wrong with content, by one of the errors of `DAMAGE`."""
+    """Returns what is wrong with content, as told by one of the errors of `DAMAGE`."""
     return f"it has no {error}" if isinstance(error, KeyError) else str(error)
 
 
 @contextlib.contextmanager
 def damage(path: Path) -> Iterator[None]:
-    """Says which part of a run folder it is that cannot be used.
+    """Turns the errors of `DAMAGE` into one that names the damaged file.
 
     Raises:
-        RunError: in place of the errors that content of the wrong kind leads to.
+        RunError: the content is damaged.
     """
     try:
         yield
@@ -80,10 +82,10 @@ def damage(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Says what to do where the system refuses to write.
+    """Turns an `OSError` into an error that says what to do.
 
     Raises:
-        RunError: in place of the system's own error.
+        RunError: the system refuses to write.
     """
     try:
         yield
@@ -107,7 +109,7 @@ def read(path: Path) -> bytes:
 
 
 def dumps(value: Any, *, indent: int | None = None) -> str:
-    """Writes JSON, with null for numbers that are none.
+    """Returns values as JSON, with null for NaN and infinity.
 
     Example:
         >>> dumps({"loss": float("nan")})
@@ -117,10 +119,10 @@ def dumps(value: Any, *, indent: int | None = None) -> str:
 
 
 def loads(content: bytes) -> Any:
-    """Reads JSON, whoever wrote it.
+    """Returns the values of JSON, which may come from anywhere.
 
     Raises:
-        ValueError: this is none.
+        ValueError: it is no JSON, or too deeply nested.
     """
     try:
         return json.loads(content)
@@ -129,7 +131,7 @@ def loads(content: bytes) -> Any:
 
 
 def _without_nan(value: Any) -> Any:
-    """Takes out the numbers that JSON cannot say."""
+    """Returns values with `None` for NaN and infinity, which JSON does not have."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):

@@ -18,14 +18,14 @@ WORLD = "world"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Energy:
-    """What the sessions of a search took that were measured.
+    """The electricity of all sessions of a search that were measured.
 
     Args:
         kwh: Electricity of the whole machine, in kilowatt-hours.
         kg_co2e: What that means for the climate, in kilograms of CO2-equivalent.
-        seconds: How long was measured.
-        country: Whose electricity it is, as an ISO 3166-1 alpha-3 code, or `world`.
-        processor: What was measured, or, where nothing could be, estimated.
+        seconds: For how long it was measured.
+        country: The country of the electricity, as an ISO 3166-1 alpha-3 code, or `world`.
+        processor: The processor whose power was measured or estimated.
         meter: What measured the processor; `None` where its power was estimated from its load and its rated power.
         gpus: The GPUs, whose drivers tell their power; empty where there is none.
         codecarbon: The version of CodeCarbon.
@@ -45,7 +45,7 @@ class Energy:
         """Reads what `dataclasses.asdict` made.
 
         Raises:
-            LookupError, TypeError, ValueError: these are not the values of an energy.
+            LookupError, TypeError, ValueError: these are no such values.
         """
         read = cls(
             kwh=float(values["kwh"]),
@@ -58,12 +58,12 @@ class Energy:
             codecarbon=str(values["codecarbon"]),
         )
         if not all(math.isfinite(number) and number >= 0 for number in (read.kwh, read.kg_co2e, read.seconds)):
-            raise ValueError(f"a number is none from 0 on: {read}")
+            raise ValueError(f"expected numbers from 0 on, got {read}")
         return read
 
 
 def read(run: Run) -> Energy | None:
-    """Returns what was measured of a search; `None` if nothing was.
+    """Returns the electricity that was measured; `None` if none was.
 
     Raises:
         RunError: the file is damaged.
@@ -75,7 +75,7 @@ def read(run: Run) -> Energy | None:
 
 
 def write(run: Run, energy: Energy) -> None:
-    """Writes what was measured of a search.
+    """Writes the electricity that was measured.
 
     Raises:
         RunError: the folder cannot be written.

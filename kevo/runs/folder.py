@@ -36,7 +36,11 @@ _LOOK_SECONDS = 0.05
 
 
 class Run:
-    """One search's folder. `create` starts a new one, `open` finds an old one.
+    """The folder of one search: `create` makes a new one, `open` finds an old one.
+
+    Attributes:
+        path: The folder.
+        settings: What `settings.json` holds.
 
     Example:
         >>> import tempfile
@@ -65,7 +69,7 @@ class Run:
         path = Path(path)
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
-            # A search that was killed while it began leaves no more than that.
+            # A search that was killed while it began leaves nothing but these.
             occupied = any(entry.name != layout.LOCK and not entry.name.startswith(PARTIAL) for entry in path.iterdir())
         if (path / layout.SETTINGS).exists():
             raise RunError(f"{path} already holds a run. Go on with it: kevo resume {path}. Or name another folder.")
@@ -102,7 +106,7 @@ class Run:
         return cls(path, settings)
 
     def search_settings(self) -> Settings:
-        """Returns how the search is to run.
+        """Returns the settings of the search.
 
         Raises:
             RunError: the settings are damaged.
@@ -115,7 +119,7 @@ class Run:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps every other search out of the folder; the system lets go of it however this process ends.
+        """Keeps other searches out of the folder; the lock goes with the process, however that ends.
 
         Raises:
             RunError: another search is at work in the folder.
@@ -156,11 +160,11 @@ class Run:
         return False
 
     def num_bytes(self, name: str = ".") -> int:
-        """Returns how much the folder, or the folder `name` in it, holds, also while a search writes there."""
+        """Returns the size of all files in the folder, or in the folder `name` in it, in bytes."""
         return sum(status.st_size for _, status in _entries(self.path / name) if stat.S_ISREG(status.st_mode))
 
     def append_trial(self, record: TrialRecord) -> None:
-        """Writes a candidate down. It is safe on disk when this returns.
+        """Adds the record of a finished trial, which is safe on disk when this returns.
 
         Raises:
             RunError: the folder cannot be written.
@@ -173,7 +177,7 @@ class Run:
                 if file.seek(0, os.SEEK_END):
                     file.seek(-1, os.SEEK_END)
                     if file.read(1) != b"\n":
-                        # Whoever was killed while writing left half a line behind.
+                        # A process that was killed while writing left half a line behind.
                         file.seek(0)
                         file.truncate(file.read().rfind(b"\n") + 1)
                         file.seek(0, os.SEEK_END)
@@ -191,10 +195,10 @@ class Run:
         return read(path).split(b"\n")[:-1] if path.exists() else []
 
     def set_lines_aside(self, numbers: Collection[int]) -> Path:
-        """Moves lines of the finished trials out of the way, and returns the file that has them now.
+        """Moves lines of the finished trials to a file of their own.
 
         Args:
-            numbers: Which ones, from 1.
+            numbers: The numbers of the lines, from 1.
 
         Returns:
             The file, relative to the run folder.
@@ -210,7 +214,7 @@ class Run:
         return aside.relative_to(self.path)
 
     def set_aside(self, name: str, reason: str) -> str:
-        """Moves what cannot be used out of the way, and says so in words.
+        """Moves a file or folder that cannot be used to `damaged`, and returns a sentence that says so.
 
         Args:
             name: The file or folder, relative to the run folder.
@@ -227,7 +231,7 @@ class Run:
         return f"{reason}. It is set aside as {aside.relative_to(self.path)}, and the search goes on without it."
 
     def _place_aside(self, name: str) -> Path:
-        """Returns a path for what is damaged that nothing has yet."""
+        """Returns a path in `damaged` that is free."""
         path = self.path / layout.DAMAGED / name
         places = (path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
         return next(place for place in places if not place.exists())
@@ -258,11 +262,10 @@ class Run:
 
     @contextlib.contextmanager
     def replacing(self, name: str) -> Iterator[Path]:
-        """Lets a file be written under a path of its own, and puts it in place of `name` once it is whole.
+        """Yields a temporary path, and moves what was written there to `name` at the end.
 
         Args:
-            name: The file, relative to the run folder; folders on its way are made. The path lent out has the same
-                suffix.
+            name: The file, relative to the run folder; missing folders are made. The temporary path has its suffix.
 
         Example:
             >>> import tempfile
@@ -277,7 +280,7 @@ class Run:
 
 
 def new_folder(parent: Path, name: str) -> Path:
-    """Makes a folder that nobody else has: `name`, or else with the first number behind it that is free.
+    """Makes a new folder: `name`, or else `name-2`, `name-3` and so on.
 
     Raises:
         RunError: the folder cannot be made.
@@ -291,7 +294,7 @@ def new_folder(parent: Path, name: str) -> Path:
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yields all that is below a folder; what a search removes meanwhile is not there."""
+    """Yields everything below a folder with its status, without what a search removes meanwhile."""
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(parent, name)
@@ -303,6 +306,6 @@ def _lock(descriptor: int) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        # Whoever only looks whether a search is at work lets go at once.
+        # A process that only looks whether a search is at work lets go at once.
         time.sleep(_LOOK_SECONDS)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

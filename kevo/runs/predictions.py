@@ -1,4 +1,4 @@
-"""What a model answered for the examples of a split, kept in half precision."""
+"""Reads the outputs of a model for the examples of a split, kept in half precision."""
 
 from __future__ import annotations
 

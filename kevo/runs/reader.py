@@ -29,7 +29,7 @@ from kevo.tasks.task import AnyKind
 _MOST_METADATA = 2**16
 _MOST_WORDS = 400
 _LARGEST_GENE = 1e15
-"""No gene is as large, and what is made of genes counts in single precision."""
+"""No gene is as large; networks and figures compute with single precision."""
 Check = Callable[[TrialRecord], object]
 """Raises one of the errors of `DAMAGE` where a record is not one of the search."""
 _Value = TypeVar("_Value")
@@ -41,17 +41,17 @@ class Facts:
 
     Args:
         run_folder: The folder.
-        state: Whether the search is at work, can be taken up again, or has found all that it will.
+        state: `running`, `interrupted` (it can be resumed) or `finished`.
         settings: What `settings.json` holds.
-        search: How the search was to run; `None` where that is damaged.
-        objectives: What was to be improved, the first above all.
-        records: The candidates that can be made use of.
-        winner: The one that would win now, or the one that the outcome tells of; `None` where none has a fitness.
-        outcome: What it ended with; `None` where it has not ended, or not well.
-        class_names: The classes, in the order of the model's outputs; empty where nobody knows.
-        keras_version: Which Keras wrote the best model; empty where nobody knows.
+        search: The settings of the search; `None` where they are damaged.
+        objectives: What the search improves, the one that decides first.
+        records: The finished trials, without damaged lines.
+        winner: The trial that has won, or would win now; `None` where none has a fitness.
+        outcome: What the search ended with; `None` where it has not ended, or the file is damaged.
+        class_names: The classes, in the order of the model's outputs; empty where they are unknown.
+        keras_version: The version of Keras that wrote the best model; empty where that is unknown.
         model_bytes: The size of the best model's file; `None` where there is none.
-        damages: What could not be made use of, in words.
+        damages: What is damaged and left out, in words.
     """
 
     run_folder: Path
@@ -81,7 +81,7 @@ class Facts:
 
     @property
     def objective(self) -> Objective:
-        """What was to be improved above all."""
+        """The objective that decides."""
         return self.objectives[0]
 
     @property
@@ -112,7 +112,7 @@ class Facts:
 
     @property
     def versions(self) -> dict[str, str]:
-        """What was installed when the search began, with versions; empty where nobody knows."""
+        """The packages that the search began with, with their versions; empty where that is unknown."""
         found = self.settings.get("versions")
         return {str(name): str(version) for name, version in found.items()} if isinstance(found, dict) else {}
 
@@ -123,22 +123,22 @@ class Facts:
 
     @property
     def evolved(self) -> list[TrialRecord]:
-        """The candidates that the evolution brought about, without final trainings."""
+        """The trials of the evolution, without final trainings."""
         return [record for record in self.records if not record.full_length]
 
     @property
     def rivals(self) -> list[TrialRecord]:
-        """The candidates that have a fitness, best first; see `ranking.rivals`."""
+        """The trials that have a fitness, best first; see `ranking.rivals`."""
         return ranking.ranked(self.records, self.objective)
 
     @property
     def winners(self) -> list[TrialRecord | None]:
-        """For each record the one that would have won when it ended; see `ranking.winners`."""
+        """For each record the trial that would have won when it ended; see `ranking.winners`."""
         return list(ranking.winners(self.records, self.objectives, num_judged=self.num_judged))
 
     @property
     def failed(self) -> list[TrialRecord]:
-        """The candidates that failed."""
+        """The trials that failed."""
         return [record for record in self.records if record.status == "failed"]
 
     @property
@@ -297,7 +297,7 @@ def read_outcome(run: Run) -> Outcome | None:
 
 
 def read_class_names(run: Run) -> tuple[str, ...]:
-    """Returns the class names, in the order of the model's outputs; none where nobody knows.
+    """Returns the class names, in the order of the model's outputs; empty where they are unknown.
 
     Raises:
         RunError: the file is damaged.
@@ -363,7 +363,7 @@ def _text(value: object) -> str | None:
 
 
 def _keras_version(model: Path) -> str:
-    """Returns which Keras wrote a model, without building it."""
+    """Returns the version of Keras that wrote a model, without building it; empty where that is unknown."""
     try:
         with zipfile.ZipFile(model) as archive, archive.open("metadata.json") as file:
             return str(json.loads(file.read(_MOST_METADATA))["keras_version"])
@@ -372,7 +372,7 @@ def _keras_version(model: Path) -> str:
 
 
 def _try(read: Callable[[], _Value], damages: list[str]) -> _Value | None:
-    """Returns what can be read; `None`, and the reason in words, for what cannot."""
+    """Returns what can be read; `None` for what cannot, and adds the reason to `damages`."""
     try:
         return read()
     except KevoError as error:

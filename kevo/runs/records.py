@@ -1,4 +1,4 @@
-"""What came of each candidate: one line of JSON each."""
+"""The records of finished trials: one line of JSON each."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any, Literal, Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
-    """What came of one candidate.
+    """The record of one finished trial.
 
     Args:
-        number: Its place in the search, from 0.
+        number: Its number in the search, from 0.
         trial_id: Its name in the search. Letters, digits, `_` and `-`.
         generation: The generation that it was bred for, from 0.
         genome: Its genes.
@@ -25,7 +25,7 @@ class TrialRecord:
         history: The metrics of every epoch.
         stages: The training stage of every epoch.
         num_epochs: How many epochs it trained, over all stages.
-        seconds: What it cost.
+        seconds: How long it took.
         num_parameters: The size of its network; `None` if it failed.
         reason: Why it failed; `None` if it did not.
         finished_at: When it ended, in seconds of search, over all sessions.
@@ -35,9 +35,9 @@ class TrialRecord:
         is_paused: Whether the training may be taken up again, in a higher rung.
         planned_epochs: Over how many epochs of a stage its learning rates were to fall.
         tune_epochs: The same for fine-tuning, if that differs.
-        origin: How it came to be: `seed`, `random`, `crossover`, `mutation`, `promotion`, or `final` for the final
-            training of a finalist. Empty where nobody knows.
-        parents: The trials that it comes from; what is promoted or trained once more has one.
+        origin: How its genome was made: `seed`, `random`, `crossover`, `mutation`, `promotion`, or `final` for a
+            finalist's last training. Empty where that is unknown.
+        parents: The trials that its genome was made from; a promoted trial or a finalist has one.
 
     Raises:
         ValueError: a trial_id that could be mistaken for a path, a status and fitness that contradict each other, a

@@ -24,15 +24,15 @@ _HINTS = {"running": "", "interrupted": "; go on with: kevo resume {run}", "fini
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What a worker is at.
+    """A training under way.
 
     Args:
-        number: The candidate's place in the search, from 0.
-        words: What it is.
-        worker: Who trains it.
+        number: The number of the trial in the search, from 0.
+        words: Its genome in words.
+        worker: The name of the worker that trains it.
         stage: Its stage; empty before the first step.
         epoch: The epoch of that stage, from 1.
-        num_epochs: How many there are at most.
+        num_epochs: How many epochs that stage has at most.
         started_at: When the training began, in seconds since 1970.
     """
 
@@ -60,7 +60,7 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Best:
-    """The candidate that would win now: its place in the search, what it is, and its score on the validation split."""
+    """The trial that has won, or would win now: its number, genome in words, objective, and score for that."""
 
     number: int
     words: str
@@ -74,16 +74,16 @@ class Status:
 
     Args:
         run_folder: Its folder.
-        state: Whether it is at work, can be taken up again, or has found all that it will.
+        state: `running`, `interrupted` (it can be resumed) or `finished`.
         seconds: How long it has taken, over all sessions; of one that was interrupted, as `kevo resume` counts it.
         seconds_left: How long it may still take; `None` for no limit.
-        trials_completed: How many candidates were trained.
+        trials_completed: How many trials have a fitness, without final trainings.
         trials_failed: How many failed.
-        max_trials: How many there may be; `None` for no limit.
-        best: The best so far, if there is one.
-        trainings: What it is at.
-        num_bytes: How much its folder holds; features of frozen backbones are kept elsewhere.
-        num_bytes_of_checkpoints: How much of that are models that may still be needed.
+        max_trials: How many trials there may be; `None` for no limit.
+        best: The trial that has won, or would win now; `None` before the first fitness.
+        trainings: The trainings under way.
+        num_bytes: The size of its folder; features of frozen backbones are kept elsewhere.
+        num_bytes_of_checkpoints: The size of the models in it that may still be needed.
     """
 
     run_folder: Path
@@ -169,7 +169,7 @@ def read(path: str | Path) -> Status:
 
 
 def describe_status(status: Status) -> Iterator[str]:
-    """Yields how a search is doing in lines for a terminal."""
+    """Yields the lines of a status for a terminal."""
     yield f"{status.run_folder}: {status.state}{_HINTS[status.state].format(run=status.run_folder)}"
     left = "" if status.seconds_left is None else f" so far, {duration(status.seconds_left)} left"
     yield f"time        {duration(status.seconds)}{left}"
@@ -192,7 +192,7 @@ def describe_status(status: Status) -> Iterator[str]:
 
 
 def _live(run: Run) -> tuple[float, tuple[Training, ...]] | None:
-    """Returns how long a search at work has taken, and what it is at; `None` at its very begin and end."""
+    """Returns how long a search at work has taken, and its trainings; `None` at its very begin and end."""
     path = run.path / layout.STATUS
     try:
         values = run.read_json(layout.STATUS)
