@@ -1,4 +1,4 @@
-"""kevo evolves the best Keras image classifier for a folder of pictures.
+"""kevo evolves the best Keras classifier for a folder of pictures or a table.
 
 `kevo.search("pictures/")` runs a search, `kevo.Settings` says how, `kevo.Space` what is searched. Everything is loaded
 on first use, so that importing kevo loads no TensorFlow.

@@ -12,7 +12,7 @@ from kevo.cli import compare, export, look, report, search, use
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(kevo.__version__, prog_name="kevo")
 def main() -> None:
-    """Evolves the best Keras image classifier for a folder of pictures."""
+    """Evolves the best Keras classifier for a folder of pictures or a table."""
 
 
 for command in (

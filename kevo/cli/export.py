@@ -42,7 +42,7 @@ from kevo.system.text import printable
     type=click.IntRange(min=1),
     default=200,
     show_default=True,
-    help="How many training pictures to quantize by.",
+    help="How many training examples to quantize by.",
 )
 @click.option(
     "--data",

@@ -198,7 +198,7 @@ def resume(
 
 @click.command()
 @click.argument("scheduler", metavar="HOST:PORT")
-@click.option("--data", required=True, help="The pictures of the search, as for kevo search.")
+@click.option("--data", required=True, help="The data of the search, as for kevo search.")
 @click.option(
     "--weights",
     type=WeightsPair(),
@@ -218,7 +218,7 @@ def worker(
 ) -> None:
     """Trains candidates for the search that listens at HOST:PORT, until it is over.
 
-    Its pictures and pretrained weights must be here too: --data says where, and --weights NAME=PATH for those that the
+    Its data and pretrained weights must be here too: --data says where, and --weights NAME=PATH for those that the
     search has from a file. Several workers may run on one machine, and they may come and go while the search runs.
     """
     with user_errors():

@@ -30,7 +30,7 @@ _MODEL = click.argument("model", type=click.Path(path_type=Path))
 @click.option(
     "--split",
     type=click.Choice(["test", "validation", "train", "all"]),
-    help="Which pictures of DATA to score.  [default: test, where there is such a split, otherwise all]",
+    help="Which examples of DATA to score.  [default: test, where there is such a split, otherwise all]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @_LABELS
@@ -38,11 +38,11 @@ _MODEL = click.argument("model", type=click.Path(path_type=Path))
 def evaluate(
     model: Path, data: str, split: str | None, as_json: bool, labels: Path | None, confusion: Path | None
 ) -> None:
-    """Says how good MODEL is on the pictures DATA.
+    """Says how good MODEL is on DATA.
 
-    MODEL is a run folder, or a .keras file: raw pixels 0-255 in, class probabilities out. DATA is given as for kevo
-    search, and its classes are matched by name. Where DATA is divided, its test pictures are scored, and so are those
-    that the model's own search kept for its test; otherwise all pictures are.
+    MODEL is a run folder, or a .keras file: raw pixels 0-255 or columns of a table in, class probabilities out. DATA is
+    given as for kevo search, and its classes are matched by name. Where DATA is divided, its test split is scored, and
+    so is the one that the model's own search kept for its test; otherwise all of DATA is.
     """
     with user_errors():
         kind, predictor = _opened(model, labels)
@@ -59,14 +59,14 @@ def evaluate(
             click.echo(json.dumps({"model": str(model), **scored.to_json()}, indent=2))
             return
         for line in scored.lines():
-            # Models, their class names and pictures may come from someone else: their words are not to move the cursor.
+            # Models, their class names and data may come from someone else: their words are not to move the cursor.
             click.echo(printable(line).rstrip())
 
 
 @click.command()
 @_MODEL
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each picture, a line each.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each picture or row, a line each.")
 @click.option(
     "--top",
     type=click.IntRange(min=1),
@@ -83,11 +83,12 @@ def evaluate(
 def predict(
     model: Path, files: tuple[Path, ...], as_json: bool, top: int | None, grad_cam: Path | None, labels: Path | None
 ) -> None:
-    """Says what MODEL sees in the pictures FILES.
+    """Says what MODEL makes of FILES.
 
-    MODEL is a run folder, or a .keras file: raw pixels 0-255 in, class probabilities out. FILES are pictures, and
-    folders of pictures at any depth. Each picture has a line: classes with their probabilities, the likeliest first,
-    and its path. A file that cannot be read is named and stepped over; where none can be, the exit code is 1.
+    MODEL is a run folder, or a .keras file: raw pixels 0-255 or columns of a table in, class probabilities out. FILES
+    are pictures, and folders of pictures at any depth; or .csv files, where MODEL takes tables. Each picture or row has
+    a line: classes with their probabilities, the likeliest first, and the path. A file that cannot be read is named and
+    stepped over; where none can be, the exit code is 1.
     """
     with user_errors():
         kind, predictor = _opened(model, labels)

@@ -1,6 +1,6 @@
 """A trained model in the formats that other programs run, each compared with the Keras model before it is handed over.
 
-Every export takes raw pixels 0-255 (float32, RGB, channels last) and returns class probabilities.
+Every export takes what the Keras model takes, as float32, and returns class probabilities.
 """
 
 from importlib import import_module

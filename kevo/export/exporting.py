@@ -69,21 +69,20 @@ def export(
 ) -> Exported:
     """Writes a model in another format, with the names of its classes in `labels.json` beside it.
 
-    The export is loaded by the program that it is made for and compared with the Keras model on test pictures, before
-    it takes its place: no probability may differ by more than 0.001. If it is quantized, its accuracy on the test
-    pictures may be lower by 0.02 instead; a higher one is welcome. What fails leaves nothing behind.
+    The export is loaded by the program that it is made for and compared with the Keras model on test examples, before
+    it takes its place: no probability may differ by more than 0.001. If it is quantized, its accuracy on the test split
+    may be lower by 0.02 instead; a higher one is welcome. What fails leaves nothing behind.
 
     Args:
         run: A run folder, or a `.keras` file.
-        format: `keras`, `savedmodel`, `tflite` or `onnx`. All take raw RGB pixels 0-255 as float32, shape (batch,
-            height, width, 3), and return class probabilities: `savedmodel` and `onnx` pictures of any size, `tflite`
-            one picture of the network's own size.
+        format: `keras`, `savedmodel`, `tflite` or `onnx`. All take what the Keras model takes, as float32, and return
+            class probabilities. `tflite` takes one example at a time, of the network's own size.
         out: Where to write it. Defaults to a file named after the model in the folder `exports` beside it.
         model: `best` or `ensemble`, of a run folder.
         quantize: `none`, or for `tflite` `int8`: whole numbers inside.
-        num_calibration: How many training pictures to quantize by.
-        data: Pictures to compare on, as `kevo.search` takes them. Defaults to those of the search; where they are gone,
-            random pixels, by which nothing can be quantized.
+        num_calibration: How many training examples to quantize by.
+        data: Examples to compare on, as `kevo.search` takes them. Defaults to those of the search; where they are gone,
+            random ones, by which nothing can be quantized.
 
     Raises:
         ExportError: the model cannot be converted, or the export does not predict the same.
