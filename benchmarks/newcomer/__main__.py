@@ -18,6 +18,7 @@ from pathlib import Path
 from benchmarks.support import project
 from benchmarks.support.command_line import parser
 from benchmarks.support.processes import machine, run_kevo
+from kevo.system.text import byte_size
 
 REPORT = project.PAGES / "newcomer.md"
 ABOUT = """\
@@ -64,7 +65,7 @@ def _summary(command: str, output: str, folder: Path) -> str:
         test = json.loads(output)["test"]
         return f"test accuracy {test['accuracy']:.3f} on {test['num_examples']} pictures"
     if command == "report":
-        return f"{Path(output).name}, {(folder / output).stat().st_size / 1e6:.1f} MB"
+        return f"{Path(output).name}, {byte_size((folder / output).stat().st_size)}"
     return f"`{' '.join(output.split())}`"
 
 

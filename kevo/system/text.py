@@ -85,10 +85,11 @@ def plural(number: int, noun: str) -> str:
     """Returns a number of things.
 
     Example:
-        >>> plural(1, "model"), plural(2000, "model")
-        ('1 model', '2,000 models')
+        >>> plural(1, "model"), plural(2000, "model"), plural(2, "category")
+        ('1 model', '2,000 models', '2 categories')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    several = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else several}"
 
 
 def byte_size(num_bytes: float) -> str:

@@ -215,8 +215,8 @@ class LocalPool:
         if code is not None:
             reason = worker.end_reason or describe_exit(code)
         elif self._holds_more(worker, self._max_bytes):
-            memory = (self._memory_of(worker.process.pid) or 0) / 1024**3
-            reason = f"out of memory: it took {memory:.1f} GiB, more than a worker's share"
+            memory = (self._memory_of(worker.process.pid) or 0) / 1e9
+            reason = f"out of memory: it took {memory:.1f} GB, more than a worker's share"
         elif not worker.is_ready and time.monotonic() - worker.started_at > _START_SECONDS:
             reason = f"it hangs: it was not ready after {_START_SECONDS:.0f} seconds"
         else:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kevo.system.text import plural
 from kevo.tasks.tables.columns import Column, Kind
 from kevo.tasks.task import Skipped
 
@@ -196,12 +197,7 @@ def describe_columns(columns: tuple[Column, ...]) -> str:
         '2 numbers, 1 category'
     """
     counts = Counter(column.kind for column in columns)
-    words = [(counts[kind], word) for kind, word in _KIND_WORDS.items() if counts[kind]]
-    return ", ".join(f"{count} {word if count == 1 else _plural(word)}" for count, word in words)
-
-
-def _plural(word: str) -> str:
-    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+    return ", ".join(plural(counts[kind], word) for kind, word in _KIND_WORDS.items() if counts[kind])
 
 
 def _arrays(split: Split) -> dict[str, npt.NDArray[Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kevo.errors import DataError
+from kevo.errors import DataError, os_reason
 from kevo.tasks.tables.columns import Raw
 
 _DELIMITERS = ",;\t|"
@@ -82,7 +82,7 @@ def read_csv(path: Path, *, limits: Limits | None = None) -> Table:
             f"as UTF-8, such as by `iconv -f latin1 -t utf-8`."
         ) from error
     except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
+        raise DataError(f"Cannot read {path}: {os_reason(error)}.") from error
 
 
 def from_array(x: Any, *, names: Sequence[str] | None = None, limits: Limits | None = None) -> Table:
