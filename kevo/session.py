@@ -9,7 +9,6 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
@@ -46,7 +45,7 @@ from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.settings import Settings
 from kevo.system.interrupts import Interrupt, Interrupts, redelivering
-from kevo.tasks.task import Task
+from kevo.tasks.task import Dataset, Task
 from tuners.execution.executor import Cause, Executor
 from tuners.execution.foreman import BrokenError, Foreman
 from tuners.execution.in_process import InProcess
@@ -79,7 +78,7 @@ class Session:
     ) -> None:
         self._folder = run
         self._task = task
-        self._dataset: Any = task.dataset
+        self._dataset: Dataset = task.dataset
         self._settings = settings
         self._listener: Listener
         self._listener = self._trackers = TrackerGroup([listener])
@@ -153,7 +152,7 @@ class Session:
             seconds=self._budget.seconds,
             records=tuple(self._archive.records.values()),
             best=self._archive.winner,
-            num_judged=len(self._dataset.validation),
+            num_judged=self._dataset.num_examples("validation"),
         )
         self._listener.search_started(opening)
 

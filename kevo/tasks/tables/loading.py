@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.errors import DataError, SettingsError
+from kevo.tasks.outputs.classes.stratified import divide
 from kevo.tasks.tables.columns import (
     Column,
     Kind,
@@ -25,7 +26,6 @@ from kevo.tasks.tables.columns import (
 )
 from kevo.tasks.tables.dataset import SPLITS, Split, TableDataset
 from kevo.tasks.tables.reading import Limits, Table, as_text, from_array, is_csv, listed, read_csv
-from kevo.tasks.tables.splitting import divide
 
 VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
 ARRAY_TARGET = "target"
@@ -103,7 +103,7 @@ def load(
     missing = {split: fraction for split, fraction in fractions.items() if split not in found}
     if missing:
         keys = _row_keys(values["train"])
-        rows |= divide(keys, labels["train"], missing, class_names=class_names, seed=seed)
+        rows |= divide(keys, labels["train"], missing, class_names=class_names, examples="rows", seed=seed)
     columns = tuple(_column(name, kind, values["train"][name][rows["train"]]) for name, kind in kinds.items())
     _check_size(columns, len(labels["train"]))
     splits = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from kevo.errors import DataError
 from kevo.system import array_buffers
 from kevo.tasks.images.datasets.dataset import Split, natural
+from kevo.tasks.outputs.classes.stratified import divide
 
 Labels = npt.NDArray[np.int64]
 
@@ -83,31 +83,10 @@ def make_splits(
     Raises:
         DataError: a class has too few different pictures.
     """
-    members: dict[tuple[int, bytes], list[int]] = {}
-    for position, (picture, label) in enumerate(zip(pool.pictures, pool.labels.tolist(), strict=True)):
-        members.setdefault((label, hashlib.blake2b(picture.data, digest_size=16).digest()), []).append(position)
-    groups = list(members.values())
-    labels = np.array([label for label, _ in members])
-    rng = np.random.default_rng(seed)
-    taken: dict[str, list[int]] = {name: [] for name in ("train", *fractions)}
-    for label, class_name in enumerate(class_names):
-        shuffled = rng.permutation(np.flatnonzero(labels == label)).tolist()
-        num_different = len(shuffled)
-        if num_different < len(taken):
-            raise DataError(
-                f"The class {class_name!r} has too few different pictures: {num_different}. Expected at least "
-                f"{len(taken)}, one each for {', '.join(taken)}. Add pictures, or remove the class."
-            )
-        for num_waiting, (name, fraction) in zip(range(len(fractions), 0, -1), fractions.items(), strict=True):
-            num_taken = min(max(1, round(fraction * num_different)), len(shuffled) - num_waiting)
-            taken[name] += shuffled[:num_taken]
-            shuffled = shuffled[num_taken:]
-        taken["train"] += shuffled
-    positions = {
-        name: sorted(itertools.chain.from_iterable(groups[index] for index in chosen)) for name, chosen in taken.items()
-    }
+    keys = [hashlib.blake2b(picture.data, digest_size=16).digest() for picture in pool.pictures]
+    positions = divide(keys, pool.labels, fractions, class_names=class_names, examples="pictures", seed=seed)
     return {
-        name: Split(array_buffers.taken(pool.pictures, chosen), pool.labels[chosen])
+        name: Split(array_buffers.taken(pool.pictures, chosen.tolist()), pool.labels[chosen])
         for name, chosen in positions.items()
     }
 

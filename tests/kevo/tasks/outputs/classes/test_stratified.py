@@ -1,17 +1,17 @@
-"""Splits that a source lacks."""
+"""Examples divided into splits."""
 
 import numpy as np
 import pytest
 
 from kevo.errors import DataError
-from kevo.tasks.tables.splitting import Positions, divide
+from kevo.tasks.outputs.classes.stratified import Positions, divide
 
 FRACTIONS = {"validation": 0.2, "test": 0.15}
 NAMES = ("no", "yes")
 
 
 def of(num_rows: int, *, seed: int = 0) -> dict[str, Positions]:
-    return divide(range(num_rows), np.arange(num_rows) % 2, FRACTIONS, class_names=NAMES, seed=seed)
+    return divide(range(num_rows), np.arange(num_rows) % 2, FRACTIONS, class_names=NAMES, examples="rows", seed=seed)
 
 
 def test_each_row_is_in_one_split() -> None:
@@ -30,18 +30,18 @@ def test_the_seed_decides() -> None:
 
 def test_identical_rows_of_a_class_stay_together() -> None:
     rows = np.repeat(np.arange(40), 5)
-    parts = divide(rows.tolist(), rows % 2, FRACTIONS, class_names=NAMES, seed=0)
+    parts = divide(rows.tolist(), rows % 2, FRACTIONS, class_names=NAMES, examples="rows", seed=0)
     found = [set(rows[part].tolist()) for part in parts.values()]
     assert sum(map(len, found)) == 40 == len(set.union(*found))
 
 
 def test_the_smallest_classes_are_in_every_split() -> None:
     labels = np.array([0] * 3 + [1] * 90)
-    for part in divide(range(93), labels, FRACTIONS, class_names=NAMES, seed=0).values():
+    for part in divide(range(93), labels, FRACTIONS, class_names=NAMES, examples="rows", seed=0).values():
         assert set(labels[part]) == {0, 1}
 
 
 def test_a_class_may_be_too_small() -> None:
     labels = np.array([0] * 9 + [1] * 90)
     with pytest.raises(DataError, match="'no' has too few different rows: 1. Expected at least 3"):
-        divide([0] * 9 + list(range(90)), labels, FRACTIONS, class_names=NAMES, seed=0)
+        divide([0] * 9 + list(range(90)), labels, FRACTIONS, class_names=NAMES, examples="rows", seed=0)
