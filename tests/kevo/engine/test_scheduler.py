@@ -240,7 +240,7 @@ def test_a_winner_that_cannot_be_trained_again_wins_as_it_is(tmp_path: Path, dat
     one._archive.add(record("1-full", 0.6, full_length=True))
     assert isinstance(one.next("a"), TrialSpec)
     one.finish("a", TrialResult(seconds=1.0, reason="too slow"))
-    assert one.is_over and listener(one).notes == ["The winner learns from the training pictures only: too slow."]
+    assert one.is_over and listener(one).notes == ["The winner learns from the training split only: too slow."]
 
 
 def test_a_training_that_breaks_off_goes_on_from_where_it_was(tmp_path: Path, dataset: ImageDataset) -> None:
@@ -563,7 +563,7 @@ def test_a_winner_that_cannot_be_saved_again_wins_as_it_is(
     one._archive.add(record("1-full", 0.6, full_length=True))
     assert isinstance(one.next("a"), TrialSpec)
     one.finish("a", TrialResult(seconds=1.0), save=save)
-    assert one.is_over and listener(one).notes == [f"The winner learns from the training pictures only: {reason}."]
+    assert one.is_over and listener(one).notes == [f"The winner learns from the training split only: {reason}."]
 
 
 class Full(Diary):
