@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -174,7 +175,7 @@ def _find(source: Any, target: str | None, limits: Limits | None) -> tuple[str, 
 def _from_pair(pair: Any, limits: Limits | None) -> _Found:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise DataError(
-            f"Cannot read a table from {type(pair).__name__}. Expected the path of a .csv file, or a pair (x, y) with "
+            f"Cannot read a table from {_shown(pair)}. Expected the path of a .csv file, or a pair (x, y) with "
             "x of shape (rows, columns) and y of shape (rows,)."
         )
     table = from_array(pair[0], limits=limits)
@@ -190,6 +191,10 @@ def _from_pair(pair: Any, limits: Limits | None) -> _Found:
     return _Found(table, list(map(as_text, labels.tolist())))
 
 
+def _shown(source: Any) -> str:
+    return repr(str(source)) if isinstance(source, str | os.PathLike) else type(source).__name__
+
+
 def _class_names(target: Sequence[str], name: str) -> tuple[str, ...]:
     """Returns the classes of the training rows in order, numbers by their size."""
     if lacking := [row for row, value in enumerate(target, start=1) if is_missing(value)]:
@@ -203,8 +208,8 @@ def _class_names(target: Sequence[str], name: str) -> tuple[str, ...]:
     if len(found) > _MAX_CLASSES or (is_of_numbers and any(amount != int(amount or 0) for amount in amounts.values())):
         what = "numbers" if is_of_numbers else "texts"
         raise DataError(
-            f"The target {name!r} has {len(found):,} different {what}, such as {next(iter(target))!r}. Expected the "
-            f"names of at most {_MAX_CLASSES:,} classes. Name another column, or turn it into a few ranges first."
+            f"The target {name!r} has {len(found):,} different {what}, such as {target[0]!r}. Expected at most "
+            f"{_MAX_CLASSES:,} classes: amounts cannot be predicted. Name another column, or turn it into a few ranges."
         )
     if len(found) < 2:
         raise DataError(

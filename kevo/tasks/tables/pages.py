@@ -94,7 +94,13 @@ class TablePages(ClassPages):
         rows = [[code(one.column), f"{one.accuracy:+.3f}", f"{one.cross_entropy:+.4f}"] for one in found[:_MOST_NAMED]]
         analyses = [
             *sections["Quantitative analyses"],
-            "What it costs on the validation rows when a column's values change places, on average:\n\n"
+            "What it costs on the validation rows when a column's values change places, on average"
+            + (
+                " (the model has learned from these rows too, so that all seem to cost less):"
+                if outcome.is_refit
+                else ":"
+            )
+            + "\n\n"
             + markdown_table(["column", "accuracy lost", "cross-entropy gained"], rows),
         ]
         if (reference := _known_baseline(run.path)) is not None:
@@ -169,7 +175,8 @@ def _importance(known: Known) -> list[Block]:
     )
     text = (
         "What it costs the best model on the validation rows when the values of one column change places, on average "
-        "over several permutations. Of columns that say the same, each seems to matter little."
+        "over several permutations. Of columns that say the same, each seems to matter little; where the model has "
+        "learned from the validation rows too, all do."
     )
     head = ("Column", "Accuracy lost", "Cross-entropy gained", "Standard deviation", "Compared")
     return [Paragraph(text), Table("Importance of columns", head, rows, numbers=(1, 2, 3))]
@@ -179,16 +186,28 @@ def _columns(known: Known) -> list[Block]:
     dataset: TableDataset | None = known.dataset
     if dataset is None:
         return [Paragraph(known.reason)]
-    rows = tuple((one.name, _KINDS[one.kind], _contents(one)) for one in dataset.columns[:_MOST_COLUMNS])
+    ranges = _ranges(dataset)
+    rows = tuple(
+        (one.name, _KINDS[one.kind], _contents(one, ranges.get(one.name, "")))
+        for one in dataset.columns[:_MOST_COLUMNS]
+    )
     text = f"{describe_columns(dataset.columns).capitalize()}. {' '.join(dataset.notes)}"
     return [Paragraph(text.strip()), Table("Columns", ("Column", "Kind", "Holds"), rows, sentences=(2,))]
 
 
-def _contents(column: Column) -> str:
+def _ranges(dataset: TableDataset) -> dict[str, str]:
+    """Returns the lowest and the highest number of each column of numbers among the training rows."""
+    names = [column.name for column in dataset.columns if column.kind != "category"]
+    known = {name: values[np.isfinite(values)] for name, values in zip(names, dataset.train.numbers.T, strict=True)}
+    return {name: f"{values.min():g} to {values.max():g}" for name, values in known.items() if len(values)}
+
+
+def _contents(column: Column, range_: str) -> str:
     values = [f"{value:g}" if isinstance(value, float) else value or "(empty)" for value in column.values]
     more = f" and {len(values) - _MOST_NAMED} more" if len(values) > _MOST_NAMED else ""
     gaps = "some rows have none" if column.has_gaps else ""
-    return "; ".join(part for part in (", ".join(values[:_MOST_NAMED]) + more, gaps) if part)
+    shown = range_ if column.kind == "number" else ", ".join(values[:_MOST_NAMED]) + more
+    return "; ".join(part for part in (shown, gaps) if part)
 
 
 _KINDS: Mapping[Kind, str] = {"number": "number", "code": "number that stands for a category", "category": "category"}

@@ -159,7 +159,7 @@ X, Y = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2
     ("source", "words"),
     [
         (7, "Cannot read a table from int"),
-        ("things.parquet", "Cannot read a table from str"),
+        ("things.parquet", "Cannot read a table from 'things.parquet'"),
         ((X, Y[:5]), r"shape \(5,\) for 20 rows"),
         ({"test": (X, Y)}, "Received the splits 'test'"),
         ({"train": (X, Y), "other": (X, Y)}, "Received the splits 'train', 'other'"),

@@ -85,11 +85,13 @@ def test_columns_stand_by_their_importance(known: Known) -> None:
 
 
 def test_columns_stand_with_their_kinds(known: Known) -> None:
+    weight, _, noise = known.dataset.train.numbers.T
+    low, high = np.nanmin(weight), np.nanmax(weight)
     assert table(known, "columns") == (
-        ("weight", "number", "some rows have none"),
+        ("weight", "number", f"{low:g} to {high:g}; some rows have none"),
         ("color", "category", "NA, blue, green, red"),
         ("grade", "number that stands for a category", "1, 2, 3"),
-        ("noise", "number", ""),
+        ("noise", "number", f"{noise.min():g} to {noise.max():g}"),
     )
     assert words(known, "columns").startswith("2 numbers, 1 coded category, 1 category. Left out 'number'")
 
