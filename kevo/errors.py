@@ -9,7 +9,7 @@ class KevoError(Exception):
 
 
 class DataError(KevoError, ValueError):
-    """The pictures cannot be read as a classification data set."""
+    """The data cannot be read as a data set of its task."""
 
 
 class SpaceError(KevoError, ValueError):
@@ -25,7 +25,7 @@ class WeightsError(KevoError, ValueError):
 
 
 class ModelError(KevoError, ValueError):
-    """A saved model cannot be opened, or is no classifier of pictures."""
+    """A saved model cannot be opened, or is not one of its task."""
 
 
 class ExportError(KevoError, RuntimeError):

@@ -81,7 +81,7 @@ class SearchResult(Outcome):
         """Draws the accuracy of the candidates against their size."""
         from kevo.report import plots
 
-        return plots.parameters_against_accuracy(self._facts.records)
+        return plots.parameters_against_accuracy(self._facts.records, kind=self.kind)
 
     def plot_importance(self) -> Figure:
         """Draws which genes mattered."""
@@ -98,7 +98,7 @@ class SearchResult(Outcome):
         """
         from kevo.report import plots
 
-        return plots.family_tree(self._facts.records, winner=self._winner)
+        return plots.family_tree(self._facts.records, winner=self._winner, kind=self.kind)
 
     def plot_parallel(self) -> Figure:
         """Draws which genes went together with which fitness."""

@@ -128,6 +128,7 @@ class Finalizer:
             records,
             objective=self._objectives[0],
             winner=winner,
+            kind=self._kind,
             drawings=self._kind.drawings(result.test),
         )
         if front:

@@ -83,7 +83,7 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
         yield Drawing(
             "family_tree",
             "The ancestors of the winner, each with its fitness, how it came to be, and the genes that it changed.",
-            lambda: plots.family_tree(records, winner=winner),
+            lambda: plots.family_tree(records, winner=winner, kind=facts.kind),
         )
         if shares := importance(records):
             yield Drawing("genes", _describe_shares(shares), lambda: plots.gene_importance(shares))

@@ -675,6 +675,9 @@ class TaskKind(Protocol[D]):
     def network_kind(self, genome: Genome) -> NetworkKind:
         """One of `network_kinds`."""
 
+    def network_name(self, genome: Genome) -> str:
+        """What a genome's network is called where there is room for a word or two, such as `resnet50`."""
+
     def input_specs(self, model: keras.Model) -> Sequence[InputSpec]:
         """The inputs of a deployed model."""
 

@@ -17,6 +17,7 @@ from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_bytes
 from kevo.runs.records import TrialRecord
 from kevo.tasks.pages import Drawing
+from kevo.tasks.task import AnyKind
 
 
 def save_all(
@@ -25,6 +26,7 @@ def save_all(
     *,
     objective: Objective,
     winner: TrialRecord,
+    kind: AnyKind,
     drawings: Sequence[Drawing],
 ) -> list[Path]:
     """Draws every figure of a finished search into the folder `plots` of its run folder.
@@ -34,6 +36,7 @@ def save_all(
         records: All candidates.
         objective: What they competed for.
         winner: The best of them.
+        kind: The task.
         drawings: What the task adds.
 
     Returns:
@@ -47,7 +50,7 @@ def save_all(
         "seconds": seconds_by_generation(records),
         "learning_curves": learning_curves(winner),
         **{drawing.name: task_figure(drawing) for drawing in drawings},
-        "parameters": parameters_against_accuracy(records),
+        "parameters": parameters_against_accuracy(records, kind=kind),
     }
     return [_save(run_folder, name, figure) for name, figure in figures.items()]
 

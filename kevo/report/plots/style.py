@@ -15,8 +15,8 @@ from kevo.report.plots.rendering import png
 from kevo.system.text import metric_name, shorten
 
 BLUE, VERMILION, GREEN, GREY, LIGHT = "#0072B2", "#D55E00", "#009E73", "#8C8C8C", "#DDDDDD"
-_FAMILY_STYLES = {"conv": (BLUE, "o"), "pretrained": (VERMILION, "s")}
-_OTHER_STYLE = (GREEN, "^")
+KIND_STYLES = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"))
+"""Color and marker of each kind of network, in the order of the task."""
 _LONGEST_NAME = 24
 _FAR = 2.5
 
@@ -90,11 +90,6 @@ def window(values: Sequence[float], *, direction: str) -> tuple[float, float]:
     if direction == "max":
         return (tail if high - low > _FAR * (high - tail) > 0 else low), high
     return low, (tail if high - low > _FAR * (tail - low) > 0 else high)
-
-
-def family_style(family: str) -> tuple[str, str]:
-    """Returns the color and the marker of a family of candidates."""
-    return _FAMILY_STYLES.get(family, _OTHER_STYLE)
 
 
 def metric_label(metric: str) -> str:

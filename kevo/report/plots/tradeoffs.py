@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,38 +15,40 @@ from kevo.objective import COSTS, Objective
 from kevo.report.plots.style import (
     BLUE,
     GREY,
+    KIND_STYLES,
     Drawn,
     empty,
-    family_style,
     in_few_letters,
     label,
     legend,
     logarithmic,
     metric_label,
-    short,
     single,
 )
 from kevo.runs.records import TrialRecord
+from kevo.tasks.task import AnyKind, NetworkKind
 
 
-def parameters_against_accuracy(records: Iterable[TrialRecord]) -> Figure:
+def parameters_against_accuracy(records: Iterable[TrialRecord], *, kind: AnyKind) -> Figure:
     """Draws the accuracy of the candidates against their size.
 
     Args:
         records: The candidates. Those that failed have no place.
+        kind: The task.
 
     Returns:
-        The figure. Families differ in color and shape; the line joins those that no other beats in both respects.
+        The figure. Kinds of networks differ in color and shape; the line joins the candidates that no other beats in
+        both respects.
     """
-    families: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    members: dict[NetworkKind, list[tuple[int, float]]] = defaultdict(list)
     for record in records:
         accuracy = record.metrics.get("val_accuracy", math.nan)
         if record.status == "completed" and record.num_parameters and math.isfinite(accuracy):
-            families[str(record.genome.get("family", "unknown"))].append((record.num_parameters, accuracy))
+            members[kind.network_kind(record.genome)].append((record.num_parameters, accuracy))
     figure, axes = single("Size and accuracy", "Parameters", metric_label("val_accuracy"))
-    if not families:
+    if not members:
         return empty(figure, axes, "No candidate completed")
-    points = [point for family in families.values() for point in family]
+    points = [point for of_kind in members.values() for point in of_kind]
     axes.plot(
         *zip(*_front(points), strict=True),
         color="black",
@@ -54,15 +57,17 @@ def parameters_against_accuracy(records: Iterable[TrialRecord]) -> Figure:
         zorder=1,
         label="Pareto front",
     )
-    for family, members in sorted(families.items()):
-        color, marker = family_style(family)
+    styles = zip(kind.network_kinds, itertools.cycle(KIND_STYLES), strict=False)
+    for network_kind, (color, marker) in styles:
+        if network_kind not in members:
+            continue
         axes.scatter(
-            *zip(*members, strict=True),
+            *zip(*members[network_kind], strict=True),
             color=color,
             marker=marker,
             edgecolors="white",
             linewidths=0.5,
-            label=short(family),
+            label=network_kind.words,
         )
     # Room on both sides, so that there is a number on the axis even if all candidates are of one size.
     smallest, largest = min(points)[0] / 2, max(points)[0] * 2

@@ -12,6 +12,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from kevo.report.plots.style import BLUE, GREY, Drawn, gene_label, short, value_label
 from kevo.runs.records import TrialRecord
+from kevo.tasks.task import AnyKind
 
 _MOST_SHOWN = 16
 _MOST_CHANGES = 3
@@ -42,7 +43,7 @@ class _Box:
         return self.top - self.height
 
 
-def family_tree(records: Iterable[TrialRecord], *, winner: TrialRecord) -> Figure:
+def family_tree(records: Iterable[TrialRecord], *, winner: TrialRecord, kind: AnyKind) -> Figure:
     """Draws the ancestors of a candidate, each above those that it led to.
 
     The layers and the ways between them are those of Sugiyama et al. 1981, doi:10.1109/TSMC.1981.4308636, in short.
@@ -50,6 +51,7 @@ def family_tree(records: Iterable[TrialRecord], *, winner: TrialRecord) -> Figur
     Args:
         records: All candidates.
         winner: The candidate, at the bottom.
+        kind: The task.
 
     Returns:
         The figure. Each box tells a candidate's fitness, how it came to be, and which of its genes no parent has; those
@@ -59,7 +61,7 @@ def family_tree(records: Iterable[TrialRecord], *, winner: TrialRecord) -> Figur
     parents = {one: _parents(record, known) for one, record in known.items()}
     layers, ways = _layers(_nearest(winner.trial_id, parents, known), parents, known)
     shown = [one for layer in layers for one in layer if one in known]
-    lines = {one: _lines(known[one], [known[parent] for parent in parents[one]]) for one in shown}
+    lines = {one: _lines(known[one], [known[parent] for parent in parents[one]], kind) for one in shown}
     boxes, width, height = _arranged(layers, lines)
     figure = Drawn(figsize=(width, height))
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -169,13 +171,13 @@ def _draw(axes: Axes, box: _Box, *, is_leaf: bool, is_winner: bool) -> None:
         axes.text(box.x, y, words, ha="center", va="center", fontsize=9, fontweight=weight, parse_math=False, zorder=3)
 
 
-def _lines(record: TrialRecord, parents: Sequence[TrialRecord]) -> list[str]:
+def _lines(record: TrialRecord, parents: Sequence[TrialRecord], kind: AnyKind) -> list[str]:
     """Returns a few lines on a candidate, and on the genes that are new in it."""
     fitness = "failed" if record.fitness is None else f"{record.fitness:.4g}"
     origin = _ORIGINS.get(record.origin, short(record.origin))
     lines = [f"{record.number + 1}: {fitness}", f"generation {record.generation}{origin and f', {origin}'}"]
     if not parents:
-        return [*lines, short(str(record.genome.get("backbone", record.genome.get("family", ""))))]
+        return [*lines, short(kind.network_name(record.genome))]
     values = {name: [_words(one.genome, name) for one in (record, *parents)] for name in _genes(record, parents)}
     if len(parents) == 2:
         nums = [sum(new == both[place] != both[1 - place] for new, *both in values.values()) for place in (0, 1)]

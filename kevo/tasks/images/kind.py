@@ -59,6 +59,10 @@ class ImageClassification:
             return _CONV
         return _FROZEN if genome.get("pretrained/tuning") == "frozen" else _TUNED
 
+    def network_name(self, genome: Genome) -> str:
+        """Returns the name of the backbone; of a network from scratch, that of its family."""
+        return str(genome.get("backbone", genome.get("family", "")))
+
     def recognizes(self, data: Any) -> bool:
         """Returns whether it is the name of a built-in data set of pictures."""
         from kevo.tasks.images.datasets import builtin

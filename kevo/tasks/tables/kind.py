@@ -153,6 +153,10 @@ class TabularClassification:
         """Returns whether a network has hidden layers."""
         return _DENSE if genome.get("num_layers") else _LINEAR
 
+    def network_name(self, genome: Genome) -> str:
+        """Returns its kind in words."""
+        return self.network_kind(genome).words
+
     def input_specs(self, model: keras.Model) -> Sequence[InputSpec]:
         """Returns one input for each column, under the column's name."""
         types = {"string": np.str_, "float32": np.float32}

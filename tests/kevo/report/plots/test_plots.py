@@ -18,6 +18,9 @@ from kevo.runs import ranking
 from kevo.runs.records import TrialRecord
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.tasks.pages import Bars, CountMatrix
+from kevo.tasks.task import kind_of
+
+KIND = kind_of("images")
 
 
 def trial(number: int, *, generation: int = 0, fitness: float | None = 0.5, **changes: Any) -> TrialRecord:
@@ -177,11 +180,11 @@ def test_confusion_matrix_of_a_class_without_pictures() -> None:
 
 
 def test_parameters_against_accuracy() -> None:
-    (axes,) = plots.parameters_against_accuracy([*SEARCH, trial(7, fitness=0.8)]).axes
+    (axes,) = plots.parameters_against_accuracy([*SEARCH, trial(7, fitness=0.8)], kind=KIND).axes
     drawn = {str(dots.get_label()): np.asarray(dots.get_offsets()).tolist() for dots in axes.collections}
     assert drawn == {
-        "conv": [[1000, 0.2], [2000, 0.6], [4000, 0.5], [6000, 0.95], [8000, 0.8]],
-        "pretrained": [[5000, 0.9]],
+        "conv stack": [[1000, 0.2], [2000, 0.6], [4000, 0.5], [6000, 0.95], [8000, 0.8]],
+        "fine-tuned backbone": [[5000, 0.9]],
     }
     assert lines(axes)["Pareto front"] == ([1000, 2000, 5000, 6000], [0.2, 0.6, 0.9, 0.95])
     assert axes.get_xscale() == "log"
@@ -189,8 +192,8 @@ def test_parameters_against_accuracy() -> None:
 
 def test_families_keep_their_color() -> None:
     def color(records: list[TrialRecord]) -> list[float]:
-        (axes,) = plots.parameters_against_accuracy(records).axes
-        (dots,) = (dots for dots in axes.collections if dots.get_label() == "pretrained")
+        (axes,) = plots.parameters_against_accuracy(records, kind=KIND).axes
+        (dots,) = (dots for dots in axes.collections if dots.get_label() == "fine-tuned backbone")
         return np.asarray(dots.get_facecolor())[0].tolist()
 
     assert color(SEARCH) == color([SEARCH[4]])
@@ -202,7 +205,7 @@ def test_nothing_completed_says_so(records: list[TrialRecord]) -> None:
         plots.fitness_by_generation(records, objective=OBJECTIVES["accuracy"]),
         minutes(records),
         plots.parallel_coordinates(records, objective=OBJECTIVES["accuracy"]),
-        plots.parameters_against_accuracy(records),
+        plots.parameters_against_accuracy(records, kind=KIND),
         plots.front_of(records, front=[], objectives=[OBJECTIVES["accuracy"], Objective("params", "min")]),
     ):
         assert words(figure.axes[0]) == ["No candidate completed"]
@@ -226,6 +229,7 @@ def test_save_all_writes_pictures(tmp_path: Path, records: list[TrialRecord], cl
         records,
         objective=OBJECTIVES["accuracy"],
         winner=records[0],
+        kind=KIND,
         drawings=[CountMatrix("confusion", "Confusion matrix", "", ((5, 1), (0, 4)), tuple(class_names))],
     )
     assert sorted(path.name for path in paths) == sorted(path.name for path in (tmp_path / "plots").iterdir())
@@ -358,11 +362,12 @@ def heights(figure: Figure) -> dict[str, float]:
 
 
 def test_family_tree() -> None:
-    figure = plots.family_tree(FAMILY, winner=FAMILY[5])
+    figure = plots.family_tree(FAMILY, winner=FAMILY[5], kind=KIND)
     places = heights(figure)
     assert places.keys() == {"1: 0.5", "2: 0.6", "3: 0.7", "5: 0.8", "6: 0.9"}
     assert places["1: 0.5"] == places["2: 0.6"] > places["3: 0.7"] > places["5: 0.8"] > places["6: 0.9"]
     told = words(figure.axes[0])
+    assert "conv" in told
     assert "generation 0, one to begin with" in told and "generation 2, trained to the end" in told
     assert "genes: 1 from 2, 0 from 1" in told
     assert "L2: 0.2 → 0.3" in told and "$x: none → yes" in told
@@ -373,7 +378,7 @@ def test_family_tree() -> None:
 def test_words_stay_in_their_boxes() -> None:
     wide = {f"a long name of a gene that {name}": 0 for name in ("is cut off", "is cut off too")}
     records = [trial(0, genome=wide), trial(1, parents=("0000",), genome=dict.fromkeys(wide, 123456789))]
-    figure = plots.family_tree(records, winner=records[1])
+    figure = plots.family_tree(records, winner=records[1], kind=KIND)
     figure.draw_without_rendering()
     (axes,) = figure.axes
     box = min(patch.get_window_extent().width for patch in axes.patches)
@@ -385,7 +390,7 @@ def test_family_tree_of_many_shows_the_nearest() -> None:
         trial(number, parents=tuple(f"{other:04d}" for other in range(max(number - 3, 0), number)))
         for number in range(200)
     ]
-    figure = plots.family_tree(records, winner=records[-1])
+    figure = plots.family_tree(records, winner=records[-1], kind=KIND)
     assert heights(figure).keys() == {f"{number}: 0.5" for number in range(185, 201)}
     dotted = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
     assert len(dotted) == 3
@@ -395,8 +400,8 @@ def test_family_tree_of_many_shows_the_nearest() -> None:
 def test_family_tree_does_not_believe_in_circles() -> None:
     first = trial(0, parents=("0001", "0000", "nobody"), genome={"family": "conv"})
     second = trial(1, parents=("0000", "0001"), genome={"family": "$\\frac{" + "long " * 50}, origin="<b>")
-    assert heights(plots.family_tree([first, second], winner=second)).keys() == {"1: 0.5", "2: 0.5"}
-    assert heights(plots.family_tree([], winner=first)).keys() == {"1: 0.5"}
+    assert heights(plots.family_tree([first, second], winner=second, kind=KIND)).keys() == {"1: 0.5", "2: 0.5"}
+    assert heights(plots.family_tree([], winner=first, kind=KIND)).keys() == {"1: 0.5"}
 
 
 HOSTILE = '<script>alert("x")</script>&\x00\x1b[2J$\\frac{"\u202e'
@@ -410,11 +415,11 @@ def hostile_figures() -> list[Figure]:
     return [
         plots.fitness_by_generation(strange, objective=OBJECTIVES["accuracy"]),
         minutes(strange),
-        plots.parameters_against_accuracy(strange),
+        plots.parameters_against_accuracy(strange, kind=KIND),
         plots.learning_curves(strange[0]),
         plots.gene_importance({HOSTILE: 1.0}),
         plots.parallel_coordinates(strange, objective=OBJECTIVES["accuracy"]),
-        plots.family_tree(strange, winner=replace(strange[-1], parents=("0000", "0003"), origin=HOSTILE)),
+        plots.family_tree(strange, winner=replace(strange[-1], parents=("0000", "0003"), origin=HOSTILE), kind=KIND),
         confusion([[1, 2], [3, 4]], [HOSTILE, "b" * 300]),
     ]
 
