@@ -1,4 +1,4 @@
-"""A worker on any machine: it comes to a search with pictures and weights of its own, and trains until that is over."""
+"""A worker on any machine: it comes to a search with data and weights of its own, and trains until that is over."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def join(
 
     Args:
         address: Host and port where the search listens.
-        data: The pictures of the search, as for `kevo.search`.
+        data: That of the search, as for `kevo.search`.
         requests: Where the weights of a backbone are here, for those that the search has from a file.
         cache: Where features of frozen backbones are kept here, as in `Settings`.
         secret: The search's secret. Defaults to that in the environment, if there is one.
@@ -69,7 +69,7 @@ def join(
 
     Raises:
         SettingsError: the address is none, the secret is wrong, or another version of kevo searches there.
-        DataError: the pictures cannot be read, or are not those of the search.
+        DataError: the data cannot be read, or are not those of the search.
         WeightsError: weights that the search uses are missing here, or are others.
         WorkerError: the search cannot be reached any more, or does not go on.
     """

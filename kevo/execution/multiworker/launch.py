@@ -36,7 +36,7 @@ def leading(given: Mapping[str, Any]) -> Iterator[Leader]:
         given: What this worker was told.
 
     Raises:
-        MissingError: a process is not there, or has other pictures or another version.
+        MissingError: a process is not there, or has other data or another version.
     """
     cluster, seed = Cluster.from_environment(), given["settings"]["seed"]
     follower: subprocess.Popen[bytes] | None = None
@@ -70,7 +70,7 @@ def follow(data: Any, settings: Settings, *, note: Callable[[str], object] = lam
     """Trains along with the search that `TF_CONFIG` names, until it is over.
 
     Args:
-        data: The pictures of the search, as for `kevo.search`.
+        data: That of the search, as for `kevo.search`.
         settings: Those of the search.
         note: Is told what happens.
 
@@ -79,7 +79,7 @@ def follow(data: Any, settings: Settings, *, note: Callable[[str], object] = lam
 
     Raises:
         WorkerError: the search has not called.
-        KevoError: as `kevo.search`, or the pictures or versions are not those of the search.
+        KevoError: as `kevo.search`, or the data or versions are not those of the search.
     """
     from kevo.execution.multiworker.lockstep import follow as follow_in
     from kevo.execution.multiworker.rendezvous import MissingError
@@ -131,12 +131,12 @@ def _shares(visible: str | None) -> tuple[dict[str, str], dict[str, str]]:
     return ({_VISIBLE: ",".join(gpus[:half])}, {_VISIBLE: ",".join(gpus[half:])}) if gpus else ({}, {})
 
 
-def _terms(pictures: str, *, seed: int) -> dict[str, Any]:
+def _terms(fingerprint: str, *, seed: int) -> dict[str, Any]:
     """Returns the facts that all processes must share, as JSON values."""
     from importlib import metadata
 
     packages = ("tensorflow", "keras")
-    return {"pictures": pictures, "seed": seed, **{f"version of {name}": metadata.version(name) for name in packages}}
+    return {"data": fingerprint, "seed": seed, **{f"version of {name}": metadata.version(name) for name in packages}}
 
 
 def main() -> int:

@@ -5,7 +5,7 @@ processes to do the same in the same order, and so only the epochs of a training
 makes every decision by itself, with a network of its own: what to train, when to stop, which epoch was best. To the
 others it says through a plain connection what the next stage is, and when to go on with it:
 
-    hello       what all must have in common: versions and pictures
+    hello       what all must have in common: versions and data
     form        all are there: TensorFlow may join them
     stage       a network, its weights, and what it learns
     epoch       the next part of an epoch
@@ -85,7 +85,7 @@ class Leader:
             watch: Is called while it waits; what it raises ends that.
 
         Raises:
-            MissingError: one of them is not there, or has other pictures or another version.
+            MissingError: one of them is not there, or has other data or another version.
         """
         until = time.monotonic() + patience_seconds
         others = cluster.addresses[1:]
@@ -178,7 +178,7 @@ def follow(
 
     Raises:
         MissingError: the first process has not called.
-        SettingsError: this process cannot be reached at its address, or has other pictures or another version.
+        SettingsError: this process cannot be reached at its address, or has other data or another version.
     """
     line = answered(cluster, terms, patience_seconds=patience_seconds)
     if line is None:

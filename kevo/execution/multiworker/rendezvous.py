@@ -25,7 +25,7 @@ _MAX_PAYLOAD_BYTES = 4 * 1024**3
 
 
 class MissingError(Exception):
-    """A process that is to train along is not there, or has other pictures or another version."""
+    """A process that is to train along is not there, or has other data or another version."""
 
 
 class Line:

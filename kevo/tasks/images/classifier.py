@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from kevo.errors import DataError, KevoError, ModelError
 from kevo.runs.folder import Run
-from kevo.system.array_buffers import Pictures
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import Limits, Skipped, Split, loose
 from kevo.tasks.images.datasets.dataset import natural
@@ -25,6 +24,7 @@ from kevo.tasks.images.datasets.loading import Found, divide, read
 from kevo.tasks.images.datasets.pictures import File, decode
 from kevo.tasks.images.gradcam import Drawer
 from kevo.tasks.images.inference import predict
+from kevo.tasks.images.picture_arrays import Pictures
 from kevo.tasks.outputs.classes import evaluation, predictions
 from kevo.tasks.outputs.classes.class_names import labels_file, read_labels
 from kevo.tasks.outputs.classes.scored import Scored

@@ -19,9 +19,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo.system import array_buffers, memory
+from kevo.system import memory
 from kevo.system.array_store import ArrayStore
-from kevo.tasks.images import backbones, costs, networks
+from kevo.tasks.images import backbones, costs, networks, picture_arrays
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.inference import num_at_once
 from kevo.tasks.images.pretrained_weights import Weights
@@ -56,7 +56,7 @@ _TOLERANCE = 2.0**-10
 
 def default_folder() -> Path:
     """Returns the default folder of features."""
-    return array_buffers.cache_folder() / "features"
+    return picture_arrays.cache_folder() / "features"
 
 
 class FeatureCache:
@@ -272,7 +272,7 @@ def _rounded(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float16 | np.f
 
 
 def _resize(pictures: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-    result = array_buffers.empty((len(pictures), size, size, 3))
+    result = picture_arrays.empty((len(pictures), size, size, 3))
     for start in range(0, len(pictures), _BATCH_SIZE):
         batch = networks.resize(pictures[start : start + _BATCH_SIZE].astype(np.float32), (size, size))
         result[start : start + _BATCH_SIZE] = np.rint(np.clip(batch, 0, 255))
@@ -280,7 +280,7 @@ def _resize(pictures: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]
 
 
 def _augment(pictures: npt.NDArray[np.uint8], changes: keras.Sequential) -> npt.NDArray[np.uint8]:
-    result = array_buffers.empty(pictures.shape)
+    result = picture_arrays.empty(pictures.shape)
     for start in range(0, len(pictures), _BATCH_SIZE):
         batch = changes(pictures[start : start + _BATCH_SIZE].astype(np.float32), training=True)
         result[start : start + _BATCH_SIZE] = np.rint(np.clip(batch, 0, 255))

@@ -23,9 +23,9 @@ from PIL import Image
 from kevo.errors import ModelError
 from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_bytes
-from kevo.system.array_buffers import Pictures
 from kevo.tasks.images.datasets import Limits, loose
 from kevo.tasks.images.datasets.pictures import File, decode
+from kevo.tasks.images.picture_arrays import Pictures
 
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 _POOLINGS = (layers.MaxPooling2D, layers.AveragePooling2D)

@@ -15,11 +15,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from kevo.errors import DataError
-from kevo.system import array_buffers, memory
-from kevo.system.array_buffers import Pictures
+from kevo.system import memory
+from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, Limits
 from kevo.tasks.images.datasets.files import open_archive
 from kevo.tasks.images.datasets.pictures import choose_size, for_each, resize
+from kevo.tasks.images.picture_arrays import Pictures
 
 Array = npt.NDArray[Any]
 Blocks = list[Array]
@@ -129,7 +130,7 @@ def to_pictures(splits: Mapping[str, Blocks], *, image_size: int | None) -> dict
 
 
 def _squares(blocks: Blocks, size: int, factor: float) -> Pictures:
-    squares = array_buffers.empty((sum(map(len, blocks)), size, size, 3))
+    squares = picture_arrays.empty((sum(map(len, blocks)), size, size, 3))
     start = 0
     for block in blocks:
         for chunk in (block[first : first + _CHUNK] for first in range(0, len(block), _CHUNK)):

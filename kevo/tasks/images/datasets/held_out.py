@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kevo.errors import DataError
-from kevo.system import array_buffers
+from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets.dataset import SPLITS, Split
 from kevo.tasks.images.datasets.loading import Found
 
@@ -58,7 +58,7 @@ def choose(found: Found, *, class_names: Sequence[str], split: str | None = None
         )
     pictures = [found.pictures[name] for name in chosen]
     return split, Split(
-        pictures[0] if len(pictures) == 1 else array_buffers.joined(pictures),
+        pictures[0] if len(pictures) == 1 else picture_arrays.joined(pictures),
         np.array([positions[name] for name in labels], np.int64),
     )
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from kevo.errors import DataError, SettingsError
-from kevo.system import array_buffers
-from kevo.system.array_buffers import Pictures
+from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets import arrays, builtin, files, pictures, splitting
 from kevo.tasks.images.datasets.dataset import ImageDataset, Limits, Split, natural
+from kevo.tasks.images.picture_arrays import Pictures
 from kevo.tasks.task import Skipped
 
 VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
@@ -120,7 +120,7 @@ def divide(
         # As long as another split is a part of the same array, that takes up room with all its pictures.
         views = {split: one for split, one in splits.items() if one.pictures.base is found.pictures["train"].base}
         splits |= {
-            split: Split(array_buffers.taken(one.pictures, range(len(one))), one.labels)
+            split: Split(picture_arrays.taken(one.pictures, range(len(one))), one.labels)
             for split, one in views.items()
             if one.pictures.base is not None
         }
@@ -205,7 +205,7 @@ def _from_files(name: str, listing: files.Listing, path: Path, image_size: int |
     ]
     good = [entry for entry, reason in zip(listed, reasons, strict=True) if reason is None]
     if len(good) < len(listed):
-        decoded = array_buffers.taken(decoded, [place for place, reason in enumerate(reasons) if reason is None])
+        decoded = picture_arrays.taken(decoded, [place for place, reason in enumerate(reasons) if reason is None])
     # Sorted by split, each split is a slice and no copy.
     slices: dict[str, slice] = {}
     start = 0

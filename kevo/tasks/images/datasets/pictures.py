@@ -15,9 +15,9 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kevo.errors import SettingsError, os_reason
-from kevo.system import array_buffers
-from kevo.system.array_buffers import Pictures
+from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets.dataset import Limits
+from kevo.tasks.images.picture_arrays import Pictures
 
 _Answer = TypeVar("_Answer")
 
@@ -68,7 +68,7 @@ def decode(files: Sequence[File], *, image_size: int | None, limits: Limits) -> 
         measured = [_attempt(_measure, file, limits) for file in files]
         shapes = [shape for shape, _ in measured if shape is not None]
         size = choose_size(shapes, image_size=image_size) if shapes else SIZES[0]
-        pictures = array_buffers.empty((len(files), size, size, 3))
+        pictures = picture_arrays.empty((len(files), size, size, 3))
 
         def fill(position: int) -> str | None:
             reason = measured[position][1]

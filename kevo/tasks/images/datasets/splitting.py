@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.errors import DataError
-from kevo.system import array_buffers
+from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets.dataset import Split, natural
 from kevo.tasks.outputs.classes.stratified import divide
 
@@ -86,7 +86,7 @@ def make_splits(
     keys = [hashlib.blake2b(picture.data, digest_size=16).digest() for picture in pool.pictures]
     positions = divide(keys, pool.labels, fractions, class_names=class_names, examples="pictures", seed=seed)
     return {
-        name: Split(array_buffers.taken(pool.pictures, chosen.tolist()), pool.labels[chosen])
+        name: Split(picture_arrays.taken(pool.pictures, chosen.tolist()), pool.labels[chosen])
         for name, chosen in positions.items()
     }
 

@@ -5,15 +5,14 @@ import pytest
 from PIL import Image
 
 from kevo.errors import DataError
-from kevo.system import array_buffers
-from kevo.tasks.images import datasets
+from kevo.tasks.images import datasets, picture_arrays
 from kevo.tasks.images.datasets.loading import read
 
 
 @pytest.fixture
 def no_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Nothing counts as little of the memory; returns the folder of the cache."""
-    monkeypatch.setattr(array_buffers, "_MEMORY_SHARE", 0.0)
+    monkeypatch.setattr(picture_arrays, "_MEMORY_SHARE", 0.0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "kevo"
 
@@ -26,12 +25,12 @@ def mapped(folder: Path) -> list[str]:
 
 def test_what_memory_holds_easily_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert array_buffers.empty((3, 8, 8, 3)).shape == (3, 8, 8, 3)
+    assert picture_arrays.empty((3, 8, 8, 3)).shape == (3, 8, 8, 3)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_memory_does_not_hold_is_on_disk_until_nobody_needs_it(no_memory: Path) -> None:
-    array = array_buffers.empty((3, 8, 8, 3))
+    array = picture_arrays.empty((3, 8, 8, 3))
     array[:] = np.arange(8)[:, None]
     assert len(mapped(no_memory)) == 1
     assert (array[2, 5, :, 1] == np.arange(8)).all()
@@ -43,7 +42,7 @@ def test_what_memory_does_not_hold_is_on_disk_until_nobody_needs_it(no_memory: P
 def test_pictures_are_the_same_on_disk(no_memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_disk = datasets.load("digits", image_size=16, seed=3)
     assert len(mapped(no_memory)) == 3
-    monkeypatch.setattr(array_buffers, "_MEMORY_SHARE", 1.0)
+    monkeypatch.setattr(picture_arrays, "_MEMORY_SHARE", 1.0)
     in_memory = datasets.load("digits", image_size=16, seed=3)
     for split in ("train", "validation", "test"):
         there, here = getattr(on_disk, split), getattr(in_memory, split)
@@ -65,24 +64,24 @@ def test_a_picture_that_is_skipped_brings_the_others_into_no_memory(no_memory: P
 
 def test_splits_that_are_put_together_are_on_disk_too(no_memory: Path) -> None:
     parts = [np.full((2, 8, 8, 3), value, np.uint8) for value in (1, 2)]
-    whole = array_buffers.joined(parts)
+    whole = picture_arrays.joined(parts)
     assert len(mapped(no_memory)) == 1 and whole[:, 0, 0, 0].tolist() == [1, 1, 2, 2]
 
 
 def test_rows_are_taken_in_their_order(no_memory: Path) -> None:
     pictures = np.arange(2500, dtype=np.uint16).astype(np.uint8)[:, None, None, None]
     rows = np.random.default_rng(0).permutation(2500)[:2000].tolist()
-    np.testing.assert_array_equal(array_buffers.taken(pictures, rows), pictures[rows])
+    np.testing.assert_array_equal(picture_arrays.taken(pictures, rows), pictures[rows])
 
 
 def test_what_has_no_room_anywhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(DataError, match=r"2,000 pictures of 90000 x 90000 px take 48\.6 TB, .* No space left .* Use a"):
-        array_buffers.empty((2000, 90_000, 90_000, 3))
+        picture_arrays.empty((2000, 90_000, 90_000, 3))
     assert list((tmp_path / "kevo").iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_is_named(no_memory: Path) -> None:
     no_memory.write_text("in the way")
     with pytest.raises(DataError, match=f"cannot be kept in {no_memory}: File exists"):
-        array_buffers.empty((1, 8, 8, 3))
+        picture_arrays.empty((1, 8, 8, 3))
