@@ -14,7 +14,7 @@ Kind = Literal["number", "code", "category"]
 Raw = Sequence[str] | npt.NDArray[np.float64]
 """A column as its source holds it: texts, or numbers with NaN where one is missing."""
 Typed = npt.NDArray[Any]
-"""A column of a known kind: float32 with NaN for what is missing, or texts as objects."""
+"""A column of a known kind: float32 with NaN for missing values, or texts as objects."""
 
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "null"})
 """Texts that mean a missing value, in lower case and without spaces around them."""

@@ -22,9 +22,9 @@ _SECONDS_PER_FLOP = 2e-11
 _TRAINING_COST = 3
 """A step of training computes gradients too: those of the inputs and those of the weights."""
 _BUILDING_SECONDS = 1.0
-"""What it takes to build and trace a network."""
+"""The time of building and tracing a network."""
 _STEP_SECONDS = 1e-3
-"""What a step takes beside its arithmetic."""
+"""The time of a step beside its arithmetic."""
 _SCORINGS, _LOADING_SECONDS, _COLUMN_SECONDS = 3, 1.0, 0.01
 """An ensemble is scored like the best model, after its members were loaded and it was written."""
 _MEMORY = 9

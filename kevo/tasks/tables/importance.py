@@ -87,7 +87,7 @@ def dumps(found: Sequence[Importance]) -> str:
 
 
 def read(path: Path) -> list[Importance]:
-    """Reads what `dumps` wrote; nothing where there is no such file, or a damaged one."""
+    """Reads the importances of a file; returns none where it is missing or damaged."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         found = [

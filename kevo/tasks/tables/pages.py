@@ -75,7 +75,7 @@ class TablePages(ClassPages):
     """Pages of a classifier of rows: also its columns, and another kind of model beside it."""
 
     def sections(self, known: Known) -> Sequence[Section]:
-        """Returns the sections of every classifier, a comparison with boosted trees, and what is known of columns."""
+        """Returns the sections of every classifier, a comparison with boosted trees, and two sections on columns."""
         return [
             Section("reference", "Against boosted trees", tuple(_reference(known))),
             Section("importance", "Columns that matter", tuple(_importance(known))),
@@ -84,9 +84,9 @@ class TablePages(ClassPages):
         ]
 
     def card(self, run: Run, dataset: TableDataset, outcome: Outcome) -> Mapping[str, Sequence[str]]:
-        """Returns the sections of every classifier's card, with what the best model makes of its columns.
+        """Returns the sections of every classifier's card, with the importance of columns and the baseline's scores.
 
-        That is measured here, while the model is at hand, and left in the run folder for the report.
+        The importance is measured here, at the end of a search, and kept in the run folder for the report.
         """
         sections = dict(super().card(run, dataset, outcome))
         found = _measured(dataset, outcome)

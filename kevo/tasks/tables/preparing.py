@@ -24,7 +24,7 @@ from kevo.tasks.tables.dataset import Inputs, TableDataset
 PREPROCESSING = "kevo_preprocessing"
 """The name of the layer that prepares columns in a saved model."""
 _MAX_DEVIATIONS = 10.0
-"""What is further from the mean than so many standard deviations is taken to be there."""
+"""Standardized numbers are clipped to this many standard deviations."""
 _NUM_QUANTILES = 32
 """Between so many parts of equal frequency, numbers are interpolated."""
 _UNIFORM_DEVIATION = 12**-0.5

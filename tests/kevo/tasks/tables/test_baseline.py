@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from kevo.tasks.tables.baseline import fit
 from kevo.tasks.tables.loading import load
@@ -13,7 +14,8 @@ from tests.support.tables import small_dataset
 
 def test_numbers_alone_give_the_scores_of_scikit_learn() -> None:
     dataset = load(load_breast_cancer(return_X_y=True))
-    model = HistGradientBoostingClassifier(random_state=0).fit(dataset.train.numbers, dataset.train.labels)
+    with threadpool_limits(1):
+        model = HistGradientBoostingClassifier(random_state=0).fit(dataset.train.numbers, dataset.train.labels)
     found = fit(dataset, seed=0)
     assert found.validation.accuracy == model.score(dataset.validation.numbers, dataset.validation.labels)
     assert found.test.accuracy == model.score(dataset.test.numbers, dataset.test.labels)
