@@ -1,8 +1,6 @@
 """Draws the live view of a search, as a terminal shows it, to docs/live.svg, which the README shows.
 
-    python scripts/live_view.py PICTURES --weights mobilenet_v2=WEIGHTS
-
-The README's figure is of the photographs of cats and dogs and the weights that the project's tests use, too.
+python scripts/live_view.py digits
 """
 
 from __future__ import annotations
@@ -17,11 +15,11 @@ from rich.console import Console
 from rich.text import Text
 
 import kevo
+from kevo.objective import Objective
 from kevo.progress.board import Board
 from kevo.progress.panel import Paper, draw, ended
 from kevo.runs.records import TrialRecord
 from kevo.system.memory import children, resident
-from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 
 PICTURE = Path(__file__).parent.parent / "docs/live.svg"
 PAPER = Paper(width=104, height=30)
@@ -32,11 +30,12 @@ class Recorder(Board):
     """Keeps the lines that a terminal shows at a moment of the search.
 
     Args:
+        objective: What the search improves.
         moment: The moment in seconds; the first progress after it counts.
     """
 
-    def __init__(self, moment: float) -> None:
-        super().__init__(OBJECTIVES["accuracy"])
+    def __init__(self, objective: Objective, moment: float) -> None:
+        super().__init__(objective)
         self._moment = moment
         self._lines: list[Text] = []
         self.shown: list[Text] = []
@@ -72,7 +71,7 @@ def main() -> None:
     arguments = parser.parse_args()
     weights = dict(one.split("=", 1) for one in arguments.weights)
     settings = kevo.Settings(max_time=arguments.max_time, workers=arguments.workers, weights=weights)
-    recorder = Recorder(arguments.moment * arguments.max_time)
+    recorder = Recorder(settings.objectives[0], arguments.moment * arguments.max_time)
     name = Path(arguments.data).stem
     with tempfile.TemporaryDirectory() as folder:
         kevo.search(arguments.data, settings, out=Path(folder) / name, listener=recorder)
