@@ -64,9 +64,9 @@ def main() -> None:
     """Runs the search, and writes the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="data, as for kevo search")
-    parser.add_argument("--max-time", type=float, default=300.0, help="time limit of the search in seconds")
+    parser.add_argument("--max-time", type=float, default=240.0, help="time limit of the search in seconds")
     parser.add_argument("--moment", type=float, default=0.7, help="when to draw, as a fraction of the time limit")
-    parser.add_argument("--workers", type=int, default=2, help="number of workers")
+    parser.add_argument("--workers", type=int, default=1, help="number of workers")
     parser.add_argument("--weights", action="append", default=[], metavar="NAME=PATH", help="pretrained weights")
     arguments = parser.parse_args()
     weights = dict(one.split("=", 1) for one in arguments.weights)
