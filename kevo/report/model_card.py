@@ -5,7 +5,7 @@ What there is to say of the data and the scores is the task's; its size, its gen
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kevo.runs import layout
@@ -18,7 +18,7 @@ from kevo.system.markdown import code, table
 from kevo.system.text import byte_size, duration
 from kevo.tasks.task import Savings
 
-_DETAILS = "Model details"
+_DETAILS, _COST = "Model details", "What the search cost"
 """The task's section in which a model's size and genes stand."""
 
 
@@ -60,7 +60,7 @@ def card(
     """Returns the card in Markdown; see `write`. Names that come from anywhere mean nothing in it."""
     sections = dict(result.kind.pages().card(run, dataset, result))
     sections[_DETAILS] = [*_size(run, result, flops), *sections[_DETAILS], *_making(result)]
-    sections["What the search cost"] = list(_cost(result, energy, savings))
+    sections[_COST] = list(_cost(result, energy, savings, reservations=sections[_COST]))
     parts = []
     for level, (title, lines) in enumerate(sections.items()):
         parts += [f"{'#' if level == 0 else '##'} {title}", *lines]
@@ -81,11 +81,11 @@ def _making(result: Outcome) -> Iterator[str]:
     yield f"The genes:\n\n{table(['gene', 'value'], ([code(gene), code(value)] for gene, value in genome.items()))}"
 
 
-def _cost(result: Outcome, energy: Energy | None, savings: Savings | None) -> Iterator[str]:
-    yield (
-        f"{duration(result.seconds)} for {result.trials_completed} candidates, and {result.trials_failed} that failed. "
-        "What was spent on making pretrained weights is not counted."
-    )
+def _cost(
+    result: Outcome, energy: Energy | None, savings: Savings | None, *, reservations: Sequence[str]
+) -> Iterator[str]:
+    trained = f"{result.trials_completed} candidates, and {result.trials_failed} that failed."
+    yield " ".join([f"{duration(result.seconds)} for {trained}", *reservations])
     if energy is not None:
         yield _energy(result, energy)
     if savings is None:

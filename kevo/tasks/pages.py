@@ -168,6 +168,8 @@ class Pages(Protocol):
     def card(self, run: Any, dataset: Any, outcome: Any) -> Mapping[str, Sequence[str]]:
         """Sections of the model card, as paragraphs of Markdown by their titles, in the order of the card.
 
+        "Model details" and "What the search cost" must be among them: the card adds what holds for every task.
+
         Args:
             run: The run folder.
             dataset: The data.

@@ -37,6 +37,7 @@ class CardWords:
         alike: What may stand in several splits.
         weighing: Returns how classes of different sizes count in training, from the data set.
         ethics: What kevo does not know of the examples.
+        uncounted: What the cost of a search leaves out.
     """
 
     one: str
@@ -50,6 +51,7 @@ class CardWords:
     alike: str
     weighing: Callable[[Any], str]
     ethics: str
+    uncounted: str = ""
 
     @property
     def parts(self) -> str:
@@ -90,6 +92,7 @@ def card(words: CardWords, dataset: Any, outcome: Any) -> dict[str, Sequence[str
         "Quantitative analyses": list(_analyses(words, outcome)),
         "Ethical considerations": [words.ethics],
         "Caveats and recommendations": [_caveats(words, dataset, outcome)],
+        "What the search cost": [words.uncounted] if words.uncounted else [],
     }
 
 
