@@ -9,6 +9,7 @@ from benchmarks.newcomer import __main__ as newcomer
 from tests.support.samples import stripes
 
 
+@pytest.mark.long
 def test_three_commands_lead_to_a_prediction(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

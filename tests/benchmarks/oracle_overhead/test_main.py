@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.project import ROOT
 
 
+@pytest.mark.long
 def test_measures_ours_and_keras_tuners_and_writes_the_table(tmp_path: Path) -> None:
     # A copy, so that the report is not written to the project.
     shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks", ignore=shutil.ignore_patterns("results"))

@@ -75,6 +75,7 @@ def test_the_model_loads(searched: subprocess.CompletedProcess[str], folder: Pat
     assert model.predict(picture[None], verbose=0).shape == (1, 3)
 
 
+@pytest.mark.long
 def test_quiet_prints_the_result_alone(folder: Path, tmp_path: Path) -> None:
     done = kevo("search", folder, *QUICK, "--max-trials", "1", "--quiet", "--out", "run", cwd=tmp_path)
     assert done.returncode == 0
@@ -119,7 +120,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
 
 
 def test_a_users_mistake_shows_no_traceback(tmp_path: Path) -> None:
-    done = kevo("search", "nowhere", cwd=tmp_path)
+    done = kevo("status", "nowhere", cwd=tmp_path)
     assert done.returncode == 2 and done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith("Error: ") and "nowhere" in line
@@ -155,6 +156,7 @@ def test_ctrl_c_ends_with_130_and_the_resume_command(folder: Path, tmp_path: Pat
     keras.models.load_model(result["model_path"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_finishing", [False, True])
 def test_a_second_ctrl_c_stops_at_once(folder: Path, tmp_path: Path, is_finishing: bool) -> None:
     with begun(folder, tmp_path, "--workers", "1") as process:
@@ -187,6 +189,7 @@ def cmdline(process: str) -> bytes:
         return b""
 
 
+@pytest.mark.long
 def test_stop_ends_a_search_from_another_terminal(folder: Path, tmp_path: Path) -> None:
     with begun(folder, tmp_path, "--workers", "0") as process:
         live = json.loads(kevo("status", "run", "--json", cwd=tmp_path).stdout)

@@ -61,6 +61,7 @@ def test_numbers_count_among_the_gpus_that_may_be_used(monkeypatch: pytest.Monke
     ]
 
 
+@pytest.mark.long
 def test_two_devices_learn_what_one_learns(tmp_path: Path) -> None:
     # Logical devices must be there before TensorFlow begins.
     done = subprocess.run(

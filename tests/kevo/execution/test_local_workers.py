@@ -65,6 +65,7 @@ def search(path: Path, diary: Diary, **changes: object) -> SearchResult:
     return kevo.search(stripes(120), settings, out=path / "run", listener=diary)
 
 
+@pytest.mark.long
 def test_workers_that_die_or_stand_still_cost_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreman, "_PATIENCE_SECONDS", 8.0)
     kill = signal.SIGKILL
@@ -96,6 +97,7 @@ def test_workers_that_die_or_stand_still_cost_nothing_but_time(tmp_path: Path, m
     assert first == second
 
 
+@pytest.mark.long
 def test_a_worker_that_has_grown_is_replaced_between_candidates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +165,7 @@ def test_a_disk_that_is_full_for_a_worker_ends_the_search_which_can_go_on(
     assert reader.read_trials(Run.open(tmp_path / "run")) == [] and workers(os.getpid()) == []
 
 
+@pytest.mark.long
 def test_workers_end_with_a_search_that_is_killed_and_it_goes_on(tmp_path: Path) -> None:
     script = """
         import sys, dataclasses

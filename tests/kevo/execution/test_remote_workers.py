@@ -96,6 +96,7 @@ def statuses(diary: Diary) -> list[tuple[int, str]]:
     return sorted((record.number, record.status) for record in diary.records)
 
 
+@pytest.mark.long
 def test_workers_that_are_refused_or_stopped_or_lost_harm_nobody(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +179,7 @@ class Line:
             end.close()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="there is but one loopback address")
 def test_a_search_ends_though_a_worker_is_cut_off_in_the_middle_of_a_trial(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
@@ -249,6 +251,7 @@ def test_workers_of_this_machine_and_from_elsewhere_share_a_search(
     assert statuses(host) == [(number, "completed") for number in range(5)]
 
 
+@pytest.mark.long
 def test_a_worker_comes_back_to_a_chief_that_was_killed_and_hears_of_the_end_of_one_that_was_not(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,7 @@ def test_all_processes_train_one_candidate_at_a_time() -> None:
         kevo.search(stripes(60), kevo.Settings(strategy="multiworker"), listen="127.0.0.1:0")
 
 
+@pytest.mark.long
 def test_two_processes_learn_what_one_learns() -> None:
     with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
         addresses = tuple(f"127.0.0.1:{one.getsockname()[1]}" for one in (first, second))
@@ -139,6 +140,7 @@ class Killer(Diary):
                 os.kill(process, signal.SIGKILL)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="/proc is missing: no way to find processes")
 def test_a_process_that_is_lost_costs_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TF_CONFIG", raising=False)

@@ -466,6 +466,7 @@ def test_a_download_that_fails_leaves_what_was_there(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "alpha"),
     [
