@@ -1,10 +1,13 @@
 """Fixtures of the tests of kevo."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from kevo.tasks.images import datasets
 from kevo.tasks.images.datasets import ImageDataset
 from tests.support.samples import stripes
+from tests.support.stranger import Stranger
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +23,9 @@ def small(dataset: ImageDataset) -> ImageDataset:
         validation=datasets.Split(dataset.validation.pictures[:16], dataset.validation.labels[:16]),
         test=dataset.test,
     )
+
+
+@pytest.fixture(scope="session")
+def stranger() -> Iterator[Stranger]:
+    with Stranger() as one:
+        yield one

@@ -13,7 +13,8 @@ from kevo.errors import RunError, SearchFailedError, SettingsError, WeightsError
 from kevo.result import SearchResult
 from kevo.tasks.images.datasets import ImageDataset
 from tests.support.samples import stripes
-from tests.support.searches import SETTINGS, TINY, Diary, predicted_without_kevo
+from tests.support.searches import SETTINGS, TINY, Diary
+from tests.support.stranger import Stranger
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +75,11 @@ def test_an_ensemble_is_offered_or_would_gain_nothing(found: tuple[SearchResult,
 
 
 def test_the_model_loads_and_predicts_where_kevo_does_not_exist(
-    found: tuple[SearchResult, Diary], tmp_path: Path
+    found: tuple[SearchResult, Diary], stranger: Stranger, tmp_path: Path
 ) -> None:
     result, _ = found
     pictures, labels = stripes(60, seed=1)
-    (probabilities,), is_stock = predicted_without_kevo(result.model_path, pictures, folder=tmp_path)
+    (probabilities,), is_stock = stranger.predict(result.model_path, pictures, folder=tmp_path)
     assert is_stock
     predicted = probabilities.argmax(axis=1)
     assert (predicted == labels).mean() > 0.8

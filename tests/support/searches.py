@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 import kevo
 from kevo.progress import SearchStarted
 from kevo.runs.records import TrialRecord
@@ -121,28 +119,3 @@ def killed(run: Path, settings: str, *, number: int, after: int) -> None:
     arguments = [str(run), str(ROOT), settings, str(number), str(after)]
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script), *arguments], check=False)
     assert done.returncode == -signal.SIGKILL
-
-
-def predicted_without_kevo(model: Path, *pictures: np.ndarray, folder: Path) -> tuple[list[np.ndarray], bool]:
-    """Returns what a saved model predicts where kevo cannot be imported, and whether it has stock layers only."""
-    script = """
-        import sys
-        sys.modules["kevo"] = sys.modules["tuners"] = None
-        import keras, numpy as np
-        try:
-            import kevo
-        except ImportError:
-            pass
-        else:
-            raise SystemExit("kevo is here")
-        model = keras.models.load_model(sys.argv[1], safe_mode=True)
-        for path in sys.argv[2:]:
-            np.save(path, model.predict(np.load(path), verbose=0))
-        print(all(type(layer).__module__.startswith("keras.") for layer in model._flatten_layers()))
-    """
-    paths = [folder / f"pictures-{number}.npy" for number in range(len(pictures))]
-    for path, values in zip(paths, pictures, strict=True):
-        np.save(path, values)
-    arguments = [sys.executable, "-c", textwrap.dedent(script), model, *paths]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-    return [np.load(path) for path in paths], done.stdout.splitlines()[-1] == "True"

@@ -11,7 +11,7 @@ import pytest
 
 from kevo.tasks.images import networks
 from tests.support.samples import CONV_GENOME, pretrained_genome
-from tests.support.searches import predicted_without_kevo
+from tests.support.stranger import Stranger
 
 
 def test_a_conv_stack_has_the_layers_that_its_genome_says() -> None:
@@ -89,14 +89,14 @@ def test_a_deployed_model_takes_any_size_and_needs_only_stock_layers(tmp_path: P
         assert probabilities.sum() == pytest.approx(1.0)
 
 
-def test_a_mirrored_model_predicts_the_mean_of_both_sides(tmp_path: Path) -> None:
+def test_a_mirrored_model_predicts_the_mean_of_both_sides(stranger: Stranger, tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     network = networks.conv_network({**CONV_GENOME, "conv/summary": "flatten"}, num_classes=3)
     networks.deployable(network, mirror=True).save(tmp_path / "model.keras")
     pictures = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3)).astype(np.uint8)
     plain, turned = (network.predict(one, verbose=0) for one in (pictures, pictures[:, :, ::-1]))
     assert np.abs(plain - turned).max() > 1e-4
-    (predicted,), is_stock = predicted_without_kevo(tmp_path / "model.keras", pictures, folder=tmp_path)
+    (predicted,), is_stock = stranger.predict(tmp_path / "model.keras", pictures, folder=tmp_path)
     assert is_stock
     assert predicted == pytest.approx((plain + turned) / 2, abs=1e-5)
 
@@ -153,7 +153,7 @@ def test_a_genome_that_changes_nothing_has_no_augmentation() -> None:
     assert networks.augmentation({**CONV_GENOME, "augment": True, **genes}, seed=0) is None
 
 
-def test_a_saved_ensemble_is_the_weighted_mean_where_kevo_does_not_exist(tmp_path: Path) -> None:
+def test_a_saved_ensemble_is_the_weighted_mean_where_kevo_does_not_exist(stranger: Stranger, tmp_path: Path) -> None:
     members = []
     for size, weight in ((8, 0.2), (16, 0.5), (12, 0.3)):
         keras.utils.set_random_seed(size)
@@ -162,7 +162,7 @@ def test_a_saved_ensemble_is_the_weighted_mean_where_kevo_does_not_exist(tmp_pat
     networks.weighted_mean(members).save(tmp_path / "ensemble.keras")
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, shape).astype(np.uint8) for shape in ((3, 9, 14, 3), (2, 40, 30, 3))]
-    predicted, is_stock = predicted_without_kevo(tmp_path / "ensemble.keras", *pictures, folder=tmp_path)
+    predicted, is_stock = stranger.predict(tmp_path / "ensemble.keras", *pictures, folder=tmp_path)
     assert is_stock
     for values, found in zip(pictures, predicted, strict=True):
         expected = sum(weight * np.asarray(model(values.astype(np.float32))) for model, weight, *_ in members)

@@ -1,7 +1,5 @@
 """Networks for tables, and the contract of the saved model."""
 
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from kevo.tasks.tables.dataset import TableDataset
 from kevo.tasks.tables.loading import load
 from kevo.tasks.tables.networks import deployable, network, weighted_mean
 from kevo.tasks.tables.preparing import forward, prepare, preprocessing
+from tests.support.stranger import Stranger
 from tests.support.tables import GENOME, small_dataset
 
 ODD_NAMES = (
@@ -67,14 +66,12 @@ def test_the_deployable_model_answers_as_the_network(dataset: TableDataset, numb
     np.testing.assert_allclose(found, trained.predict(features, verbose=0), atol=1e-5)
 
 
-def test_a_saved_model_needs_nothing_of_kevo(dataset: TableDataset, tmp_path: Path) -> None:
+def test_a_saved_model_needs_nothing_of_kevo(dataset: TableDataset, stranger: Stranger, tmp_path: Path) -> None:
     trained, whole, features = built(dataset, numbers="quantile")
     whole.save(tmp_path / "model.keras")
     inputs = dataset.inputs(dataset.validation)
     np.savez(tmp_path / "inputs.npz", **{name: values.astype(str) for name, values in inputs.items()})
     script = """
-import sys
-sys.modules["kevo"] = sys.modules["tuners"] = None
 import keras, numpy, tensorflow
 model = keras.models.load_model("model.keras", safe_mode=True)
 raw = numpy.load("inputs.npz")
@@ -83,7 +80,7 @@ numpy.save("found.npy", model.predict(inputs, verbose=0))
 odd = {name: tensorflow.constant([["purple"]] if name == "color" else [[float("nan")]]) for name in raw}
 numpy.save("odd.npy", model.predict(odd, verbose=0))
 """
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
+    stranger.run(script, folder=tmp_path)
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), trained.predict(features, verbose=0), atol=1e-5)
     odd = np.load(tmp_path / "odd.npy")
     assert odd.shape == (1, 2)

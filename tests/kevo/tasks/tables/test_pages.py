@@ -2,10 +2,7 @@
 
 import csv
 import dataclasses
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from kevo.tasks.tables.baseline import Baseline
 from kevo.tasks.tables.dataset import TableDataset
 from kevo.tasks.tables.importance import Importance
 from kevo.tasks.tables.pages import PAGES
+from tests.support.stranger import Stranger
 from tests.support.tables import small_dataset
 
 # Keras says so where an input cannot have the name of its column, as the length here cannot.
@@ -134,16 +132,11 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> SearchResult:
     return kevo.search(folder / "boats.csv", settings, out=folder / "run")
 
 
-def test_the_code_on_the_card_predicts_a_row_without_kevo(found: SearchResult) -> None:
+def test_the_code_on_the_card_predicts_a_row_without_kevo(found: SearchResult, stranger: Stranger) -> None:
     card = (found.run_folder / "model_card.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
     (found.run_folder / "new.csv").write_text("deck,length / m,sail\n2,,red\n", encoding="utf-8")
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=found.run_folder, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    name, probability = done.stdout.split()
+    name, probability = stranger.run(code, folder=found.run_folder).split()
     assert name in ("barge", "ship") and 0.5 <= float(probability) <= 1
     assert "kevo" not in code
 

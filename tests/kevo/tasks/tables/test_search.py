@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +15,7 @@ from kevo.tasks.tables import contract, importance
 from kevo.tasks.tables.baseline import Baseline
 from kevo.tasks.tables.predictor import TablePredictor
 from tests.support.searches import Diary
+from tests.support.stranger import Stranger
 
 # Keras says so where an input cannot have the name of its column, as one of the wines cannot.
 pytestmark = pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
@@ -59,19 +58,17 @@ def test_a_search_finds_a_good_network(search: Search) -> None:
     assert not any(note.startswith("No model card") for note in search.notes)
 
 
-def test_the_model_takes_the_raw_columns_of_the_file(search: Search, tmp_path: Path) -> None:
+def test_the_model_takes_the_raw_columns_of_the_file(search: Search, stranger: Stranger, tmp_path: Path) -> None:
     # The lines of the model card, where nothing of kevo is to be had.
     card = (search.result.run_folder / layout.MODEL_CARD).read_text(encoding="utf-8")
     script = card.partition("```python\n")[2].partition("```")[0]
     for name in (layout.MODEL, layout.TASK):
         (tmp_path / name).write_bytes((search.result.run_folder / name).read_bytes())
     (tmp_path / "new.csv").write_bytes(search.data.read_bytes())
-    script = f"import sys\nsys.modules['kevo'] = sys.modules['tuners'] = None\n{script}"
-    command = [sys.executable, "-W", "ignore", "-c", script]
-    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    printed = stranger.run(script, folder=tmp_path)
     with search.data.open(encoding="utf-8", newline="") as file:
         true = [row["kind"] for row in csv.DictReader(file)]
-    answers = [line.rsplit(" ", 1) for line in done.stdout.splitlines()]
+    answers = [line.rsplit(" ", 1) for line in printed.splitlines()]
     assert len(answers) == len(true)
     hits = sum(label == kind for (label, _), kind in zip(answers, true, strict=True))
     assert hits > 0.85 * len(true)
