@@ -4,9 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+import kevo
+from kevo.result import SearchResult
 from kevo.tasks.images import datasets
 from kevo.tasks.images.datasets import ImageDataset
 from tests.support.samples import stripes
+from tests.support.searches import RUNGS, Diary
 from tests.support.stranger import Stranger
 
 
@@ -23,6 +26,14 @@ def small(dataset: ImageDataset) -> ImageDataset:
         validation=datasets.Split(dataset.validation.pictures[:16], dataset.validation.labels[:16]),
         test=dataset.test,
     )
+
+
+@pytest.fixture(scope="session")
+def climbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchResult, Diary]:
+    """A search with two rungs, and what it told."""
+    diary = Diary()
+    out = tmp_path_factory.mktemp("rungs") / "run"
+    return kevo.search(stripes(240), RUNGS, out=out, listener=diary), diary
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ from kevo.runs import reader
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Ensemble, EnsembleMember, FrontMember
 from kevo.tasks.outputs.classes.evaluation import Evaluation
-from tests.support.samples import CONV_GENOME, stripes
-from tests.support.searches import RUNGS, record
+from tests.support.samples import CONV_GENOME
+from tests.support.searches import Diary, record
 
 SCORES = Evaluation(
     num_examples=10,
@@ -64,10 +64,9 @@ def run(tmp_path: Path) -> Run:
     return run
 
 
-@pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> SearchResult:
-    settings = dataclasses.replace(RUNGS, max_trials=4)
-    return kevo.search(stripes(120), settings, out=tmp_path_factory.mktemp("results") / "run")
+@pytest.fixture
+def searched(climbed: tuple[SearchResult, Diary]) -> SearchResult:
+    return climbed[0]
 
 
 def test_a_search_says_where_each_candidate_comes_from(searched: SearchResult) -> None:

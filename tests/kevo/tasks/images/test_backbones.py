@@ -24,7 +24,7 @@ studied_rows = pytest.mark.parametrize("name", ["vgg16", "resnet50", "mobilenet_
 
 @functools.cache
 def network(name: str) -> keras.Model:
-    """The bare network in its narrowest width; building all of them takes most of this file's time."""
+    """The bare network in its narrowest width; building it takes most of this file's time, so that tests share it."""
     row = BACKBONES[name]
     return backbones.network(row, alpha=row.variants[0].alpha)
 
@@ -32,7 +32,7 @@ def network(name: str) -> keras.Model:
 @functools.cache
 def extractor(name: str) -> keras.Model:
     row = BACKBONES[name]
-    return backbones.build(row, image_size=row.min_size, alpha=row.variants[0].alpha)
+    return backbones.build(row, image_size=row.min_size, whole=network(name))
 
 
 def pictures(size: int, *, num: int = 2) -> np.ndarray:
@@ -177,7 +177,7 @@ def test_blocks_open_from_the_top_and_batch_norm_stays_frozen(row: Backbone) -> 
 
 def test_vgg16_blocks_are_those_of_its_paper() -> None:
     row = BACKBONES["vgg16"]
-    model = backbones.build(row, image_size=32, cut="block4_pool")
+    model = backbones.build(row, image_size=32, cut="block4_pool", whole=network("vgg16"))
     body = model.get_layer("vgg16")
     opened = {}
     for num_blocks in range(3):
@@ -217,7 +217,7 @@ def test_mobilenet_v2_blocks_begin_behind_the_cut() -> None:
 def test_a_step_of_fine_tuning_moves_the_open_block_alone(name: str) -> None:
     row = BACKBONES[name]
     cut = row.cut_points[-2]
-    model = backbones.build(row, image_size=32, cut=cut, alpha=row.variants[0].alpha)
+    model = backbones.build(row, image_size=32, cut=cut, whole=network(name))
     body = model.get_layer(name)
     model.trainable = False
     scores = keras.layers.Dense(2, name="scores")(keras.layers.GlobalAveragePooling2D()(model.output))
@@ -243,8 +243,7 @@ def test_a_step_of_fine_tuning_moves_the_open_block_alone(name: str) -> None:
 
 @every_row
 def test_frozen_and_trained_part_are_the_whole(row: Backbone) -> None:
-    whole = backbones.network(row, image_size=row.min_size, alpha=row.variants[0].alpha)
-    model = backbones.build(row, image_size=row.min_size, whole=whole)
+    whole, model = network(row.name), extractor(row.name)
     pooled = keras.Model(model.input, keras.layers.GlobalMaxPooling2D()(model.output))
     parts = backbones.split(pooled, row, whole=whole, cut=row.cut_points[-1], num_blocks=1)
     if not row.is_chain:
@@ -283,7 +282,7 @@ def test_all_cuts_in_one_are_those_of_each() -> None:
 @studied_rows
 def test_a_saved_extractor_loads_in_safe_mode_from_stock_layers(name: str, tmp_path: Path) -> None:
     row = BACKBONES[name]
-    model = backbones.build(row, image_size=24, cut=row.cut_points[0], alpha=row.variants[0].alpha)
+    model = backbones.build(row, image_size=24, cut=row.cut_points[0], whole=network(name))
     backbones.unfreeze(model, row, cut=row.cut_points[0], num_blocks=1)
     model.save(tmp_path / "extractor.keras")
     loaded = keras.models.load_model(tmp_path / "extractor.keras", safe_mode=True)
@@ -312,7 +311,7 @@ def parts(config: object) -> list[dict[str, object]]:
 @pytest.mark.parametrize("name", ["vgg16", "densenet121", "inception_v3"])
 def test_small_pictures_are_upsampled(name: str) -> None:
     row = BACKBONES[name]
-    model = backbones.build(row, image_size=8, cut=row.cut_points[0])
+    model = backbones.build(row, image_size=8, cut=row.cut_points[0], whole=network(name))
     body = model.get_layer(name)
     assert body.input.shape == (None, row.min_size, row.min_size, 3)
     orange = np.tile(np.array([250, 120, 10], "float32"), (1, 8, 8, 1))
@@ -321,10 +320,14 @@ def test_small_pictures_are_upsampled(name: str) -> None:
     np.testing.assert_allclose(seen, np.broadcast_to(expected, seen.shape), rtol=1e-5, atol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def bare() -> keras.Model:
+    return backbones.network(BACKBONES["mobilenet_v2"], image_size=64, alpha=0.5)
+
+
 @pytest.mark.parametrize("cut", ["block_3_expand_relu", "block_16_project_BN", None])
-def test_features_are_those_of_the_bare_network_at_the_cut(cut: str | None) -> None:
+def test_features_are_those_of_the_bare_network_at_the_cut(bare: keras.Model, cut: str | None) -> None:
     row = BACKBONES["mobilenet_v2"]
-    bare = backbones.network(row, image_size=64, alpha=0.5)
     model = backbones.build(row, image_size=64, cut=cut, alpha=0.5)
     body = model.get_layer("mobilenet_v2")
     body.set_weights(bare.get_weights()[: len(body.weights)])

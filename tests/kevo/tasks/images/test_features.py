@@ -26,45 +26,58 @@ FLIPPED: Copy = ("flip", "horizontal")
 GENOME = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu"), "mobilenet_v2/alpha": 0.35}
 
 
+@functools.cache
+def backbone() -> keras.Model:
+    """The backbone of `GENOME`; building it takes long, so that tests share it."""
+    keras.utils.set_random_seed(0)
+    return networks.backbone(GENOME, weights=None)
+
+
 class Counting:
     """Builds what a pass needs and counts how often it was asked to."""
 
-    def __init__(self, genome: dict[str, Any]) -> None:
+    def __init__(self) -> None:
         self.built = 0
-        self._genome = genome
 
     def __call__(self) -> Forward:
         self.built += 1
-        return Forward(networks.all_features(self._genome, whole=self.whole), dtype=np.uint8)
+        return Forward(networks.all_features(GENOME, whole=backbone()), dtype=np.uint8)
 
-    @functools.cached_property
-    def whole(self) -> keras.Model:
+
+class CountingSmall(Counting):
+    """The same with a small network in the backbone's place, which is traced at once."""
+
+    def __call__(self) -> Forward:
+        self.built += 1
         keras.utils.set_random_seed(0)
-        return networks.backbone(self._genome, weights=None)
+        pixels = keras.Input((None, None, 3))
+        maps = keras.layers.Conv2D(8, 3)(keras.layers.Rescaling(1 / 255)(pixels))
+        return Forward(keras.Model(pixels, keras.layers.GlobalMaxPooling2D()(maps)), dtype=np.uint8)
 
-    def columns(self, genome: dict[str, Any]) -> slice:
-        return networks.feature_columns(genome, whole=self.whole)
+
+def columns(genome: dict[str, Any]) -> slice:
+    return networks.feature_columns(genome, whole=backbone())
 
 
 def test_features_are_those_of_the_extractor_and_computed_once(dataset: ImageDataset) -> None:
-    cache, build = FeatureCache(dataset), Counting(GENOME)
-    options = {"network": build, "columns": build.columns(GENOME), "weights": None}
+    cache, build = FeatureCache(dataset), Counting()
+    options = {"network": build, "columns": columns(GENOME), "weights": None}
     first = cache.features("validation", GENOME, **options)
     again = cache.features("validation", {**GENOME, "head/dropout": 0.5}, **options)
     assert first.dtype == np.float16 and np.array_equal(again, first)
     assert build.built == 1
-    extractor = networks.feature_extractor(GENOME, whole=build.whole)
+    extractor = networks.feature_extractor(GENOME, whole=backbone())
     expected = extractor(cache.pictures("validation", 32).astype(np.float32)).numpy()
     assert first == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
 def test_one_pass_serves_every_cut_and_pooling(dataset: ImageDataset) -> None:
-    cache, build = FeatureCache(dataset), Counting(GENOME)
+    cache, build = FeatureCache(dataset), Counting()
     for cut in backbones.get("mobilenet_v2").cut_points:
         for summary in networks.POOLINGS:
             genome = {**GENOME, "mobilenet_v2/cut": cut, "pretrained/summary": summary}
-            found = cache.features("validation", genome, network=build, columns=build.columns(genome), weights=None)
-            extractor = networks.feature_extractor(genome, whole=build.whole)
+            found = cache.features("validation", genome, network=build, columns=columns(genome), weights=None)
+            extractor = networks.feature_extractor(genome, whole=backbone())
             expected = extractor(cache.pictures("validation", 32).astype(np.float32)).numpy()
             assert found == pytest.approx(expected, rel=1e-3, abs=1e-4)
     assert build.built == 1
@@ -73,26 +86,26 @@ def test_one_pass_serves_every_cut_and_pooling(dataset: ImageDataset) -> None:
 def test_another_size_has_its_own_features(dataset: ImageDataset) -> None:
     cache, other = FeatureCache(dataset), {**GENOME, "pretrained/image_size": 48}
     first, second = (
-        cache.features("validation", genome, network=Counting(genome), weights=None) for genome in (GENOME, other)
+        cache.features("validation", genome, network=CountingSmall(), weights=None) for genome in (GENOME, other)
     )
     assert first.shape == second.shape and not np.allclose(first, second)
 
 
 def test_a_feature_map_is_no_pooled_feature(dataset: ImageDataset) -> None:
-    cache, build = FeatureCache(dataset), Counting(GENOME)
+    cache, build = FeatureCache(dataset), Counting()
     pooled = cache.features("validation", GENOME, network=build, weights=None)
     flat = {**GENOME, "pretrained/summary": "flatten"}
     whole = cache.features(
         "validation",
         flat,
-        network=lambda: Forward(networks.feature_extractor(flat, whole=build.whole), dtype=np.uint8),
+        network=lambda: Forward(networks.feature_extractor(flat, whole=backbone()), dtype=np.uint8),
         weights=None,
     )
     assert whole.shape[1] == 8 * 8 * 48 != pooled.shape[1]
 
 
 def test_splits_are_kept_apart(dataset: ImageDataset) -> None:
-    cache, build = FeatureCache(dataset), Counting(GENOME)
+    cache, build = FeatureCache(dataset), CountingSmall()
     sizes = [len(cache.features(split, GENOME, network=build, weights=None)) for split in ("train", "validation")]
     assert sizes == [len(dataset.train), len(dataset.validation)]
 
@@ -102,7 +115,7 @@ def test_each_kind_of_change_makes_a_copy_that_others_share(dataset: ImageDatase
     genome = {**CHANGED, **{f"augment/{kind}": value for kind, value in strengths.items()}}
     assert augmented_copies(genome) == [PLAIN, FLIPPED, ("rotation", 0.1), ("translation", 0.1)]
     assert augmented_copies({**genome, "augment": False}) == [PLAIN]
-    cache, build = FeatureCache(dataset), Counting(genome)
+    cache, build = FeatureCache(dataset), CountingSmall()
     found = [
         cache.features("train", genome, network=build, weights=None, copy=copy) for copy in augmented_copies(genome)
     ]
