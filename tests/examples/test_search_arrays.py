@@ -1,10 +1,13 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import output_of, printed_accuracy
 from tests.support.project import ROOT
 
 
+@pytest.mark.long
 def test_digits(tmp_path: Path) -> None:
     command = [sys.executable, ROOT / "examples/search_arrays.py", "--max-trials", "1", "--epochs", "8"]
     assert printed_accuracy(output_of(command, tmp_path)) > 0.9

@@ -24,6 +24,7 @@ def test_table_has_what_was_found_in_the_order_of_the_searches() -> None:
     ]
 
 
+@pytest.mark.long
 def test_what_a_search_found_is_kept_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme, results = tmp_path / "README.md", tmp_path / "results.jsonl"
     readme.write_text("before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n")

@@ -20,7 +20,7 @@ from kevo.tasks.images.cache_savings import CacheSavings
 from kevo.tasks.images.datasets import ImageDataset, load
 from kevo.tasks.images.datasets.dataset import Skipped
 from tests.support.samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
-from tests.support.searches import SETTINGS, record
+from tests.support.searches import Diary, record
 from tests.support.stranger import Stranger
 
 SECTIONS = [
@@ -47,10 +47,9 @@ def dataset() -> ImageDataset:
     return load(stripes(240))
 
 
-@pytest.fixture(scope="module")
-def result(dataset: ImageDataset, tmp_path_factory: pytest.TempPathFactory) -> SearchResult:
-    settings = dataclasses.replace(SETTINGS, max_trials=1, num_finalists=1)
-    return kevo.search(stripes(240), settings, out=tmp_path_factory.mktemp("card") / "run")
+@pytest.fixture
+def result(climbed: tuple[SearchResult, Diary]) -> SearchResult:
+    return climbed[0]
 
 
 def test_a_search_leaves_a_card_with_the_sections_of_the_paper(result: SearchResult) -> None:

@@ -198,6 +198,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait(30)
 
 
+@pytest.mark.long
 def test_mlflow_holds_the_search_and_serves_its_model(server: str, tmp_path: Path) -> None:
     from kevo.progress.trackers.mlflow import MLflow
 
