@@ -17,6 +17,7 @@ import threading
 import urllib.error
 import urllib.request
 import uuid
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -225,6 +226,7 @@ def ask(url: str, *, seconds: float = _CONNECT_SECONDS) -> None:
             with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds):
                 pass
         except OSError as error:
+            _close(error)
             errors.append(error)
         except http.client.HTTPException as error:
             errors.append(ConnectionError(f"the answer is no HTTP: {error!r}"))
@@ -266,9 +268,16 @@ def download(url: str, *, path: Path, md5: str | None, watch: Callable[[], None]
             raise WeightsError(f"Download of {url} has the checksum {found}. Expected {md5}. Try again.")
         part.replace(path)
     except (OSError, http.client.HTTPException) as error:
+        _close(error)
         raise WeightsError(f"Cannot download {url} to {path}: {os_reason(error)}. {_ADVICE}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _close(error: Exception) -> None:
+    # An answer that is an error holds its connection.
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()
 
 
 def _cache_path(variant: Variant) -> Path:
@@ -336,8 +345,11 @@ def _from_file(row: Backbone, path: Path) -> Weights:
 
 def _load(network: keras.Model, path: Path) -> None:
     try:
-        network.load_weights(path)
-    except _BROKEN_FILE as error:
+        with warnings.catch_warnings():
+            # Keras only warns of a part of the file that it skips.
+            warnings.simplefilter("error", UserWarning)
+            network.load_weights(path)
+    except (*_BROKEN_FILE, UserWarning) as error:
         raise WeightsError(f"{path} cannot be loaded into {network.name}: {_first_line(error)}") from error
 
 

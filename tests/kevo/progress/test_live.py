@@ -1,5 +1,6 @@
 """What a person sees of a search on a terminal."""
 
+import contextlib
 import dataclasses
 import fcntl
 import io
@@ -300,6 +301,8 @@ def test_a_terminal_that_has_gone_ends_no_search() -> None:
     assert "the search goes on" not in terminal.text
     with pytest.raises(OSError, match="Input/output error"):
         os.write(terminal._theirs, b"more")
+    with contextlib.suppress(OSError):
+        terminal.file.close()
 
 
 def test_the_command_says_nothing_but_its_own_words() -> None:

@@ -61,9 +61,17 @@ def test_numbers_that_are_none_are_written_as_null() -> None:
     }
 
 
-@pytest.mark.parametrize("content", [b"", b'{"seed": ', b"\xff\xfe", b"[" * 100_000])
-def test_what_is_no_json_is_a_value_error(content: bytes) -> None:
-    with pytest.raises(ValueError, match=""):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "Expecting value"),
+        (b'{"seed": ', "Expecting value"),
+        (b"\xff\xfe", "Expecting value"),
+        (b"[" * 100_000, "too deeply nested"),
+    ],
+)
+def test_what_is_no_json_is_a_value_error(content: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         loads(content)
 
 
