@@ -28,7 +28,7 @@ from kevo.tasks.task import AnyKind
 
 _MOST_METADATA = 2**16
 _MOST_WORDS = 400
-_LARGEST_GENE = 1e15
+_LARGEST_GENE = 1e30
 """No gene is as large; networks and figures compute with single precision."""
 Check = Callable[[TrialRecord], object]
 """Raises one of the errors of `DAMAGE` where a record is not one of the search."""

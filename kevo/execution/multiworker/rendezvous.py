@@ -84,12 +84,14 @@ def called(address: str, terms: Mapping[str, Any], *, until: float, watch: Calla
     while True:
         watch()
         # Whoever trained there before may not have let go of the address yet, and answers in TensorFlow's language.
-        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError), contextlib.ExitStack() as opened:
             line = Line(socket.create_connection(_parts(address), timeout=_ANSWER_SECONDS))
+            opened.callback(line.close)
             line.say({"hello": dict(terms)})
             problem = line.hear()[0]["problem"]
             if problem is None:
                 line.wait(None)
+                opened.pop_all()
                 return line
             raise MissingError(f"The process at {address} cannot train along: {problem}")
         if time.monotonic() >= until:

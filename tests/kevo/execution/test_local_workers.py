@@ -134,7 +134,7 @@ def test_a_worker_that_cannot_write_ends_the_search_which_can_go_on(tmp_path: Pa
 
     with pytest.raises(SearchBrokenError, match=r"work/worker-0.* Make room or permit writing there.* kevo resume"):
         search(tmp_path, Thief(), max_trials=1)
-    assert Run.open(tmp_path / "run").trials() == [] and workers(os.getpid()) == []
+    assert reader.read_trials(Run.open(tmp_path / "run")) == [] and workers(os.getpid()) == []
 
 
 def test_a_search_goes_on_without_the_processes_that_trained_along_unless_it_begins(tmp_path: Path) -> None:
