@@ -11,8 +11,9 @@ from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.trainer import Trained, Trainer
 from kevo.training.effort import Earlier
 
-RANDOM = {(name, None): Weights(backbone=name, source="none") for name in ("vgg16", "resnet50")} | {
-    ("mobilenet_v2", 0.35): Weights(backbone="mobilenet_v2", source="none", alpha=0.35)
+RANDOM = {
+    ("vgg16", None): Weights(backbone="vgg16", source="none"),
+    ("mobilenet", 0.25): Weights(backbone="mobilenet", source="none", alpha=0.25),
 }
 
 

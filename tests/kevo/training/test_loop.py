@@ -94,9 +94,10 @@ def test_the_order_is_the_seeds_and_another_in_each_epoch() -> None:
             pass
         return np.concatenate([weight.ravel() for weight in model.get_weights()])
 
-    assert np.array_equal(trained(0, 0), trained(0, 0))
-    assert not np.allclose(trained(0, 0), trained(1, 0))
-    assert not np.allclose(trained(0, 0), trained(0, 1))
+    first = trained(0, 0)
+    assert np.array_equal(first, trained(0, 0))
+    assert not np.allclose(first, trained(1, 0))
+    assert not np.allclose(first, trained(0, 1))
 
 
 def test_layers_know_that_they_train() -> None:

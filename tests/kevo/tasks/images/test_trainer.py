@@ -37,8 +37,8 @@ def test_a_conv_stack_learns_and_keeps_its_best_epoch(dataset: ImageDataset) -> 
 def test_what_it_made_of_the_validation_pictures_is_told(small: ImageDataset, tuning: dict[str, Any] | None) -> None:
     genome: dict[str, Any] = {**CONV_GENOME, "conv/image_size": 32, "head/dropout": 0.3}
     if tuning is not None:
-        genome = pretrained_genome("mobilenet_v2", "block_3_expand_relu", **tuning)
-    genome |= {"mobilenet_v2/alpha": 0.35, "augment": True, "augment/flip": "horizontal"}
+        genome = pretrained_genome("mobilenet", "conv_pw_3_relu", **tuning)
+    genome |= {"mobilenet/alpha": 0.25, "augment": True, "augment/flip": "horizontal"}
     genome |= {f"augment/{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")}
     teacher = trainer(small)
     trained = teacher.train(genome, Effort(2))
@@ -196,7 +196,7 @@ def test_memory_does_not_grow_with_candidates(small: ImageDataset) -> None:
 def test_a_mirrored_genome_is_judged_by_what_its_model_predicts(small: ImageDataset, family: str) -> None:
     genome = CONV_GENOME
     if family == "pretrained":
-        genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu"), "mobilenet_v2/alpha": 0.35}
+        genome = {**pretrained_genome("mobilenet", "conv_pw_3_relu"), "mobilenet/alpha": 0.25}
     plain, mirrored = (trainer(small).train({**genome, "mirror": mirror}, Effort(1)) for mirror in (False, True))
     assert [one["loss"] for one in plain.history] == [one["loss"] for one in mirrored.history]
     assert mirrored.outputs is not None and not np.allclose(mirrored.outputs, plain.outputs)
@@ -209,7 +209,7 @@ def test_a_refit_learns_from_all_pictures_for_so_many_epochs(small: ImageDataset
     genome: dict[str, Any] = dict(CONV_GENOME)
     if kind != "conv":
         tuned = FINE_TUNED if kind == "fine_tune" else {}
-        genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **tuned), "mobilenet_v2/alpha": 0.35}
+        genome = {**pretrained_genome("mobilenet", "conv_pw_3_relu", **tuned), "mobilenet/alpha": 0.25}
     stages = {"conv": ["train"], "frozen": ["head"], "fine_tune": ["head", "fine-tune"]}[kind]
     told: list[tuple[str, float]] = []
     teacher = trainer(small)
@@ -233,7 +233,7 @@ def test_a_long_training_can_be_taken_up_where_it_was_kept(
     monkeypatch.setattr("kevo.training.checkpoints._SECONDS_BETWEEN", 0.0)
     genome: dict[str, Any] = dict(CONV_GENOME)
     if kind == "fine_tune":
-        genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
+        genome = {**pretrained_genome("mobilenet", "conv_pw_3_relu", **FINE_TUNED), "mobilenet/alpha": 0.25}
     kept: list[tuple[list[dict[str, float]], list[str]]] = []
 
     def keep(model: keras.Model, history: Sequence[dict[str, float]], stages: Sequence[str], seconds: float) -> None:

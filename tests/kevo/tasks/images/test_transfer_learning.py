@@ -19,15 +19,15 @@ from tests.support.trainers import RANDOM, Clock, paused, trainer
 
 
 def test_a_backbone_too_slow_for_its_time_fails_with_the_reason(dataset: ImageDataset) -> None:
-    genome = {**pretrained_genome("mobilenet_v2", "out_relu"), "mobilenet_v2/alpha": 0.35}
+    genome = {**pretrained_genome("mobilenet", "conv_pw_13_relu"), "mobilenet/alpha": 0.25}
     with pytest.raises(CandidateError, match="too slow: one pass of the backbone"):
         trainer(dataset).train(genome, Effort(5, seconds=0.0))
 
 
 def test_features_that_a_former_search_left_are_trained_on_alike(small: ImageDataset, tmp_path: Path) -> None:
     genome = {
-        **pretrained_genome("mobilenet_v2", "block_3_expand_relu"),
-        "mobilenet_v2/alpha": 0.35,
+        **pretrained_genome("mobilenet", "conv_pw_3_relu"),
+        "mobilenet/alpha": 0.25,
         "head/dropout": 0.3,
         "augment": True,
         "augment/flip": "horizontal",
@@ -49,7 +49,7 @@ def test_features_that_a_former_search_left_are_trained_on_alike(small: ImageDat
 
 
 def test_fine_tuning_does_not_begin_when_the_time_is_up(small: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
+    genome = {**pretrained_genome("mobilenet", "conv_pw_3_relu", **FINE_TUNED), "mobilenet/alpha": 0.25}
     clock = Clock(train=100.0)
     monkeypatch.setattr("kevo.training.clock.time", clock)
     trained = trainer(small).train(genome, Effort(2, seconds=250.0), progress=clock.progress)
@@ -57,7 +57,7 @@ def test_fine_tuning_does_not_begin_when_the_time_is_up(small: ImageDataset, mon
 
 
 def test_fine_tuning_pauses_and_its_head_does_not(small: ImageDataset, tmp_path: Path) -> None:
-    genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
+    genome = {**pretrained_genome("mobilenet", "conv_pw_3_relu", **FINE_TUNED), "mobilenet/alpha": 0.25}
     teacher = trainer(small)
     first = teacher.train(genome, Effort(3, patience=99, pause_after=1))
     assert first.stages == ["head"] * 3 + ["fine-tune"]
@@ -80,29 +80,29 @@ def test_a_backbone_is_frozen_then_tuned_from_its_block(small: ImageDataset) -> 
 
 
 def test_fine_tuning_moves_the_last_block_only_and_no_statistics(dataset: ImageDataset) -> None:
-    genome = {**pretrained_genome("mobilenet_v2", "block_6_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
+    genome = {**pretrained_genome("mobilenet", "conv_pw_5_relu", **FINE_TUNED), "mobilenet/alpha": 0.25}
     teacher = trainer(dataset, objective="loss")
     keras.utils.set_random_seed(0)
     keras.backend.clear_session()
     before = networks.feature_extractor(
-        genome, whole=networks.backbone(genome, weights=RANDOM["mobilenet_v2", 0.35])
-    ).get_layer("mobilenet_v2")
+        genome, whole=networks.backbone(genome, weights=RANDOM["mobilenet", 0.25])
+    ).get_layer("mobilenet")
     trained = teacher.train({**genome, "fine_tune/learning_rate": 1e-2}, Effort(2, patience=99))
     assert trained.metrics in trained.history[2:], "it is judged by what became of it, whatever its head was"
-    after = trained.network.get_layer("mobilenet_v2")
+    after = trained.network.get_layer("mobilenet")
     moved = {
         old.name
         for old, new in zip(before.layers, after.layers, strict=True)
         if any(not np.array_equal(a, b) for a, b in zip(old.get_weights(), new.get_weights(), strict=True))
     }
     names = [layer.name for layer in before.layers]
-    last_block = set(names[names.index("block_3_expand_relu") + 1 :])
+    last_block = set(names[names.index("conv_pw_3_relu") + 1 :])
     assert moved and moved <= last_block
     assert not any(isinstance(after.get_layer(name), keras.layers.BatchNormalization) for name in moved)
 
 
 def test_fine_tuning_on_maps_is_fine_tuning_on_pictures(small: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    genome = {**pretrained_genome("mobilenet_v2", "block_6_expand_relu", **FINE_TUNED), "mobilenet_v2/alpha": 0.35}
+    genome = {**pretrained_genome("mobilenet", "conv_pw_5_relu", **FINE_TUNED), "mobilenet/alpha": 0.25}
     seen: list[tuple[int, ...]] = []
     original = stage.Loop
 
@@ -117,7 +117,7 @@ def test_fine_tuning_on_maps_is_fine_tuning_on_pictures(small: ImageDataset, mon
         patch.setattr("kevo.tasks.images.features._MAX_MAP_BYTES", 0)
         on_pictures = trainer(small).train(genome, Effort(2, patience=99))
     # Head, maps behind the third block; head, pictures.
-    assert seen[1:2] == [(8, 8, 48)] and seen[3] == (32, 32, 3) and seen[0] == seen[2]
+    assert seen[1:2] == [(8, 8, 32)] and seen[3] == (32, 32, 3) and seen[0] == seen[2]
     for one, other in zip(on_maps.history, on_pictures.history, strict=True):
         assert one == pytest.approx(other, rel=0.02, abs=0.05)
     probabilities = predict(on_maps.network, teacher.cache.pictures("validation", 32))
@@ -125,7 +125,7 @@ def test_fine_tuning_on_maps_is_fine_tuning_on_pictures(small: ImageDataset, mon
 
 
 def test_a_head_is_the_same_on_a_backbone_that_was_there_before(small: ImageDataset) -> None:
-    genome = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu"), "mobilenet_v2/alpha": 0.35}
+    genome = {**pretrained_genome("mobilenet", "conv_pw_3_relu"), "mobilenet/alpha": 0.25}
     teacher = trainer(small)
     first, second = (teacher.train({**genome, "head/dropout": 0.3}, Effort(2)) for _ in range(2))
     assert second.history == first.history
@@ -135,7 +135,7 @@ def test_a_head_is_the_same_on_a_backbone_that_was_there_before(small: ImageData
 def test_augmented_views_of_a_frozen_backbone_are_learned_from_too(small: ImageDataset) -> None:
     genes = {"augment": True, "augment__flip": "horizontal"}
     genes |= {f"augment__{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")}
-    plain = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu"), "mobilenet_v2/alpha": 0.35}
-    changed = {**pretrained_genome("mobilenet_v2", "block_3_expand_relu", **genes), "mobilenet_v2/alpha": 0.35}
+    plain = {**pretrained_genome("mobilenet", "conv_pw_3_relu"), "mobilenet/alpha": 0.25}
+    changed = {**pretrained_genome("mobilenet", "conv_pw_3_relu", **genes), "mobilenet/alpha": 0.25}
     teacher = trainer(small)
     assert teacher.train(plain, Effort(1)).history != teacher.train(changed, Effort(1)).history

@@ -21,7 +21,7 @@ from tests.support.stranger import Stranger
 pytestmark = pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
 
 SETTINGS = kevo.Settings(
-    options={"target": "kind"}, max_trials=3, epochs=10, num_finalists=1, population=2, space="small", workers=0
+    options={"target": "kind"}, max_trials=2, epochs=8, num_finalists=1, population=2, space="small", workers=0
 )
 LOADERS = {"breast_cancer": load_breast_cancer, "wine": load_wine}
 
