@@ -14,6 +14,7 @@ from kevo.runs import layout, reader
 from kevo.runs.outcome import Outcome
 from kevo.runs.reader import Facts
 from kevo.runs.records import TrialRecord
+from kevo.system import model_files
 from kevo.system.text import duration, printable
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ class SearchResult(Outcome):
     @property
     def best_model(self) -> keras.Model:
         """The best model, loaded from its file: raw examples in, such as pixels 0-255, and class probabilities out."""
-        import keras
-
-        return keras.models.load_model(self.model_path, safe_mode=True)
+        return model_files.load(self.model_path)
 
     @property
     def trials(self) -> Any:

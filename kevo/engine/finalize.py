@@ -22,6 +22,7 @@ from kevo.runs.outcome import Ensemble, EnsembleMember, FrontMember, Outcome, de
 from kevo.runs.predictions import read_predictions
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
+from kevo.system import model_files
 from kevo.tasks.task import Member, Outputs, Scores, Task
 from kevo.training import ensemble_selection
 from kevo.training.candidate_fit import NO_MEMORY
@@ -168,7 +169,7 @@ class Finalizer:
         with self._folder.replacing(layout.MODEL) as path:
             shutil.copyfile(self._folder.path / name, path)
             try:
-                return keras.models.load_model(path, safe_mode=True)
+                return model_files.load(path)
             except NO_MEMORY:
                 # That is not the file's fault.
                 raise
@@ -259,7 +260,7 @@ class Finalizer:
         """Writes candidates as one model, loads it again and scores it."""
         members = []
         for record, weight in weighed:
-            model = keras.models.load_model(self._folder.path / layout.checkpoint(record.trial_id), safe_mode=True)
+            model = model_files.load(self._folder.path / layout.checkpoint(record.trial_id))
             members.append(Member(model, weight, record.genome))
             self._seconds_left()
         together = self._task.combine(members)
@@ -269,7 +270,7 @@ class Finalizer:
         # It takes its place only when it has proved worth it.
         with self._folder.replacing(layout.ENSEMBLE) as path:
             together.save(path)
-            model = keras.models.load_model(path, safe_mode=True)
+            model = model_files.load(path)
             scores = self._score(model, "validation")
             if not self._beats(scores, best):
                 raise _NoEnsembleError(_NO_GAIN)

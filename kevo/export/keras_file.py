@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.export.formats import Job
+from kevo.system import model_files
 from kevo.tasks.task import Predict
 
 
@@ -20,7 +21,7 @@ def write(job: Job, path: Path) -> None:
 
 def opened(path: Path) -> Predict:
     """Loads the file."""
-    return calling(keras.models.load_model(path, safe_mode=True, compile=False))
+    return calling(model_files.load(path))
 
 
 def calling(model: keras.Model) -> Predict:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from kevo.objective import COSTS, Objective
 from kevo.runs import layout
+from kevo.system import model_files
 from kevo.system.text import count, duration, metric_name, plural
 from kevo.tasks.task import DEFAULT, TASKS, AnyKind, kind_of
 
@@ -72,9 +73,7 @@ class Ensemble:
     @property
     def model(self) -> keras.Model:
         """The ensemble, loaded from its file; it takes and answers what the best model does."""
-        import keras
-
-        return keras.models.load_model(self.model_path, safe_mode=True)
+        return model_files.load(self.model_path)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], kind: AnyKind) -> Self:

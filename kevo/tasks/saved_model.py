@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kevo.errors import ModelError
 from kevo.runs import layout
 from kevo.runs.atomic_files import loads
+from kevo.system import model_files
 from kevo.system.text import printable
 from kevo.tasks.task import AUTO, TASKS, AnyKind, kind_of
 
@@ -85,7 +86,7 @@ def load_model(path: Path, *, expected: str) -> keras.Model:
             f"{path} is no {_SUFFIX} file. Expected a model that Keras saved as such: model.save('model{_SUFFIX}')."
         )
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        model = model_files.load(path)
     except Exception as error:
         # Whatever may be wrong with a file that may come from anybody.
         if "code execution" in str(error):

@@ -26,7 +26,7 @@ from kevo.runs import layout, reader
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
-from kevo.system import versions
+from kevo.system import model_files, versions
 from kevo.system.markdown import code
 from kevo.tasks.task import AnyKind, Task
 
@@ -204,14 +204,13 @@ class MLflow(NullListener):
 
     def _log_model(self, result: Outcome) -> None:
         """Logs the best model as `mlflow.pyfunc` loads and `mlflow models serve` serves it; no pickle is in it."""
-        import keras
         import mlflow.keras
         import numpy as np
         from mlflow.exceptions import MlflowException
         from mlflow.models import ModelSignature
         from mlflow.types import Schema, TensorSpec
 
-        model = keras.models.load_model(result.model_path, safe_mode=True)
+        model = model_files.load(result.model_path)
         inputs = [TensorSpec(np.dtype(one.dtype), one.shape, one.name or None) for one in self._kind.input_specs(model)]
         outputs = TensorSpec(np.dtype(np.float32), (-1, *model.output_shape[1:]))
         logged = self._client.create_logged_model(self._experiment, name="best", source_run_id=self._parent)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import keras
 from keras import Input, Model, layers
 
+from kevo.system.model_files import renamed_inputs
 from kevo.tasks.tables.columns import Column
 from kevo.tasks.tables.preparing import input_names
 from tuners.genome import Genome
-
-# Where an input cannot be named like its column, see `_inputs`, Keras says so whenever a model is built or loaded.
-warnings.filterwarnings("ignore", message="When providing `inputs` as a dict", category=UserWarning)
 
 NETWORK = "kevo_network"
 """The name of the layer that is a trained network in a saved model."""
@@ -69,7 +66,8 @@ def deployable(trained: keras.Model, prepares: keras.Model, columns: Sequence[Co
     """
     inputs = _inputs(columns)
     named = {name: inputs[column.name] for name, column in input_names(columns).items()}
-    return Model(inputs, trained(prepares(named)), name="kevo_classifier")
+    with renamed_inputs():
+        return Model(inputs, trained(prepares(named)), name="kevo_classifier")
 
 
 def weighted_mean(members: Sequence[keras.Model], weights: Sequence[float], columns: Sequence[Column]) -> keras.Model:
@@ -87,9 +85,11 @@ def weighted_mean(members: Sequence[keras.Model], weights: Sequence[float], colu
     outputs = []
     for number, (member, weight) in enumerate(zip(members, weights, strict=True), start=1):
         # No two layers of a model may have the same name.
-        named = Model(member.input, member.output, name=f"kevo_member_{number}")
+        with renamed_inputs():
+            named = Model(member.input, member.output, name=f"kevo_member_{number}")
         outputs.append(layers.Rescaling(weight, name=f"kevo_weight_{number}")(named(inputs)))
-    return Model(inputs, layers.Add(name="kevo_weighted_mean")(outputs), name="kevo_ensemble")
+    with renamed_inputs():
+        return Model(inputs, layers.Add(name="kevo_weighted_mean")(outputs), name="kevo_ensemble")
 
 
 def _inputs(columns: Sequence[Column]) -> dict[str, keras.KerasTensor]:

@@ -13,6 +13,7 @@ from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_text
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
+from kevo.system import model_files
 from kevo.system.markdown import code
 from kevo.system.markdown import table as markdown_table
 from kevo.tasks.outputs.classes.card import CardWords
@@ -114,11 +115,9 @@ class TablePages(ClassPages):
 
 def _measured(dataset: TableDataset, outcome: Outcome) -> list[Importance]:
     """Measures which columns the best model needs, by the validation rows."""
-    import keras
-
     from kevo.tasks.tables import networks, preparing
 
-    model = keras.models.load_model(outcome.model_path, safe_mode=True)
+    model = model_files.load(outcome.model_path)
     inputs = dataset.inputs(dataset.validation)
     features = preparing.prepare(model.get_layer(preparing.PREPROCESSING), dataset.columns, inputs)
     network = model.get_layer(networks.NETWORK)

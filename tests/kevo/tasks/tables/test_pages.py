@@ -26,9 +26,6 @@ from kevo.tasks.tables.pages import PAGES
 from tests.support.stranger import Stranger
 from tests.support.tables import small_dataset
 
-# Keras says so where an input cannot have the name of its column, as the length here cannot.
-pytestmark = pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
-
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> TableDataset:

@@ -17,9 +17,6 @@ from kevo.tasks.tables.predictor import TablePredictor
 from tests.support.searches import Diary
 from tests.support.stranger import Stranger
 
-# Keras says so where an input cannot have the name of its column, as one of the wines cannot.
-pytestmark = pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
-
 SETTINGS = kevo.Settings(
     options={"target": "kind"}, max_trials=2, epochs=8, num_finalists=1, population=2, space="small", workers=0
 )
