@@ -49,6 +49,7 @@ def test_the_best_of_a_rung_go_on_from_where_they_paused(climbed: tuple[SearchRe
     assert reader.read_trials(Run.open(result.run_folder)) == diary.records
 
 
+@pytest.mark.long
 def test_a_search_killed_while_a_candidate_goes_on_takes_up_the_same_search(
     climbed: tuple[SearchResult, Diary], tmp_path: Path
 ) -> None:

@@ -209,6 +209,7 @@ def test_tuners_search_together(
     assert statuses(again) == ["COMPLETED"] * 6
 
 
+@pytest.mark.long
 def test_chief_and_worker_by_keras_tuners_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def build(hp: keras_tuner.HyperParameters) -> keras.Model:
         model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
@@ -675,6 +676,7 @@ print("found", tuner.oracle.objective.name)
 """
 
 
+@pytest.mark.long
 def test_a_killed_process_loses_nothing(oracle: GeneticOracle, tmp_path: Path, serve: Serve) -> None:
     server = serve(oracle, lease_seconds=2, secret="shared")
     host, _, port = server.address.rpartition(":")

@@ -58,7 +58,9 @@ def build_model(hp: Any) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize(("objective", "direction"), [("val_accuracy", "max"), ("val_loss", "min")])
+@pytest.mark.parametrize(
+    ("objective", "direction"), [("val_accuracy", "max"), pytest.param("val_loss", "min", marks=pytest.mark.long)]
+)
 def test_searches_a_keras_model(
     tmp_path: Path, data: tuple[np.ndarray, np.ndarray], objective: str, direction: str
 ) -> None:
@@ -305,6 +307,7 @@ def test_importing_the_package_loads_no_tensorflow() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.long
 def test_trains_under_a_distribution_strategy(tmp_path: Path) -> None:
     code = """
 import sys
@@ -345,6 +348,7 @@ print("predictions", tuner.get_best_models()[0].predict(x, verbose=0).shape)
     assert "predictions (32, 1)" in done.stdout
 
 
+@pytest.mark.long
 def test_promotions_go_on_from_the_weights_of_the_trial_before(tmp_path: Path) -> None:
     """A model that counts its epochs: each adds one to a weight, and the score is what it has come to."""
 
@@ -410,6 +414,7 @@ def test_children_may_inherit_the_weights_that_fit(tmp_path: Path) -> None:
     assert len({units for *_, units in met}) == len(met) == 8
 
 
+@pytest.mark.long
 def test_weights_are_inherited_where_the_data_tell_the_shape(tmp_path: Path) -> None:
     """A sequential model without an input has no weights before it meets its data."""
     begun: list[tuple[str | None, float]] = []

@@ -10,6 +10,7 @@ from benchmarks.endurance.parts import results_file
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is missing")
 
 
+@pytest.mark.long
 def test_faults_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     report, results = tmp_path / "docs" / "endurance.md", tmp_path / "results.jsonl"
     readme = tmp_path / "README.md"

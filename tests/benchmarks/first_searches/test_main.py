@@ -48,6 +48,7 @@ def test_table_is_a_csv_file_with_its_classes_as_words(tmp_path: Path) -> None:
     assert len(rows) == 569 and {row["diagnosis"] for row in rows} == {"malignant", "benign"}
 
 
+@pytest.mark.long
 def test_models_of_tables_load_without_kevo(tmp_path: Path) -> None:
     columns = {name: keras.Input((1,), name=name) for name in ("age", "height")}
     together = keras.layers.Concatenate()(list(columns.values()))

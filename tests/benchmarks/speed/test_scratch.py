@@ -6,6 +6,7 @@ from benchmarks.speed import scratch
 from benchmarks.speed.measuring import results_file
 
 
+@pytest.mark.long
 def test_from_scratch_quickly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ from benchmarks.speed.measuring import results_file
 from benchmarks.support import project
 
 
+@pytest.mark.long
 def test_transfer_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     for path in (project.DATA / "cats_vs_dogs", project.DATA / project.MOBILENET_V2_WEIGHTS):
         if not path.exists():

@@ -144,6 +144,7 @@ def begun(folder: Path, cwd: Path, *arguments: str) -> Iterator[subprocess.Popen
             process.kill()
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_with_130_and_the_resume_command(folder: Path, tmp_path: Path) -> None:
     with begun(folder, tmp_path) as process:
         process.send_signal(signal.SIGINT)

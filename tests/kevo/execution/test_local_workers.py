@@ -149,6 +149,7 @@ def test_a_search_goes_on_without_the_processes_that_trained_along_unless_it_beg
     assert notes == ["There is nobody. The search goes on in one process; kevo resume spreads it again."]
 
 
+@pytest.mark.long
 def test_a_disk_that_is_full_for_a_worker_ends_the_search_which_can_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -223,6 +223,7 @@ def test_a_search_ends_though_a_worker_is_cut_off_in_the_middle_of_a_trial(
     assert statuses(host) == [(number, "completed") for number in range(9)]
 
 
+@pytest.mark.long
 def test_workers_of_this_machine_and_from_elsewhere_share_a_search(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_search_leaves_a_card_with_the_sections_of_the_paper(result: SearchRes
     assert f"kevo {kevo.__version__}" in text and "floating-point operations" in text
 
 
+@pytest.mark.long
 def test_its_code_loads_the_model(result: SearchResult, stranger: Stranger, tmp_path: Path) -> None:
     picture, label = stripes(240)[0][0], stripes(240)[1][0]
     for name in ("best.keras", "labels.json"):

@@ -33,6 +33,7 @@ def command(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+@pytest.mark.long
 def test_a_whole_search_as_others_see_it(tmp_path: Path) -> None:
     seen: list[Status] = []
 

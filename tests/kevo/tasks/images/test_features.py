@@ -205,6 +205,7 @@ def test_kept_features_are_what_memory_alone_would_give(dataset: ImageDataset, k
     assert {np.load(path, mmap_mode="r").dtype for path in kept.glob("*.npy")} == {np.dtype(np.float16)}
 
 
+@pytest.mark.long
 def test_features_come_back_in_a_later_process_without_the_backbone(dataset: ImageDataset, kept: Path) -> None:
     script = """
         import sys

@@ -270,6 +270,7 @@ def test_names_sort_as_people_do(names: list[str]) -> None:
     assert sorted(reversed(names), key=natural) == names
 
 
+@pytest.mark.long
 def test_cats_and_dogs() -> None:
     dataset = datasets.load(shared("cats_vs_dogs"))
     assert (dataset.class_names, dataset.made_splits) == (("cats", "dogs"), ("validation",))
