@@ -1,9 +1,9 @@
 import sys
 from pathlib import Path
 
-from tests.support.commands import output_of
 import pytest
 
+from tests.support.commands import output_of
 from tests.support.project import ROOT
 
 
