@@ -7,7 +7,7 @@ import gc
 import shlex
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -39,13 +39,15 @@ from kevo.progress.status_writer import StatusWriter
 from kevo.progress.trackers import TrackerGroup
 from kevo.report import model_card
 from kevo.result import SearchResult
-from kevo.runs import energy, layout, stop_request
+from kevo.runs import checksums, energy, layout, stop_request
 from kevo.runs.atomic_files import writing
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
+from kevo.runs.predictions import read_predictions
+from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system.interrupts import Interrupt, Interrupts, redelivering
-from kevo.tasks.task import Dataset, Task
+from kevo.tasks.task import Dataset, Outputs, Task
 from tuners.execution.executor import Cause, Executor
 from tuners.execution.foreman import BrokenError, Foreman
 from tuners.execution.in_process import InProcess
@@ -96,7 +98,7 @@ class Session:
         with self._folder.locked(), redelivering(), self._tracked(), publisher as self._listener:
             # Whoever asked an earlier session to stop did not mean this one.
             stop_request.take(self._folder)
-            notes = [*self._dataset.notes, *self._task.notes, *self._archive.read()]
+            notes = [*self._dataset.notes, *self._task.notes, *self._archive.read(read_outputs=self._read_outputs)]
             self._budget.take_up(self._archive.records)
             plan = self._plan()
             self._open(plan)
@@ -129,6 +131,9 @@ class Session:
                 # The trainer set all there was apart from what Python looks through for garbage.
                 gc.unfreeze()
                 stop_request.take(self._folder)
+
+    def _read_outputs(self, path: Path) -> Outputs | None:
+        return read_predictions(path, shape=self._task.output_shape, are_valid=self._task.are_valid)
 
     @property
     def _trains_here(self) -> bool:
@@ -247,7 +252,8 @@ class Session:
 
     def _handed_over(self, closing: Finalizer, interrupted: bool) -> Outcome:
         """Hands over the best trial with a model that can be loaded; damaged files are set aside."""
-        while saved := self._archive.saved:
+        failures: list[BrokenModelError] = []
+        while saved := self._usable(closing.unusable):
             front = self._archive.front(saved)
             try:
                 return closing.hand_over(
@@ -256,10 +262,26 @@ class Session:
                     front=front,
                     hypervolume=self._archive.hypervolume(front),
                     interrupted=interrupted,
+                    lost=None if self._archive.winner is saved[0] else self._archive.winner,
                 )
             except BrokenModelError as error:
-                self._listener.note(self._folder.set_aside(error.name, str(error)))
-        raise self._nothing_found(interrupted)
+                if checksums.flaw(self._folder.path / error.name) is not None:
+                    self._listener.note(self._folder.set_aside(error.name, str(error)))
+                    continue
+                if any(type(one.cause) is type(error.cause) for one in failures):
+                    raise RunError(
+                        f"{str(error).rstrip('.')}, as {failures[0].name} before it. The checksums of both files are "
+                        "right: something else keeps models from being loaded, such as another version of Keras, too "
+                        "few file descriptors, or a network drive. No file was moved."
+                    ) from error
+                failures.append(error)
+                closing.unusable.add(error.name)
+                self._listener.note(f"{str(error).rstrip('.')}. Its checksums are right, so that it stays there.")
+        raise self._nothing_found(interrupted, failures)
+
+    def _usable(self, unusable: Collection[str]) -> list[TrialRecord]:
+        """Returns the trials with a model on disk, the best first, without those that cannot be loaded."""
+        return [record for record in self._archive.saved if layout.checkpoint(record.trial_id) not in unusable]
 
     def _write_card(self, result: SearchResult) -> None:
         """Writes the model card; the result stands also where that fails."""
@@ -286,17 +308,22 @@ class Session:
         finally:
             self._trackers.on_search_end(self._result)
 
-    def _nothing_found(self, interrupted: bool) -> KevoError:
+    def _nothing_found(self, interrupted: bool, failures: Sequence[BrokenModelError]) -> KevoError:
         if interrupted:
             return SearchInterruptedError(
                 f"Interrupted before the first candidate had finished. Go on with: kevo resume {self._folder.path}"
             )
         if num_completed := len(self._archive.completed):
+            where = (
+                [f"{self._folder.path / layout.CHECKPOINTS} has none of them"] if not failures else map(str, failures)
+            )
+            if (aside := self._folder.path / layout.DAMAGED / layout.CHECKPOINTS).is_dir():
+                where = [*where, f"damaged ones are in {aside}"]
             return SearchFailedError(
-                f"None of the models of the {num_completed} candidates that finished can be loaded. They are in "
-                f"{self._folder.path / layout.DAMAGED}: restore them, or start a new search."
+                f"None of the models of the {num_completed} candidates that finished can be used: {'; '.join(where)}. "
+                "What was handed over before stays. Restore the models, or start a new search."
             )
         reasons = dict.fromkeys(record.reason for record in self._archive.records.values() if record.reason)
-        if not reasons:
+        if not reasons and self._settings.resolved_max_time is not None:
             return SearchFailedError("The time was over before the first candidate had finished. Give --max-time more.")
         return SearchFailedError(f"No candidate could be trained. Their reasons: {'; '.join(list(reasons)[:3])}.")

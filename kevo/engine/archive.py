@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import operator
-import zipfile
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kevo.errors import describe_error
-from kevo.runs import layout, ranking, reader
-from kevo.runs.atomic_files import DAMAGE
+from kevo.runs import checksums, layout, ranking, reader
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
@@ -51,8 +47,12 @@ class Archive:
         """Trials that may have files, beside their records."""
         self._settings = settings
 
-    def read(self) -> list[str]:
+    def read(self, *, read_outputs: Callable[[Path], Outputs | None] | None = None) -> list[str]:
         """Reads the trials of earlier sessions, and sets damaged files aside.
+
+        Args:
+            read_outputs: Reads a file of predictions for the validation split; returns `None` where it is damaged.
+                Predictions are not looked at by default.
 
         Returns:
             What is damaged and was set aside, in words.
@@ -65,8 +65,12 @@ class Archive:
         self._kept = set(self.records)
         for name in (layout.CHECKPOINTS, layout.UNFINISHED):
             for path in sorted((self.folder.path / name).glob("*.keras")):
-                if (reason := _flaw(path)) is not None:
+                if (reason := checksums.flaw(path)) is not None:
                     problems.append(self.folder.set_aside(f"{name}/{path.name}", f"{path} is damaged: {reason}"))
+        for path in map(self.folder.path.joinpath, map(layout.predictions, sorted(self.records))):
+            if read_outputs is not None and path.exists() and read_outputs(path) is None:
+                reason = f"{path} is damaged: it holds no predictions for the validation split"
+                problems.append(self.folder.set_aside(f"{layout.PREDICTIONS}/{path.name}", reason))
         return problems
 
     def check(self, record: TrialRecord) -> None:
@@ -245,13 +249,3 @@ class Archive:
 def full_length_id(record: TrialRecord) -> str:
     """Returns the name of a finalist's final training."""
     return f"{record.trial_id}-full"
-
-
-def _flaw(path: Path) -> str | None:
-    """Returns the flaw of a model file, a zip archive with checksums; `None` for an intact one."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            part = file.testzip()
-    except (*DAMAGE, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        return describe_error(error)
-    return None if part is None else f"{part} in it is not what was written"

@@ -7,6 +7,7 @@ import math
 import operator
 import shutil
 from collections.abc import Hashable, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,7 +17,7 @@ from kevo.errors import RunError, describe_error
 from kevo.objective import Objective
 from kevo.progress import Listener
 from kevo.report import plots
-from kevo.runs import layout, ranking, reader
+from kevo.runs import checksums, layout, ranking, reader
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Ensemble, EnsembleMember, FrontMember, Outcome, describe_ensemble, describe_front
 from kevo.runs.predictions import read_predictions
@@ -25,7 +26,6 @@ from kevo.settings import Settings
 from kevo.system import model_files
 from kevo.tasks.task import Member, Outputs, Scores, Task
 from kevo.training import ensemble_selection
-from kevo.training.candidate_fit import NO_MEMORY
 
 _MAX_MEMBERS = 5
 """How many candidates an ensemble may have."""
@@ -64,6 +64,8 @@ class Finalizer:
         self._listener = listener
         self._budget = budget
         self._objectives = objectives
+        self.unusable: set[str] = set()
+        """Models that cannot be loaded, by their names in the run folder; their files are left as they are."""
 
     def hand_over(
         self,
@@ -73,8 +75,12 @@ class Finalizer:
         front: Sequence[TrialRecord],
         hypervolume: float | None,
         interrupted: bool,
+        lost: TrialRecord | None = None,
     ) -> Outcome:
         """Writes the winner, loads it again, scores it, and writes everything that a person looks at.
+
+        The best model of an earlier session stays where it may come from a model that is gone since, unless the new one
+        beats it.
 
         Args:
             saved: The candidates whose models are on disk, best first, at least one.
@@ -82,12 +88,22 @@ class Finalizer:
             front: Those of `saved` that no other one beats in every objective; none where there is but one objective.
             hypervolume: What the front covers, see `Outcome`.
             interrupted: Whether the search was ended by hand. Then there is no new ensemble.
+            lost: The candidate that has won, if its model is gone.
         """
         folder, winner = self._folder.path, saved[0]
-        earlier = self._earlier_ensemble(saved)
+        earlier = self._earlier_ensemble()
         began = self._budget.seconds
-        model, is_refit, outputs = self._best(winner)
+        name, model, outputs = self._best(winner)
+        is_refit = name != layout.checkpoint(winner.trial_id)
         validation = self._task.score(outputs, "validation")
+        standing = self._standing_outcome()
+        if (
+            standing is not None
+            and not self._may_replace(standing, winner, is_refit, records, lost)
+            and not self._beats(validation, standing.validation)
+        ):
+            return self._kept(standing, records, interrupted=interrupted)
+        self._copy(name)
         predicted = self._task.predict(model, "test")
         test = self._task.score(predicted, "test")
         scoring_seconds = self._budget.seconds - began
@@ -101,8 +117,8 @@ class Finalizer:
             num_parameters=model.count_params(),
             validation=validation,
             test=test,
-            trials_completed=sum(record.status == "completed" and not record.full_length for record in records),
-            trials_failed=sum(record.status == "failed" and not record.full_length for record in records),
+            trials_completed=_num_ended(records, "completed"),
+            trials_failed=_num_ended(records, "failed"),
             seconds=self._budget.seconds,
             interrupted=interrupted,
             is_refit=is_refit,
@@ -120,6 +136,7 @@ class Finalizer:
             # What an earlier session found stands until there is another.
             ensemble=earlier if earlier and self._beats(earlier.validation, validation) else None,
             task=self._kind.name,
+            trial_id=winner.trial_id,
         )
         self._folder.write_json(layout.RESULT, result.to_json())
         if result.ensemble is None:
@@ -142,22 +159,30 @@ class Finalizer:
                 self._listener.note(line)
         return result
 
-    def _best(self, winner: TrialRecord) -> tuple[keras.Model, bool, Outputs]:
-        """Writes the best model and loads it again.
+    def _best(self, winner: TrialRecord) -> tuple[str, keras.Model, Outputs]:
+        """Chooses between a trial's model and the same one refit.
 
         Returns:
-            The model; whether it has learned from the validation split too; and the outputs for that split, which are
-            those of the model before it learned from it.
+            The name of the model's file; the model; and the outputs for the validation split, which are those of the
+            model before it learned from that split.
         """
-        kept = self._kept_outputs(winner)
-        if kept is not None and (self._folder.path / layout.refit_model(winner.trial_id)).is_file():
-            model = self._loaded(layout.refit_model(winner.trial_id))
-            losses = (self._task.loss(one, "validation") for one in (self._task.predict(model, "validation"), kept))
+        name, refit = layout.checkpoint(winner.trial_id), layout.refit_model(winner.trial_id)
+        model, outputs = None, self._kept_outputs(winner)
+        if outputs is None:
+            model = self._loaded(name)
+            outputs = self._task.predict(model, "validation")
+            with self._folder.replacing(layout.predictions(winner.trial_id)) as path:
+                np.save(path, outputs.astype(np.float16))
+        if refit not in self.unusable and (self._folder.path / refit).is_file():
+            again = self._loaded(refit)
+            losses = (self._task.loss(one, "validation") for one in (self._task.predict(again, "validation"), outputs))
             # What has seen the answers and still knows them no better has gone wrong.
             if operator.lt(*losses):
-                return model, True, kept
-        model = self._loaded(layout.checkpoint(winner.trial_id))
-        return model, False, self._task.predict(model, "validation")
+                return refit, again, outputs
+        if model is None:
+            model = self._loaded(name)
+            outputs = self._task.predict(model, "validation")
+        return name, model, outputs
 
     def _kept_outputs(self, record: TrialRecord) -> Outputs | None:
         """Reads the outputs for the validation split that a trial left behind."""
@@ -165,17 +190,60 @@ class Finalizer:
         return read_predictions(path, shape=self._task.output_shape, are_valid=self._task.are_valid)
 
     def _loaded(self, name: str) -> keras.Model:
-        """Makes a model of the run folder the best one, once that can be loaded, and returns it."""
+        """Loads a model of the run folder."""
+        try:
+            return model_files.load(self._folder.path / name)
+        except Exception as error:
+            raise BrokenModelError(self._folder.path, name, error) from error
+
+    def _copy(self, name: str) -> None:
+        """Makes a model of the run folder the best one."""
         with self._folder.replacing(layout.MODEL) as path:
             shutil.copyfile(self._folder.path / name, path)
-            try:
-                return model_files.load(path)
-            except NO_MEMORY:
-                # That is not the file's fault.
-                raise
-            except Exception as error:
-                reason = f"{self._folder.path / name} cannot be loaded: {describe_error(error)}"
-                raise BrokenModelError(name, reason) from error
+
+    def _standing_outcome(self) -> Outcome | None:
+        """Returns what an earlier session handed over; `None` where its model or its scores cannot be read."""
+        try:
+            outcome = reader.read_outcome(self._folder)
+            if outcome is not None:
+                self._loaded(layout.MODEL)
+        except (RunError, BrokenModelError):
+            return None
+        return outcome
+
+    def _may_replace(
+        self,
+        standing: Outcome,
+        winner: TrialRecord,
+        is_refit: bool,
+        records: Sequence[TrialRecord],
+        lost: TrialRecord | None,
+    ) -> bool:
+        """Tells whether the records alone say that a model is at least as good as what an earlier session found."""
+        if standing.trial_id == winner.trial_id:
+            return is_refit or not standing.is_refit
+        return lost is None and any(record.trial_id == standing.trial_id for record in records)
+
+    def _kept(self, standing: Outcome, records: Sequence[TrialRecord], *, interrupted: bool) -> Outcome:
+        """Lets what an earlier session found stand, and says so."""
+        ensemble = standing.ensemble
+        if ensemble is not None and checksums.flaw(ensemble.model_path) is not None:
+            ensemble = None
+        result = dataclasses.replace(
+            standing,
+            ensemble=ensemble,
+            front=tuple(member for member in standing.front if member.model_path.is_file()),
+            seconds=self._budget.seconds,
+            interrupted=interrupted,
+            trials_completed=_num_ended(records, "completed"),
+            trials_failed=_num_ended(records, "failed"),
+        )
+        self._folder.write_json(layout.RESULT, result.to_json())
+        self._listener.note(
+            f"{layout.MODEL} stays as it was: the record of its candidate or a model in {layout.CHECKPOINTS} is gone, "
+            "and no other model is better."
+        )
+        return result
 
     def _with_ensemble(
         self,
@@ -197,7 +265,8 @@ class Finalizer:
             num_networks = int(min(self._seconds_left() / (_MEMBER_COST * scoring_seconds), _MAX_MEMBERS))
             if num_networks < 1:
                 raise _NoEnsembleError(_TIME_IS_UP)
-            found = self._ensemble(self._weighed(saved, outputs, num_networks), result.validation)
+            best = result if found is None else found
+            found = self._ensemble(self._weighed(saved, outputs, num_networks), best.validation)
         except _NoEnsembleError as error:
             reason = str(error)
         except KeyboardInterrupt:
@@ -210,17 +279,16 @@ class Finalizer:
         self._listener.note(describe_ensemble(found, best=result) if found else f"No ensemble: {reason.rstrip('.:')}.")
         return result
 
-    def _earlier_ensemble(self, saved: Sequence[TrialRecord]) -> Ensemble | None:
-        """Returns the ensemble of an earlier session, if its members and its file are still there."""
+    def _earlier_ensemble(self) -> Ensemble | None:
+        """Returns the ensemble of an earlier session, if its file is still there and whole."""
         try:
             outcome = reader.read_outcome(self._folder)
         except RunError:
             return None
         ensemble = None if outcome is None else outcome.ensemble
-        known = {record.trial_id for record in saved}
-        if ensemble is None or not {member.trial_id for member in ensemble.members} <= known:
+        if ensemble is None or checksums.flaw(ensemble.model_path) is not None:
             return None
-        return ensemble if ensemble.model_path.is_file() else None
+        return ensemble
 
     def _weighed(
         self, saved: Sequence[TrialRecord], outputs: Outputs, num_networks: int
@@ -310,11 +378,23 @@ class Finalizer:
 
 
 class BrokenModelError(Exception):
-    """A candidate's model, by its name in the run folder, cannot be loaded, and why."""
+    """A model cannot be loaded.
 
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(reason)
+    Args:
+        folder: The run folder.
+        name: The model's name in it.
+        cause: Why.
+    """
+
+    def __init__(self, folder: Path, name: str, cause: Exception) -> None:
+        super().__init__(f"{folder / name} cannot be loaded: {describe_error(cause)}")
         self.name = name
+        self.cause = cause
+
+
+def _num_ended(records: Sequence[TrialRecord], status: str) -> int:
+    """Counts the trials that ended so, without final trainings."""
+    return sum(record.status == status and not record.full_length for record in records)
 
 
 class _NoEnsembleError(Exception):

@@ -112,6 +112,7 @@ class Outcome:
             losses from those of the worst candidate down to 0. `None` without a front.
         ensemble: `None` where there is none that is better than the best model, or there was no time for one.
         task: The name of the task, one of `kevo.tasks.task.TASKS`.
+        trial_id: The trial whose model is the best one; empty where that is unknown.
     """
 
     run_folder: Path
@@ -130,6 +131,7 @@ class Outcome:
     hypervolume: float | None = None
     ensemble: Ensemble | None = None
     task: str = DEFAULT
+    trial_id: str = ""
 
     @property
     def kind(self) -> AnyKind:
@@ -173,6 +175,7 @@ class Outcome:
             hypervolume=None if values["hypervolume"] is None else finite(values["hypervolume"]),
             ensemble=None if values["ensemble"] is None else Ensemble.from_json(values["ensemble"], kind),
             task=task,
+            trial_id=str(values.get("trial_id", "")),
         )
 
     def moved(self, folder: Path) -> Self:

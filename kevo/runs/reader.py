@@ -266,8 +266,11 @@ def find_winner(
         outcome: What the search ended with; `None` where it has not ended.
     """
     decided = ranking.decided(records, objectives, num_judged=num_judged)
-    won = [record for record in decided if outcome is not None and record.genome == outcome.genome]
-    return next(iter([*won, *decided]), None)
+    if outcome is None:
+        return next(iter(decided), None)
+    named = [record for record in decided if record.trial_id == outcome.trial_id]
+    alike = [record for record in decided if record.genome == outcome.genome]
+    return next(iter([*named, *alike, *decided]), None)
 
 
 def num_judged(settings: Mapping[str, Any], outcome: Outcome | None) -> int | None:

@@ -143,24 +143,86 @@ def test_without_any_model_the_search_says_so_and_leaves_the_best(
     before = (run / "best.keras").read_bytes()
     for path in (run / "checkpoints").glob("*.keras"):
         path.write_bytes(b"nothing")
-    with pytest.raises(SearchFailedError, match=r"None of the models of the \d+ candidates .* They are in .*damaged: "):
+    with pytest.raises(
+        SearchFailedError, match=r"None of the models of the \d+ candidates .*damaged ones are in .*damaged/checkpoints"
+    ):
         kevo.resume(run, stripes(240))
     assert (run / "best.keras").read_bytes() == before
+
+
+def spoil(path: Path) -> None:
+    """Writes a whole archive that holds nothing that Keras could read, as a stranger's may be."""
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("config.json", "{}")
+
+
+def winner(run: Path) -> str:
+    return str(json.loads((run / "result.json").read_text())["trial_id"])
 
 
 def test_a_model_that_cannot_be_loaded_does_not_win(found: tuple[SearchResult, Diary], tmp_path: Path) -> None:
     run, diary = tmp_path / "run", Diary()
     shutil.copytree(found[0].run_folder, run)
-    models = sorted((run / "checkpoints").glob("*.keras"))
-    best = max(reader.read_trials(Run.open(run)), key=lambda record: record.fitness or 0.0)
-    # Whole, but nothing that Keras could read, as a stranger's may be.
-    for path in models:
-        if path.stem.startswith(best.trial_id.removesuffix("-full")):
-            with zipfile.ZipFile(path, "w") as file:
-                file.writestr("config.json", "{}")
+    for name in ("best.keras", "result.json"):
+        (run / name).unlink()
+    for path in (run / "checkpoints").glob("*-refit.keras"):
+        spoil(path)
     result = kevo.resume(run, stripes(240), listener=diary)
-    assert any("cannot be loaded" in note and "set aside as damaged/checkpoints/" in note for note in diary.notes)
+    assert any("-refit.keras cannot be loaded" in note and "it stays there" in note for note in diary.notes)
+    assert not (run / "damaged").exists() and not result.is_refit
     assert keras.models.load_model(result.model_path).count_params() == result.num_parameters
+
+
+def test_what_keeps_all_models_from_being_loaded_moves_none_of_them(
+    found: tuple[SearchResult, Diary], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(found[0].run_folder, run)
+    for path in (run / "checkpoints").iterdir():
+        spoil(path)
+    before = {path: path.read_bytes() for path in run.rglob("*.keras")}
+    with pytest.raises(RunError, match="cannot be loaded: .* as checkpoints/.* before it. The checksums .* are right"):
+        kevo.resume(run, stripes(240))
+    assert {path: path.read_bytes() for path in run.rglob("*.keras")} == before
+
+
+@pytest.mark.parametrize("name", ["predictions/{}.npy", "checkpoints/{}.keras", "checkpoints/{}-refit.keras"])
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_the_best_model_is_not_replaced_by_a_worse_one(
+    found: tuple[SearchResult, Diary], tmp_path: Path, name: str, is_cut: bool
+) -> None:
+    run, diary = tmp_path / "run", Diary()
+    shutil.copytree(found[0].run_folder, run)
+    before, scores = (run / "best.keras").read_bytes(), found[0].test
+    path = run / name.format(winner(run))
+    content = path.read_bytes()
+    path.unlink()
+    if is_cut:
+        path.write_bytes(content[: len(content) // 2])
+    result = kevo.resume(run, stripes(240), listener=diary)
+    assert result.test == scores and winner(run) == winner(found[0].run_folder)
+    # Trained again, the same model is packed at another time.
+    assert (run / "best.keras").read_bytes() == before or name.endswith("-refit.keras")
+    if is_cut:
+        assert any(f"{path} is damaged" in note and "set aside" in note for note in diary.notes)
+    elif name == "checkpoints/{}.keras":
+        assert any("best.keras stays as it was" in note for note in diary.notes)
+
+
+def test_what_was_handed_over_stays_when_its_record_is_gone_and_there_is_no_time(
+    found: tuple[SearchResult, Diary], tmp_path: Path
+) -> None:
+    run, diary = tmp_path / "run", Diary()
+    shutil.copytree(found[0].run_folder, run)
+    rewrite(run / "settings.json", lambda values: values["search"].update(max_time=1.0))
+    lines = (run / "trials.jsonl").read_text().splitlines(keepends=True)
+    others = [line for line in lines if json.loads(line)["trial_id"] != winner(run)]
+    assert len(others) == len(lines) - 1
+    (run / "trials.jsonl").write_text("".join(others))
+    before = (run / "best.keras").read_bytes()
+    result = kevo.resume(run, stripes(240), listener=diary, started=time.monotonic() - 10)
+    assert (run / "best.keras").read_bytes() == before and result.test == found[0].test
+    assert any("best.keras stays as it was" in note for note in diary.notes)
 
 
 def test_weights_are_found_again_from_another_folder_and_missed_when_gone(
