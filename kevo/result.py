@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from kevo.errors import RunError
@@ -145,9 +146,12 @@ class SearchResult(Outcome):
         """Returns an outcome with the methods of a result."""
         return cls(**{field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)})
 
+    def summary(self) -> str:
+        """Returns in a few lines how good the best model is, what it is, and where it lies."""
+        return "\n".join(f"{name:<11}{value}" for name, value in self._lines().items())
+
     def __repr__(self) -> str:
-        lines = (f"{name:<11}{value}" for name, value in self._lines().items())
-        return "\n".join(["SearchResult", *(f"  {line}" for line in lines)])
+        return f"SearchResult\n{indent(self.summary(), '  ')}"
 
     def _repr_html_(self) -> str:
         rows = (f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self._lines().items())

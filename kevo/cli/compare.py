@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kevo.cli.console import quiet_tensorflow, user_errors
+from kevo.cli.console import format_json, quiet_tensorflow, user_errors
 from kevo.system.text import printable
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def compare(runs: tuple[Path, ...], everything: bool, data: str | None, as_json:
 
             found = comparison.compare(runs, data=data)
         if as_json:
-            click.echo(json.dumps(found.to_json(), indent=2))
+            click.echo(format_json(found.to_json()))
         else:
             _show(found, everything)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import faulthandler
+import json
 import logging
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -16,6 +18,8 @@ from kevo.errors import ExportError, KevoError, SearchFailedError, SearchInterru
 from kevo.system.text import printable
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+_LINE_BREAK = re.compile(r"\n\s*")
+_PLAIN_LIST = re.compile(r"\[\n\s+([^\[\]{}]*?)\n\s+\]")
 
 
 @contextmanager
@@ -35,6 +39,22 @@ def user_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         _say("Interrupted.")
         sys.exit(INTERRUPTED)
+
+
+def format_json(values: Mapping[str, Any]) -> str:
+    """Returns a mapping as indented JSON, with lists of plain values on one line each, as rows of a matrix are read.
+
+    Example:
+        >>> print(format_json({"confusion": [[1, 0], [2, 3]]}))
+        {
+          "confusion": [
+            [1, 0],
+            [2, 3]
+          ]
+        }
+    """
+    # A line break inside a string is written as two characters, so that these are lists.
+    return _PLAIN_LIST.sub(lambda found: f"[{_LINE_BREAK.sub(' ', found[1])}]", json.dumps(values, indent=2))
 
 
 def _say(words: str) -> None:

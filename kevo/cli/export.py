@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kevo.cli.console import quiet_tensorflow, user_errors
+from kevo.cli.console import format_json, quiet_tensorflow, user_errors
 from kevo.export.formats import FORMATS, QUANTIZATIONS
 from kevo.runs import layout
 from kevo.system.text import printable
@@ -67,4 +66,4 @@ def export(run: Path, **options: Any) -> None:
             exported = exporting(run, **options)
         for note in exported.notes:
             click.echo(printable(note), err=True)
-        click.echo(json.dumps(exported.to_json(), indent=2))
+        click.echo(format_json(exported.to_json()))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from kevo.cli.console import quiet_tensorflow, user_errors
+from kevo.cli.console import format_json, quiet_tensorflow, user_errors
 from kevo.errors import SearchFailedError
 from kevo.system.text import printable
 from kevo.tasks.task import all_kinds
@@ -23,7 +22,7 @@ def status(run: Path, as_json: bool) -> None:
 
         found = read(run)
         if as_json:
-            click.echo(json.dumps(found.to_json(), indent=2))
+            click.echo(format_json(found.to_json()))
             return
         for line in describe_status(found):
             # A run folder may come from someone else: its words are not to move the cursor.

@@ -77,6 +77,12 @@ SECRET = click.option(
     help="A file with the secret that workers must show. It keeps strangers out, but does not hide what is said.  "
     "[default: KEVO_SECRET in the environment]",
 )
+JSON = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the result as one JSON object on a terminal too, as it is printed elsewhere.",
+)
 TENSORBOARD = click.option(
     "--tensorboard",
     is_flag=True,

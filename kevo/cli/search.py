@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kevo.cli.console import INTERRUPTED, quiet_natives, quiet_tensorflow, user_errors
-from kevo.cli.options import CACHE, ENERGY, LISTEN, MLFLOW, SECRET, TENSORBOARD, Duration, WeightsPair
+from kevo.cli.console import INTERRUPTED, format_json, quiet_natives, quiet_tensorflow, user_errors
+from kevo.cli.options import CACHE, ENERGY, JSON, LISTEN, MLFLOW, SECRET, TENSORBOARD, Duration, WeightsPair
 from kevo.execution.devices import Cluster
 from kevo.objective import COSTS
 from kevo.progress import for_stderr
@@ -121,11 +121,13 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
 @TENSORBOARD
 @MLFLOW
 @ENERGY
+@JSON
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")
 def search(
     data: str | None,
     weights: tuple[tuple[str, str], ...],
     out: Path | None,
+    as_json: bool,
     quiet: bool,
     listen: str | None,
     secret: str | None,
@@ -158,8 +160,9 @@ def search(
                 data, settings, out=out, listener=listener, started=started, listen=listen, secret=secret
             ),
             settings,
-            quiet,
             _trackers(tensorboard, mlflow, energy),
+            quiet=quiet,
+            as_json=as_json,
         )
 
 
@@ -170,9 +173,11 @@ def search(
 @TENSORBOARD
 @MLFLOW
 @ENERGY
+@JSON
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")
 def resume(
     run: Path,
+    as_json: bool,
     quiet: bool,
     listen: str | None,
     secret: str | None,
@@ -191,8 +196,9 @@ def resume(
         _announce(
             lambda listener: api.resume(run, listener=listener, started=started, listen=listen, secret=secret),
             settings,
-            quiet,
             _trackers(tensorboard, mlflow, energy),
+            quiet=quiet,
+            as_json=as_json,
         )
 
 
@@ -251,16 +257,36 @@ def _follow(data: str | None, settings: Settings, quiet: bool) -> None:
 
 
 def _announce(
-    run: Callable[[Listener | None], SearchResult], settings: Settings, quiet: bool, trackers: Sequence[Tracker]
+    run: Callable[[Listener | None], SearchResult],
+    settings: Settings,
+    trackers: Sequence[Tracker],
+    *,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     from kevo.progress.trackers import TrackerGroup
 
     with quiet_natives(), nullcontext() if quiet else for_stderr(settings.objectives[0]) as listener:
         result = run(TrackerGroup([*([] if listener is None else [listener]), *trackers]))
-    click.echo(json.dumps(result.to_json(), indent=2))
+    if as_json or not sys.stdout.isatty():
+        click.echo(format_json(result.to_json()))
+    else:
+        click.echo("\n".join([result.summary(), "", *_next_commands(result)]))
     if result.interrupted:
         click.echo(printable(f"Go on with: kevo resume {result.run_folder}"), err=True)
         sys.exit(INTERRUPTED)
+
+
+def _next_commands(result: SearchResult) -> list[str]:
+    """Returns the commands that a user is likely to want next, one a line, with what each does."""
+    run = shlex.quote(os.path.relpath(result.run_folder))
+    commands = {
+        f"kevo report {run}": "the search as one page",
+        f"kevo predict {run} FILE...": f"what the model says of new {result.kind.examples}",
+        f"kevo evaluate {run} DATA": "how good it is on other data",
+    }
+    width = max(map(len, commands))
+    return [printable(f"{command:<{width}}  {words}") for command, words in commands.items()]
 
 
 def _trackers(tensorboard: bool, mlflow: str | None, energy: str | None) -> list[Tracker]:

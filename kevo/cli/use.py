@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from kevo.cli.console import FAILED, quiet_tensorflow, user_errors
+from kevo.cli.console import FAILED, format_json, quiet_tensorflow, user_errors
 from kevo.runs import layout
 from kevo.system.text import printable
 from kevo.tasks.saved_model import kind_of_model
@@ -56,7 +56,7 @@ def evaluate(
         if confusion is not None:
             _draw(confusion, scored)
         if as_json:
-            click.echo(json.dumps({"model": str(model), **scored.to_json()}, indent=2))
+            click.echo(format_json({"model": str(model), **scored.to_json()}))
             return
         for line in scored.lines():
             # Models, their class names and data may come from someone else: their words are not to move the cursor.

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.errors import SettingsError
+from kevo.system import versions
 from kevo.tasks.task import Exportable, Predict
 
 QUANTIZATIONS = ("none", "int8")
@@ -75,10 +76,10 @@ class Format:
             SettingsError: a package that it needs is not installed.
         """
         missing = [name for name in self.packages if util.find_spec(name) is None]
-        if missing:
+        if missing and self.extra is not None:
             raise SettingsError(
                 f"The format {self.name} needs {', '.join(missing)}, which is not installed here. Install it: "
-                f"pip install 'kevo[{self.extra}]'"
+                f"{versions.how_to_install(self.extra)}"
             )
         return cast("Converter", import_module(self.module))
 

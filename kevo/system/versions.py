@@ -7,7 +7,9 @@ from importlib import metadata
 
 KEVO = "0.1.0"
 """The version of kevo itself, whether it is installed or not."""
-PACKAGES = ("kevo", "tensorflow", "keras", "keras-tuner", "numpy", "scikit-learn", "pillow")
+DISTRIBUTION = "kevo-automl"
+"""What kevo is called where packages are installed from: `kevo` is another project there."""
+PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scikit-learn", "pillow")
 """What decides about the result of a search, and about what a saved model needs."""
 
 
@@ -26,4 +28,15 @@ def installed() -> dict[str, str]:
         >>> list(installed())[:3]
         ['Python', 'kevo', 'tensorflow']
     """
-    return {"Python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+    others = {package: version(package) for package in PACKAGES}
+    return {"Python": platform.python_version(), "kevo": KEVO, **others}
+
+
+def how_to_install(extra: str) -> str:
+    """Returns the command that installs what an extra of kevo needs.
+
+    Example:
+        >>> how_to_install("onnx")
+        "pip install 'kevo-automl[onnx]'"
+    """
+    return f"pip install '{DISTRIBUTION}[{extra}]'"

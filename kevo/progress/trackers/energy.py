@@ -17,6 +17,7 @@ from kevo.runs.energy import WORLD, Energy
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
+from kevo.system import versions
 
 if TYPE_CHECKING:
     from kevo.tasks.task import Task
@@ -116,7 +117,9 @@ def _tracker(country: str, output: _Latest) -> Any:
         from codecarbon import OfflineEmissionsTracker
         from codecarbon.input import DataSource
     except ImportError:
-        raise SettingsError("CodeCarbon is not installed here. Install it: pip install 'kevo[codecarbon]'") from None
+        raise SettingsError(
+            f"CodeCarbon is not installed here. Install it: {versions.how_to_install('codecarbon')}"
+        ) from None
     tables = DataSource()
     known = tables.get_global_energy_mix_data()
     if country != WORLD and country not in known:

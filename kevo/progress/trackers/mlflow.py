@@ -251,7 +251,7 @@ def _client(uri: str) -> Any:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
     except ImportError:
-        raise SettingsError("MLflow is not installed here. Install it: pip install 'kevo[mlflow]'") from None
+        raise SettingsError(f"MLflow is not installed here. Install it: {versions.how_to_install('mlflow')}") from None
     # Secrets may stand before the host.
     shown = uri.replace(f"{urlsplit(uri).netloc.rpartition('@')[0]}@", "")
     try:

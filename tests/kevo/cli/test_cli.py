@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -9,8 +10,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
+from typing import IO
 
 import keras
 import numpy as np
@@ -56,6 +59,35 @@ def test_stdout_is_one_json_object(searched: subprocess.CompletedProcess[str]) -
     assert result["trials_completed"] == 2
     assert set(result["test"]["recall"]) == {"level", "none", "upright"}
     assert result["words"].startswith("conv stack")
+
+
+@pytest.mark.long
+def test_on_a_terminal_the_result_is_said_in_words_and_what_to_do_next(
+    searched: subprocess.CompletedProcess[str], tmp_path: Path
+) -> None:
+    run = json.loads(searched.stdout)["run_folder"]
+    command = [sys.executable, "-m", "kevo", "resume", run, "--quiet"]
+    ours, theirs = pty.openpty()
+    with open(ours, "rb", buffering=0) as terminal:
+        process = subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, cwd=tmp_path)
+        os.close(theirs)
+        # Linux ends a terminal whose other side is closed with an error.
+        said = b"".join(takewhile(bool, iter(partial(read_or_end, terminal), None)))
+    assert process.wait() == 0
+    lines = said.decode().splitlines()
+    words = lines[: lines.index("")]
+    assert [line.split()[0] for line in words[:5]] == ["test", "validation", "model", "search", "file"]
+    assert "accuracy" in words[0] and f"{run}/best.keras" in words[4]
+    assert [line.split()[:2] for line in lines[lines.index("") + 1 :]] == [
+        ["kevo", name] for name in ("report", "predict", "evaluate")
+    ]
+
+
+def read_or_end(terminal: IO[bytes]) -> bytes:
+    try:
+        return terminal.read(4096)
+    except OSError:
+        return b""
 
 
 def test_stderr_tells_what_happened_and_nothing_else(searched: subprocess.CompletedProcess[str]) -> None:

@@ -24,7 +24,7 @@ from kevo.tasks.images import datasets, networks
 from tests.support.samples import CONV_GENOME, pretrained_genome, stripes
 
 NEEDS_ONNX = pytest.mark.skipif(
-    any(util.find_spec(name) is None for name in FORMATS["onnx"].packages), reason="needs kevo[onnx]"
+    any(util.find_spec(name) is None for name in FORMATS["onnx"].packages), reason="needs kevo-automl[onnx]"
 )
 LABELS = ["across", "down", "none"]
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 23, 17, 3)).astype(np.float32)
@@ -194,7 +194,7 @@ def test_a_missing_package_is_named(run: Path, monkeypatch: pytest.MonkeyPatch) 
     assert done.exit_code == 2
     assert done.stderr == (
         "Error: The format onnx needs tf2onnx, onnx, onnxruntime, which is not installed here. "
-        "Install it: pip install 'kevo[onnx]'\n"
+        "Install it: pip install 'kevo-automl[onnx]'\n"
     )
 
 

@@ -15,7 +15,7 @@ from kevo.runs.energy import read
 from kevo.runs.folder import Run
 from tests.support.searches import record
 
-pytest.importorskip("codecarbon", reason="codecarbon is missing: pip install 'kevo[codecarbon]'")
+pytest.importorskip("codecarbon", reason="codecarbon is missing: pip install 'kevo-automl[codecarbon]'")
 
 
 def test_sittings_add_up_without_network_files_or_noise(tmp_path: Path) -> None:

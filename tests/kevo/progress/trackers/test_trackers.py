@@ -169,7 +169,7 @@ def test_tensorboard_writes_what_an_earlier_sitting_did_not(dataset: ImageDatase
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pytest.importorskip("mlflow", reason="mlflow is missing: pip install 'kevo[mlflow]'")
+    pytest.importorskip("mlflow", reason="mlflow is missing: pip install 'kevo-automl[mlflow]'")
     folder = tmp_path_factory.mktemp("mlflow")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -247,7 +247,7 @@ def test_mlflow_holds_the_search_and_serves_its_model(server: str, tmp_path: Pat
 
 
 def test_a_server_that_is_not_there_is_a_users_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("mlflow", reason="mlflow is missing: pip install 'kevo[mlflow]'")
+    pytest.importorskip("mlflow", reason="mlflow is missing: pip install 'kevo-automl[mlflow]'")
     from kevo.progress.trackers.mlflow import MLflow
 
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -263,5 +263,5 @@ def test_a_missing_extra_is_named(extra: str, option: str, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, extra, None)
     done = CliRunner().invoke(main, ["search", "digits", "--out", str(tmp_path / "run"), option])
     assert done.exit_code == 2
-    assert f"pip install 'kevo[{extra}]'" in done.stderr
+    assert f"pip install 'kevo-automl[{extra}]'" in done.stderr
     assert not (tmp_path / "run").exists()
