@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from kevo.system import versions
+from kevo.system.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
     from kevo.api import resume, search
@@ -45,7 +46,9 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'kevo' has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+    # Some of them load TensorFlow, whose start-up notes are of no use to anybody who did not import it.
+    with quiet_tensorflow():
+        return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

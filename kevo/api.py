@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import time
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from kevo.errors import KevoError, RunError, SettingsError, WeightsError
 from kevo.execution import devices
 from kevo.execution.endpoint import Endpoint
-from kevo.progress import Listener, NullListener
+from kevo.progress import Listener, NullListener, for_stderr
+from kevo.progress.trackers import TrackerGroup
 from kevo.result import SearchResult
 from kevo.runs import layout
 from kevo.runs.atomic_files import DAMAGE, damage
@@ -20,6 +23,7 @@ from kevo.runs.folder import Run, new_folder
 from kevo.session import Session
 from kevo.settings import NO_CACHE, Settings
 from kevo.system import versions
+from kevo.system.quiet import quiet_natives
 from kevo.tasks.task import AUTO, AnyKind, Dataset, Task, all_kinds
 
 if TYPE_CHECKING:
@@ -31,19 +35,23 @@ def search(
     settings: Settings | None = None,
     *,
     out: str | Path | None = None,
+    verbose: bool | None = None,
     listener: Listener | None = None,
     started: float | None = None,
     listen: str | None = None,
     secret: str | None = None,
     distribution_strategy: tf.distribute.Strategy | None = None,
+    **options: Any,
 ) -> SearchResult:
     """Evolves the best network for `data` and saves it.
 
     Args:
         data: What to learn from, as the task takes it. Pictures: a path or built-in name as the command takes it,
             arrays, or `tf.data`; `None` means `digits`.
-        settings: How to search. Defaults to `Settings()`.
+        settings: How to search. Defaults to `Settings(**options)`.
         out: The run folder, which must not exist yet or be empty. Defaults to a new folder below `kevo-runs`.
+        verbose: Whether to tell on stderr how the search goes: a live view on a terminal, lines elsewhere. `None` does
+            so where no listener is given.
         listener: Is told about progress. Defaults to nobody.
         started: From when on `max_time` counts, by `time.monotonic`. Defaults to this call.
         listen: Host and port where workers from elsewhere may join, such as `127.0.0.1:8000`: those that the command
@@ -53,6 +61,7 @@ def search(
             does not hide what is said. Defaults to `KEVO_SECRET` in the environment, if that is there.
         distribution_strategy: Spreads each candidate over several devices, in this process, as Keras Tuner's argument
             of this name does. `None` for what `Settings(strategy=...)` says.
+        **options: Fields of `Settings` in place of `settings`, such as `max_time="15m"`.
 
     Returns:
         The best model's path, genome and scores.
@@ -62,12 +71,12 @@ def search(
             cannot be written any more.
 
     Example:
-        >>> result = kevo.search("digits", kevo.Settings(max_trials=5, space="small"))  # doctest: +SKIP
+        >>> result = kevo.search("digits", max_trials=5, space="small")  # doctest: +SKIP
         >>> result.best_model.predict(pictures)  # doctest: +SKIP
     """
     started = time.monotonic() if started is None else started
     endpoint = _endpoint(listen, secret, distribution_strategy)
-    settings = settings or Settings()
+    settings = _settings(settings, options)
     kind = _kind(settings, data)
     settings = dataclasses.replace(
         settings,
@@ -97,21 +106,17 @@ def search(
             "identity": task.identity,
         },
     )
-    return Session(
-        run,
-        task,
-        settings,
-        listener or NullListener(),
-        started=started,
-        endpoint=endpoint,
-        strategy=distribution_strategy,
-    ).run()
+    with _watched(settings, verbose, listener) as watching:
+        return Session(
+            run, task, settings, watching, started=started, endpoint=endpoint, strategy=distribution_strategy
+        ).run()
 
 
 def resume(
     run_folder: str | Path,
     data: Any = None,
     *,
+    verbose: bool | None = None,
     listener: Listener | None = None,
     started: float | None = None,
     listen: str | None = None,
@@ -123,6 +128,7 @@ def resume(
     Args:
         run_folder: The run folder.
         data: The same pictures again, needed only when they were given as arrays or `tf.data`.
+        verbose: As for `search`.
         listener: Is told about progress. Defaults to nobody.
         started: As for `search`.
         listen: As for `search`. Workers that were there before come back to the same address.
@@ -154,15 +160,32 @@ def resume(
         )
     _ensure_room(settings, endpoint)
     task = _reopened(run, kind, dataset, settings)
-    return Session(
-        run,
-        task,
-        settings,
-        listener or NullListener(),
-        started=started,
-        endpoint=endpoint,
-        strategy=distribution_strategy,
-    ).run()
+    with _watched(settings, verbose, listener) as watching:
+        return Session(
+            run, task, settings, watching, started=started, endpoint=endpoint, strategy=distribution_strategy
+        ).run()
+
+
+def _settings(settings: Settings | None, options: Mapping[str, Any]) -> Settings:
+    """Returns the settings that are given, either as such or one by one."""
+    if settings is None:
+        known = [item.name for item in dataclasses.fields(Settings)]
+        if unknown := [name for name in options if name not in known]:
+            raise SettingsError(f"Received {unknown[0]!r}, which is no setting. Expected some of: {', '.join(known)}.")
+        return Settings(**options)
+    if options:
+        raise SettingsError(f"Received both `settings` and {', '.join(options)}. Put all of them into `Settings`.")
+    return settings
+
+
+@contextlib.contextmanager
+def _watched(settings: Settings, verbose: bool | None, listener: Listener | None) -> Iterator[Listener]:
+    """Returns who is told about progress: the listener, stderr, both, or nobody."""
+    if not (listener is None if verbose is None else verbose):
+        yield listener or NullListener()
+        return
+    with quiet_natives(), for_stderr(settings.objectives[0]) as view:
+        yield TrackerGroup([view, *([] if listener is None else [listener])])
 
 
 def _endpoint(listen: str | None, secret: str | None, strategy: tf.distribute.Strategy | None) -> Endpoint | None:

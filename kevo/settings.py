@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from kevo.errors import SettingsError
 from kevo.objective import COSTS, Objective, with_costs
+from kevo.system.text import seconds_in
 from kevo.tasks.task import AUTO, TASKS, AnyKind, kind_of, named_by
 
 DEFAULT_MAX_TIME = 240.0
@@ -49,6 +52,17 @@ def _is_map_of_words(value: object) -> bool:
     return isinstance(value, Mapping) and _are_words([*value.keys(), *value.values()])
 
 
+def _plain(value: Any) -> Any:
+    """Returns a path as a string and a number of NumPy's as Python's own; anything else as it is."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int(value)
+    return float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else value
+
+
 _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "int": (_is_int, "a whole number"),
     "int | None": (lambda value: value is None or _is_int(value), "a whole number or None"),
@@ -68,10 +82,10 @@ class Settings:
 
     Args:
         max_trials: How many candidates to train at most; `None` for no limit but the time.
-        max_time: How many seconds the whole search may take, from reading the pictures to the last plot. The end keeps
-            near it, not to the second: a twentieth, five seconds, or what it is expected to take, but no more than a
-            sixth, is held back for scoring and saving the best model. `None` for no limit but `max_trials`, or for four
-            minutes where that is `None` too.
+        max_time: How many seconds the whole search may take, or a text such as `15m`, from reading the pictures to the
+            last plot. The end keeps near it, not to the second: a twentieth, five seconds, or what it is expected to
+            take, but no more than a sixth, is held back for scoring and saving the best model. `None` for no limit but
+            `max_trials`, or for four minutes where that is `None` too.
         patience: The evolution ends when so many candidates in a row have brought nothing new: no better one, or with
             `minimize` none that belongs to the front. The best are still trained at full length. `None` to go on.
         epochs: How many epochs a candidate trains at most in each of its stages.
@@ -131,14 +145,13 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        self._simplify()
         for item in dataclasses.fields(self):
             value, (is_one, words) = getattr(self, item.name), _KINDS[str(item.type)]
             if not is_one(value):
                 raise SettingsError(f"`{item.name}` must be {words}. Received: {value!r}.")
             if isinstance(value, int | float) and item.name not in ("seed", "workers") and not value > 0:
                 raise SettingsError(f"`{item.name}` must be positive. Received: {value!r}.")
-        # JSON has lists only, and naming a cost twice counts once.
-        object.__setattr__(self, "minimize", tuple(dict.fromkeys(self.minimize)))
         if self.num_rungs > _MAX_RUNGS:
             raise SettingsError(f"`num_rungs` must be {_MAX_RUNGS} at most. Received: {self.num_rungs}.")
         if self.population < 2:
@@ -171,6 +184,21 @@ class Settings:
                 f"Expected some of: {', '.join(known) or 'none'}."
             )
         self.kind.check(self)
+
+    def _simplify(self) -> None:
+        """Makes plain values of what people write: `15m`, paths, NumPy's numbers, one name in place of several."""
+        for item in dataclasses.fields(self):
+            object.__setattr__(self, item.name, _plain(getattr(self, item.name)))
+        time: Any = self.max_time
+        if isinstance(time, str):
+            try:
+                object.__setattr__(self, "max_time", seconds_in(time))
+            except ValueError as error:
+                raise SettingsError(f"`max_time`: {error}") from None
+        costs: Any = (self.minimize,) if isinstance(self.minimize, str) else self.minimize
+        if _are_words(costs):
+            # JSON has lists only, and naming a cost twice counts once.
+            object.__setattr__(self, "minimize", tuple(dict.fromkeys(costs)))
 
     @property
     def kind(self) -> AnyKind:

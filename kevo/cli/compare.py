@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kevo.cli.console import format_json, quiet_tensorflow, user_errors
+from kevo.cli.console import format_json, user_errors
+from kevo.system.quiet import quiet_tensorflow
 from kevo.system.text import printable
 
 if TYPE_CHECKING:

@@ -1,16 +1,13 @@
-"""The terminal of a command: errors in one line, and quiet native code."""
+"""The terminal of a command: errors in one line, and results as JSON."""
 
 from __future__ import annotations
 
-import faulthandler
 import json
-import logging
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
@@ -60,57 +57,3 @@ def format_json(values: Mapping[str, Any]) -> str:
 def _say(words: str) -> None:
     # Names of files and classes come from anywhere.
     click.echo("\n".join(map(printable, words.splitlines())), err=True)
-
-
-@contextmanager
-def quiet_natives() -> Iterator[None]:
-    """Keeps the output of native code, such as drivers and decoders, off the terminal.
-
-    What Python writes still arrives, a traceback at a crash included.
-    """
-    sys.stderr.flush()
-    if not _is_stderr(sys.stderr):
-        yield
-        return
-    saved, previous = os.dup(2), sys.stderr
-    with (
-        open(os.devnull, "wb") as nowhere,
-        open(saved, "w", encoding=previous.encoding, errors="backslashreplace", buffering=1) as stream,
-    ):
-        os.dup2(nowhere.fileno(), 2)
-        sys.stderr = stream
-        faulthandler.enable(stream)
-        try:
-            yield
-        finally:
-            faulthandler.disable()
-            stream.flush()
-            os.dup2(saved, 2)
-            sys.stderr = previous
-
-
-def _is_stderr(stream: TextIO) -> bool:
-    """Tells whether a stream writes where native code does; under a test it may not."""
-    try:
-        return stream.fileno() == 2
-    except (OSError, ValueError):
-        return False
-
-
-@contextmanager
-def quiet_tensorflow() -> Iterator[None]:
-    """Keeps TensorFlow's start-up notes off the terminal: they are written by native code, below `sys.stderr`."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Every candidate is another network: that TensorFlow traces anew each time is as it must be.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    # What becomes of a worker the search tells itself.
-    logging.getLogger("tuners").setLevel(logging.ERROR)
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from kevo.cli.console import format_json, quiet_tensorflow, user_errors
+from kevo.cli.console import format_json, user_errors
 from kevo.export.formats import FORMATS, QUANTIZATIONS
 from kevo.runs import layout
+from kevo.system.quiet import quiet_tensorflow
 from kevo.system.text import printable
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from kevo.cli.console import format_json, quiet_tensorflow, user_errors
+from kevo.cli.console import format_json, user_errors
 from kevo.errors import SearchFailedError
+from kevo.system.quiet import quiet_tensorflow
 from kevo.system.text import printable
 from kevo.tasks.task import all_kinds
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,7 @@ import click
 
 from kevo.errors import os_reason
 from kevo.runs import layout
-
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+from kevo.system.text import seconds_in
 
 
 class Duration(click.ParamType[float]):
@@ -21,11 +19,10 @@ class Duration(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Reads a length of time."""
-        text = str(value).strip().lower()
-        parts = re.findall(r"(\d+(?:\.\d+)?)\s*([hms]?)", text)
-        if not parts or re.sub(r"\d+(?:\.\d+)?\s*[hms]?\s*", "", text):
-            self.fail(f"{value!r} is no length of time. Expected something like 90s, 10m or 1h30m.", param, ctx)
-        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+        try:
+            return seconds_in(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class WeightsPair(click.ParamType[tuple[str, str]]):

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kevo.cli.console import INTERRUPTED, format_json, quiet_natives, quiet_tensorflow, user_errors
+from kevo.cli.console import INTERRUPTED, format_json, user_errors
 from kevo.cli.options import CACHE, ENERGY, JSON, LISTEN, MLFLOW, SECRET, TENSORBOARD, Duration, WeightsPair
 from kevo.execution.devices import Cluster
 from kevo.objective import COSTS
 from kevo.progress import for_stderr
 from kevo.settings import MAX_SEED, STRATEGIES, Settings
+from kevo.system.quiet import quiet_natives, quiet_tensorflow
 from kevo.system.text import printable
 from kevo.tasks.task import all_kinds
 

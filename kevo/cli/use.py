@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from kevo.cli.console import FAILED, format_json, quiet_tensorflow, user_errors
+from kevo.cli.console import FAILED, format_json, user_errors
 from kevo.runs import layout
+from kevo.system.quiet import quiet_tensorflow
 from kevo.system.text import printable
 from kevo.tasks.saved_model import kind_of_model
 from kevo.tasks.task import AnyKind, Predictor, Scored, Skipped

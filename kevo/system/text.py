@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_TIMES = re.compile(r"(\d+(?:\.\d+)?)\s*([hms]?)\s*")
 _JOINERS = "\u200c\u200d"
 """Invisible, but some scripts and emoji need them between two characters."""
 
@@ -66,6 +70,22 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min"
+
+
+def seconds_in(text: str) -> float:
+    """Reads a length of time: numbers with `h`, `m` or `s` behind them, seconds without.
+
+    Raises:
+        ValueError: it is none.
+
+    Example:
+        >>> seconds_in("90"), seconds_in("15m"), seconds_in("1h30m")
+        (90.0, 900.0, 5400.0)
+    """
+    parts = _TIMES.findall(text.strip().lower())
+    if not parts or _TIMES.sub("", text.strip().lower()):
+        raise ValueError(f"{text!r} is no length of time. Expected something like 90s, 10m or 1h30m.")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def count(number: int) -> str:

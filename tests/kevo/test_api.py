@@ -108,6 +108,25 @@ def test_a_used_folder_is_refused(found: tuple[SearchResult, Diary]) -> None:
         kevo.search(stripes(240), SETTINGS, out=result.run_folder)
 
 
+def test_settings_may_be_given_one_by_one_and_a_search_tells_how_it_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    diary = Diary()
+    quick = {**SETTINGS.to_json(), "space": "small", "max_trials": 1, "epochs": 1, "final_epochs": 1}
+    kevo.search(stripes(90), out=tmp_path, verbose=True, listener=diary, **quick)
+    said = capsys.readouterr()
+    assert not said.out and diary.records
+    assert f"{tmp_path}: " in said.err and "   1  accuracy 0." in said.err
+
+
+def test_settings_are_given_once_and_by_known_names(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="Received both `settings` and max_trials"):
+        kevo.search("digits", SETTINGS, out=tmp_path, max_trials=3)
+    with pytest.raises(SettingsError, match="Received 'trials', which is no setting. Expected some of: max_trials, "):
+        kevo.search("digits", out=tmp_path, trials=3)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_search_of_failures_says_why(tmp_path: Path) -> None:
     hopeless = dataclasses.replace(
         TINY,

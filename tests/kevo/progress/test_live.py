@@ -308,7 +308,7 @@ def test_a_terminal_that_has_gone_ends_no_search() -> None:
 def test_the_command_says_nothing_but_its_own_words() -> None:
     script = """
         import os, sys
-        from kevo.cli.console import quiet_natives
+        from kevo.system.quiet import quiet_natives
         with quiet_natives():
             os.write(2, b"a driver's noise")
             print("an error", file=sys.stderr)
