@@ -20,6 +20,7 @@ for command in (
     search.resume,
     search.worker,
     look.status,
+    look.runs,
     look.stop,
     look.doctor,
     look.backbones,

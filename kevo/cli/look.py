@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -27,6 +28,19 @@ def status(run: Path, as_json: bool) -> None:
             return
         for line in describe_status(found):
             # A run folder may come from someone else: its words are not to move the cursor.
+            click.echo(printable(line))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default="kevo-runs")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each run, a line each.")
+def runs(folder: Path, as_json: bool) -> None:
+    """Lists the searches in FOLDER, the newest first; by default those in kevo-runs."""
+    with user_errors():
+        from kevo.runs import listing
+
+        rows = listing.read(folder)
+        for line in (json.dumps(row.to_json()) for row in rows) if as_json else listing.lines(rows):
             click.echo(printable(line))
 
 
