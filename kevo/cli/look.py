@@ -10,7 +10,7 @@ import click
 from kevo.cli.console import format_json, user_errors
 from kevo.errors import SearchFailedError
 from kevo.system.quiet import quiet_tensorflow
-from kevo.system.text import printable
+from kevo.system.text import byte_size, count, printable
 from kevo.tasks.task import all_kinds
 
 
@@ -72,8 +72,16 @@ def doctor() -> None:
 
 
 @click.command()
-def backbones() -> None:
-    """Lists the pretrained backbones with their sizes, widths and cut points."""
-    for kind in all_kinds():
-        for line in kind.pretrained():
-            click.echo(line)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each backbone, a line each.")
+def backbones(as_json: bool) -> None:
+    """Lists the pretrained backbones: size, accuracy on ImageNet, what is downloaded, widths and cut points."""
+    found = [one for kind in all_kinds() for one in kind.pretrained()]
+    for one in found:
+        if as_json:
+            click.echo(json.dumps(one.to_json()))
+            continue
+        there = "downloaded" if one.is_cached else f"{byte_size(one.num_bytes)} to download"
+        click.echo(f"{one.name}: {count(one.num_parameters)} parameters, ImageNet top-1 {one.top_1:.1f} %, {there}")
+        widths = f", alpha {', '.join(f'{width:g}' for width in one.widths)}" if one.widths else ""
+        click.echo(f"  from {one.min_size} px{widths}")
+        click.echo(f"  cut points {', '.join(one.cut_points)}")

@@ -12,6 +12,7 @@ A task is what is given (pictures, a table) together with what is asked (one cla
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -76,6 +77,38 @@ class NetworkKind:
 
     letter: str
     words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """A pretrained network that a search can build on.
+
+    Args:
+        name: Its name in genomes and on the command line.
+        num_parameters: Parameters without its classifier, at width 1.
+        top_1: Percentage of ImageNet's validation pictures that it gets right with its classifier, at width 1.
+        is_cached: Whether its weights at width 1 have been downloaded.
+        min_size: The smallest input, in pixels.
+        widths: Width multipliers; empty where there is but one width.
+        cut_points: Layers whose output may serve as features, shallow to deep.
+    """
+
+    name: str
+    num_parameters: int
+    top_1: float
+    is_cached: bool
+    min_size: int
+    widths: tuple[float, ...]
+    cut_points: tuple[str, ...]
+
+    @property
+    def num_bytes(self) -> int:
+        """About how much is downloaded: four bytes for each parameter."""
+        return 4 * self.num_parameters
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a mapping of JSON values."""
+        return {**dataclasses.asdict(self), "num_bytes": self.num_bytes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -714,8 +747,8 @@ class TaskKind(Protocol[D]):
             KevoError: it is no model of this task, or the data cannot be read.
         """
 
-    def pretrained(self) -> Iterator[str]:
-        """The pretrained networks that a search can build on, each in one line."""
+    def pretrained(self) -> Iterator[Pretrained]:
+        """The pretrained networks that a search can build on."""
 
     def findings(self) -> Iterator[tuple[str, str]]:
         """Names and states of the task's resources on this machine, for `kevo doctor`."""

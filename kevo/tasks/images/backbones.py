@@ -68,6 +68,8 @@ class Backbone:
         cut_points: Layers whose output may serve as the features, shallow to deep, each the end of a block. The last
             stands for the end of the network: "as is".
         variants: The widths, narrow to wide.
+        top_1: Percentage of ImageNet's validation pictures that the network with its classifier gets right, at width 1,
+            as https://keras.io/api/applications/ says; of MobileNetV3, as Keras's page of that network says.
         source: Where the network was published.
         stem: First layer behind the preprocessing that the builder puts into the network, which is replaced by
             kevo's own. `None`: the builder puts none.
@@ -80,9 +82,15 @@ class Backbone:
     min_size: int
     cut_points: tuple[str, ...]
     variants: tuple[Variant, ...]
+    top_1: float
     source: str
     stem: str | None = None
     is_chain: bool = True
+
+    @property
+    def common(self) -> Variant:
+        """The variant of width 1, or the only one."""
+        return next(variant for variant in self.variants if variant.alpha in (None, 1.0))
 
     @property
     def alphas(self) -> tuple[float, ...]:
@@ -120,6 +128,7 @@ _ROWS = (
         min_size=32,
         cut_points=("block3_pool", "block4_pool", "block5_pool"),
         variants=(Variant(_classic("vgg16", "vgg16"), 14_714_688, "6d6bbae143d832006294945121d1f1fc"),),
+        top_1=71.3,
         source="Simonyan and Zisserman 2015, arXiv:1409.1556",
     ),
     Backbone(
@@ -129,6 +138,7 @@ _ROWS = (
         min_size=32,
         cut_points=("block3_pool", "block4_pool", "block5_pool"),
         variants=(Variant(_classic("vgg19", "vgg19"), 20_024_384, "253f8cb515780f3b799900260a226db6"),),
+        top_1=71.3,
         source="Simonyan and Zisserman 2015, arXiv:1409.1556",
     ),
     Backbone(
@@ -138,6 +148,7 @@ _ROWS = (
         min_size=32,
         cut_points=("conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out"),
         variants=(Variant(_classic("resnet", "resnet50"), 23_587_712, "4d473c1dd8becc155b73f8504c6f6626"),),
+        top_1=74.9,
         source="He et al. 2016, doi:10.1109/CVPR.2016.90",
     ),
     Backbone(
@@ -148,6 +159,7 @@ _ROWS = (
         # A stage of the second version ends in a bare sum; its norm and activation open the next stage.
         cut_points=("conv3_block1_preact_relu", "conv4_block1_preact_relu", "conv5_block1_preact_relu", "post_relu"),
         variants=(Variant(_classic("resnet", "resnet50v2"), 23_564_800, "fac2f116257151a9d068a22e544a4917"),),
+        top_1=76.0,
         source="He et al. 2016, doi:10.1007/978-3-319-46493-0_38",
     ),
     Backbone(
@@ -162,6 +174,7 @@ _ROWS = (
             _mobilenet(0.75, 1_832_976, "7_5"),
             _mobilenet(1.0, 3_228_864, "1_0"),
         ),
+        top_1=70.4,
         source="Howard et al. 2017, arXiv:1704.04861",
     ),
     Backbone(
@@ -185,6 +198,7 @@ _ROWS = (
             _mobilenet_v2(1.3, 3_766_048),
             _mobilenet_v2(1.4, 4_363_712),
         ),
+        top_1=71.3,
         source="Sandler et al. 2018, doi:10.1109/CVPR.2018.00474",
     ),
     Backbone(
@@ -198,6 +212,7 @@ _ROWS = (
             _mobilenet_v3("small", 0.75, 583_160, "ebdb5cc8e0b497cd13a7c275d475c819"),
             _mobilenet_v3("small", 1.0, 939_120, "d3e8ec802a04aa4fc771ee12a9a9b836"),
         ),
+        top_1=68.1,
         source="Howard et al. 2019, doi:10.1109/ICCV.2019.00140",
         stem="conv",
     ),
@@ -211,6 +226,7 @@ _ROWS = (
             _mobilenet_v3("large", 0.75, 1_808_736, "40af19a13ebea4e2ee0c676887f69a2e"),
             _mobilenet_v3("large", 1.0, 2_996_352, "07fb09a5933dd0c8eaafa16978110389"),
         ),
+        top_1=75.6,
         source="Howard et al. 2019, doi:10.1109/ICCV.2019.00140",
         stem="conv",
     ),
@@ -228,6 +244,7 @@ _ROWS = (
         variants=(
             Variant("keras-applications/efficientnetb0_notop.h5", 4_049_571, "50bc09e76180e00e4465e1a485ddc09d"),
         ),
+        top_1=77.1,
         source="Tan and Le 2019, arXiv:1905.11946",
         # What Keras puts in front differs between `weights="imagenet"` and the same weights from a file.
         stem="stem_conv_pad",
@@ -243,6 +260,7 @@ _ROWS = (
                 _keras("efficientnet_v2", "efficientnetv2-b0_notop.h5"), 5_919_312, "893217f2bb855e2983157299931e43ff"
             ),
         ),
+        top_1=78.7,
         source="Tan and Le 2021, arXiv:2104.00298",
         stem="stem_conv",
     ),
@@ -253,6 +271,7 @@ _ROWS = (
         min_size=32,
         cut_points=("pool2_relu", "pool3_relu", "pool4_relu", "relu"),
         variants=(Variant(_classic("densenet", "densenet121"), 7_037_504, "30ee3e1110167f948a6b9946edeeb738"),),
+        top_1=75.0,
         source="Huang et al. 2017, doi:10.1109/CVPR.2017.243",
     ),
     Backbone(
@@ -262,6 +281,7 @@ _ROWS = (
         min_size=75,
         cut_points=("mixed2", "mixed5", "mixed7", "mixed10"),
         variants=(Variant(_classic("inception_v3", "inception_v3"), 21_802_784, "bcbd6486424b2319ff4ef7d526e38f63"),),
+        top_1=77.9,
         source="Szegedy et al. 2016, doi:10.1109/CVPR.2016.308",
     ),
     Backbone(
@@ -272,6 +292,7 @@ _ROWS = (
         # Blocks end in sums that Keras numbers anew with every build; the next block's activation has a steady name.
         cut_points=("block4_sepconv1_act", "block5_sepconv1_act", "block13_sepconv1_act", "block14_sepconv2_act"),
         variants=(Variant(_classic("xception", "xception"), 20_861_480, "b0042744bf5b25fce3cb969f33bebb97"),),
+        top_1=79.0,
         source="Chollet 2017, doi:10.1109/CVPR.2017.195",
         # Each of these activations lies on one of two ways.
         is_chain=False,

@@ -16,7 +16,7 @@ from kevo.tasks.images import space as spaces
 from kevo.tasks.images.space import Space
 from kevo.tasks.outputs.classes.objectives import COMPARED_SCORES, OBJECTIVES
 from kevo.tasks.pages import Drawing, Pages
-from kevo.tasks.task import InputSpec, NetworkKind, SearchSettings, StageData, TaskKind, TaskOption
+from kevo.tasks.task import InputSpec, NetworkKind, Pretrained, SearchSettings, StageData, TaskKind, TaskOption
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -204,13 +204,21 @@ class ImageClassification:
 
         return ExportableClassifier.open(path, run=run, data=data)
 
-    def pretrained(self) -> Iterator[str]:
-        """The backbones with their sizes, widths and cut points."""
+    def pretrained(self) -> Iterator[Pretrained]:
+        """The backbones."""
+        from kevo.tasks.images import pretrained_weights
         from kevo.tasks.images.backbones import BACKBONES
 
         for row in BACKBONES.values():
-            widths = f"  alpha {', '.join(f'{alpha:g}' for alpha in row.alphas)}" if row.alphas else ""
-            yield f"{row.name}  from {row.min_size} px{widths}  cut points {', '.join(row.cut_points)}"
+            yield Pretrained(
+                name=row.name,
+                num_parameters=row.common.num_parameters,
+                top_1=row.top_1,
+                is_cached=pretrained_weights.is_cached(row.common),
+                min_size=row.min_size,
+                widths=row.alphas,
+                cut_points=row.cut_points,
+            )
 
     def findings(self) -> Iterator[tuple[str, str]]:
         """The features of frozen backbones that earlier searches have left."""

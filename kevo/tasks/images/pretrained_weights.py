@@ -280,6 +280,11 @@ def _close(error: Exception) -> None:
         error.close()
 
 
+def is_cached(variant: Variant) -> bool:
+    """Tells whether the file of a variant has been downloaded, whole."""
+    return _is_intact(_cache_path(variant), variant.md5)
+
+
 def _cache_path(variant: Variant) -> Path:
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     return home.expanduser() / "models" / variant.file.rpartition("/")[2]

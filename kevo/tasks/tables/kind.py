@@ -17,7 +17,7 @@ from kevo.tasks.outputs.classes.objectives import COMPARED_SCORES, OBJECTIVES
 from kevo.tasks.pages import Drawing, Pages
 from kevo.tasks.tables import space as spaces
 from kevo.tasks.tables.space import Space
-from kevo.tasks.task import InputSpec, NetworkKind, SearchSettings, StageData, TaskKind, TaskOption
+from kevo.tasks.task import InputSpec, NetworkKind, Pretrained, SearchSettings, StageData, TaskKind, TaskOption
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class TabularClassification:
             "no kevo for that: keras.models.load_model(...)."
         )
 
-    def pretrained(self) -> Iterator[str]:
+    def pretrained(self) -> Iterator[Pretrained]:
         """Yields nothing: networks for tables are trained from scratch."""
         yield from ()
 

@@ -15,6 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -247,8 +248,22 @@ def test_doctor_says_what_there_is(tmp_path: Path) -> None:
 
 def test_backbones_lists_the_table() -> None:
     lines = CliRunner().invoke(main, ["backbones"]).stdout.splitlines()
-    assert [line.split()[0] for line in lines] == list(BACKBONES)
-    assert all(row.cut_points[-1] in line for row, line in zip(BACKBONES.values(), lines, strict=True))
+    heads = [line for line in lines if not line.startswith(" ")]
+    assert [line.partition(":")[0] for line in heads] == list(BACKBONES)
+    assert "mobilenet_v2: 2.3M parameters, ImageNet top-1 71.3 %, 9.0 MB to download" in heads
+    cuts = [line for line in lines if line.startswith("  cut points")]
+    assert all(row.cut_points[-1] in line for row, line in zip(BACKBONES.values(), cuts, strict=True))
+
+
+def test_backbones_that_are_downloaded_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    folder = tmp_path / "models"
+    folder.mkdir()
+    # No checksum of this one is published: a file that can be read is taken to be whole.
+    with h5py.File(folder / "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5", "w") as file:
+        file["kernel"] = np.zeros(3, np.float32)
+    rows = map(json.loads, CliRunner().invoke(main, ["backbones", "--json"]).stdout.splitlines())
+    assert [row["name"] for row in rows if row["is_cached"]] == ["mobilenet_v2"]
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("1.5h", 5400)])
