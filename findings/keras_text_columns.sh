@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Keras 3.15.1 with TensorFlow 2.21.0: a saved model that takes columns of text by name.
+# Keras 3.15.1 with TensorFlow 2.21.0 and NumPy 2.4.6: a model that takes columns of text by name.
 #
-# `StringLookup` and `Input(dtype="string")` are Keras's own, and a batch of text is an array. Yet
-# - `predict` raises a ValueError, "Invalid dtype: str32", for text as NumPy makes it (dtype <U1), and takes the same
-#   text as an array of objects. Calling the model with tensors takes it too.
-# - A column whose name holds a "/" cannot name an `Input`. The mapping of inputs may have it as a key all the same; the
-#   model then answers right, but Keras warns whenever it is built and whenever it is loaded: "When providing `inputs`
-#   as a dict, all keys in the dict must match the names of the corresponding tensors". So whoever receives such a file
-#   is warned of nothing that they could mend.
+# `Input(dtype="string")` and `StringLookup` are Keras's own, and text comes as an array of NumPy's. What was seen:
+# - `predict` takes no text in arrays at all: a ValueError says "Invalid dtype: str96" for text as NumPy
+#   makes it, "Invalid dtype: object" and "Invalid dtype: bytes24" for its two other kinds. The same arrays are answered
+#   by `predict_on_batch`, by calling the model, and by `predict` once `tf.constant` or a `tf.data.Dataset` holds them.
+# - A column whose name has a "/" cannot name an `Input`. The mapping of inputs may have it as a key all the same; the
+#   model then answers as it should, but Keras warns when it is built, and whenever it is loaded, that the keys must
+#   match the names of the tensors. Whoever receives such a file can mend nothing.
 #
 # Exits 0 while all of this is so, and 1 as soon as something of it has changed.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet keras==3.15.1 tensorflow==2.21.0 numpy
+"$folder/venv/bin/pip" install --quiet keras==3.15.1 tensorflow==2.21.0 numpy==2.4.6
 cd "$folder"
 TF_CPP_MIN_LOG_LEVEL=3 "$folder/venv/bin/python" - <<'PYTHON'
 import sys
@@ -26,6 +26,13 @@ import tensorflow as tf
 
 print("keras", keras.__version__, "tensorflow", tf.__version__, "numpy", np.__version__)
 WARNED = "all keys in the dict must match the names"
+problems = []
+
+
+def expect(what, is_so):
+    print("as described:" if is_so else "CHANGED:", what)
+    if not is_so:
+        problems.append(what)
 
 
 def told(action):
@@ -42,35 +49,34 @@ def model(key):
     return keras.Model(inputs, keras.layers.Dense(1)(codes))
 
 
-problems = []
-
-
-def expect(what, is_so):
-    print("as described:" if is_so else "CHANGED:", what)
-    if not is_so:
-        problems.append(what)
+def refusal(action):
+    try:
+        action()
+    except ValueError as error:
+        return str(error).splitlines()[0]
+    return ""
 
 
 plain, warned = told(lambda: model("column_1"))
 expect("a key that is the input's name warns of nothing", not warned)
 text = np.array([["yes"], ["no"]])
-as_objects = plain.predict({"column_1": text.astype(object)}, verbose=0)
-called = np.asarray(plain({"column_1": tf.constant(text)}))
-expect("predict takes text as objects, and answers as a call with tensors does", np.allclose(as_objects, called))
-try:
-    plain.predict({"column_1": text}, verbose=0)
-    refusal = ""
-except ValueError as error:
-    refusal = str(error)
-print("predict of dtype", text.dtype, "->", refusal.splitlines()[0] if refusal else "an answer")
-expect("predict refuses the same text as NumPy makes it", "Invalid dtype: str" in refusal)
+answers = np.asarray(plain({"column_1": text}))
+for kind, array in (("str", text), ("object", text.astype(object)), ("bytes", text.astype("S"))):
+    words = refusal(lambda: plain.predict({"column_1": array}, verbose=0))
+    print(f"predict of {array.dtype}: {words or 'answered'}")
+    expect(f"predict refuses text of the dtype {array.dtype}", f"Invalid dtype: {kind}" in words)
+    expect("predict_on_batch answers it", np.allclose(plain.predict_on_batch({"column_1": array}), answers))
+    dataset = tf.data.Dataset.from_tensors({"column_1": array})
+    expect("predict of a dataset answers it", np.allclose(plain.predict(dataset, verbose=0), answers))
+    tensors = {"column_1": tf.constant(array)}
+    expect("predict of tensors answers it", np.allclose(plain.predict(tensors, verbose=0), answers))
 
 other, warned = told(lambda: model("income/month"))
 expect("a key that is not the input's name warns when the model is built", warned)
 other.save("model.keras")
 loaded, warned = told(lambda: keras.models.load_model("model.keras"))
 expect("and when it is loaded", warned)
-again = loaded.predict({"income/month": text.astype(object)}, verbose=0)
-expect("though it answers as before", np.allclose(again, other.predict({"income/month": text.astype(object)}, verbose=0)))
+rows = {"income/month": text}
+expect("though it answers as before", np.allclose(loaded(rows), other(rows)))
 sys.exit(bool(problems))
 PYTHON
