@@ -17,7 +17,7 @@ from kevo.execution.endpoint import Endpoint
 from kevo.progress import Listener, NullListener, for_stderr
 from kevo.progress.trackers import TrackerGroup
 from kevo.result import SearchResult
-from kevo.runs import layout
+from kevo.runs import layout, reader
 from kevo.runs.atomic_files import DAMAGE, damage
 from kevo.runs.folder import Run, new_folder
 from kevo.session import Session
@@ -116,6 +116,9 @@ def resume(
     run_folder: str | Path,
     data: Any = None,
     *,
+    max_time: float | str | None = None,
+    max_trials: int | None = None,
+    patience: int | None = None,
     verbose: bool | None = None,
     listener: Listener | None = None,
     started: float | None = None,
@@ -123,11 +126,15 @@ def resume(
     secret: str | None = None,
     distribution_strategy: tf.distribute.Strategy | None = None,
 ) -> SearchResult:
-    """Goes on with a search that was interrupted, from every candidate that had finished.
+    """Goes on with a search that was interrupted, or with a finished one for longer, from all candidates so far.
 
     Args:
         run_folder: The run folder.
         data: The same pictures again, needed only when they were given as arrays or `tf.data`.
+        max_time: How much longer it may take, in seconds or as in `15m`. With this, `max_trials` or both, the former
+            limits count no more.
+        max_trials: How many more candidates to train at most.
+        patience: As in `Settings`, from now on; candidates of before count.
         verbose: As for `search`.
         listener: Is told about progress. Defaults to nobody.
         started: As for `search`.
@@ -144,6 +151,9 @@ def resume(
     endpoint = _endpoint(listen, secret, distribution_strategy)
     run = Run.open(Path(run_folder).absolute())
     settings = run.search_settings()
+    limits = {"max_time": max_time, "max_trials": max_trials, "patience": patience}
+    if any(limit is not None for limit in limits.values()):
+        settings = _extended(run, settings, limits)
     if settings.cache not in (None, NO_CACHE) and not os.path.isabs(settings.cache):
         raise RunError(f"{run.path} is damaged: its cache is no absolute path but {settings.cache!r}. Restore it.")
     kind = settings.kind
@@ -176,6 +186,16 @@ def _settings(settings: Settings | None, options: Mapping[str, Any]) -> Settings
     if options:
         raise SettingsError(f"Received both `settings` and {', '.join(options)}. Put all of them into `Settings`.")
     return settings
+
+
+def _extended(run: Run, settings: Settings, limits: Mapping[str, Any]) -> Settings:
+    """Returns the settings of a search that goes on for longer."""
+    records = reader.read_trials(run)
+    return settings.extended(
+        **limits,
+        seconds=max((record.finished_at for record in records), default=0.0),
+        num_trials=sum(not record.full_length for record in records),
+    )
 
 
 @contextlib.contextmanager

@@ -98,6 +98,7 @@ class Session:
         with self._folder.locked(), redelivering(), self._tracked(), publisher as self._listener:
             # Whoever asked an earlier session to stop did not mean this one.
             stop_request.take(self._folder)
+            self._folder.replace_search_settings(self._settings)
             notes = [*self._dataset.notes, *self._task.notes, *self._archive.read(read_outputs=self._read_outputs)]
             self._budget.take_up(self._archive.records)
             plan = self._plan()

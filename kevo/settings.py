@@ -225,6 +225,39 @@ class Settings:
         """The epochs of the final training, also when they were left open."""
         return self.final_epochs or 2 * self.epochs
 
+    def extended(
+        self,
+        *,
+        max_time: float | str | None = None,
+        max_trials: int | None = None,
+        patience: int | None = None,
+        seconds: float,
+        num_trials: int,
+    ) -> Self:
+        """Returns the settings of a search that goes on for longer, with these limits in place of the former ones.
+
+        Args:
+            max_time: How much longer it may take, in seconds or as in `15m`; `None` for no limit.
+            max_trials: How many more candidates to train at most; `None` for no limit.
+            patience: As in `Settings`; candidates of before count.
+            seconds: How long it has taken.
+            num_trials: How many candidates it has trained.
+
+        Raises:
+            SettingsError: a limit is none.
+        """
+        if max_time is None and max_trials is None and patience is None:
+            return self
+        further = Settings(max_time=max_time, max_trials=max_trials, patience=patience)  # type: ignore[arg-type]
+        if max_time is None and max_trials is None:
+            return dataclasses.replace(self, patience=further.patience)
+        return dataclasses.replace(
+            self,
+            max_time=None if further.max_time is None else seconds + further.max_time,
+            max_trials=None if further.max_trials is None else num_trials + further.max_trials,
+            patience=further.patience,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values, from which `from_json` makes the same settings."""
         values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}

@@ -256,19 +256,19 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         return values
 
     def trial_id_of(self, number: int) -> str:
-        """Returns the name that Keras Tuner gives to the trial of an individual."""
+        """Returns the name that Keras Tuner gives to the trial of a new individual: its width is that of the limit."""
         return f"{number:0{len(str(self.max_trials))}d}"
 
     @_exclusive
-    def recall(self, individuals: Sequence[Individual]) -> None:
+    def recall(self, individuals: Mapping[str, Individual]) -> None:
         """Goes on with a search that has lost its files, in place of `reload`: its trials are run again first.
 
         Args:
-            individuals: All of them, pending, ordered by number without gaps.
+            individuals: All of them by the names of their trials, pending, ordered by number without gaps.
         """
-        self._numbers = {self.trial_id_of(one.number): one.number for one in individuals}
-        self._evolution = self._evolve(individuals)
-        for trial_id, one in zip(self._numbers, individuals, strict=True):
+        self._numbers = {trial_id: one.number for trial_id, one in individuals.items()}
+        self._evolution = self._evolve(list(individuals.values()))
+        for trial_id, one in individuals.items():
             hyperparameters = self.get_space()
             hyperparameters.values = self._values(one)
             self.trials[trial_id] = Trial(hyperparameters, trial_id, TrialStatus.RUNNING)

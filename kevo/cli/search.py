@@ -169,6 +169,17 @@ def search(
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option("--max-time", type=Duration(), help="Go on for so much longer, such as 30m, also if it had finished.")
+@click.option(
+    "--max-trials",
+    type=click.IntRange(min=1),
+    help="Train so many more candidates at most, also if it had finished. With one of these the former limits end.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(min=1),
+    help="End the evolution when so many candidates in a row have brought nothing new, those of before included.",
+)
 @LISTEN
 @SECRET
 @TENSORBOARD
@@ -178,6 +189,9 @@ def search(
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")
 def resume(
     run: Path,
+    max_time: float | None,
+    max_trials: int | None,
+    patience: int | None,
     as_json: bool,
     quiet: bool,
     listen: str | None,
@@ -186,7 +200,7 @@ def resume(
     mlflow: str | None,
     energy: str | None,
 ) -> None:
-    """Goes on with the interrupted search in the run folder RUN."""
+    """Goes on with the search in the run folder RUN that was interrupted, or with a finished one for longer."""
     started = time.monotonic()
     with user_errors():
         from kevo.runs.folder import Run
@@ -195,7 +209,16 @@ def resume(
         with quiet_tensorflow():
             from kevo import api
         _announce(
-            lambda listener: api.resume(run, listener=listener, started=started, listen=listen, secret=secret),
+            lambda listener: api.resume(
+                run,
+                max_time=max_time,
+                max_trials=max_trials,
+                patience=patience,
+                listener=listener,
+                started=started,
+                listen=listen,
+                secret=secret,
+            ),
             settings,
             _trackers(tensorboard, mlflow, energy),
             quiet=quiet,

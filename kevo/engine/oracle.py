@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
@@ -23,6 +24,8 @@ from tuners.genome import Genome, SearchSpace
 from tuners.oracle import GeneticOracle
 from tuners.settings import Settings as EvolutionSettings
 
+_NAME = re.compile(r"[0-9]{1,9}")
+"""The name of a trial: its number."""
 _MAX_LOST = 100
 """So many candidates for each that is left may be lost; where more seem to be, their names are not to be trusted."""
 
@@ -109,21 +112,23 @@ def _check(oracle: GeneticOracle) -> None:
         known.add(trial_id)
 
 
-def _recalled(oracle: GeneticOracle, archive: Archive, space: SearchSpace) -> list[Individual]:
-    """Returns the individuals of a search from its trial records, after the oracle's own state was lost.
+def _recalled(oracle: GeneticOracle, archive: Archive, space: SearchSpace) -> dict[str, Individual]:
+    """Returns the individuals of a search by trial, from its trial records, after the oracle's own state was lost.
 
     Whoever has none gives its place to a random genome: trials are named after their places.
     """
-    evolved = {record.trial_id: record for record in archive.records.values() if not record.full_length}
-    numbers = {trial_id: int(trial_id) for trial_id in evolved if trial_id.isdecimal()}
-    foreign = [trial_id for trial_id in evolved if oracle.trial_id_of(numbers.get(trial_id, -1)) != trial_id]
-    num = 1 + max(numbers.values(), default=-1)
-    if foreign or num > _MAX_LOST * (1 + len(evolved)):
-        raise LookupError(f"the trials {', '.join((foreign or list(evolved))[:3])} are none of this search")
+    evolved = [record for record in archive.records.values() if not record.full_length]
+    # As wide as the limit of trials was when they began, which may have been raised since.
+    numbers = {record.trial_id: int(record.trial_id) for record in evolved if _NAME.fullmatch(record.trial_id)}
+    records = {numbers[record.trial_id]: record for record in evolved if record.trial_id in numbers}
+    num = 1 + max(records, default=-1)
+    if len(records) < len(evolved) or num > _MAX_LOST * (1 + len(evolved)):
+        names = [record.trial_id for record in evolved if records.get(numbers.get(record.trial_id, -1)) is not record]
+        raise LookupError(f"the trials {', '.join((names or list(numbers))[:3])} are none of this search")
     rng = np.random.default_rng(oracle.seed)
     found: list[Individual] = []
     for number in range(num):
-        record = evolved.get(oracle.trial_id_of(number))
+        record = records.get(number)
         if record is None:
             found.append(Individual(number=number, genome=space.sample(rng), generation=0, origin="random"))
             continue
@@ -146,7 +151,8 @@ def _recalled(oracle: GeneticOracle, archive: Archive, space: SearchSpace) -> li
                 rung=rung,
             )
         )
-    return found
+    known = {number: record.trial_id for number, record in records.items()}
+    return {known.get(one.number, oracle.trial_id_of(one.number)): one for one in found}
 
 
 def _rung(record: TrialRecord, rungs: Sequence[int]) -> int:

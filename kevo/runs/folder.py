@@ -117,6 +117,16 @@ class Run:
             reason = f"{error} is missing." if isinstance(error, KeyError) else str(error)
             raise RunError(f"{self.path / layout.SETTINGS} is damaged: {reason}{RESTORE}") from error
 
+    def replace_search_settings(self, settings: Settings) -> None:
+        """Writes down that the search goes on with other settings.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        if (values := settings.to_json()) != self.settings["search"]:
+            self.settings = {**self.settings, "search": values}
+            self.write_json(layout.SETTINGS, self.settings)
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps other searches out of the folder; the lock goes with the process, however that ends.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 import kevo
 from kevo.errors import RunError, SearchFailedError, SettingsError, WeightsError
 from kevo.result import SearchResult
+from kevo.runs.folder import Run
+from kevo.runs.reader import read_trials
 from kevo.tasks.images.datasets import ImageDataset
 from tests.support.samples import stripes
 from tests.support.searches import SETTINGS, TINY, Diary
@@ -92,6 +95,27 @@ def test_a_finished_search_is_announced_again_without_training(found: tuple[Sear
     again = kevo.resume(result.run_folder, stripes(240), listener=diary)
     assert diary.started == []
     assert (again.genome, again.test, again.trials_completed) == (result.genome, result.test, 3)
+
+
+def test_a_finished_search_goes_on_for_longer(found: tuple[SearchResult, Diary], tmp_path: Path) -> None:
+    result, _ = found
+    run = tmp_path / "run"
+    shutil.copytree(result.run_folder, run)
+    # The names of trials become wider with the limit.
+    again = kevo.resume(run, stripes(240), max_trials=8, max_time="10m", verbose=False)
+    num_before = result.trials_completed + result.trials_failed
+    assert again.trials_completed + again.trials_failed == num_before + 8
+    settings = kevo.Settings.from_json(json.loads((run / "settings.json").read_text())["search"])
+    assert settings.max_trials == num_before + 8
+    assert settings.max_time is not None and 600 < settings.max_time < 600 + result.seconds
+    records = read_trials(Run.open(run))
+    assert len({record.trial_id for record in records}) == len(records)
+    assert again.validation.accuracy >= result.validation.interval[0]
+    # And once more, without the oracle's own state.
+    shutil.rmtree(run / "search")
+    last = kevo.resume(run, stripes(240), max_trials=1, verbose=False)
+    assert last.trials_completed + last.trials_failed == num_before + 9
+    assert {record.trial_id for record in records} <= {record.trial_id for record in read_trials(Run.open(run))}
 
 
 def test_other_pictures_are_refused_on_resume(found: tuple[SearchResult, Diary]) -> None:

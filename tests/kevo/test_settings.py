@@ -56,6 +56,17 @@ def test_a_wrong_setting_says_what_is_wrong(change: dict[str, object], message: 
         Settings(**change)
 
 
+def test_a_search_that_goes_on_has_new_limits() -> None:
+    settings = Settings(max_time=60.0, patience=5, epochs=3)
+    so_far: Any = {"seconds": 50.0, "num_trials": 7}
+    assert settings.extended(**so_far) is settings
+    assert settings.extended(max_time="1m", **so_far) == Settings(max_time=110.0, epochs=3)
+    assert settings.extended(max_trials=4, **so_far) == Settings(max_trials=11, epochs=3)
+    assert settings.extended(patience=9, **so_far) == Settings(max_time=60.0, patience=9, epochs=3)
+    with pytest.raises(SettingsError, match="`max_trials` must be positive. Received: 0"):
+        settings.extended(max_trials=0, **so_far)
+
+
 def test_what_people_write_is_understood() -> None:
     written: Any = {
         "max_time": "15m",
