@@ -31,8 +31,8 @@ def load(path: Path) -> keras.Model:
 def renamed_inputs() -> Iterator[None]:
     """Silences Keras where a model takes a mapping whose keys are not the names of its inputs.
 
-    Not every column of a table can name a layer, see `kevo.tasks.tables.networks`. Keras warns of that whenever such a
-    model is built or loaded, though the keys are what counts.
+    Not every column of a table can name a layer. Keras warns of that whenever such a model is built or loaded, though
+    the keys are what counts.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="When providing `inputs` as a dict", category=UserWarning)

@@ -201,7 +201,7 @@ def test_an_ensemble_is_better_by_the_rule_by_which_candidates_win(
 
 
 @pytest.mark.parametrize("interrupted", [True, False])
-def test_what_an_earlier_sitting_found_stands_without_time_for_more(
+def test_what_an_earlier_session_found_stands_without_time_for_more(
     interrupted: bool, finished: tuple[SearchResult, Session], tmp_path: Path, dataset: ImageDataset
 ) -> None:
     before, _ = finished

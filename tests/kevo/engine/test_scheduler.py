@@ -354,7 +354,7 @@ def test_nothing_is_kept_of_what_has_ended(tmp_path: Path, dataset: ImageDataset
     assert sorted(path.name for path in folder.iterdir()) == ["1-full-12.keras", "1-full.json", "2-12.keras", "2.json"]
 
 
-def test_what_was_lost_in_an_earlier_sitting_counts(tmp_path: Path, dataset: ImageDataset) -> None:
+def test_what_was_lost_in_an_earlier_session_counts(tmp_path: Path, dataset: ImageDataset) -> None:
     settings = dataclasses.replace(SETTINGS, max_trials=1)
     one = scheduler(tmp_path, dataset, settings)
     assert isinstance(one.next("a"), TrialSpec)

@@ -18,7 +18,7 @@ from tests.support.searches import record
 pytest.importorskip("codecarbon", reason="codecarbon is missing: pip install 'kevo-automl[codecarbon]'")
 
 
-def test_sittings_add_up_without_network_files_or_noise(tmp_path: Path) -> None:
+def test_sessions_add_up_without_network_files_or_noise(tmp_path: Path) -> None:
     # Whoever has configured CodeCarbon to send what it measures has not meant kevo.
     (tmp_path / ".codecarbon.config").write_text(
         "[codecarbon]\nemissions_endpoint=http://127.0.0.1:9\noutput_methods=csv,api\nlog_level=debug\n"

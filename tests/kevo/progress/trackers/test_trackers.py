@@ -153,7 +153,7 @@ def test_tensorboard_shows_candidates_in_its_table(dataset: ImageDataset, tmp_pa
     assert [event.step for event in events.Tensors("trial-0001", "epoch/loss")] == [2]
 
 
-def test_tensorboard_writes_what_an_earlier_sitting_did_not(dataset: ImageDataset, tmp_path: Path) -> None:
+def test_tensorboard_writes_what_an_earlier_session_did_not(dataset: ImageDataset, tmp_path: Path) -> None:
     run = run_of(tmp_path)
     run.append_trial(record("0", 0.5))
     hostile = {**CONV_GENOME, "optimizer": ["<script>"]}
