@@ -47,6 +47,7 @@ from kevo.runs.predictions import read_predictions
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system.interrupts import Interrupt, Interrupts, redelivering
+from kevo.system.text import metric_name
 from kevo.tasks.task import Dataset, Outputs, Task
 from tuners.execution.executor import Cause, Executor
 from tuners.execution.foreman import BrokenError, Foreman
@@ -238,6 +239,7 @@ class Session:
     def _finish(self, *, interrupted: bool) -> SearchResult:
         """Hands the best over, with everything that a person looks at."""
         self._listener.closed()
+        self._compare_with_first()
         closing = Finalizer(
             self._folder,
             self._task,
@@ -250,6 +252,20 @@ class Session:
         self._trackers.on_result(result)
         self._write_card(result)
         return result
+
+    def _compare_with_first(self) -> None:
+        """Says what the network that the search began with reached, if another one wins."""
+        records, winner = self._archive.records.values(), self._archive.winner
+        first = next((record for record in records if record.origin == "seed"), None)
+        if first is None or winner is None or winner.genome == first.genome:
+            return
+        objective = self._archive.objective
+        trained = [record for record in self._archive.completed if record.genome == first.genome]
+        if trained:
+            score, best = (one.metrics[objective.metric] for one in (trained[0], winner))
+            name = metric_name(objective.metric, with_split=True)
+            words = self._settings.kind.describe(first.genome)
+            self._listener.note(f"The first network alone, {words}: {name} {score:.3f}. The winner: {best:.3f}.")
 
     def _handed_over(self, closing: Finalizer, interrupted: bool) -> Outcome:
         """Hands over the best trial with a model that can be loaded; damaged files are set aside."""

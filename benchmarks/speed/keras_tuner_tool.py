@@ -167,7 +167,8 @@ class Classifier(keras_tuner.HyperModel):  # type: ignore[misc]
 
     def _compile(self, model: keras.Model, genome: Genome, *, rate: float | None) -> None:
         num_steps = self._spec.epochs * math.ceil(self._num_pictures / int(genome["batch_size"]))
-        ours = optimizers.optimizer(genome, num_steps=num_steps, num_done=0, fine_tune_rate=rate)
+        horizon = optimizers.Horizon(num_steps)
+        ours = optimizers.optimizer(genome, horizon=horizon, num_done=0, fine_tune_rate=rate)
         # The same optimizer in its Keras implementation.
         theirs = getattr(keras.optimizers, type(ours).__name__)
         model.compile(

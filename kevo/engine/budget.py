@@ -26,6 +26,16 @@ _REFIT_COST = 1.25
 """How much longer than its final training the refit of the winner takes, which learns from the validation split too."""
 _CERTAIN_SHARE = 0.9
 """The part of the time that is left for a final training that its epochs are laid out for: no two take the same."""
+_FLEXIBLE_SHARE = 1 / 16
+"""The part of the training's time after which a candidate is stopped whose learning rate falls with its time."""
+_PROPER_SHARE = 0.6
+"""The largest share of the training time that is kept for one proper training of such a candidate."""
+_FIRST_SHARE = 0.1
+"""The part of the time in which a network shows what it is worth before all the rest goes into its last training."""
+_FEW_EPOCHS = 8
+"""Where no more epochs than that fit, a network is trained once only: a share of them would show nothing."""
+_LEAST_EPOCHS = 2
+"""What has not that many epochs is not begun."""
 _CLOSING_SHARE = 0.05
 """The part of `max_time` that is kept for what follows the last training: scores, plots, the best model's file."""
 _CLOSING_SECONDS = 5.0
@@ -81,18 +91,42 @@ class Budget:
         kept = _REFIT_COST * best if _REFIT_COST * best < left else 0.0
         return min(left / (1 + _REFIT_COST), left - kept)
 
-    def left_for_evolution(self, finals: Sequence[float], *, tunes: bool) -> float | None:
+    def left_for_evolution(self, finals: Sequence[float], *, tunes: bool, best: Work | None = None) -> float | None:
         """How long candidates may still be trained before the finalists' turn.
 
         Args:
             finals: How many seconds each finalist would like to have.
             tunes: Whether a pretrained network is fine-tuned in them.
+            best: The forecast for the best of them; `None` where there is none.
         """
         whole, left = self._training_seconds, self.left
         if whole is None or left is None:
             return None
+        if best is not None and self.is_scarce(best):
+            return 0.0
         wanted = sum(finals) + _REFIT_COST * max(finals, default=0.0)
-        return left - min(wanted, (_TUNING_SHARE if tunes else _FINAL_SHARE) * whole)
+        kept = min(wanted, (_TUNING_SHARE if tunes else _FINAL_SHARE) * whole)
+        proper = 0.0 if best is None else _REFIT_COST * self.proper_seconds(best)
+        return left - max(kept, min(proper, _PROPER_SHARE * whole))
+
+    def proper_seconds(self, work: Work) -> float:
+        """How long a candidate's final training takes at full length; 0 where that need not be known."""
+        return (work.per_epoch or 0.0) * self._settings.resolved_final_epochs
+
+    def is_scarce(self, work: Work) -> bool:
+        """Tells whether there is so little time that one network should have all of it.
+
+        That is so where nothing is left beside its first training and a proper one on all examples. A front takes many.
+        """
+        whole = None if self._settings.minimize else self._training_seconds
+        return whole is not None and (1 - _FIRST_SHARE) * whole < _REFIT_COST * self.proper_seconds(work)
+
+    def num_refit_epochs(self, work: Work, left: float | None) -> float:
+        """For how many epochs a network can be trained on train and validation together."""
+        longest = float(self._settings.resolved_final_epochs)
+        if left is None or not work.per_epoch:
+            return longest
+        return min(longest, left / (_REFIT_COST * work.per_epoch))
 
     def full_length_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
         """How long the final training of a candidate would take, without a limit of time."""
@@ -103,10 +137,31 @@ class Budget:
         """Tells whether there is time to fine-tune a finalist's pretrained network."""
         return left is None or work.seconds <= left
 
-    def for_a_candidate(self, left: float | None) -> float | None:
-        """How long the next candidate may take, when so much is left for the evolution."""
+    def for_a_candidate(self, work: Work, left: float | None, *, is_first: bool) -> tuple[int, float | None]:
+        """Epochs and seconds that the next candidate may take at most.
+
+        Args:
+            work: The forecast for it.
+            left: How much is left for the evolution.
+            is_first: Whether no other candidate has come out.
+        """
+        whole, num_epochs = self._training_seconds, self._settings.epochs
+        if left is None or whole is None:
+            return num_epochs, None
+        share = _LARGEST_SHARE
+        if work.per_epoch is not None:
+            is_alone = is_first and self.is_scarce(work)
+            if is_alone and left < _FEW_EPOCHS * work.per_epoch:
+                return self._settings.resolved_final_epochs, max(1.0, left)
+            share = _FIRST_SHARE if is_alone else _FLEXIBLE_SHARE
+        return num_epochs, max(1.0, min(left, share * whole))
+
+    def expected_seconds(self, work: Work) -> float:
+        """How long a candidate is going to take."""
         whole = self._training_seconds
-        return None if left is None or whole is None else max(1.0, min(left, _LARGEST_SHARE * whole))
+        if whole is None or work.per_epoch is None:
+            return work.seconds
+        return min(work.seconds, _FLEXIBLE_SHARE * whole)
 
     @property
     def may_probe(self) -> bool:
@@ -119,6 +174,8 @@ class Budget:
         whole = self._training_seconds
         if left is None or whole is None:
             return True
+        if work.per_epoch is not None:
+            return min(work.seconds, _LEAST_EPOCHS * work.per_epoch) <= min(left, _FLEXIBLE_SHARE * whole)
         # What would be stopped before its end is not begun.
         can_end = work.seconds <= min(left, _LARGEST_SHARE * whole)
         return can_end and work.own + _SHARED_COST * work.shared <= _EXPECTED_SHARE * whole

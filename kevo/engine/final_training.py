@@ -65,7 +65,10 @@ class FinalTrainings:
         Args:
             begun: The names of those that somebody is at.
         """
-        for record in self._archive.finalists:
+        finalists = self._archive.finalists
+        if finalists and self._goes_on_at_once(finalists[0]):
+            return None
+        for record in finalists:
             trial_id = full_length_id(record)
             if trial_id in self._archive.records or trial_id in begun:
                 continue
@@ -80,25 +83,53 @@ class FinalTrainings:
     def refit(self) -> FinalTraining | None:
         """Returns the training in which the winner learns from the validation split too, if there is time for it."""
         winner, left = next(iter(self._archive.saved), None), self._budget.left
-        # It takes as long as before at least: what cannot end is not begun.
-        if winner is None or (left is not None and left <= self._best_seconds):
+        if winner is None or (self._archive.folder.path / layout.refit_model(winner.trial_id)).is_file():
             return None
-        if (self._archive.folder.path / layout.refit_model(winner.trial_id)).is_file():
-            return None
+        num_epochs = winner.planned_epochs
         nums = num_best_epochs(winner.history, winner.stages, self._archive.objective)
-        effort = Effort(winner.planned_epochs, left, tune_epochs=winner.tune_epochs, refit=nums)
+        if self._was_cut_short(winner):
+            # The learning rate fell with the time that there was. Now there is another length.
+            longest = self._budget.num_refit_epochs(self._task.work(winner.genome), left)
+            num_epochs = math.ceil(longest) if self._goes_on_at_once(winner) else num_last_epochs(winner)
+            nums = {winner.stages[-1]: num_epochs}
+            if longest < num_last_epochs(winner):
+                return None
+        elif left is not None and left <= self._best_seconds:
+            # It takes as long as before at least: what cannot end is not begun.
+            return None
+        effort = Effort(num_epochs, left, tune_epochs=winner.tune_epochs, refit=nums)
         return FinalTraining(f"{winner.trial_id}-refit", winner.genome, effort, winner)
 
     def left_for_evolution(self) -> float | None:
         """How many seconds candidates may still be trained before the finalists' turn; `None` for no limit."""
-        seconds, tunes = list[float](), False
-        for record in self._archive.finalists:
+        seconds, tunes, finalists = list[float](), False, self._archive.finalists
+        for record in finalists:
             if (tuned := self._tuned(record, self._budget.tuning_seconds)) is not None:
                 seconds.append(self._task.work(tuned, tune_epochs=self._tune_epochs).seconds)
                 tunes = True
             else:
                 seconds.append(self._budget.full_length_seconds(record, self._archive.records))
-        return self._budget.left_for_evolution(seconds, tunes=tunes)
+        best = self._task.work(finalists[0].genome) if finalists else None
+        return self._budget.left_for_evolution(seconds, tunes=tunes, best=best)
+
+    def _was_cut_short(self, record: TrialRecord) -> bool:
+        """Tells whether a training whose length follows its time was still learning when that was up."""
+        if self._budget.left is None or self._task.work(record.genome).per_epoch is None or record.is_paused:
+            return False
+        num_epochs, stage = num_last_epochs(record), record.stages[-1]
+        best = num_best_epochs(record.history, record.stages, self._archive.objective)[stage]
+        return num_epochs < record.planned_epochs and best > num_epochs - PATIENCE
+
+    def _goes_on_at_once(self, record: TrialRecord) -> bool:
+        """Tells whether a candidate learns from all examples next, since there is no time for another training before.
+
+        That is so where it was cut short, and a final training and a refit of full length do not both fit.
+        """
+        left = self._budget.left
+        if left is None or record.full_length or not self._was_cut_short(record):
+            return False
+        work = self._task.work(record.genome)
+        return left < 2 * self._budget.proper_seconds(work)
 
     @property
     def _best_seconds(self) -> float:

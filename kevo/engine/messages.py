@@ -63,6 +63,7 @@ class TrialResult:
         num_parameters: The size of its network; `None` if it failed.
         is_paused: Whether the training may be taken up again.
         is_cut_short: Whether its time was up before its end.
+        share: How much of its last stage it has trained by then, up to 1.
         learned: What it has taught beside its scores; see `Trainer.news`.
     """
 
@@ -74,6 +75,7 @@ class TrialResult:
     num_parameters: int | None = None
     is_paused: bool = False
     is_cut_short: bool = False
+    share: float = 1.0
     learned: Mapping[str, Any] = field(default_factory=dict)
 
     def failed(self, reason: str) -> TrialResult:
@@ -102,7 +104,7 @@ class TrialResult:
                     "learned": dict(values["learned"]),
                 }
             )
-            numbers = [outcome.seconds, outcome.num_parameters or 0]
+            numbers = [outcome.seconds, outcome.share, outcome.num_parameters or 0]
             if not all(math.isfinite(number) and number >= 0 for number in numbers):
                 raise ValueError(f"a number is none from 0 on: {numbers}")
             if not all(map(math.isfinite, outcome.metrics.values())):

@@ -111,7 +111,7 @@ class Scheduler:
             task,
             max_retries=_MAX_LOSSES - 1,
             feasible=self.is_feasible,
-            cost=lambda genome: task.work(genome).seconds,
+            cost=lambda genome: budget.expected_seconds(task.work(genome)),
             note=listener.note,
         )
         # Whoever was killed may have written an end down without that.
@@ -334,10 +334,14 @@ class Scheduler:
         if (obstacle := self._task.obstacle(genome)) is not None:
             return obstacle
         # Of the very first nothing is known but a guess; if it was wrong, training is cut short.
-        is_first = not any(record.fitness is not None for record in self._archive.records.values())
-        if is_first or self._left is None or self._budget.allows(self._task.work(genome), self._left):
+        if self._is_first or self._left is None or self._budget.allows(self._task.work(genome), self._left):
             return None
         return "too little time"
+
+    @property
+    def _is_first(self) -> bool:
+        """Whether no candidate has come out yet."""
+        return not any(record.fitness is not None for record in self._archive.records.values())
 
     @property
     def _has_settled(self) -> bool:
@@ -370,11 +374,10 @@ class Scheduler:
             self._end(trial, record)
             return None
         genome = {name: value for name, value in values.items() if not name.startswith("tuner/")}
-        effort = Effort(
-            self._settings.epochs,
-            self._budget.for_a_candidate(self._left),
-            pause_after=values.get("tuner/epochs"),
+        num_epochs, seconds = self._budget.for_a_candidate(
+            self._task.work(genome), self._left, is_first=self._is_first and not self._running
         )
+        effort = Effort(num_epochs, seconds, pause_after=values.get("tuner/epochs"))
         generation = self.oracle.generation_of(trial.trial_id)
         return self._begin(worker, trial.trial_id, genome, effort, generation, paused, trial=trial)
 
@@ -503,10 +506,15 @@ class Scheduler:
         """Tells the task how long a training took, and the facts that it learned."""
         if outcome.learned:
             self._task.learn(outcome.learned)
+        seconds, is_telling = outcome.seconds, outcome.reason is None and not outcome.is_cut_short
+        if outcome.is_cut_short and running.work.per_epoch is not None and outcome.share > 0:
+            # At its end it would have taken so long.
+            whole = outcome.seconds / outcome.share
+            seconds, is_telling = whole * self._settings.epochs / running.task.effort.num_epochs, True
         # What ended early or failed would have taken longer still.
-        is_telling = (outcome.reason is None and not outcome.is_cut_short) or outcome.seconds > running.work.seconds
+        is_telling |= seconds > running.work.seconds
         if is_telling and running.goes_on_from is None and not running.full_length:
-            self._task.note_duration(running.task.genome, running.work, outcome.seconds)
+            self._task.note_duration(running.task.genome, running.work, seconds)
 
     def _end(self, trial: Trial, record: TrialRecord) -> None:
         """Tells the oracle the result of a trial."""

@@ -106,6 +106,7 @@ class TrialRunner:
                 num_parameters=trained.num_parameters,
                 is_paused=trained.is_paused,
                 is_cut_short=trained.is_cut_short,
+                share=trained.share,
             )
         return FinishedTrial(outcome, trained)
 

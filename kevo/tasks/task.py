@@ -154,11 +154,14 @@ class Work(NamedTuple):
 
     `shared` is the part that other candidates need not repeat, such as a pass of the data through a frozen network.
     `error` is the factor, in `own` already, by which earlier candidates of the kind took longer than forecast.
+    `per_epoch` is the part of an epoch, in `own` already, where a training may have any length: its learning rate falls
+    with the time that is left to it. `None` for a training that is begun only if all of it fits.
     """
 
     shared: float
     own: float
     error: float = 1.0
+    per_epoch: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -370,7 +373,8 @@ class Trained(Protocol):
     """A trained candidate, with the weights of its best epoch.
 
     `metrics` are that epoch's. `history` and `stages` hold every epoch, those before a pause included. `outputs` are
-    for the validation split; `None` where there was no time left.
+    for the validation split; `None` where there was no time left. `share` is the part of the last stage's epochs that
+    it has trained.
     """
 
     @property
@@ -385,6 +389,8 @@ class Trained(Protocol):
     def is_paused(self) -> bool: ...
     @property
     def is_cut_short(self) -> bool: ...
+    @property
+    def share(self) -> float: ...
     @property
     def outputs(self) -> Outputs | None: ...
 

@@ -62,6 +62,8 @@ class CandidateFit:
         """The best epoch's outputs for the validation examples; `None` as long as there are none."""
         self.is_cut_short = False
         """Whether the time was up before the training's end."""
+        self.share = 1.0
+        """The part of the last stage's epochs that is trained."""
         self.clock = Clock(effort.seconds)
         self._objective = objective
         self._stopping = EarlyStopping(objective)
@@ -135,16 +137,17 @@ class CandidateFit:
             CandidateError: the loss or an output is no longer a number.
             OutOfTimeError: the time was up before there was anything to measure, or before the end of a refit.
         """
-        if self.effort.refit is not None:
-            self._refit(stage, loop, self.effort.refit.get(stage, 0))
-            return
         plan = self.plans[stage]
+        if self.effort.refit is not None:
+            self._refit(plan, loop, self.effort.refit.get(stage, 0))
+            return
         forward = Forward(network, dtype=np.result_type(*views))
         best_weights = network.get_weights()
         validation_seconds = 0.0
+        pace = _Pace(self.clock, first_epoch=self.history.num_epochs(stage))
         try:
             for epoch in range(self.history.num_epochs(stage), plan.last_epoch):
-                learned, is_last = self._train(plan, loop, epoch, reserve=2 * validation_seconds)
+                learned, is_last = self._train(plan, loop, epoch, pace, reserve=2 * validation_seconds)
                 began = self.clock.seconds
                 outputs = self._validate(plan, forward, views, batch_size, epoch, learned)
                 validation_seconds = self.clock.seconds - began
@@ -165,13 +168,16 @@ class CandidateFit:
             # The best epoch was before a pause.
             self.outputs = _mean([np.concatenate(list(forward.batches(view, batch_size))) for view in views])
 
-    def _train(self, plan: StagePlan, loop: EpochLoop, epoch: int, *, reserve: float) -> tuple[dict[str, float], bool]:
+    def _train(
+        self, plan: StagePlan, loop: EpochLoop, epoch: int, pace: _Pace, *, reserve: float
+    ) -> tuple[dict[str, float], bool]:
         """Trains for one epoch, or for what part of it there is time for.
 
         Args:
             plan: The stage.
             loop: Trains the network.
             epoch: Which epoch it is, from 0.
+            pace: How fast the stage is.
             reserve: The seconds that must be left for the validation. No pass takes as long as another: room for two.
 
         Returns:
@@ -181,9 +187,12 @@ class CandidateFit:
         for done, learned in loop.epoch(epoch):
             self.tell(plan.name, epoch + done, plan.last_epoch, learned)
             _check_loss(learned, plan.name, epoch)
+            self.share = (epoch + done) / plan.num_epochs
             if self.clock.is_up_in(reserve):
                 self.is_cut_short = True
                 return learned, True
+            if (last := pace.last_epoch(epoch + done, reserve=reserve)) is not None:
+                loop.end_after(last)
         return learned, False
 
     def _validate(
@@ -211,12 +220,44 @@ class CandidateFit:
             raise CandidateError(f"it predicts what is no number after epoch {epoch + 1} of the stage '{plan.name}'")
         return outputs
 
-    def _refit(self, stage: str, loop: EpochLoop, num_epochs: int) -> None:
+    def _refit(self, plan: StagePlan, loop: EpochLoop, num_epochs: int) -> None:
+        pace = _Pace(self.clock, first_epoch=0)
         for epoch in range(num_epochs):
             for done, learned in loop.epoch(epoch):
-                self.tell(stage, epoch + done, num_epochs, learned)
-                _check_loss(learned, stage, epoch)
-                self.clock.check("to train once more on all examples takes")
+                self.tell(plan.name, epoch + done, num_epochs, learned)
+                _check_loss(learned, plan.name, epoch)
+                if not plan.fits_its_time:
+                    self.clock.check("to train once more on all examples takes")
+                elif (last := pace.last_epoch(epoch + done, reserve=0.0)) is not None:
+                    loop.end_after(last)
+                    if self.clock.is_up:
+                        return
+
+
+class _Pace:
+    """How fast a stage is, by which its learning rate falls to its end when the time is up.
+
+    Args:
+        clock: The candidate's time.
+        first_epoch: The epochs of the stage that were before.
+    """
+
+    def __init__(self, clock: Clock, *, first_epoch: int) -> None:
+        self._clock = clock
+        self._first_epoch = first_epoch
+        self._began = clock.seconds
+
+    def last_epoch(self, done: float, *, reserve: float) -> float | None:
+        """Returns after how many epochs the time will be up; `None` where there is no limit.
+
+        Args:
+            done: The epochs so far, with the share of the one under way.
+            reserve: The seconds that are left for the last validation.
+        """
+        if (left := self._clock.left) is None:
+            return None
+        seconds_per_epoch = (self._clock.seconds - self._began) / (done - self._first_epoch)
+        return done + max(0.0, left - reserve) / max(seconds_per_epoch, 1e-9)
 
 
 def _check_loss(learned: Mapping[str, float], stage: str, epoch: int) -> None:

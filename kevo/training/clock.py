@@ -24,13 +24,19 @@ class Clock:
         return time.monotonic() - self._started
 
     @property
+    def left(self) -> float | None:
+        """The time up to the limit, in seconds, negative after it; `None` where there is no limit."""
+        return None if self._limit is None else self._limit - self.seconds
+
+    @property
     def is_up(self) -> bool:
         """Whether more than the limit has passed."""
         return self.is_up_in(0.0)
 
     def is_up_in(self, seconds: float) -> bool:
         """Returns whether the time will be up `seconds` from now."""
-        return self._limit is not None and self.seconds + seconds > self._limit
+        left = self.left
+        return left is not None and left < seconds
 
     def check(self, what: str) -> None:
         """Ends the candidate if its time is up.

@@ -48,8 +48,8 @@ class Effort:
             fall over `num_epochs` all the same.
         tune_epochs: The length of fine-tuning in place of `num_epochs`. It then goes on to its end: pretrained blocks
             lose accuracy first, and regain more as the learning rate falls. `None` treats it as any other stage.
-        refit: A network learns from the validation examples too, for exactly so many epochs of each stage, and nothing
-            is measured; `None` for an ordinary training.
+        refit: A network learns from the validation examples too, for so many epochs of each stage, and nothing is
+            measured; `None` for an ordinary training.
     """
 
     num_epochs: int

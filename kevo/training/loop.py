@@ -8,7 +8,6 @@ metrics are computed from the outputs by NumPy.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -19,18 +18,23 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from kevo.training.answers import StepScore
+from kevo.training.optimizers import Horizon
 
 _PARTS_PER_EPOCH = 8
-"""How often an epoch reports how far it is."""
+"""How often an epoch reports how far it is, at least."""
+_STEPS_PER_PART = 16
+"""After so many steps it reports at the latest, so that a long epoch can end when its time is up."""
 _MAX_BYTES = 256 * 1024**2
 """Inputs up to that are copied into TensorFlow's memory; larger ones are fetched batch by batch from where they are,
 while the batch before trains."""
 
 
 class EpochLoop(Protocol):
-    """Trains one model, epoch by epoch; see `Loop.epoch`."""
+    """Trains one model, epoch by epoch; see `Loop.epoch` and `Loop.end_after`."""
 
     def epoch(self, number: int) -> Iterator[tuple[float, dict[str, float]]]: ...
+
+    def end_after(self, num_epochs: float) -> None: ...
 
 
 class Loop:
@@ -42,6 +46,7 @@ class Loop:
     Args:
         model: A model whose layers are built.
         optimizer: Updates what is trainable in the model.
+        horizon: Where the optimizer's learning rate has fallen to its end; `None` where it does not fall.
         loss: A Keras loss of targets and the model's outputs.
         score: What to report beside the loss; `None` for nothing.
         inputs: The examples, in one array after the other: n together, each array of shape (any, ...).
@@ -58,6 +63,7 @@ class Loop:
         model: keras.Model,
         *,
         optimizer: keras.optimizers.Optimizer,
+        horizon: Horizon | None = None,
         loss: keras.losses.Loss,
         score: StepScore | None = None,
         inputs: Sequence[npt.NDArray[Any]],
@@ -67,6 +73,7 @@ class Loop:
         num_copies: int = 1,
         seed: int,
     ) -> None:
+        self._horizon = horizon
         self._num_copies = num_copies
         self._num_examples = len(targets) // num_copies
         self._score_name = None if score is None else score.name
@@ -149,6 +156,11 @@ class Loop:
         batches = tf.data.Dataset.from_tensor_slices(order).batch(self._batch_size)
         yield from batches.map(lambda rows: tuple(shaped(rows))).prefetch(2)
 
+    def end_after(self, num_epochs: float) -> None:
+        """Lets the learning rate fall to its end after `num_epochs` in all, if that is sooner than planned."""
+        if self._horizon is not None:
+            self._horizon.move(num_epochs * self._num_steps)
+
     def epoch(self, number: int) -> Iterator[tuple[float, dict[str, float]]]:
         """Trains for one epoch, and yields after every part of it.
 
@@ -164,17 +176,20 @@ class Loop:
         if (num_left := len(order) % self._batch_size) and num_left < self._num_replicas:
             # No replica may be without an example.
             order = np.append(order, order[: self._num_replicas - num_left])
-        num_parts = min(_PARTS_PER_EPOCH, self._num_steps)
-        edges = [round(self._num_steps * part / num_parts) for part in range(num_parts + 1)]
-        loss, score = 0.0, 0.0
-        feed = self._feed(order)
-        for part, (first, last) in enumerate(itertools.pairwise(edges), start=1):
-            sums = [self._step(*batch) for batch in itertools.islice(feed, last - first)]
+        num_parts = min(max(_PARTS_PER_EPOCH, self._num_steps // _STEPS_PER_PART), self._num_steps)
+        parts = {round(self._num_steps * part / num_parts): part for part in range(1, num_parts + 1)}
+        loss, score, sums = 0.0, 0.0, list[tuple[tf.Tensor, ...]]()
+        for done, batch in enumerate(self._feed(order), start=1):
+            sums.append(self._step(*batch))
+            if done not in parts:
+                continue
             # Only now does Python wait for what was computed.
             loss, score = loss + sum(float(one) for one, _ in sums), score + sum(float(one) for _, one in sums)
-            seen = min(last * self._batch_size, self._num_examples)
+            sums.clear()
+            seen = min(done * self._batch_size, self._num_examples)
             metrics = {"loss": loss / seen}
-            yield part / num_parts, metrics if self._score_name is None else {**metrics, self._score_name: score / seen}
+            share = parts[done] / num_parts
+            yield share, metrics if self._score_name is None else {**metrics, self._score_name: score / seen}
 
 
 class Forward:

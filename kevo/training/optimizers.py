@@ -1,4 +1,4 @@
-"""A genome's optimizer, with the learning rate that it has left after a pause.
+"""A genome's optimizer, with a learning rate that is fitted to the length of the training.
 
 Keras writes an update as a dozen operations for each variable, which in a small network are a good part of all. Here
 the same arithmetic is done by TensorFlow's fused kernels, one for each variable.
@@ -6,11 +6,12 @@ the same arithmetic is done by TensorFlow's fused kernels, one for each variable
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import tensorflow as tf
-from keras import optimizers
+from keras import optimizers, saving
 
 Genes = Mapping[str, str | int | float | bool]
 """A candidate's genes, those included that only its network is made from."""
@@ -84,46 +85,93 @@ class RMSprop(_Direct, optimizers.RMSprop):  # type: ignore[misc]
     """Keras's RMSprop. TensorFlow's kernel has a momentum that would have to be kept."""
 
 
-class _Later(optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """The rest of a schedule.
+class Horizon:
+    """The step at which a stage of training ends. It may come nearer while the stage runs: time is up sooner, say.
 
-    The optimizer's own steps count from 0 again after a pause: its means of the gradients do so too.
+    Args:
+        num_steps: Steps of the whole stage, those before a pause included.
     """
 
-    def __init__(self, schedule: optimizers.schedules.LearningRateSchedule, *, num_done: int) -> None:
+    def __init__(self, num_steps: int) -> None:
+        self.num_steps = num_steps
+        self.step = tf.Variable(float(num_steps), trainable=False, name="horizon")
+        """The step, as graphs read it."""
+
+    def move(self, num_steps: float) -> None:
+        """Lets the stage end after `num_steps`, but no later than planned."""
+        self.step.assign(max(1.0, min(num_steps, self.num_steps)))
+
+
+@saving.register_keras_serializable(package="kevo")
+class Cycle(optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """A learning rate that rises once in a straight line, and falls to 0 at the horizon by half a cosine.
+
+    Loshchilov and Hutter 2017, arXiv:1608.03983; Smith and Topin 2019, arXiv:1708.07120. That the fall is fitted to
+    what can be paid for is from Li et al. 2020, "Budgeted training", arXiv:1905.04753.
+
+    Args:
+        rate: The highest rate.
+        horizon: Where it ends.
+        rise: The share of all steps in which it rises; 0 begins at the top.
+        num_done: Steps that were taken before a pause: the optimizer's own then count from 0 again, since its means of
+            the gradients do so too.
+    """
+
+    def __init__(self, rate: float, horizon: Horizon, *, rise: float = 0.0, num_done: int = 0) -> None:
         super().__init__()
-        self._schedule = schedule
+        self._rate = rate
+        self._horizon = horizon
+        self._rise = rise
         self._num_done = num_done
 
     def __call__(self, step: Any) -> Any:
-        return self._schedule(step + self._num_done)
+        done = tf.minimum((tf.cast(step, tf.float32) + self._num_done) / self._horizon.step, 1.0)
+        fallen = tf.maximum(done - self._rise, 0.0) / (1.0 - self._rise)
+        falling = self._rate * 0.5 * (1.0 + tf.cos(math.pi * fallen))
+        return tf.minimum(falling, self._rate * done / self._rise) if self._rise else falling
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what `from_config` makes the same schedule from, with a horizon of its own."""
+        return {
+            "rate": self._rate,
+            "num_steps": self._horizon.num_steps,
+            "rise": self._rise,
+            "num_done": self._num_done,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Returns the schedule of a configuration."""
+        values = dict(config)
+        return cls(values.pop("rate"), Horizon(values.pop("num_steps")), **values)
 
 
-def optimizer(genome: Genes, *, num_steps: int, num_done: int, fine_tune_rate: float | None) -> optimizers.Optimizer:
+_RISES = {"cosine": 0.0, "one_cycle": 0.2}
+"""The schedules in which the rate falls, and for which share of the steps it rises before."""
+_TUNING_RISE = 0.1
+"""The same for fine-tuning: the fresh optimizer state would otherwise make the first steps the largest of all."""
+
+
+def optimizer(genome: Genes, *, horizon: Horizon, num_done: int, fine_tune_rate: float | None) -> optimizers.Optimizer:
     """Makes the optimizer of one stage of training.
 
     Args:
         genome: The genome.
-        num_steps: Steps of the whole stage, over which the learning rate falls.
+        horizon: Where the stage ends: the learning rate falls up to there.
         num_done: Steps that were taken before a pause.
         fine_tune_rate: The highest rate where pretrained blocks are trained. `None` elsewhere.
     """
     name = str(genome["optimizer"])
-    rate = fine_tune_rate
-    schedule: float | optimizers.schedules.LearningRateSchedule
-    if rate is not None:
-        # Warm-up: the fresh optimizer state would otherwise make the first steps the largest of all.
-        warmup = max(1, num_steps // 10)
-        schedule = optimizers.schedules.CosineDecay(0.0, num_steps, warmup_target=rate, warmup_steps=warmup)
+    schedule: float | Cycle
+    if fine_tune_rate is not None:
+        schedule = Cycle(fine_tune_rate, horizon, rise=_TUNING_RISE, num_done=num_done)
         # The range of rates is Adam's: far too small for plain descent, and RMSprop's first steps undo what others
         # have trained.
         name = name if name == "adamw" else "adam"
     else:
-        rate = float(genome["sgd/learning_rate" if name == "sgd" else "learning_rate"])
-        cosine = genome["schedule"] == "cosine"
-        schedule = optimizers.schedules.CosineDecay(rate, num_steps) if cosine else rate
-    if num_done and not isinstance(schedule, float):
-        schedule = _Later(schedule, num_done=num_done)
+        schedule = float(genome["sgd/learning_rate" if name == "sgd" else "learning_rate"])
+        if (rise := _RISES.get(str(genome["schedule"]))) is not None:
+            schedule = Cycle(schedule, horizon, rise=rise, num_done=num_done)
     decay = float(genome.get("weight_decay", 0.0))
     if name == "adam":
         return Adam(schedule)

@@ -26,6 +26,8 @@ class StagePlan:
         pause_after: The epoch after which it pauses, to be continued perhaps; `None` for no pause.
         patience: So many epochs in a row without gain end it; `None`: it goes on to its end.
         is_kept: Whether copies are kept while it runs.
+        fits_its_time: Whether a refit may end when its time is up, with a learning rate that has fallen by then; else
+            one that does not end in time has failed.
     """
 
     name: str
@@ -33,6 +35,7 @@ class StagePlan:
     pause_after: int | None
     patience: int | None
     is_kept: bool = True
+    fits_its_time: bool = False
 
     @property
     def last_epoch(self) -> int:
@@ -72,11 +75,13 @@ class StageSpec:
         num_examples = len(answers.targets)
         num_steps = math.ceil(num_examples / batch_size)
         num_copies = sum(map(len, inputs)) // num_examples
+        horizon = optimizers.Horizon(self.num_epochs * num_steps)
         return Loop(
             network,
+            horizon=horizon,
             optimizer=optimizers.optimizer(
                 self.genome,
-                num_steps=self.num_epochs * num_steps,
+                horizon=horizon,
                 num_done=self.num_done * num_steps,
                 fine_tune_rate=self.learning_rate,
             ),

@@ -9,6 +9,7 @@ others it says through a plain connection what the next stage is, and when to go
     form        all are there: TensorFlow may join them
     stage       a network, its weights, and what it learns
     epoch       the next part of an epoch
+    end_after   when the learning rate is to have fallen to its end
     over        the search is at its end
 
 What learns from pictures is spread: conv stacks, and backbones of which nothing stays frozen or whose feature maps are
@@ -153,6 +154,12 @@ class _Together:
             self._network.set_weights(self._twin.get_weights())
             yield found
 
+    def end_after(self, num_epochs: float) -> None:
+        """Does as `Loop.end_after` does, in all processes."""
+        with self._leader.in_step():
+            self._leader.say({"end_after": num_epochs})
+            self._loop.end_after(num_epochs)
+
 
 def follow(
     cluster: Cluster,
@@ -197,6 +204,8 @@ def follow(
                     network = keras.models.model_from_json(message["layout"])
                     network.set_weights(_unpacked(payload, network.get_weights()))
                     loop = spec.loop(network, *stage_data(spec), seed=seed)
+            elif loop is not None and "end_after" in message:
+                loop.end_after(message["end_after"])
             elif loop is not None:
                 if message["part"] == 0:
                     epoch = loop.epoch(message["epoch"])

@@ -76,7 +76,10 @@ class Forecast:
         """
         shared, own = self._work(genome, tune_epochs or self._num_first_epochs)
         error = self._error(genome)
-        return Work(shared, error * own, error)
+        per_epoch = None
+        if genome["family"] == "conv":
+            per_epoch = error * self._training_seconds(genome, self.pass_seconds(genome), 1)
+        return Work(shared, error * own, error, per_epoch)
 
     def learn_speeds(self, speeds: Iterable[tuple[str, float | None, int, float]]) -> None:
         """Takes down how long a picture's way through backbones took: name, width, size, seconds."""
@@ -104,8 +107,11 @@ class Forecast:
 
     def _error(self, genome: Genome) -> float:
         """Returns the factor by which candidates of the kind took longer than forecast."""
+        known = self._errors.get(_kind(genome), ())
+        if known and genome["family"] == "conv":
+            return float(statistics.median(known))
         # One that was unlucky does not lock all of its kind out.
-        return float(statistics.median((1.0, *self._errors.get(_kind(genome), ()))))
+        return float(statistics.median((1.0, *known)))
 
     def _work(self, genome: Genome, tune_epochs: int) -> tuple[float, float]:
         if genome["family"] == "conv":

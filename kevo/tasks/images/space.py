@@ -28,6 +28,10 @@ _LINEAR_L2 = 0.03
 """How strongly the linear heads are regularized that a search begins with."""
 _REFERENCE_SIZE = 32
 """Side of the pictures that the reference network sees, in pixels, if they are not smaller."""
+_RECIPE_SIZE = 64
+"""The same for the strong one."""
+_RECIPE_RATE = 4e-3
+"""The highest learning rate of the strong one, for batches of 128."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class Space:
     optimizers: tuple[str, ...] = ("adam", "adamw", "sgd", "rmsprop")
     learning_rate: tuple[float, float] = (1e-4, 1e-2)
     sgd_learning_rate: tuple[float, float] = (1e-3, 3e-1)
-    schedules: tuple[str, ...] = ("cosine", "constant")
+    schedules: tuple[str, ...] = ("cosine", "one_cycle", "constant")
     weight_decay: tuple[float, ...] = (1e-4, 0.0, 1e-5, 1e-3, 1e-2)
     batch_sizes: tuple[int, ...] = (32, 16, 64, 128)
     label_smoothing: tuple[float, ...] = (0.0, 0.05, 0.1)
@@ -125,7 +129,7 @@ _WORDS = {
     "pretrained_summaries": ("average", "max", "flatten"),
     "flips": ("none", "horizontal", "vertical", "horizontal_and_vertical"),
     "optimizers": ("adam", "adamw", "sgd", "rmsprop"),
-    "schedules": ("constant", "cosine"),
+    "schedules": ("constant", "cosine", "one_cycle"),
 }
 
 
@@ -161,7 +165,7 @@ PRESETS: Mapping[str, Space] = {
         contrasts=(0.0,),
         mirror=(False,),
         optimizers=("adam", "sgd"),
-        schedules=("cosine",),
+        schedules=("cosine", "one_cycle"),
         weight_decay=(0.0, 1e-4),
         batch_sizes=(32, 64),
         label_smoothing=(0.0,),
@@ -294,8 +298,8 @@ def seeds(space: Space, *, image_size: int, leading: Sequence[Genome] = ({},)) -
     For each family in its order. Backbones: the first on pictures of several sizes, the cheapest first, so that there
     is something good soon and something better later, the larger ones also mirrored; then the others, and the first one
     fine-tuned. Their heads are linear and strongly regularized, as a linear probe's are (Kornblith et al. 2019,
-    arXiv:1805.08974). Conv stacks: a small one that trains in seconds, and the default. Whoever completes them takes
-    defaults for what `declare` left out, so that some may coincide.
+    arXiv:1805.08974). Conv stacks: `recipe`, the same without augmentation, a small one that trains in seconds, and the
+    default. Whoever completes them takes defaults for what `declare` left out, so that some may coincide.
 
     Args:
         space: The values that each gene may take.
@@ -315,6 +319,7 @@ def seeds(space: Space, *, image_size: int, leading: Sequence[Genome] = ({},)) -
         "conv/block_2/filters": 32,
         "conv/pooling": "average",
     }
+    strong = recipe(space, image_size=image_size)
     least = _LEAST_OF_DEFAULT * space.pretrained_image_sizes[0]
     default = space.pretrained_image_sizes[0]
     sizes = [size for size in sorted(space.pretrained_image_sizes, reverse=True) if size >= least][::2]
@@ -338,9 +343,52 @@ def seeds(space: Space, *, image_size: int, leading: Sequence[Genome] = ({},)) -
             *({**linear, **genes} for genes in leading[1:]),
             *tuned,
         ],
-        "conv": [reference, {"family": "conv"}],
+        "conv": [strong, {**strong, "augment": False, "mirror": False}, reference, {"family": "conv"}],
     }
     return [genome for family in space.families for genome in by_family[family]]
+
+
+def recipe(space: Space, *, image_size: int) -> Genome:
+    """Returns the conv stack that a search has to beat: what is known to train well in little time.
+
+    Twice as many channels after each pooling, from 32 on, two convolutions each (Simonyan and Zisserman 2015,
+    arXiv:1409.1556); batch norm; a learning rate that rises and falls once; pictures that are turned over by chance.
+    Where the space lacks a value, it is the nearest one.
+
+    Args:
+        space: The values that each gene may take.
+        image_size: Side of the stored pictures, in pixels.
+    """
+    size = max(_sizes_up_to(space.conv_image_sizes, min(image_size, _RECIPE_SIZE)))
+    num_blocks = _nearest(space.num_blocks, 3 if size <= _REFERENCE_SIZE else 4)
+    blocks: dict[str, str | int | float | bool] = {}
+    for block in range(1, num_blocks + 1):
+        blocks |= {
+            f"conv/block_{block}/filters": _nearest(space.filters, min(16 * 2**block, 128)),
+            f"conv/block_{block}/kernel_size": _nearest(space.kernel_sizes, 3),
+            f"conv/block_{block}/num_convs": _nearest(space.convs_per_block, 2),
+        }
+    rate = min(max(_RECIPE_RATE, space.learning_rate[0]), space.learning_rate[1])
+    return {
+        "family": "conv",
+        "conv/image_size": size,
+        "conv/num_blocks": num_blocks,
+        **blocks,
+        "conv/pooling": "max",
+        "conv/batch_norm": True,
+        "conv/activation": "relu",
+        "conv/summary": "average",
+        "head/num_dense": min(space.num_dense),
+        "head/dropout": min(space.dropout),
+        "augment": True,
+        "augment/flip": "horizontal",
+        **{f"augment/{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")},
+        "mirror": True,
+        "optimizer": "adam",
+        "learning_rate": rate,
+        "schedule": "one_cycle",
+        "batch_size": _nearest(space.batch_sizes, 128),
+    }
 
 
 def fine_tuned(genome: Genome, space: Space) -> list[Genome]:
@@ -365,6 +413,10 @@ def fine_tuned(genome: Genome, space: Space) -> list[Genome]:
         }
         for num_blocks in sorted(space.fine_tune_blocks, reverse=True)
     ]
+
+
+def _nearest(values: Sequence[int], wanted: int) -> int:
+    return min(values, key=lambda value: abs(value - wanted))
 
 
 def _choice(hp: HyperParameters, name: str, values: Sequence[Any]) -> None:

@@ -33,15 +33,24 @@ _VECTORS_AT_ONCE = 256
 """So many pictures' features pass a head at once."""
 
 
-def plans(effort: Effort) -> tuple[StagePlan, ...]:
+def plans(effort: Effort, genome: Genome) -> tuple[StagePlan, ...]:
     """Returns how long each stage goes on.
 
     Args:
         effort: How much the candidate may cost.
+        genome: The candidate.
     """
     tuning = effort.tune_epochs
+    # While the rate is high nothing is gained for a long time: what one cycle is worth shows at its end.
+    patience = None if genome["schedule"] == "one_cycle" else effort.patience
     return (
-        StagePlan(name=TRAIN, num_epochs=effort.num_epochs, pause_after=effort.pause_after, patience=effort.patience),
+        StagePlan(
+            name=TRAIN,
+            num_epochs=effort.num_epochs,
+            pause_after=effort.pause_after,
+            patience=patience,
+            fits_its_time=True,
+        ),
         # A head costs next to nothing beside the features that are there already: it neither pauses nor is it kept.
         StagePlan(name=HEAD, num_epochs=effort.num_epochs, pause_after=None, patience=effort.patience, is_kept=False),
         StagePlan(

@@ -46,6 +46,7 @@ class Trained:
         stages: The stage of every epoch.
         is_paused: Whether the training ended for the sake of a pause only.
         is_cut_short: Whether its time was up before its end.
+        share: The part of the last stage's epochs that was trained.
         outputs: The class probabilities of the validation pictures, shape (n, num_classes); `None` where there was no
             time left.
         mirror: Whether predictions are the mean over a picture and its mirror image.
@@ -59,6 +60,7 @@ class Trained:
     stages: list[str] = field(default_factory=list)
     is_paused: bool = False
     is_cut_short: bool = False
+    share: float = 1.0
     outputs: npt.NDArray[np.float32] | None = None
     mirror: bool = False
 
@@ -175,7 +177,7 @@ class Trainer:
         fit = CandidateFit(
             self._objective,
             effort,
-            plans=stages.plans(effort),
+            plans=stages.plans(effort, genome),
             deployable=functools.partial(networks.deployable, mirror=mirror),
             earlier=earlier,
             progress=progress,
@@ -200,6 +202,7 @@ class Trainer:
             stages=fit.history.stages,
             is_paused=fit.is_paused,
             is_cut_short=fit.is_cut_short,
+            share=fit.share,
             outputs=fit.outputs,
             mirror=mirror,
         )

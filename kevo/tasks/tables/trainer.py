@@ -42,6 +42,7 @@ class TrainedTable:
         stages: The stage of every epoch.
         is_paused: Whether the training ended for the sake of a pause only.
         is_cut_short: Whether its time was up before its end.
+        share: The part of the last stage's epochs that was trained.
         outputs: The class probabilities of the validation rows, shape (n, num_classes); `None` where there was no time.
     """
 
@@ -53,6 +54,7 @@ class TrainedTable:
     stages: list[str] = field(default_factory=list)
     is_paused: bool = False
     is_cut_short: bool = False
+    share: float = 1.0
     outputs: npt.NDArray[np.float32] | None = None
 
     @property
@@ -167,6 +169,7 @@ class TableTrainer:
             stages=fit.history.stages,
             is_paused=fit.is_paused,
             is_cut_short=fit.is_cut_short,
+            share=fit.share,
             outputs=fit.outputs,
         )
 

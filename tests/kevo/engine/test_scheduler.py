@@ -36,6 +36,7 @@ from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.task import ImageTask
 from kevo.tasks.images.task_trainer import ImageTrainer
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
+from kevo.tasks.task import Work
 from kevo.training.effort import CandidateError, Effort
 from tests.support.samples import CONV_GENOME, pretrained_genome, stripes
 from tests.support.searches import PAUSED, RUNGS, SETTINGS, Diary, record
@@ -232,6 +233,68 @@ def test_the_winner_learns_from_all_pictures_at_last(tmp_path: Path, dataset: Im
     one.finish("a", outcome, save=lambda path: path.write_text("a better one"))
     assert (tmp_path / "run/checkpoints/1-refit.keras").read_text() == "a better one"
     assert one.is_over and one.next("b") is Idle.OVER and listener(one).records == []
+
+
+def in_time(path: Path, dataset: ImageDataset, *, per_epoch: float, seconds: float = 0.0) -> Scheduler:
+    """The head of a search of 400 seconds, 380 of them for trainings, whose networks may be trained for any time."""
+    settings = dataclasses.replace(SETTINGS, max_trials=None, max_time=400.0, epochs=20, final_epochs=40)
+    one = scheduler(path, dataset, settings, seconds=seconds)
+
+    def work(genome: object, *, tune_epochs: int | None = None) -> Work:
+        return Work(0.0, 1.0 + 20 * per_epoch, per_epoch=per_epoch)
+
+    one._task.work = work  # type: ignore[method-assign]
+    return one
+
+
+def cut_short(num_epochs: int, *, seconds: float) -> TrialResult:
+    history = tuple({**METRICS, "val_accuracy": 0.1 + 0.01 * epoch} for epoch in range(num_epochs))
+    stages = ("train",) * num_epochs
+    return dataclasses.replace(
+        DONE, history=history, stages=stages, seconds=seconds, is_cut_short=True, share=num_epochs / 20
+    )
+
+
+def test_where_time_is_scarce_a_look_is_followed_by_a_training_on_all_examples(
+    tmp_path: Path, dataset: ImageDataset
+) -> None:
+    one = in_time(tmp_path, dataset, per_epoch=10.0)
+    first = one.next("a")
+    assert isinstance(first, TrialSpec) and first.effort.num_epochs == 20
+    assert first.effort.seconds == pytest.approx(0.1 * 380, abs=1)
+    one._budget._seconds_before = 80.0
+    one.finish("a", cut_short(8, seconds=80.0), save=lambda path: path.write_text("a model"))
+    last = one.next("a")
+    assert isinstance(last, TrialSpec) and last.trial_id == f"{first.trial_id}-refit" and last.genome == first.genome
+    # 300 seconds are left, and an epoch of all examples takes a quarter longer than one of the training split.
+    assert last.effort.num_epochs == 24 and last.effort.refit == {"train": 24}
+    assert last.effort.seconds == pytest.approx(300, abs=1)
+
+
+def test_where_hardly_an_epoch_fits_a_network_is_trained_once(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = in_time(tmp_path, dataset, per_epoch=100.0)
+    first = one.next("a")
+    assert isinstance(first, TrialSpec) and first.effort.num_epochs == 40
+    assert first.effort.seconds == pytest.approx(380, abs=1)
+    one._budget._seconds_before = 379.0
+    one.finish("a", cut_short(4, seconds=379.0), save=lambda path: path.write_text("a model"))
+    assert one.next("a") is Idle.OVER
+
+
+def test_a_final_training_that_was_cut_short_is_repeated_at_its_own_length(
+    tmp_path: Path, dataset: ImageDataset
+) -> None:
+    one = in_time(tmp_path, dataset, per_epoch=1.0, seconds=300.0)
+    cut = cut_short(22, seconds=22.0)
+    history, stages = list(cut.history), list(cut.stages)
+    last = record("1-full", 0.9, is_paused=False, full_length=True, history=history, stages=stages, planned_epochs=40)
+    one._archive.add(record("1", 0.8, is_paused=False))
+    one._archive.add(last, save=lambda path: path.write_text("a model"))
+    one._has_evolved = True
+    task = one.next("a")
+    assert isinstance(task, TrialSpec) and task.effort.refit == {"train": 22}
+    # The rate falls over so many epochs, as it did when they were measured.
+    assert task.effort.num_epochs == 22
 
 
 def test_a_winner_that_cannot_be_trained_again_wins_as_it_is(tmp_path: Path, dataset: ImageDataset) -> None:

@@ -166,6 +166,9 @@ class Diverging:
     def epoch(self, number: int) -> Iterator[tuple[float, dict[str, float]]]:
         yield 1.0, {"loss": float("nan")}
 
+    def end_after(self, num_epochs: float) -> None:
+        raise AssertionError("a training that failed has no end")
+
 
 @pytest.mark.parametrize("refit", [None, {"train": 1}])
 def test_a_loss_that_is_no_number_ends_the_candidate(refit: dict[str, int] | None) -> None:
@@ -198,6 +201,38 @@ def test_when_time_is_up_what_was_measured_counts(monkeypatch: pytest.MonkeyPatc
     fit = fitted(network(), effort=Effort(50, seconds=25.0), stage=plan(50), progress=time.progress)
     assert fit.is_cut_short and not fit.is_paused and 1 <= len(fit.history) < 5
     assert fit.history.best and fit.outputs is not None
+
+
+@pytest.mark.parametrize("refit", [None, {"train": 50}])
+def test_the_learning_rate_has_fallen_when_the_time_is_up(
+    monkeypatch: pytest.MonkeyPatch, refit: dict[str, int] | None
+) -> None:
+    time = Time(1.0)
+    monkeypatch.setattr(clock, "time", time)
+    spec = StageSpec(
+        genome={**GENOME, "schedule": "cosine"}, split="train", num_epochs=50, num_done=0, learning_rate=None
+    )
+    model, told = network(), list[float]()
+    loop = spec.loop(model, [INPUTS], REGRESSION, seed=0)
+
+    class Told:
+        def epoch(self, number: int) -> Iterator[tuple[float, dict[str, float]]]:
+            yield from loop.epoch(number)
+
+        def end_after(self, num_epochs: float) -> None:
+            told.append(num_epochs)
+            loop.end_after(num_epochs)
+
+    stage = plan(50, patience=None, fits_its_time=True)
+    effort = Effort(50, seconds=100.0, refit=refit)
+    fit = CandidateFit(LOSS, effort, plans=[stage], deployable=deployable, progress=time.progress)
+    fit.begin(model)
+    fit.run_stage("train", model, Told(), [VALIDATION], REGRESSION, batch_size=8)
+    # Six steps in each epoch, a second for each; then three for a validation, and room for two of them.
+    expected = 100 / 6 if refit else (100 - 6) / 9
+    assert told[-1] == pytest.approx(expected, abs=1.0)
+    assert fit.is_cut_short == (refit is None) and len(fit.history) == (0 if refit else 10 + 1)
+    assert fit.share == (1.0 if refit else pytest.approx(expected / 50, abs=0.02))
 
 
 def test_a_preparation_that_takes_too_long_ends_the_candidate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,11 @@ def test_an_epoch_sees_every_example_once(batch_size: int, num_parts: int) -> No
     assert parts[-1][1]["certainty"] == pytest.approx(predicted.max(axis=1).mean(), rel=1e-5)
 
 
+def test_a_long_epoch_reports_every_sixteen_steps() -> None:
+    loop = looped(network(), inputs=[np.tile(INPUTS, (10, 1))], targets=np.tile(TARGETS, (10, 1)), batch_size=1)
+    assert [done for done, _ in loop.epoch(0)] == pytest.approx([part / 14 for part in range(1, 15)])
+
+
 def test_without_a_score_the_loss_alone_is_reported() -> None:
     assert [list(metrics) for _, metrics in looped(network(), batch_size=23).epoch(0)] == [["loss"]]
 

@@ -1,4 +1,4 @@
-"""A genome's optimizer: Keras's arithmetic, and a learning rate that a pause does not change."""
+"""A genome's optimizer: Keras's arithmetic, and a learning rate that is fitted to the training's length."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kevo.training import optimizers
+from kevo.training.optimizers import Horizon
 
 GENOME = {"optimizer": "adam", "learning_rate": 0.01, "schedule": "cosine"}
 
@@ -15,7 +16,7 @@ GENOME = {"optimizer": "adam", "learning_rate": 0.01, "schedule": "cosine"}
 @pytest.mark.parametrize("fine_tune_rate", [None, 1e-3])
 def test_the_learning_rate_goes_on_where_it_paused(fine_tune_rate: float | None) -> None:
     whole, rest = (
-        optimizers.optimizer(GENOME, num_steps=100, num_done=num_done, fine_tune_rate=fine_tune_rate)
+        optimizers.optimizer(GENOME, horizon=Horizon(100), num_done=num_done, fine_tune_rate=fine_tune_rate)
         for num_done in (0, 40)
     )
     for optimizer, steps in ((whole, 45), (rest, 5)):
@@ -25,13 +26,20 @@ def test_the_learning_rate_goes_on_where_it_paused(fine_tune_rate: float | None)
     assert float(whole.learning_rate) < (fine_tune_rate or 0.01)
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
 def test_its_steps_are_those_of_keras(name: str, schedule: str) -> None:
     genome: dict[str, Any] = {"optimizer": name, "schedule": schedule, "weight_decay": 0.1}
     genome["sgd/learning_rate" if name == "sgd" else "learning_rate"] = 0.05
-    ours = optimizers.optimizer(genome, num_steps=20, num_done=0, fine_tune_rate=None)
-    theirs = getattr(keras.optimizers, type(ours).__name__).from_config(ours.get_config())
+    ours = optimizers.optimizer(genome, horizon=Horizon(20), num_done=0, fine_tune_rate=None)
+    decays = keras.optimizers.schedules
+    rate = {
+        "constant": 0.05,
+        "cosine": decays.CosineDecay(0.05, 20),
+        "one_cycle": decays.CosineDecay(0.0, 16, warmup_target=0.05, warmup_steps=4),
+    }[schedule]
+    options = {"sgd": {"momentum": 0.9}}.get(name, {}) | ({"weight_decay": 0.1} if name in ("adamw", "sgd") else {})
+    theirs = getattr(keras.optimizers, type(ours).__name__)(rate, **options)
     start = np.linspace(-1.0, 1.0, 6).reshape(2, 3)
 
     def moved(optimizer: keras.optimizers.Optimizer) -> np.ndarray:
@@ -47,13 +55,40 @@ def test_its_steps_are_those_of_keras(name: str, schedule: str) -> None:
     assert not np.allclose(ended, start)
 
 
+def rates(optimizer: keras.optimizers.Optimizer, *steps: int) -> list[float]:
+    optimizer.build([keras.Variable(0.0)])
+    found = []
+    for step in steps:
+        optimizer.iterations.assign(step)
+        found.append(float(optimizer.learning_rate))
+    return found
+
+
 def test_fine_tuning_warms_up_and_is_never_plain_descent() -> None:
     genome = {"optimizer": "sgd", "sgd/learning_rate": 0.3, "schedule": "constant"}
-    found = optimizers.optimizer(genome, num_steps=100, num_done=0, fine_tune_rate=1e-3)
+    found = optimizers.optimizer(genome, horizon=Horizon(100), num_done=0, fine_tune_rate=1e-3)
     assert isinstance(found, keras.optimizers.Adam)
-    found.build([keras.Variable(0.0)])
-    rates = []
-    for step in (0, 5, 10, 60, 110):
-        found.iterations.assign(step)
-        rates.append(float(found.learning_rate))
-    assert rates == pytest.approx([0.0, 5e-4, 1e-3, 5e-4, 0.0], abs=1e-8)
+    assert rates(found, 0, 5, 10, 55, 100, 200) == pytest.approx([0.0, 5e-4, 1e-3, 5e-4, 0.0, 0.0], abs=1e-8)
+
+
+def test_one_cycle_rises_for_a_fifth_and_falls_to_nothing() -> None:
+    genome = {**GENOME, "schedule": "one_cycle"}
+    found = optimizers.optimizer(genome, horizon=Horizon(100), num_done=0, fine_tune_rate=None)
+    assert rates(found, 0, 10, 20, 60, 100) == pytest.approx([0.0, 0.005, 0.01, 0.005, 0.0], abs=1e-8)
+
+
+def test_the_rate_goes_into_an_optimizer_of_the_same_configuration() -> None:
+    genome = {**GENOME, "schedule": "one_cycle"}
+    ours = optimizers.optimizer(genome, horizon=Horizon(100), num_done=30, fine_tune_rate=None)
+    theirs = keras.optimizers.Adam.from_config(ours.get_config())
+    assert rates(theirs, 0, 30) == pytest.approx(rates(ours, 0, 30))
+
+
+def test_with_less_time_the_rate_falls_sooner_and_never_later_than_planned() -> None:
+    horizon = Horizon(100)
+    found = optimizers.optimizer(GENOME, horizon=horizon, num_done=0, fine_tune_rate=None)
+    assert rates(found, 25, 50) == pytest.approx([0.01 * (2 + 2**0.5) / 4, 0.005])
+    horizon.move(50)
+    assert rates(found, 25, 50) == pytest.approx([0.005, 0.0], abs=1e-8)
+    horizon.move(1000)
+    assert rates(found, 50) == pytest.approx([0.005])

@@ -18,6 +18,8 @@ from kevo.tasks.images.picture_arrays import Pictures
 from kevo.tasks.task import Skipped
 
 VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
+_MOST_VALIDATION = 5000
+"""So many pictures tell accuracies apart to within a point: all others are better learned from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ def load(
             - A mapping of `train`, `validation` and `test` to any of the two.
         seed: Seed of the splits.
         validation_fraction: What to take for validation out of each class's training pictures, when no validation split
-            is given. Each class keeps at least one picture in every split, and identical pictures stay together.
+            is given, up to 5,000 pictures. Each class keeps at least one picture in every split, and identical pictures
+            stay together.
         test_fraction: The same for the test split.
         image_size: The side in pixels of the squares to which pictures are squashed. `None`: squares of one size stay
             as they are; others take the next of 8, 16, ... 224 above the median of their longer sides. 224 is the most.
@@ -115,6 +118,8 @@ def divide(
     labels, class_names = splitting.number_labels(found.labels, found.class_names)
     splits = {split: Split(found.pictures[split], labels[split]) for split in labels}
     missing = {split: fraction for split, fraction in fractions.items() if split not in splits}
+    if "validation" in missing:
+        missing["validation"] = min(missing["validation"], _MOST_VALIDATION / len(splits["train"]))
     if missing:
         splits |= splitting.make_splits(splits["train"], missing, class_names=class_names, seed=seed)
         # As long as another split is a part of the same array, that takes up room with all its pictures.

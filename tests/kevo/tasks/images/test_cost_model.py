@@ -161,10 +161,56 @@ def test_a_budget_begins_what_can_end() -> None:
     assert budget.allows(Work(0.0, 11.0), 50.0) and not budget.allows(Work(0.0, 13.0), 50.0)
     assert budget.allows(Work(22.0, 1.0), 50.0) and not budget.allows(Work(12.0, 10.0), 50.0)
     # Whatever is allowed may also take as long as was forecast.
-    assert budget.for_a_candidate(50.0) == pytest.approx(95 / 4, abs=0.5)
+    num_epochs, seconds = budget.for_a_candidate(Work(0.0, 11.0), 50.0, is_first=True)
+    assert num_epochs == 20 and seconds == pytest.approx(95 / 4, abs=0.5)
     assert not budget.allows(Work(24.5, 0.0), 50.0)
     assert not budget.allows(Work(0.0, 6.0), 5.0)
     assert budget.allows(Work(1e9, 1e9), None)
+
+
+def from_scratch(per_epoch: float) -> Work:
+    """A training that may have any length: 20 epochs of it are forecast, 40 are its full length."""
+    return Work(0.0, 1.0 + 20 * per_epoch, per_epoch=per_epoch)
+
+
+def test_where_few_trainings_fit_one_network_gets_nearly_all_the_time() -> None:
+    budget = Budget(Settings(max_time=400.0), started=time.monotonic())
+    whole = 380.0
+    plenty, scarce, hardly = from_scratch(1.0), from_scratch(10.0), from_scratch(100.0)
+    # 40 epochs on a quarter more examples: 50, 500 and 5,000 seconds.
+    assert [budget.is_scarce(work) for work in (plenty, scarce, hardly)] == [False, True, True]
+    for work, is_first, num_epochs, share in (
+        (plenty, True, 20, 1 / 16),
+        (plenty, False, 20, 1 / 16),
+        (scarce, True, 20, 0.1),
+        (scarce, False, 20, 1 / 16),
+        (hardly, True, 40, 1.0),
+        (hardly, False, 20, 1 / 16),
+    ):
+        found, seconds = budget.for_a_candidate(work, budget.left, is_first=is_first)
+        assert found == num_epochs and seconds == pytest.approx(share * whole, abs=1.0)
+    assert budget.left_for_evolution([], tunes=False, best=scarce) == 0.0
+    left = budget.left_for_evolution([], tunes=False, best=plenty)
+    assert left == pytest.approx(whole - 50, abs=1.0), "a proper training of the best is kept free"
+    # As many epochs as fit into its share of the time: two of them must.
+    assert budget.allows(from_scratch(11.0), 300.0) and not budget.allows(from_scratch(13.0), 300.0)
+    assert budget.expected_seconds(plenty) == 21.0 and budget.expected_seconds(scarce) == pytest.approx(whole / 16)
+    assert budget.num_refit_epochs(scarce, 250.0) == pytest.approx(20.0)
+    assert budget.num_refit_epochs(plenty, 250.0) == budget.num_refit_epochs(plenty, None) == 40
+
+
+def test_without_a_limit_of_time_none_is_scarce() -> None:
+    budget = Budget(Settings(max_trials=3), started=time.monotonic())
+    work = from_scratch(1e6)
+    assert not budget.is_scarce(work) and budget.expected_seconds(work) == work.seconds
+    assert budget.for_a_candidate(work, None, is_first=True) == (20, None)
+    assert budget.left_for_evolution([], tunes=False, best=work) is None
+
+
+def test_conv_stacks_may_be_trained_for_any_time(forecast: Forecast) -> None:
+    work = forecast.work(CONV_GENOME)
+    assert work.per_epoch is not None and 0 < work.per_epoch < work.own
+    assert forecast.work(FROZEN).per_epoch is None
 
 
 def test_time_for_scoring_is_kept() -> None:

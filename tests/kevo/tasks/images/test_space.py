@@ -79,7 +79,7 @@ def test_the_search_starts_from_the_first_values() -> None:
 def test_seeds_climb_from_cheap_to_expensive(name: str, ladder: list[tuple[int, bool]]) -> None:
     genes = declared(name)
     seeds = [genes.default(seed) for seed in space.seeds(space.preset(name), image_size=64)]
-    *pretrained, reference, conv = seeds
+    *pretrained, strong, plain, reference, conv = seeds
     if name != "small":
         tuned = pretrained.pop()
         assert (tuned["pretrained/tuning"], tuned["pretrained/image_size"]) == ("fine_tune", ladder[-1][0])
@@ -89,6 +89,7 @@ def test_seeds_climb_from_cheap_to_expensive(name: str, ladder: list[tuple[int, 
     shape = ("family", "conv/image_size", "conv/num_blocks", "conv/block_1/filters", "conv/block_2/filters")
     assert [reference[gene] for gene in shape] == ["conv", 32, 2, 16, 32]
     assert conv == genes.default({"family": "conv"})
+    assert strong["augment"] and not plain["augment"] and strong["schedule"] == plain["schedule"] == "one_cycle"
     assert len({genes.key(one) for one in seeds}) == len(seeds)
 
 
@@ -96,7 +97,23 @@ def test_seeds_of_small_pictures_and_of_one_family_are_genomes_too() -> None:
     genes = declared("small", image_size=20, alphas={})
     seeds = [genes.default(seed) for seed in space.seeds(space.preset("small"), image_size=20, leading=[])]
     assert {(one["family"], one["conv/image_size"]) for one in seeds} == {("conv", 16)}
-    assert len({genes.key(one) for one in seeds}) == 2
+    assert len({genes.key(one) for one in seeds}) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "filters"),
+    [("default", 32, (32, 64, 128)), ("default", 160, (32, 64, 128, 128)), ("small", 32, (32, 64, 64))],
+)
+def test_the_recipe_is_a_genome_of_the_space(name: str, size: int, filters: tuple[int, ...]) -> None:
+    genes = declared(name, image_size=size)
+    wanted = space.recipe(space.preset(name), image_size=size)
+    found = genes.default(wanted)
+    same = [gene for gene, value in wanted.items() if found.get(gene) == value]
+    # Where nothing is mirrored, or there is but one value, the space decides.
+    assert set(wanted) - set(same) <= {"mirror"}
+    assert found["conv/image_size"] <= size and found["conv/num_blocks"] == len(filters)
+    assert tuple(found[f"conv/block_{block}/filters"] for block in range(1, len(filters) + 1)) == filters
+    assert (found["optimizer"], found["learning_rate"], found["schedule"]) == ("adam", 4e-3, "one_cycle")
 
 
 def test_a_frozen_genome_may_be_fine_tuned_as_deep_as_the_space_says() -> None:

@@ -9,8 +9,13 @@ from kevo.training.effort import Effort
 from tests.support.samples import CONV_GENOME, stripes
 
 
-def by_name(effort: Effort) -> dict[str, stages.StagePlan]:
-    return {plan.name: plan for plan in stages.plans(effort)}
+def by_name(effort: Effort, schedule: str = "cosine") -> dict[str, stages.StagePlan]:
+    return {plan.name: plan for plan in stages.plans(effort, {**CONV_GENOME, "schedule": schedule})}
+
+
+def test_one_cycle_from_scratch_goes_on_to_its_end() -> None:
+    assert [plan.patience for plan in by_name(Effort(9, patience=3), "one_cycle").values()] == [None, 3, 3]
+    assert [plan.fits_its_time for plan in by_name(Effort(9)).values()] == [True, False, False]
 
 
 def test_a_head_neither_pauses_nor_is_it_kept() -> None:

@@ -84,6 +84,12 @@ def test_fractions_are_as_asked() -> None:
     assert [len(getattr(dataset, split)) for split in SPLITS] == [40, 10, 50]
 
 
+def test_validation_takes_no_more_pictures_than_are_of_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kevo.tasks.images.datasets.loading._MOST_VALIDATION", 10)
+    dataset = datasets.load(numbered(np.arange(100) % 2))
+    assert [len(getattr(dataset, split)) for split in SPLITS] == [74, 10, 16]
+
+
 @pytest.mark.parametrize(
     ("fractions", "num"), [((0.2, 0.15), 3), ((0.45, 0.45), 4), ((0.01, 0.01), 5), ((0.9, 0.05), 5)]
 )

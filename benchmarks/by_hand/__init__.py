@@ -1,0 +1,1 @@
+"""kevo beside networks that are made by hand, in the same time."""
