@@ -29,6 +29,7 @@ CONV_GENOME: Mapping[str, Any] = {
     "conv/block_2/kernel_size": 3,
     "conv/block_2/num_convs": 1,
     "conv/pooling": "max",
+    "conv/early_pooling": False,
     "conv/batch_norm": True,
     "conv/activation": "relu",
     "conv/summary": "average",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kevo.tasks.images import backbones
-from kevo.tasks.images.space import image_size, variant
+from kevo.tasks.images.space import image_size, num_before_halving, variant
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -157,10 +157,12 @@ def _conv_cost(genome: Genome) -> int:
         filters, kernel_size, num_convs = (
             int(genome[f"conv/block_{block}/{gene}"]) for gene in ("filters", "kernel_size", "num_convs")
         )
-        for _ in range(num_convs):
+        halved_after = num_before_halving(genome, block)
+        for conv in range(1, num_convs + 1):
             total += side**2 * filters * (2 * kernel_size**2 * channels + _FLOPS_PER_VALUE)
             channels = filters
-        side = math.ceil(side / 2)
+            if conv == halved_after:
+                side = math.ceil(side / 2)
     return total
 
 

@@ -12,7 +12,8 @@ def describe(genome: Genome) -> str:
     Example:
         >>> describe({"family": "conv", "conv/image_size": 8, "conv/num_blocks": 1, "conv/block_1/filters": 16,
         ...           "conv/block_1/kernel_size": 3, "conv/block_1/num_convs": 1, "conv/pooling": "max",
-        ...           "conv/batch_norm": False, "conv/activation": "relu", "conv/summary": "average", "conv/l2": 0.0,
+        ...           "conv/early_pooling": True, "conv/batch_norm": False, "conv/activation": "relu",
+        ...           "conv/summary": "average", "conv/l2": 0.0,
         ...           "head/num_dense": 0, "head/dropout": 0.0, "head/l2": 0.0, "augment": False, "mirror": False,
         ...           "optimizer": "adam", "learning_rate": 0.001, "schedule": "constant", "batch_size": 32,
         ...           "label_smoothing": 0.0})
@@ -31,10 +32,13 @@ def _describe_body(genome: Genome) -> str:
             )
             blocks.append(f"{f'{convs} of ' if convs != 1 else ''}{filters}x{kernel}x{kernel}")
         norm = ", batch norm" if genome["conv/batch_norm"] else ""
+        early = ", pooled early" if genome["conv/early_pooling"] and any(" of " in block for block in blocks) else ""
         summary = _summary_words(genome["conv/summary"])
         size = genome["conv/image_size"]
         decay = f", L2 {genome['conv/l2']:g}" if genome["conv/l2"] else ""
-        return f"conv stack {' > '.join(blocks)} at {size} px, {genome['conv/activation']}{norm}{decay}, {summary}"
+        return (
+            f"conv stack {' > '.join(blocks)} at {size} px, {genome['conv/activation']}{norm}{early}{decay}, {summary}"
+        )
     name = str(genome["backbone"])
     row = backbones.get(name)
     cut = str(genome[f"{name}/cut"])

@@ -16,7 +16,7 @@ from keras import Input, Model, layers
 
 from kevo.tasks.images import backbones
 from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.images.space import image_size, variant
+from kevo.tasks.images.space import image_size, num_before_halving, variant
 from tuners.genome import Genome
 
 _PRETRAINED, _HEAD = "pretrained", "head"
@@ -51,12 +51,12 @@ def _conv_block(x: keras.KerasTensor, genome: Genome, block: int) -> keras.Keras
     batch_norm = bool(genome["conv/batch_norm"])
     pooling = str(genome["conv/pooling"])
     num_convs = int(genome[f"conv/block_{block}/num_convs"])
+    halved_after = num_before_halving(genome, block)
     for conv in range(1, num_convs + 1):
-        strided = pooling == "stride" and conv == num_convs
         x = layers.Conv2D(
             int(genome[f"conv/block_{block}/filters"]),
             int(genome[f"conv/block_{block}/kernel_size"]),
-            strides=2 if strided else 1,
+            strides=2 if pooling == "stride" and conv == halved_after else 1,
             padding="same",
             use_bias=not batch_norm,
             kernel_regularizer=_regularizer(float(genome["conv/l2"])),
@@ -64,7 +64,9 @@ def _conv_block(x: keras.KerasTensor, genome: Genome, block: int) -> keras.Keras
         if batch_norm:
             x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
         x = layers.Activation(str(genome["conv/activation"]))(x)
-    return _pooled(x, pooling)
+        if conv == halved_after:
+            x = _pooled(x, pooling)
+    return x
 
 
 def _pooled(x: keras.KerasTensor, pooling: str) -> keras.KerasTensor:

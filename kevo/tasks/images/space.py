@@ -55,6 +55,7 @@ class Space:
     kernel_sizes: tuple[int, ...] = (3, 1, 5, 7)
     convs_per_block: tuple[int, ...] = (1, 2)
     block_poolings: tuple[str, ...] = ("max", "average")
+    early_pooling: tuple[bool, ...] = (False, True)
     batch_norm: tuple[bool, ...] = (True, False)
     activations: tuple[str, ...] = ("relu", "elu", "gelu", "silu")
     conv_summaries: tuple[str, ...] = ("average", "max", "flatten")
@@ -146,6 +147,7 @@ PRESETS: Mapping[str, Space] = {
         kernel_sizes=(3, 5),
         convs_per_block=(1,),
         block_poolings=("max",),
+        early_pooling=(True,),
         activations=("relu",),
         conv_summaries=("average", "flatten"),
         conv_l2=(0.0, 1e-4),
@@ -351,8 +353,9 @@ def seeds(space: Space, *, image_size: int, leading: Sequence[Genome] = ({},)) -
 def recipe(space: Space, *, image_size: int) -> Genome:
     """Returns the conv stack that a search has to beat: what is known to train well in little time.
 
-    Twice as many channels after each pooling, from 32 on, two convolutions each (Simonyan and Zisserman 2015,
-    arXiv:1409.1556); batch norm; a learning rate that rises and falls once; pictures that are turned over by chance.
+    Twice as many channels after each pooling, from 32 on, and in each block a convolution before the pooling and one
+    after it, which costs half of two before it (Simonyan and Zisserman 2015, arXiv:1409.1556); batch norm; a learning
+    rate that rises and falls once; pictures that are turned over by chance.
     Where the space lacks a value, it is the nearest one.
 
     Args:
@@ -375,6 +378,7 @@ def recipe(space: Space, *, image_size: int) -> Genome:
         "conv/num_blocks": num_blocks,
         **blocks,
         "conv/pooling": "max",
+        "conv/early_pooling": True,
         "conv/batch_norm": True,
         "conv/activation": "relu",
         "conv/summary": "average",
@@ -442,6 +446,7 @@ def _declare_conv(hp: HyperParameters, space: Space, image_size: int) -> None:
             _choice(hp, f"conv/block_{block}/kernel_size", kernel_sizes)
             _choice(hp, f"conv/block_{block}/num_convs", space.convs_per_block)
     _choice(hp, "conv/pooling", space.block_poolings)
+    _choice(hp, "conv/early_pooling", space.early_pooling)
     _choice(hp, "conv/batch_norm", space.batch_norm)
     _choice(hp, "conv/activation", space.activations)
     _choice(hp, "conv/summary", space.conv_summaries)
@@ -532,6 +537,11 @@ def image_size(genome: Genome) -> int:
     return int(genome[f"{genome['family']}/image_size"])
 
 
+def num_before_halving(genome: Genome, block: int) -> int:
+    """Returns after how many of its convolutions a block's feature map is halved: the first, or all."""
+    return 1 if genome["conv/early_pooling"] else int(genome[f"conv/block_{block}/num_convs"])
+
+
 def variant(genome: Genome) -> tuple[str, float | None]:
     """Returns the name of a genome's backbone and its width multiplier; `None` where it comes in one width only."""
     name = str(genome["backbone"])
@@ -545,6 +555,7 @@ _KIND_NAMES: Mapping[type, str] = {int: "an integer", float: "a finite number", 
 _CONV_GENES: Mapping[str, _Kind] = {
     "conv/image_size": int,
     "conv/pooling": _WORDS["block_poolings"],
+    "conv/early_pooling": bool,
     "conv/batch_norm": bool,
     "conv/activation": str,
     "conv/summary": _WORDS["conv_summaries"],

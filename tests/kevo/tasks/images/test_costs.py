@@ -118,6 +118,15 @@ def test_flops_are_those_of_the_profiler(genome: dict[str, Any]) -> None:
     assert costs.flops(network) == profiled(network)
 
 
+@pytest.mark.parametrize("is_early", [False, True])
+def test_the_cost_of_a_conv_stack_is_its_flops_and_its_maps(is_early: bool) -> None:
+    blocks = {"conv/block_1/num_convs": 2, "conv/block_2/num_convs": 2, "conv/early_pooling": is_early}
+    genome = {**CONV_GENOME, **blocks}
+    maps = 8 * (16**2 + 2 * 8**2 + 4**2 if is_early else 2 * 16**2 + 2 * 8**2)
+    head = 2 * 8 * 3
+    assert costs.pass_cost(genome) == costs.flops(built(genome, 3)) - head + 300 * maps
+
+
 def test_flops_by_hand() -> None:
     genome = {**CONV_GENOME, "conv/num_blocks": 1, "conv/block_1/filters": 4}
     assert costs.flops(built(dict(genome), 5)) == 2 * (16 * 16 * 3 * 3 * 3 * 4 + 4 * 5)

@@ -39,6 +39,22 @@ def test_a_conv_stack_has_the_layers_that_its_genome_says() -> None:
     assert network.count_params() == weights
 
 
+@pytest.mark.parametrize("pooling", ["max", "average", "stride"])
+def test_early_pooling_halves_the_map_after_the_first_convolution_of_a_block(pooling: str) -> None:
+    blocks = {"conv/block_1/num_convs": 2, "conv/block_2/num_convs": 3, "conv/pooling": pooling}
+    late, early = (
+        networks.conv_network({**CONV_GENOME, **blocks, "conv/early_pooling": is_early}, num_classes=3)
+        for is_early in (False, True)
+    )
+    before = {"max": 0, "average": 0, "stride": 1}[pooling]
+    for network, sides in ((late, [16, 16, 8, 8, 8]), (early, [16, 8, 8, 4, 4])):
+        halves = {False: (1, 4), True: (0, 2)}[network is early]
+        convs = [layer.output.shape[1] for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+        # A convolution with a stride halves its own map.
+        assert convs == [side // 2 if before and place in halves else side for place, side in enumerate(sides)]
+    assert late.count_params() == early.count_params()
+
+
 @pytest.mark.parametrize(
     ("size", "pooling", "summary"),
     list(itertools.product((8, 16), ("max", "average", "stride"), ("average", "max", "flatten"))),
