@@ -169,6 +169,8 @@ class SearchResult(Outcome):
             f"{duration(self.seconds)}{', interrupted' if self.interrupted else ''}",
             "file": str(self.model_path),
         }
+        if self.warning:
+            words["warning"] = self.warning
         if self.front:
             words["front"] = f"{len(self.front)} models that no other beats in everything"
         if self.ensemble is not None:

@@ -113,6 +113,8 @@ class Evolution:
         seed: Any integer.
         individuals: Those of a search to take up, ordered by number without gaps.
         seeds: Genomes to begin with; what they lack, they get as defaults. By default the default genome.
+        cheaper: Returns genomes like a seed that cost less, the most expensive first: where a seed is not feasible, the
+            first that is takes its place. By default there are none.
         feasible: Tells of a genome whether it may be trained at all. By default every one may.
         cost: Says how many seconds a genome is going to take. By default the surrogate learns that.
         clock: Seconds since some moment.
@@ -126,6 +128,7 @@ class Evolution:
         seed: int,
         individuals: Sequence[Individual] = (),
         seeds: Sequence[Genome] = ({},),
+        cheaper: Callable[[Genome], Sequence[Genome]] = lambda genome: (),
         feasible: Callable[[Genome], bool] | None = None,
         cost: Callable[[Genome], float] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -135,6 +138,7 @@ class Evolution:
         # NumPy takes no negative seeds.
         self._seed = seed % 2**64
         self._seeds = seeds
+        self._cheaper = cheaper
         self._feasible = feasible or (lambda genome: True)
         self._cost = cost
         self._individuals = list(individuals)
@@ -340,7 +344,9 @@ class Evolution:
         num = self.settings.num_candidates if self.settings.surrogate else 1
         population = self.survivors(generation) if generation > 0 else []
         if num_born < len(self._seeds):
-            yield [_Candidate("seed", (), self.space.default(self._seeds[num_born]))], 1
+            seed = self.space.default(self._seeds[num_born])
+            cheaper = () if self.space.key(seed) in self._tried else self._cheaper(seed)
+            yield [_Candidate("seed", (), one) for one in (seed, *cheaper)], 1
         if num_born < size:
             yield [_Candidate("random", (), genome) for genome in self._first_population(num_born)], 1
         if len(population) < 2:

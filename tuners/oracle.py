@@ -103,6 +103,8 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
             Keras Tuner's own words: from "tuner/initial_epoch" to "tuner/epochs", going on from the weights of the
             trial "tuner/trial_id" where there is one. With `inherit`, "tuner/parent_id" names a child's first parent.
         seeds: Values to begin with; what they lack, they get as defaults. By default all defaults.
+        cheaper: Returns values like those of a seed that cost less, the most expensive first: where a seed is not
+            feasible, the first that is takes its place.
         feasible: Tells of a trial's values whether they may be trained at all.
         cost: Says how many seconds a trial with these values is going to take; counts with `Settings(per_second=True)`.
             By default that is learned from the trials so far.
@@ -123,6 +125,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         max_consecutive_failed_trials: int = 3,
         settings: Settings | None = None,
         seeds: Sequence[Genome] = ({},),
+        cheaper: Callable[[Genome], Sequence[Genome]] = lambda values: (),
         feasible: Callable[[Genome], bool] | None = None,
         cost: Callable[[Genome], float] | None = None,
     ) -> None:
@@ -147,6 +150,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
                 "each, or none at all."
             )
         self._seeds = tuple(seeds)
+        self._cheaper = cheaper
         self._feasible = feasible
         self._cost = cost
         # Keras Tuner makes the lock on first use, where two threads at once may each make one.
@@ -511,6 +515,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
             seed=self.seed,
             individuals=individuals,
             seeds=self._seeds,
+            cheaper=self._cheaper,
             feasible=self._feasible,
             cost=self._cost,
         )

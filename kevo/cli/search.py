@@ -296,6 +296,8 @@ def _announce(
         click.echo(format_json(result.to_json()))
     else:
         click.echo("\n".join([result.summary(), "", *_next_commands(result)]))
+    if result.warning and not quiet:
+        click.echo(printable(result.warning), err=True)
     if result.interrupted:
         click.echo(printable(f"Go on with: kevo resume {result.run_folder}"), err=True)
         sys.exit(INTERRUPTED)

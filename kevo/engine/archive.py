@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
-from collections import defaultdict
+import shutil
+from collections import ChainMap, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,8 @@ from kevo.settings import Settings
 from kevo.tasks.task import Outputs
 from tuners import pareto
 
+FIRST = "first"
+"""The trial of the model that a search under a time limit begins with; it has no place in the evolution."""
 _MAX_PAUSED = 4
 """Of so many paused candidates the models are kept, for each kind and rung; another one would begin from the start."""
 _LIBRARY = 8
@@ -37,15 +42,33 @@ class Archive:
     def __init__(self, run: Run, settings: Settings, *, num_judged: int) -> None:
         self.folder = run
         self._num_judged = num_judged
+        self._settings = settings
         self._kind = settings.kind
         self.objective = settings.objectives[0]
         self.objectives = settings.objectives
-        self.records: dict[str, TrialRecord] = {}
+        self._extractor_keys: dict[str, Any] = {}
+        self.records = {}
         self.pinned: set[str] = set()
         """Trials whose models are in use."""
-        self._kept: set[str] = set()
-        """Trials that may have files, beside their records."""
-        self._settings = settings
+        self._published: str | None = None
+        """Whose model is where the best is."""
+
+    @property
+    def records(self) -> Mapping[str, TrialRecord]:
+        """The trials by their names, in the order in which they ended."""
+        return MappingProxyType(self._records)
+
+    @records.setter
+    def records(self, records: Mapping[str, TrialRecord]) -> None:
+        self._records = dict(records)
+        # They may have files beside their records.
+        self._kept = set(records)
+        self._ranking = self._ranked(self._records.values())
+        self._evolved = self._ranked(filter(_is_evolved, self._records.values()))
+        self._has_finals = any(record.full_length for record in self._ranking)
+        # What `num_without_news` knows so far, and of how many records.
+        self._num_without_news, self._num_looked_at = 0, 0
+        self._fronts: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
 
     def read(self, *, read_outputs: Callable[[Path], Outputs | None] | None = None) -> list[str]:
         """Reads the trials of earlier sessions, and sets damaged files aside.
@@ -61,8 +84,7 @@ class Archive:
             RunError: the folder cannot be read or written.
         """
         records, problems = reader.mend_trials(self.folder, check=self.check)
-        self.records |= {record.trial_id: record for record in records}
-        self._kept = set(self.records)
+        self.records = {**self.records, **{record.trial_id: record for record in records}}
         for name in (layout.CHECKPOINTS, layout.UNFINISHED):
             for path in sorted((self.folder.path / name).glob("*.keras")):
                 if (reason := checksums.flaw(path)) is not None:
@@ -89,17 +111,17 @@ class Archive:
     @property
     def saved(self) -> list[TrialRecord]:
         """The completed trials with a model on disk, the winner first; see `kevo.runs.ranking`."""
-        return [record for record in self._decided(self.records.values()) if self.has_model(record)]
+        return [record for record in self._ranking if record.trial_id in self._kept and self.has_model(record)]
 
     @property
     def winner(self) -> TrialRecord | None:
         """The one that would win now, whether or not its model is on disk."""
-        return ranking.winner(self.records.values(), self.objectives, num_judged=self._num_judged)
+        return next(iter(self._ranking), None)
 
     @property
     def finalists(self) -> list[TrialRecord]:
         """The best trials of the evolution, without their final trainings."""
-        return self._finalists(self.records.values())
+        return self._evolved[: self._settings.num_finalists]
 
     def front(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
         """Returns the candidates that no other beats in every objective, in their order; none if there is but one."""
@@ -117,17 +139,10 @@ class Archive:
         One that has paused has to be so only among those of its kind that paused after as many epochs, since it may go
         on. When it does, it does not count once more, but may be news. Final trainings count for nothing.
         """
-        num = 0
-        fronts: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
-        for record in self.records.values():
-            if record.full_length:
-                continue
-            num += record.continues is None
-            if record.fitness is not None:
-                rivals = [fronts[()], fronts[self._rung(record)]] if record.is_paused else [fronts[()]]
-                *_, is_news = [self._joins(record, front) for front in rivals]
-                num = 0 if is_news else num
-        return num
+        for record in itertools.islice(self._records.values(), self._num_looked_at, None):
+            self._look_for_news(record)
+        self._num_looked_at = len(self._records)
+        return self._num_without_news
 
     def has_model(self, record: TrialRecord) -> bool:
         """Tells whether a candidate's model is on disk."""
@@ -154,7 +169,9 @@ class Archive:
 
     def wants(self, record: TrialRecord) -> bool:
         """Tells whether a new candidate's model may be needed."""
-        return record.trial_id in self._needed({**self.records, record.trial_id: record})
+        evolved = self._evolved.with_one(record) if _is_evolved(record) else self._evolved
+        records = ChainMap({record.trial_id: record}, self._records)
+        return record.trial_id in self._needed(records, self._ranking.with_one(record), evolved)
 
     def add(
         self,
@@ -178,13 +195,26 @@ class Archive:
                     np.save(path, outputs.astype(np.float16))
         # A candidate counts as finished only when its model is safe.
         self.folder.append_trial(record)
-        self.records[record.trial_id] = record
+        self._note(record)
         self._kept.add(record.trial_id)
         self.tidy()
+        self.publish()
+
+    def publish(self) -> None:
+        """Puts a copy of the model that would win now where the best is, so that there is one however the search ends.
+
+        What an earlier session has handed over, with its scores, stays until the next one is at its end.
+        """
+        winner = next(iter(self.saved), None)
+        if winner is None or winner.trial_id == self._published or (self.folder.path / layout.RESULT).exists():
+            return
+        with self.folder.replacing(layout.MODEL) as path:
+            shutil.copyfile(self.folder.path / layout.checkpoint(winner.trial_id), path)
+        self._published = winner.trial_id
 
     def tidy(self) -> None:
         """Removes the models that are no longer needed."""
-        for trial_id in self._kept - self._needed(self.records):
+        for trial_id in self._kept - self._needed(self._records, self._ranking, self._evolved):
             for name in (layout.checkpoint, layout.predictions, layout.refit_model):
                 (self.folder.path / name(trial_id)).unlink(missing_ok=True)
             self._kept.remove(trial_id)
@@ -205,23 +235,43 @@ class Archive:
     def _point(self, record: TrialRecord) -> tuple[float, ...]:
         return tuple(record.metrics[one.metric] * (1 if one.direction == "max" else -1) for one in self.objectives)
 
-    def _decided(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:
-        return ranking.decided(records, self.objectives, num_judged=self._num_judged)
+    def _ranked(self, records: Iterable[TrialRecord]) -> ranking.Ranking:
+        return ranking.Ranking(self.objectives, num_judged=self._num_judged, records=records)
 
-    def _finalists(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:
-        evolved = [record for record in records if not record.full_length]
-        return self._decided(evolved)[: self._settings.num_finalists]
+    def _note(self, record: TrialRecord) -> None:
+        """Takes in a trial that has ended just now."""
+        self._records[record.trial_id] = record
+        self._ranking.add(record)
+        if _is_evolved(record):
+            self._evolved.add(record)
+        self._has_finals |= record.full_length and record.fitness is not None
 
-    def _needed(self, records: Mapping[str, TrialRecord]) -> set[str]:
-        """Returns the trials with a model that may still win, be trained further or join an ensemble."""
-        completed = self._decided(records.values())
-        best = completed[: self._settings.num_finalists]
-        needed = [*best, *self.front(completed), *self._library(completed)]
-        is_evolving = not any(record.full_length for record in records.values())
-        finalists = best if is_evolving else self._finalists(records.values())
+    def _look_for_news(self, record: TrialRecord) -> None:
+        if record.full_length:
+            return
+        self._num_without_news += record.continues is None
+        if record.fitness is not None:
+            fronts = self._fronts
+            rivals = [fronts[()], fronts[self._rung(record)]] if record.is_paused else [fronts[()]]
+            *_, is_news = [self._joins(record, front) for front in rivals]
+            if is_news:
+                self._num_without_news = 0
+
+    def _needed(
+        self, records: Mapping[str, TrialRecord], completed: Sequence[TrialRecord], evolved: Sequence[TrialRecord]
+    ) -> set[str]:
+        """Returns the trials with a model that may still win, be trained further or join an ensemble.
+
+        Args:
+            records: The trials by their names.
+            completed: Their ranking.
+            evolved: The same, without final trainings.
+        """
+        num = self._settings.num_finalists
+        needed = [*completed[:num], *self.front(completed), *self._library(completed)]
         # A finalist that has paused may go on when its turn comes.
-        needed += [one for one in finalists if full_length_id(one) not in records]
-        if not any(record.full_length for record in completed):
+        needed += [one for one in evolved[:num] if full_length_id(one) not in records]
+        if self._settings.num_rungs > 1 and not self._has_finals:
             taken_up = {record.continues for record in records.values()}
             paused: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
             for record in completed:
@@ -239,11 +289,22 @@ class Archive:
         chosen: list[TrialRecord] = []
         num_alike: dict[Any, int] = defaultdict(int)
         for record in completed:
-            key = self._kind.extractor_key(record.genome) or record.trial_id
+            if len(chosen) >= _LIBRARY:
+                break
+            key = self._extractor_key(record)
             num_alike[key] += 1
             if num_alike[key] <= _MAX_ALIKE:
                 chosen.append(record)
-        return chosen[:_LIBRARY]
+        return chosen
+
+    def _extractor_key(self, record: TrialRecord) -> Any:
+        if record.trial_id not in self._extractor_keys:
+            self._extractor_keys[record.trial_id] = self._kind.extractor_key(record.genome) or record.trial_id
+        return self._extractor_keys[record.trial_id]
+
+
+def _is_evolved(record: TrialRecord) -> bool:
+    return not record.full_length and record.trial_id != FIRST
 
 
 def full_length_id(record: TrialRecord) -> str:

@@ -40,6 +40,10 @@ _CLOSING_SHARE = 0.05
 """The part of `max_time` that is kept for what follows the last training: scores, plots, the best model's file."""
 _CLOSING_SECONDS = 5.0
 """What that takes at least; of a short search a tenth must do."""
+_LARGEST_CLOSING_SHARE = 1 / 6
+"""The most of `max_time` that is kept for it."""
+_SCORINGS = 2.6
+"""An ensemble is scored like the best model, after its members were loaded and it was written."""
 
 
 class Budget:
@@ -54,8 +58,8 @@ class Budget:
         self._settings = settings
         self._started = started
         self._seconds_before = 0.0
-        self.closing_seconds = 0.0
-        """What follows the last training is expected to take so long."""
+        self.scoring_seconds = 0.0
+        """To load and to score the winner is expected to take so long."""
 
     def take_up(self, records: Mapping[str, TrialRecord]) -> None:
         """Counts the time of earlier sessions, up to the last candidate that they finished."""
@@ -169,11 +173,19 @@ class Budget:
         whole = self._training_seconds
         return whole is None or self.seconds < _PROBING_SHARE * whole
 
-    def allows(self, work: Work, left: float | None) -> bool:
-        """Tells whether a candidate is to be begun, when so much is left for the evolution."""
-        whole = self._training_seconds
-        if left is None or whole is None:
+    def allows(self, work: Work, left: float | None, *, scoring_seconds: float = 0.0) -> bool:
+        """Tells whether a candidate is to be begun.
+
+        Args:
+            work: Its forecast.
+            left: How many seconds are left for the evolution.
+            scoring_seconds: How long it would take to score it at the end.
+        """
+        whole, max_time = self._training_seconds, self._settings.resolved_max_time
+        if left is None or whole is None or max_time is None:
             return True
+        if scoring_seconds > _LARGEST_CLOSING_SHARE * max_time:
+            return False
         if work.per_epoch is not None:
             return min(work.seconds, _LEAST_EPOCHS * work.per_epoch) <= min(left, _FLEXIBLE_SHARE * whole)
         # What would be stopped before its end is not begun.
@@ -200,7 +212,7 @@ class Budget:
             return None
         least = max(_CLOSING_SHARE * whole, min(_CLOSING_SECONDS, whole / 10))
         # Whatever scoring may take, training comes first.
-        return whole - max(least, min(self.closing_seconds, whole / 6))
+        return whole - max(least, min(_SCORINGS * self.scoring_seconds, _LARGEST_CLOSING_SHARE * whole))
 
     def _whole_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
         """Seconds that a candidate takes, or would take without pauses."""

@@ -136,6 +136,8 @@ class Finalizer:
             # What an earlier session found stands until there is another.
             ensemble=earlier if earlier and self._beats(earlier.validation, validation) else None,
             task=self._kind.name,
+            is_chance=test.is_chance,
+            advice=self._task.advice if test.is_chance else "",
             trial_id=winner.trial_id,
         )
         self._folder.write_json(layout.RESULT, result.to_json())

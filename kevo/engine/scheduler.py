@@ -20,7 +20,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from kevo.engine import oracle, partial_trainings
-from kevo.engine.archive import Archive, full_length_id
+from kevo.engine.archive import FIRST, Archive, full_length_id
 from kevo.engine.budget import Budget, seconds_spent
 from kevo.engine.final_training import FinalTraining, FinalTrainings
 from kevo.engine.messages import TrialResult, TrialSpec
@@ -100,6 +100,7 @@ class Scheduler:
         self._lock = threading.RLock()
         self._running: dict[str, _Running] = {}
         self._numbers = {record.trial_id: record.number for record in archive.records.values()}
+        self._next_number = 1 + max(self._numbers.values(), default=-1)
         self._left: float | None = None
         self._num_skipped: Counter[str] = Counter()
         self._has_evolved = False
@@ -144,6 +145,8 @@ class Scheduler:
             # What a worker was at is no loss of its own: it is taken up when the search is.
             return Idle.OVER
         self.lose(worker, "its worker asked for another task")
+        if (first := self._first_answer(worker)) is not None:
+            return first
         while not self._is_stopped and not self._has_evolved:
             if self._has_settled:
                 # What runs may yet bring something new, as a search that is taken up again would see.
@@ -333,15 +336,27 @@ class Scheduler:
         """Says why a candidate may not be trained; `None` if it may."""
         if (obstacle := self._task.obstacle(genome)) is not None:
             return obstacle
+        work = self._task.work(genome)
         # Of the very first nothing is known but a guess; if it was wrong, training is cut short.
-        if self._is_first or self._left is None or self._budget.allows(self._task.work(genome), self._left):
+        may_take_any_time = self._is_first and work.per_epoch is not None
+        if self._left is None or not self._archive.records or may_take_any_time:
+            return None
+        allows = functools.partial(
+            self._budget.allows, left=self._left, scoring_seconds=self._task.scoring_seconds(genome)
+        )
+        if allows(work):
+            return None
+        # A sample of the examples is better than nothing.
+        if self._is_first and allows(self._task.sampled_work(genome)):
             return None
         return "too little time"
 
     @property
     def _is_first(self) -> bool:
-        """Whether no candidate has come out yet."""
-        return not any(record.fitness is not None for record in self._archive.records.values())
+        """Whether no candidate of the evolution has come out yet."""
+        return not any(
+            record.fitness is not None and record.trial_id != FIRST for record in self._archive.records.values()
+        )
 
     @property
     def _has_settled(self) -> bool:
@@ -374,12 +389,24 @@ class Scheduler:
             self._end(trial, record)
             return None
         genome = {name: value for name, value in values.items() if not name.startswith("tuner/")}
+        others = [running for running in self._running.values() if running.task.trial_id != FIRST]
         num_epochs, seconds = self._budget.for_a_candidate(
-            self._task.work(genome), self._left, is_first=self._is_first and not self._running
+            self._task.work(genome), self._left, is_first=self._is_first and not others
         )
         effort = Effort(num_epochs, seconds, pause_after=values.get("tuner/epochs"))
         generation = self.oracle.generation_of(trial.trial_id)
         return self._begin(worker, trial.trial_id, genome, effort, generation, paused, trial=trial)
+
+    def _first_answer(self, worker: str) -> TrialSpec | None:
+        """Begins the model that is trained in seconds, where time is limited: from then on there is an answer."""
+        answer, left = self._task.first_answer, self._budget.left
+        is_under_way = any(running.task.trial_id == FIRST for running in self._running.values())
+        if answer is None or left is None or left <= 0 or self._archive.records or is_under_way:
+            return None
+        work = self._task.work(answer.genome)
+        num_epochs, seconds = self._budget.for_a_candidate(work, left, is_first=False)
+        effort = Effort(num_epochs, seconds, num_examples=answer.num_examples)
+        return self._begin(worker, FIRST, answer.genome, effort, 0, None)
 
     def _last_record(self, trial_id: str | None) -> TrialRecord | None:
         """Returns the last training of a candidate up to a trial; trials without one have only passed it on."""
@@ -405,7 +432,8 @@ class Scheduler:
         # Without its model a candidate begins again.
         if model is not None and not model.is_file():
             model, continues = None, None
-        number = self._numbers.setdefault(trial_id, 1 + max(self._numbers.values(), default=-1))
+        number = self._numbers.setdefault(trial_id, self._next_number)
+        self._next_number = max(self._next_number, number + 1)
         task = TrialSpec(
             trial_id=trial_id,
             number=number,
@@ -497,6 +525,8 @@ class Scheduler:
         if running.full_length:
             known = self._archive.records.values()
             return "final", tuple(record.trial_id for record in known if full_length_id(record) == trial_id)
+        if running.trial is None:
+            return "first", ()
         individual = self.oracle.individual_of(trial_id)
         # What needed no further training was promoted without a record.
         parents = map(self._last_record, self.oracle.parents_of(trial_id))
@@ -527,4 +557,4 @@ class Scheduler:
 
     def _expect_closing(self) -> None:
         if (winner := self._archive.winner) is not None:
-            self._budget.closing_seconds = self._task.closing_seconds(winner.genome)
+            self._budget.scoring_seconds = self._task.scoring_seconds(winner.genome)

@@ -15,7 +15,8 @@ from kevo.progress.events import Listener, SearchStarted
 from kevo.runs import status
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
-from kevo.runs.status import Training
+from kevo.runs.status import Ended, Training
+from kevo.settings import Settings
 
 _WRITE_SECONDS = 1.0
 
@@ -34,6 +35,8 @@ class StatusWriter:
         self._listener = listener
         self._seconds = seconds
         self._trainings: dict[int, Training] = {}
+        self._settings: Settings | None = None
+        self._ended: Ended | None = None
         self._lock = threading.Lock()
         self._has_news = False
         self._is_over = threading.Event()
@@ -53,7 +56,15 @@ class StatusWriter:
         status.remove(self._run)
 
     def search_started(self, opening: SearchStarted) -> None:
-        """Passes it on."""
+        """Takes down the trials of earlier sessions."""
+        evolved = [record for record in opening.records if not record.full_length]
+        self._settings = opening.settings
+        self._ended = Ended(
+            num_bytes=self._run.num_trial_bytes,
+            completed=sum(record.status == "completed" for record in evolved),
+            failed=sum(record.status == "failed" for record in evolved),
+            best=None if opening.best is None else status.best(opening.best, opening.settings),
+        )
         self._listener.search_started(opening)
 
     def note(self, text: str) -> None:
@@ -82,7 +93,14 @@ class StatusWriter:
         self._listener.trial_lost(number, reason)
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
-        """Removes a training."""
+        """Removes a training, and counts it."""
+        if self._ended is not None and self._settings is not None:
+            self._ended = Ended(
+                num_bytes=self._run.num_trial_bytes,
+                completed=self._ended.completed + (record.status == "completed" and not record.full_length),
+                failed=self._ended.failed + (record.status == "failed" and not record.full_length),
+                best=None if best is None else status.best(best, self._settings),
+            )
         self._change(record.number, None)
         self._listener.trial_ended(record, best)
 
@@ -111,4 +129,4 @@ class StatusWriter:
             self._has_news = False
         # On a full disk the search ends by its records, not by this.
         with contextlib.suppress(RunError):
-            status.write(self._run, trainings, seconds=self._seconds())
+            status.write(self._run, trainings, seconds=self._seconds(), ended=self._ended)

@@ -29,7 +29,8 @@ def answer(facts: Facts) -> Html:
 def _of_outcome(facts: Facts, outcome: Outcome) -> Iterator[Html | None]:
     pages = facts.kind.pages()
     score, meaning = pages.headline(outcome.test)
-    yield tag("p", tag("strong", score, class_="headline"), meaning, class_="answer")
+    advice = f" {outcome.advice}" if outcome.advice else None
+    yield tag("p", tag("strong", score, class_="headline"), meaning, advice, class_="answer")
     if facts.state != "finished":
         yield tag("p", "That is how it stood when the search was interrupted. ", _going_on(facts), class_="notice")
     yield tag("p", tag("strong", "The model: "), f"{facts.describe(outcome.genome)}.")

@@ -195,6 +195,12 @@ class Run:
                 file.flush()
                 os.fsync(descriptor)
 
+    @property
+    def num_trial_bytes(self) -> int:
+        """The size of the records of finished trials, in bytes."""
+        path = self.path / layout.TRIALS
+        return path.stat().st_size if path.exists() else 0
+
     def trial_lines(self) -> list[bytes]:
         """Returns the lines of the finished trials, without a last one that was not written to its end.
 

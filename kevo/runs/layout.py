@@ -19,7 +19,7 @@ TASK = "task.json"
 """The task, and what the model takes and answers; only where neither the model nor the class names say that."""
 
 MODEL = "best.keras"
-"""The winner."""
+"""The winner; while a search runs, a copy of the model that would win now."""
 ENSEMBLE = "ensemble.keras"
 """Several models as one; only where together they are better than the winner."""
 CHECKPOINTS = "checkpoints"

@@ -112,6 +112,9 @@ class Outcome:
             losses from those of the worst candidate down to 0. `None` without a front.
         ensemble: `None` where there is none that is better than the best model, or there was no time for one.
         task: The name of the task, one of `kevo.tasks.task.TASKS`.
+        is_chance: Whether the best model may be no better than the same answer to every example, as far as the test
+            split tells.
+        advice: What to do about that; empty where it is better.
         trial_id: The trial whose model is the best one; empty where that is unknown.
     """
 
@@ -131,12 +134,19 @@ class Outcome:
     hypervolume: float | None = None
     ensemble: Ensemble | None = None
     task: str = DEFAULT
+    is_chance: bool = False
+    advice: str = ""
     trial_id: str = ""
 
     @property
     def kind(self) -> AnyKind:
         """The task that was searched for."""
         return kind_of(self.task)
+
+    @property
+    def warning(self) -> str:
+        """That the best model may be no better than a guess, and what to do; empty where it is better."""
+        return f"{self.kind.pages().chance_note(self.test)} {self.advice}".strip() if self.is_chance else ""
 
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values."""
@@ -175,6 +185,8 @@ class Outcome:
             hypervolume=None if values["hypervolume"] is None else finite(values["hypervolume"]),
             ensemble=None if values["ensemble"] is None else Ensemble.from_json(values["ensemble"], kind),
             task=task,
+            is_chance=bool(values.get("is_chance", False)),
+            advice=str(values.get("advice", "")),
             trial_id=str(values.get("trial_id", "")),
         )
 

@@ -12,8 +12,10 @@ examples that candidates are compared on; `None` where it is unknown, and then t
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
+from typing import overload
 
 from kevo.objective import Objective
 from kevo.runs.records import TrialRecord
@@ -31,13 +33,83 @@ def ranked(records: Iterable[TrialRecord], objective: Objective) -> list[TrialRe
     return sorted(rivals(records), key=lambda record: objective.rank(record.metrics), reverse=True)
 
 
+class Ranking(Sequence[TrialRecord]):
+    """The rivals among trials, in the order in which they win.
+
+    A further trial takes its place without the others being sorted again, unless it is the best so far.
+
+    Args:
+        objectives: As for all functions here.
+        num_judged: As for all functions here.
+        records: The trials, in the order in which they ended.
+    """
+
+    def __init__(
+        self, objectives: Sequence[Objective], *, num_judged: int | None, records: Iterable[TrialRecord] = ()
+    ) -> None:
+        self._objectives = objectives
+        self._num_judged = num_judged
+        self._continued: set[str | None] = set()
+        self._ordered: list[TrialRecord] = []
+        self._best: TrialRecord | None = None
+        """The one with the best score, whose equals are ordered by their tie-breakers."""
+        self._take(records)
+
+    @overload
+    def __getitem__(self, index: int) -> TrialRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[TrialRecord]: ...
+    def __getitem__(self, index: int | slice) -> TrialRecord | list[TrialRecord]:
+        return self._ordered[index]
+
+    def __len__(self) -> int:
+        return len(self._ordered)
+
+    def with_one(self, record: TrialRecord) -> Ranking:
+        """Returns the ranking with one more trial, which ended after the others."""
+        found = Ranking(self._objectives, num_judged=self._num_judged)
+        found._continued, found._best = {*self._continued}, self._best
+        found._ordered = [*self._ordered]
+        found.add(record)
+        return found
+
+    def add(self, record: TrialRecord) -> None:
+        """Takes in one more trial, which ended after the others."""
+        if record.fitness is None or record.trial_id in self._continued:
+            return
+        best, rank = self._best, self._objectives[0].rank
+        is_best = best is None or rank(record.metrics) > rank(best.metrics)
+        if is_best or record.continues is not None:
+            self._take([*sorted(self._ordered, key=lambda one: rank(one.metrics), reverse=True), record])
+        else:
+            bisect.insort(self._ordered, record, key=self._place())
+
+    def _take(self, records: Iterable[TrialRecord]) -> None:
+        done = [record for record in records if record.fitness is not None]
+        self._continued |= {record.continues for record in done if record.continues is not None}
+        found = [record for record in done if record.trial_id not in self._continued]
+        self._best = max(found, key=lambda record: self._objectives[0].rank(record.metrics), default=None)
+        self._ordered = sorted(found, key=self._place())
+
+    def _place(self) -> Callable[[TrialRecord], tuple[float, ...]]:
+        """Returns the key by which trials are ordered; equals of the best come first, by their tie-breakers."""
+        objective, best = self._objectives[0], self._best
+        least = -math.inf
+        if best is not None:
+            least = objective.rank(best.metrics)[0] - _margin(best.metrics, self._objectives, self._num_judged)
+
+        def place(record: TrialRecord) -> tuple[float, ...]:
+            score, tie = objective.rank(record.metrics)
+            return (0, -tie, -score) if score >= least else (1, -score, -tie)
+
+        return place
+
+
 def decided(
     records: Iterable[TrialRecord], objectives: Sequence[Objective], *, num_judged: int | None
 ) -> list[TrialRecord]:
     """Returns the rivals in the order in which they win."""
-    ordered = ranked(records, objectives[0])
-    equals = _equals(ordered, objectives, num_judged)
-    return [*sorted(equals, key=lambda record: objectives[0].tie(record.metrics)), *ordered[len(equals) :]]
+    return list(Ranking(objectives, num_judged=num_judged, records=records))
 
 
 def winner(

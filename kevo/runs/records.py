@@ -35,8 +35,8 @@ class TrialRecord:
         is_paused: Whether the training may be taken up again, in a higher rung.
         planned_epochs: Over how many epochs of a stage its learning rates were to fall.
         tune_epochs: The same for fine-tuning, if that differs.
-        origin: How its genome was made: `seed`, `random`, `crossover`, `mutation`, `promotion`, or `final` for a
-            finalist's last training. Empty where that is unknown.
+        origin: How its genome was made: `seed`, `random`, `crossover`, `mutation`, `promotion`, `final` for a
+            finalist's last training, or `first` for the model that a search begins with. Empty where that is unknown.
         parents: The trials that its genome was made from; a promoted trial or a finalist has one.
 
     Raises:

@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from kevo.errors import RunError
 from kevo.runs import layout, reader
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
-from kevo.runs.outcome import finite
+from kevo.runs.outcome import Outcome, finite
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system.text import byte_size, duration, metric_name
@@ -69,6 +69,40 @@ class Best:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The trials that have ended, so that nobody needs to read the record of each; see `Status`.
+
+    Args:
+        num_bytes: The size of the records by then: where it is another now, this is out of date.
+        completed: How many have a fitness, without final trainings.
+        failed: How many failed.
+        best: The trial that would win now; `None` before the first fitness.
+    """
+
+    num_bytes: int
+    completed: int = 0
+    failed: int = 0
+    best: Best | None = None
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Reads what `dataclasses.asdict` made."""
+        best = values["best"]
+        return cls(
+            num_bytes=int(values["num_bytes"]),
+            completed=int(values["completed"]),
+            failed=int(values["failed"]),
+            best=best
+            and Best(
+                number=int(best["number"]),
+                words=str(best["words"]),
+                objective=str(best["objective"]),
+                score=finite(best["score"]),
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """How a search is doing.
 
@@ -103,18 +137,24 @@ class Status:
         return {**dataclasses.asdict(self), "run_folder": str(self.run_folder)}
 
 
-def write(run: Run, trainings: Iterable[Training], *, seconds: float) -> None:
+def write(run: Run, trainings: Iterable[Training], *, seconds: float, ended: Ended | None = None) -> None:
     """Writes what a search at work is doing.
 
     Args:
         run: The run folder.
         trainings: The trainings under way.
         seconds: How long the search has taken.
+        ended: The trials that have ended; `None` where that is to be read from their records.
 
     Raises:
         RunError: the folder cannot be written.
     """
-    values = {"seconds": seconds, "written_at": time.time(), "trainings": list(map(dataclasses.asdict, trainings))}
+    values = {
+        "seconds": seconds,
+        "written_at": time.time(),
+        "trainings": list(map(dataclasses.asdict, trainings)),
+        "ended": ended and dataclasses.asdict(ended),
+    }
     run.write_json(layout.STATUS, values)
 
 
@@ -139,30 +179,28 @@ def read(path: str | Path) -> Status:
     """
     run = Run.open(path)
     settings = run.search_settings()
-    records = reader.read_trials(run, check=lambda record: _check(record, settings))
-    seconds = max((record.finished_at for record in records), default=0.0)
-    trainings: tuple[Training, ...] = ()
-    state: Literal["running", "interrupted", "finished"] = "interrupted"
-    outcome = None
-    if run.is_busy:
-        state = "running"
-        seconds, trainings = _live(run) or (seconds, trainings)
-    elif (outcome := reader.read_outcome(run)) is not None and not outcome.interrupted:
-        state, seconds = "finished", outcome.seconds
+    state: Literal["running", "interrupted", "finished"] = "running" if run.is_busy else "interrupted"
+    live = _live(run) if state == "running" else None
+    if live is not None and live.ended is not None and live.ended.num_bytes == run.num_trial_bytes:
+        seconds, ended = live.seconds, live.ended
+    else:
+        outcome = None if state == "running" else reader.read_outcome(run)
+        seconds, ended = _read_records(run, settings, outcome)
+        if live is not None:
+            seconds = live.seconds
+        elif outcome is not None and not outcome.interrupted:
+            state, seconds = "finished", outcome.seconds
     limit = None if state == "finished" else settings.resolved_max_time
-    evolved = [record for record in records if not record.full_length]
-    num_judged = reader.num_judged(run.settings, outcome)
-    best = reader.find_winner(records, settings.objectives, num_judged=num_judged, outcome=outcome)
     return Status(
         run_folder=run.path,
         state=state,
         seconds=seconds,
         seconds_left=None if limit is None else max(0.0, limit - seconds),
-        trials_completed=sum(record.status == "completed" for record in evolved),
-        trials_failed=sum(record.status == "failed" for record in evolved),
+        trials_completed=ended.completed,
+        trials_failed=ended.failed,
         max_trials=settings.max_trials,
-        best=None if best is None else _best(best, settings),
-        trainings=trainings,
+        best=ended.best,
+        trainings=() if live is None else live.trainings,
         num_bytes=run.num_bytes(),
         num_bytes_of_checkpoints=run.num_bytes(layout.CHECKPOINTS),
     )
@@ -175,13 +213,13 @@ def describe_status(status: Status) -> Iterator[str]:
     yield f"time        {duration(status.seconds)}{left}"
     most = "" if status.max_trials is None else f", of {status.max_trials} at most"
     yield f"candidates  {status.trials_completed} completed, {status.trials_failed} failed{most}"
-    if (best := status.best) is not None:
-        yield f"best        {best.number + 1}: {metric_name(best.objective)} {best.score:.4f}, {best.words}"
-    for one in status.trainings:
-        stage = f"{one.stage}, epoch {one.epoch}/{one.num_epochs}" if one.stage else "begins"
+    if (one := status.best) is not None:
+        yield f"best        {one.number + 1}: {metric_name(one.objective)} {one.score:.4f}, {one.words}"
+    for training in status.trainings:
+        epoch = f"{training.stage}, epoch {training.epoch}/{training.num_epochs}" if training.stage else "begins"
         yield (
-            f"now         {one.number + 1}: {stage}, with {one.worker}, "
-            f"for {duration(max(0.0, time.time() - one.started_at))}, {one.words}"
+            f"now         {training.number + 1}: {epoch}, with {training.worker}, "
+            f"for {duration(max(0.0, time.time() - training.started_at))}, {training.words}"
         )
     if status.state == "running" and not status.trainings:
         yield "now         nothing trains: the search begins, or writes what it found"
@@ -191,8 +229,16 @@ def describe_status(status: Status) -> Iterator[str]:
     )
 
 
-def _live(run: Run) -> tuple[float, tuple[Training, ...]] | None:
-    """Returns how long a search at work has taken, and its trainings; `None` at its very begin and end."""
+class _Live(NamedTuple):
+    """What a search at work has written last."""
+
+    seconds: float
+    trainings: tuple[Training, ...]
+    ended: Ended | None
+
+
+def _live(run: Run) -> _Live | None:
+    """Returns what a search at work has written; `None` at its very begin and end."""
     path = run.path / layout.STATUS
     try:
         values = run.read_json(layout.STATUS)
@@ -202,7 +248,27 @@ def _live(run: Run) -> tuple[float, tuple[Training, ...]] | None:
         return None
     with damage(path):
         age = max(0.0, time.time() - finite(values["written_at"]))
-        return finite(values["seconds"]) + age, tuple(map(Training.from_json, values["trainings"]))
+        ended = values.get("ended")
+        return _Live(
+            finite(values["seconds"]) + age,
+            tuple(map(Training.from_json, values["trainings"])),
+            ended and Ended.from_json(ended),
+        )
+
+
+def _read_records(run: Run, settings: Settings, outcome: Outcome | None) -> tuple[float, Ended]:
+    """Returns when the last trial ended, and all that have, by their records."""
+    records = reader.read_trials(run, check=lambda record: _check(record, settings))
+    seconds = max((record.finished_at for record in records), default=0.0)
+    evolved = [record for record in records if not record.full_length]
+    num_judged = reader.num_judged(run.settings, outcome)
+    winner = reader.find_winner(records, settings.objectives, num_judged=num_judged, outcome=outcome)
+    return seconds, Ended(
+        num_bytes=run.num_trial_bytes,
+        completed=sum(record.status == "completed" for record in evolved),
+        failed=sum(record.status == "failed" for record in evolved),
+        best=None if winner is None else best(winner, settings),
+    )
 
 
 def _check(record: TrialRecord, settings: Settings) -> None:
@@ -210,7 +276,8 @@ def _check(record: TrialRecord, settings: Settings) -> None:
     reader.check_record(record, settings.objectives)
 
 
-def _best(record: TrialRecord, settings: Settings) -> Best:
+def best(record: TrialRecord, settings: Settings) -> Best:
+    """Returns what is said of the best trial."""
     return Best(
         number=record.number,
         words=settings.kind.describe(record.genome),

@@ -108,6 +108,10 @@ class ArrayStore:
         """Tells whether there is an array of a key, without checking its content."""
         return (self.folder / f"{_name(key)}.npy").is_file()
 
+    def remove(self, key: str) -> None:
+        """Removes the array of a key, unless it is in use."""
+        _remove_unused(self.folder / f"{_name(key)}.npy")
+
     def try_out(self) -> None:
         """Finds out whether the folder can be written, and notes if not; other processes stay silent."""
         try:

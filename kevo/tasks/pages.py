@@ -148,6 +148,9 @@ class Pages(Protocol):
     def headline(self, test: Any) -> tuple[str, str]:
         """The most important score on the test split, and its meaning, as two parts of one sentence."""
 
+    def chance_note(self, test: Any) -> str:
+        """A sentence that says so where a model is no better than a guess; empty where it is better."""
+
     def in_brief(self, scores: Any) -> str:
         """The score that matters most, in a few words."""
 

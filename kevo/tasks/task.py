@@ -169,12 +169,26 @@ class Work(NamedTuple):
         return self.shared + self.own
 
 
+class FirstAnswer(NamedTuple):
+    """The plainest model of a task, which is trained in seconds however many examples there are.
+
+    `num_examples` are learned from at most.
+    """
+
+    genome: Genome
+    num_examples: int
+
+
 class Scores(Protocol):
     """How good outputs are on one split."""
 
     @property
     def num_examples(self) -> int:
         """How many examples were scored."""
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether the same answer to every example may be as good, as far as these examples tell."""
 
     def value(self, metric: str) -> float:
         """The score that an objective calls `metric`, `val_` aside."""
@@ -499,8 +513,16 @@ class Task(Protocol):
         """The genomes that a search begins with, in their order."""
 
     @property
+    def first_answer(self) -> FirstAnswer | None:
+        """The model that a search under a time limit begins with; `None` where its first candidate is as quick."""
+
+    @property
     def notes(self) -> Sequence[str]:
         """Notes for the user before the search begins, such as parts that had to be left out."""
+
+    @property
+    def advice(self) -> str:
+        """What to do where the best model is no better than a guess, in a sentence or two."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -543,8 +565,14 @@ class Task(Protocol):
     def repeat_seconds(self, genome: Genome) -> float | None:
         """How long the same training takes once more, where much less than at first; `None` where as long."""
 
-    def closing_seconds(self, genome: Genome) -> float:
-        """How long it takes to score a finished model of a genome, and an ensemble that costs the same."""
+    def sampled_work(self, genome: Genome) -> Work:
+        """Forecast of the shortest training that has a result, in seconds: on a sample of the examples where it can."""
+
+    def scoring_seconds(self, genome: Genome) -> float:
+        """How long it takes to load and to score a finished model of a genome."""
+
+    def cheaper(self, genome: Genome) -> Sequence[Genome]:
+        """Genomes like this one that cost less, such as on smaller pictures, the most expensive first."""
 
     def deeper(self, genome: Genome) -> Sequence[Genome]:
         """Genomes that begin as this one and train more of its network, the most thorough first."""

@@ -104,19 +104,20 @@ class CandidateFit:
         if self._progress is not None:
             self._progress(stage, done, total, metrics)
 
-    def check(self, stage: str, done: float, what: str) -> None:
+    def check(self, stage: str, done: float, what: str, *, share: float = 1.0) -> None:
         """Tells how far a preparation is, and ends the candidate if its time is up.
 
         Args:
             stage: The preparation's name.
             done: The share of it that is done, up to 1.
             what: What takes so long; see `Clock.too_slow`.
+            share: The share of the candidate's time that may be gone by then.
 
         Raises:
             OutOfTimeError: the time is up.
         """
         self.tell(stage, done, 1, {})
-        self.clock.check(what)
+        self.clock.check(what, share=share)
 
     def run_stage(
         self, stage: str, network: keras.Model, loop: EpochLoop, views: Views, answers: Answers, *, batch_size: int

@@ -38,16 +38,17 @@ class Clock:
         left = self.left
         return left is not None and left < seconds
 
-    def check(self, what: str) -> None:
-        """Ends the candidate if its time is up.
+    def check(self, what: str, *, share: float = 1.0) -> None:
+        """Ends the candidate if its time, or a share of it, is up.
 
         Args:
             what: As for `too_slow`.
+            share: The share of its time.
 
         Raises:
             OutOfTimeError: the time is up.
         """
-        if self.is_up:
+        if self._limit is not None and self.seconds > share * self._limit:
             raise self.too_slow(what)
 
     def too_slow(self, what: str) -> OutOfTimeError:

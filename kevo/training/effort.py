@@ -48,6 +48,7 @@ class Effort:
             fall over `num_epochs` all the same.
         tune_epochs: The length of fine-tuning in place of `num_epochs`. It then goes on to its end: pretrained blocks
             lose accuracy first, and regain more as the learning rate falls. `None` treats it as any other stage.
+        num_examples: So many training examples are learned from at most, a sample; `None` for all.
         refit: A network learns from the validation examples too, for so many epochs of each stage, and nothing is
             measured; `None` for an ordinary training.
     """
@@ -57,6 +58,7 @@ class Effort:
     patience: int = PATIENCE
     pause_after: int | None = None
     tune_epochs: int | None = None
+    num_examples: int | None = None
     refit: Mapping[str, int] | None = None
 
 

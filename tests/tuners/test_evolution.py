@@ -567,6 +567,20 @@ def test_a_space_without_genes_has_one_genome() -> None:
     assert evolution.propose() is Pause.EXHAUSTED
 
 
+def test_a_seed_that_is_too_expensive_gives_its_place_to_the_first_cheaper_one_that_is_not(space: SearchSpace) -> None:
+    def cheaper(genome: Genome) -> list[Genome]:
+        return [{**genome, "drop": drop} for drop in (0.6, 0.4, 0.2, 0.0)]
+
+    seeds = [{"kind": "linear", "drop": drop} for drop in (0.8, 0.7, 0.3, 0.3)]
+    evolution = Evolution(
+        space, plain(), seed=0, seeds=seeds, cheaper=cheaper, feasible=lambda genome: float(genome["drop"]) < 0.5
+    )
+    individuals = run(evolution, 4)
+    # A seed that was tried has no need of another.
+    assert [one.origin for one in individuals] == ["seed"] * 3 + ["random"]
+    assert [one.genome["drop"] for one in individuals[:3]] == [0.4, 0.2, 0.3]
+
+
 @pytest.mark.parametrize("settings", [Settings(), Settings(rungs=(1, 3))])
 def test_goes_on_when_the_whole_first_population_failed(space: SearchSpace, settings: Settings) -> None:
     evolution = Evolution(space, settings, seed=0)

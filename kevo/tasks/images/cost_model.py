@@ -13,7 +13,14 @@ from typing import Any
 
 from kevo.tasks.images import backbones, costs
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import FeatureCache, augmented_copies, frozen_part, test_time_views
+from kevo.tasks.images.features import (
+    PASS_SHARE,
+    FeatureCache,
+    augmented_copies,
+    block_edges,
+    frozen_part,
+    test_time_views,
+)
 from kevo.tasks.images.networks import POOLINGS
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.space import speed_key
@@ -26,8 +33,6 @@ _TRAINING_COST = 3
 """A step of training computes gradients too: those of the inputs and those of the weights."""
 _BUILDING_SECONDS = 1.0
 """What it takes to build and trace a network."""
-_SCORINGS = 2.6
-"""An ensemble is scored like the best model, after its members were loaded and it was written."""
 _LOADING_SECONDS = 1.5
 """What it takes to write a network and to load it again."""
 _STEP_SECONDS = 1e-3
@@ -87,11 +92,23 @@ class Forecast:
             if name in backbones.BACKBONES and seconds > 0:
                 self.speeds[name, alpha, size] = seconds
 
-    def closing_seconds(self, genome: Genome) -> float:
-        """Returns how long it takes to score a finished network of a genome, and an ensemble that costs the same."""
+    def sampled_work(self, genome: Genome) -> Work:
+        """Forecast of a genome's training on the first block of pictures that pass its frozen backbone.
+
+        A genome that needs all pictures is trained on them.
+        """
+        work = self.work(genome)
+        if genome["family"] != "pretrained":
+            return work
+        _, num_rows, *_ = block_edges(self._num_train)
+        shared = self._missing_seconds(genome, num_rows)
+        own = work.error * (_BUILDING_SECONDS + self._head_seconds(genome, num_rows))
+        return Work(shared, max(own, (1 / PASS_SHARE - 1) * shared), work.error)
+
+    def scoring_seconds(self, genome: Genome) -> float:
+        """Returns how long it takes to load and to score a finished network of a genome."""
         num_pictures = len(test_time_views(genome)) * (self._num_validation + self._num_test)
-        passes = num_pictures * self.pass_seconds(genome)
-        return _SCORINGS * (_LOADING_SECONDS + passes)
+        return _LOADING_SECONDS + num_pictures * self.pass_seconds(genome)
 
     def learn(self, genome: Genome, work: Work, seconds: float) -> None:
         """Takes down how long a candidate took.
@@ -117,35 +134,39 @@ class Forecast:
         if genome["family"] == "conv":
             seconds = self._training_seconds(genome, self.pass_seconds(genome), self._num_first_epochs)
             return 0.0, _BUILDING_SECONDS + seconds
-        own = _BUILDING_SECONDS + self._head_seconds(genome)
-        shared = self._missing_seconds(genome)
+        own = _BUILDING_SECONDS + self._head_seconds(genome, self._num_train)
+        shared = self._missing_seconds(genome, self._num_train)
         if genome["pretrained/tuning"] == "fine_tune":
             frozen = frozen_part(genome, num_pictures=self._num_train)
             above = self.pass_seconds(genome)
             # Where there is none, every picture goes all the way in every epoch, changed on its way.
             if frozen is not None:
-                shared += self._missing_seconds(frozen)
+                shared += self._missing_seconds(frozen, self._num_train)
                 above -= self.pass_seconds(frozen)
             own += _BUILDING_SECONDS + self._training_seconds(genome, above, tune_epochs)
         return shared, own
 
-    def _head_seconds(self, genome: Genome) -> float:
+    def _head_seconds(self, genome: Genome, num_rows: int) -> float:
         num_flops = 2 * costs.num_head_parameters(genome, num_classes=self._num_classes)
-        seconds = self._num_train * _TRAINING_COST * num_flops * _SECONDS_PER_FLOP
-        return self._num_epochs * (seconds + self._num_train / int(genome["batch_size"]) * _STEP_SECONDS)
+        seconds = num_rows * _TRAINING_COST * num_flops * _SECONDS_PER_FLOP
+        return self._num_epochs * (seconds + num_rows / int(genome["batch_size"]) * _STEP_SECONDS)
 
-    def _missing_seconds(self, genome: Genome) -> float:
-        """Returns the seconds of the passes that are still to be made."""
+    def _missing_seconds(self, genome: Genome, num_rows: int) -> float:
+        """Returns the seconds of the passes that are still to be made.
+
+        Args:
+            genome: The genome.
+            num_rows: How many training pictures are to pass.
+        """
         weights = self._weights(genome)
         is_whole = genome["pretrained/summary"] in POOLINGS
         num_pictures = sum(
-            num
+            max(0, num - self._cache.num_kept(split, genome, weights, copy))
             for split, num, wanted in (
-                ("train", self._num_train, augmented_copies(genome)),
+                ("train", num_rows, augmented_copies(genome)),
                 ("validation", self._num_validation, test_time_views(genome)),
             )
             for copy in wanted
-            if not self._cache.has(split, genome, weights, copy)
         )
         return num_pictures * (self._whole_seconds(genome) if is_whole else self.pass_seconds(genome))
 
@@ -177,6 +198,8 @@ class Forecast:
 
 
 def _kind(genome: Genome) -> str:
+    if genome.get("conv/num_blocks") == 0:
+        return "linear"
     return str(genome.get("pretrained/tuning", genome["family"]))
 
 

@@ -36,6 +36,8 @@ def _describe_body(genome: Genome) -> str:
         summary = _summary_words(genome["conv/summary"])
         size = genome["conv/image_size"]
         decay = f", L2 {genome['conv/l2']:g}" if genome["conv/l2"] else ""
+        if not blocks:
+            return f"no convolution at {size} px, {summary}{decay}"
         return (
             f"conv stack {' > '.join(blocks)} at {size} px, {genome['conv/activation']}{norm}{early}{decay}, {summary}"
         )

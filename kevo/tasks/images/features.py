@@ -2,16 +2,20 @@
 
 With a frozen backbone every epoch would repeat the same forward pass; here it happens once for all candidates that
 share backbone, weights, size and changes of the pictures, whatever their cut and pooling, also those of other workers
-and of later runs.
+and of later runs. A pass takes the pictures in random order, block by block, and each finished block is kept: what has
+been computed when a pass ends early are the features of a random sample, and the next pass goes on from there.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import itertools
 import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +51,11 @@ _MAX_MAP_BYTES = 1024**3
 _SUMMARY = "pretrained/summary"
 _BACKBONE_GENES = ("backbone", "pretrained/image_size", _SUMMARY)
 _BATCH_SIZE = 64
-_LAYOUT = 1
+_FIRST_BLOCK, _LARGEST_BLOCK = 256, 2048
+"""Pictures in the first and in the largest block of a pass; blocks double from one to the other."""
+PASS_SHARE = 0.7
+"""The share of a candidate's time after which it makes do with the training pictures that have passed."""
+_LAYOUT = 2
 """Goes up with every change of ours to resizing, augmentation, preprocessing or rounding: old features then count no
 more."""
 _TOLERANCE = 2.0**-10
@@ -57,6 +65,20 @@ _TOLERANCE = 2.0**-10
 def default_folder() -> Path:
     """Returns the default folder of features."""
     return picture_arrays.cache_folder() / "features"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """A pass of a split's pictures, or of a copy of them, through a frozen network; see `FeatureCache.features`."""
+
+    key: str
+    split: str
+    genome: Genome
+    copy: Copy
+    num_pictures: int
+    network: Callable[[], Forward]
+    watch: Callable[[float], None]
+    wait: Callable[[], None]
 
 
 class FeatureCache:
@@ -81,15 +103,21 @@ class FeatureCache:
         self._digests: dict[str, str] = {}
         self.seconds_per_picture: dict[tuple[Any, ...], float] = {}
 
-    def pictures(self, split: str, size: int, *, copy: Copy = _PLAIN) -> npt.NDArray[np.uint8]:
+    def pictures(
+        self, split: str, size: int, *, copy: Copy = _PLAIN, rows: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.uint8]:
         """Returns the pictures of a split as (n, size, size, 3), resized as the deployed model resizes them.
 
         Args:
             split: `train`, `validation` or `test`.
             size: Side of the square, in pixels.
             copy: One of `augmented_copies` or `test_time_views` of them.
+            rows: The positions of those that are wanted, which are not kept; `None` for all.
         """
         stored: npt.NDArray[np.uint8] = getattr(self._dataset, split).pictures
+        if rows is not None:
+            taken = picture_arrays.taken(stored, rows)
+            return _changed(taken if taken.shape[1] == size else _resize(taken, size), copy)
         if stored.shape[1] != size:
             stored = self._once(json.dumps(["pictures", split, size]), lambda: _resize(stored, size))
         return _changed(stored, copy)
@@ -105,6 +133,7 @@ class FeatureCache:
         copy: Copy = _PLAIN,
         watch: Callable[[float], None] = lambda done: None,
         wait: Callable[[], None] = lambda: None,
+        num_rows: int | None = None,
     ) -> npt.NDArray[np.floating]:
         """Returns the features that a genome's frozen backbone makes of a split, as (n, ...).
 
@@ -122,41 +151,138 @@ class FeatureCache:
             copy: One of `augmented_copies` or `test_time_views` of the pictures.
             watch: Is called after every batch of the pass with the share that is done; what it raises ends the pass.
             wait: Is called now and then while another worker makes this pass; what it raises ends the wait.
+            num_rows: One of `block_edges`: the features of `sample` only. `None` for those of all pictures.
         """
-        size = image_size(genome)
+        num_pictures = len(getattr(self._dataset, split))
+        one = _Pass(self._key(split, genome, weights, copy), split, genome, copy, num_pictures, network, watch, wait)
+        if num_rows is None or num_rows == num_pictures:
+            return self._whole(one)[:, columns]
+        if self._has(one.key):
+            return self._whole(one)[:, columns][sample(num_pictures, num_rows)]
+        return self._gathered(one, num_rows)[:, columns]
 
-        def compute() -> npt.NDArray[Any]:
-            pictures = self.pictures(split, size, copy=copy)
-            forward = network()
-            began, num_seen = time.monotonic(), 0
-            batches: list[npt.NDArray[Any]] = []
-            try:
-                for batch in forward.batches(pictures, num_at_once(size)):
-                    num_seen += len(batch)
-                    # Once float16 could not hold a batch, it is not trusted with others.
-                    is_wide = bool(batches) and batches[-1].dtype == np.float32
-                    batches.append(batch if is_wide else _rounded(batch))
-                    watch(num_seen / len(pictures))
-            finally:
-                # A pass that was too slow tells how slow.
-                if num_seen and genome[_SUMMARY] in networks.POOLINGS:
-                    self.seconds_per_picture[speed_key(genome)] = (time.monotonic() - began) / num_seen
-            return np.concatenate(batches)
+    def extend(
+        self,
+        split: str,
+        genome: Genome,
+        *,
+        network: Callable[[], Forward],
+        weights: Weights | None,
+        copy: Copy = _PLAIN,
+        watch: Callable[[float], None] = lambda done: None,
+        wait: Callable[[], None] = lambda: None,
+        num_rows: int,
+    ) -> None:
+        """Makes the features of a sample as `features` does, from where earlier passes ended, without returning them.
+
+        Args:
+            split: As for `features`, and so all others.
+            genome: A genome of the family `pretrained`.
+            network: Builds the forward pass of the frozen network.
+            weights: The backbone's weights.
+            copy: One of `augmented_copies` or `test_time_views` of the pictures.
+            watch: Is called after every batch of the pass.
+            wait: Is called while another worker makes this pass.
+            num_rows: One of `block_edges`.
+        """
+        num_pictures = len(getattr(self._dataset, split))
+        one = _Pass(self._key(split, genome, weights, copy), split, genome, copy, num_pictures, network, watch, wait)
+        if self._has(one.key):
+            return
+        if len(block_edges(num_pictures)) == 2:
+            self._whole(one)
+        else:
+            self._blocks(one, num_rows)
+
+    def num_kept(self, split: str, genome: Genome, weights: Weights | None, copy: Copy = _PLAIN) -> int:
+        """Returns of how many pictures of a split, or of a copy of it, the features are here: one of `block_edges`."""
+        if weights is not None and weights.path is not None and not weights.path.exists():
+            # To know for sure, they would have to be downloaded.
+            return 0
+        key, edges = self._key(split, genome, weights, copy), block_edges(len(getattr(self._dataset, split)))
+        if self._has(key):
+            return edges[-1]
+        blocks = itertools.takewhile(lambda block: self._has(_block_key(key, *block)), itertools.pairwise(edges[:-1]))
+        return max((stop for _, stop in blocks), default=0)
+
+    def _whole(self, one: _Pass) -> npt.NDArray[Any]:
+        """Returns the features of all pictures, and lets go of the blocks that they were put together from."""
+        edges = block_edges(one.num_pictures)
+        if len(edges) == 2:
+            return self._shared(one, one.key, one.num_pictures, lambda: self._computed(one, 0, one.num_pictures))
+        found = self._shared(one, one.key, one.num_pictures, lambda: self._gathered(one, one.num_pictures))
+        for block in itertools.pairwise(edges):
+            self._arrays.pop(key := _block_key(one.key, *block), None)
+            if self._store is not None and self._store.has(one.key):
+                self._store.remove(key)
+        return found
+
+    def _gathered(self, one: _Pass, num_rows: int) -> npt.NDArray[Any]:
+        """Returns the features of a sample in the order of its pictures."""
+        blocks = self._blocks(one, num_rows)
+        places = np.argsort(np.argsort(_order(one.num_pictures)[:num_rows]))
+        gathered = np.empty((num_rows, *blocks[0].shape[1:]), np.result_type(*blocks))
+        start = 0
+        for block in blocks:
+            gathered[places[start : start + len(block)]] = block
+            start += len(block)
+        return gathered
+
+    def _blocks(self, one: _Pass, num_rows: int) -> list[npt.NDArray[Any]]:
+        """Returns the features of a sample block by block, in the order of the pass."""
+        edges = [edge for edge in block_edges(one.num_pictures) if edge <= num_rows]
+        return [
+            self._shared(
+                one,
+                _block_key(one.key, start, stop),
+                stop - start,
+                functools.partial(self._computed, one, start, stop),
+            )
+            for start, stop in itertools.pairwise(edges)
+        ]
+
+    def _computed(self, one: _Pass, start: int, stop: int) -> npt.NDArray[Any]:
+        """Passes one block of the pictures through the network."""
+        size = image_size(one.genome)
+        pictures = self._block_of_pictures(one, size, start, stop)
+        forward = one.network()
+        began, num_seen = time.monotonic(), 0
+        batches: list[npt.NDArray[Any]] = []
+        try:
+            for batch in forward.batches(pictures, num_at_once(size)):
+                num_seen += len(batch)
+                # Once float16 could not hold a batch, it is not trusted with others.
+                is_wide = bool(batches) and batches[-1].dtype == np.float32
+                batches.append(batch if is_wide else _rounded(batch))
+                one.watch((start + num_seen) / one.num_pictures)
+        finally:
+            # A pass that was too slow tells how slow.
+            if num_seen and one.genome[_SUMMARY] in networks.POOLINGS:
+                self.seconds_per_picture[speed_key(one.genome)] = (time.monotonic() - began) / num_seen
+        return np.concatenate(batches)
+
+    def _block_of_pictures(self, one: _Pass, size: int, start: int, stop: int) -> npt.NDArray[np.uint8]:
+        """Returns the pictures of one block of a pass, in the order of the pass, at a size and as a copy."""
+        if stop - start == one.num_pictures:
+            return self.pictures(one.split, size, copy=one.copy)
+        stored: npt.NDArray[np.uint8] = getattr(self._dataset, one.split).pictures
+        rows = _order(one.num_pictures)[start:stop]
+        if stored.shape[1] == size:
+            return _changed(picture_arrays.taken(stored, rows), one.copy)
+        name = json.dumps(["pictures", one.split, size, start, stop])
+        return _changed(self._once(name, lambda: _resize(picture_arrays.taken(stored, rows), size)), one.copy)
+
+    def _shared(self, one: _Pass, key: str, num_rows: int, compute: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """Returns an array that all processes share, where there is a store."""
 
         def compute_or_read() -> npt.NDArray[Any]:
             if self._store is None:
                 return compute()
-            return self._store.once(key, compute, num_rows=len(getattr(self._dataset, split)), wait=wait)
+            return self._store.once(key, compute, num_rows=num_rows, wait=one.wait)
 
-        key = self._key(split, genome, weights, copy)
-        return self._once(key, compute_or_read)[:, columns]
+        return self._once(key, compute_or_read)
 
-    def has(self, split: str, genome: Genome, weights: Weights | None, copy: Copy = _PLAIN) -> bool:
-        """Tells whether the features of a split, or of a copy of it, are here already."""
-        if weights is not None and weights.path is not None and not weights.path.exists():
-            # To know for sure, they would have to be downloaded.
-            return False
-        key = self._key(split, genome, weights, copy)
+    def _has(self, key: str) -> bool:
         return key in self._arrays or (self._store is not None and self._store.has(key))
 
     def _key(self, split: str, genome: Genome, weights: Weights | None, copy: Copy) -> str:
@@ -203,6 +329,29 @@ def _max_bytes() -> int:
     return _MAX_BYTES if usable is None else min(_MAX_BYTES, usable // 4)
 
 
+def block_edges(num_pictures: int) -> list[int]:
+    """Returns after how many pictures the blocks of a pass end, 0 first and all pictures last.
+
+    Example:
+        >>> block_edges(300), block_edges(6000)
+        ([0, 300], [0, 256, 512, 1024, 2048, 4096, 6000])
+    """
+    edges = [0]
+    while num_pictures - edges[-1] >= 2 * _FIRST_BLOCK:
+        edges.append(edges[-1] + min(max(edges[-1], _FIRST_BLOCK), _LARGEST_BLOCK, num_pictures - edges[-1]))
+    return [*edges, num_pictures] if edges[-1] < num_pictures else edges
+
+
+def sample(num_pictures: int, num_rows: int) -> npt.NDArray[np.int64]:
+    """Returns the positions of the pictures that come first in a pass, in ascending order: a random sample.
+
+    Args:
+        num_pictures: How many pictures there are.
+        num_rows: How many of them.
+    """
+    return np.sort(_order(num_pictures)[:num_rows])
+
+
 def parts(split: str) -> tuple[str, ...]:
     """Returns the splits of a data set that are learned from: `TRAIN_AND_VALIDATION` is more than one."""
     return ("train", "validation") if split == TRAIN_AND_VALIDATION else (split,)
@@ -245,6 +394,16 @@ def frozen_part(genome: Genome, *, num_pictures: int) -> Genome | None:
     part: Genome = {**genome, f"{name}/cut": cut_points[index], _SUMMARY: "none"}
     num_bytes = 2 * costs.num_map_values(part) * num_pictures * len(augmented_copies(genome))
     return part if num_bytes <= _MAX_MAP_BYTES else None
+
+
+@functools.cache
+def _order(num_pictures: int) -> npt.NDArray[np.int64]:
+    """Returns the order in which a pass takes its pictures: those of a class often stand together."""
+    return np.random.default_rng(0).permutation(num_pictures)
+
+
+def _block_key(key: str, start: int, stop: int) -> str:
+    return f"{key} from {start} to {stop}"
 
 
 def _changed(pictures: npt.NDArray[np.uint8], copy: Copy) -> npt.NDArray[np.uint8]:

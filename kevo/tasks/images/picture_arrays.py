@@ -71,7 +71,7 @@ def empty(shape: tuple[int, ...]) -> Pictures:
         ) from error
 
 
-def taken(pictures: Pictures, rows: Sequence[int]) -> Pictures:
+def taken(pictures: Pictures, rows: Sequence[int] | npt.NDArray[np.int64]) -> Pictures:
     """Returns a copy of some pictures, by their positions."""
     out = empty((len(rows), *pictures.shape[1:]))
     for start in range(0, len(rows), _CHUNK):

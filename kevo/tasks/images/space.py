@@ -423,6 +423,18 @@ def _nearest(values: Sequence[int], wanted: int) -> int:
     return min(values, key=lambda value: abs(value - wanted))
 
 
+def on_smaller_pictures(genome: Genome, hyperparameters: HyperParameters) -> list[Genome]:
+    """Returns genomes like another one, on smaller pictures, the largest first.
+
+    Args:
+        genome: The genome.
+        hyperparameters: What `declare` returned.
+    """
+    gene = f"{genome['family']}/image_size"
+    sizes = {size for one in hyperparameters.space if one.name == gene for size in getattr(one, "values", ())}
+    return [{**genome, gene: size} for size in sorted(sizes, reverse=True) if size < genome[gene]]
+
+
 def _choice(hp: HyperParameters, name: str, values: Sequence[Any]) -> None:
     """Declares a gene; a single value is fixed, so that it never counts as a thing to vary."""
     if len(values) == 1:

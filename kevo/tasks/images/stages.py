@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import TRAIN_AND_VALIDATION, FeatureCache, parts, test_time_views
+from kevo.tasks.images.features import TRAIN_AND_VALIDATION, FeatureCache, parts, sample, test_time_views
 from kevo.tasks.images.inference import num_at_once
 from kevo.tasks.images.space import image_size
 from kevo.tasks.outputs.classes.answers import class_answers
@@ -67,16 +67,18 @@ def split_to_learn(effort: Effort) -> str:
     return "train" if effort.refit is None else TRAIN_AND_VALIDATION
 
 
-def answers(dataset: ImageDataset, genome: Genome, *, split: str) -> Answers:
+def answers(dataset: ImageDataset, genome: Genome, *, split: str, rows: npt.NDArray[np.int64] | None = None) -> Answers:
     """Returns the answers of a split for a candidate.
 
     Args:
         dataset: The pictures.
         genome: The candidate.
         split: What it learns from; see `split_to_learn`.
+        rows: The positions of those pictures of it that it learns from; `None` for all.
     """
+    labels = np.concatenate([getattr(dataset, part).labels for part in parts(split)])
     return class_answers(
-        np.concatenate([getattr(dataset, part).labels for part in parts(split)]),
+        labels if rows is None else labels[rows],
         validation_labels=dataset.validation.labels,
         num_classes=dataset.num_classes,
         class_weights=dataset.class_weights(),
@@ -131,12 +133,16 @@ class StageRunner:
             learning_rate: The highest rate of fine-tuning; `None` elsewhere.
         """
         size = image_size(genome)
-        train = [self._cache.pictures(part, size) for part in parts(split_to_learn(fit.effort))]
+        num_pictures, num_rows = len(self._dataset.train), fit.effort.num_examples
+        rows = None if num_rows is None or num_rows >= num_pictures else sample(num_pictures, num_rows)
+        train = [self._cache.pictures(part, size, rows=rows) for part in parts(split_to_learn(fit.effort))]
         validation = [self._cache.pictures("validation", size, copy=view) for view in test_time_views(genome)]
         # After a pause the pictures change in other ways than from the start.
         changes = networks.augmentation(genome, seed=self._seed + fit.history.num_epochs(stage))
         student = networks.augmented(network, changes)
-        options: dict[str, Any] = {"student": student, "learning_rate": learning_rate, "leader": self._leader}
+        # What takes seconds is not spread over processes, which have no sample.
+        leader = self._leader if rows is None else None
+        options: dict[str, Any] = {"student": student, "learning_rate": learning_rate, "leader": leader, "rows": rows}
         self.on_arrays(fit, stage, network, genome, train, validation, **options)
 
     def on_arrays(
@@ -151,6 +157,7 @@ class StageRunner:
         student: keras.Model | None = None,
         learning_rate: float | None = None,
         leader: LoopMaker | None = None,
+        rows: npt.NDArray[np.int64] | None = None,
     ) -> None:
         """Trains a network on arrays, such as the features of a frozen one.
 
@@ -164,6 +171,7 @@ class StageRunner:
             student: What is trained in its place: a model with the same weights, behind random changes.
             learning_rate: The highest rate of fine-tuning; `None` elsewhere.
             leader: Spreads the stage over several processes; `None` for this one only.
+            rows: The positions of the examples to learn from in their split; `None` for all.
         """
         spec = StageSpec(
             genome=genome,
@@ -172,7 +180,7 @@ class StageRunner:
             num_done=fit.history.num_epochs(stage),
             learning_rate=learning_rate,
         )
-        to_answer = answers(self._dataset, genome, split=spec.split)
+        to_answer = answers(self._dataset, genome, split=spec.split, rows=rows)
         student = student or network
         loop: EpochLoop
         if leader is None:

@@ -25,6 +25,7 @@ from kevo.tasks.images import cache_savings, costs, networks, remote, space
 from kevo.tasks.images.cost_model import Forecast
 from kevo.tasks.images.datasets import ImageDataset, Split
 from kevo.tasks.images.features import FeatureCache, default_folder
+from kevo.tasks.images.first_answer import first_answer
 from kevo.tasks.images.inference import predict
 from kevo.tasks.images.initial_population import declare, is_small_enough
 from kevo.tasks.images.linear_probes import LinearProbes, probe
@@ -32,7 +33,7 @@ from kevo.tasks.images.task_trainer import ImageTrainer
 from kevo.tasks.images.usable_weights import Usable, by_width, to_json
 from kevo.tasks.outputs.classes import evaluation
 from kevo.tasks.outputs.classes.evaluation import Evaluation
-from kevo.tasks.task import AnyKind, Member, Outputs, SearchSettings, Work, kind_of
+from kevo.tasks.task import AnyKind, FirstAnswer, Member, Outputs, SearchSettings, Work, kind_of
 from tuners.genome import Genome
 
 _T = TypeVar("_T")
@@ -68,6 +69,17 @@ class ImageTask:
         self._probes = LinearProbes(dataset.train.labels)
 
     @property
+    def advice(self) -> str:
+        """Pretrained weights where none could be had, and else more time or pictures."""
+        if not self._usable and "pretrained" in space.of(self._settings).families:
+            return (
+                "No pretrained network was searched, since none of their weights could be had or the pictures are "
+                "small. Give a file of weights, --weights mobilenet_v2=FILE, or search where there is internet, "
+                "--weights mobilenet_v2=imagenet."
+            )
+        return "Give the search more time with --max-time, or more pictures."
+
+    @property
     def identity(self) -> dict[str, Any]:
         """The widths of the backbones that are searched."""
         return {"backbones": {name: [one.alpha for one in weights] for name, weights in self._usable.items()}}
@@ -81,6 +93,13 @@ class ImageTask:
     def seeds(self) -> Sequence[Genome]:
         """The genomes that the search begins with."""
         return self._genes.seeds
+
+    @property
+    def first_answer(self) -> FirstAnswer | None:
+        """A linear model; `None` where it would have too many parameters."""
+        answer = first_answer(self.dataset)
+        is_small = is_small_enough(answer.genome, self._settings, num_classes=self.dataset.num_classes)
+        return answer if is_small else None
 
     def attach(self, run: Run, *, work: Path | None, note: Callable[[str], object]) -> None:
         """Reads the files of earlier sessions, and chooses where features are kept."""
@@ -165,9 +184,17 @@ class ImageTask:
         """A head on features that are there already costs next to nothing."""
         return self.forecast.work(genome).seconds if genome.get("pretrained/tuning") == "frozen" else None
 
-    def closing_seconds(self, genome: Genome) -> float:
-        """How long it takes to score a finished model, and an ensemble."""
-        return self.forecast.closing_seconds(genome)
+    def sampled_work(self, genome: Genome) -> Work:
+        """Forecast of a training on the first block of pictures that pass its frozen backbone."""
+        return self.forecast.sampled_work(genome)
+
+    def scoring_seconds(self, genome: Genome) -> float:
+        """How long it takes to load and to score a finished model."""
+        return self.forecast.scoring_seconds(genome)
+
+    def cheaper(self, genome: Genome) -> Sequence[Genome]:
+        """The same network on smaller pictures."""
+        return space.on_smaller_pictures(genome, self.hyperparameters)
 
     def deeper(self, genome: Genome) -> Sequence[Genome]:
         """The same head on a backbone with its last blocks fine-tuned, the most blocks first."""

@@ -8,6 +8,7 @@ arXiv:2202.10054).
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,11 +21,14 @@ import numpy.typing as npt
 from kevo.tasks.images import backbones, networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import (
+    PASS_SHARE,
     Copy,
     FeatureCache,
     augmented_copies,
+    block_edges,
     frozen_part,
     parts,
+    sample,
     test_time_views,
 )
 from kevo.tasks.images.inference import forward_pass
@@ -37,6 +41,10 @@ from kevo.training.effort import OutOfTimeError
 from kevo.training.loop import Forward
 from tuners.genome import Genome
 
+_FeaturesOf = Callable[..., npt.NDArray[np.floating]]
+"""Returns the features of a split and a copy of its pictures."""
+_TELLING_SHARE, _DOUBT = 0.1, 1.5
+"""After so large a part of a pass it is known how long the rest takes, give or take such a factor."""
 _MAX_BACKBONES = 4
 """So many frozen backbones stay in memory, ready for the next head."""
 
@@ -112,6 +120,8 @@ class TransferLearning:
         if fine_tunes and (fit.effort.refit is None or fit.effort.refit.get(FINE_TUNE)):
             try:
                 fit.check("features", 0.0, "the head takes")
+                if fit.is_cut_short:
+                    raise OutOfTimeError("the features of all pictures take too long")
                 self._fine_tune(candidate)
             except OutOfTimeError:
                 if fit.effort.refit is not None:
@@ -134,27 +144,30 @@ class TransferLearning:
     def _train_head(self, candidate: _Candidate) -> None:
         genome, fit, backbone = candidate.genome, candidate.fit, candidate.backbone
         is_pooled = genome["pretrained/summary"] in networks.POOLINGS
+        # All passes of one candidate go through the same model, which is traced once.
+        network = functools.cache(
+            lambda: forward_pass(networks.all_features(genome, whole=backbone) if is_pooled else candidate.extractor)
+        )
         features_of = functools.partial(
             self._features,
             candidate,
             genome,
-            # All passes of one candidate go through the same model, which is traced once.
-            network=functools.cache(
-                lambda: forward_pass(
-                    networks.all_features(genome, whole=backbone) if is_pooled else candidate.extractor
-                )
-            ),
+            network=network,
             columns=networks.feature_columns(genome, whole=backbone) if is_pooled else slice(None),
         )
-        train, validation = self._arrays(candidate, features_of)
-        if is_pooled and fit.effort.refit is None:
+        validation = self._validation_arrays(candidate, features_of)
+        rows = self._sample(candidate, network)
+        num_rows = None if rows is None else len(rows)
+        train = self._train_arrays(candidate, functools.partial(features_of, num_rows=num_rows))
+        if is_pooled and fit.effort.refit is None and rows is None:
             self._probes.learn(
                 genome,
                 features_of("train", columns=slice(None)),
                 whole=backbone,
                 watch=lambda: fit.check("probe", 0.0, "the features and a look at them take"),
             )
-        self._stages.on_arrays(fit, HEAD, candidate.head, genome, train, validation)
+        self._stages.on_arrays(fit, HEAD, candidate.head, genome, train, validation, rows=rows)
+        fit.is_cut_short |= rows is not None
 
     def _fine_tune(self, candidate: _Candidate) -> None:
         genome, fit, extractor = candidate.genome, candidate.fit, candidate.extractor
@@ -172,17 +185,45 @@ class TransferLearning:
         # The part that stays frozen sees every picture once, as it does for a head.
         network = functools.cache(lambda: forward_pass(halves.frozen))
         features_of = functools.partial(self._features, candidate, frozen, network=network)
-        train, validation = self._arrays(candidate, features_of)
+        train = self._train_arrays(candidate, features_of)
+        validation = self._validation_arrays(candidate, features_of)
         tuned = networks.join(halves.trained, candidate.head)
         self._stages.on_arrays(fit, FINE_TUNE, tuned, genome, train, validation, learning_rate=rate)
 
-    def _arrays(
-        self, candidate: _Candidate, features_of: Callable[[str, Copy], npt.NDArray[np.floating]]
-    ) -> tuple[list[npt.NDArray[np.floating]], list[npt.NDArray[np.floating]]]:
-        """Returns the features of all copies to learn from, and of each view of the validation pictures."""
+    def _train_arrays(self, candidate: _Candidate, features_of: _FeaturesOf) -> list[npt.NDArray[np.floating]]:
+        """Returns the features of all copies to learn from."""
         split = split_to_learn(candidate.fit.effort)
-        train = [features_of(part, copy) for copy in augmented_copies(candidate.genome) for part in parts(split)]
-        return train, [features_of("validation", view) for view in test_time_views(candidate.genome)]
+        return [features_of(part, copy) for copy in augmented_copies(candidate.genome) for part in parts(split)]
+
+    def _validation_arrays(self, candidate: _Candidate, features_of: _FeaturesOf) -> list[npt.NDArray[np.floating]]:
+        """Returns the features of each view of the validation pictures."""
+        return [features_of("validation", view) for view in test_time_views(candidate.genome)]
+
+    def _sample(self, candidate: _Candidate, network: Callable[[], Forward]) -> npt.NDArray[np.int64] | None:
+        """Makes the passes of the training pictures, all copies block by block, for as long as there is time for.
+
+        Returns:
+            The positions of the pictures that have passed in every copy, where time was too short for all; `None` for
+            all of them.
+
+        Raises:
+            OutOfTimeError: not even the first block has passed, or the candidate needs all pictures.
+        """
+        genome, fit, num_pictures = candidate.genome, candidate.fit, len(self._dataset.train)
+        if fit.effort.refit is not None:
+            return None
+        _, *edges = block_edges(num_pictures)
+        copies = augmented_copies(genome)
+        try:
+            for num_rows, copy in itertools.product(edges, copies):
+                options = self._pass_options(candidate, network, copy, share=PASS_SHARE)
+                self._cache.extend("train", genome, num_rows=num_rows, **options)
+        except OutOfTimeError:
+            num_kept = min(self._cache.num_kept("train", genome, candidate.weights, copy) for copy in copies)
+            if not num_kept:
+                raise
+            return sample(num_pictures, num_kept)
+        return None
 
     def _features(
         self,
@@ -195,13 +236,45 @@ class TransferLearning:
         **options: Any,
     ) -> npt.NDArray[np.floating]:
         """Returns the features that a frozen network makes of a split; see `FeatureCache.features`."""
-        fit = candidate.fit
-        return self._cache.features(
-            split,
-            genome,
-            network=network,
-            weights=candidate.weights,
-            watch=lambda done: fit.check("features", done, "one pass of the backbone over the pictures takes"),
-            wait=lambda: fit.check("features", 0.0, "to wait for another worker's pass over the pictures takes"),
-            **(options if copy is None else {"copy": copy, **options}),
-        )
+        options |= self._pass_options(candidate, network, copy, is_needed=split == "validation")
+        return self._cache.features(split, genome, **options)
+
+    def _pass_options(
+        self,
+        candidate: _Candidate,
+        network: Callable[[], Forward],
+        copy: Copy | None,
+        *,
+        share: float = 1.0,
+        is_needed: bool = False,
+    ) -> dict[str, Any]:
+        """Returns how a pass is made, and how it reports.
+
+        Args:
+            candidate: The candidate.
+            network: Builds the forward pass of the frozen network.
+            copy: The copy of the pictures; `None` for the pictures themselves.
+            share: The share of the candidate's time after which the pass ends.
+            is_needed: Whether only a whole pass is of use: it is given up as soon as it clearly takes too long.
+        """
+        fit, words = candidate.fit, "one pass of the backbone over the pictures takes"
+        began: list[tuple[float, float]] = []
+
+        def watch(done: float) -> None:
+            fit.check("features", done, words, share=share)
+            began.append((fit.clock.seconds, done))
+            (first_seconds, first), (seconds, _) = began[0], began[-1]
+            if is_needed and done - first >= _TELLING_SHARE:
+                left = (1 - done) * (seconds - first_seconds) / (done - first)
+                if fit.clock.is_up_in(left / _DOUBT):
+                    raise fit.clock.too_slow(words)
+
+        options: dict[str, Any] = {
+            "network": network,
+            "weights": candidate.weights,
+            "watch": watch,
+            "wait": lambda: fit.check(
+                "features", 0.0, "to wait for another worker's pass over the pictures takes", share=share
+            ),
+        }
+        return options if copy is None else {"copy": copy, **options}

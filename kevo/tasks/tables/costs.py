@@ -25,7 +25,7 @@ _BUILDING_SECONDS = 1.0
 """The time of building and tracing a network."""
 _STEP_SECONDS = 1e-3
 """The time of a step beside its arithmetic."""
-_SCORINGS, _LOADING_SECONDS, _COLUMN_SECONDS = 3, 1.0, 0.01
+_LOADING_SECONDS, _COLUMN_SECONDS = 1.0, 0.01
 """An ensemble is scored like the best model, after its members were loaded and it was written."""
 _MEMORY = 9
 """How many trainings tell how far forecasts are off."""
@@ -85,9 +85,9 @@ def num_bytes(model: keras.Model) -> int:
         return path.stat().st_size
 
 
-def closing_seconds(*, num_columns: int) -> float:
-    """Returns how long it takes to load and score a finished model, and an ensemble: mostly to build its inputs."""
-    return _SCORINGS * (_LOADING_SECONDS + num_columns * _COLUMN_SECONDS)
+def scoring_seconds(*, num_columns: int) -> float:
+    """Returns how long it takes to load and score a finished model: mostly to build its inputs."""
+    return _LOADING_SECONDS + num_columns * _COLUMN_SECONDS
 
 
 class Forecast:

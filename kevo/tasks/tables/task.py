@@ -61,9 +61,21 @@ class TableTask:
         self.seeds: Sequence[Genome] = [*space.seeds(self._space), *self._smallest()]
 
     @property
+    def advice(self) -> str:
+        """More time or rows, or other columns."""
+        return (
+            "Give the search more time with --max-time, or more rows. Perhaps these columns say little about "
+            "what is to be predicted."
+        )
+
+    @property
     def identity(self) -> dict[str, Any]:
         """Nothing beside the data."""
         return {}
+
+    @property
+    def first_answer(self) -> None:
+        """None: the first candidate, a small dense network, is trained in seconds."""
 
     def attach(self, run: Run, *, work: Path | None, note: Callable[[str], object]) -> None:
         """Remembers the run folder, in which an earlier session may have left the baseline."""
@@ -110,9 +122,17 @@ class TableTask:
         """As long as at first."""
         return None
 
-    def closing_seconds(self, genome: Genome) -> float:
+    def sampled_work(self, genome: Genome) -> Work:
+        """Forecast of the whole training: there is no shorter one."""
+        return self.work(genome)
+
+    def cheaper(self, genome: Genome) -> Sequence[Genome]:
+        """There are none."""
+        return []
+
+    def scoring_seconds(self, genome: Genome) -> float:
         """How long it takes to score a finished model, and an ensemble."""
-        return costs.closing_seconds(num_columns=len(self.dataset.columns))
+        return costs.scoring_seconds(num_columns=len(self.dataset.columns))
 
     def deeper(self, genome: Genome) -> Sequence[Genome]:
         """None: every network is trained as a whole."""

@@ -1,6 +1,7 @@
 """The candidates so far: whose models are kept."""
 
 import dataclasses
+import functools
 import zipfile
 from pathlib import Path
 
@@ -9,10 +10,10 @@ import pytest
 
 import kevo
 from kevo.engine import archive as archive_module
-from kevo.engine.archive import Archive
+from kevo.engine.archive import FIRST, Archive
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord as Record
-from tests.support.samples import CONV_GENOME
+from tests.support.samples import pretrained_genome
 from tests.support.searches import RUNGS, SETTINGS, record
 
 
@@ -22,6 +23,10 @@ def archive(path: Path, settings: kevo.Settings, *records: Record, num_judged: i
     return one
 
 
+def needed(one: Archive) -> set[str]:
+    return one._needed(one._records, one._ranking, one._evolved)
+
+
 def test_models_that_finalists_go_on_from_are_kept_for_their_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -29,9 +34,10 @@ def test_models_that_finalists_go_on_from_are_kept_for_their_turn(
     monkeypatch.setattr(archive_module, "_LIBRARY", 0)
     one = archive(tmp_path, dataclasses.replace(RUNGS, num_finalists=2), record("1", 0.8), record("2", 0.7))
     first = record("1-full", 0.9, full_length=True, is_paused=False)
-    assert one._needed({**one.records, "1-full": first}) == {"1-full", "1", "2"}
-    second = record("2-full", 0.95, full_length=True, is_paused=False)
-    assert one._needed({**one.records, "1-full": first, "2-full": second}) == {"1-full", "2-full"}
+    one.add(first)
+    assert needed(one) == {"1-full", "1", "2"}
+    one.add(record("2-full", 0.95, full_length=True, is_paused=False))
+    assert needed(one) == {"1-full", "2-full"}
 
 
 @pytest.mark.parametrize(
@@ -89,12 +95,12 @@ def test_what_is_better_or_joins_the_front_is_news(tmp_path: Path) -> None:
     one = archive(tmp_path, SETTINGS)
     nums = []
     for candidate in [*tried, record("4", 0.4, **whole), record("3-full", 0.9, full_length=True, continues="3")]:
-        one.records[candidate.trial_id] = candidate
+        one.add(candidate)
         nums.append(one.num_without_news)
     assert nums == [0, 1, 2, 0, 1, 1]
     # Of equal accuracy the surer one is better.
     surer = record("5", 0.6, **whole)
-    one.records["5"] = dataclasses.replace(surer, metrics={**surer.metrics, "val_cross_entropy": 0.5})
+    one.add(dataclasses.replace(surer, metrics={**surer.metrics, "val_cross_entropy": 0.5}))
     assert one.num_without_news == 0
 
 
@@ -104,7 +110,7 @@ def test_what_no_other_beats_in_everything_is_news_of_a_front(tmp_path: Path) ->
     for number, (accuracy, params) in enumerate([(0.5, 100), (0.5, 100), (0.4, 50), (0.45, 70), (0.4, 60), (0.6, 40)]):
         candidate = record(str(number), accuracy, is_paused=False)
         metrics = {**candidate.metrics, "params": float(params)}
-        one.records[candidate.trial_id] = dataclasses.replace(candidate, metrics=metrics)
+        one.add(dataclasses.replace(candidate, metrics=metrics))
         nums.append(one.num_without_news)
         # What the front itself says.
         known = list(one.records.values())
@@ -114,7 +120,7 @@ def test_what_no_other_beats_in_everything_is_news_of_a_front(tmp_path: Path) ->
 
 def test_what_has_paused_is_compared_with_its_like_and_counts_once(tmp_path: Path) -> None:
     one = archive(tmp_path, RUNGS)
-    pretrained = {**CONV_GENOME, "family": "pretrained", "pretrained/tuning": "frozen"}
+    pretrained = pretrained_genome("mobilenet_v2", "out_relu")
     nums = []
     for candidate in [
         record("1", 0.5),
@@ -126,9 +132,34 @@ def test_what_has_paused_is_compared_with_its_like_and_counts_once(tmp_path: Pat
         record("3b", 0.8, continues="3", is_paused=False),
         record("2b", 0.95, continues="2", is_paused=False),
     ]:
-        one.records[candidate.trial_id] = candidate
+        one.add(candidate)
         nums.append(one.num_without_news)
     assert nums == [0, 0, 0, 1, 0, 1, 1, 0]
+
+
+def test_the_model_that_would_win_now_stands_where_the_best_is(tmp_path: Path) -> None:
+    one, best = archive(tmp_path, SETTINGS), tmp_path / "run/best.keras"
+    one.add(record("0", 0.9, is_paused=False))
+    assert not best.exists(), "its model is not here"
+    for trial_id, accuracy, expected in [("1", 0.5, "1"), ("2", 0.4, "1"), ("3", 0.6, "3")]:
+        one.add(record(trial_id, accuracy, is_paused=False), save=functools.partial(Path.write_text, data=trial_id))
+        assert best.read_text() == expected
+    # A session that was killed in between left an older one behind.
+    best.write_text("0")
+    again = Archive(one.folder, SETTINGS, num_judged=10_000)
+    again.records = one.records
+    again.publish()
+    assert best.read_text() == "3"
+    # What was handed over with its scores stays until the next session ends.
+    (tmp_path / "run/result.json").write_text("{}")
+    one.add(record("4", 0.95, is_paused=False), save=functools.partial(Path.write_text, data="4"))
+    assert best.read_text() == "3"
+
+
+def test_the_model_that_a_search_begins_with_wins_only_as_it_is(tmp_path: Path) -> None:
+    one = archive(tmp_path, dataclasses.replace(SETTINGS, num_finalists=1), record(FIRST, 0.9), record("1", 0.5))
+    assert [candidate.trial_id for candidate in one.saved + one.finalists] == ["1"]
+    assert one.winner is not None and one.winner.trial_id == FIRST and {FIRST, "1"} <= needed(one)
 
 
 def test_what_is_damaged_is_set_aside_by_name(tmp_path: Path) -> None:

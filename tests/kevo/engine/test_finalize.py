@@ -70,7 +70,7 @@ def ended(path: Path, dataset: ImageDataset, *, seconds: float = 0.0, **changes:
             (run.path / folder).mkdir(exist_ok=True)
         networks.deployable(network).save(run.path / f"checkpoints/{number}.keras")
         np.save(run.path / f"predictions/{number}.npy", probabilities.astype(np.float16))
-        one._archive.records[record.trial_id] = record
+        one._archive.records = {**one._archive.records, record.trial_id: record}
     return one
 
 
@@ -243,10 +243,14 @@ def test_only_the_best_few_models_are_kept(tmp_path: Path, dataset: ImageDataset
         metrics = {"val_cross_entropy": 1.0 + number, "val_accuracy": 0.5}
         record = dataclasses.replace(template, trial_id=f"t{number}", fitness=1.0 + number, metrics=metrics)
         records[record.trial_id] = record
-    assert one._archive._needed(records) == {f"t{number}" for number in range(archive._LIBRARY)}
+    one._archive.records = records
+    one._archive.tidy()
+    assert one._archive._kept == {f"t{number}" for number in range(archive._LIBRARY)}
     # What no other beats in everything is kept too.
     one = ended(tmp_path / "front", dataset, minimize=("params",))
     for record in records.values():
         record.metrics["params"] = 20.0 - 10 * (record.trial_id == "t20")
-    assert one._archive._needed(records) == {"t20"} | {f"t{number}" for number in range(archive._LIBRARY)}
+    one._archive.records = records
+    one._archive.tidy()
+    assert one._archive._kept == {"t20"} | {f"t{number}" for number in range(archive._LIBRARY)}
     assert kevo.Settings().num_finalists <= archive._LIBRARY

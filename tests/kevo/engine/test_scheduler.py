@@ -244,6 +244,8 @@ def in_time(path: Path, dataset: ImageDataset, *, per_epoch: float, seconds: flo
         return Work(0.0, 1.0 + 20 * per_epoch, per_epoch=per_epoch)
 
     one._task.work = work  # type: ignore[method-assign]
+    # What it began with is no candidate.
+    one._archive.add(record("first", 0.1, is_paused=False))
     return one
 
 
@@ -466,9 +468,12 @@ def test_promotions_are_recalled_in_their_rungs(tmp_path: Path, dataset: ImageDa
         num = epochs[trial_id]
         promoted = {} if parent is None else {"origin": "promotion", "parents": (parent,)}
         # Their models were not kept: they began again.
-        one._archive.records[trial_id] = record(
-            trial_id, 0.5, history=[METRICS] * num, stages=["train"] * num, continues=None, **promoted
-        )
+        one._archive.records = {
+            **one._archive.records,
+            trial_id: record(
+                trial_id, 0.5, history=[METRICS] * num, stages=["train"] * num, continues=None, **promoted
+            ),
+        }
     (tmp_path / "run" / "search" / "oracle.json").write_text("{")
     again = taken_up(one)
     recalled = again.oracle.individuals
@@ -500,7 +505,7 @@ def test_a_candidate_that_nobody_knows_any_more_gives_its_place_to_another(
 ) -> None:
     one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_trials=4))
     first, lost, third, _ = itertools.islice(tasks(one), 4)
-    del one._archive.records[lost.trial_id]
+    one._archive.records = {name: one for name, one in one._archive.records.items() if name != lost.trial_id}
     (tmp_path / "run" / "search" / "trial_2" / "trial.json").write_text("{")
     again = taken_up(one)
     task = again.next("b")
@@ -509,7 +514,7 @@ def test_a_candidate_that_nobody_knows_any_more_gives_its_place_to_another(
     task = again.next("b")
     assert isinstance(task, TrialSpec) and task.trial_id not in {first.trial_id, lost.trial_id, third.trial_id}
     # Records of another search are none of this one's.
-    again._archive.records["strange"] = record("strange", 0.5)
+    again._archive.records = {**again._archive.records, "strange": record("strange", 0.5)}
     (tmp_path / "run" / "search" / "oracle.json").write_text("{")
     with pytest.raises(RunError, match="the trials strange are none of this search"):
         taken_up(again)
@@ -690,6 +695,47 @@ def test_what_could_not_end_in_time_is_not_begun(tmp_path: Path, dataset: ImageD
         assert isinstance(one.next("worker"), TrialSpec) and one.is_feasible(CONV_GENOME)
     assert endless.is_feasible(vast) and not short.is_feasible(vast)
     assert first.is_feasible(vast), "a first candidate that is cut short is better than none"
+
+
+def test_a_pass_that_broke_off_tells_what_is_too_expensive(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_time=1000.0))
+    genomes = [{**FROZEN, "pretrained/image_size": size} for size in (96, 160, 224)]
+    assert isinstance(one.next("worker"), TrialSpec)
+    one.finish("worker", DONE)
+    assert isinstance(one.next("worker"), TrialSpec) and all(map(one.is_feasible, genomes))
+    # Ten seconds for each picture of 96 px: nobody knows that of a candidate which failed for want of time.
+    late = TrialResult(seconds=200.0, learned={"errors": {}, "speeds": [["mobilenet_v2", 0.35, 96, 10.0]]})
+    one.finish("worker", late.failed("too slow"))
+    assert not any(map(one.is_feasible, genomes))
+    # At a tenth of a second a sample of the smaller ones would do, as long as there is no result.
+    one._task.learn({"errors": {}, "speeds": [["mobilenet_v2", 0.35, 96, 0.1]]})
+    assert all(map(one.is_feasible, genomes))
+    one._task.learn({"errors": {}, "speeds": [["mobilenet_v2", 0.35, 96, 0.45]]})
+    assert list(map(one.is_feasible, genomes)) == [True, False, False]
+
+
+def test_a_search_under_a_time_limit_begins_with_a_linear_model(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_time=1000.0, max_trials=2))
+    first = one.next("a")
+    assert isinstance(first, TrialSpec) and first.trial_id == "first" and first.number == 0
+    assert first.genome["conv/num_blocks"] == 0 and first.effort.num_examples == 2048
+    # Another worker need not wait for it; and when its own is gone it is begun again, once.
+    other = one.next("b")
+    assert isinstance(other, TrialSpec) and other.trial_id == "0"
+    one.lose("a", "killed")
+    again = one.next("a")
+    assert isinstance(again, TrialSpec) and again.trial_id == "first" and again.number == 0
+    one.finish("a", DONE, save=functools.partial(Path.write_text, data="linear"))
+    assert (tmp_path / "run/best.keras").read_text() == "linear"
+    (written,) = one._archive.records.values()
+    assert written.origin == "first" and written.parents == () and not written.full_length
+    one.finish("b", DONE)
+    # It is no candidate of the evolution, also when that is made anew of the records; and it is trained no further.
+    (tmp_path / "run" / "search" / "oracle.json").write_text("{")
+    begun = list(tasks(taken_up(one)))
+    assert [task.trial_id for task in begun] == ["1", "0-full", "1-full", "first-refit"]
+    unlimited = scheduler(tmp_path / "unlimited", dataset)
+    assert isinstance(task := unlimited.next("a"), TrialSpec) and task.trial_id == "0"
 
 
 def test_predictions_are_kept_beside_models(tmp_path: Path, dataset: ImageDataset) -> None:

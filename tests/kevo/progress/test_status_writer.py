@@ -8,12 +8,13 @@ from click.testing import CliRunner, Result
 
 import kevo
 from kevo.cli import main
+from kevo.progress import SearchStarted
 from kevo.progress.status_writer import StatusWriter
 from kevo.runs import status
 from kevo.runs.folder import Run
 from kevo.runs.status import Status
 from kevo.tasks.images.describe import describe
-from tests.support.searches import SETTINGS, Diary, record
+from tests.support.searches import SETTINGS, Diary, failed, record
 
 LIMITED = dataclasses.replace(SETTINGS, max_time=600.0)
 
@@ -63,6 +64,32 @@ def test_a_search_at_work_tells_what_it_is_at(tmp_path: Path) -> None:
     left = status.read(run.path)
     assert (left.state, left.trainings, left.seconds) == ("interrupted", (), 2.0)
     assert f"interrupted; go on with: kevo resume {run.path}" in command("status", run.path).stdout
+
+
+def test_trials_that_have_ended_are_counted_without_their_records(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    trials = run.path / "trials.jsonl"
+    run.append_trial(first := record("0", 0.5, is_paused=False))
+    opening = SearchStarted(
+        run_folder=run.path, settings=LIMITED, devices="", seconds=1.0, records=(first,), best=first, num_judged=10
+    )
+    with run.locked(), StatusWriter(run, Diary(), seconds=lambda: 100.0) as publisher:
+        publisher.search_started(opening)
+        publisher.trial_started(7, "", None, "worker")
+        run.append_trial(done := record("1", 0.75, number=1, is_paused=False))
+        publisher.trial_ended(done, done)
+        awaited(run, 1)
+        expected = status.read(run.path)
+        # The same number of bytes that nobody could read.
+        whole = trials.read_bytes()
+        trials.write_bytes(b"?" * len(whole))
+        found = status.read(run.path)
+        assert (found.trials_completed, found.trials_failed, found.best) == (2, 0, expected.best)
+        assert found.best == status.best(done, LIMITED)
+        # Where there are more records than are counted, they are read.
+        trials.write_bytes(whole)
+        run.append_trial(failed(2))
+        assert status.read(run.path).trials_failed == 1
 
 
 def test_what_a_killed_search_was_at_is_not_told(tmp_path: Path) -> None:

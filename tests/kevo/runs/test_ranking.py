@@ -65,6 +65,36 @@ def test_a_lead_within_its_standard_error_is_none(
     assert best is not None and best.trial_id == expected[0]
 
 
+@pytest.mark.parametrize("num_judged", [None, 20, 400])
+@pytest.mark.parametrize("objective", ["accuracy", "loss"])
+def test_a_ranking_that_grows_is_what_it_would_be_from_the_start(num_judged: int | None, objective: str) -> None:
+    rng = np.random.default_rng(0)
+    objectives = (OBJECTIVES[objective],)
+    records, grown = [], ranking.Ranking(objectives, num_judged=num_judged)
+    for number in range(300):
+        accuracy, loss = (float(rng.integers(10 + number)) / 400 for _ in range(2))
+        continues = str(rng.integers(number)) if number and rng.random() < 0.2 else None
+        new = failed(number) if rng.random() < 0.1 else scored(str(number), accuracy, loss, continues=continues)
+        records.append(new)
+        assert names(list(grown.with_one(new))) == names(ranking.decided(records, objectives, num_judged=num_judged))
+        grown.add(new)
+        assert names(list(grown)) == names(by_sorting(records, objectives, num_judged))
+    assert len(grown) > 100 and grown[:2] == [grown[0], grown[1]]
+
+
+def by_sorting(
+    records: list[TrialRecord], objectives: tuple[Objective, ...], num_judged: int | None
+) -> list[TrialRecord]:
+    """The rule itself: a lead within one standard error of the best is none, and then the tie-breaker decides."""
+    objective, ordered = objectives[0], ranking.ranked(records, objectives[0])
+    if not ordered or num_judged is None:
+        return ordered
+    best, _ = objective.rank(ordered[0].metrics)
+    margin = objective.margin(ordered[0].metrics[objective.metric], num_examples=num_judged)
+    equals = [one for one in ordered if objective.rank(one.metrics)[0] >= best - margin]
+    return [*sorted(equals, key=lambda one: objective.tie(one.metrics)), *ordered[len(equals) :]]
+
+
 def test_where_nothing_has_a_fitness_nothing_wins() -> None:
     assert ranking.decided([failed(1)], ACCURACY, num_judged=10) == []
     assert ranking.winner([], ACCURACY, num_judged=10) is None

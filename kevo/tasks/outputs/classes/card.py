@@ -69,7 +69,8 @@ def card(words: CardWords, dataset: Any, outcome: Any) -> dict[str, Sequence[str
     """
     return {
         f"Model card: {words.many} of {code(dataset.name)} in {dataset.num_classes} classes": [
-            _summary(words, outcome.test)
+            _summary(words, outcome.test),
+            *_warning(words, outcome),
         ],
         "Model details": [f"- {words.takes(dataset, outcome.genome)}", *_ensemble(words, outcome)],
         "How to load it": [f"In the folder of this card, without kevo:\n\n```python\n{words.load}```"],
@@ -101,6 +102,16 @@ def _summary(words: CardWords, test: Evaluation) -> str:
         f"**Accuracy {_percent(test.accuracy)} on {test.num_examples} test {words.many}** ({_interval(test)}) that "
         f"played no part in training or choosing the model. Evolved by kevo, {date.today().isoformat()}."
     )
+
+
+def _warning(words: CardWords, outcome: Any) -> Iterator[str]:
+    test: Evaluation = outcome.test
+    if test.is_chance:
+        name, share = test.most_frequent
+        yield (
+            f"**It may be no better than a guess**: always to answer {code(name)} is right for {_percent(share)} of "
+            f"the test {words.many}. {outcome.advice}".rstrip()
+        )
 
 
 def _ensemble(words: CardWords, outcome: Any) -> Iterator[str]:

@@ -100,6 +100,17 @@ class Evaluation:
         # Rounding may leave either end a hair outside.
         return max(0.0, low), min(1.0, high)
 
+    @property
+    def most_frequent(self) -> tuple[str, float]:
+        """The class with the most examples, and its share: the accuracy of who always answers with it."""
+        name = max(self.support, key=self.support.__getitem__)
+        return name, self.support[name] / self.num_examples
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether always answering with the most frequent class may be as good: the interval goes down to its share."""
+        return self.interval[0] <= self.most_frequent[1]
+
 
 def evaluate(
     probabilities: npt.NDArray[np.floating],

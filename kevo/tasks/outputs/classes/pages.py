@@ -54,7 +54,17 @@ class ClassPages:
         return (
             f"{test.accuracy:.1%}",
             f" test accuracy. On {self._many} like these it lies between {low:.1%} and {high:.1%} (95% confidence), by "
-            f"{test.num_examples:,} {self._many} that played no part in the search.",
+            f"{test.num_examples:,} {self._many} that played no part in the search. {self.chance_note(test)}".rstrip(),
+        )
+
+    def chance_note(self, test: Evaluation) -> str:
+        """Names the class that a guess would always answer with, and how often that is right."""
+        if not test.is_chance:
+            return ""
+        name, share = test.most_frequent
+        return (
+            f"The model may be no better than a guess: always to answer {name!r} is right for {share:.1%} of the test "
+            f"{self._many}, and its accuracy is {test.accuracy:.1%}."
         )
 
     def in_brief(self, scores: Evaluation) -> str:

@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+import keras
+import numpy as np
 import pytest
 
 from kevo.engine.budget import Budget
@@ -12,6 +14,7 @@ from kevo.tasks.images.cost_model import Forecast, Work
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import FeatureCache, frozen_part
 from kevo.tasks.images.pretrained_weights import Weights
+from kevo.training.loop import Forward
 from tests.support.samples import CONV_GENOME, FINE_TUNED, pretrained_genome
 
 FROZEN = {**pretrained_genome("mobilenet_v2", "out_relu", pretrained__image_size=64), "mobilenet_v2/alpha": 0.35}
@@ -103,6 +106,28 @@ def test_a_large_head_and_small_batches_cost_more(forecast: Forecast) -> None:
     assert costs.num_head_parameters(dense, num_classes=3) == 1281 * 256 + 257 * 256 + 257 * 3
 
 
+def test_a_sample_costs_its_own_pass_only(
+    dataset: ImageDataset, forecast: Forecast, cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kevo.tasks.images.features._FIRST_BLOCK", 20)
+    forecast.speeds["mobilenet_v2", 0.35, 64] = 0.1
+    work = forecast.sampled_work(FROZEN)
+    assert work.shared == pytest.approx(0.1 * (20 + len(dataset.validation)))
+    # The head is trained in what is left of the candidate's time.
+    assert work.own == pytest.approx(work.shared * 0.3 / 0.7)
+    assert forecast.sampled_work(CONV_GENOME) == forecast.work(CONV_GENOME)
+    # What has passed needs not pass again.
+    forecast.speeds["mobilenet_v2", 0.35, 64] = 1.0
+    cache.extend("train", FROZEN, network=colors, weights=RANDOM, num_rows=40)
+    assert forecast.work(FROZEN).shared == pytest.approx(len(dataset.train) - 40 + len(dataset.validation))
+    assert forecast.sampled_work(FROZEN).shared == pytest.approx(len(dataset.validation))
+
+
+def colors() -> Forward:
+    pixels = keras.Input((None, None, 3))
+    return Forward(keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(pixels)), dtype=np.uint8)
+
+
 def test_fine_tuning_costs_what_is_above_the_frozen_part(forecast: Forecast, cache: FeatureCache) -> None:
     forecast.speeds["mobilenet_v2", 0.35, 64] = 0.01
     shallow, deep = (forecast.work({**TUNED, "fine_tune/num_blocks": num}) for num in (1, 3))
@@ -148,11 +173,10 @@ def test_scoring_takes_a_pass_over_what_was_not_trained_on(
     dataset: ImageDataset, forecast: Forecast, cache: FeatureCache
 ) -> None:
     forecast.speeds["mobilenet_v2", 0.35, 64] = 0.02
-    quick = forecast.closing_seconds(TUNED)
+    quick = forecast.scoring_seconds(TUNED)
     forecast.speeds["mobilenet_v2", 0.35, 64] = 0.04
     passes = 0.02 * (len(dataset.validation) + len(dataset.test))
-    # For the best model, and for an ensemble beside it.
-    assert forecast.closing_seconds(TUNED) == pytest.approx(quick + 2.6 * passes)
+    assert forecast.scoring_seconds(TUNED) == pytest.approx(quick + passes)
 
 
 def test_a_budget_begins_what_can_end() -> None:
@@ -166,6 +190,9 @@ def test_a_budget_begins_what_can_end() -> None:
     assert not budget.allows(Work(24.5, 0.0), 50.0)
     assert not budget.allows(Work(0.0, 6.0), 5.0)
     assert budget.allows(Work(1e9, 1e9), None)
+    # Nor is anything that could not be scored in what is kept for the end, a sixth of the whole at most.
+    assert budget.allows(Work(0.0, 5.0), 50.0, scoring_seconds=16.0)
+    assert not budget.allows(Work(0.0, 5.0), 50.0, scoring_seconds=17.0)
 
 
 def from_scratch(per_epoch: float) -> Work:
@@ -216,7 +243,7 @@ def test_conv_stacks_may_be_trained_for_any_time(forecast: Forecast) -> None:
 def test_time_for_scoring_is_kept() -> None:
     budget = Budget(Settings(max_time=100.0), started=time.monotonic())
     assert budget.left == pytest.approx(95.0, abs=1.0)
-    budget.closing_seconds = 10.0
+    budget.scoring_seconds = 10.0 / 2.6
     assert budget.left == pytest.approx(90.0, abs=1.0)
-    budget.closing_seconds = 1000.0
+    budget.scoring_seconds = 1000.0
     assert budget.left == pytest.approx(100 * 5 / 6, abs=1.0), "training comes first"

@@ -16,7 +16,15 @@ import pytest
 from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import backbones, networks
 from kevo.tasks.images.datasets import ImageDataset, Split
-from kevo.tasks.images.features import Copy, FeatureCache, _changed, augmented_copies, default_folder
+from kevo.tasks.images.features import (
+    Copy,
+    FeatureCache,
+    _changed,
+    augmented_copies,
+    block_edges,
+    default_folder,
+    sample,
+)
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.training.loop import Forward
 from tests.support.samples import pretrained_genome
@@ -121,8 +129,8 @@ def test_each_kind_of_change_makes_a_copy_that_others_share(dataset: ImageDatase
     ]
     assert not any(np.allclose(a, b) for a, b in itertools.combinations(found, 2))
     assert build.built == 4
-    assert all(cache.has("train", CHANGED, None, copy) for copy in augmented_copies(CHANGED))
-    assert not cache.has("train", CHANGED, None, ("zoom", 0.1)) and not cache.has("validation", CHANGED, None)
+    assert all(cache.num_kept("train", CHANGED, None, copy) == len(dataset.train) for copy in augmented_copies(CHANGED))
+    assert not cache.num_kept("train", CHANGED, None, ("zoom", 0.1)) and not cache.num_kept("validation", CHANGED, None)
 
 
 def test_flips_turn_every_picture(dataset: ImageDataset) -> None:
@@ -318,6 +326,59 @@ def test_nothing_is_kept_of_a_pass_that_was_ended(dataset: ImageDataset, tmp_pat
     with pytest.raises(TimeoutError, match="time is up"):
         features(dataset, tmp_path, watch=late)
     assert list(tmp_path.iterdir()) == []
+
+
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    monkeypatch.setattr("kevo.tasks.images.features._FIRST_BLOCK", 20)
+    monkeypatch.setattr("kevo.tasks.images.features._LARGEST_BLOCK", 40)
+    return block_edges(156)
+
+
+def test_blocks_double_up_to_a_limit_and_the_last_is_not_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert small_blocks(monkeypatch) == [0, 20, 40, 80, 120, 156]
+    assert block_edges(39) == [0, 39] and block_edges(45) == [0, 20, 45] and block_edges(0) == [0]
+
+
+@pytest.mark.parametrize("is_kept_on_disk", [False, True])
+def test_a_pass_that_was_ended_is_taken_up_where_it_ended(
+    dataset: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_kept_on_disk: bool
+) -> None:
+    expected = FeatureCache(dataset).features("train", GENOME, network=mean_color, weights=None)
+    small_blocks(monkeypatch)
+    cache = FeatureCache(dataset, store=ArrayStore(tmp_path) if is_kept_on_disk else None)
+
+    def late(done: float) -> None:
+        if done > 0.6:
+            raise TimeoutError("time is up")
+
+    with pytest.raises(TimeoutError):
+        cache.features("train", GENOME, network=mean_color, weights=None, watch=late)
+    assert cache.num_kept("train", GENOME, None) == 80
+    # What has passed is a sample, in the order of its pictures.
+    rows = sample(len(dataset.train), 80)
+    some = cache.features("train", GENOME, network=lambda: 1 / 0, weights=None, num_rows=80)
+    assert np.array_equal(some, expected[rows])
+    shares: list[float] = []
+    cache.extend("train", GENOME, network=mean_color, weights=None, num_rows=120, watch=shares.append)
+    assert shares == [pytest.approx(120 / 156)]
+    found = cache.features("train", GENOME, network=mean_color, weights=None, watch=shares.append)
+    assert shares[1:] == [1.0]
+    assert np.array_equal(found, expected)
+    # Only the whole is left.
+    assert cache.num_kept("train", GENOME, None) == len(dataset.train)
+    assert len(list(tmp_path.glob("*.npy"))) == is_kept_on_disk
+    cache.extend("train", GENOME, network=lambda: 1 / 0, weights=None, num_rows=120)
+    some = cache.features("train", GENOME, network=lambda: 1 / 0, weights=None, num_rows=80)
+    assert np.array_equal(some, expected[rows])
+
+
+def test_copies_and_sizes_of_blocks_are_those_of_their_pictures(
+    dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = FeatureCache(dataset).features("train", CHANGED, network=mean_color, weights=None, copy=FLIPPED)
+    small_blocks(monkeypatch)
+    options = {"network": mean_color, "weights": None, "copy": FLIPPED}
+    assert np.array_equal(FeatureCache(dataset).features("train", CHANGED, **options), expected)
 
 
 def test_the_folder_is_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -125,6 +125,20 @@ def test_a_frozen_genome_may_be_fine_tuned_as_deep_as_the_space_says() -> None:
     assert space.fine_tuned(tuned[0], space.preset("default")) == space.fine_tuned(frozen, space.preset("small")) == []
 
 
+def test_a_genome_has_others_on_smaller_pictures() -> None:
+    options = {"image_size": 32, "num_pictures": 1000, "alphas": ALPHAS}
+    hyperparameters = space.declare(space.preset("default"), **options)
+    genes = SearchSpace.from_hyperparameters(hyperparameters)
+    frozen, conv = genes.default({"family": "pretrained"}), genes.default({"family": "conv"})
+    smaller = space.on_smaller_pictures(frozen, hyperparameters)
+    assert [one["pretrained/image_size"] for one in smaller] == [192, 160, 128, 96]
+    assert all({**one, "pretrained/image_size": 224} == frozen for one in smaller)
+    sizes = [one["conv/image_size"] for one in space.on_smaller_pictures(conv, hyperparameters)]
+    assert conv["conv/image_size"] == 32 and sizes == [24, 16, 8]
+    fixed = dataclasses.replace(space.preset("default"), pretrained_image_sizes=(224,))
+    assert space.on_smaller_pictures(frozen, space.declare(fixed, **options)) == []
+
+
 def test_conv_stacks_see_no_more_pixels_than_there_are() -> None:
     genes = declared(image_size=28, alphas={})
     rng = np.random.default_rng(0)

@@ -1,5 +1,6 @@
 """Training on pretrained backbones: a head on frozen features, and fine-tuning."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.features import augmented_copies
 from kevo.tasks.images.inference import predict
 from kevo.training import stage
 from kevo.training.effort import CandidateError, Effort
@@ -22,6 +24,39 @@ def test_a_backbone_too_slow_for_its_time_fails_with_the_reason(dataset: ImageDa
     genome = {**pretrained_genome("mobilenet", "conv_pw_13_relu"), "mobilenet/alpha": 0.25}
     with pytest.raises(CandidateError, match="too slow: one pass of the backbone"):
         trainer(dataset).train(genome, Effort(5, seconds=0.0))
+
+
+def test_a_pass_that_takes_too_long_leaves_a_head_on_a_sample(
+    dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kevo.tasks.images.features._FIRST_BLOCK", 20)
+    monkeypatch.setattr("kevo.tasks.images.features._LARGEST_BLOCK", 40)
+    genome = {
+        **pretrained_genome("mobilenet", "conv_pw_3_relu", **FINE_TUNED),
+        "mobilenet/alpha": 0.25,
+        "augment": True,
+        "augment/flip": "horizontal",
+        **{f"augment/{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")},
+    }
+    clock = Clock()
+    monkeypatch.setattr("kevo.training.clock.time", clock)
+    teacher = trainer(dataset)
+
+    def slow(stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        # Each word is about a batch: validation, and then blocks of 20, 20 and 40 pictures in both copies.
+        clock.now += 10.0 * (stage == "features")
+
+    first = teacher.train(genome, Effort(3, seconds=100.0), progress=slow)
+    assert first.is_cut_short and first.stages == ["head"] * 3
+    assert first.outputs is not None and len(first.outputs) == len(dataset.validation)
+    kept = [
+        teacher.cache.num_kept("train", genome, RANDOM["mobilenet", 0.25], copy) for copy in augmented_copies(genome)
+    ]
+    assert kept == [80, 40]
+    # More time goes on from there, and all pictures are learned from.
+    second = teacher.train(genome, Effort(3, seconds=1000.0), progress=slow)
+    assert not second.is_cut_short and second.stages == ["head"] * 3 + ["fine-tune"] * 3
+    assert second.history[2] != first.history[2]
 
 
 def test_features_that_a_former_search_left_are_trained_on_alike(small: ImageDataset, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kevo.objective import COSTS
-from kevo.tasks.tables.costs import Forecast, closing_seconds, flops, measure, num_parameters
+from kevo.tasks.tables.costs import Forecast, flops, measure, num_parameters, scoring_seconds
 from kevo.tasks.tables.networks import network
 from kevo.tasks.tables.space import Space, declare
 from tests.support.tables import GENOME
@@ -39,7 +39,7 @@ def test_what_a_model_costs(tmp_path: Path) -> None:
 
 
 def test_the_end_takes_longer_for_more_columns() -> None:
-    assert 0 < closing_seconds(num_columns=1) < closing_seconds(num_columns=1000)
+    assert 0 < scoring_seconds(num_columns=1) < scoring_seconds(num_columns=1000)
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_forecasts_learn(task: TableTask) -> None:
     assert (before.shared, before.error) == (0.0, 1.0)
     assert after.seconds == pytest.approx(4 * before.seconds)
     assert after.error == pytest.approx(4)
-    assert task.closing_seconds(GENOME) > 0
+    assert task.scoring_seconds(GENOME) > 0
     assert task.repeat_seconds(GENOME) is None
     assert list(task.deeper(GENOME)) == []
 

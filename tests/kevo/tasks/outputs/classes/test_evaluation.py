@@ -86,6 +86,16 @@ def test_the_interval_is_wilsons(hits: int, num: int) -> None:
     assert 0 <= interval[0] <= hits / num <= interval[1] <= 1
 
 
+@pytest.mark.parametrize(("hits", "is_chance"), [(30, True), (62, True), (67, True), (71, False), (100, False)])
+def test_what_is_no_better_than_the_most_frequent_class_is_chance(hits: int, is_chance: bool) -> None:
+    labels = np.array([0] * 40 + [1] * 60)
+    # Right for the first `hits` examples, counted from the last one.
+    predicted = np.where(np.arange(100) >= 100 - hits, labels, 1 - labels)
+    scores = evaluate(np.eye(2)[predicted], labels, class_names=["cat", "dog"])
+    assert scores.accuracy == hits / 100 and scores.most_frequent == ("dog", 0.6)
+    assert scores.is_chance == is_chance == (scores.interval[0] <= 0.6)
+
+
 def test_a_class_without_pictures_does_not_count_for_the_balanced_accuracy() -> None:
     labels = np.array([0, 0, 1, 1])
     scores = evaluate(np.eye(3)[[0, 2, 1, 1]], labels, class_names=["a", "b", "c"])

@@ -1,0 +1,1 @@
+"""How the cost of a search grows with its candidates and its pictures."""
