@@ -24,9 +24,10 @@ NUMS = (256, 2_048, 16_384, 65_536)
 ABOUT = """\
 # How the cost of a search grows
 
-**Candidates.** A search of small pictures whose trainings take no time, in milliseconds for one more candidate, medians
-of the last 50: the scheduler, from giving a trial out to its record on disk; the part of it that the oracle takes,
-which breeds candidates with a surrogate; and `kevo status` of a search at work and of one that is not, once each.
+**Candidates.** A search that has so many candidates already, and whose trainings take no time: what one more costs the
+scheduler, from giving it out to its record on disk, in milliseconds, the median of 50. What the oracle takes to breed
+it is [measured apart](search_efficiency.md). Beside it how long `kevo status` reads the run folder, while the search is
+at work and when it is not.
 
 **Pictures.** From the command to the first `best.keras`, in seconds; loading TensorFlow and reading the data are a part
 of it. Peak memory is that of the search's own process until then."""
@@ -44,36 +45,15 @@ def main(given: Sequence[str] | None = None) -> None:
     command = shlex.join(["python", "-m", "benchmarks.scaling", *(sys.argv[1:] if given is None else given)])
     parts = [ABOUT, f"    {command}", f"{machine('tensorflow', 'keras')}."]
     if arguments.marks:
-        costs = in_its_own_process(candidates.measure, sorted(arguments.marks), 50)
-        head = [
-            "candidates",
-            "scheduler, ms",
-            "of it the oracle, ms",
-            "without it, ms",
-            "status at work, ms",
-            "status, ms",
+        costs = [in_its_own_process(candidates.measure, mark, 50) for mark in sorted(arguments.marks)]
+        rows = [
+            [
+                f"{one.num_candidates:,}",
+                *(f"{1e3 * cost:.1f}" for cost in (one.scheduler, one.status_at_work, one.status)),
+            ]
+            for one in costs
         ]
-        parts.append(
-            table(
-                head,
-                [
-                    [
-                        f"{one.num_candidates:,}",
-                        *(
-                            f"{1e3 * seconds:.1f}"
-                            for seconds in (
-                                one.scheduler,
-                                one.oracle,
-                                one.scheduler - one.oracle,
-                                one.status_at_work,
-                                one.status,
-                            )
-                        ),
-                    ]
-                    for one in costs
-                ],
-            )
-        )
+        parts.append(table(["candidates", "scheduler, ms", "status at work, ms", "status, ms"], rows))
     rows = []
     for num in sorted(arguments.pictures):
         found = first_model.measure(num, size=arguments.size, num_classes=arguments.classes)

@@ -6,7 +6,7 @@ import itertools
 import operator
 import shutil
 from collections import ChainMap, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -111,7 +111,7 @@ class Archive:
     @property
     def saved(self) -> list[TrialRecord]:
         """The completed trials with a model on disk, the winner first; see `kevo.runs.ranking`."""
-        return [record for record in self._ranking if record.trial_id in self._kept and self.has_model(record)]
+        return list(self._saved())
 
     @property
     def winner(self) -> TrialRecord | None:
@@ -205,7 +205,7 @@ class Archive:
 
         What an earlier session has handed over, with its scores, stays until the next one is at its end.
         """
-        winner = next(iter(self.saved), None)
+        winner = next(self._saved(), None)
         if winner is None or winner.trial_id == self._published or (self.folder.path / layout.RESULT).exists():
             return
         with self.folder.replacing(layout.MODEL) as path:
@@ -218,6 +218,9 @@ class Archive:
             for name in (layout.checkpoint, layout.predictions, layout.refit_model):
                 (self.folder.path / name(trial_id)).unlink(missing_ok=True)
             self._kept.remove(trial_id)
+
+    def _saved(self) -> Iterator[TrialRecord]:
+        return (record for record in self._ranking if record.trial_id in self._kept and self.has_model(record))
 
     def _joins(self, record: TrialRecord, front: list[TrialRecord]) -> bool:
         """Puts a candidate in the place of those that it beats, unless one of them is as good."""

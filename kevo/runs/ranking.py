@@ -62,6 +62,9 @@ class Ranking(Sequence[TrialRecord]):
     def __getitem__(self, index: int | slice) -> TrialRecord | list[TrialRecord]:
         return self._ordered[index]
 
+    def __iter__(self) -> Iterator[TrialRecord]:
+        return iter(self._ordered)
+
     def __len__(self) -> int:
         return len(self._ordered)
 
