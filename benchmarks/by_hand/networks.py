@@ -21,6 +21,8 @@ Pictures = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.integer]
 _CERTAIN_SHARE = 0.95
 """The part of the time that is left that epochs are laid out for."""
+_TIMED = 32
+"""So many batches tell how long an epoch takes."""
 
 
 def from_scratch(
@@ -94,18 +96,11 @@ def _fit(
     """
     weights = model.get_weights()
     model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
-
-    def seconds_for(num_batches: int) -> float:
-        some = inputs[: num_batches * batch_size], labels[: num_batches * batch_size]
-        began = time.monotonic()
-        model.fit(*some, batch_size=batch_size, verbose=0)
-        return time.monotonic() - began
-
-    seconds_for(1)
-    few = min(4, len(inputs) // batch_size // 2)
-    # What each call takes beside its batches does not count.
-    seconds_per_batch = max(1e-4, (seconds_for(4 * few) - seconds_for(few)) / (3 * few)) if few else 1e-3
-    seconds_per_epoch = seconds_per_batch * len(inputs) / batch_size
+    some = inputs[: _TIMED * batch_size], labels[: _TIMED * batch_size]
+    model.fit(inputs[:batch_size], labels[:batch_size], batch_size=batch_size, verbose=0)
+    began = time.monotonic()
+    model.fit(*some, batch_size=batch_size, verbose=0)
+    seconds_per_epoch = (time.monotonic() - began) * len(inputs) / len(some[0])
     model.set_weights(weights)
     num_epochs = min(most, int(_CERTAIN_SHARE * left() / seconds_per_epoch))
     if num_epochs == 0:

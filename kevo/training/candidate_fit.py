@@ -72,6 +72,8 @@ class CandidateFit:
         self._earlier = earlier
         self._progress = progress
         self._whole: keras.Model | None = None
+        self._total = 0
+        """The epochs of the stage under way, as far as they fit into its time."""
         if earlier is not None:
             for stage, metrics in zip(earlier.stages, earlier.history, strict=True):
                 self.record_epoch(stage, metrics)
@@ -186,13 +188,15 @@ class CandidateFit:
         """
         learned: dict[str, float] = {}
         for done, learned in loop.epoch(epoch):
-            self.tell(plan.name, epoch + done, plan.last_epoch, learned)
+            last = pace.last_epoch(epoch + done, reserve=reserve)
+            self._total = plan.last_epoch if last is None else min(plan.last_epoch, math.ceil(last))
+            self.tell(plan.name, epoch + done, self._total, learned)
             _check_loss(learned, plan.name, epoch)
             self.share = (epoch + done) / plan.num_epochs
             if self.clock.is_up_in(reserve):
                 self.is_cut_short = True
                 return learned, True
-            if (last := pace.last_epoch(epoch + done, reserve=reserve)) is not None:
+            if last is not None:
                 loop.end_after(last)
         return learned, False
 
@@ -212,7 +216,7 @@ class CandidateFit:
             zip(itertools.repeat(number), forward.batches(view, batch_size)) for number, view in enumerate(views)
         ):
             batches[number].append(batch)
-            self.tell(plan.name, epoch + 1.0, plan.last_epoch, learned)
+            self.tell(plan.name, epoch + 1.0, max(self._total, epoch + 1), learned)
             # Without a first measurement all training was for nothing: it may take as long again.
             if self.clock.is_up and (len(self.history) or self.clock.seconds > 2 * began):
                 raise self.clock.too_slow("its first steps and one pass over the validation examples take")
@@ -225,11 +229,13 @@ class CandidateFit:
         pace = _Pace(self.clock, first_epoch=0)
         for epoch in range(num_epochs):
             for done, learned in loop.epoch(epoch):
-                self.tell(plan.name, epoch + done, num_epochs, learned)
+                last = pace.last_epoch(epoch + done, reserve=0.0) if plan.fits_its_time else None
+                total = num_epochs if last is None else min(num_epochs, math.ceil(last))
+                self.tell(plan.name, epoch + done, total, learned)
                 _check_loss(learned, plan.name, epoch)
                 if not plan.fits_its_time:
                     self.clock.check("to train once more on all examples takes")
-                elif (last := pace.last_epoch(epoch + done, reserve=0.0)) is not None:
+                elif last is not None:
                     loop.end_after(last)
                     if self.clock.is_up:
                         return

@@ -29,6 +29,8 @@ from tuners.genome import Genome
 
 _SECONDS_PER_FLOP = 2e-11
 """How fast a machine is taken to be until it has shown it: two ordinary cores."""
+_CONV_ERROR = 0.4
+"""What part of that conv stacks are taken to need: their convolutions are dense. Two quiet cores took a quarter."""
 _TRAINING_COST = 3
 """A step of training computes gradients too: those of the inputs and those of the weights."""
 _BUILDING_SECONDS = 1.0
@@ -125,8 +127,8 @@ class Forecast:
     def _error(self, genome: Genome) -> float:
         """Returns the factor by which candidates of the kind took longer than forecast."""
         known = self._errors.get(_kind(genome), ())
-        if known and genome["family"] == "conv":
-            return float(statistics.median(known))
+        if genome["family"] == "conv":
+            return float(statistics.median(known or (_CONV_ERROR,)))
         # One that was unlucky does not lock all of its kind out.
         return float(statistics.median((1.0, *known)))
 

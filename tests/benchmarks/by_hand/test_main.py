@@ -49,7 +49,7 @@ def test_the_report_has_medians_of_the_seeds_that_both_have() -> None:
     ]
     *_, line = report(rows).strip().splitlines()
     title = measuring.SETS["made"].title
-    assert line == f"| {title} | 5 | 3 | 0.800 (0.500 to 0.900) | 0.400 (0.300 to 0.500) | 2 | 300 |"
+    assert line == f"| {title} | 5 | 3 | 0.800 (0.500 to 0.900) | 0.400 (0.300 to 0.500) | 2 | 300 and 300 |"
     assert "digits" not in report(rows), "nothing is beside it"
 
 

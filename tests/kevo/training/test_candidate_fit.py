@@ -225,7 +225,13 @@ def test_the_learning_rate_has_fallen_when_the_time_is_up(
 
     stage = plan(50, patience=None, fits_its_time=True)
     effort = Effort(50, seconds=100.0, refit=refit)
-    fit = CandidateFit(LOSS, effort, plans=[stage], deployable=deployable, progress=time.progress)
+    shown = list[tuple[float, int]]()
+
+    def progress(name: str, done: float, total: int, metrics: object) -> None:
+        shown.append((done, total))
+        time.progress()
+
+    fit = CandidateFit(LOSS, effort, plans=[stage], deployable=deployable, progress=progress)
     fit.begin(model)
     fit.run_stage("train", model, Told(), [VALIDATION], REGRESSION, batch_size=8)
     # Six steps in each epoch, a second for each; then three for a validation, and room for two of them.
@@ -233,6 +239,8 @@ def test_the_learning_rate_has_fallen_when_the_time_is_up(
     assert told[-1] == pytest.approx(expected, abs=1.0)
     assert fit.is_cut_short == (refit is None) and len(fit.history) == (0 if refit else 10 + 1)
     assert fit.share == (1.0 if refit else pytest.approx(expected / 50, abs=0.02))
+    # What is shown as its length is what there is time for.
+    assert shown[-1][1] == pytest.approx(expected, abs=1.5) and all(done <= total for done, total in shown)
 
 
 def test_a_preparation_that_takes_too_long_ends_the_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
