@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -20,6 +21,7 @@ from kevo.result import SearchResult
 from kevo.runs import layout, reader
 from kevo.runs.atomic_files import DAMAGE, damage
 from kevo.runs.folder import Run, new_folder
+from kevo.runs.ownership import signed
 from kevo.session import Session
 from kevo.settings import NO_CACHE, Settings
 from kevo.system import versions
@@ -82,9 +84,7 @@ def search(
         settings,
         task=kind.name,
         weights=kind.absolute(settings.weights),
-        cache=settings.cache
-        if settings.cache in (None, NO_CACHE)
-        else os.path.abspath(os.path.expanduser(settings.cache)),
+        cache=_absolute(settings.cache),
     )
     _ensure_room(settings, endpoint)
     if settings.strategy != "auto" and distribution_strategy is None:
@@ -95,16 +95,18 @@ def search(
     task = kind.open(dataset, settings)
     run = Run.create(
         (_new_folder(dataset.name) if out is None else Path(out)).absolute(),
-        {
-            "kevo": versions.KEVO,
-            "versions": versions.installed(),
-            "data": kind.source(data),
-            "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "fingerprint": dataset.fingerprint(),
-            "num_validation": dataset.num_examples("validation"),
-            "search": settings.to_json(),
-            "identity": task.identity,
-        },
+        signed(
+            {
+                "kevo": versions.KEVO,
+                "versions": versions.installed(),
+                "data": kind.source(data),
+                "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+                "fingerprint": dataset.fingerprint(),
+                "num_validation": dataset.num_examples("validation"),
+                "search": settings.to_json(),
+                "identity": task.identity,
+            }
+        ),
     )
     with _watched(settings, verbose, listener) as watching:
         return Session(
@@ -125,12 +127,14 @@ def resume(
     listen: str | None = None,
     secret: str | None = None,
     distribution_strategy: tf.distribute.Strategy | None = None,
+    cache: str | None = None,
 ) -> SearchResult:
     """Goes on with a search that was interrupted, or with a finished one for longer, from all candidates so far.
 
     Args:
         run_folder: The run folder.
-        data: The same pictures again, needed only when they were given as arrays or `tf.data`.
+        data: The same pictures again, needed only when they were given as arrays or `tf.data`, or when the search was
+            begun by somebody else: a folder from elsewhere does not say what is read here.
         max_time: How much longer it may take, in seconds or as in `15m`. With this, `max_trials` or both, the former
             limits count no more.
         max_trials: How many more candidates to train at most.
@@ -141,6 +145,8 @@ def resume(
         listen: As for `search`. Workers that were there before come back to the same address.
         secret: As for `search`.
         distribution_strategy: As for `search`. It is not written down: give it again.
+        cache: Where features are kept from now on, as in `Settings`. Defaults to where they were; where the search was
+            begun by somebody else, to the user's own cache.
 
     Raises:
         RunError: the folder holds no run or one whose settings are damaged, or the pictures or weights have changed
@@ -156,8 +162,18 @@ def resume(
         settings = _extended(run, settings, limits)
     if settings.cache not in (None, NO_CACHE) and not os.path.isabs(settings.cache):
         raise RunError(f"{run.path} is damaged: its cache is no absolute path but {settings.cache!r}. Restore it.")
+    if cache is not None:
+        settings = dataclasses.replace(settings, cache=_absolute(cache))
+    elif settings.cache != NO_CACHE and not run.is_own:
+        settings = dataclasses.replace(settings, cache=None)
     kind = settings.kind
     source = run.settings.get("data") if data is None else data
+    if data is None and isinstance(source, str) and not run.is_own:
+        raise RunError(
+            f"Somebody else has begun the search in {run.path}, or its settings have changed, so that nothing outside "
+            f"of it is read unasked. If it learns from the {kind.examples} in {source}, say so: "
+            f"{shlex.join(['kevo', 'resume', str(run.path), '--data', source])}"
+        )
     if source is None or (data is None and not isinstance(source, str)):
         raise RunError(
             f"The search in {run.path} read its {kind.examples} from Python. Give them again: resume(run, data)."
@@ -206,6 +222,10 @@ def _watched(settings: Settings, verbose: bool | None, listener: Listener | None
         return
     with quiet_natives(), for_stderr(settings.objectives[0]) as view:
         yield TrackerGroup([view, *([] if listener is None else [listener])])
+
+
+def _absolute(cache: str | None) -> str | None:
+    return cache if cache in (None, NO_CACHE) else os.path.abspath(os.path.expanduser(cache))
 
 
 def _endpoint(listen: str | None, secret: str | None, strategy: tf.distribute.Strategy | None) -> Endpoint | None:

@@ -39,20 +39,24 @@ from kevo.progress.status_writer import StatusWriter
 from kevo.progress.trackers import TrackerGroup
 from kevo.report import model_card
 from kevo.result import SearchResult
-from kevo.runs import checksums, energy, layout, stop_request
+from kevo.runs import checksums, energy, layout, reader, stop_request
 from kevo.runs.atomic_files import writing
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.runs.predictions import read_predictions
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
-from kevo.system.interrupts import Interrupt, Interrupts, redelivering
-from kevo.system.text import metric_name
+from kevo.system import memory
+from kevo.system.interrupts import Interrupt, Interrupts, Terminations, redelivering
+from kevo.system.text import byte_size, metric_name
 from kevo.tasks.task import Dataset, Outputs, Task
 from tuners.execution.executor import Cause, Executor
 from tuners.execution.foreman import BrokenError, Foreman
 from tuners.execution.in_process import InProcess
 from tuners.remote import SECRET_VARIABLE
+
+_PROCESS_BYTES = 10**9
+"""The memory of a process that has loaded TensorFlow and trains a small network, roughly."""
 
 
 class Session:
@@ -89,6 +93,7 @@ class Session:
         self._strategy = strategy
         self._archive = Archive(run, settings, num_judged=task.dataset.num_examples("validation"))
         self._budget = Budget(settings, started=started)
+        self._terminations = Terminations()
         self._interrupts = Interrupts(lambda: stop_request.take(run))
         self._result: SearchResult | None = None
 
@@ -96,13 +101,25 @@ class Session:
         """Goes on from the run folder's candidates to the result."""
         publisher = StatusWriter(self._folder, self._listener, seconds=lambda: self._budget.seconds)
         devices.share_memory()
-        with self._folder.locked(), redelivering(), self._tracked(), publisher as self._listener:
+        with (
+            self._folder.locked() as lock,
+            redelivering(),
+            self._terminations,
+            self._tracked(),
+            publisher as self._listener,
+        ):
             # Whoever asked an earlier session to stop did not mean this one.
             stop_request.take(self._folder)
             self._folder.replace_search_settings(self._settings)
-            notes = [*self._dataset.notes, *self._task.notes, *self._archive.read(read_outputs=self._read_outputs)]
-            self._budget.take_up(self._archive.records)
             plan = self._plan()
+            notes = [
+                *filter(None, (lock, _shortage(plan.num_workers))),
+                *self._dataset.notes,
+                *self._task.notes,
+                *self._archive.read(read_outputs=self._read_outputs),
+                *self._mended(),
+            ]
+            self._budget.take_up(self._archive.records)
             self._open(plan)
             self._listener.note(self._dataset.summary())
             for skipped in self._dataset.skipped:
@@ -133,6 +150,13 @@ class Session:
                 # The trainer set all there was apart from what Python looks through for garbage.
                 gc.unfreeze()
                 stop_request.take(self._folder)
+
+    def _mended(self) -> list[str]:
+        """Sets damaged files aside that an earlier session has handed over, and names them: they are made again."""
+        return [
+            self._folder.set_aside(name, f"{self._folder.path / name} is damaged: {reason}")
+            for name, reason in reader.damaged_files(self._folder).items()
+        ]
 
     def _read_outputs(self, path: Path) -> Outputs | None:
         return read_predictions(path, shape=self._task.output_shape, are_valid=self._task.are_valid)
@@ -240,6 +264,7 @@ class Session:
         """Hands the best over, with everything that a person looks at."""
         self._listener.closed()
         self._compare_with_first()
+        self._terminations.ignore()
         closing = Finalizer(
             self._folder,
             self._task,
@@ -341,6 +366,22 @@ class Session:
                 "What was handed over before stays. Restore the models, or start a new search."
             )
         reasons = dict.fromkeys(record.reason for record in self._archive.records.values() if record.reason)
-        if not reasons and self._settings.resolved_max_time is not None:
+        if not reasons and (left := self._budget.left) is not None and left <= 0:
             return SearchFailedError("The time was over before the first candidate had finished. Give --max-time more.")
+        if not reasons:
+            return SearchFailedError(
+                f"{self._folder.path / layout.TRIALS} has no record of a candidate, and none is left to be trained. "
+                "Restore it, or start a new search."
+            )
         return SearchFailedError(f"No candidate could be trained. Their reasons: {'; '.join(list(reasons)[:3])}.")
+
+
+def _shortage(num_workers: int) -> str | None:
+    """Returns a warning where there is little memory for a search's processes; `None` where there is enough."""
+    limit = memory.limit()
+    if limit is None or limit.num_bytes >= (1 + num_workers) * _PROCESS_BYTES:
+        return None
+    return (
+        f"Only {limit} may be used here, and a search needs about {byte_size(_PROCESS_BYTES)} for itself and as much "
+        "for each worker: the system may end it. Allow more, or take fewer workers; --workers 0 needs the least."
+    )

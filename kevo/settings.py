@@ -30,6 +30,10 @@ NO_CACHE = "none"
 MAX_SEED = 2**31 - 1
 """What every generator of random numbers takes."""
 _MAX_RUNGS = 3
+_MOST = {"population": 10_000, "workers": 1024, "num_finalists": 1000, "max_params": 10**13, "max_time": 10**9}
+"""The largest values of settings: beyond them, a machine would be busy with nothing else."""
+_MOST_OF_ALL = 10**6
+"""The largest value of all other settings but the seed."""
 
 
 def _is_int(value: object) -> bool:
@@ -152,6 +156,12 @@ class Settings:
                 raise SettingsError(f"`{item.name}` must be {words}. Received: {value!r}.")
             if isinstance(value, int | float) and item.name not in ("seed", "workers") and not value > 0:
                 raise SettingsError(f"`{item.name}` must be positive. Received: {value!r}.")
+            if (
+                isinstance(value, int | float)
+                and item.name != "seed"
+                and value > (most := _MOST.get(item.name, _MOST_OF_ALL))
+            ):
+                raise SettingsError(f"`{item.name}` must be {most:,} at most. Received: {value!r}.")
         if self.num_rungs > _MAX_RUNGS:
             raise SettingsError(f"`num_rungs` must be {_MAX_RUNGS} at most. Received: {self.num_rungs}.")
         if self.population < 2:

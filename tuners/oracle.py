@@ -13,7 +13,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -53,6 +53,8 @@ def write_json(path: str, content: object, *, is_durable: bool = True) -> None:
             file.flush()
             os.fsync(file.fileno())
     os.replace(unfinished, path)
+    if is_durable:
+        _sync_folder(os.path.dirname(path))
 
 
 @contextmanager
@@ -162,6 +164,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         # Completed trials, the best first: the reverse of their rung and fitness, their number, themselves.
         self._ranking: list[tuple[int, float, int, Trial]] = []
         self._numbers: dict[str, int] = {}
+        self._notes: dict[str, object] = {}
         self._num_known_genes = len(self.hyperparameters.space)
         self._evolution = self._evolve([])
 
@@ -203,6 +206,10 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         if not counts:
             self._run_times[trial_id] -= 1
         self.end_trial(trial)
+
+    def annotate(self, trial_id: str, note: object) -> None:
+        """Keeps JSON values with a trial: they are written into its file when it ends, as "note"."""
+        self._notes[trial_id] = note
 
     def use_folder(self, folder: Path) -> None:
         """Sets the folder of the search's files, in place of a tuner's `directory` and `project_name`."""
@@ -296,8 +303,14 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         if ended.status == TrialStatus.COMPLETED:
             self.score_trial(ended)
         self._run_times[trial_id] += 1
+        num_retries = self.max_retries_per_trial
+        if ended.status == TrialStatus.FAILED and not self.hyperparameters.space:
+            ended.status = TrialStatus.INVALID
+        if not self.hyperparameters.space:
+            # Nothing can be bred before a trial has declared the space.
+            num_retries = max(num_retries, self.max_consecutive_failed_trials - 1)
         if ended.status == TrialStatus.INVALID:
-            if self._run_times[trial_id] <= self.max_retries_per_trial:
+            if self._run_times[trial_id] <= num_retries:
                 self._retry_queue.append(trial_id)
             else:
                 ended.status = TrialStatus.FAILED
@@ -425,9 +438,13 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
     def _check_consecutive_failures(self) -> None:
         """Raises once the last trials all failed; after everything is saved, and not again for a streak of the past."""
         last = [self.trials[trial_id] for trial_id in self.end_order[-self.max_consecutive_failed_trials :]]
-        if len(last) == self.max_consecutive_failed_trials and all(one.status == TrialStatus.FAILED for one in last):
+        num_runs = len(last)
+        if last and not self.hyperparameters.space:
+            # The same trial was run so often.
+            num_runs = max(num_runs, self._run_times[last[-1].trial_id])
+        if num_runs >= self.max_consecutive_failed_trials and all(one.status == TrialStatus.FAILED for one in last):
             raise RuntimeError(
-                f"The last {len(last)} trials have failed, expected fewer than that in a row: see "
+                f"The last {num_runs} trials have failed, expected fewer than that in a row: see "
                 f"`max_consecutive_failed_trials`. The last reason: {last[-1].message or 'none given'}"
             )
 
@@ -453,6 +470,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
             **trial.get_state(),
             "individual": self._record(trial.trial_id),
             "end": None if is_created or trial.status == TrialStatus.INVALID else len(self.end_order) - 1,
+            "note": None if is_created else self._notes.pop(trial.trial_id, None),
         }
         write_json(path, content, is_durable=not is_created)
 
@@ -533,9 +551,22 @@ def _place(rank: tuple[int, float, int, Trial]) -> tuple[int, float, int]:
 
 
 def _sync(path: str) -> None:
-    """Waits until the disk holds a file that is written already."""
+    """Waits until the disk holds a file that is written already, and its name."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())
+    _sync_folder(os.path.dirname(path))
+
+
+def _sync_folder(path: str) -> None:
+    """Waits until the disk holds the names in a folder, and the folder's own name."""
+    for folder in (path, os.path.dirname(os.path.abspath(path))):
+        # Not every file system can do it, and then there is nothing to wait for.
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 @contextmanager
@@ -543,7 +574,7 @@ def _named(path: Path) -> Iterator[Path]:
     """Says which file it is that cannot be used."""
     try:
         yield path
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise RuntimeError(
             f"{path} is damaged, or not one of GeneticOracle: {reason}. Restore it, choose another `project_name`, or "

@@ -17,11 +17,14 @@ from keras_tuner.src.distribute.utils import is_chief_oracle
 
 from tuners import remote
 from tuners.genome import Genome, SearchSpace
+from tuners.locking import alone
 from tuners.oracle import GeneticOracle, write_json
 from tuners.settings import Settings
 
 # Seconds between two questions for a trial while the oracle waits for a generation to end.
 _IDLE_SECONDS = 0.2
+# What Keras Tuner calls a project without a name.
+_PROJECT = "untitled_project"
 # Letters of an error that the one-line reason of a failed trial keeps.
 _REASON_LENGTH = 300
 
@@ -102,6 +105,11 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         if self._is_worker():
             # A worker that begins later must not remove what the chief has written.
             kwargs["overwrite"] = False
+        elif kwargs.get("overwrite"):
+            folder = Path(kwargs.get("directory") or ".", kwargs.get("project_name") or _PROJECT)
+            with alone(folder):
+                # Nothing is removed under a search that is at work.
+                pass
         super().__init__(oracle, hypermodel, **kwargs)
         if self._is_worker():
             client = remote.join(oracle, tuner_id=self.tuner_id)
@@ -109,6 +117,7 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             self.oracle = client
         # A project is taken up again only if this was saved: a kill during the first trial must not lose it.
         self.save()
+        self._seen = self._files()
 
     def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
         """Searches until the trials are used up.
@@ -123,13 +132,33 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
 
         Raises:
             ChiefLostError: A worker's chief was away for too long.
+            RuntimeError: Another process searches in the same folder, or the trials that ran all failed; see
+                `max_consecutive_failed_trials`.
         """
-        if not is_chief_oracle():
+        if self._is_worker():
             super().search(*fit_args, **fit_kwargs)
             return
-        self.oracle.verbose = fit_kwargs.get("verbose", self.oracle.verbose)
-        self.save()
-        remote.serve(self.oracle)
+        with alone(Path(self.project_dir)):
+            if self._files() != self._seen:
+                # Another process has searched here since.
+                self.oracle.reload()
+            try:
+                if is_chief_oracle():
+                    self.oracle.verbose = fit_kwargs.get("verbose", self.oracle.verbose)
+                    self.save()
+                    remote.serve(self.oracle)
+                else:
+                    super().search(*fit_args, **fit_kwargs)
+            finally:
+                self._seen = self._files()
+
+    def _files(self) -> dict[str, tuple[int, int]]:
+        """Returns the trials on disk, and when they were written."""
+        found = {}
+        for path in Path(self.project_dir).glob("trial_*/trial.json"):
+            status = path.stat()
+            found[path.parent.name] = status.st_mtime_ns, status.st_ino
+        return found
 
     def on_search_begin(self) -> None:
         super().on_search_begin()

@@ -1,6 +1,7 @@
 """The command `kevo`: parse, call, print. Results go to stdout as JSON, everything else to stderr.
 
-Exit codes: 0 a model was found, 1 the search failed, 2 the command was used wrongly, 130 interrupted.
+Exit codes: 0 a model was found, 1 the search failed, 2 the command was used wrongly, 130 interrupted: by
+Ctrl-C, `kevo stop`, SIGTERM or SIGHUP.
 """
 
 import click

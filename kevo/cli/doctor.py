@@ -23,9 +23,9 @@ def findings() -> Iterator[tuple[str, str]]:
     """Yields what is looked at, and what was found."""
     yield "kevo", f"{kevo.__version__}, Python {platform.python_version()}"
     yield "packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    usable = memory.usable()
+    limit = memory.limit()
     yield "processor", f"{devices.num_cores()} cores"
-    yield "memory", "unknown" if usable is None else byte_size(usable)
+    yield "memory", "unknown" if limit is None else ", ".join(filter(None, (byte_size(limit.num_bytes), limit.words)))
     yield "GPUs", ", ".join(_gpus()) or "none that TensorFlow sees"
     yield "--strategy auto", str(devices.plan("auto", num_workers=None, num_gpus=devices.num_gpus()))
     if os.environ.get(devices.TF_CONFIG):

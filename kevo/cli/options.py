@@ -45,6 +45,8 @@ class SecretFile(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Reads the file."""
+        if not Path(value).is_file():
+            self.fail(f"{value} is no file.", param, ctx)
         try:
             secret = Path(value).read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as error:

@@ -19,6 +19,7 @@ from kevo.execution.devices import Cluster
 from kevo.objective import COSTS
 from kevo.progress import for_stderr
 from kevo.settings import MAX_SEED, STRATEGIES, Settings
+from kevo.system.interrupts import Terminations
 from kevo.system.quiet import quiet_natives, quiet_tensorflow
 from kevo.system.text import printable
 from kevo.tasks.task import all_kinds
@@ -169,6 +170,8 @@ def search(
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option("--data", help="Where the data is now, if not where it was; as for kevo search.")
+@click.option("--cache", type=click.Path(), metavar="FOLDER", help="Where features are kept.  [default: as before]")
 @click.option("--max-time", type=Duration(), help="Go on for so much longer, such as 30m, also if it had finished.")
 @click.option(
     "--max-trials",
@@ -189,6 +192,8 @@ def search(
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")
 def resume(
     run: Path,
+    data: str | None,
+    cache: str | None,
     max_time: float | None,
     max_trials: int | None,
     patience: int | None,
@@ -211,6 +216,7 @@ def resume(
         _announce(
             lambda listener: api.resume(
                 run,
+                data,
                 max_time=max_time,
                 max_trials=max_trials,
                 patience=patience,
@@ -218,6 +224,7 @@ def resume(
                 started=started,
                 listen=listen,
                 secret=secret,
+                cache=cache,
             ),
             settings,
             _trackers(tensorboard, mlflow, energy),
@@ -290,7 +297,7 @@ def _announce(
 ) -> None:
     from kevo.progress.trackers import TrackerGroup
 
-    with quiet_natives(), nullcontext() if quiet else for_stderr(settings.objectives[0]) as listener:
+    with Terminations(), quiet_natives(), nullcontext() if quiet else for_stderr(settings.objectives[0]) as listener:
         result = run(TrackerGroup([*([] if listener is None else [listener]), *trackers]))
     if as_json or not sys.stdout.isatty():
         click.echo(format_json(result.to_json()))

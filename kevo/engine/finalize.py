@@ -103,6 +103,10 @@ class Finalizer:
             and not self._beats(validation, standing.validation)
         ):
             return self._kept(standing, records, interrupted=interrupted)
+        if lost is not None and standing is None and (folder / layout.MODEL).is_file():
+            # Nobody knows how good it is.
+            reason = f"{folder / layout.MODEL} has no scores in {layout.RESULT} that can be read"
+            self._listener.note(self._folder.set_aside(layout.MODEL, reason))
         self._copy(name)
         predicted = self._task.predict(model, "test")
         test = self._task.score(predicted, "test")
@@ -140,7 +144,7 @@ class Finalizer:
             advice=self._task.advice if test.is_chance else "",
             trial_id=winner.trial_id,
         )
-        self._folder.write_json(layout.RESULT, result.to_json())
+        self._write(result)
         if result.ensemble is None:
             (folder / layout.ENSEMBLE).unlink(missing_ok=True)
         plots.save_all(
@@ -203,6 +207,10 @@ class Finalizer:
         with self._folder.replacing(layout.MODEL) as path:
             shutil.copyfile(self._folder.path / name, path)
 
+    def _write(self, result: Outcome) -> None:
+        """Writes the result with paths relative to the run folder, which may be moved."""
+        self._folder.write_json(layout.RESULT, result.moved(Path()).to_json())
+
     def _standing_outcome(self) -> Outcome | None:
         """Returns what an earlier session handed over; `None` where its model or its scores cannot be read."""
         try:
@@ -222,7 +230,9 @@ class Finalizer:
         lost: TrialRecord | None,
     ) -> bool:
         """Tells whether the records alone say that a model is at least as good as what an earlier session found."""
-        if standing.trial_id == winner.trial_id:
+        # An older kevo did not write down whose it is.
+        is_same = standing.trial_id == winner.trial_id or (not standing.trial_id and standing.genome == winner.genome)
+        if is_same:
             return is_refit or not standing.is_refit
         return lost is None and any(record.trial_id == standing.trial_id for record in records)
 
@@ -240,7 +250,7 @@ class Finalizer:
             trials_completed=_num_ended(records, "completed"),
             trials_failed=_num_ended(records, "failed"),
         )
-        self._folder.write_json(layout.RESULT, result.to_json())
+        self._write(result)
         self._listener.note(
             f"{layout.MODEL} stays as it was: the record of its candidate or a model in {layout.CHECKPOINTS} is gone, "
             "and no other model is better."
@@ -277,7 +287,7 @@ class Finalizer:
             # A damaged model, no memory, a full disk: what was found without it stands.
             reason = describe_error(error)
         result = dataclasses.replace(result, ensemble=found, seconds=self._budget.seconds)
-        self._folder.write_json(layout.RESULT, result.to_json())
+        self._write(result)
         self._listener.note(describe_ensemble(found, best=result) if found else f"No ensemble: {reason.rstrip('.:')}.")
         return result
 

@@ -89,7 +89,7 @@ def oracle(
         try:
             with damage(state):
                 found.reload()
-                _check(found)
+                _check(found, archive)
         except RunError as error:
             note(archive.folder.set_aside(layout.SEARCH, str(error)))
             found = new()
@@ -104,11 +104,15 @@ def _open(oracle: GeneticOracle, state: Path) -> None:
     oracle.use_folder(state)
 
 
-def _check(oracle: GeneticOracle) -> None:
-    """Raises an error where a trial continues one that is not there."""
-    known = {None}
+def _check(oracle: GeneticOracle, archive: Archive) -> None:
+    """Raises an error where a trial continues one that is not there, or has ended without a record."""
+    known, ended = {None}, set(oracle.end_order)
     for trial_id, trial in oracle.trials.items():
-        if (source := trial.hyperparameters.values.get("tuner/trial_id")) not in known:
+        source = trial.hyperparameters.values.get("tuner/trial_id")
+        # One that has only passed a training on has none of its own.
+        if source is None and trial_id in ended and trial_id not in archive.records:
+            raise LookupError(f"trial {trial_id} has ended, but no record tells of it")
+        if source not in known:
             raise LookupError(f"trial {trial_id} continues trial {source}, which is not there before it")
         known.add(trial_id)
 

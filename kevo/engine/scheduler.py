@@ -26,6 +26,7 @@ from kevo.engine.final_training import FinalTraining, FinalTrainings
 from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.progress import Listener
 from kevo.runs import layout
+from kevo.runs.atomic_files import dumps, loads
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.task import Outputs, Task, Work
@@ -547,7 +548,8 @@ class Scheduler:
             self._task.note_duration(running.task.genome, running.work, seconds)
 
     def _end(self, trial: Trial, record: TrialRecord) -> None:
-        """Tells the oracle the result of a trial."""
+        """Tells the oracle the result of a trial, and has it keep a copy of the record."""
+        self.oracle.annotate(trial.trial_id, loads(dumps(record.to_json()).encode()))
         if record.fitness is None:
             trial.status, trial.message = TrialStatus.FAILED, record.reason
         else:

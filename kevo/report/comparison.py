@@ -250,7 +250,7 @@ def _verdict(
 def _dataset(alike: Sequence[Facts], data: Any) -> tuple[Any, str]:
     """Returns the data that searches have in common, or why it cannot be had."""
     kind = alike[0].kind
-    sources = list(dict.fromkeys(one.data for one in alike if one.data)) if data is None else [data]
+    sources = list(dict.fromkeys(one.data for one in alike if one.data and one.is_own)) if data is None else [data]
     search = next((one.search for one in alike if one.search), Settings())
     for source in sources:
         with contextlib.suppress(KevoError, OSError):

@@ -31,6 +31,11 @@ def read(facts: Facts, data: Any = None) -> Known:
 def _dataset(facts: Facts, data: Any) -> tuple[Any, str]:
     kind, examples = facts.kind, facts.kind.examples
     source = facts.data if data is None else data
+    if source is not None and data is None and not facts.is_own:
+        return None, (
+            f"Somebody else has begun this search, or its settings have changed: the {examples} in {source} were not "
+            "read. Name them with --data."
+        )
     if source is None:
         return None, f"The search had its {examples} from Python, and they were not given again."
     try:

@@ -17,6 +17,10 @@ RESTORE = " Restore it, or start a new search."
 """What to do about a file that is needed: the end of an error."""
 DAMAGE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """The errors that reading content of the wrong kind raises."""
+_LARGEST_WHOLE = 10**18
+"""The largest whole number in a file: more than any count of parameters, operations or bytes."""
+_LARGEST_REAL = 1e150
+"""The largest other number in a file: far more than single precision holds, and its square is still a number."""
 PARTIAL = ".partial-"
 """The first letters of a file that is not whole yet, or that a killed process left behind."""
 
@@ -52,14 +56,34 @@ def replacing(path: Path) -> Iterator[Path]:
     # The same folder means the same file system, without which a move is no single step.
     temporary = path.with_name(f"{PARTIAL}{secrets.token_hex(8)}{path.suffix}")
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)
+            sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and those above it, where they are missing, so that they outlast a power cut."""
+    missing = [folder for folder in (path, *path.parents) if not os.path.exists(folder)]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync_folder(folder.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Waits until the disk holds the names in a folder: without that, a power cut may take a file that is whole."""
+    # Not every file system can do it, and then there is nothing to wait for.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def describe_damage(error: Exception) -> str:
@@ -122,12 +146,24 @@ def loads(content: bytes) -> Any:
     """Returns the values of JSON, which may come from anywhere.
 
     Raises:
-        ValueError: it is no JSON, or too deeply nested.
+        ValueError: it is no JSON, too deeply nested, or has a number that is larger than any that is written.
     """
     try:
-        return json.loads(content)
+        return json.loads(content, parse_int=_whole, parse_float=_real, parse_constant=_real)
     except RecursionError as error:
         raise ValueError("too deeply nested") from error
+
+
+def _whole(text: str) -> int:
+    if len(text) > len(str(_LARGEST_WHOLE)) + 1 or abs(int(text)) > _LARGEST_WHOLE:
+        raise ValueError(f"it has a number of {len(text.lstrip('-'))} digits, expected at most {_LARGEST_WHOLE}")
+    return int(text)
+
+
+def _real(text: str) -> float:
+    if not abs(number := float(text)) <= _LARGEST_REAL:
+        raise ValueError(f"it has the number {text[:20]}, expected at most {_LARGEST_REAL:g}")
+    return number
 
 
 def _without_nan(value: Any) -> Any:

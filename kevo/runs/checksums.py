@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import zipfile
-import zlib
 from pathlib import Path
 
 from kevo.errors import describe_error
-from kevo.runs.atomic_files import DAMAGE
+from kevo.system import archives
 
 _SEEK_BEFORE_START = errno.EINVAL
 """What the system says to a place in a file that cannot be: the archive names one."""
@@ -19,12 +18,21 @@ def flaw(path: Path) -> str | None:
 
     A file that cannot be read for a reason of the system's, such as too few file descriptors, has no flaw by that.
     """
+    name = ""
     try:
         with zipfile.ZipFile(path) as file:
-            part = file.testzip()
-    except (*DAMAGE, EOFError, FileNotFoundError, zipfile.BadZipFile, zlib.error) as error:
+            for part in file.infolist():
+                name = part.filename
+                for _ in archives.pieces(file, part):
+                    pass
+    except FileNotFoundError as error:
         return describe_error(error)
     except OSError as error:
         # Decompressors raise it without a number.
         return describe_error(error) if error.errno in (None, _SEEK_BEFORE_START) else None
-    return None if part is None else f"{part} in it is not what was written"
+    except MemoryError:
+        return None
+    except Exception as error:
+        # Decompressors meet broken content with errors of every kind.
+        return f"{name} in it is not what was written" if name else describe_error(error)
+    return None

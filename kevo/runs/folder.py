@@ -7,17 +7,16 @@ somebody else: nothing in it is executed, and no name or link in it leads outsid
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
+import shutil
 import stat
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
-from kevo.errors import KevoError, RunError, os_reason
-from kevo.runs import layout
+from kevo.errors import KevoError, RunError
+from kevo.runs import layout, lock
 from kevo.runs.atomic_files import (
     PARTIAL,
     RESTORE,
@@ -25,14 +24,15 @@ from kevo.runs.atomic_files import (
     atomic_write_text,
     dumps,
     loads,
+    make_folder,
     read,
     replacing,
+    sync_folder,
     writing,
 )
+from kevo.runs.ownership import is_own, signed
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
-
-_LOOK_SECONDS = 0.05
 
 
 class Run:
@@ -68,7 +68,7 @@ class Run:
         """
         path = Path(path)
         with writing(path):
-            path.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
             # A search that was killed while it began leaves nothing but these.
             occupied = any(entry.name != layout.LOCK and not entry.name.startswith(PARTIAL) for entry in path.iterdir())
         if (path / layout.SETTINGS).exists():
@@ -105,6 +105,11 @@ class Run:
             raise RunError(f"{path / layout.SETTINGS} is damaged: expected a JSON object.{RESTORE}")
         return cls(path, settings)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this user has begun the search; see `kevo.runs.ownership`."""
+        return is_own(self.settings)
+
     def search_settings(self) -> Settings:
         """Returns the settings of the search.
 
@@ -124,50 +129,31 @@ class Run:
             RunError: the folder cannot be written.
         """
         if (values := settings.to_json()) != self.settings["search"]:
-            self.settings = {**self.settings, "search": values}
+            changed = {**self.settings, "search": values}
+            # What this user has begun stays so; what somebody else has named is not vouched for.
+            self.settings = signed(changed) if self.is_own else changed
             self.write_json(layout.SETTINGS, self.settings)
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[str | None]:
         """Keeps other searches out of the folder; the lock goes with the process, however that ends.
+
+        Yields:
+            What a user should know of the lock; mostly nothing.
 
         Raises:
             RunError: another search is at work in the folder.
         """
-        with writing(self.path):
-            descriptor = os.open(self.path / layout.LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-        try:
-            try:
-                _lock(descriptor)
-            except BlockingIOError as error:
-                raise RunError(
-                    f"Another search is at work in {self.path}. Wait for it or stop it, or name another folder."
-                ) from error
+        with lock.held(self.path) as note:
             with writing(self.path):
-                for leftover in self.path.rglob(f"{PARTIAL}*"):
-                    leftover.unlink()
-            yield
-        finally:
-            os.close(descriptor)
+                for leftover in list(self.path.rglob(f"{PARTIAL}*")):
+                    shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+            yield note
 
     @property
     def is_busy(self) -> bool:
         """Whether a search is at work in the folder."""
-        try:
-            descriptor = os.open(self.path / layout.LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise RunError(
-                f"Cannot read {self.path / layout.LOCK}: {os_reason(error)}. Permit it, or remove it."
-            ) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return lock.is_held(self.path)
 
     def num_bytes(self, name: str = ".") -> int:
         """Returns the size of all files in the folder, or in the folder `name` in it, in bytes."""
@@ -182,6 +168,7 @@ class Run:
         line = dumps(record.to_json()) + "\n"
         path = self.path / layout.TRIALS
         with writing(path):
+            is_new = not path.exists()
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
             with os.fdopen(descriptor, "r+b") as file:
                 if file.seek(0, os.SEEK_END):
@@ -194,6 +181,8 @@ class Run:
                 file.write(line.encode())
                 file.flush()
                 os.fsync(descriptor)
+            if is_new:
+                sync_folder(self.path)
 
     @property
     def num_trial_bytes(self) -> int:
@@ -229,6 +218,15 @@ class Run:
         atomic_write_bytes(self.path / layout.TRIALS, b"".join(kept))
         return aside.relative_to(self.path)
 
+    def replace_trials(self, records: Sequence[TrialRecord]) -> None:
+        """Writes the records of all finished trials anew.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        lines = (dumps(record.to_json()) + "\n" for record in records)
+        atomic_write_bytes(self.path / layout.TRIALS, "".join(lines).encode())
+
     def set_aside(self, name: str, reason: str) -> str:
         """Moves a file or folder that cannot be used to `damaged`, and returns a sentence that says so.
 
@@ -241,8 +239,9 @@ class Run:
         """
         aside = self._place_aside(name)
         with writing(aside):
-            aside.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(aside.parent)
             (self.path / name).rename(aside)
+            sync_folder(aside.parent)
         reason = reason.removesuffix(RESTORE).rstrip(".")
         return f"{reason}. It is set aside as {aside.relative_to(self.path)}, and the search goes on without it."
 
@@ -301,11 +300,14 @@ def new_folder(parent: Path, name: str) -> Path:
     Raises:
         RunError: the folder cannot be made.
     """
+    with writing(parent):
+        make_folder(parent)
     for number in count(1):
         path = parent / (name if number == 1 else f"{name}-{number}")
         with writing(path), contextlib.suppress(FileExistsError):
-            path.mkdir(parents=True)
+            path.mkdir()
             break
+    sync_folder(parent)
     return path
 
 
@@ -316,12 +318,3 @@ def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
             path = Path(parent, name)
             with contextlib.suppress(FileNotFoundError):
                 yield path, path.lstat()
-
-
-def _lock(descriptor: int) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        # A process that only looks whether a search is at work lets go at once.
-        time.sleep(_LOOK_SECONDS)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,23 +7,29 @@ one part each, and refuse it where it is damaged.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import numpy as np
+from PIL import Image
+
 from kevo.errors import KevoError, RunError
 from kevo.objective import Objective
-from kevo.runs import layout, ranking
-from kevo.runs.atomic_files import DAMAGE, damage, describe_damage, loads
+from kevo.runs import checksums, layout, ranking
+from kevo.runs.atomic_files import DAMAGE, RESTORE, damage, describe_damage, loads
+from kevo.runs.atomic_files import read as read_bytes
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
+from kevo.system import archives
+from kevo.system.text import plural
 from kevo.tasks.task import AnyKind
 
 _MOST_METADATA = 2**16
@@ -43,6 +49,7 @@ class Facts:
         run_folder: The folder.
         state: `running`, `interrupted` (it can be resumed) or `finished`.
         settings: What `settings.json` holds.
+        is_own: Whether this user has begun the search; see `kevo.runs.ownership`.
         search: The settings of the search; `None` where they are damaged.
         objectives: What the search improves, the one that decides first.
         records: The finished trials, without damaged lines.
@@ -57,6 +64,7 @@ class Facts:
     run_folder: Path
     state: Literal["running", "interrupted", "finished"]
     settings: Mapping[str, Any]
+    is_own: bool
     search: Settings | None
     objectives: tuple[Objective, ...]
     records: tuple[TrialRecord, ...]
@@ -175,6 +183,7 @@ def read(run_folder: str | Path) -> Facts:
         run_folder=run.path,
         state="running" if _try(lambda: run.is_busy, damages) else "finished" if is_done else "interrupted",
         settings=run.settings,
+        is_own=run.is_own,
         search=search,
         objectives=objectives,
         records=tuple(records),
@@ -199,7 +208,7 @@ def read_trials(run: Run, *, check: Check | None = None) -> list[TrialRecord]:
     Raises:
         RunError: a line is damaged, or continues a trial that is not there.
     """
-    records, problems = _parse(run.trial_lines(), check)
+    records, problems, _ = _parse(run.trial_lines(), check)
     for number, reason in problems.items():
         raise RunError(
             f"Line {number} of {run.path / layout.TRIALS} is damaged: {reason}. Restore it; kevo resume sets it "
@@ -211,21 +220,82 @@ def read_trials(run: Run, *, check: Check | None = None) -> list[TrialRecord]:
 def mend_trials(run: Run, *, check: Check) -> tuple[list[TrialRecord], list[str]]:
     """Reads the finished trials as `read_trials`, but sets damaged lines aside.
 
+    What is missing then is put back from the copies that the oracle keeps.
+
     Returns:
-        The trials, and in words which lines are damaged and why.
+        The trials, and in words which lines are damaged and why, and what was put back.
 
     Raises:
         RunError: the folder cannot be read or written.
     """
-    records, problems = _parse(run.trial_lines(), check)
-    if not problems:
-        return records, []
-    aside = run.set_lines_aside(problems)
-    return records, [
-        f"Line {number} of {run.path / layout.TRIALS} is damaged: {reason}. It is set aside in {aside}, and the search "
-        "goes on without that candidate."
-        for number, reason in problems.items()
-    ]
+    path = run.path / layout.TRIALS
+    records, problems, num_copies = _parse(run.trial_lines(), check, read_copies(run, check))
+    damages: list[str] = []
+    if problems:
+        aside = run.set_lines_aside(problems)
+        without = "" if num_copies else ", and the search goes on without that candidate"
+        damages = [
+            f"Line {number} of {path} is damaged: {reason}. It is set aside in {aside}{without}."
+            for number, reason in problems.items()
+        ]
+    if num_copies:
+        run.replace_trials(records)
+        damages.append(
+            f"{path} is damaged: {plural(num_copies, 'record')} of trials that had finished were missing. They are put "
+            f"back from {run.path / layout.SEARCH}."
+        )
+    return records, damages
+
+
+def read_copies(run: Run, check: Check) -> list[TrialRecord]:
+    """Returns the records that the oracle keeps copies of; what cannot be read is left out."""
+    found: dict[str, TrialRecord] = {}
+    for path in sorted(run.path.glob(layout.ORACLE_TRIALS)):
+        with contextlib.suppress(RunError, *DAMAGE):
+            if (note := loads(read_bytes(path))["note"]) is not None:
+                record = TrialRecord.from_json(note)
+                check(record)
+                found[record.trial_id] = record
+    return list(found.values())
+
+
+def damaged_files(run: Run) -> dict[str, str]:
+    """Returns which files that a search has handed over are damaged, by their names, and why."""
+    whole: dict[str, Callable[[Path], object]] = {
+        layout.LABELS: lambda path: read_class_names(run),
+        layout.TASK: lambda path: run.read_json(layout.TASK),
+        layout.RESULT: lambda path: read_outcome(run),
+        layout.MODEL_CARD: _check_text,
+        layout.TEST_PREDICTIONS: lambda path: np.lib.format.open_memmap(path, mode="r"),
+        layout.MODEL: _check_model,
+        layout.ENSEMBLE: _check_model,
+    }
+    whole |= {str(path.relative_to(run.path)): _check_figure for path in (run.path / layout.PLOTS).glob("*.png")}
+    found: dict[str, str] = {}
+    for name, check in whole.items():
+        if (path := run.path / name).is_file():
+            try:
+                check(path)
+            except Exception as error:
+                # NumPy and Pillow meet broken files with errors of every kind.
+                reason = describe_damage(error).removeprefix(f"{path} is damaged: ").removesuffix(RESTORE)
+                found[name] = reason.rstrip(".")
+    return found
+
+
+def _check_text(path: Path) -> None:
+    if not read_bytes(path).decode().endswith("\n"):
+        raise ValueError("it ends in the middle of a line")
+
+
+def _check_model(path: Path) -> None:
+    if (reason := checksums.flaw(path)) is not None:
+        raise ValueError(reason)
+
+
+def _check_figure(path: Path) -> None:
+    with Image.open(path) as figure:
+        figure.verify()
 
 
 def check_record(record: TrialRecord, objectives: Sequence[Objective]) -> None:
@@ -317,17 +387,33 @@ def read_class_names(run: Run) -> tuple[str, ...]:
 
 def _trials_and_damages(run: Run, objectives: Sequence[Objective], damages: list[str]) -> list[TrialRecord]:
     """Returns the trials that can be made use of; damaged lines are named in `damages`."""
-    records, problems = _parse(run.trial_lines(), lambda record: check_record(record, objectives))
+
+    def check(record: TrialRecord) -> None:
+        check_record(record, objectives)
+
+    # Of a search at work, the lines tell of what has a copy by now.
+    copies = read_copies(run, check)
+    records, problems, num_copies = _parse(run.trial_lines(), check, copies)
     damages += [f"Line {number} of {layout.TRIALS} is damaged: {reason}." for number, reason in problems.items()]
+    if num_copies:
+        damages.append(f"{layout.TRIALS} lacks {plural(num_copies, 'record')}, read from {layout.SEARCH}/ instead.")
     return records
 
 
-def _parse(lines: Sequence[bytes], check: Check | None) -> tuple[list[TrialRecord], dict[int, str]]:
+def _parse(
+    lines: Sequence[bytes], check: Check | None, copies: Sequence[TrialRecord] = ()
+) -> tuple[list[TrialRecord], dict[int, str], int]:
     """Reads lines with a record each; of several for the same trial the last one counts.
 
+    Args:
+        lines: The lines.
+        check: As for `read_trials`.
+        copies: Records that count for trials without a sound line.
+
     Returns:
-        The records, in the order of their trials' first lines, and what is wrong with other lines, by their numbers
-        from 1. A record that continues one that is not there before it is one of these.
+        The records, in the order of their trials' first lines, or, if some come from copies, in that in which the
+        trials ended; what is wrong with other lines, by their numbers from 1; and how many records come from copies. A
+        record that continues one that is not there before it is wrong too.
     """
     records: dict[str, TrialRecord] = {}
     places: dict[str, list[int]] = {}
@@ -342,6 +428,10 @@ def _parse(lines: Sequence[bytes], check: Check | None) -> tuple[list[TrialRecor
             continue
         records[record.trial_id] = record
         places.setdefault(record.trial_id, []).append(number)
+    lacking = [copy for copy in copies if copy.trial_id not in records]
+    if lacking:
+        everyone = sorted([*records.values(), *lacking], key=lambda record: record.finished_at)
+        records = {record.trial_id: record for record in everyone}
     known: set[str | None] = {None}
     for trial_id, record in list(records.items()):
         if record.continues in known:
@@ -349,8 +439,8 @@ def _parse(lines: Sequence[bytes], check: Check | None) -> tuple[list[TrialRecor
             continue
         del records[trial_id]
         reason = f"trial {trial_id} continues trial {record.continues}, of which no line before it tells"
-        problems.update(dict.fromkeys(places[trial_id], reason))
-    return list(records.values()), dict(sorted(problems.items()))
+        problems.update(dict.fromkeys(places.get(trial_id, ()), reason))
+    return list(records.values()), dict(sorted(problems.items())), sum(copy.trial_id in records for copy in lacking)
 
 
 def _is_gene(value: object) -> bool:
@@ -368,9 +458,13 @@ def _text(value: object) -> str | None:
 def _keras_version(model: Path) -> str:
     """Returns the version of Keras that wrote a model, without building it; empty where that is unknown."""
     try:
-        with zipfile.ZipFile(model) as archive, archive.open("metadata.json") as file:
-            return str(json.loads(file.read(_MOST_METADATA))["keras_version"])
-    except (OSError, LookupError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error):
+        with zipfile.ZipFile(model) as archive:
+            member = archive.getinfo("metadata.json")
+            if member.file_size > _MOST_METADATA:
+                return ""
+            return str(loads(archives.unpack(archive, member))["keras_version"])
+    except Exception:
+        # The file may come from anybody, and be broken in every way.
         return ""
 
 

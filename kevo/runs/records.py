@@ -9,6 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+_LONGEST_ID = 50
+"""A file name holds 255 bytes, and a letter may take four of them."""
+_MOST_TRIALS = 10**6
+_MOST_EPOCHS = 10**6
+_MOST_PARAMETERS = 10**13
+_MOST_SECONDS = 1e10
+"""Three hundred years."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
@@ -68,8 +76,11 @@ class TrialRecord:
 
     def __post_init__(self) -> None:
         # Files are named after it, and a run folder may come from someone else.
-        if not re.fullmatch(r"[\w-]+", self.trial_id):
-            raise ValueError(f"`trial_id` may hold letters, digits, '_' and '-' only. Received: {self.trial_id!r}.")
+        if not re.fullmatch(rf"[\w-]{{1,{_LONGEST_ID}}}", self.trial_id):
+            raise ValueError(
+                f"`trial_id` may hold letters, digits, '_' and '-' only, {_LONGEST_ID} at most. Received: "
+                f"{self.trial_id[: 2 * _LONGEST_ID]!r}."
+            )
         completed = self.status == "completed" and self.fitness is not None and math.isfinite(self.fitness)
         if not completed and (self.status != "failed" or self.fitness is not None):
             raise ValueError(
@@ -96,25 +107,27 @@ class TrialRecord:
         """
         try:
             return cls(
-                number=int(values["number"]),
+                number=_whole(values, "number", _MOST_TRIALS),
                 trial_id=str(values["trial_id"]),
-                generation=int(values["generation"]),
+                generation=_whole(values, "generation", _MOST_TRIALS),
                 genome=dict(values["genome"]),
                 status=values["status"],
                 fitness=None if values["fitness"] is None else float(values["fitness"]),
                 metrics=_numbers(values["metrics"]),
                 history=[_numbers(epoch) for epoch in values["history"]],
                 stages=[str(stage) for stage in values["stages"]],
-                num_epochs=int(values["num_epochs"]),
-                seconds=float(values["seconds"]),
-                num_parameters=None if values["num_parameters"] is None else int(values["num_parameters"]),
+                num_epochs=_whole(values, "num_epochs", _MOST_EPOCHS),
+                seconds=_seconds(values, "seconds"),
+                num_parameters=None
+                if values["num_parameters"] is None
+                else _whole(values, "num_parameters", _MOST_PARAMETERS),
                 reason=None if values["reason"] is None else str(values["reason"]),
-                finished_at=float(values["finished_at"]),
+                finished_at=_seconds(values, "finished_at"),
                 full_length=bool(values["full_length"]),
                 continues=None if values["continues"] is None else str(values["continues"]),
                 is_paused=bool(values["is_paused"]),
-                planned_epochs=int(values["planned_epochs"]),
-                tune_epochs=None if values["tune_epochs"] is None else int(values["tune_epochs"]),
+                planned_epochs=_whole(values, "planned_epochs", _MOST_EPOCHS),
+                tune_epochs=None if values["tune_epochs"] is None else _whole(values, "tune_epochs", _MOST_EPOCHS),
                 origin=str(values.get("origin", "")),
                 parents=tuple(str(parent) for parent in values.get("parents", ())),
             )
@@ -122,6 +135,21 @@ class TrialRecord:
             raise ValueError(f"{error} is missing") from error
         except (AttributeError, OverflowError, TypeError) as error:
             raise ValueError(str(error)) from error
+
+
+def _whole(values: Mapping[str, Any], name: str, most: int) -> int:
+    number = int(values[name])
+    if not 0 <= number <= most:
+        raise ValueError(f"`{name}` must be from 0 to {most}. Received: {number}")
+    return number
+
+
+def _seconds(values: Mapping[str, Any], name: str) -> float:
+    number = float(values[name])
+    # NaN is no less than anything.
+    if not 0 <= number <= _MOST_SECONDS:
+        raise ValueError(f"`{name}` must be from 0 to {_MOST_SECONDS:g} seconds. Received: {number:g}")
+    return number
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:

@@ -27,6 +27,15 @@ def load(path: Path) -> keras.Model:
         return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
+def layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yields the layers of a model and of the models in it."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from layers(layer)
+        else:
+            yield layer
+
+
 @contextlib.contextmanager
 def renamed_inputs() -> Iterator[None]:
     """Silences Keras where a model takes a mapping whose keys are not the names of its inputs.

@@ -18,7 +18,7 @@ tuners.operators
 tuners.survival tuners.pareto tuners.surrogate tuners.fidelity
 tuners.settings
 tuners.evolution
-tuners.oracle
+tuners.oracle tuners.locking
 tuners.remote
 tuners.tuner
 tuners
@@ -35,7 +35,7 @@ kevo.tasks.task
 kevo.settings
 
 kevo.runs.layout kevo.runs.atomic_files
-kevo.runs.records
+kevo.runs.records kevo.runs.lock kevo.runs.ownership
 kevo.runs.folder
 kevo.runs
 

@@ -51,7 +51,7 @@ def test_the_run_folder_reads_without_kevo(found: tuple[SearchResult, Diary]) ->
     assert [line["trial_id"] for line in lines] == [record.trial_id for record in diary.records]
     assert all(line["genome"] and line["fitness"] and line["seconds"] and line["num_parameters"] for line in lines)
     written = json.loads((folder / "result.json").read_text())
-    assert SearchResult.from_json(written) == result
+    assert SearchResult.from_json(written).moved(folder) == result and written["model_path"] == "best.keras"
     assert json.loads((folder / "settings.json").read_text())["search"]["epochs"] == 3
     pictures = {path.name for path in (folder / "plots").glob("*.png")}
     assert len(pictures) == 5

@@ -142,7 +142,8 @@ def test_every_model_of_the_front_can_be_taken_away(traded: tuple[SearchResult, 
 
 def test_the_front_is_written_and_told(traded: tuple[SearchResult, Diary]) -> None:
     result, diary = traded
-    assert SearchResult.from_json(json.loads((result.run_folder / "result.json").read_text())) == result
+    written = SearchResult.from_json(json.loads((result.run_folder / "result.json").read_text()))
+    assert written.moved(result.run_folder) == result and written.model_path == Path("best.keras")
     assert (result.run_folder / "plots" / "front.png").is_file()
     headline, *lines = diary.notes[-len(result.front) - 1 :]
     assert headline.startswith(f"Front: {len(result.front)} model")

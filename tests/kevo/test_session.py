@@ -12,13 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 
 import kevo
+from kevo import session
 from kevo.errors import RunError, SearchFailedError, SearchInterruptedError
+from kevo.report import files as report
 from kevo.result import SearchResult
 from kevo.runs import reader
 from kevo.runs.folder import Run
+from kevo.runs.records import TrialRecord
+from kevo.system import memory
 from kevo.tasks.images import backbones
 from tests.support.samples import stripes
 from tests.support.searches import SETTINGS, Diary
@@ -57,6 +62,31 @@ def test_ctrl_c_loses_nothing_whenever_it_comes(found: tuple[SearchResult, Diary
     assert not resumed.interrupted
     assert [r.genome for r in reader.read_trials(Run.open(run))] == [r.genome for r in found[1].records]
     assert resumed.genome == found[0].genome
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_request_to_end_hands_the_best_over(found: tuple[SearchResult, Diary], tmp_path: Path, number: int) -> None:
+    class Ending(Diary):
+        def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+            os.kill(os.getpid(), number)
+
+        def closed(self) -> None:
+            # A second one does not disturb.
+            os.kill(os.getpid(), number)
+
+    result = kevo.search(stripes(240), SHORT, out=tmp_path / "run", listener=Ending())
+    assert result.interrupted and result.trials_completed == 1
+    assert keras.models.load_model(result.model_path).count_params() == result.num_parameters
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_little_memory_is_said_with_what_sets_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "limit", lambda: memory.Limit(1_200_000_000, "the limit of ulimit -v"))
+    words = session._shortage(1)
+    assert words is not None and words.startswith("Only 1.2 GB of memory (the limit of ulimit -v) may be used here")
+    assert session._shortage(0) is None
+    monkeypatch.setattr(memory, "limit", lambda: None)
+    assert session._shortage(9) is None
 
 
 def test_ctrl_c_while_the_best_is_written_says_how_to_go_on(found: tuple[SearchResult, Diary]) -> None:
@@ -148,6 +178,97 @@ def test_without_any_model_the_search_says_so_and_leaves_the_best(
     ):
         kevo.resume(run, stripes(240))
     assert (run / "best.keras").read_bytes() == before
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.2, 0.5, None])
+def test_records_that_are_lost_are_put_back_from_the_oracle(
+    found: tuple[SearchResult, Diary], tmp_path: Path, keep: float | None
+) -> None:
+    run, diary = tmp_path / "run", Diary()
+    shutil.copytree(found[0].run_folder, run)
+    path, before = run / "trials.jsonl", reader.read_trials(Run.open(run))
+    evolved = [record for record in before if not record.full_length]
+    content = path.read_bytes()
+    path.unlink()
+    if keep is not None:
+        path.write_bytes(content[: int(keep * len(content))])
+    facts = reader.read(run)
+    assert [record for record in facts.records if not record.full_length] == evolved
+    assert any("trials.jsonl lacks" in damage for damage in facts.damages)
+    result = kevo.resume(run, stripes(240), listener=diary)
+    assert result.trials_completed == len(evolved) == found[0].trials_completed
+    assert [record for record in reader.read_trials(Run.open(run)) if not record.full_length] == evolved
+    assert any(f"{path} is damaged: " in note and "put back from" in note for note in diary.notes)
+    # Final trainings have no copy, but the same training finds the same.
+    assert result.test == found[0].test
+
+
+def test_a_candidate_without_record_and_copy_is_trained_again(
+    found: tuple[SearchResult, Diary], tmp_path: Path
+) -> None:
+    run, diary = tmp_path / "run", Diary()
+    shutil.copytree(found[0].run_folder, run)
+    for path in run.glob("search/trial_*/trial.json"):
+        rewrite(path, lambda values: values.update(note=None))
+    (run / "trials.jsonl").unlink()
+    result = kevo.resume(run, stripes(240), listener=diary)
+    assert any("has ended, but no record tells of it" in note for note in diary.notes)
+    assert result.trials_completed == found[0].trials_completed
+    assert json.loads((run / "result.json").read_text())["test"]["accuracy"] >= found[0].test.accuracy
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["labels.json", "result.json", "model_card.md", "best.keras", "predictions/test.npy", "plots/fitness.png"],
+)
+def test_what_was_handed_over_and_is_damaged_is_named_and_made_again(
+    found: tuple[SearchResult, Diary], tmp_path: Path, name: str
+) -> None:
+    run, diary = tmp_path / "run", Diary()
+    shutil.copytree(found[0].run_folder, run)
+    assert reader.damaged_files(Run.open(run)) == {}
+    content = (run / name).read_bytes()
+    (run / name).write_bytes(content[: len(content) // 2])
+    result = kevo.resume(run, stripes(240), listener=diary)
+    (note,) = [note for note in diary.notes if "damaged" in note]
+    assert note.startswith(f"{run / name} is damaged: ") and f"set aside as damaged/{name}" in note
+    assert result.test == found[0].test and reader.damaged_files(Run.open(run)) == {}
+
+
+def test_nothing_outside_of_somebody_elses_folder_is_touched_unasked(tmp_path: Path) -> None:
+    run, source, elsewhere, cache = (tmp_path / name for name in ("run", "pictures.npz", "elsewhere", "cache"))
+    pictures, labels = stripes(120)
+    np.savez(source, x=pictures, y=labels)
+    kevo.search(source, dataclasses.replace(SHORT, max_trials=1, epochs=1, final_epochs=1), out=run)
+    rewrite(run / "settings.json", lambda values: values["search"].update(cache=str(elsewhere / "features")))
+    with pytest.raises(RunError, match=f"kevo resume {run} --data {source}"):
+        kevo.resume(run)
+    assert "were not read" in kevo_report(run)
+    diary = Diary()
+    kevo.resume(run, source, listener=diary)
+    assert diary.openings[0].settings.cache is None and not elsewhere.exists()
+    kevo.resume(run, source, listener=diary, cache=str(cache))
+    assert diary.openings[1].settings.cache == str(cache)
+    # That is this user's word.
+    kevo.resume(run, listener=diary)
+    assert diary.openings[2].settings.cache == str(cache)
+    assert "were not read" not in kevo_report(run)
+
+
+def kevo_report(run: Path) -> str:
+    return report.write(run).read_text()
+
+
+def test_without_models_a_message_points_to_no_folder_that_is_not_there(
+    found: tuple[SearchResult, Diary], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(found[0].run_folder, run)
+    shutil.rmtree(run / "checkpoints")
+    rewrite(run / "settings.json", lambda values: values["search"].update(max_time=1.0))
+    with pytest.raises(SearchFailedError, match="checkpoints has none of them") as error:
+        kevo.resume(run, stripes(240), started=time.monotonic() - 10)
+    assert "damaged" not in str(error.value) and (run / "best.keras").is_file()
 
 
 def spoil(path: Path) -> None:

@@ -577,11 +577,20 @@ def test_the_disk_is_waited_for_where_a_result_would_be_lost(
     trials = [oracle.create_trial(f"t{number}") for number in range(3)]
     assert synced == []
     running = [path.stat().st_ino for path in paths]
+
+    def with_folders(path: Path, file: int) -> list[int]:
+        """A file is of no use where its name or that of its folder is missing."""
+        return [file, path.parent.stat().st_ino, path.parents[1].stat().st_ino]
+
     end(oracle, trials[1], 1.0)
     # The others too: a result is of no use where a trial born before it is missing.
-    assert synced == [running[0], running[2], paths[1].stat().st_ino]
+    assert synced == [
+        *with_folders(paths[0], running[0]),
+        *with_folders(paths[2], running[2]),
+        *with_folders(paths[1], paths[1].stat().st_ino),
+    ]
     end(oracle, trials[0], 1.0)
-    assert synced[3:] == [paths[0].stat().st_ino]
+    assert synced[9:] == with_folders(paths[0], paths[0].stat().st_ino)
 
 
 def test_the_oracles_file_is_written_where_the_space_has_grown(

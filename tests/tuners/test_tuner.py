@@ -439,3 +439,61 @@ def test_weights_are_inherited_where_the_data_tell_the_shape(tmp_path: Path) -> 
     tuner.search(data, data, validation_data=(data, data), callbacks=[Beginning()], verbose=0)
     assert all((parent is None) == (weight == 0.0) for parent, weight in begun)
     assert len(begun) == 5 and max(weight for _, weight in begun) >= 1.0
+
+
+def test_two_processes_do_not_search_in_one_folder(tmp_path: Path) -> None:
+    first = Toy(parabola, directory=tmp_path)
+    refused: list[str] = []
+
+    def second(hp: Any) -> float:
+        if not refused:
+            # A second process stands where it would: it has locks of its own, as this second opening of the folder.
+            other = Toy(parabola, directory=tmp_path, overwrite=False)
+            for begin in (lambda: other.search(verbose=0), lambda: Toy(parabola, directory=tmp_path, overwrite=True)):
+                with pytest.raises(RuntimeError, match="Another search is at work") as error:
+                    begin()
+                refused.append(str(error.value))
+        return parabola(hp)
+
+    first.value = second
+    first.search(verbose=0)
+    assert len(refused) == 2 and len(first.oracle.get_best_trials(100)) == 12
+
+
+def test_trials_of_another_process_are_known_when_the_search_begins(tmp_path: Path) -> None:
+    late = Toy(parabola, directory=tmp_path, overwrite=False)
+    early = Toy(parabola, directory=tmp_path, overwrite=False)
+    early.search(verbose=0)
+
+    def never(hp: Any) -> float:
+        raise AssertionError("trained twice")
+
+    late.value = never
+    late.search(verbose=0)
+    assert [trial.score for trial in late.oracle.get_best_trials(100)] == [
+        trial.score for trial in early.oracle.get_best_trials(100)
+    ]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("lost"), keras_tuner.errors.FailedTrialError("lost")])
+def test_a_first_trial_that_fails_before_it_declares_the_space_is_run_again(tmp_path: Path, error: Exception) -> None:
+    runs: list[int] = []
+
+    def value(hp: Any) -> float:
+        runs.append(len(runs))
+        if len(runs) < 3:
+            raise error
+        return parabola(hp)
+
+    tuner = Toy(value, directory=tmp_path, max_consecutive_failed_trials=3)
+    tuner.search(verbose=0)
+    assert len(runs) == 14 and len(tuner.oracle.get_best_trials(100)) == 12
+
+
+def test_a_search_that_never_declares_its_space_ends_with_an_error(tmp_path: Path) -> None:
+    def value(hp: Any) -> float:
+        raise RuntimeError("lost")
+
+    tuner = Toy(value, directory=tmp_path, max_consecutive_failed_trials=3)
+    with pytest.raises(RuntimeError, match="The last 3 trials have failed.*lost"):
+        tuner.search(verbose=0)

@@ -14,7 +14,9 @@ _SIGNAL_WITH_PARENT = 1
 
 
 def end_with_parent() -> None:
-    """Ends this process as soon as its parent has ended, however that happens; ignores Ctrl-C, which is the parent's.
+    """Ends this process as soon as its parent has ended, however that happens.
+
+    It ignores Ctrl-C, SIGTERM and SIGHUP, which are the parent's.
 
     The parent must hold the other end of this process's standard input and write nothing more to it.
     """
@@ -22,7 +24,8 @@ def end_with_parent() -> None:
     if sys.platform == "linux":
         # A process that is stopped does not notice the end of its input.
         ctypes.CDLL(None).prctl(_SIGNAL_WITH_PARENT, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _exit_at_end_of_input() -> None:

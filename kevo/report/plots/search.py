@@ -46,7 +46,8 @@ def fitness_by_generation(records: Iterable[TrialRecord], *, objective: Objectiv
     figure, axes = single("Fitness by generation", "Generation", metric_label(objective.metric))
     if not generations:
         return empty(figure, axes, "No candidate completed")
-    span = range(min(generations), max(generations) + 1)
+    # One number stands for each gap, however wide that is.
+    span = sorted({*generations, *(number + 1 for number in generations if number < max(generations))})
 
     def each(summary: Callable[[list[float]], float]) -> list[float]:
         return [summary(generations[number]) if number in generations else math.nan for number in span]

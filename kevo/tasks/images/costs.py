@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kevo.system import model_files
 from kevo.tasks.images import backbones
 from kevo.tasks.images.space import image_size, num_before_halving, variant
 from tuners.genome import Genome
@@ -118,7 +119,7 @@ def flops(network: keras.Model) -> int:
         network: A model with inputs of a fixed size.
     """
     total = 0
-    for layer in _layers(network):
+    for layer in model_files.layers(network):
         weights = sum(math.prod(kernel.shape) for kernel in _kernels(layer))
         # Every weight of a kernel is used once at each place of the output.
         total += 2 * weights * math.prod(layer.output.shape[1:-1]) if weights else 0
@@ -198,19 +199,10 @@ def _extractors(name: str, alpha: float | None, size: int) -> dict[str, _Extract
 
 
 def _cost(network: keras.Model) -> float:
-    maps = (layer.output.shape[1:] for layer in _layers(network) if _kernels(layer))
+    maps = (layer.output.shape[1:] for layer in model_files.layers(network) if _kernels(layer))
     return float(flops(network) + _FLOPS_PER_VALUE * sum(math.prod(shape) for shape in maps))
 
 
 def _kernels(layer: keras.layers.Layer) -> list[Any]:
     kernels = (getattr(layer, name, None) for name in ("kernel", "depthwise_kernel", "pointwise_kernel"))
     return [kernel for kernel in kernels if kernel is not None]
-
-
-def _layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Yields the layers of a model and of the models in it."""
-    for layer in network.layers:
-        if hasattr(layer, "layers"):
-            yield from _layers(layer)
-        else:
-            yield layer

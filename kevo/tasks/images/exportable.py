@@ -204,7 +204,12 @@ def exam(run: Run | None, data: str | None, *, class_names: tuple[str, ...] | No
     stored = None if run is None else run.settings.get("data")
     if data is not None:
         return _of(_dataset(data, seed, class_names, num_classes))
-    if run is not None and isinstance(stored, str):
+    if run is not None and isinstance(stored, str) and not run.is_own:
+        note = (
+            f"Somebody else has begun the search, or its settings have changed: the pictures in {stored} were not "
+            "read. Name them with --data."
+        )
+    elif run is not None and isinstance(stored, str):
         try:
             dataset = _dataset(stored, seed, class_names, num_classes)
         except KevoError as error:

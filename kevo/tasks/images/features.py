@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from kevo.system import memory
 from kevo.system.array_store import ArrayStore
+from kevo.system.folders import cache_folder
 from kevo.tasks.images import backbones, costs, networks, picture_arrays
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.inference import num_at_once
@@ -64,7 +65,7 @@ _TOLERANCE = 2.0**-10
 
 def default_folder() -> Path:
     """Returns the default folder of features."""
-    return picture_arrays.cache_folder() / "features"
+    return cache_folder() / "features"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from kevo.runs import layout
+from kevo.runs.atomic_files import loads
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.space import image_size
 from kevo.tasks.outputs.classes.card import CardWords
@@ -75,7 +75,7 @@ def _use(run_folder: Path, model: Path) -> tuple[list[str], list[list[str]]]:
 
 def _class_names(path: Path) -> list[str]:
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))
+        names = loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return []
     return [str(name) for name in names] if isinstance(names, list) else []

@@ -10,13 +10,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from kevo.errors import DataError, os_reason
 from kevo.system import memory
+from kevo.system.folders import cache_folder
 from kevo.system.text import byte_size
 
 Pictures = npt.NDArray[np.uint8]
@@ -25,13 +25,6 @@ _MEMORY_SHARE = 1 / 4
 """Of the memory for one array: cutting splits out of it copies it, and models need the rest."""
 _CHUNK = 1024
 """Pictures copied at a time."""
-
-
-def cache_folder() -> Path:
-    """Returns the folder of files that kevo can compute again."""
-    # As the XDG Base Directory Specification has it, a relative path does not count.
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "kevo"
 
 
 def empty(shape: tuple[int, ...]) -> Pictures:

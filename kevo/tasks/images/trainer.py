@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from kevo.system import memory
 from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import costs, networks, stages
 from kevo.tasks.images.datasets import ImageDataset
@@ -160,7 +161,7 @@ class Trainer:
             return self._attempt(_halved(genome), dataclasses.replace(effort, seconds=left), earlier, progress, keep)
         except NO_MEMORY as error:
             raise CandidateError(
-                "out of memory, also with half the batch: the network is too large for this machine"
+                f"out of memory, also with half the batch: the network is too large for {_machine()}"
             ) from error
 
     def _attempt(
@@ -218,3 +219,9 @@ def _halved(genome: Genome) -> Genome:
     """Returns a genome with half the batch, and rates that fall with it (Goyal et al. 2017, arXiv:1706.02677)."""
     rates = {name: float(genome[name]) / 2 for name in _RATES if name in genome}
     return {**genome, "batch_size": max(1, int(genome["batch_size"]) // 2), **rates}
+
+
+def _machine() -> str:
+    """Returns what memory there is, with what sets its limit, if that is not the machine itself."""
+    limit = memory.limit()
+    return "this machine" if limit is None or not limit.words else str(limit)

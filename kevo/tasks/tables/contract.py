@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from kevo.errors import ModelError
 from kevo.runs import layout
+from kevo.runs.atomic_files import loads
 from kevo.tasks.tables.columns import Column
 from kevo.tasks.tables.dataset import TableDataset, column_from_json
 
@@ -85,6 +86,6 @@ def read(folder: Path) -> Contract:
             f"There is no {layout.TASK} in {folder}, which says what columns the model takes. Put it back."
         )
     try:
-        return Contract.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:
+        return Contract.from_json(loads(path.read_bytes()))
+    except (OSError, LookupError, TypeError, ValueError) as error:
         raise ModelError(f"{path} does not say what columns a model takes: {error}. Restore it.") from error

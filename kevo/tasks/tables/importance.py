@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kevo.runs.atomic_files import loads
 from kevo.tasks.outputs.classes.evaluation import accuracy, cross_entropy
 
 Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.floating]]
@@ -89,7 +90,7 @@ def dumps(found: Sequence[Importance]) -> str:
 def read(path: Path) -> list[Importance]:
     """Reads the importances of a file; returns none where it is missing or damaged."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = loads(path.read_bytes())
         found = [
             Importance(str(one["column"]), *(float(one[name]) for name in ("accuracy", "cross_entropy", "deviation")))
             for one in values

@@ -202,6 +202,8 @@ def _class_names(target: Sequence[str], name: str) -> tuple[str, ...]:
             f"The target {name!r} is missing in {len(lacking):,} of {len(target):,} rows, first in row {lacking[0]}. "
             "Remove these rows, or fill them in."
         )
+    if not target:
+        raise DataError(f"The table has no rows. Expected one for each example, with its class in {name!r}.")
     found = set(target)
     amounts = {value: parse(value) for value in found}
     is_of_numbers = None not in amounts.values()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kevo.runs import layout
-from kevo.runs.atomic_files import atomic_write_text
+from kevo.runs.atomic_files import atomic_write_text, loads
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.system import model_files
@@ -131,7 +130,7 @@ def _measured(dataset: TableDataset, outcome: Outcome) -> list[Importance]:
 
 def _known_baseline(run_folder: Path) -> Baseline | None:
     try:
-        return Baseline.from_json(json.loads((run_folder / layout.BASELINE).read_text(encoding="utf-8")))
+        return Baseline.from_json(loads((run_folder / layout.BASELINE).read_bytes()))
     except (OSError, LookupError, TypeError, ValueError, RecursionError):
         return None
 

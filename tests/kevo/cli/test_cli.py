@@ -178,9 +178,10 @@ def begun(folder: Path, cwd: Path, *arguments: str) -> Iterator[subprocess.Popen
 
 
 @pytest.mark.long
-def test_ctrl_c_ends_with_130_and_the_resume_command(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_ends_with_130_and_the_resume_command(folder: Path, tmp_path: Path, number: int) -> None:
     with begun(folder, tmp_path) as process:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         stdout, stderr = process.communicate()
     assert process.returncode == 130, stderr
     assert "kevo resume" in stderr.splitlines()[-1]

@@ -94,7 +94,8 @@ def test_an_ensemble_is_offered_beside_the_best(finished: tuple[SearchResult, Se
     assert sum(member.weight for member in together.members) == pytest.approx(1.0)
     assert together.validation.cross_entropy < result.validation.cross_entropy
     assert together.num_parameters == sum(record.num_parameters or 0 for record in one._archive.records.values())
-    assert SearchResult.from_json(json.loads((result.run_folder / "result.json").read_text())) == result
+    written = SearchResult.from_json(json.loads((result.run_folder / "result.json").read_text()))
+    assert written.moved(result.run_folder) == result and written.model_path == Path("best.keras")
     (line,) = notes(one)
     assert line.startswith("Ensemble: ensemble.keras, 3 models as one, ") and "best single" in line
 
@@ -212,7 +213,8 @@ def test_what_an_earlier_session_found_stands_without_time_for_more(
     assert result.ensemble is not None and before.ensemble is not None
     assert result.ensemble.members == before.ensemble.members
     assert result.ensemble.model_path == one._folder.path / "ensemble.keras" and result.ensemble.model_path.is_file()
-    assert SearchResult.from_json(json.loads((result.run_folder / "result.json").read_text())) == result
+    written = SearchResult.from_json(json.loads((result.run_folder / "result.json").read_text()))
+    assert written.moved(result.run_folder) == result and written.model_path == Path("best.keras")
 
 
 def test_no_ensemble_of_damaged_parts(tmp_path: Path, dataset: ImageDataset) -> None:

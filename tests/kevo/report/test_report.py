@@ -31,6 +31,7 @@ from kevo.result import SearchResult
 from kevo.runs import reader
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Ensemble, EnsembleMember
+from kevo.runs.ownership import signed
 from kevo.runs.reader import Facts
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
@@ -94,16 +95,18 @@ def begun(path: Path, **changes: object) -> Run:
     dataset = datasets.load(source)
     run = Run.create(
         path / "run",
-        {
-            "kevo": "0.1.0",
-            "data": str(source),
-            "started": "2026-01-02T03:04:05+00:00",
-            "versions": {"tensorflow": "2.99.1"},
-            "fingerprint": dataset.fingerprint(),
-            "search": Settings(max_trials=12, space="small", workers=0).to_json(),
-            "backbones": {},
-            **changes,
-        },
+        signed(
+            {
+                "kevo": "0.1.0",
+                "data": str(source),
+                "started": "2026-01-02T03:04:05+00:00",
+                "versions": {"tensorflow": "2.99.1"},
+                "fingerprint": dataset.fingerprint(),
+                "search": Settings(max_trials=12, space="small", workers=0).to_json(),
+                "backbones": {},
+                **changes,
+            }
+        ),
     )
     run.write_labels(dataset.class_names)
     return run

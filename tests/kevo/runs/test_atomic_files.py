@@ -34,6 +34,36 @@ def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_the_disk_holds_a_file_before_its_name_and_then_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, sync = [], os.fsync
+
+    def record(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).relative_to(tmp_path))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    atomic_write_text(tmp_path / "new" / "folder" / "a.txt", "x")
+    *made, file, folder = synced
+    assert sorted(made) == [Path("."), Path("new")]
+    assert file.parent == Path("new/folder") and file.name.startswith(atomic_files.PARTIAL)
+    assert folder == Path("new/folder")
+
+
+@pytest.mark.parametrize(
+    "text", ["1" + "0" * 400, "-1" + "0" * 400, "1" + "0" * 5000, "1e200", "-1e999", "NaN", "Infinity", "[-Infinity]"]
+)
+def test_numbers_beyond_all_that_is_written_are_damage(text: str) -> None:
+    with pytest.raises(ValueError, match="it has (the|a) number"):
+        loads(text.encode())
+
+
+def test_ordinary_numbers_come_back() -> None:
+    numbers = [0, -7, 10**18, -(10**18), 1e30, -1.5e-300, 0.1]
+    assert loads(dumps(numbers).encode()) == numbers
+
+
 def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=r"Cannot write .*file.*name another folder"):

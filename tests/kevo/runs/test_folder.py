@@ -192,6 +192,15 @@ def test_looking_keeps_nobody_out(run: Run) -> None:
         pass
 
 
+def test_folders_that_are_half_written_are_removed(run: Run) -> None:
+    (run.path / ".partial-x").mkdir()
+    (run.path / ".partial-x" / ".partial-y").touch()
+    (run.path / "checkpoints").mkdir()
+    (run.path / "checkpoints" / ".partial-z").mkdir()
+    with run.locked():
+        assert sorted(path.name for path in run.path.rglob("*")) == [".lock", "checkpoints", "settings.json"]
+
+
 def test_a_killed_search_leaves_the_folder_free(run: Run) -> None:
     code = """
 import sys

@@ -44,6 +44,28 @@ def test_what_contradicts_itself_is_no_record(changes: dict[str, Any]) -> None:
         replace(RECORD, **changes)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("number", -1),
+        ("number", 10**7),
+        ("generation", 10**9),
+        ("num_epochs", 10**9),
+        ("seconds", -1.0),
+        ("seconds", 1e12),
+        ("finished_at", 1e12),
+        ("num_parameters", 10**17),
+        ("num_parameters", -1),
+        ("planned_epochs", 10**9),
+        ("tune_epochs", 10**9),
+        ("trial_id", "0" * 300),
+    ],
+)
+def test_every_number_has_a_range(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=name):
+        TrialRecord.from_json({**RECORD.to_json(), name: value})
+
+
 @pytest.mark.parametrize("name", ["genome", "metrics", "history", "seconds", "finished_at", "planned_epochs"])
 def test_what_lacks_a_field_is_no_record(name: str) -> None:
     values = RECORD.to_json()

@@ -3,13 +3,17 @@
 import gc
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 import time
 import weakref
+from typing import Any
 
 import pytest
 
 from kevo.system import interrupts
-from kevo.system.interrupts import Interrupt, Interrupts, redelivering
+from kevo.system.interrupts import Interrupt, Interrupts, Terminations, redelivering
 
 
 def test_the_first_is_raised_at_the_check_and_once() -> None:
@@ -33,6 +37,70 @@ def test_the_handler_is_put_back() -> None:
     with Interrupts():
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_request_to_end_is_a_first_ctrl_c_and_never_a_second(number: int) -> None:
+    with Terminations(), Interrupts() as one:
+        for _ in range(2):
+            os.kill(os.getpid(), number)
+        with pytest.raises(Interrupt):
+            one.check()
+        os.kill(os.getpid(), number)
+        one.check()
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_request_to_end_is_heard_before_and_ignored_after_the_training() -> None:
+    with Terminations() as outer, Terminations() as inner:
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert inner is not outer
+    with Terminations() as one:
+        one.ignore()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("own", [signal.SIG_IGN, lambda number, frame: None])
+def test_a_signal_that_is_ignored_or_handled_stays_so(own: Any) -> None:
+    before = signal.signal(signal.SIGHUP, own)
+    try:
+        with Terminations():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is own
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_nothing_is_written_to_a_terminal_that_is_gone() -> None:
+    script = """
+        import os, signal, sys
+        from kevo.system.interrupts import Terminations
+        copy = os.dup(2)
+        with Terminations():
+            try:
+                print("ready", flush=True)
+                while True:
+                    signal.pause()
+            except KeyboardInterrupt:
+                os.write(2, b"words")
+                os.write(copy, b"words")
+        os._exit(3)
+    """
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        assert os.read(ours, 100).startswith(b"ready")
+        # A terminal that is closed.
+        process.send_signal(signal.SIGHUP)
+        os.close(ours)
+        assert process.wait() == 3
 
 
 class Thing:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ Blocks = list[Array]
 """Pictures as arrays of shape (n, height, width, channels); each block may have its own height and width."""
 
 _NUM_CHANNELS = (1, 3, 4)
+_NUMPY_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _CHUNK = 1024
 """Pictures converted at a time, so that no second copy of all of them is ever needed."""
 
@@ -75,8 +75,12 @@ def from_npz(path: Path, limits: Limits) -> tuple[dict[str, tuple[Array, Array]]
         DataError: the file is broken, holds Python objects, or lacks an array.
     """
     max_bytes = min(limits.max_archive_bytes, memory.usable() or limits.max_archive_bytes)
-    with open_archive(path, dataclasses.replace(limits, max_archive_bytes=max_bytes)):
-        pass
+    with open_archive(path, dataclasses.replace(limits, max_archive_bytes=max_bytes)) as archive:
+        packed = next((one for one in archive.infolist() if one.compress_type not in _NUMPY_METHODS), None)
+        if packed is not None:
+            raise DataError(
+                f"{path} is packed as NumPy packs no .npz ({packed.filename}). Save it with numpy.savez_compressed."
+            )
     try:
         with np.load(path, allow_pickle=False) as stored:
             keys = set(stored.files)
@@ -89,9 +93,10 @@ def from_npz(path: Path, limits: Limits) -> tuple[dict[str, tuple[Array, Array]]
                 elif f"x{name}" in keys or f"y{name}" in keys:
                     raise DataError(f"{path} has only one of x{name} and y{name}. Expected both.")
             names = tuple(map(str, stored["class_names"].ravel().tolist())) if "class_names" in keys else None
-    except (OSError, ValueError, EOFError, MemoryError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except Exception as error:
+        # NumPy meets broken files with errors of every kind.
         if "pickle" in str(error):
             raise DataError(
                 f"{path} holds Python objects, which may run code when they are read. Save numbers or strings."

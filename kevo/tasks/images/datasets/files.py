@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kevo.errors import DataError, os_reason
+from kevo.system import archives
 from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS, Limits, natural
 from kevo.tasks.images.datasets.pictures import File
 from kevo.tasks.task import Skipped
 
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini", "icon\r"}
 """What file managers leave behind, besides names that begin with a dot; ignored in silence."""
+_IRREGULAR = ((stat.S_ISDIR, "folder"), (stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"), (stat.S_ISCHR, "device"))
+_MAX_CSV_BYTES = 512 * 1024**2
 _MAX_DEPTH = 64
 """Folders around a member of an archive; no data set needs more."""
 
@@ -107,7 +110,7 @@ def list_zip(path: Path, limits: Limits) -> Iterator[Listing]:
 
         def unpack(member: zipfile.ZipInfo) -> BinaryIO:
             with reading:
-                return io.BytesIO(archive.read(member))
+                return io.BytesIO(archives.unpack(archive, member))
 
         root = _Folder()
         for member in archive.infolist():
@@ -130,6 +133,7 @@ def open_archive(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
     Raises:
         DataError: it is no archive, is encrypted, or unpacks to more than its limits.
     """
+    check_regular(path)
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
@@ -164,6 +168,9 @@ def list_csv(path: Path) -> Listing:
     Raises:
         DataError: the CSV cannot be read, lacks a column or a value, or names an unknown split.
     """
+    check_regular(path)
+    if (size := path.stat().st_size) > _MAX_CSV_BYTES:
+        raise DataError(f"{path} is too large: {size:,} bytes. Expected at most {_MAX_CSV_BYTES:,}.")
     try:
         text = path.read_text(encoding="utf-8-sig")
         rows = list(csv.reader(io.StringIO(text, newline="")))
@@ -203,6 +210,21 @@ def list_csv(path: Path) -> Listing:
     if not names:
         raise DataError(f"{path} names no pictures. Expected a row path,label[,split] for each.")
     return _listing(files, splits, names, skipped)
+
+
+def check_regular(path: Path) -> None:
+    """Refuses what is no ordinary file: a pipe would be waited for, and a device may never end.
+
+    Raises:
+        DataError: it is none.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise DataError(f"Cannot read {path}: {os_reason(error)}.") from error
+    if not stat.S_ISREG(mode):
+        kind = next((words for is_one, words in _IRREGULAR if is_one(mode)), "special")
+        raise DataError(f"{path} is no file but a {kind}. Write what it holds to a file, and give that.")
 
 
 def _csv_file(path: Path, name: str) -> File | Skipped:

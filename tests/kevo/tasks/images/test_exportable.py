@@ -8,6 +8,7 @@ import pytest
 import kevo
 from kevo.errors import DataError
 from kevo.runs.folder import Run
+from kevo.runs.ownership import SIGNATURE, signed
 from kevo.tasks.images import datasets
 from kevo.tasks.images.exportable import Exam, exam
 from tests.support.samples import stripes
@@ -28,7 +29,7 @@ def run(pictures: Path, tmp_path: Path) -> Run:
     settings = kevo.Settings()
     fingerprint = datasets.load(pictures, seed=settings.seed).fingerprint()
     values = {"data": str(pictures), "fingerprint": fingerprint, "search": settings.to_json()}
-    return Run.create(tmp_path / "run", values)
+    return Run.create(tmp_path / "run", signed(values))
 
 
 def examined(run: Run | None, data: Path | None = None) -> Exam:
@@ -41,15 +42,22 @@ def test_pictures_are_those_of_the_search(run: Run, pictures: Path) -> None:
 
 
 def test_pictures_may_be_gone(run: Run) -> None:
-    run.settings["data"] = "gone"
+    run.settings = signed({**run.settings, "data": "gone"})
     found = examined(run)
     assert found.words == "16 pictures of random pixels" and found.dataset is None
     assert "The pictures of the search cannot be used" in found.notes[0]
 
 
 def test_pictures_may_have_changed(run: Run) -> None:
-    run.settings["fingerprint"] = "others"
+    run.settings = signed({**run.settings, "fingerprint": "others"})
     assert "have changed since the search" in examined(run).notes[0]
+
+
+def test_pictures_that_somebody_else_names_are_not_read(run: Run, pictures: Path) -> None:
+    del run.settings[SIGNATURE]
+    found = examined(run)
+    assert found.dataset is None and "Somebody else has begun the search" in found.notes[0]
+    assert examined(run, pictures).dataset is not None
 
 
 def test_pictures_may_be_of_other_classes(run: Run, pictures: Path, tmp_path: Path) -> None:

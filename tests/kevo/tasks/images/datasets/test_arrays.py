@@ -270,6 +270,24 @@ def test_npz_that_claims_to_be_huge_is_refused(tmp_path: Path) -> None:
         datasets.load(tmp_path / "huge.npz")
 
 
+@pytest.mark.parametrize(
+    "header", [b"", b"{", b"{'descr': ((\n", b"{'descr': 1}", b"\x00" * 20, b"['|u1']", b"\xff" * 9]
+)
+def test_npz_with_a_malformed_header_is_refused(header: bytes, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "colors.npz", "w") as written:
+        for name in ("x.npy", "y.npy"):
+            written.writestr(name, b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
+    with pytest.raises(DataError, match="Cannot read .*colors.npz as .npz"):
+        datasets.load(tmp_path / "colors.npz")
+
+
+def test_npz_that_numpy_would_not_pack_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "colors.npz", "w", zipfile.ZIP_BZIP2) as written:
+        written.writestr("x.npy", b"")
+    with pytest.raises(DataError, match=r"packed as NumPy packs no .npz \(x.npy\)"):
+        datasets.load(tmp_path / "colors.npz")
+
+
 def test_npz_bomb_is_refused(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros((1000, 50, 50), np.uint8), y=np.arange(1000) % 2)
     with pytest.raises(DataError, match="as a zip bomb does"):

@@ -4,6 +4,7 @@ import io
 import os
 import stat
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -350,6 +351,40 @@ def test_a_zip_that_lies_about_its_sizes_costs_one_picture(tmp_path: Path) -> No
     content[entry + 24 : entry + 28] = struct.pack("<I", 20)
     source.write_bytes(content)
     assert list(skipped(datasets.load(source))) == ["cat/0.png"]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_member_takes_no_more_memory_than_it_states(method: int, tmp_path: Path) -> None:
+    source = tmp_path / "pictures.zip"
+    with zipfile.ZipFile(source, "w", method) as written:
+        for name, content in pictures().items():
+            written.writestr(name, content)
+        written.writestr("cat/long.png", bytes(16_000_000))
+        # What stands in the directory at the end of the archive.
+        written.getinfo("cat/long.png").file_size = 1000
+    tracemalloc.start()
+    reasons = skipped(datasets.load(source))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert reasons == {"cat/long.png": "is broken: it states 1,000 bytes and holds more"}
+    assert peak < 8_000_000
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".zip", ".npz"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_not_waited_for(kind: str, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"data{suffix}"
+    if kind == "folder":
+        path.mkdir()
+        with pytest.raises(DataError, match="has no class folders"):
+            datasets.load(path)
+        return
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(DataError, match=f"{path} is no file but a {kind}. Write what it holds to a file"):
+        datasets.load(path)
 
 
 def test_a_zip_member_too_long_is_skipped(tmp_path: Path) -> None:

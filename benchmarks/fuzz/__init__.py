@@ -1,0 +1,1 @@
+"""Files, folders and arrays at random, for what ends in a traceback or does not end."""
