@@ -15,6 +15,7 @@ from kevo.report.comparison import Comparison, compare, mcnemar
 from kevo.result import SearchResult
 from kevo.runs import layout
 from kevo.runs.folder import Run
+from kevo.runs.ownership import SIGNATURE, signed
 from kevo.tasks.images import datasets
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.outputs.classes.evaluation import evaluate
@@ -33,7 +34,7 @@ def finished(folder: Path, dataset: ImageDataset, *, wrong: range, data: str = "
     """A run whose model is wrong about some of the test pictures, without any training."""
     settings = dataclasses.replace(SETTINGS, **changes)
     kept = {"search": settings.to_json(), "data": data, "fingerprint": dataset.fingerprint(), "kevo": "0.1.0"}
-    run = Run.create(folder, kept)
+    run = Run.create(folder, signed(kept))
     labels, names = dataset.test.labels, dataset.class_names
     predicted = labels.copy()
     predicted[list(wrong)] = (labels[list(wrong)] + 1) % len(names)
@@ -195,6 +196,16 @@ def test_the_table_fits_into_a_terminal(tmp_path: Path, digits: ImageDataset, nu
     assert max(len(line) + line.count("\u732b") for line in text.splitlines()) <= 80
     assert "parameters" in text and "1,001" in text and "max trials" not in text
     assert "max trials" in shown(*runs, "--all")
+
+
+def test_data_that_somebody_else_names_is_not_read(tmp_path: Path, digits: ImageDataset) -> None:
+    runs = [finished(tmp_path / str(number), digits, wrong=range(20 * number)) for number in (0, 1)]
+    for run in runs:
+        run.write_json("settings.json", {**run.settings, SIGNATURE: ""})
+    (verdict,) = compare([run.path for run in runs]).verdicts
+    assert verdict.p_value is None and "Say where they are: --data" in str(verdict)
+    (verdict,) = compare([run.path for run in runs], data="digits").verdicts
+    assert verdict.p_value is not None
 
 
 def test_json(tmp_path: Path, digits: ImageDataset) -> None:
