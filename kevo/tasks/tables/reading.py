@@ -67,11 +67,8 @@ def read_csv(path: Path, *, limits: Limits | None = None) -> Table:
     """
     limits = limits or Limits()
     if not path.is_file():
-        raise DataError(
-            f"{path} is no file. Expected a CSV file."
-            if path.exists()
-            else f"There is no file {path}. Expected a CSV file."
-        )
+        what = ": what has that name is a folder, a pipe or a device" if path.exists() else ""
+        raise DataError(f"There is no file {path}{what}. Expected a CSV file.")
     if (size := path.stat().st_size) > limits.max_bytes:
         raise DataError(
             f"{path} is too large: {size:,} bytes. Expected at most {limits.max_bytes:,}. Search on a sample of its "

@@ -20,6 +20,7 @@ from kevo.errors import ExportError, ModelError, RunError, SettingsError
 from kevo.export import Exported, export, exporting
 from kevo.export.formats import FORMATS
 from kevo.runs.folder import Run
+from kevo.runs.ownership import signed
 from kevo.tasks.images import datasets, networks
 from tests.support.samples import CONV_GENOME, pretrained_genome, stripes
 
@@ -45,7 +46,7 @@ def trained(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = kevo.Settings(workers=0)
     dataset = datasets.load(pictures, seed=settings.seed)
     values = {"data": str(pictures), "fingerprint": dataset.fingerprint(), "search": settings.to_json()}
-    run = Run.create(tmp_path_factory.mktemp("runs") / "run", values)
+    run = Run.create(tmp_path_factory.mktemp("runs") / "run", signed(values))
     run.write_labels(LABELS)
     network = networks.conv_network(CONV_GENOME, num_classes=3)
     network.compile("adam", "sparse_categorical_crossentropy")
@@ -200,7 +201,7 @@ def test_a_missing_package_is_named(run: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_pictures_that_are_gone(run: Path) -> None:
     settings = json.loads((run / "settings.json").read_text())
-    (run / "settings.json").write_text(json.dumps({**settings, "data": "\x1b[2Jgone"}))
+    (run / "settings.json").write_text(json.dumps(signed({**settings, "data": "\x1b[2Jgone"})))
     done = CliRunner().invoke(main, ["export", str(run), "--format", "keras"])
     assert done.exit_code == 0 and json.loads(done.stdout)["compared_on"] == "16 pictures of random pixels"
     assert "The pictures of the search cannot be used" in done.stderr and "\x1b" not in done.stderr

@@ -1,5 +1,6 @@
 """CSV files, hostile ones included, and arrays."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,12 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: str | bytes, words
 def test_what_is_too_large_is_refused(tmp_path: Path, limits: dict[str, int], words: str) -> None:
     with pytest.raises(DataError, match=words):
         read(tmp_path, "a,b\n1,2\n3,4\n5,6\n", **limits)
+
+
+def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DataError, match="There is no file .*pipe.csv: what has that name is a folder, a pipe"):
+        read_csv(tmp_path / "pipe.csv")
 
 
 @pytest.mark.parametrize("name", ["nowhere.csv", "."])
