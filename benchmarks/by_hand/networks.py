@@ -21,6 +21,8 @@ Pictures = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.integer]
 _CERTAIN_SHARE = 0.95
 """The part of the time that is left that epochs are laid out for."""
+_LEAST = 0.6
+"""Where so much of an epoch seems to fit, one is begun: a forecast is never exact."""
 _TIMED = 32
 """So many batches tell how long an epoch takes."""
 
@@ -92,7 +94,7 @@ def _fit(
 ) -> None:
     """Trains by Adam, with a rate that rises over a fifth of the steps and falls by a cosine, for up to `most` epochs.
 
-    Nothing is trained where there is not even time for one epoch.
+    Nothing is trained where there is hardly time for half an epoch.
     """
     weights = model.get_weights()
     model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
@@ -102,9 +104,10 @@ def _fit(
     model.fit(*some, batch_size=batch_size, verbose=0)
     seconds_per_epoch = (time.monotonic() - began) * len(inputs) / len(some[0])
     model.set_weights(weights)
-    num_epochs = min(most, int(_CERTAIN_SHARE * left() / seconds_per_epoch))
-    if num_epochs == 0:
+    fitting = _CERTAIN_SHARE * left() / seconds_per_epoch
+    if fitting < _LEAST:
         return
+    num_epochs = min(most, max(1, int(fitting)))
     num_steps = num_epochs * math.ceil(len(inputs) / batch_size)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, num_steps - num_steps // 5, warmup_target=rate, warmup_steps=num_steps // 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 
@@ -31,10 +32,8 @@ _FLEXIBLE_SHARE = 1 / 16
 """The part of the training's time after which a candidate is stopped whose learning rate falls with its time."""
 _PROPER_SHARE = 0.6
 """The largest share of the training time that is kept for one proper training of such a candidate."""
-_FIRST_SHARE = 0.1
-"""The part of the time in which a network shows what it is worth before all the rest goes into its last training."""
-_FEW_EPOCHS = 8
-"""Where no more epochs than that fit, a network is trained once only: a share of them would show nothing."""
+_SCARCE_SHARE = 0.7
+"""Where a proper training takes more than that part of the time, there is none for other candidates."""
 _LEAST_EPOCHS = 2
 """What has not that many epochs is not begun."""
 _CLOSING_SHARE = 0.05
@@ -107,11 +106,9 @@ class Budget:
         whole, left = self._training_seconds, self.left
         if whole is None or left is None:
             return None
-        if best is not None and self.is_scarce(best):
-            return 0.0
         wanted = sum(finals) + _REFIT_COST * max(finals, default=0.0)
         kept = min(wanted, (_TUNING_SHARE if tunes else _FINAL_SHARE) * whole)
-        proper = 0.0 if best is None else _REFIT_COST * self.proper_seconds(best)
+        proper = 0.0 if best is None else (1 + _REFIT_COST) * self.proper_seconds(best)
         return left - max(kept, min(proper, _PROPER_SHARE * whole))
 
     def proper_seconds(self, work: Work) -> float:
@@ -121,17 +118,19 @@ class Budget:
     def is_scarce(self, work: Work) -> bool:
         """Tells whether there is so little time that one network should have all of it.
 
-        That is so where nothing is left beside its first training and a proper one on all examples. A front takes many.
+        That is so where a proper training takes most of it. A front takes many networks.
         """
         whole = None if self._settings.minimize else self._training_seconds
-        return whole is not None and (1 - _FIRST_SHARE) * whole < _REFIT_COST * self.proper_seconds(work)
+        return whole is not None and _SCARCE_SHARE * whole < self.proper_seconds(work)
 
-    def num_refit_epochs(self, work: Work, left: float | None) -> float:
+    def fits_a_refit(self, work: Work) -> bool:
+        """Tells whether there is time for a proper training and then one on train and validation together."""
+        return self.left is None or self.left >= (1 + _REFIT_COST) * self.proper_seconds(work)
+
+    def num_refit_epochs(self, work: Work) -> float:
         """For how many epochs a network can be trained on train and validation together."""
-        longest = float(self._settings.resolved_final_epochs)
-        if left is None or not work.per_epoch:
-            return longest
-        return min(longest, left / (_REFIT_COST * work.per_epoch))
+        left = self.left
+        return math.inf if left is None or not work.per_epoch else left / (_REFIT_COST * work.per_epoch)
 
     def full_length_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
         """How long the final training of a candidate would take, without a limit of time."""
@@ -155,10 +154,9 @@ class Budget:
             return num_epochs, None
         share = _LARGEST_SHARE
         if work.per_epoch is not None:
-            is_alone = is_first and self.is_scarce(work)
-            if is_alone and left < _FEW_EPOCHS * work.per_epoch:
+            if is_first and self.is_scarce(work):
                 return self._settings.resolved_final_epochs, max(1.0, left)
-            share = _FIRST_SHARE if is_alone else _FLEXIBLE_SHARE
+            share = _FLEXIBLE_SHARE
         return num_epochs, max(1.0, min(left, share * whole))
 
     def expected_seconds(self, work: Work) -> float:

@@ -65,17 +65,15 @@ class FinalTrainings:
         Args:
             begun: The names of those that somebody is at.
         """
-        finalists = self._archive.finalists
-        if finalists and self._goes_on_at_once(finalists[0]):
-            return None
-        for record in finalists:
+        for place, record in enumerate(self._archive.finalists):
             trial_id = full_length_id(record)
             if trial_id in self._archive.records or trial_id in begun:
                 continue
-            left = self._budget.left_for_finalist(self._best_seconds)
+            gets_the_rest = place == 0 and self._gets_the_rest(record)
+            left = self._budget.left if gets_the_rest else self._budget.left_for_finalist(self._best_seconds)
             if left is not None and left <= 0:
                 return None
-            final = self._broken_off(record, left) or self._anew(record, left)
+            final = self._broken_off(record, left) or self._anew(record, left, is_last=gets_the_rest)
             if final is not None:
                 return final
         return None
@@ -88,11 +86,10 @@ class FinalTrainings:
         num_epochs = winner.planned_epochs
         nums = num_best_epochs(winner.history, winner.stages, self._archive.objective)
         if self._was_cut_short(winner):
-            # The learning rate fell with the time that there was. Now there is another length.
-            longest = self._budget.num_refit_epochs(self._task.work(winner.genome), left)
-            num_epochs = math.ceil(longest) if self._goes_on_at_once(winner) else num_last_epochs(winner)
+            # The learning rate fell with the time that there was, and does so again.
+            num_epochs = num_last_epochs(winner)
             nums = {winner.stages[-1]: num_epochs}
-            if longest < num_last_epochs(winner):
+            if self._budget.num_refit_epochs(self._task.work(winner.genome)) < num_epochs:
                 return None
         elif left is not None and left <= self._best_seconds:
             # It takes as long as before at least: what cannot end is not begun.
@@ -110,6 +107,8 @@ class FinalTrainings:
             else:
                 seconds.append(self._budget.full_length_seconds(record, self._archive.records))
         best = self._task.work(finalists[0].genome) if finalists else None
+        if best is not None and self._budget.is_scarce(best) and self._was_cut_short(finalists[0]):
+            return 0.0
         return self._budget.left_for_evolution(seconds, tunes=tunes, best=best)
 
     def _was_cut_short(self, record: TrialRecord) -> bool:
@@ -120,16 +119,12 @@ class FinalTrainings:
         best = num_best_epochs(record.history, record.stages, self._archive.objective)[stage]
         return num_epochs < record.planned_epochs and best > num_epochs - PATIENCE
 
-    def _goes_on_at_once(self, record: TrialRecord) -> bool:
-        """Tells whether a candidate learns from all examples next, since there is no time for another training before.
+    def _gets_the_rest(self, record: TrialRecord) -> bool:
+        """Tells whether a finalist's last training gets all the time, and no refit any.
 
-        That is so where it was cut short, and a final training and a refit of full length do not both fit.
+        That is so where it was cut short, and a training and a refit of full length do not both fit.
         """
-        left = self._budget.left
-        if left is None or record.full_length or not self._was_cut_short(record):
-            return False
-        work = self._task.work(record.genome)
-        return left < 2 * self._budget.proper_seconds(work)
+        return self._was_cut_short(record) and not self._budget.fits_a_refit(self._task.work(record.genome))
 
     @property
     def _best_seconds(self) -> float:
@@ -156,14 +151,21 @@ class FinalTrainings:
             return FinalTraining(trial_id, genome, self._plain(num_epochs, left), record)
         return None
 
-    def _anew(self, record: TrialRecord, left: float | None) -> FinalTraining | None:
-        """Returns a finalist's last training, unless that would come to less than it has had."""
+    def _anew(self, record: TrialRecord, left: float | None, *, is_last: bool) -> FinalTraining | None:
+        """Returns a finalist's last training, unless that would come to less than it has had.
+
+        Args:
+            record: The finalist.
+            left: Seconds for it.
+            is_last: Whether nothing follows: then the time decides alone how long it goes on.
+        """
         trial_id = full_length_id(record)
         if (tuned := self._tuned(record, left)) is not None:
             return FinalTraining(trial_id, tuned, self._tuning(left), record)
         num_epochs = self._budget.num_final_epochs(record, self._archive.records, left=left)
         so_far = self._settings.epochs - 1 if record.is_paused else num_last_epochs(record)
         if left is None or num_epochs > so_far:
+            num_epochs = self._settings.resolved_final_epochs if is_last else num_epochs
             return FinalTraining(trial_id, record.genome, self._plain(num_epochs, left), record)
         if not record.is_paused:
             return None
