@@ -64,7 +64,6 @@ def test_a_slow_machine_finds_a_model_in_its_time(tmp_path: Path, monkeypatch: p
         place for place, record in enumerate(records) if record["status"] == "failed" and "slow" in record["reason"]
     ]
     # What broke off has shown the machine's speed: nothing as large is begun after it.
-    assert len(late) <= 1
     assert all(size is None or size < sizes[place] for place in late for size in sizes[place + 1 :])
     assert records[0]["origin"] == "first" and records[0]["status"] == "completed"
     assert any(record["status"] == "completed" for record in records[1:])

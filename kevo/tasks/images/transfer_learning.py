@@ -43,7 +43,7 @@ from tuners.genome import Genome
 
 _FeaturesOf = Callable[..., npt.NDArray[np.floating]]
 """Returns the features of a split and a copy of its pictures."""
-_TELLING_SHARE, _DOUBT = 0.1, 1.5
+_TELLING_SHARE, _DOUBT = 0.1, 1.25
 """After so large a part of a pass it is known how long the rest takes, give or take such a factor."""
 _MAX_BACKBONES = 4
 """So many frozen backbones stay in memory, ready for the next head."""
@@ -255,18 +255,22 @@ class TransferLearning:
             network: Builds the forward pass of the frozen network.
             copy: The copy of the pictures; `None` for the pictures themselves.
             share: The share of the candidate's time after which the pass ends.
-            is_needed: Whether only a whole pass is of use: it is given up as soon as it clearly takes too long.
+            is_needed: Whether it is the validation pictures' pass, of which only the whole is of use: it is given up as
+                soon as it and the first training pictures clearly take too long.
         """
         fit, words = candidate.fit, "one pass of the backbone over the pictures takes"
         began: list[tuple[float, float]] = []
+        limit, num_pictures = fit.effort.seconds, len(self._dataset.validation)
+        first_block = block_edges(len(self._dataset.train))[1]
 
         def watch(done: float) -> None:
             fit.check("features", done, words, share=share)
             began.append((fit.clock.seconds, done))
             (first_seconds, first), (seconds, _) = began[0], began[-1]
-            if is_needed and done - first >= _TELLING_SHARE:
-                left = (1 - done) * (seconds - first_seconds) / (done - first)
-                if fit.clock.is_up_in(left / _DOUBT):
+            if is_needed and limit is not None and done - first >= _TELLING_SHARE:
+                seconds_per_picture = (seconds - first_seconds) / ((done - first) * num_pictures)
+                left = ((1 - done) * num_pictures + first_block) * seconds_per_picture
+                if seconds + left / _DOUBT > PASS_SHARE * limit:
                     raise fit.clock.too_slow(words)
 
         options: dict[str, Any] = {

@@ -59,6 +59,22 @@ def test_a_pass_that_takes_too_long_leaves_a_head_on_a_sample(
     assert second.history[2] != first.history[2]
 
 
+def test_a_pass_that_will_not_end_in_time_is_given_up_early(
+    dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kevo.tasks.images.features.num_at_once", lambda size: 4)
+    clock = Clock()
+    monkeypatch.setattr("kevo.training.clock.time", clock)
+
+    def slow(stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        clock.now += 10.0
+
+    genome = {**pretrained_genome("mobilenet", "conv_pw_3_relu"), "mobilenet/alpha": 0.25}
+    with pytest.raises(CandidateError, match="too slow: one pass of the backbone"):
+        trainer(dataset).train(genome, Effort(3, seconds=100.0), progress=slow)
+    assert clock.now == 30.0, "a tenth of the validation pictures tells"
+
+
 def test_features_that_a_former_search_left_are_trained_on_alike(small: ImageDataset, tmp_path: Path) -> None:
     genome = {
         **pretrained_genome("mobilenet", "conv_pw_3_relu"),
