@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kevo.errors import KevoError
     from kevo.result import SearchResult
     from kevo.settings import Settings
-    from kevo.tasks.public import PRESETS, Classifier, ImageDataset, Space
+    from kevo.tasks.public import PRESETS, Classifier, ImageDataset, Space, read_picture
 
 __version__ = versions.KEVO
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "SearchResult",
     "Settings",
     "Space",
+    "read_picture",
     "resume",
     "search",
 ]
@@ -38,6 +39,7 @@ _MODULES = {
     "SearchResult": "kevo.result",
     "Settings": "kevo.settings",
     "Space": "kevo.tasks.public",
+    "read_picture": "kevo.tasks.public",
     "resume": "kevo.api",
     "search": "kevo.api",
 }

@@ -161,7 +161,7 @@ class Pages(Protocol):
         """Sections of the report: confusions of the model, and facts on the data."""
 
     def how_to_use(self, run_folder: Path, model: Path) -> tuple[list[str], list[list[str]]]:
-        """Lines of Python that use a saved model without kevo, and arguments of `kevo` that use it.
+        """Lines of Python that use a saved model, and arguments of `kevo` that use it.
 
         Args:
             run_folder: The folder of the search.

@@ -5,16 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kevo.tasks.images.classifier import Classifier
+    from kevo.tasks.images.contract import read_picture
     from kevo.tasks.images.datasets import ImageDataset
     from kevo.tasks.images.space import PRESETS, Space
 
-__all__ = ["PRESETS", "Classifier", "ImageDataset", "Space"]
+__all__ = ["PRESETS", "Classifier", "ImageDataset", "Space", "read_picture"]
 
 _MODULES = {
     "Classifier": "kevo.tasks.images.classifier",
     "ImageDataset": "kevo.tasks.images.datasets",
     "PRESETS": "kevo.tasks.images.space",
     "Space": "kevo.tasks.images.space",
+    "read_picture": "kevo.tasks.images.contract",
 }
 
 

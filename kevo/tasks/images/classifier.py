@@ -17,6 +17,7 @@ import numpy.typing as npt
 from kevo.errors import DataError, KevoError, ModelError
 from kevo.runs.folder import Run
 from kevo.tasks.images import networks
+from kevo.tasks.images.contract import Contract, read_contract
 from kevo.tasks.images.datasets import Limits, Skipped, Split, loose
 from kevo.tasks.images.datasets.dataset import natural
 from kevo.tasks.images.datasets.held_out import choose
@@ -80,6 +81,7 @@ class Classifier:
         model: Raw RGB pixels 0-255 in, shape (batch, height, width, 3); class probabilities out.
         class_names: One for each output, in their order.
         run: The search that it comes from, where there is one.
+        contract: How its pictures are read; `None` where it does not say.
         name: What to call it in errors.
 
     Raises:
@@ -92,7 +94,13 @@ class Classifier:
     """
 
     def __init__(
-        self, model: keras.Model, *, class_names: Iterable[str], run: Run | None = None, name: str = "The model"
+        self,
+        model: keras.Model,
+        *,
+        class_names: Iterable[str],
+        run: Run | None = None,
+        contract: Contract | None = None,
+        name: str = "The model",
     ) -> None:
         self.class_names = tuple(class_names)
         self._run = run
@@ -115,7 +123,8 @@ class Classifier:
             )
         sides = inputs[0][1:3]
         self.model = model if None in sides or sides[0] == sides[1] else networks.deployable(model)
-        self.image_size = None if None in sides else max(filter(None, sides))
+        self.image_size = contract.image_size if contract else None if None in sides else max(filter(None, sides))
+        self._whites = None if contract is None else contract.whites
 
     @classmethod
     def open(cls, path: str | Path, *, labels: str | Path | None = None) -> Self:
@@ -136,7 +145,7 @@ class Classifier:
         run = None
         with contextlib.suppress(KevoError):
             run = Run.open(home(path))
-        return cls(model, class_names=class_names, run=run, name=str(path))
+        return cls(model, class_names=class_names, run=run, contract=read_contract(path), name=str(path))
 
     def probabilities(self, pictures: Pictures) -> npt.NDArray[np.float32]:
         """Returns the class probabilities of pictures, shape (n, num_classes).
@@ -164,7 +173,7 @@ class Classifier:
     ) -> Iterator[Prediction]:
         """Predicts pictures one after another, however many there are.
 
-        Each picture is read at the size at which a search would store it: see `kevo.tasks.images.datasets.load`.
+        Each picture is read as those that the model was trained with, see `kevo.read_picture`.
 
         Args:
             paths: Files and folders; in a folder every file at any depth, hidden ones aside.
@@ -198,7 +207,7 @@ class Classifier:
             DataError: the pictures cannot be read, their classes are not the model's, or there is no such split.
             ModelError: what the model says are no probabilities.
         """
-        found = read(data, image_size=self.image_size)
+        found = read(data, image_size=self.image_size, whites=self._whites)
         skipped = tuple(sorted(found.skipped, key=lambda one: natural(one.path)))
         own = self._own_splits(found)
         if own is not None and split in (None, *own):
@@ -228,9 +237,9 @@ class Classifier:
             if isinstance(file, Skipped):
                 skip(file)
                 continue
-            decoded, (reason,) = decode([file], image_size=self.image_size, limits=Limits())
-            if reason is None:
-                yield file, decoded[0]
+            decoded = decode([file], image_size=self.image_size, limits=Limits(), whites=self._whites)
+            if (reason := decoded.reasons[0]) is None:
+                yield file, decoded.pictures[0]
             else:
                 skip(Skipped(file.path, reason))
 

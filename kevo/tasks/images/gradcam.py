@@ -163,10 +163,11 @@ class Drawer:
         ]
 
     def _draw(self, file: File, pixels: Pictures, heat: npt.NDArray[np.float32]) -> Path:
-        larger, (reason,) = decode([file], image_size=_DRAWN_SIDE, limits=Limits())
-        size = loose.shape_within(file, _DRAWN_SIDE) if reason is None else (_DRAWN_SIDE, _DRAWN_SIDE)
+        decoded = decode([file], image_size=_DRAWN_SIDE, limits=Limits())
+        is_read = decoded.reasons[0] is None
+        size = loose.shape_within(file, _DRAWN_SIDE) if is_read else (_DRAWN_SIDE, _DRAWN_SIDE)
         content = io.BytesIO()
-        overlay(larger[0] if reason is None else pixels, heat, size=size).save(content, "png")
+        overlay(decoded.pictures[0] if is_read else pixels, heat, size=size).save(content, "png")
         path = self._folder / self._name(Path(file.path).stem)
         atomic_write_bytes(path, content.getvalue())
         return path

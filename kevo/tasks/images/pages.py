@@ -34,9 +34,26 @@ import numpy as np
 from PIL import Image, ImageOps
 
 class_names = json.load(open("{layout.LABELS}", encoding="utf-8"))
+takes = json.load(open("{layout.TASK}", encoding="utf-8"))
 model = keras.models.load_model("{layout.MODEL}", safe_mode=True)
-picture = ImageOps.exif_transpose(Image.open("picture.jpg")).convert("RGB")
-probabilities = model.predict(np.asarray(picture)[None], verbose=0)[0]
+
+
+def read_picture(path):
+    size, whites = takes["image_size"], takes["whites"]
+    image = Image.open(path)
+    image.draft(None, (2 * size, 2 * size))  # A JPEG far too large is not decoded in full.
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":  # More than 8 bits of grey.
+        white = (whites["floats"] or 1) if image.mode == "F" else (whites["integers"] or 65535)
+        grey = np.asarray(image).astype(np.float32) * np.float32(255 / white)
+        image = Image.fromarray(np.rint(np.clip(grey, 0, 255)).astype(np.uint8))
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
+
+
+probabilities = model.predict(read_picture("picture.jpg")[None], verbose=0)[0]
 print(class_names[probabilities.argmax()], probabilities.max())
 """
 
@@ -59,10 +76,11 @@ def _use(run_folder: Path, model: Path) -> tuple[list[str], list[list[str]]]:
     is_short = sum(map(len, names)) < _MANY_LETTERS
     python = [
         "import keras" if is_short else "import json, keras",
+        "import kevo",
         "",
         f"model = keras.models.load_model({str(model)!r})",
-        "# Pixels 0-255, shape (num_pictures, height, width, 3), of any height and width.",
-        "probabilities = model.predict(pictures)",
+        f"picture = kevo.read_picture('PICTURE.jpg', model={str(model)!r})",
+        "probabilities = model.predict(picture[None])[0]",
         f"class_names = {list(names)!r}" if is_short else f"class_names = json.load(open({str(labels)!r}))",
     ]
     # A candidate's model has no names of classes beside it.

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from kevo.system import memory
 from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, Limits
 from kevo.tasks.images.datasets.files import open_archive
+from kevo.tasks.images.datasets.levels import UNKNOWN, Levels, Whites, describe, to_bytes
 from kevo.tasks.images.datasets.pictures import choose_size, for_each, resize
 from kevo.tasks.images.picture_arrays import Pictures
 
@@ -36,11 +38,34 @@ def is_tf_dataset(source: Any) -> bool:
     return hasattr(source, "element_spec") and hasattr(source, "as_numpy_iterator")
 
 
-def from_mapping(source: Mapping[Any, Any]) -> dict[str, tuple[Blocks, list[int] | list[str]]]:
-    """Reads a mapping of split names to pairs of arrays or to `tf.data.Dataset`s.
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The pictures of one split as numbers.
 
-    Returns:
-        For each split its pictures and its labels, a label being an integer or a string.
+    Args:
+        blocks: The pictures.
+        labels: An integer or a string for each.
+        class_names: The names that integers are positions in, where the source has them.
+        is_ordered: Whether the source yields its pictures in the same order each time.
+    """
+
+    blocks: Blocks
+    labels: list[int] | list[str]
+    class_names: tuple[str, ...] | None = None
+    is_ordered: bool = True
+
+
+def are_two_pairs(source: Any) -> bool:
+    """Whether `source` is ((pictures, labels), (pictures, labels)), as Keras's `load_data()` returns it."""
+    if not (isinstance(source, tuple | list) and len(source) == 2):
+        return False
+    pairs = [one for one in source if isinstance(one, tuple | list) and len(one) == 2]
+    # Two pictures with two labels are two pairs as well.
+    return len(pairs) == 2 and all(len(getattr(pictures, "shape", ())) >= 3 for pictures, _ in pairs)
+
+
+def from_mapping(source: Mapping[Any, Any]) -> dict[str, Numbers]:
+    """Reads a mapping of split names to pairs of arrays or to `tf.data.Dataset`s.
 
     Raises:
         DataError: a split has another name, or its pictures or labels another form.
@@ -51,18 +76,19 @@ def from_mapping(source: Mapping[Any, Any]) -> dict[str, tuple[Blocks, list[int]
             f"Received the splits {', '.join(map(repr, source)) or 'none'}. Expected train, and optionally validation "
             "and test."
         )
-    splits: dict[str, tuple[Blocks, Array]] = {}
+    splits: dict[str, Numbers] = {}
     for split, value in zip(filter(None, names), source.values(), strict=True):
         if is_tf_dataset(value):
             splits[split] = _from_tf(value, split)
         elif isinstance(value, tuple | list) and len(value) == 2:
-            splits[split] = _blocks(_array(value[0], f"{split} pictures"), split), _array(value[1], f"{split} labels")
+            blocks = _several_sizes(value[0], split) or _blocks(_array(value[0], f"{split} pictures"), split)
+            splits[split] = Numbers(blocks, _labels(_array(value[1], f"{split} labels"), blocks, split))
         else:
             raise DataError(
                 f"The {split} split is a {type(value).__name__}. Expected a pair (pictures, labels) or a "
                 "tf.data.Dataset of such pairs."
             )
-    return {split: (blocks, _labels(labels, blocks, split)) for split, (blocks, labels) in splits.items()}
+    return splits
 
 
 def from_npz(path: Path, limits: Limits) -> tuple[dict[str, tuple[Array, Array]], tuple[str, ...] | None]:
@@ -111,36 +137,39 @@ def from_npz(path: Path, limits: Limits) -> tuple[dict[str, tuple[Array, Array]]
     return found, names
 
 
-def to_pictures(splits: Mapping[str, Blocks], *, image_size: int | None) -> dict[str, Pictures]:
+def to_pictures(
+    splits: Mapping[str, Blocks], *, image_size: int | None, whites: Whites | None = None
+) -> tuple[dict[str, Pictures], Whites, str | None]:
     """Turns numbers into RGB squares of one size.
 
-    Integers 0-255 stay as they are, unsigned 16-bit ones with greater values are scaled. Floats are taken for 0-1 if
-    none is greater than 1, else for 0-255. What is transparent is put on white. The arrays themselves are left alone.
+    One value is white for all of them, see `levels`. What is transparent is put on white. The arrays themselves are
+    left alone.
 
     Args:
         splits: The pictures of each split.
         image_size: The side of the squares, in pixels; `None` chooses it from the pictures.
+        whites: Those of other pictures, whose model is to see these; `None` chooses them.
 
     Returns:
-        The squares of each split.
+        The squares of each split, what was white, and what there is to say of that.
 
     Raises:
         DataError: a value lies outside of these ranges, or the pictures fit neither into memory nor on the disk.
         SettingsError: `image_size` is too small.
     """
-    factor = _factor([block for blocks in splits.values() for block in blocks])
-    shapes = [block.shape[1:3] for blocks in splits.values() for block in blocks for _ in block]
+    blocks = [block for several in splits.values() for block in several]
+    white, chosen, note = _white(blocks, whites or UNKNOWN)
+    shapes = [block.shape[1:3] for block in blocks for _ in block]
     size = choose_size(shapes, image_size=image_size)
-    return {split: _squares(blocks, size, factor) for split, blocks in splits.items()}
+    return {split: _squares(several, size, white) for split, several in splits.items()}, chosen, note
 
 
-def _squares(blocks: Blocks, size: int, factor: float) -> Pictures:
+def _squares(blocks: Blocks, size: int, white: int) -> Pictures:
     squares = picture_arrays.empty((sum(map(len, blocks)), size, size, 3))
     start = 0
     for block in blocks:
         for chunk in (block[first : first + _CHUNK] for first in range(0, len(block), _CHUNK)):
-            whole = factor == 1 and chunk.dtype.kind in "iu"
-            pictures = _rgb((chunk if whole else np.rint(chunk * np.float32(factor))).astype(np.uint8))
+            pictures = _rgb(to_bytes(chunk, white))
             if pictures.shape[1:3] != (size, size):
                 pictures = np.stack(
                     for_each(lambda picture: resize(Image.fromarray(picture), size), list(pictures), size=size)
@@ -158,8 +187,8 @@ def _rgb(pictures: Pictures) -> Pictures:
     return np.broadcast_to(pictures, (*pictures.shape[:3], 3))
 
 
-def _factor(blocks: Blocks) -> float:
-    """The scale that brings values to 0-255."""
+def _white(blocks: Blocks, given: Whites) -> tuple[int, Whites, str | None]:
+    """The value that is white, also as the whites of this source, and what there is to say of it."""
     kinds = {block.dtype.kind.replace("i", "u") for block in blocks}
     if len(kinds) > 1 or not kinds <= set("buf"):
         types = ", ".join(sorted({str(block.dtype) for block in blocks}))
@@ -167,25 +196,42 @@ def _factor(blocks: Blocks) -> float:
             f"The pictures are of type {types}. Expected one type in all splits: integers, floats or booleans."
         )
     if kinds == {"b"}:
-        return 255.0
-    # NumPy's extremes, unlike Python's, are NaN where any value is.
-    low = float(np.min([block.min() for block in blocks]))
-    high = float(np.max([block.max() for block in blocks]))
-    white = 65535 if all(block.dtype == np.uint16 for block in blocks) else 255
-    if not (low >= 0 and high <= white):
+        return 1, UNKNOWN, None
+    is_float = kinds == {"f"}
+    found = Levels.joined(
+        Levels.of(block[first : first + _CHUNK]) for block in blocks for first in range(0, len(block), _CHUNK)
+    )
+    try:
+        white = found.white(is_float=is_float)
+    except ValueError as error:
+        hint = " (x + 1) / 2 brings -1 to 1 there." if -1.25 < found.low < 0 and found.high < 1.25 else ""
         raise DataError(
-            f"The pictures have values from {low:g} to {high:g}. Expected integers 0-255, floats 0-1 or floats 0-255."
-        )
-    if kinds == {"f"} and high <= 1:
-        return 255.0
-    return 255 / white if high > 255 else 1.0
+            f"The pictures have {error}. Expected integers 0-255 or of up to 16 bits, floats 0-1 or floats 0-255.{hint}"
+        ) from None
+    expected = given.given(is_float=is_float)
+    # Eight bits are always seen as they are.
+    if expected is not None and white <= expected and any(block.dtype.itemsize > 1 for block in blocks):
+        white = expected
+    return white, Whites(floats=white) if is_float else Whites(integers=white), describe(found, white)
 
 
 def _array(values: Any, what: str) -> Array:
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
     except ValueError as error:
         raise DataError(f"The {what} are no array: {error}. Expected one shape for all of them.") from error
+    # Types that NumPy itself does not know, such as bfloat16.
+    return array.astype(np.float32) if array.dtype.kind == "V" and array.dtype.names is None else array
+
+
+def _several_sizes(pictures: Any, split: str) -> Blocks:
+    """Reads a list of pictures of several sizes; returns nothing where they have one size, or are no such list."""
+    if not isinstance(pictures, tuple | list):
+        return []
+    arrays = [np.asarray(picture) for picture in pictures if len(getattr(picture, "shape", ())) in (2, 3)]
+    if len(arrays) < len(pictures) or len({array.shape for array in arrays}) < 2:
+        return []
+    return _joined([block for array in arrays for block in _blocks(_array(array, "pictures")[np.newaxis], split)])
 
 
 def _blocks(pictures: Array, split: str) -> Blocks:
@@ -240,7 +286,7 @@ def _labels(labels: Array, blocks: Blocks, split: str) -> list[int] | list[str]:
     return answer
 
 
-def _from_tf(source: Any, split: str) -> tuple[Blocks, Array]:
+def _from_tf(source: Any, split: str) -> Numbers:
     """Reads a finite `tf.data.Dataset` of (picture, label), batched or not."""
     if int(source.cardinality()) == -1:
         raise DataError(f"The {split} tf.data.Dataset never ends. Limit it with take(n), or leave out repeat().")
@@ -249,7 +295,7 @@ def _from_tf(source: Any, split: str) -> tuple[Blocks, Array]:
     for element in source.as_numpy_iterator():
         if not isinstance(element, tuple) or len(element) != 2 or any(isinstance(part, dict) for part in element):
             raise DataError(f"The {split} tf.data.Dataset yields {source.element_spec}. Expected (picture, label).")
-        picture, label = map(np.asarray, element)
+        picture, label = _array(element[0], "pictures"), np.asarray(element[1])
         # (height, width, channels) with a one-hot label has as many axes as a batch of (height, width).
         one_hot = picture.ndim == 3 and label.ndim == 1 and picture.shape[2] in _NUM_CHANNELS
         batched = label.ndim > 0 and not one_hot
@@ -258,5 +304,39 @@ def _from_tf(source: Any, split: str) -> tuple[Blocks, Array]:
         labels.append(label)
     if not pictures:
         raise DataError(f"The {split} tf.data.Dataset is empty. If it reads from an iterator, make it anew.")
-    joined = [np.concatenate(list(run)) for _, run in itertools.groupby(pictures, key=lambda block: block.shape[1:])]
-    return joined, np.concatenate(labels)
+    blocks = _joined(pictures)
+    found = _labels(np.concatenate(labels), blocks, split)
+    return Numbers(blocks, found, _names_within(source, found, split), is_ordered=False)
+
+
+def _names_within(source: Any, labels: list[int] | list[str], split: str) -> tuple[str, ...] | None:
+    """Returns the class names of a `tf.data.Dataset`, which Keras's readers give it and its methods do not pass on.
+
+    Raises:
+        DataError: it was put together from data sets with other class names each.
+    """
+    if (own := getattr(source, "class_names", None)) is not None:
+        return tuple(map(str, own))
+    found: dict[tuple[str, ...], None] = {}
+    waiting = [source]
+    while waiting:
+        one = waiting.pop(0)
+        if (names := getattr(one, "class_names", None)) is not None:
+            found[tuple(map(str, names))] = None
+        else:
+            # The only way to the data set that `map` or `prefetch` was called on.
+            waiting += one._inputs() if hasattr(one, "_inputs") else ()
+    if len(found) > 1:
+        listed = " and ".join(", ".join(names[:5]) for names in found)
+        raise DataError(
+            f"The {split} tf.data.Dataset joins others with different classes: {listed}. The same label means two "
+            "things. Read all of them with the same `class_names`."
+        )
+    names = next(iter(found), None)
+    # A `map` may have changed the labels since: names are right only where all of them are there.
+    return names if names is not None and set(labels) == set(range(len(names))) else None
+
+
+def _joined(pictures: Blocks) -> Blocks:
+    """Joins neighbors of one shape."""
+    return [np.concatenate(list(run)) for _, run in itertools.groupby(pictures, key=lambda block: block.shape[1:])]

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from kevo.tasks.images.datasets.levels import UNKNOWN, Whites
 from kevo.tasks.task import Skipped
 
 _BALANCED = 1.5
@@ -60,6 +61,7 @@ class ImageDataset:
         skipped: The files that could not be used.
         made_splits: The splits that the source did not give and that were taken out of `train`.
         notes: What was decided while reading, in words.
+        whites: The values that were white, of numbers that did not come as 0-255.
     """
 
     name: str
@@ -70,6 +72,7 @@ class ImageDataset:
     skipped: tuple[Skipped, ...] = ()
     made_splits: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    whites: Whites = UNKNOWN
 
     def num_examples(self, split: str) -> int:
         """How many pictures a split has: `train`, `validation` or `test`."""

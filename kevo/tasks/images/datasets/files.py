@@ -48,7 +48,7 @@ class Listing:
     Args:
         files: In order.
         splits: The splits in order, also those without a file.
-        class_names: The classes in natural order, also those without a file.
+        class_names: The classes in the order of their letters, as Keras sorts them, also those without a file.
         skipped: What cannot be a picture of any class.
     """
 
@@ -320,7 +320,7 @@ def _arrange(root: _Folder, source: str, skipped: list[Skipped]) -> Listing:
 
 
 def _listing(files: list[Listed], splits: Iterable[str], names: Iterable[str], skipped: list[Skipped]) -> Listing:
-    return Listing(files, tuple(sorted(splits, key=SPLITS.index)), tuple(sorted(names, key=natural)), skipped)
+    return Listing(files, tuple(sorted(splits, key=SPLITS.index)), tuple(sorted(names)), skipped)
 
 
 def _split_folders(root: _Folder) -> dict[str, _Folder]:

@@ -14,12 +14,14 @@ from kevo.errors import DataError, SettingsError
 from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets import arrays, builtin, files, pictures, splitting
 from kevo.tasks.images.datasets.dataset import ImageDataset, Limits, Split, natural
+from kevo.tasks.images.datasets.levels import UNKNOWN, Whites
 from kevo.tasks.images.picture_arrays import Pictures
 from kevo.tasks.task import Skipped
 
 VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
 _MOST_VALIDATION = 5000
 """So many pictures tell accuracies apart to within a point: all others are better learned from."""
+_NUMBERED = "No class names are given: each class is called by the number that the source's labels have for it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Found:
         labels: The same for the labels: names, or positions in `class_names`, or numbers where there are none.
         class_names: The names of the classes, where the source gives them.
         skipped: The files that could not be used.
+        notes: What was decided while reading, in words.
+        whites: The values that were white, of numbers that did not come as 0-255.
     """
 
     name: str
@@ -39,6 +43,8 @@ class Found:
     labels: dict[str, list[int] | list[str]]
     class_names: Sequence[str] | None = None
     skipped: Sequence[Skipped] = ()
+    notes: tuple[str, ...] = ()
+    whites: Whites = UNKNOWN
 
 
 def load(
@@ -67,7 +73,10 @@ def load(
               and `class_names`.
             - A pair of arrays (pictures, labels): pictures of shape (n, height, width[, 1, 3 or 4]), either integers
               0-255, 16-bit integers, floats 0-1 or floats 0-255; labels are integers, strings or one-hot.
-            - A `tf.data.Dataset` of such pairs, batched or not.
+              Pictures of several sizes are a list of arrays. Two such pairs, as Keras's `load_data()` returns them, are
+              train and test.
+            - A `tf.data.Dataset` of such pairs, batched or not, with its `class_names` where a reader of Keras gave it
+              some. It may yield another order each time: its pictures are sorted by label and content.
             - A mapping of `train`, `validation` and `test` to any of the two.
         seed: Seed of the splits.
         validation_fraction: What to take for validation out of each class's training pictures, when no validation split
@@ -137,26 +146,41 @@ def divide(
         train=splits["train"],
         validation=splits["validation"],
         test=splits["test"],
+        notes=found.notes,
+        whites=found.whites,
     )
 
 
-def read(source: Any = None, *, image_size: int | None = None, limits: Limits | None = None) -> Found:
+def read(
+    source: Any = None,
+    *,
+    image_size: int | None = None,
+    limits: Limits | None = None,
+    whites: Whites | None = None,
+) -> Found:
     """Reads a source without making missing splits; arguments and errors as for `load`.
+
+    Args:
+        source: What to read.
+        image_size: The side of the squares, in pixels.
+        limits: What to refuse.
+        whites: The values that are white in the pictures of a model that is to see these; `None` chooses them.
 
     Example:
         >>> sorted(read("digits").pictures)
         ['train']
     """
-    source, limits = builtin.DEFAULT_NAME if source is None else source, limits or Limits()
+    source = builtin.DEFAULT_NAME if source is None else source
+    reading = _Reading(image_size, limits or Limits(), whites)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if builtin.is_meant(source):
             splits, class_names = builtin.read(str(source))
-            return _from_arrays(str(source), splits, class_names, image_size)
+            return _from_arrays(str(source), splits, class_names, reading)
         # `Path.exists` raises where a name is too long.
         if os.path.exists(path):
             name = re.sub(r"[^\w.-]+", "_", path.resolve().stem if path.is_file() else path.resolve().name)
-            return _read_path(path, name or "pictures", image_size, limits)
+            return _read_path(path, name or "pictures", reading)
         close = difflib.get_close_matches(str(source), builtin.BUILT_IN_NAMES, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise DataError(
@@ -164,46 +188,76 @@ def read(source: Any = None, *, image_size: int | None = None, limits: Limits | 
             f"or one of: {', '.join(builtin.BUILT_IN_NAMES)}."
         )
     if arrays.is_tf_dataset(source):
-        return _from_arrays("tf_data", {"train": source}, getattr(source, "class_names", None), image_size)
+        return _from_arrays("tf_data", {"train": source}, None, reading)
     if isinstance(source, Mapping):
-        return _from_arrays("arrays", source, None, image_size)
+        return _from_arrays("arrays", source, None, reading)
+    if arrays.are_two_pairs(source):
+        return _from_arrays("arrays", dict(zip(("train", "test"), source, strict=True)), None, reading)
+    if isinstance(source, tuple | list) and any(map(arrays.is_tf_dataset, source)):
+        raise DataError(
+            f"Received {len(source)} data sets without a word which is which. Expected a mapping: "
+            '{"train": first, "validation": second}, or "test" for the one that is looked at once, at the end.'
+        )
     if isinstance(source, tuple | list) and len(source) == 2:
-        return _from_arrays("arrays", {"train": source}, None, image_size)
+        return _from_arrays("arrays", {"train": source}, None, reading)
     raise DataError(
-        f"Cannot read pictures from {type(source).__name__}. Expected a path, a built-in name, a pair (pictures, "
-        "labels), a tf.data.Dataset, or a mapping of train, validation and test to such pairs or data sets."
+        f"Cannot read pictures from {type(source).__name__}{_length(source)}. Expected a path, a built-in name, a pair "
+        "(pictures, labels), two such pairs as load_data() returns them, a tf.data.Dataset, or a mapping of train, "
+        "validation and test to such pairs or data sets."
     )
 
 
-def _read_path(path: Path, name: str, image_size: int | None, limits: Limits) -> Found:
+def _length(source: Any) -> str:
+    return f" of length {len(source)}" if isinstance(source, tuple | list) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How to read: see `read`."""
+
+    image_size: int | None
+    limits: Limits
+    whites: Whites | None
+
+
+def _read_path(path: Path, name: str, reading: _Reading) -> Found:
     if path.is_dir():
-        return _from_files(name, files.list_folder(path), path, image_size, limits)
+        return _from_files(name, files.list_folder(path), path, reading)
     match path.suffix.casefold():
         case ".zip":
-            with files.list_zip(path, limits) as listing:
-                return _from_files(name, listing, path, image_size, limits)
+            with files.list_zip(path, reading.limits) as listing:
+                return _from_files(name, listing, path, reading)
         case ".csv":
-            return _from_files(name, files.list_csv(path), path, image_size, limits)
+            return _from_files(name, files.list_csv(path), path, reading)
         case ".npz":
-            return _from_arrays(name, *arrays.from_npz(path, limits), image_size)
+            return _from_arrays(name, *arrays.from_npz(path, reading.limits), reading)
     raise DataError(f"Cannot read {path}. Expected a folder, or a .zip, .csv or .npz file.")
 
 
-def _from_arrays(
-    name: str, source: Mapping[Any, Any], class_names: Sequence[str] | None, image_size: int | None
-) -> Found:
+def _from_arrays(name: str, source: Mapping[Any, Any], class_names: Sequence[str] | None, reading: _Reading) -> Found:
     splits = arrays.from_mapping(source)
-    return Found(
-        name,
-        arrays.to_pictures({split: blocks for split, (blocks, _) in splits.items()}, image_size=image_size),
-        {split: labels for split, (_, labels) in splits.items()},
-        class_names,
+    found, whites, note = arrays.to_pictures(
+        {split: one.blocks for split, one in splits.items()}, image_size=reading.image_size, whites=reading.whites
     )
+    if class_names is None:
+        class_names = next((one.class_names for one in splits.values() if one.class_names is not None), None)
+    labels = {split: splitting.renumbered(one.labels, one.class_names, class_names) for split, one in splits.items()}
+    for split in (split for split, one in splits.items() if not one.is_ordered):
+        found[split], labels[split] = splitting.in_own_order(found[split], labels[split])
+    is_numbered = class_names is None and not any(isinstance(label, str) for label in labels.get("train", ()))
+    notes = [*([note] if note else []), *([_NUMBERED] if is_numbered else [])]
+    return Found(name, found, labels, class_names, notes=tuple(notes), whites=whites)
 
 
-def _from_files(name: str, listing: files.Listing, path: Path, image_size: int | None, limits: Limits) -> Found:
+def _from_files(name: str, listing: files.Listing, path: Path, reading: _Reading) -> Found:
     listed = sorted(listing.files, key=lambda entry: listing.splits.index(entry.split))
-    decoded, reasons = pictures.decode([entry.file for entry in listed], image_size=image_size, limits=limits)
+    found = pictures.decode(
+        [entry.file for entry in listed],
+        image_size=reading.image_size,
+        limits=reading.limits,
+        whites=reading.whites,
+    )
+    decoded, reasons = found.pictures, found.reasons
     skipped = [
         *listing.skipped,
         *(Skipped(entry.file.path, reason) for entry, reason in zip(listed, reasons, strict=True) if reason),
@@ -228,4 +282,6 @@ def _from_files(name: str, listing: files.Listing, path: Path, image_size: int |
         {split: labels[part] for split, part in slices.items()},
         listing.class_names,
         skipped,
+        notes=found.notes,
+        whites=found.whites,
     )

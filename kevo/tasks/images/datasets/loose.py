@@ -14,11 +14,11 @@ from PIL import Image
 
 from kevo.errors import os_reason
 from kevo.tasks.images.datasets.dataset import natural
-from kevo.tasks.images.datasets.pictures import File
+from kevo.tasks.images.datasets.pictures import File, orientation
 from kevo.tasks.task import Skipped
 
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
-"""Where a camera notes how a picture is to be turned, and the notes that swap its sides."""
+_TURNED = (5, 6, 7, 8)
+"""The orientations of a camera that swap a picture's sides."""
 
 
 def find(paths: Iterable[str | Path]) -> Iterator[File | Skipped]:
@@ -68,7 +68,7 @@ def shape_within(file: File, side: int) -> tuple[int, int]:
     """
     with file.open() as stream, Image.open(stream) as image:
         width, height = image.size
-        if image.getexif().get(_ORIENTATION) in _TURNED:
+        if orientation(image) in _TURNED:
             width, height = height, width
     scale = side / max(width, height)
     return max(1, round(width * scale)), max(1, round(height * scale))

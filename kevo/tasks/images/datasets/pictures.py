@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from kevo.errors import SettingsError, os_reason
 from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets.dataset import Limits
+from kevo.tasks.images.datasets.levels import UNKNOWN, Levels, Whites, describe, to_bytes
 from kevo.tasks.images.picture_arrays import Pictures
 
 _Answer = TypeVar("_Answer")
@@ -29,6 +29,17 @@ _WORTH_A_THREAD = 96
 
 # Pillow also reads formats that start other programs (EPS) or take nearly anything for a picture (TGA).
 _FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "SGI", "TIFF", "WEBP")
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What brings a picture upright, by its orientation in EXIF."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +57,32 @@ class File:
     open: Callable[[], BinaryIO]
 
 
-def decode(files: Sequence[File], *, image_size: int | None, limits: Limits) -> tuple[Pictures, list[str | None]]:
-    """Decodes files to one size.
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Decoded files.
+
+    Args:
+        pictures: A row of pixels for each file.
+        reasons: For each file why its row must not be used, or `None`.
+        whites: The values that are white, of files with more than 8 bits.
+        notes: What a user should know of that.
+    """
+
+    pictures: Pictures
+    reasons: list[str | None]
+    whites: Whites
+    notes: tuple[str, ...] = ()
+
+
+def decode(files: Sequence[File], *, image_size: int | None, limits: Limits, whites: Whites | None = None) -> Decoded:
+    """Decodes files to one size. Of those with more than 8 bits one value is white for all: see `levels`.
 
     Args:
         files: The files.
         image_size: The side of the squares, in pixels; `None` chooses it from the pictures.
         limits: What is too much.
-
-    Returns:
-        A row of pixels for each file, and for each file why its row must not be used, or `None`.
+        whites: Those of other pictures, whose model is to see these. What they lack is 65535 for whole numbers, and 1
+            for floats. `None` chooses both.
 
     Raises:
         DataError: the pictures fit neither into memory nor on the disk.
@@ -65,16 +92,56 @@ def decode(files: Sequence[File], *, image_size: int | None, limits: Limits) -> 
     # Pillow warns of broken metadata and of large pictures; whether they matter is judged here.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        measured = [_attempt(_measure, file, limits) for file in files]
-        shapes = [shape for shape, _ in measured if shape is not None]
-        size = choose_size(shapes, image_size=image_size) if shapes else SIZES[0]
+        attempts = [_attempt(_measure, file, limits) for file in files]
+        measured = [found for found, _ in attempts if found is not None]
+        whites, reason_beyond, notes = _whites(measured, UNKNOWN if whites is None else whites.filled())
+        size = choose_size([one.shape for one in measured], image_size=image_size) if measured else SIZES[0]
         pictures = picture_arrays.empty((len(files), size, size, 3))
 
         def fill(position: int) -> str | None:
-            reason = measured[position][1]
-            return reason or _attempt(_decode, files[position], limits, pictures[position])[1]
+            found, reason = attempts[position]
+            if found is None or (reason := reason_beyond(found)):
+                return reason
+            return _attempt(_decode, files[position], limits, whites, pictures[position])[1]
 
-        return pictures, for_each(fill, range(len(files)), size=size)
+        return Decoded(pictures, for_each(fill, range(len(files)), size=size), whites, notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Width and height of a picture, in pixels, and the levels of one with more than 8 bits."""
+
+    shape: tuple[int, int]
+    levels: Levels | None = None
+    is_float: bool = False
+
+
+def _whites(
+    measured: Sequence[_Measured], given: Whites
+) -> tuple[Whites, Callable[[_Measured], str | None], tuple[str, ...]]:
+    """Chooses what is white where that is not given, and tells which pictures do not fit."""
+    chosen, notes = given, []
+    for is_float in (False, True):
+        levels = [one.levels for one in measured if one.levels is not None and one.is_float == is_float]
+        if not levels or given.given(is_float=is_float) is not None:
+            continue
+        together = Levels.joined(levels)
+        try:
+            white = together.white(is_float=is_float)
+        except ValueError:
+            # Every one of these alone has a range.
+            white = 65535
+        chosen = Whites(chosen.integers, white) if is_float else Whites(white, chosen.floats)
+        if (note := describe(together, white)) is not None:
+            notes.append(f"{len(levels)} files hold more than 8 bits. {note}")
+
+    def reason(one: _Measured) -> str | None:
+        white = given.given(is_float=one.is_float)
+        if white is None or one.levels is None or not one.levels.is_beyond(white):
+            return None
+        return f"has grey values up to {one.levels.high:g}, and white is {white} in the pictures of this model"
+
+    return chosen, reason, tuple(notes)
 
 
 def choose_size(shapes: Sequence[tuple[int, int]], *, image_size: int | None) -> int:
@@ -166,33 +233,50 @@ def _opened(file: File, limits: Limits) -> Iterator[Image.Image]:
         yield image
 
 
-def _measure(file: File, limits: Limits) -> tuple[int, int]:
+def _measure(file: File, limits: Limits) -> _Measured:
     with _opened(file, limits) as image:
-        return image.size
+        if not _is_deep(image):
+            return _Measured(image.size)
+        found, is_float = Levels.of(np.asarray(image)), image.mode == "F"
+        try:
+            found.white(is_float=is_float)
+        except ValueError as error:
+            raise _UnusableError(f"has grey {error}: expected up to 16 bits, or floats 0-1 or 0-255") from None
+        return _Measured(image.size, found, is_float)
 
 
-def _decode(file: File, limits: Limits, out: Pictures) -> None:
+def _decode(file: File, limits: Limits, whites: Whites, out: Pictures) -> None:
     size = len(out)
     with _opened(file, limits) as image:
         # A JPEG far larger than needed is decoded at an eighth, a quarter or half its size, still at least twice `out`.
         image.draft(None, (2 * size, 2 * size))
-        out[:] = resize(_rgb(ImageOps.exif_transpose(image)), size)
+        out[:] = resize(_rgb(_upright(image), whites), size)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turns a picture as its camera was held. Whatever else its metadata hold does not matter."""
+    return image if (turn := _TURNS.get(orientation(image))) is None else image.transpose(turn)
+
+
+def orientation(image: Image.Image) -> int:
+    """How a camera was held, as EXIF has it: 1 for upright, and for pictures that do not say."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:
+        # Metadata break in as many ways as pictures do, and a picture is not given up for them.
+        return 1
+
+
+def _rgb(image: Image.Image, whites: Whites) -> Image.Image:
     """Converts any kind of image to RGB, transparency on white."""
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    if _is_deep(image):
+        white = whites.given(is_float=image.mode == "F")
+        return Image.fromarray(to_bytes(np.asarray(image), white or 65535)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return image.convert("RGB")
-
-
-def _eight_bits(values: npt.NDArray[Any]) -> Pictures:
-    """Grey values of more than 8 bits: integers have 16; the range of floats ends at 1, 255 or 65535."""
-    low, high = float(values.min()), float(values.max())
-    if not (low >= 0 and high <= 65535):
-        raise _UnusableError(f"has grey values from {low:g} to {high:g}, beyond 16 bits")
-    white = 65535.0 if values.dtype.kind in "iu" else next(white for white in (1.0, 255.0, 65535.0) if high <= white)
-    return np.rint(values.astype(np.float64) * (255 / white)).astype(np.uint8)

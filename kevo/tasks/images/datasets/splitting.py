@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kevo.errors import DataError
 from kevo.tasks.images import picture_arrays
-from kevo.tasks.images.datasets.dataset import Split, natural
+from kevo.tasks.images.datasets.dataset import Split
 from kevo.tasks.outputs.classes.stratified import divide
 
 Labels = npt.NDArray[np.int64]
@@ -25,7 +25,7 @@ def number_labels(
     Args:
         labels: Integers or strings of each split.
         class_names: The names in order, integers being positions in it; `None` takes the training labels as names, in
-            natural order.
+            order.
 
     Returns:
         The positions of each split, and the class names.
@@ -37,7 +37,7 @@ def number_labels(
     named = any(isinstance(value, str) for value in found)
     values: Sequence[Any]
     if class_names is None:
-        values = sorted(found, key=natural if named else None)
+        values = sorted(found)
         names = tuple(map(str, values))
     else:
         names = tuple(class_names)
@@ -63,6 +63,37 @@ def number_labels(
     return numbered, names
 
 
+def renumbered(
+    labels: list[int] | list[str], own_names: Sequence[str] | None, class_names: Sequence[str] | None
+) -> list[int] | list[str]:
+    """Turns positions in a split's own class names into positions in those of the whole source.
+
+    Raises:
+        DataError: the split has a class of its own.
+    """
+    if own_names is None or class_names is None or tuple(own_names) == tuple(class_names):
+        return labels
+    if unknown := [name for name in own_names if name not in class_names]:
+        raise DataError(f"One split names {_listed(unknown)}, which another lacks. Every class must be in train.")
+    if any(isinstance(label, str) for label in labels):
+        return labels
+    return [class_names.index(own_names[int(label)]) for label in labels]
+
+
+def in_own_order(
+    pictures: picture_arrays.Pictures, labels: list[int] | list[str]
+) -> tuple[picture_arrays.Pictures, list[int] | list[str]]:
+    """Sorts pictures by label and content, for sources that yield another order each time."""
+    order = sorted(range(len(labels)), key=lambda place: (labels[place], digest(pictures[place])))
+    ordered: Any = [labels[place] for place in order]
+    return picture_arrays.taken(pictures, order), ordered
+
+
+def digest(picture: picture_arrays.Pictures) -> bytes:
+    """Content hash of a picture as it is stored."""
+    return hashlib.blake2b(np.ascontiguousarray(picture).data, digest_size=16).digest()
+
+
 def make_splits(
     pool: Split, fractions: Mapping[str, float], *, class_names: Sequence[str], seed: int
 ) -> dict[str, Split]:
@@ -83,7 +114,7 @@ def make_splits(
     Raises:
         DataError: a class has too few different pictures.
     """
-    keys = [hashlib.blake2b(picture.data, digest_size=16).digest() for picture in pool.pictures]
+    keys = list(map(digest, pool.pictures))
     positions = divide(keys, pool.labels, fractions, class_names=class_names, examples="pictures", seed=seed)
     return {
         name: Split(picture_arrays.taken(pool.pictures, chosen.tolist()), pool.labels[chosen])

@@ -1,11 +1,13 @@
 """A saved classifier in use."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -76,6 +78,83 @@ def test_predicts_files_and_folders_in_order(classifier: Classifier, pictures: P
         assert list(one.probabilities.values()) == sorted(one.probabilities.values(), reverse=True)
         assert [one.probabilities[name] for name in NAMES] == pytest.approx(expected.tolist(), abs=1e-5)
         assert one.label == NAMES[expected.argmax()] and one.probability == one.probabilities[one.label]
+
+
+def odd_pictures(folder: Path) -> list[Path]:
+    """Pictures that readers disagree on."""
+    rng = np.random.default_rng(3)
+    colors = rng.integers(0, 256, (30, 50, 3)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    alpha = np.dstack([colors, rng.integers(0, 256, (30, 50)).astype(np.uint8)])
+    palette = Image.fromarray(colors).quantize(16)
+    deep = rng.integers(0, 4000, (30, 50)).astype(np.uint16)
+    kinds: dict[str, tuple[Image.Image, dict[str, Any]]] = {
+        "turned.jpg": (Image.fromarray(colors), {"exif": exif}),
+        "large.jpg": (Image.fromarray(colors).resize((900, 700)), {"exif": exif}),
+        "transparent.png": (Image.fromarray(alpha), {}),
+        "palette.png": (palette, {"transparency": 3}),
+        "deep.png": (Image.fromarray(deep), {}),
+        "floats.tif": (Image.fromarray(deep.astype(np.float32) / 4000), {}),
+        "grey.png": (Image.fromarray(colors[..., 0]), {}),
+        "ink.jpg": (Image.fromarray(colors).convert("CMYK"), {}),
+    }
+    for name, (image, options) in kinds.items():
+        image.save(folder / name, **options)
+    return [folder / name for name in kinds]
+
+
+@pytest.mark.parametrize("whites", [{"integers": None, "floats": None}, {"integers": 4095, "floats": 1}])
+def test_all_ways_to_read_a_picture_are_one(run: Path, whites: dict[str, int], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    contract = json.loads((folder / "task.json").read_text())
+    assert contract == {"task": "images", "image_size": 16, "whites": {"integers": None, "floats": None}}
+    (folder / "task.json").write_text(json.dumps({**contract, "whites": whites}))
+    # The recipe on the model card, which needs no kevo, up to its prediction.
+    card = (folder / "model_card.md").read_text()
+    recipe = card.partition("```python\n")[2].partition("```")[0].partition("probabilities =")[0]
+    names: dict[str, Any] = {}
+    with contextlib.chdir(folder):
+        exec(recipe, names)
+    classifier = Classifier.open(folder)
+    for path in odd_pictures(tmp_path):
+        picture = kevo.read_picture(path, model=folder)
+        assert picture.shape == (16, 16, 3)
+        np.testing.assert_array_equal(names["read_picture"](path), picture, err_msg=path.name)
+        expected = classifier.probabilities(picture[None])[0]
+        (found,) = classifier.predict(path)
+        assert [found.probabilities[name] for name in NAMES] == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_a_search_keeps_its_white_for_predictions(tmp_path: Path) -> None:
+    for number, (picture, label) in enumerate(zip(*stripes(30), strict=True)):
+        path = tmp_path / "deep" / ("upright", "level", "none")[label] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture[..., 0].astype(np.uint16) * 16).save(path)
+    run = tmp_path / "run"
+    kevo.search(tmp_path / "deep", dataclasses.replace(SETTINGS, max_trials=1, num_finalists=1), out=run)
+    assert json.loads((run / "task.json").read_text())["whites"] == {"integers": 4095, "floats": None}
+    dark = np.full((24, 24), 160, np.uint16)
+    Image.fromarray(dark).save(tmp_path / "dark.png")
+    np.testing.assert_array_equal(kevo.read_picture(tmp_path / "dark.png", model=run), 10)
+
+
+def test_pictures_that_cannot_be_read_are_one_error(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    for path, message in (
+        (tmp_path / "text.png", "is no picture of a known format"),
+        (tmp_path / "none.png", "cannot be found"),
+        (tmp_path, "is a folder. Expected the file of one picture"),
+    ):
+        with pytest.raises(DataError, match=message):
+            kevo.read_picture(path, model=run)
+    shutil.copy(run / "best.keras", tmp_path)
+    contract = json.loads((run / "task.json").read_text())
+    for change in ({"image_size": 10**6}, {"image_size": "8"}, {"whites": {"integers": 0, "floats": None}}):
+        (tmp_path / "task.json").write_text(json.dumps({**contract, **change}))
+        with pytest.raises(ModelError, match="does not say how a model's pictures are read"):
+            kevo.read_picture(tmp_path / "text.png", model=tmp_path / "best.keras")
 
 
 def test_a_picture_is_predicted_alike_in_any_company(classifier: Classifier, tmp_path: Path) -> None:
@@ -182,9 +261,9 @@ def test_pictures_are_read_at_the_size_that_a_model_asks_for(pictures: Path, tmp
     fixed = Classifier.open(saved(tmp_path, conv(), NAMES))
     assert fixed.image_size == 16
     Image.open(path).resize((50, 40), Image.Resampling.NEAREST).save(tmp_path / "large.png")
-    small, _ = datasets.pictures.decode(
+    small = datasets.pictures.decode(
         [next(iter(datasets.loose.find([tmp_path / "large.png"])))], image_size=16, limits=datasets.Limits()
-    )
+    ).pictures
     (found,) = fixed.predict(tmp_path / "large.png")
     assert [found.probabilities[name] for name in NAMES] == pytest.approx(conv()(small)[0].numpy().tolist(), abs=1e-5)
     oblong = keras.Input((16, 24, 3))

@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kevo.errors import DataError
 from kevo.tasks.images import datasets
-from kevo.tasks.images.datasets import Limits
+from kevo.tasks.images.datasets import ImageDataset, Limits
+from kevo.tasks.images.datasets.splitting import digest
 
 NUM, SIDE = 24, 10
 RNG = np.random.default_rng(0)
 COLORS = RNG.integers(0, 256, (NUM, SIDE, SIDE, 3), dtype=np.uint8)
 COLORS[0, 0, 0] = 255
 GREYS = COLORS[..., 0]
+OVERSHOT = COLORS / np.float32(255) * np.float32(1.2) - np.float32(0.1)
 LABELS = np.arange(NUM) % 3
 
 
@@ -46,6 +49,11 @@ def repeated(greys: np.ndarray) -> np.ndarray:
         (COLORS.astype(np.float32), COLORS),
         (COLORS / np.float32(255), COLORS),
         (GREYS > 100, repeated(np.where(GREYS > 100, 255, 0))),
+        ((GREYS > 100).astype(np.uint8), repeated(np.where(GREYS > 100, 255, 0))),
+        (GREYS.astype(np.int32) * 257, repeated(GREYS)),
+        (np.rint(GREYS * (4095 / 255)).astype(np.uint16), repeated(GREYS)),
+        (COLORS * (1.0001 / 255), COLORS),
+        (OVERSHOT, np.rint(np.clip(OVERSHOT * np.float32(255), 0, 255))),
     ],
     ids=[
         "rgb",
@@ -60,6 +68,11 @@ def repeated(greys: np.ndarray) -> np.ndarray:
         "0-255",
         "rgb 0-1",
         "bool",
+        "0 and 1",
+        "wide integers",
+        "12 bits",
+        "a hair above 1",
+        "overshoot",
     ],
 )
 def test_numbers_become_pixels(pictures: Any, expected: np.ndarray) -> None:
@@ -106,7 +119,7 @@ def test_the_callers_arrays_are_left_alone() -> None:
         (LABELS[:, np.newaxis], ("0", "1", "2")),
         (LABELS > 0, ("0", "1")),
         (np.eye(3)[LABELS], ("0", "1", "2")),
-        (np.array(["b10", "b9", "a"])[LABELS], ("a", "b9", "b10")),
+        (np.array(["b10", "b9", "a"])[LABELS], ("a", "b10", "b9")),
         (np.array(["b", "c", "a"], dtype=object)[LABELS], ("a", "b", "c")),
         (np.array([b"b", b"c", b"a"])[LABELS], ("a", "b", "c")),
         (["b", "c", "a"] * 8, ("a", "b", "c")),
@@ -144,11 +157,11 @@ def test_labels_of_every_kind(labels: Any, names: tuple[str, ...]) -> None:
         (COLORS.reshape(NUM, -1), LABELS, r"shape \(24, 300\).* seem to be flat: .* with reshape"),
         (np.moveaxis(COLORS, -1, 1), LABELS, r"\(24, 3, 10, 10\).* come first: np.moveaxis\(pictures, 1, -1\)"),
         (COLORS[..., :2], LABELS, "with 1, 3 or 4 channels"),
-        ([np.zeros((2, 2)), np.zeros((3, 3))] * 12, LABELS, "The train pictures are no array"),
-        (GREYS.astype(np.int16) - 1, LABELS, r"values from -1 to 254. Expected integers 0-255, floats 0-1"),
-        (GREYS / 127.5 - 1, LABELS, r"values from -1 to 1. Expected"),
-        (GREYS.astype(np.int32) * 257, LABELS, r"to 65535. Expected integers 0-255"),
-        (GREYS * 1.1, LABELS, r"to 280.5. Expected"),
+        ([np.zeros(2), np.zeros(3)] * 12, LABELS, "The train pictures are no array"),
+        (GREYS.astype(np.int16) - 1, LABELS, r"values from -1 to 254. Expected integers 0-255 .* floats 0-1"),
+        (GREYS / 127.5 - 1, LABELS, r"values from -1 to 1. Expected .* \(x \+ 1\) / 2 brings -1 to 1 there"),
+        (GREYS.astype(np.int32) * 258, LABELS, r"to 65790. Expected integers 0-255 or of up to 16 bits"),
+        (GREYS / 64, LABELS, r"values from 0 to 3.98.*, too many for 0-1 and too few for 0-255. Expected"),
         (np.where(GREYS > 200, np.nan, 1), LABELS, "values from nan to nan"),
         (np.where(GREYS > 200, np.inf, 1), LABELS, "to inf"),
         (GREYS.astype(complex), LABELS, "The pictures are of type complex128. Expected one type in all splits"),
@@ -312,8 +325,11 @@ def test_tf_data(tf: Any, pictures: np.ndarray, batch_size: int | None, one_hot:
     source = tf.data.Dataset.from_tensor_slices((pictures, np.eye(SIDE)[labels] if one_hot else labels))
     source = source if batch_size is None else source.batch(batch_size)
     dataset = datasets.load({"train": source, "validation": source, "test": (pictures, labels)})
-    np.testing.assert_array_equal(dataset.train.pictures, COLORS if pictures is COLORS else repeated(GREYS))
-    np.testing.assert_array_equal(dataset.train.labels, labels)
+    expected = COLORS if pictures is COLORS else repeated(GREYS)
+    order = sorted(range(NUM), key=lambda place: (labels[place], digest(expected[place])))
+    np.testing.assert_array_equal(dataset.train.pictures, expected[order])
+    np.testing.assert_array_equal(dataset.train.labels, labels[order])
+    np.testing.assert_array_equal(dataset.test.pictures, expected)
 
 
 def test_tf_data_of_many_sizes(tf: Any) -> None:
@@ -330,7 +346,6 @@ def test_tf_data_of_many_sizes(tf: Any) -> None:
 
 def test_tf_data_from_keras_keeps_the_class_names(tf: Any, tmp_path: Path) -> None:
     from keras.utils import image_dataset_from_directory
-    from PIL import Image
 
     for number, name in enumerate(["cat", "dog"] * 4):
         (tmp_path / name).mkdir(exist_ok=True)
@@ -338,6 +353,96 @@ def test_tf_data_from_keras_keeps_the_class_names(tf: Any, tmp_path: Path) -> No
     dataset = datasets.load(image_dataset_from_directory(tmp_path, image_size=(16, 16), verbose=False))
     assert dataset.class_names == ("cat", "dog")
     assert [shade // 10 % 2 for shade in dataset.train.pictures[:, 0, 0, 0]] == dataset.train.labels.tolist()
+
+
+def eleven(folder: Path) -> Path:
+    """A folder of the classes 0 to 10, in the red of whose pictures the class stands."""
+    for number in range(11):
+        (folder / str(number)).mkdir(parents=True)
+        for copy in range(6):
+            Image.new("RGB", (16, 16), (20 * number, 0, copy)).save(folder / str(number) / f"{copy}.png")
+    return folder
+
+
+def named_reds(dataset: ImageDataset) -> set[tuple[str, int]]:
+    splits = (dataset.train, dataset.validation, dataset.test)
+    reds = np.concatenate([split.pictures[:, 0, 0, 0] for split in splits]).tolist()
+    labels = np.concatenate([split.labels for split in splits]).tolist()
+    return {(dataset.class_names[label], red // 20) for label, red in zip(labels, reds, strict=True)}
+
+
+def test_a_folder_has_the_same_classes_through_keras_and_through_kevo(tf: Any, tmp_path: Path) -> None:
+    from keras.utils import image_dataset_from_directory
+
+    folder, options = eleven(tmp_path / "eleven"), {"image_size": (16, 16), "seed": 1, "verbose": False}
+    train, validation = image_dataset_from_directory(folder, validation_split=0.3, subset="both", **options)
+    own = datasets.load(folder)
+    true = {(str(number), number) for number in range(11)}
+    for source in (
+        train.concatenate(validation),
+        train.concatenate(validation).map(lambda picture, label: (picture / 255, label)).prefetch(2),
+        {"train": train.unbatch().batch(3), "validation": validation.cache(), "test": validation.shuffle(9)},
+        {"train": train.concatenate(validation), "test": (np.zeros((2, 16, 16)), [2, 2])},
+    ):
+        dataset = datasets.load(source)
+        assert dataset.class_names == own.class_names == ("0", "1", "10", *"23456789")
+        assert named_reds(dataset) - {("10", 0)} == named_reds(own) == true
+        assert dataset.notes == ()
+
+
+def test_each_split_may_number_the_classes_its_own_way(tf: Any, tmp_path: Path) -> None:
+    from keras.utils import image_dataset_from_directory
+
+    options = {"image_size": (16, 16), "verbose": False}
+    folder, names = eleven(tmp_path / "eleven"), list(map(str, range(11)))
+    train = image_dataset_from_directory(folder, class_names=names, **options)
+    dataset = datasets.load({"train": train, "test": image_dataset_from_directory(folder, **options)})
+    assert dataset.class_names == tuple(names)
+    assert named_reds(dataset) == {(str(number), number) for number in range(11)}
+    other = image_dataset_from_directory(folder, class_names=names[::-1], **options)
+    with pytest.raises(DataError, match="joins others with different classes: 0, 1, 2, 3, 4 and 10, 9, 8, 7, 6"):
+        datasets.load(train.concatenate(other))
+
+
+def test_class_names_that_do_not_fit_the_labels_any_more_are_left_out(tf: Any, tmp_path: Path) -> None:
+    from keras.utils import image_dataset_from_directory
+
+    source = image_dataset_from_directory(eleven(tmp_path / "eleven"), image_size=(16, 16), verbose=False)
+    dataset = datasets.load(source.map(lambda picture, label: (picture, label > 5)))
+    assert dataset.class_names == ("0", "1")
+    assert dataset.notes == (
+        "No class names are given: each class is called by the number that the source's labels have for it.",
+    )
+
+
+def test_tf_data_in_another_order_is_the_same_data_set(tf: Any) -> None:
+    source = tf.data.Dataset.from_tensor_slices((COLORS, LABELS)).shuffle(NUM)
+    first, again = datasets.load(source), datasets.load(source.batch(5))
+    assert first.fingerprint() == again.fingerprint()
+
+
+def test_what_load_data_returns_is_train_and_test(tf: Any) -> None:
+    dataset = datasets.load(((COLORS, LABELS), (COLORS[:6], LABELS[:6])))
+    assert (len(dataset.test), dataset.made_splits) == (6, ("validation",))
+    source = tf.data.Dataset.from_tensor_slices((COLORS, LABELS))
+    with pytest.raises(DataError, match=r'Received 2 data sets .* Expected a mapping: \{"train": first, "validation"'):
+        datasets.load((source, source))
+    two = datasets.load({"train": (COLORS, LABELS), "test": [[COLORS[0], COLORS[1]], LABELS[:2]]}).test
+    np.testing.assert_array_equal(two.pictures, COLORS[:2])
+
+
+def test_pictures_of_several_sizes_are_a_list() -> None:
+    pictures = [np.full((9 + number % 3, 12, 3), number, np.uint8) for number in range(24)]
+    dataset = datasets.load((pictures, LABELS))
+    splits = (dataset.train, dataset.validation, dataset.test)
+    assert sorted(int(shade) for split in splits for shade in split.pictures[:, 0, 0, 0]) == list(range(24))
+
+
+def test_bfloat16_is_a_float(tf: Any) -> None:
+    source = {"train": (COLORS, LABELS), "test": (COLORS, LABELS)}
+    expected = datasets.load({split: (COLORS.astype(np.float32), LABELS) for split in source})
+    found = datasets.load({split: (tf.cast(COLORS, tf.bfloat16), LABELS) for split in source})
+    assert np.abs(found.test.pictures.astype(int) - expected.test.pictures).max() <= 1
 
 
 def test_tf_data_that_cannot_be_used_is_refused(tf: Any) -> None:

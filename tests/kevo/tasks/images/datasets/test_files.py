@@ -181,14 +181,14 @@ def test_folders_inside_a_class_belong_to_it(make: Make, tmp_path: Path) -> None
 
 
 @both
-def test_classes_and_pictures_are_sorted_as_people_do(make: Make, tmp_path: Path) -> None:
+def test_classes_are_sorted_as_keras_does_and_pictures_as_people_do(make: Make, tmp_path: Path) -> None:
     files = {
         f"train/{name}/{number}.png": png(number) for name in ("class10", "class9", "Class1") for number in range(12)
     }
     dataset = datasets.load(
         make(tmp_path, dict(reversed(files.items())) | {f"test/{n[6:]}": c for n, c in files.items()})
     )
-    assert dataset.class_names == ("Class1", "class9", "class10")
+    assert dataset.class_names == ("Class1", "class10", "class9")
     assert shades(dataset.test) == [*range(12)] * 3
 
 

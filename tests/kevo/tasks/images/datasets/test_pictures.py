@@ -1,6 +1,7 @@
 """Every kind of picture file becomes the right RGB pixels, or is skipped with its reason."""
 
 import io
+import struct
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 
 from kevo.errors import SettingsError
 from kevo.tasks.images.datasets import Limits
+from kevo.tasks.images.datasets.levels import Whites
 from kevo.tasks.images.datasets.pictures import SIZES, File, choose_size, decode
 
 SIDE = 8
@@ -29,14 +31,19 @@ def file(content: bytes, name: str = "picture") -> File:
     return File(name, len(content), lambda: io.BytesIO(content))
 
 
+def together(*contents: bytes, image_size: int | None = None, whites: Whites | None = None) -> np.ndarray:
+    found = decode(list(map(file, contents)), image_size=image_size, limits=Limits(), whites=whites)
+    assert found.reasons == [None] * len(contents)
+    return found.pictures
+
+
 def pixels(content: bytes, *, image_size: int | None = None) -> np.ndarray:
-    pictures, reasons = decode([file(content)], image_size=image_size, limits=Limits())
-    assert reasons == [None]
-    return pictures[0]
+    (found,) = together(content, image_size=image_size)
+    return found
 
 
 def reason(content: bytes, limits: Limits | None = None) -> str:
-    (only,) = decode([file(content)], image_size=None, limits=limits or Limits())[1]
+    (only,) = decode([file(content)], image_size=None, limits=limits or Limits()).reasons
     assert only is not None
     return only
 
@@ -133,8 +140,40 @@ def test_sixteen_bits_are_scaled_and_not_clipped(file_format: str) -> None:
 
 def test_sixteen_bits_are_rounded() -> None:
     deep = np.full((SIDE, SIDE), 128, np.uint16)
-    deep[0] = 129
-    assert pixels(encoded(Image.fromarray(deep)))[:2, 0, 0].tolist() == [1, 0]
+    deep[0], deep[-1] = 129, 65535
+    assert pixels(encoded(Image.fromarray(deep)))[[0, 1, -1], 0, 0].tolist() == [1, 0, 255]
+
+
+@pytest.mark.parametrize("white", [255, 1023, 4095, 16383, 65535])
+def test_one_white_holds_for_all_pictures_whatever_their_container(white: int) -> None:
+    bright = np.rint(RAMP.astype(float) * (white / 255)).astype(np.uint16)
+    dark = bright // 8
+    found = together(encoded(Image.fromarray(dark)), encoded(Image.fromarray(bright)))
+    np.testing.assert_array_equal(found[0], grey(np.rint(dark * (255 / white)).astype(np.uint8)))
+    np.testing.assert_array_equal(found[1], grey(RAMP))
+    # A new picture is seen with the white of the others, however dark it is.
+    new = together(encoded(Image.fromarray(dark)), whites=Whites(integers=white))
+    np.testing.assert_array_equal(new[0], found[0])
+
+
+def test_a_few_hot_pixels_decide_nothing() -> None:
+    deep = np.full((64, 64), 3000, np.uint16)
+    deep[:32] = 1000
+    hot = deep.copy()
+    hot[5, 5] = 65535
+    found = decode([file(encoded(Image.fromarray(one))) for one in (deep, hot)], image_size=None, limits=Limits())
+    assert found.whites == Whites(integers=4095)
+    assert found.notes == (
+        "2 files hold more than 8 bits. The pictures have values from 1000 to 65535: 4095 is white for all of them. "
+        "What lies beyond is cut off.",
+    )
+    assert found.pictures[1, [0, 5, 63], [0, 5, 63], 0].tolist() == [62, 255, 187]
+
+
+def test_a_picture_far_beyond_the_models_white_is_skipped() -> None:
+    bright = encoded(Image.fromarray(np.full((SIDE, SIDE), 40000, np.uint16)))
+    found = decode([file(bright)], image_size=None, limits=Limits(), whites=Whites(integers=4095))
+    assert found.reasons == ["has grey values up to 40000, and white is 4095 in the pictures of this model"]
 
 
 def test_wide_integers_hold_sixteen_bits() -> None:
@@ -153,7 +192,8 @@ def test_floats_end_at_one_or_at_the_next_white(white: int) -> None:
 @pytest.mark.parametrize("value", [-1.0, 70000.0, np.nan])
 def test_floats_beyond_every_white_are_skipped(value: float) -> None:
     image = Image.fromarray(np.full((SIDE, SIDE), value, np.float32))
-    assert reason(encoded(image, "TIFF")) == f"has grey values from {value:g} to {value:g}, beyond 16 bits"
+    expected = f"has grey values from {value:g} to {value:g}: expected up to 16 bits, or floats 0-1 or 0-255"
+    assert reason(encoded(image, "TIFF")) == expected
 
 
 def test_the_first_frame_of_an_animation_counts() -> None:
@@ -166,6 +206,15 @@ def test_orientation_is_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # The camera was turned: rotate by 90 degrees clockwise to view.
     np.testing.assert_array_equal(pixels(encoded(Image.fromarray(COLORS), exif=exif)), np.rot90(COLORS, -1))
+
+
+def test_orientation_is_applied_whatever_else_the_metadata_hold() -> None:
+    # Orientation 6, and in the tag of the compression a number below zero, which Pillow cannot write again.
+    tags = struct.pack("<H HHIHH HHIhH I", 2, 0x0112, 3, 1, 6, 0, 0x0103, 8, 1, -5, 0, 0)
+    exif = b"Exif\0\0II*\0" + struct.pack("<I", 8) + tags
+    for orientation, turn in ((6, -1), (8, 1), (3, 2)):
+        content = encoded(Image.fromarray(COLORS), exif=exif.replace(b"\x01\0\0\0\x06", b"\x01\0\0\0%c" % orientation))
+        np.testing.assert_array_equal(pixels(content), np.rot90(COLORS, turn))
 
 
 def test_pictures_are_squashed_without_aliasing() -> None:
@@ -218,7 +267,8 @@ def test_any_damage_skips_one_picture_only() -> None:
             content[position] = rng.integers(256)
         files.append(file(bytes(content[: rng.integers(1, len(content) + 1)])))
     sound = file(good[0])
-    pictures, reasons = decode([sound, *files, sound], image_size=64, limits=Limits())
+    found = decode([sound, *files, sound], image_size=64, limits=Limits())
+    pictures, reasons = found.pictures, found.reasons
     assert reasons[0] is reasons[-1] is None
     assert sum(bool(reason) for reason in reasons) > 100
     np.testing.assert_array_equal(pictures[[0, -1]], np.stack([np.asarray(NOISE)] * 2))
@@ -226,7 +276,7 @@ def test_any_damage_skips_one_picture_only() -> None:
 
 def test_a_file_that_vanishes_is_skipped(tmp_path: Path) -> None:
     gone = File("gone.png", 10, (tmp_path / "gone.png").open)  # type: ignore[arg-type]
-    assert decode([gone], image_size=None, limits=Limits())[1] == ["cannot be read: No such file or directory"]
+    assert decode([gone], image_size=None, limits=Limits()).reasons == ["cannot be read: No such file or directory"]
 
 
 def test_too_many_pixels_are_skipped_before_they_are_decoded() -> None:
@@ -248,7 +298,7 @@ def test_a_file_too_long_is_not_opened() -> None:
     def refuse() -> io.BytesIO:
         raise AssertionError
 
-    reasons = decode([File("long.png", 11, refuse)], image_size=None, limits=Limits(max_file_bytes=10))[1]
+    reasons = decode([File("long.png", 11, refuse)], image_size=None, limits=Limits(max_file_bytes=10)).reasons
     assert reasons == ["is larger than 10 bytes"]
 
 
@@ -283,6 +333,7 @@ def test_sizes_rise() -> None:
 def test_rows_stand_in_the_order_of_the_files(side: int) -> None:
     shade: Callable[[int], Image.Image] = lambda value: Image.new("L", (side, side), value)  # noqa: E731
     files = [file(encoded(shade(value))) for value in range(40)]
-    pictures, reasons = decode(files, image_size=None, limits=Limits())
+    found = decode(files, image_size=None, limits=Limits())
+    pictures, reasons = found.pictures, found.reasons
     assert set(reasons) == {None}
     assert pictures[:, 0, 0, 0].tolist() == list(range(40))

@@ -1,0 +1,105 @@
+"""How a saved model's pictures are read, as a file beside it; and `read_picture`, which reads one that way."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from kevo.errors import DataError, ModelError
+from kevo.runs import layout
+from kevo.tasks.images.datasets import ImageDataset, Limits, Skipped, loose
+from kevo.tasks.images.datasets.levels import Whites
+from kevo.tasks.images.datasets.pictures import SIZES, decode
+from kevo.tasks.images.picture_arrays import Pictures
+from kevo.tasks.saved_model import home, model_file
+
+_NAME = "images"
+_LARGEST_SIDE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """How pictures are read.
+
+    Args:
+        image_size: The side of the squares, in pixels, to which they are squashed.
+        whites: The values that are white, in numbers that do not come as 0-255.
+    """
+
+    image_size: int
+    whites: Whites
+
+    @classmethod
+    def of(cls, dataset: ImageDataset) -> Self:
+        """Returns the contract of a data set's models."""
+        return cls(dataset.image_size, dataset.whites)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a mapping of JSON values."""
+        whites = {"integers": self.whites.integers, "floats": self.whites.floats}
+        return {"task": _NAME, "image_size": self.image_size, "whites": whites}
+
+
+def read_contract(model: Path) -> Contract | None:
+    """Reads the contract of a model; `None` where there is none, as of models that kevo did not make.
+
+    Args:
+        model: The model's file.
+
+    Raises:
+        ModelError: it is damaged.
+    """
+    path = home(model) / layout.TASK
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["task"] != _NAME:
+            return None
+        size = values["image_size"]
+        whites = [values["whites"][kind] for kind in ("integers", "floats")]
+        if type(size) is not int or not SIZES[0] <= size <= _LARGEST_SIDE:
+            raise ValueError(f"its image_size is {size!r:.40}")
+        if not all(white is None or (type(white) is int and 1 <= white <= 65535) for white in whites):
+            raise ValueError(f"its whites are {whites!r:.40}")
+    except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} does not say how a model's pictures are read: {error}. Restore it.") from error
+    return Contract(size, Whites(*whites))
+
+
+def read_picture(path: str | Path, *, model: str | Path | None = None) -> Pictures:
+    """Reads a picture as `kevo predict` does: upright, what is transparent on white, one white for all depths.
+
+    Args:
+        path: The file.
+        model: The `.keras` file or run folder that is to predict it, whose own size and white are taken. `None` chooses
+            them by the picture.
+
+    Returns:
+        RGB pixels 0-255 of shape (size, size, 3), for `model.predict(picture[None])`.
+
+    Raises:
+        DataError: it cannot be read.
+        ModelError: the model's contract is damaged, or the run folder has no model.
+
+    Example:
+        >>> kevo.read_picture("cat.jpg", model="kevo-runs/pets").shape  # doctest: +SKIP
+        (160, 160, 3)
+    """
+    contract = None if model is None else read_contract(model_file(Path(model)))
+    if Path(path).is_dir():
+        raise DataError(f"{path} is a folder. Expected the file of one picture.")
+    (file,) = loose.find([path])
+    if isinstance(file, Skipped):
+        raise DataError(f"The picture {path} {file.reason}.")
+    decoded = decode(
+        [file],
+        image_size=None if contract is None else contract.image_size,
+        limits=Limits(),
+        whites=None if contract is None else contract.whites,
+    )
+    if (reason := decoded.reasons[0]) is not None:
+        raise DataError(f"The picture {path} {reason}.")
+    return decoded.pictures[0]
