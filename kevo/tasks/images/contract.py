@@ -102,4 +102,5 @@ def read_picture(path: str | Path, *, model: str | Path | None = None) -> Pictur
     )
     if (reason := decoded.reasons[0]) is not None:
         raise DataError(f"The picture {path} {reason}.")
-    return decoded.pictures[0]
+    picture: Pictures = decoded.pictures[0]
+    return picture

@@ -139,6 +139,7 @@ PAGES = ClassPages(
             "the answers. Whoever uses the model answers for that. What is wrong or one-sided in the pictures and "
             "their labels the model has learned, and the test pictures share it."
         ),
+        repeats=lambda dataset: dataset.repeats.sentences(),
         uncounted="What was spent on making pretrained weights is not counted.",
     ),
     use=_use,

@@ -243,7 +243,7 @@ def test_the_answer_comes_first(page: Page, run: Run) -> None:
     low, high = test.interval
     words = page.words("answer")
     assert f"{test.accuracy:.1%} test accuracy" in words and f"between {low:.1%} and {high:.1%}" in words
-    assert f"{test.num_examples} pictures that played no part" in words
+    assert f"by the {test.num_examples} pictures of the test split" in words
     assert "conv stack 8x3x3 > 8x3x3 at 16 px" in words and "1,234" in words and "1 min 15 s" in words
     assert f"keras.models.load_model('{run.path}/best.keras')" in words
     for command in ("predict", "evaluate", "export"):

@@ -49,6 +49,69 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeated:
+    """How many pictures of a split stand in an earlier one too.
+
+    Args:
+        identical: So many are identical to one there.
+        near: So many others are near copies of one there.
+        num_pictures: Of so many.
+    """
+
+    identical: int = 0
+    near: int = 0
+    num_pictures: int = 0
+
+    def sentence(self, split: str, others: str, consequence: str) -> str | None:
+        """Says so, and what follows; `None` where there are none."""
+        if not self.identical + self.near:
+            return None
+        near = f"near copies of {others} pictures"
+        parts = [f"identical to {others} pictures"] if self.identical else []
+        parts += [f"{self.near} more are {near}" if parts else near] if self.near else []
+        first = self.identical or self.near
+        are = "is" if first == 1 else "are"
+        return f"{first} of {self.num_pictures} {split} pictures {are} {', and '.join(parts)}: {consequence}"
+
+
+NOT_REPEATED = Repeated()
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Pictures that stand in several splits, or under several classes.
+
+    Args:
+        validation: Those of the validation split that stand in train.
+        test: Those of the test split that stand in train or validation.
+        num_contradictions: How many different pictures stand under more than one class.
+        contradicted: Two such classes.
+    """
+
+    validation: Repeated = NOT_REPEATED
+    test: Repeated = NOT_REPEATED
+    num_contradictions: int = 0
+    contradicted: tuple[str, ...] = ()
+
+    def sentences(self) -> tuple[str, ...]:
+        """What a user should know."""
+        num = self.num_contradictions
+        pictures = "1 picture stands" if num == 1 else f"{num} pictures stand"
+        found = (
+            self.test.sentence("test", "training or validation", "the scores on the test split are too good."),
+            self.validation.sentence("validation", "training", "candidates are chosen by pictures that they know."),
+            f"{pictures} under several classes, such as {' and '.join(map(repr, self.contradicted))}: no model can be "
+            "right each time."
+            if num
+            else None,
+        )
+        return tuple(filter(None, found))
+
+
+NO_REPEATS = Repeats()
+
+
+@dataclass(frozen=True, slots=True)
 class ImageDataset:
     """Pictures of one size in classes, for training, choosing and measuring.
 
@@ -62,6 +125,7 @@ class ImageDataset:
         made_splits: The splits that the source did not give and that were taken out of `train`.
         notes: What was decided while reading, in words.
         whites: The values that were white, of numbers that did not come as 0-255.
+        repeats: Which pictures stand in several splits, or under several classes.
     """
 
     name: str
@@ -73,6 +137,7 @@ class ImageDataset:
     made_splits: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     whites: Whites = UNKNOWN
+    repeats: Repeats = NO_REPEATS
 
     def num_examples(self, split: str) -> int:
         """How many pictures a split has: `train`, `validation` or `test`."""
@@ -166,6 +231,11 @@ class Limits:
     max_members: int = 1_000_000
     max_archive_bytes: int = 64 * 1024**3
     max_archive_ratio: float = 200.0
+
+
+def digest(picture: npt.NDArray[np.uint8]) -> bytes:
+    """Content hash of a picture as it is stored."""
+    return hashlib.blake2b(np.ascontiguousarray(picture).data, digest_size=16).digest()
 
 
 def natural(text: str) -> tuple[Any, ...]:

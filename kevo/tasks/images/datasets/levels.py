@@ -123,11 +123,13 @@ class Levels:
 def to_bytes(values: npt.NDArray[Any], white: int) -> npt.NDArray[np.uint8]:
     """Brings values to 0-255; what lies beyond is cut off."""
     if values.dtype.kind == "b":
-        return values.astype(np.uint8) * np.uint8(255)
+        return np.where(values, np.uint8(255), np.uint8(0))
     if values.dtype.kind in "iu" and white == 255:
-        return np.clip(values, 0, 255).astype(np.uint8)
+        bytes_: npt.NDArray[np.uint8] = np.clip(values, 0, 255).astype(np.uint8)
+        return bytes_
     scaled = values.astype(np.float32) * np.float32(255 / white)
-    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+    rounded: npt.NDArray[np.uint8] = np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+    return rounded
 
 
 def describe(levels: Levels, white: int) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from kevo.errors import DataError, SettingsError
 from kevo.tasks.images import picture_arrays
-from kevo.tasks.images.datasets import arrays, builtin, files, pictures, splitting
+from kevo.tasks.images.datasets import arrays, builtin, files, pictures, repeats, splitting
 from kevo.tasks.images.datasets.dataset import ImageDataset, Limits, Split, natural
 from kevo.tasks.images.datasets.levels import UNKNOWN, Whites
 from kevo.tasks.images.picture_arrays import Pictures
@@ -129,8 +129,10 @@ def divide(
     missing = {split: fraction for split, fraction in fractions.items() if split not in splits}
     if "validation" in missing:
         missing["validation"] = min(missing["validation"], _MOST_VALIDATION / len(splits["train"]))
+    note = None
     if missing:
-        splits |= splitting.make_splits(splits["train"], missing, class_names=class_names, seed=seed)
+        made, note = splitting.make_splits(splits["train"], missing, class_names=class_names, seed=seed)
+        splits |= made
         # As long as another split is a part of the same array, that takes up room with all its pictures.
         views = {split: one for split, one in splits.items() if one.pictures.base is found.pictures["train"].base}
         splits |= {
@@ -138,6 +140,7 @@ def divide(
             for split, one in views.items()
             if one.pictures.base is not None
         }
+    counted = repeats.count(splits, class_names)
     return ImageDataset(
         name=found.name,
         class_names=class_names,
@@ -146,8 +149,9 @@ def divide(
         train=splits["train"],
         validation=splits["validation"],
         test=splits["test"],
-        notes=found.notes,
+        notes=(*found.notes, *([note] if note else []), *counted.sentences()),
         whites=found.whites,
+        repeats=counted,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from kevo.errors import DataError
 from kevo.tasks.images import picture_arrays
-from kevo.tasks.images.datasets.dataset import Split
+from kevo.tasks.images.datasets.dataset import Split, digest
+from kevo.tasks.images.datasets.repeats import alike
 from kevo.tasks.outputs.classes.stratified import divide
 
 Labels = npt.NDArray[np.int64]
@@ -89,18 +90,13 @@ def in_own_order(
     return picture_arrays.taken(pictures, order), ordered
 
 
-def digest(picture: picture_arrays.Pictures) -> bytes:
-    """Content hash of a picture as it is stored."""
-    return hashlib.blake2b(np.ascontiguousarray(picture).data, digest_size=16).digest()
-
-
 def make_splits(
     pool: Split, fractions: Mapping[str, float], *, class_names: Sequence[str], seed: int
-) -> dict[str, Split]:
+) -> tuple[dict[str, Split], str | None]:
     """Takes new splits out of the training pictures, the same part of every class.
 
-    Each class keeps at least one picture in every split. Identical pictures of a class stay together, since one of
-    them would give the other away. The order of the pictures stays.
+    Each class keeps at least one picture in every split. Identical pictures and near copies stay together, since one
+    of them would give the other away, as long as that leaves enough different ones. The order of the pictures stays.
 
     Args:
         pool: The pictures to divide.
@@ -109,17 +105,28 @@ def make_splits(
         seed: The same seed divides the same pictures alike.
 
     Returns:
-        The new splits, and `train` with what is left.
+        The new splits, and `train` with what is left; and what there is to say of copies.
 
     Raises:
         DataError: a class has too few different pictures.
     """
-    keys = list(map(digest, pool.pictures))
-    positions = divide(keys, pool.labels, fractions, class_names=class_names, examples="pictures", seed=seed)
-    return {
+    keys, num_near = alike(pool.pictures)
+    divided = partial(
+        divide, labels=pool.labels, fractions=fractions, class_names=class_names, examples="pictures", seed=seed
+    )
+    note = f"{num_near} pictures have near copies: those that are alike are in the same split." if num_near else None
+    try:
+        positions = divided(keys)
+    except DataError:
+        if not num_near:
+            raise
+        positions = divided(list(map(digest, pool.pictures)))
+        note = f"{num_near} pictures have near copies, which may be in several splits: there are few other pictures."
+    splits = {
         name: Split(picture_arrays.taken(pool.pictures, chosen.tolist()), pool.labels[chosen])
         for name, chosen in positions.items()
     }
+    return splits, note
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

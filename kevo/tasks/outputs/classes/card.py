@@ -37,6 +37,7 @@ class CardWords:
         alike: What may stand in several splits.
         weighing: Returns how classes of different sizes count in training, from the data set.
         ethics: What kevo does not know of the examples.
+        repeats: Returns sentences on examples that stand in several splits, from the data set.
         uncounted: What the cost of a search leaves out.
     """
 
@@ -51,6 +52,7 @@ class CardWords:
     alike: str
     weighing: Callable[[Any], str]
     ethics: str
+    repeats: Callable[[Any], Sequence[str]] = lambda dataset: ()
     uncounted: str = ""
 
     @property
@@ -69,7 +71,7 @@ def card(words: CardWords, dataset: Any, outcome: Any) -> dict[str, Sequence[str
     """
     return {
         f"Model card: {words.many} of {code(dataset.name)} in {dataset.num_classes} classes": [
-            _summary(words, outcome.test),
+            _summary(words, outcome.test, words.repeats(dataset)),
             *_warning(words, outcome),
         ],
         "Model details": [f"- {words.takes(dataset, outcome.genome)}", *_ensemble(words, outcome)],
@@ -97,10 +99,11 @@ def card(words: CardWords, dataset: Any, outcome: Any) -> dict[str, Sequence[str
     }
 
 
-def _summary(words: CardWords, test: Evaluation) -> str:
+def _summary(words: CardWords, test: Evaluation, repeats: Sequence[str]) -> str:
+    claim = f". {' '.join(repeats)}" if repeats else " that played no part in training or choosing the model."
     return (
-        f"**Accuracy {_percent(test.accuracy)} on {test.num_examples} test {words.many}** ({_interval(test)}) that "
-        f"played no part in training or choosing the model. Evolved by kevo, {date.today().isoformat()}."
+        f"**Accuracy {_percent(test.accuracy)} on {test.num_examples} test {words.many}** ({_interval(test)}){claim} "
+        f"Evolved by kevo, {date.today().isoformat()}."
     )
 
 
@@ -222,7 +225,7 @@ def _origin(words: CardWords, dataset: Any, split: str) -> str:
     if split in dataset.made_splits:
         return (
             f"taken by chance out of the training {words.many}, the same part of every class; identical {words.many} "
-            "of a class stayed together."
+            "stayed together."
         )
     return "as the source divided them."
 

@@ -54,7 +54,7 @@ class ClassPages:
         return (
             f"{test.accuracy:.1%}",
             f" test accuracy. On {self._many} like these it lies between {low:.1%} and {high:.1%} (95% confidence), by "
-            f"{test.num_examples:,} {self._many} that played no part in the search. {self.chance_note(test)}".rstrip(),
+            f"the {test.num_examples:,} {self._many} of the test split. {self.chance_note(test)}".rstrip(),
         )
 
     def chance_note(self, test: Evaluation) -> str:
@@ -125,7 +125,8 @@ class ClassPages:
         )
         head = ("Class", f"Test {self._many}", "Recall", "Precision", "F1")
         table = Table("Scores by class", head, rows, numbers=(1, 2, 3, 4))
-        return [confusion_matrix(test, examples=self._many), table]
+        repeats = [] if known.dataset is None else self._words.repeats(known.dataset)
+        return [*map(Paragraph, repeats), confusion_matrix(test, examples=self._many), table]
 
     def _wrong(self, known: Known) -> Block:
         one = self._words.one

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +25,11 @@ def divide(
 ) -> dict[str, Positions]:
     """Divides examples, the same part of every class.
 
-    Each class keeps at least one example in every split. Identical examples of a class stay together, since one of
-    them would give the other away.
+    Each class keeps at least one example in every split. Examples that are alike stay together, since one of them would
+    give the other away: those of different classes too, as long as every class can be in every split.
 
     Args:
-        keys: For each example its content or a hash of it: equal only for identical examples.
+        keys: For each example its content or a hash of it: equal only for examples that are alike.
         labels: Their classes, as positions in the class names, shape (n,).
         fractions: For each new split, its part of the examples.
         class_names: The names of the classes.
@@ -46,11 +48,41 @@ def divide(
         >>> len(parts["train"]), len(parts["test"])
         (8, 2)
     """
-    members: dict[tuple[int, Hashable], list[int]] = {}
-    for position, key in enumerate(zip(labels.tolist(), keys, strict=True)):
-        members.setdefault(key, []).append(position)
-    groups = list(members.values())
-    group_labels = np.array([label for label, _ in members])
+    together = list(_groups(keys).values())
+    if any(len(set(labels[group].tolist())) > 1 for group in together):
+        # A group counts for the rarest of its classes, which is the hardest to find enough examples of.
+        counts = np.bincount(labels, minlength=len(class_names))
+        rarest = np.array([min(labels[group].tolist(), key=lambda label: counts[label]) for group in together])
+        with contextlib.suppress(DataError):
+            parts = _divide(together, rarest, fractions, class_names, examples, seed)
+            if all(len(set(labels[part].tolist())) == len(class_names) for part in parts.values()):
+                return parts
+    apart = _groups(list(zip(labels.tolist(), keys, strict=True)))
+    return _divide(
+        list(apart.values()), np.array([label for label, _ in apart]), fractions, class_names, examples, seed
+    )
+
+
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+def _groups(keys: Sequence[_Key]) -> dict[_Key, list[int]]:
+    """The positions of each key."""
+    groups: dict[_Key, list[int]] = {}
+    for position, key in enumerate(keys):
+        groups.setdefault(key, []).append(position)
+    return groups
+
+
+def _divide(
+    groups: Sequence[Sequence[int]],
+    group_labels: npt.NDArray[np.int64],
+    fractions: Mapping[str, float],
+    class_names: Sequence[str],
+    examples: str,
+    seed: int,
+) -> dict[str, Positions]:
+    """Divides groups of examples, each with one class, the same part of every class."""
     rng = np.random.default_rng(seed)
     taken: dict[str, list[int]] = {name: [] for name in ("train", *fractions)}
     for label, class_name in enumerate(class_names):

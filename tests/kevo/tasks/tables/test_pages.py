@@ -145,7 +145,7 @@ def test_the_report_compares_with_boosted_trees_and_counts_rows(found: SearchRes
     (_, table) = sections["reference"].blocks
     assert [row[0] for row in table.rows] == ["This network", "HistGradientBoosting"]
     page = write(found.run_folder).read_text(encoding="utf-8")
-    assert "rows that played no part in the search" in page and "picture" not in page.split("</style>")[1]
+    assert "rows of the test split" in page and "picture" not in page.split("</style>")[1]
 
 
 def test_the_options_of_the_task_repeat_the_search(found: SearchResult) -> None:

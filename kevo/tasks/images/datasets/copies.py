@@ -1,0 +1,94 @@
+"""Finds pictures that are near copies of others: saved anew, resized, a little brighter.
+
+Each picture has a difference hash (Krawetz 2013, "Kind of like that"): 64 bits that say where it grows brighter from
+left to right. Pictures whose hashes differ in a few bits are compared by their pixels. Not every pair of pictures is
+looked at, but those next to each other in several orders of the hashes, so that the time grows with their number only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from kevo.tasks.images.picture_arrays import Pictures
+
+_MIN_SIDE = 16
+"""Pictures of fewer pixels are too much alike anyway."""
+_LOOKED_AT = 32
+"""Pixels on a side that are compared, about."""
+_ROWS, _COLUMNS = 8, 9
+_MAX_BITS = 6
+"""So many of 64 bits may differ."""
+_MAX_DIFFERENCE = 0.2
+"""So far may pixels be apart, as a share of the contrast (both root mean squares)."""
+_MIN_CONTRAST = 4.0
+"""Pictures of one color, in levels of 255, are copies only if they are identical."""
+_NUM_NEIGHBORS = 8
+_TURN = 8
+_CHUNK = 1024
+
+Pairs = npt.NDArray[np.int64]
+
+
+def near_pairs(parts: list[Pictures]) -> Pairs:
+    """Returns pairs of near copies, identical ones among them.
+
+    Args:
+        parts: Arrays of pictures of one size; positions count through all of them.
+
+    Returns:
+        Positions, shape (num_pairs, 2), the lower one first.
+    """
+    side = parts[0].shape[1]
+    if side < _MIN_SIDE:
+        return np.empty((0, 2), np.int64)
+    small = np.concatenate([_small(part) for part in parts])
+    hashes = np.concatenate([_hashes(small[start : start + _CHUNK]) for start in range(0, len(small), _CHUNK)])
+    candidates = _candidates(hashes)
+    are_near = [_are_near(small, candidates[start : start + _CHUNK]) for start in range(0, len(candidates), _CHUNK)]
+    return candidates[np.concatenate(are_near)] if are_near else candidates
+
+
+def _small(pictures: Pictures) -> Pictures:
+    step = max(1, pictures.shape[1] // _LOOKED_AT)
+    return np.ascontiguousarray(pictures[:, ::step, ::step])
+
+
+def _hashes(pictures: Pictures) -> npt.NDArray[np.uint64]:
+    grey = pictures.mean(axis=3, dtype=np.float32)
+    rows, columns = (_means(grey.shape[1], number) for number in (_ROWS, _COLUMNS))
+    cells = rows @ grey @ columns.T
+    bits = (cells[:, :, 1:] > cells[:, :, :-1]).reshape(len(cells), -1)
+    return np.packbits(bits, axis=1).view(np.uint64).ravel()
+
+
+def _means(num_from: int, num_to: int) -> npt.NDArray[np.float32]:
+    """The matrix, shape (num_to, num_from), that averages a line of pixels to another length."""
+    edges = np.linspace(0, num_from, num_to + 1)
+    places = np.arange(num_from)
+    overlap = np.minimum(places + 1, edges[1:, np.newaxis]) - np.maximum(places, edges[:-1, np.newaxis])
+    weights = np.clip(overlap, 0, None)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _candidates(hashes: npt.NDArray[np.uint64]) -> Pairs:
+    found = []
+    for turn in range(0, 64, _TURN):
+        # Each order begins with other bits, so that no single bit keeps two hashes apart in all of them.
+        turned = (hashes << np.uint64(turn)) | (hashes >> np.uint64((64 - turn) % 64)) if turn else hashes
+        order = np.argsort(turned, kind="stable")
+        for ahead in range(1, _NUM_NEIGHBORS + 1):
+            first, second = order[:-ahead], order[ahead:]
+            close = np.bitwise_count(hashes[first] ^ hashes[second]) <= _MAX_BITS
+            found.append(np.sort(np.stack([first[close], second[close]], axis=1), axis=1))
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def _are_near(small: Pictures, pairs: Pairs) -> npt.NDArray[np.bool_]:
+    first, second = (small[pairs[:, which]].astype(np.float32) for which in (0, 1))
+    differ = np.sqrt(np.square(first - second).mean(axis=(1, 2, 3)))
+    contrast = np.minimum(*(one.mean(axis=3).std(axis=(1, 2)) for one in (first, second)))
+    is_near: npt.NDArray[np.bool_] = (differ == 0) | (
+        (contrast >= _MIN_CONTRAST) & (differ <= _MAX_DIFFERENCE * contrast)
+    )
+    return is_near
