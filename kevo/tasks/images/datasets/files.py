@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import glob
 import io
 import itertools
 import os
@@ -13,7 +14,7 @@ import struct
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +22,7 @@ from typing import BinaryIO
 from kevo.errors import DataError, os_reason
 from kevo.system import archives
 from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS, Limits, natural
+from kevo.tasks.images.datasets.layouts import Folder, understand
 from kevo.tasks.images.datasets.pictures import File
 from kevo.tasks.task import Skipped
 
@@ -28,6 +30,7 @@ _LITTER = {"__macosx", "thumbs.db", "desktop.ini", "icon\r"}
 """What file managers leave behind, besides names that begin with a dot; ignored in silence."""
 _IRREGULAR = ((stat.S_ISDIR, "folder"), (stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"), (stat.S_ISCHR, "device"))
 _MAX_CSV_BYTES = 512 * 1024**2
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _MAX_DEPTH = 64
 """Folders around a member of an archive; no data set needs more."""
 
@@ -50,33 +53,14 @@ class Listing:
         splits: The splits in order, also those without a file.
         class_names: The classes in the order of their letters, as Keras sorts them, also those without a file.
         skipped: What cannot be a picture of any class.
+        notes: What was decided, in words.
     """
 
     files: list[Listed]
     splits: tuple[str, ...]
     class_names: tuple[str, ...]
     skipped: list[Skipped]
-
-
-@dataclass(slots=True, eq=False)
-class _Folder:
-    path: str = ""
-    folders: dict[str, _Folder] = field(default_factory=dict)
-    files: dict[str, File] = field(default_factory=dict)
-
-    def folder(self, name: str) -> _Folder:
-        """The subfolder of this name, made where it is missing."""
-        return self.folders.setdefault(name, _Folder(f"{self.path}{name}/"))
-
-    def all_files(self) -> list[File]:
-        """The files at any depth."""
-        files: list[File] = []
-        folders = [self]
-        while folders:
-            folder = folders.pop()
-            files += folder.files.values()
-            folders += folder.folders.values()
-        return files
+    notes: tuple[str, ...] = ()
 
 
 def list_folder(path: Path) -> Listing:
@@ -88,7 +72,7 @@ def list_folder(path: Path) -> Listing:
         DataError: the folder is laid out otherwise, or cannot be read.
     """
     skipped: list[Skipped] = []
-    root = _Folder()
+    root = Folder()
     try:
         _scan(path, root, frozenset({_identity(path.stat())}), skipped)
     except OSError as error:
@@ -112,7 +96,7 @@ def list_zip(path: Path, limits: Limits) -> Iterator[Listing]:
             with reading:
                 return io.BytesIO(archives.unpack(archive, member))
 
-        root = _Folder()
+        root = Folder()
         for member in archive.infolist():
             parts = _parts(member, path)
             parents, names = (parts, []) if member.is_dir() else (parts[:-1], parts[-1:])
@@ -162,8 +146,9 @@ def open_archive(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
 def list_csv(path: Path) -> Listing:
     """Lists the pictures that a CSV of `path,label[,split]` names.
 
-    Paths are absolute or relative to the CSV's folder. The split is `train`, `validation` (or `val`) or `test`; no
-    value means `train`. Other columns are ignored.
+    The delimiter is a comma, semicolon, tab or bar. Paths are absolute or relative to the CSV's folder; backslashes
+    count as slashes, and an extension may be missing where one file fits. The split is `train`, `validation` (or `val`)
+    or `test`; no value means `train`. Other columns are ignored.
 
     Raises:
         DataError: the CSV cannot be read, lacks a column or a value, or names an unknown split.
@@ -173,7 +158,8 @@ def list_csv(path: Path) -> Listing:
         raise DataError(f"{path} is too large: {size:,} bytes. Expected at most {_MAX_CSV_BYTES:,}.")
     try:
         text = path.read_text(encoding="utf-8-sig")
-        rows = list(csv.reader(io.StringIO(text, newline="")))
+        delimiter = _delimiter(text)
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}. Save it as UTF-8.") from error
     except (OSError, csv.Error) as error:
@@ -182,7 +168,7 @@ def list_csv(path: Path) -> Listing:
     if not {"path", "label"} <= set(header):
         raise DataError(
             f"{path} must begin with the line path,label or path,label,split. Its columns are: "
-            f"{', '.join(rows[0]) if rows else 'none'}."
+            f"{', '.join(rows[0]) if rows else 'none'}, parted by {_DELIMITERS[delimiter]}."
         )
     files: list[Listed] = []
     skipped: list[Skipped] = []
@@ -202,7 +188,7 @@ def list_csv(path: Path) -> Listing:
             )
         names.add(values["label"])
         splits.add(split)
-        file = _csv_file(path.parent / values["path"], values["path"])
+        file = _csv_file(path.parent, values["path"])
         if isinstance(file, Skipped):
             skipped.append(file)
         else:
@@ -227,17 +213,36 @@ def check_regular(path: Path) -> None:
         raise DataError(f"{path} is no file but a {kind}. Write what it holds to a file, and give that.")
 
 
-def _csv_file(path: Path, name: str) -> File | Skipped:
+def _delimiter(text: str) -> str:
+    """The delimiter of a table: of those that programs write, the most frequent one in the first line."""
+    first = next(iter(text.splitlines()), "")
+    return max(_DELIMITERS, key=first.count)
+
+
+def _csv_file(folder: Path, name: str) -> File | Skipped:
+    """Finds a picture, also by a path as Windows has it, or without its extension where one file fits."""
+    found = next((path for path in _meant(folder, name) if path.exists()), folder / name)
     try:
-        status = path.stat()
+        status = found.stat()
     except (OSError, ValueError) as error:
-        return Skipped(name, f"cannot be found: {os_reason(error)}")
+        return Skipped(name, f"cannot be found in {folder}: {os_reason(error)}")
     if not stat.S_ISREG(status.st_mode):
         return Skipped(name, "is no file")
-    return File(name, status.st_size, partial(_open, str(path)))
+    return File(name, status.st_size, partial(_open, str(found)))
 
 
-def _scan(path: Path, folder: _Folder, above: frozenset[tuple[int, int]], skipped: list[Skipped]) -> None:
+def _meant(folder: Path, name: str) -> Iterator[Path]:
+    with contextlib.suppress(OSError, ValueError):
+        for words in dict.fromkeys((name, name.replace("\\", "/"))):
+            path = folder / words
+            yield path
+            if not path.suffix and path.parent.is_dir():
+                same = list(path.parent.glob(f"{glob.escape(path.name)}.*"))
+                if len(same) == 1:
+                    yield same[0]
+
+
+def _scan(path: Path, folder: Folder, above: frozenset[tuple[int, int]], skipped: list[Skipped]) -> None:
     with os.scandir(path) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if _is_litter(entry.name):
@@ -287,22 +292,13 @@ def _parts(member: zipfile.ZipInfo, path: Path) -> list[str]:
     return parts
 
 
-def _arrange(root: _Folder, source: str, skipped: list[Skipped]) -> Listing:
-    """Tells splits from classes; a single folder around everything is passed through."""
-    while len(root.folders) == 1 and not _split_folders(root):
-        inner = next(iter(root.folders.values()))
-        if not inner.folders:
-            break
-        skipped += (Skipped(file.path, "lies in no class folder") for file in root.files.values())
-        root = inner
-    splits = _split_folders(root) or {"train": root}
-    if root not in splits.values():
-        beside = {*(file.path for file in root.files.values()), *(folder.path for folder in root.folders.values())}
-        beside -= {folder.path for folder in splits.values()}
-        skipped += (Skipped(path, "stands beside the folders of the splits") for path in sorted(beside))
+def _arrange(root: Folder, source: str, skipped: list[Skipped]) -> Listing:
+    """Lists the pictures of each split and class."""
+    layout = understand(root, source)
+    skipped += layout.skipped
     files: list[Listed] = []
     names: set[str] = set()
-    for split, folder in splits.items():
+    for split, folder in layout.splits.items():
         if not folder.folders:
             raise DataError(
                 f"{source} has no class folders{f' in {folder.path}' if folder.path else ''}. Expected one folder of "
@@ -316,22 +312,14 @@ def _arrange(root: _Folder, source: str, skipped: list[Skipped]) -> Listing:
             names.add(label)
             files += (Listed(file, label, split) for file in inside)
     files.sort(key=lambda listed: natural(listed.file.path))
-    return _listing(files, splits, names, skipped)
+    return _listing(files, layout.splits, names, skipped, layout.notes)
 
 
-def _listing(files: list[Listed], splits: Iterable[str], names: Iterable[str], skipped: list[Skipped]) -> Listing:
-    return Listing(files, tuple(sorted(splits, key=SPLITS.index)), tuple(sorted(names)), skipped)
-
-
-def _split_folders(root: _Folder) -> dict[str, _Folder]:
-    """The folders of the splits; none where there is no train/, since a class may be called "test"."""
-    splits: dict[str, _Folder] = {}
-    for name, folder in root.folders.items():
-        split = SPLIT_ALIASES.get(name.casefold())
-        if split in splits:
-            raise DataError(f"{splits[split].path} and {folder.path} both are the {split} split. Keep one.")
-        if split is not None:
-            splits[split] = folder
-    if splits and "train" not in splits and len(splits) == len(root.folders):
-        raise DataError(f"{', '.join(sorted(root.folders))} stand without a train/ folder beside them. Add train/.")
-    return splits if "train" in splits else {}
+def _listing(
+    files: list[Listed],
+    splits: Iterable[str],
+    names: Iterable[str],
+    skipped: list[Skipped],
+    notes: tuple[str, ...] = (),
+) -> Listing:
+    return Listing(files, tuple(sorted(splits, key=SPLITS.index)), tuple(sorted(names)), skipped, notes)

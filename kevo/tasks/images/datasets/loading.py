@@ -286,6 +286,6 @@ def _from_files(name: str, listing: files.Listing, path: Path, reading: _Reading
         {split: labels[part] for split, part in slices.items()},
         listing.class_names,
         skipped,
-        notes=found.notes,
+        notes=(*listing.notes, *found.notes),
         whites=found.whites,
     )

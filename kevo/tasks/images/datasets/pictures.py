@@ -15,6 +15,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from kevo.errors import SettingsError, os_reason
 from kevo.tasks.images import picture_arrays
+from kevo.tasks.images.datasets import kinds
 from kevo.tasks.images.datasets.dataset import Limits
 from kevo.tasks.images.datasets.levels import UNKNOWN, Levels, Whites, describe, to_bytes
 from kevo.tasks.images.picture_arrays import Pictures
@@ -207,8 +208,6 @@ def _attempt(function: Callable[..., _Answer], *arguments: Any) -> tuple[_Answer
         raise
     except _UnusableError as error:
         return None, str(error)
-    except UnidentifiedImageError:
-        return None, "is no picture of a known format"
     except OSError as error:
         return None, f"cannot be read: {os_reason(error)}"
     except Exception as error:
@@ -228,6 +227,9 @@ def _opened(file: File, limits: Limits) -> Iterator[Image.Image]:
             image = Image.open(stream, formats=[name for name in _FORMATS if name in Image.OPEN])
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise too_large from None
+        except UnidentifiedImageError:
+            stream.seek(0)
+            raise _UnusableError(kinds.name(stream.read(kinds.NUM_BYTES))) from None
         if image.width * image.height > limits.max_pixels:
             raise too_large
         yield image

@@ -155,7 +155,8 @@ def test_what_is_no_picture_is_skipped_and_named(make: Make, tmp_path: Path) -> 
     reasons = skipped(dataset)
     assert list(reasons) == ["cat/9.txt", "cat/10.png", "dog/cut.png", "emu/vector.svg", "list.txt"]
     assert reasons["cat/10.png"] == "is empty"
-    assert reasons["cat/9.txt"] == reasons["emu/vector.svg"] == "is no picture of a known format"
+    assert reasons["cat/9.txt"] == "is no picture of a known format"
+    assert reasons["emu/vector.svg"] == "is SVG: convert it to JPEG or PNG"
     assert reasons["list.txt"] == "lies in no class folder"
     assert dataset.summary().endswith("; 5 skipped")
 
@@ -205,7 +206,6 @@ def test_a_class_may_be_called_test(make: Make, tmp_path: Path) -> None:
         ({"0.png": png(0)}, r"has no class folders. Expected one folder of pictures for each class"),
         (pictures(classes={"cat": 0}), r"Found 1 class \(cat\). Expected at least two"),
         ({"train/0.png": png(0), "train/1.png": png(1)}, r"has no class folders in train/"),
-        (pictures("train/") | {"test/0.png": png(0)}, r"has no class folders in test/"),
         (pictures() | {"fox/.keep": b""}, r"The class folder fox/ in .* is empty. Fill it, or remove it"),
         (pictures("train/") | {"test/cat/.keep": b""}, r"The class folder test/cat/ in .* is empty"),
         (pictures() | {"fox/0.png": b"words"}, r"no picture to train on of the class 'fox'. Add some that can be read"),
@@ -213,7 +213,10 @@ def test_a_class_may_be_called_test(make: Make, tmp_path: Path) -> None:
             pictures(num=2),
             r"class 'cat' has too few different pictures: 2. Expected at least 3, one each for train, val",
         ),
-        (pictures("train/") | {"test/fox/0.png": png(0)}, r"no picture to train on of the class 'fox'"),
+        (
+            pictures("train/") | pictures("test/") | {"test/fox/0.png": png(0)},
+            r"no picture to train on of the class 'fox'",
+        ),
         (
             pictures("train/") | {"test/cat/0.png": b""},
             r"has no test picture that can be read. test/cat/0.png is empty",
@@ -450,7 +453,21 @@ def test_csv_rows_without_a_file_are_skipped_and_named(tmp_path: Path) -> None:
     folder(tmp_path, pictures())
     text = rows(pictures())
     dataset = datasets.load(table(tmp_path, f"path,label\n{text}\nnowhere.png,CAT\ncat,CAT\n"))
-    assert skipped(dataset) == {"cat": "is no file", "nowhere.png": "cannot be found: No such file or directory"}
+    assert skipped(dataset) == {
+        "cat": "is no file",
+        "nowhere.png": f"cannot be found in {tmp_path}: No such file or directory",
+    }
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_csv_as_other_programs_write_it(delimiter: str, tmp_path: Path) -> None:
+    folder(tmp_path, pictures())
+    text = rows(pictures()).replace(",", delimiter).replace("/", "\\").replace(".png", "")
+    (tmp_path / "dog" / "1.txt").write_text("no picture")
+    dataset = datasets.load(table(tmp_path, f"path{delimiter}label\r\n{text}\r\n"))
+    assert sum(map(len, (dataset.train, dataset.validation, dataset.test))) == 17
+    # Two files fit.
+    assert skipped(dataset) == {"dog\\1": f"cannot be found in {tmp_path}: No such file or directory"}
 
 
 @pytest.mark.parametrize(
@@ -458,15 +475,18 @@ def test_csv_rows_without_a_file_are_skipped_and_named(tmp_path: Path) -> None:
     [
         ("", r"must begin with the line path,label or path,label,split. Its columns are: none"),
         ("file,class\na.png,cat\n", r"Its columns are: file, class"),
-        ("path;label\na.png;cat\n", r"Its columns are: path;label"),
+        ("path;class\na.png;cat\n", r"Its columns are: path, class, parted by semicolons"),
         ("path,label\n", r"names no pictures. Expected a row path,label\[,split\] for each"),
         ("path,label\na.png\n", r"Row 2 of .* has no label. Fill it in, or remove the row"),
         ("path,label\na.png,cat\n,dog\n", r"Row 3 of .* has no path"),
         ("path,label,split\na.png,cat,holdout\n", r"Row 2 of .* has the split 'holdout'. Expected train, val"),
-        ("path,label,split\na.png,cat,test\n", r"has no test picture that can be read. a.png cannot be found: No such"),
+        (
+            "path,label,split\na.png,cat,test\n",
+            r"has no test picture that can be read. a.png cannot be found in .*: No such",
+        ),
         (
             "path,label\na.png,cat\nb.png,dog\n",
-            r"has no train picture .* a.png cannot be found: .* b.png cannot be found",
+            r"has no train picture .* a.png cannot be found in .*: .* b.png cannot be found",
         ),
         (f"path,label\n{'a' * 200_000},cat\n", r"Cannot read .* as CSV: field larger than field limit"),
     ],

@@ -1,0 +1,207 @@
+"""What a tree of folders means: which folders are splits, and which are classes.
+
+Names alone do not say it, since a class may be called "train": what stands beside a folder decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from kevo.errors import DataError
+from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES
+from kevo.tasks.images.datasets.pictures import File
+from kevo.tasks.task import Skipped
+
+_MASKS = {"annotation", "groundtruth", "gt", "label", "mask", "seg", "segmentation", "target"}
+_IMAGES = {"image", "images", "img", "input", "jpg", "original", "photo", "pic", "picture", "raw"}
+_PAIRED = 0.9
+"""The share of files with the same names from which two folders are pairs of pictures and masks."""
+_BESIDE = "stands beside the folders of the splits"
+
+
+@dataclass(slots=True, eq=False)
+class Folder:
+    """A folder of a tree.
+
+    Args:
+        path: Its path in the tree, with a slash at the end.
+        folders: The folders in it, by name.
+        files: The files in it, by name.
+    """
+
+    path: str = ""
+    folders: dict[str, Folder] = field(default_factory=dict)
+    files: dict[str, File] = field(default_factory=dict)
+
+    def folder(self, name: str) -> Folder:
+        """The subfolder of this name, made where it is missing."""
+        return self.folders.setdefault(name, Folder(f"{self.path}{name}/"))
+
+    def all_files(self) -> list[File]:
+        """The files at any depth."""
+        files: list[File] = []
+        folders = [self]
+        while folders:
+            folder = folders.pop()
+            files += folder.files.values()
+            folders += folder.folders.values()
+        return files
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The meaning of a tree.
+
+    Args:
+        splits: For each split its folder, in which there is one folder for each class.
+        skipped: What has no place in it.
+        notes: What was decided, in words.
+    """
+
+    splits: Mapping[str, Folder]
+    skipped: list[Skipped]
+    notes: tuple[str, ...] = ()
+
+
+def understand(root: Folder, source: str) -> Layout:
+    """Tells splits from classes; a single folder around everything is passed through.
+
+    Args:
+        root: The tree.
+        source: What to call it in errors.
+
+    Raises:
+        DataError: it is laid out otherwise, or may mean two things.
+    """
+    skipped: list[Skipped] = []
+    notes: list[str] = []
+    while len(root.folders) == 1 and not _named_splits(root):
+        inner = next(iter(root.folders.values()))
+        if not inner.folders:
+            break
+        skipped += (Skipped(file.path, "lies in no class folder") for file in root.files.values())
+        root = inner
+    splits = _splits(root, source)
+    if splits:
+        beside = {*(file.path for file in root.files.values()), *(folder.path for folder in root.folders.values())}
+        beside -= {folder.path for folder in splits.values()}
+        skipped += (Skipped(path, _BESIDE) for path in sorted(beside))
+        splits = {split: _inside(folder) for split, folder in splits.items()}
+        classes = splits["train"].folders.keys()
+        for split in [split for split in splits if split != "train" and classes]:
+            folder = splits[split]
+            if not classes & folder.folders.keys() and folder.all_files():
+                reason = "has no class folder that train/ has: it is left out, and can be predicted afterwards"
+                skipped.append(Skipped(folder.path, reason))
+                notes.append(f"{folder.path} {reason}.")
+                del splits[split]
+        other_names = [folder.path for folder in splits.values() if not _is_plain(folder.path)]
+        if other_names:
+            listed = ", ".join(f"{folder.path} as {split}" for split, folder in splits.items())
+            notes.append(f"The folders are taken for splits: {listed}.")
+    else:
+        splits = {"train": root}
+    for folder in splits.values():
+        _refuse_masks(folder, source)
+    return Layout(splits, skipped, tuple(notes))
+
+
+def _splits(root: Folder, source: str) -> dict[str, Folder]:
+    """The folders of the splits; none where they are classes."""
+    found = _named_splits(root)
+    if not found:
+        return {}
+    others = {name: folder for name, folder in root.folders.items() if folder not in found.values()}
+    if "train" not in found:
+        if others:
+            # A class may be called "test".
+            return {}
+        raise DataError(f"{', '.join(sorted(root.folders))} stand without a train/ folder beside them. Add train/.")
+    train = _inside(found["train"])
+    if not others:
+        return found
+    if not train.folders:
+        # Pictures of trains beside pictures of buses.
+        return {}
+    if any(
+        train.folders.keys() & _inside(folder).folders.keys() for split, folder in found.items() if split != "train"
+    ):
+        return found
+    if any(train.folders.keys() & folder.folders.keys() for folder in others.values()):
+        return {}
+    # Folders whose names say that they hold what is to be predicted, or nothing to learn from.
+    with_pictures = [name for name, folder in others.items() if folder.all_files()]
+    if len(found) > 1 or not with_pictures:
+        return found
+    raise DataError(
+        f"{source} may mean two things: {found['train'].path} has the folders "
+        f"{', '.join(sorted(train.folders)[:3])} in it, as a split does, and stands beside "
+        f"{', '.join(sorted(with_pictures)[:3])}, as a class does. Give {found['train'].path} itself if it is the "
+        "training pictures, or rename it if it is a class."
+    )
+
+
+def _named_splits(root: Folder) -> dict[str, Folder]:
+    """The folders that are called as splits are: train, seg_train, images-test."""
+    plain: dict[str, Folder] = {}
+    longer: dict[str, Folder] = {}
+    for name, folder in root.folders.items():
+        found = {SPLIT_ALIASES[word] for word in _words(name) if word in SPLIT_ALIASES}
+        if len(found) != 1:
+            continue
+        (split,) = found
+        into = plain if name.casefold() in SPLIT_ALIASES else longer
+        if split in into and (into is plain or split not in plain):
+            raise DataError(f"{into[split].path} and {folder.path} both are the {split} split. Keep one.")
+        into[split] = folder
+    if plain or "train" not in longer or len(longer) < 2:
+        # "train set" alone, or "test tubes" beside other classes, are no splits.
+        return plain
+    return longer
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[^\W_]+", name.casefold())
+
+
+def _is_plain(path: str) -> bool:
+    return any(part.casefold() in SPLIT_ALIASES for part in PurePosixPath(path).parts)
+
+
+def _inside(folder: Folder) -> Folder:
+    """Passes through folders that stand inside themselves: train/train."""
+    while len(folder.folders) == 1:
+        (name, inner), outer = next(iter(folder.folders.items())), PurePosixPath(folder.path).name
+        if name.casefold() != outer.casefold() or not inner.folders:
+            break
+        folder = inner
+    return folder
+
+
+def _refuse_masks(folder: Folder, source: str) -> None:
+    """Refuses pictures and their masks, which look like two classes.
+
+    Raises:
+        DataError: that is what these are.
+    """
+    named = {name: {word.removesuffix("s") for word in _words(name)} for name in folder.folders}
+    for mask in (name for name, words in named.items() if words & _MASKS):
+        for image in (name for name, words in named.items() if words & _IMAGES and name != mask):
+            stems = [_stems(folder.folders[name]) for name in (image, mask)]
+            if len(stems[0] & stems[1]) >= _PAIRED * max(1, min(map(len, stems))):
+                raise DataError(
+                    f"{source} holds pairs of files in {image}/ and {mask}/, as pictures and their masks are: they are "
+                    "for segmentation, and kevo learns classes of whole pictures. Expected one folder of pictures "
+                    "for each class."
+                )
+
+
+def _stems(folder: Folder) -> set[str]:
+    """The names of files without what tells a mask from its picture."""
+    return {
+        "_".join(word for word in _words(PurePosixPath(file.path).stem) if word.removesuffix("s") not in _MASKS)
+        for file in folder.all_files()
+    }
