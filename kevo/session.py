@@ -274,6 +274,8 @@ class Session:
             objectives=self._archive.objectives,
         )
         self._result = result = SearchResult.of(self._handed_over(closing, interrupted))
+        for remark in self._settings.kind.pages().remarks(result.test):
+            self._listener.note(remark)
         self._trackers.on_result(result)
         self._write_card(result)
         return result

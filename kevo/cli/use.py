@@ -51,8 +51,9 @@ def evaluate(
         for skipped in scored.skipped:
             _step_over(skipped)
         if scored.is_familiar:
+            these = f"{scored.num_familiar:,} of these" if scored.num_familiar else "such"
             click.echo(
-                f"The model was trained or chosen with such {kind.examples}: on others it will do worse.", err=True
+                f"The model was trained or chosen with {these} {kind.examples}: on others it will do worse.", err=True
             )
         if confusion is not None:
             _draw(confusion, scored)

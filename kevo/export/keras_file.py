@@ -1,4 +1,4 @@
-"""Keras's own file: a copy of the run's, which any Keras 3 loads."""
+"""Keras's own file: a copy of the run's."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ def write(job: Job, path: Path) -> None:
     with warnings.catch_warnings():
         # Keras mends tf2onnx for NumPy 2 by names that NumPy is going to use for something else.
         warnings.simplefilter("ignore", FutureWarning)
-        exportable.portable(job.shape).export(path, format="onnx", verbose=False, input_signature=[inputs])
+        model = _inference_only(exportable.portable(job.shape), job.shape)
+        model.export(path, format="onnx", verbose=False, input_signature=[inputs])
     converted = onnx.load(path)
     (entry,), (exit_,) = converted.graph.input, converted.graph.output
     renamed = {entry.name: exportable.input_name, exit_.name: exportable.output_name}
@@ -36,6 +37,15 @@ def write(job: Job, path: Path) -> None:
                 dimension.dim_param = axis
     onnx.checker.check_model(converted, full_check=True)
     onnx.save(converted, path)
+
+
+def _inference_only(model: keras.Model, shape: tuple[int | None, ...]) -> keras.Model:
+    """Returns a model that predicts the same and never trains.
+
+    A layer such as `RandomFlip` switches all layers behind it to training where nobody says that they are not to.
+    """
+    entry = keras.Input(shape[1:], batch_size=shape[0])
+    return keras.Model(entry, model(entry, training=False))
 
 
 def opened(path: Path) -> Predict:

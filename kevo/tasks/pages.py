@@ -154,6 +154,9 @@ class Pages(Protocol):
     def in_brief(self, scores: Any) -> str:
         """The score that matters most, in a few words."""
 
+    def remarks(self, test: Any) -> Sequence[str]:
+        """Sentences on what the most important score hides; none where it hides nothing."""
+
     def details(self, test: Any, validation: Any) -> Sequence[tuple[str, str]]:
         """Other scores on the test split, and the one that matters most on the validation split, by name."""
 

@@ -219,6 +219,10 @@ class Scored(Protocol):
         """Whether it was trained or chosen with some of these examples: on others it will do worse."""
 
     @property
+    def num_familiar(self) -> int:
+        """How many of them it was trained or chosen with; 0 where that is not known of each."""
+
+    @property
     def skipped(self) -> tuple[Skipped, ...]:
         """Parts of the source that could not be used."""
 

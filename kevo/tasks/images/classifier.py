@@ -17,9 +17,9 @@ import numpy.typing as npt
 from kevo.errors import DataError, KevoError, ModelError
 from kevo.runs.folder import Run
 from kevo.tasks.images import networks
-from kevo.tasks.images.contract import Contract, read_contract
+from kevo.tasks.images.contract import Contract, read_contract, read_known
 from kevo.tasks.images.datasets import Limits, Skipped, Split, loose
-from kevo.tasks.images.datasets.dataset import natural
+from kevo.tasks.images.datasets.dataset import digest, natural
 from kevo.tasks.images.datasets.held_out import choose
 from kevo.tasks.images.datasets.loading import Found, divide, read
 from kevo.tasks.images.datasets.pictures import File, decode
@@ -82,6 +82,7 @@ class Classifier:
         class_names: One for each output, in their order.
         run: The search that it comes from, where there is one.
         contract: How its pictures are read; `None` where it does not say.
+        known: Hashes of the pictures that it was trained or chosen with, as far as they are known.
         name: What to call it in errors.
 
     Raises:
@@ -100,6 +101,7 @@ class Classifier:
         class_names: Iterable[str],
         run: Run | None = None,
         contract: Contract | None = None,
+        known: frozenset[bytes] = frozenset(),
         name: str = "The model",
     ) -> None:
         self.class_names = tuple(class_names)
@@ -124,6 +126,7 @@ class Classifier:
         sides = inputs[0][1:3]
         self.model = model if None in sides or sides[0] == sides[1] else networks.deployable(model)
         self.image_size = contract.image_size if contract else None if None in sides else max(filter(None, sides))
+        self._known = known
         self._whites = None if contract is None else contract.whites
 
     @classmethod
@@ -145,7 +148,14 @@ class Classifier:
         run = None
         with contextlib.suppress(KevoError):
             run = Run.open(home(path))
-        return cls(model, class_names=class_names, run=run, contract=read_contract(path), name=str(path))
+        return cls(
+            model,
+            class_names=class_names,
+            run=run,
+            contract=read_contract(path),
+            known=read_known(path),
+            name=str(path),
+        )
 
     def probabilities(self, pictures: Pictures) -> npt.NDArray[np.float32]:
         """Returns the class probabilities of pictures, shape (n, num_classes).
@@ -216,8 +226,17 @@ class Classifier:
         else:
             split, chosen = choose(found, class_names=self.class_names, split=split)
         scores = evaluation.evaluate(self.probabilities(chosen.pictures), chosen.labels, class_names=self.class_names)
-        is_familiar = own is not None and split != "test"
-        return Scored(found.name, split, scores, "pictures", is_familiar=is_familiar, skipped=skipped)
+        num_familiar = sum(digest(picture) in self._known for picture in chosen.pictures) if self._known else 0
+        is_familiar = num_familiar > 0 or (own is not None and split != "test")
+        return Scored(
+            found.name,
+            split,
+            scores,
+            "pictures",
+            is_familiar=is_familiar,
+            skipped=skipped,
+            num_familiar=num_familiar,
+        )
 
     def _own_splits(self, found: Found) -> dict[str, Split] | None:
         """Returns the pictures as the model's search divided them; `None` where they are others."""

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from kevo.errors import DataError, ModelError
 from kevo.runs import layout
 from kevo.tasks.images.datasets import ImageDataset, Limits, Skipped, loose
+from kevo.tasks.images.datasets.dataset import digest
 from kevo.tasks.images.datasets.levels import Whites
 from kevo.tasks.images.datasets.pictures import SIZES, decode
 from kevo.tasks.images.picture_arrays import Pictures
@@ -67,6 +70,30 @@ def read_contract(model: Path) -> Contract | None:
     except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} does not say how a model's pictures are read: {error}. Restore it.") from error
     return Contract(size, Whites(*whites))
+
+
+def write_known(dataset: ImageDataset, path: Path) -> None:
+    """Writes hashes of the pictures that models are trained and chosen with."""
+    digests = [digest(picture) for split in (dataset.train, dataset.validation) for picture in split.pictures]
+    np.save(path, np.frombuffer(b"".join(digests), np.uint8).reshape(len(digests), -1))
+
+
+def read_known(model: Path) -> frozenset[bytes]:
+    """Reads these hashes; none where they are not known, as of models that kevo did not make.
+
+    Args:
+        model: The model's file.
+    """
+    path = home(model) / layout.KNOWN
+    if not path.is_file():
+        return frozenset()
+    try:
+        rows = np.load(path, allow_pickle=False)
+        return frozenset(row.tobytes() for row in rows.astype(np.uint8)) if rows.ndim == 2 else frozenset()
+    except (OSError, ValueError, EOFError) as error:
+        raise ModelError(
+            f"{path} does not say which pictures the model has seen: {error}. Restore or remove it."
+        ) from error
 
 
 def read_picture(path: str | Path, *, model: str | Path | None = None) -> Pictures:

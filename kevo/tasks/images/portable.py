@@ -66,14 +66,16 @@ def portable(model: keras.Model, *, size: tuple[int, int] | None) -> keras.Model
     Returns:
         A model that predicts the same.
     """
-    if isinstance(model, keras.Sequential) or not hasattr(model, "operations"):
+    if isinstance(model, keras.Sequential):
+        model = _functional(model)
+    if not hasattr(model, "operations"):
         return model
     inputs = None
     if size is not None:
-        inputs = keras.Input((*size, model.input.shape[-1]), name=model.input.name)
+        inputs = keras.Input((*size, model.inputs[0].shape[-1]), name=model.inputs[0].name)
 
     def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
-        return Squash(tuple(operation.size))(*args) if _is_antialiased(operation) else operation(*args, **kwargs)
+        return Squash(_size(operation))(*args) if _is_antialiased(operation) else operation(*args, **kwargs)
 
     # The members of an ensemble are models in the model, and resize too.
     return keras.models.clone_model(
@@ -86,23 +88,38 @@ def own_size(model: keras.Model) -> tuple[int, int] | None:
 
     Of several networks with sizes of their own it is the largest; `None` where the model does not say.
     """
-    _, height, width, _ = model.input.shape
+    _, height, width, _ = model.inputs[0].shape
     if height is not None and width is not None:
         return int(height), int(width)
     return max(_sizes(model), default=None)
 
 
+def _functional(model: keras.Sequential) -> keras.Model:
+    """The same layers as a graph of operations."""
+    entry = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype, name=model.inputs[0].name)
+    outputs = entry
+    for layer in model.layers:
+        outputs = layer(outputs)
+    return keras.Model(entry, outputs)
+
+
 def _sizes(model: keras.Model) -> Iterator[tuple[int, int]]:
-    for operation in getattr(model, "operations", ()):
+    for operation in getattr(model, "operations", model.layers):
         if isinstance(operation, keras.Model):
             yield from _sizes(operation)
         elif _resizes(operation):
-            yield operation.size[0], operation.size[1]
+            yield _size(operation)
+
+
+def _size(operation: Any) -> tuple[int, int]:
+    if isinstance(operation, keras.layers.Resizing):
+        return operation.height, operation.width
+    return operation.size[0], operation.size[1]
 
 
 def _resizes(operation: Any) -> bool:
     # Keras makes this class no part of what it promises; its arguments are those of `keras.ops.image.resize`.
-    return type(operation).__name__ == "Resize"
+    return type(operation).__name__ == "Resize" or isinstance(operation, keras.layers.Resizing)
 
 
 def _is_antialiased(operation: Any) -> bool:

@@ -22,7 +22,7 @@ from kevo.runs.records import TrialRecord
 from kevo.settings import NO_CACHE
 from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import cache_savings, costs, networks, remote, space
-from kevo.tasks.images.contract import Contract
+from kevo.tasks.images.contract import Contract, write_known
 from kevo.tasks.images.cost_model import Forecast
 from kevo.tasks.images.datasets import ImageDataset, Split
 from kevo.tasks.images.features import FeatureCache, default_folder
@@ -276,9 +276,11 @@ class ImageTask:
         return estimate
 
     def write_contract(self, run: Run) -> None:
-        """Writes the names of the classes, in the order of the outputs, and how pictures are read."""
+        """Writes the names of the classes, how pictures are read, and which pictures the models have seen."""
         run.write_labels(self.dataset.class_names)
         run.write_json(layout.TASK, Contract.of(self.dataset).to_json())
+        with run.replacing(layout.KNOWN) as path:
+            write_known(self.dataset, path)
 
     def _tell(self, text: str) -> None:
         self._note(text)

@@ -127,6 +127,34 @@ def test_a_pretrained_network_in_a_file_of_its_own(pretrained: Path, tmp_path: P
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["small.tflite"]
 
 
+@NEEDS_ONNX
+@pytest.mark.parametrize("format", ["onnx", "tflite"])
+@pytest.mark.parametrize("is_sequential", [False, True])
+def test_models_that_kevo_did_not_make(format: str, is_sequential: bool, tmp_path: Path) -> None:
+    # Behind a flip that nobody turns off, dropout and normalization would go on training.
+    keras.utils.set_random_seed(0)
+    layers = [
+        keras.layers.Resizing(12, 12, antialias=True),
+        keras.layers.RandomFlip(),
+        keras.layers.Rescaling(1 / 255),
+        keras.layers.Conv2D(4, 3),
+        keras.layers.BatchNormalization(),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(3, activation="softmax"),
+    ]
+    entry = keras.Input((None, None, 3))
+    model = keras.Sequential([entry, *layers])
+    if not is_sequential:
+        outputs = entry
+        for layer in layers:
+            outputs = layer(outputs)
+        model = keras.Model(entry, outputs)
+    model.save(tmp_path / "theirs.keras")
+    exported = export(tmp_path / "theirs.keras", format=format)
+    assert exported.difference < 1e-5
+
+
 def test_whole_numbers_do_about_as_well(run: Path) -> None:
     exported = export(run, format="tflite", quantize="int8", num_calibration=50)
     assert exported.path.name == "best-int8.tflite"

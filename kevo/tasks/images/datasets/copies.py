@@ -95,8 +95,8 @@ def _are_near(small: Pictures, pairs: Pairs) -> npt.NDArray[np.bool_]:
     first, second = (small[pairs[:, which]] for which in (0, 1))
     are_equal = (first == second).all(axis=(1, 2, 3))
     # How bright a picture is in all does not matter, and colors suffer most where a picture is saved anew.
-    first, second = (one @ _LUMA for one in (first, second))
-    differ = (first - second).std(axis=(1, 2))
-    contrast = np.minimum(first.std(axis=(1, 2)), second.std(axis=(1, 2)))
+    grey, other = first @ _LUMA, second @ _LUMA
+    differ = (grey - other).std(axis=(1, 2))
+    contrast = np.minimum(grey.std(axis=(1, 2)), other.std(axis=(1, 2)))
     is_near: npt.NDArray[np.bool_] = are_equal | ((contrast >= _MIN_CONTRAST) & (differ <= _MAX_DIFFERENCE * contrast))
     return is_near

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kevo.system.markdown import code, table
-from kevo.tasks.outputs.classes.evaluation import Evaluation
+from kevo.tasks.outputs.classes.evaluation import Evaluation, remarks
 
 _MAX_CLASSES = 200
 """How many classes have a line of their own."""
@@ -216,6 +216,7 @@ def _caveats(words: CardWords, dataset: Any, outcome: Any) -> str:
         lines.append(
             f"{len(scarce)} of {dataset.num_classes} classes have fewer than 30 test {many}: their rows say little."
         )
+    lines += remarks(outcome.test, examples=many)
     if outcome.interrupted:
         lines.append("The search was interrupted: if it goes on it may find a better model.")
     return "\n".join(f"- {line}" for line in lines)

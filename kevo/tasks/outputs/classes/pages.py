@@ -14,7 +14,7 @@ from kevo.runs.predictions import read_predictions
 from kevo.system.text import plural
 from kevo.tasks.outputs.classes.card import CardWords, card
 from kevo.tasks.outputs.classes.confusion_matrix import confusion_matrix
-from kevo.tasks.outputs.classes.evaluation import Evaluation, are_probabilities
+from kevo.tasks.outputs.classes.evaluation import Evaluation, are_probabilities, remarks
 from kevo.tasks.pages import Block, Known, Paragraph, Section, Share, Table, Thumbnails
 
 _MOST_ROWS = 200
@@ -71,6 +71,10 @@ class ClassPages:
         """Returns the accuracy."""
         return f"accuracy {scores.accuracy:.4f}"
 
+    def remarks(self, test: Evaluation) -> Sequence[str]:
+        """Says which classes are never predicted, and whether one answer for all would do as well."""
+        return remarks(test, examples=self._many)
+
     def details(self, test: Evaluation, validation: Evaluation) -> Sequence[tuple[str, str]]:
         """Returns scores that count every class the same, and of two classes sensitivity and specificity."""
         rows = [
@@ -126,7 +130,7 @@ class ClassPages:
         head = ("Class", f"Test {self._many}", "Recall", "Precision", "F1")
         table = Table("Scores by class", head, rows, numbers=(1, 2, 3, 4))
         repeats = [] if known.dataset is None else self._words.repeats(known.dataset)
-        return [*map(Paragraph, repeats), confusion_matrix(test, examples=self._many), table]
+        return [*map(Paragraph, (*self.remarks(test), *repeats)), confusion_matrix(test, examples=self._many), table]
 
     def _wrong(self, known: Known) -> Block:
         one = self._words.one

@@ -25,6 +25,7 @@ class Scored:
         split: Which examples: `train`, `validation`, `test` or `all`.
         scores: How good its predictions are.
         examples: What examples are called, in the plural.
+        num_familiar: How many of these examples it was trained or chosen with, where that is known of each.
         is_familiar: Whether it was trained or chosen with some of these examples, as far as one can know: on others it
             will do worse.
         skipped: What could not be used.
@@ -36,6 +37,7 @@ class Scored:
     examples: str
     is_familiar: bool = False
     skipped: tuple[Skipped, ...] = ()
+    num_familiar: int = 0
 
     @property
     def confusion(self) -> CountMatrix:
@@ -48,6 +50,7 @@ class Scored:
             "data": self.data,
             "split": self.split,
             "is_familiar": self.is_familiar,
+            "num_familiar": self.num_familiar,
             **self.scores.to_json(),
             **{name: getattr(self.scores, name) for name in _DERIVED},
             "skipped": [asdict(skipped) for skipped in self.skipped],

@@ -221,6 +221,22 @@ def test_scores_as_the_search_did(classifier: Classifier, run: Path, pictures: P
     assert everything.scores.num_examples == 90 and everything.is_familiar
 
 
+def test_pictures_that_the_model_has_seen_are_counted(
+    classifier: Classifier, run: Path, pictures: Path, tmp_path: Path
+) -> None:
+    num_test = json.loads((run / "result.json").read_text())["test"]["num_examples"]
+    shutil.copytree(pictures, tmp_path / "more")
+    (new,) = stripes(1, seed=9)[0]
+    Image.fromarray(new).save(tmp_path / "more" / "upright" / "new.png")
+    scored = classifier.evaluate(tmp_path / "more")
+    assert (scored.scores.num_examples, scored.num_familiar) == (91, 90 - num_test)
+    assert scored.is_familiar
+    assert classifier.evaluate(pictures).num_familiar == 0
+    Image.fromarray(new).save(tmp_path / "new.png")
+    only = classifier.evaluate((new[np.newaxis], ["upright"]))
+    assert (only.num_familiar, only.is_familiar) == (0, False)
+
+
 def test_a_model_apart_from_its_search_scores_all_pictures(run: Path, pictures: Path, tmp_path: Path) -> None:
     shutil.copy(run / "best.keras", tmp_path)
     (tmp_path / "names.txt").write_text("\n".join(NAMES) + "\n")
