@@ -206,6 +206,7 @@ class Finalizer:
         """Makes a model of the run folder the best one."""
         with self._folder.replacing(layout.MODEL) as path:
             shutil.copyfile(self._folder.path / name, path)
+            model_files.drop_new_defaults(path)
 
     def _write(self, result: Outcome) -> None:
         """Writes the result with paths relative to the run folder, which may be moved."""
@@ -350,6 +351,7 @@ class Finalizer:
         # It takes its place only when it has proved worth it.
         with self._folder.replacing(layout.ENSEMBLE) as path:
             together.save(path)
+            model_files.drop_new_defaults(path)
             model = model_files.load(path)
             scores = self._score(model, "validation")
             if not self._beats(scores, best):

@@ -1,15 +1,32 @@
-"""Loads Keras models safely: nothing in a file is executed."""
+"""Files of Keras models: loaded safely, nothing in them is executed; and written so that older versions read them."""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import shutil
+import tempfile
 import warnings
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import keras
+
+_CONFIG = "config.json"
+_NEW_DEFAULTS: Mapping[str, Any] = {
+    # Of initializers, since Keras 3.15.
+    "input_axes": None,
+    "output_axes": None,
+    # Of layers with weights and of normalization, since Keras 3.13.
+    "quantization_config": None,
+    "renorm": False,
+    "renorm_clipping": None,
+    "renorm_momentum": 0.99,
+}
+"""Arguments at their defaults, which Keras versions that do not know them refuse."""
 
 
 def load(path: Path) -> keras.Model:
@@ -34,6 +51,36 @@ def layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
             yield from layers(layer)
         else:
             yield layer
+
+
+def drop_new_defaults(path: Path) -> None:
+    """Rewrites a model's file so that Keras from 3.12 on loads it: arguments that came later are left out.
+
+    Only arguments at their defaults are, so that the model stays the same; its weights are copied as they are.
+
+    Args:
+        path: The file. It must be the caller's own: nothing in it is checked.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        rewritten = Path(folder) / path.name
+        with zipfile.ZipFile(path) as source, zipfile.ZipFile(rewritten, "w") as target:
+            for member in source.infolist():
+                with source.open(member) as read, target.open(member, "w", force_zip64=True) as written:
+                    if member.filename == _CONFIG:
+                        written.write(json.dumps(_without_new_defaults(json.load(read))).encode())
+                    else:
+                        shutil.copyfileobj(read, written)
+        rewritten.replace(path)
+
+
+def _without_new_defaults(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _without_new_defaults(one)
+            for key, one in value.items()
+            if not (key in _NEW_DEFAULTS and one == _NEW_DEFAULTS[key])
+        }
+    return [_without_new_defaults(one) for one in value] if isinstance(value, list) else value
 
 
 @contextlib.contextmanager

@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 
 import keras
@@ -22,3 +23,27 @@ def test_code_in_a_file_is_not_executed(tmp_path: Path) -> None:
     model.save(tmp_path / "code.keras")
     with pytest.raises(ValueError, match="code execution"):
         model_files.load(tmp_path / "code.keras")
+
+
+def test_arguments_that_older_versions_do_not_know_are_left_out_at_their_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(4), keras.layers.BatchNormalization(momentum=0.9, renorm=False)]
+    )
+    model.save(path)
+    before = keras.saving.load_model(path, compile=False)
+    model_files.drop_new_defaults(path)
+    with zipfile.ZipFile(path) as archive:
+        config = archive.read("config.json").decode()
+    for name in ("input_axes", "output_axes", "quantization_config", "renorm"):
+        assert f'"{name}' not in config
+    assert '"momentum": 0.9' in config
+    after = model_files.load(path)
+    values = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    np.testing.assert_array_equal(after(values), before(values))
+    assert list(tmp_path.iterdir()) == [path]
+    # What is not at its default means something, and stays.
+    renormed = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization(renorm=True)])
+    renormed.save(path)
+    model_files.drop_new_defaults(path)
+    assert model_files.load(path).layers[0].renorm is True
