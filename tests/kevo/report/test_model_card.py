@@ -66,12 +66,13 @@ def test_a_search_leaves_a_card_with_the_sections_of_the_paper(result: SearchRes
 @pytest.mark.long
 def test_its_code_loads_the_model(result: SearchResult, stranger: Stranger, tmp_path: Path) -> None:
     picture, label = stripes(240)[0][0], stripes(240)[1][0]
-    for name in ("best.keras", "labels.json"):
+    for name in ("best.keras", "labels.json", "task.json"):
         (tmp_path / name).write_bytes((result.run_folder / name).read_bytes())
     Image.fromarray(picture).save(tmp_path / "picture.jpg", quality=100, subsampling=0)
     (snippet,) = re.findall(r"```python\n(.*?)```", (result.run_folder / "model_card.md").read_text(), re.DOTALL)
     said, probability = stranger.run(snippet, folder=tmp_path).split()
-    expected = result.best_model.predict(np.asarray(Image.open(tmp_path / "picture.jpg"))[None], verbose=0)[0]
+    read = kevo.read_picture(tmp_path / "picture.jpg", model=result.run_folder)
+    expected = result.best_model.predict(read[None], verbose=0)[0]
     assert said == str(expected.argmax()) and float(probability) == pytest.approx(expected.max(), abs=1e-5)
     assert label in (0, 1, 2)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from kevo.errors import DataError
-from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES
+from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS
 from kevo.tasks.images.datasets.pictures import File
 from kevo.tasks.task import Skipped
 
@@ -89,7 +89,7 @@ def understand(root: Folder, source: str) -> Layout:
         beside = {*(file.path for file in root.files.values()), *(folder.path for folder in root.folders.values())}
         beside -= {folder.path for folder in splits.values()}
         skipped += (Skipped(path, _BESIDE) for path in sorted(beside))
-        splits = {split: _inside(folder) for split, folder in splits.items()}
+        splits = {split: _inside(splits[split]) for split in SPLITS if split in splits}
         classes = splits["train"].folders.keys()
         for split in [split for split in splits if split != "train" and classes]:
             folder = splits[split]

@@ -21,7 +21,9 @@ _OVERSHOOT = 0.25
 """So much of the range 0-1 may lie beyond its ends."""
 _DARK = 16
 """Floats for 0-255 that all lie below this are something else, unless they are whole numbers."""
-_LIMITS = (1 + _OVERSHOOT, _DARK, *_DEPTHS)
+_BRIGHT, _BRIGHTER = 268, 511
+"""Floats for 0-255 end below the first; those that end between both may be anything."""
+_LIMITS = (1 + _OVERSHOOT, _DARK, 255, _BRIGHT, _BRIGHTER, *_DEPTHS[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,11 @@ class Levels:
         if self.high <= 1 or (is_float and self._fits(1 + _OVERSHOOT)):
             white = 1
         elif is_float and not self.is_whole and self._fits(_DARK):
-            raise ValueError(f"{found}, too many for 0-1 and too few for 0-255")
+            raise ValueError(f"{found}, too much for 0-1 and too little for 0-255")
+        elif is_float and self._fits(_BRIGHT):
+            white = 255
+        elif is_float and self._fits(_BRIGHTER):
+            raise ValueError(f"{found}, too much for 0-255 and too little for 10 bits")
         else:
             white = next((depth for depth in _DEPTHS if self._fits(depth)), _DEPTHS[-1])
         if not self.low >= (-_OVERSHOOT * white if is_float else 0):

@@ -112,7 +112,13 @@ def make_splits(
     """
     keys, num_near = alike(pool.pictures)
     divided = partial(
-        divide, labels=pool.labels, fractions=fractions, class_names=class_names, examples="pictures", seed=seed
+        divide,
+        labels=pool.labels,
+        fractions=fractions,
+        class_names=class_names,
+        examples="pictures",
+        seed=seed,
+        across_classes=True,
     )
     note = f"{num_near} pictures have near copies: those that are alike are in the same split." if num_near else None
     try:

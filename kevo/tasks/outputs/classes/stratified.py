@@ -22,11 +22,12 @@ def divide(
     class_names: Sequence[str],
     examples: str,
     seed: int,
+    across_classes: bool = False,
 ) -> dict[str, Positions]:
     """Divides examples, the same part of every class.
 
-    Each class keeps at least one example in every split. Examples that are alike stay together, since one of them would
-    give the other away: those of different classes too, as long as every class can be in every split.
+    Each class keeps at least one example in every split. Examples of a class that are alike stay together, since one of
+    them would give the other away.
 
     Args:
         keys: For each example its content or a hash of it: equal only for examples that are alike.
@@ -35,6 +36,8 @@ def divide(
         class_names: The names of the classes.
         examples: What the examples are called, such as "pictures".
         seed: The same seed divides the same examples alike.
+        across_classes: Whether those of different classes stay together too, as long as every class can be in every
+            split.
 
     Returns:
         For each new split, and for `train` with what is left, the examples' positions in ascending order.
@@ -48,7 +51,7 @@ def divide(
         >>> len(parts["train"]), len(parts["test"])
         (8, 2)
     """
-    together = list(_groups(keys).values())
+    together = list(_groups(keys).values()) if across_classes else []
     if any(len(set(labels[group].tolist())) > 1 for group in together):
         # A group counts for the rarest of its classes, which is the hardest to find enough examples of.
         counts = np.bincount(labels, minlength=len(class_names))

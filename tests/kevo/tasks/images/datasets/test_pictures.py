@@ -244,8 +244,11 @@ NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), d
     [
         (b"", "is empty"),
         (b"not a picture at all", "is no picture of a known format"),
-        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "is no picture of a known format"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n", "is no picture of a known format"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "is SVG: convert it to JPEG or PNG"),
+        (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n",
+            "is PostScript: convert it to JPEG or PNG",
+        ),
         (half_of(encoded(NOISE, "JPEG")), "truncated"),
         (half_of(encoded(NOISE)), "truncated"),
         (encoded(NOISE)[:20], ""),

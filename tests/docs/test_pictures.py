@@ -1,0 +1,409 @@
+"""Each row of docs/pictures.md does what it says."""
+
+import io
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kevo.errors import DataError
+from kevo.tasks.images import datasets
+from kevo.tasks.images.datasets import ImageDataset
+
+PAGE = Path(__file__).parents[2] / "docs" / "pictures.md"
+RNG = np.random.default_rng(0)
+PICTURES = RNG.integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
+LABELS = np.array(["cat", "dog"] * 12)
+SPLITS = ("train", "validation", "test")
+
+Check = Callable[[Path], object]
+CHECKS: dict[str, Check] = {}
+
+
+def row(text: str) -> Callable[[Check], Check]:
+    """Marks the test of a row by the row's first cell."""
+
+    def add(check: Check) -> Check:
+        CHECKS[text] = check
+        return check
+
+    return add
+
+
+def rows() -> list[str]:
+    lines = re.findall(r"^\| (.+?) \| .+ \|$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return [line for line in lines if line != "what you give"]
+
+
+def test_the_page_has_these_rows() -> None:
+    assert rows() == list(CHECKS)
+
+
+@pytest.mark.parametrize("text", rows())
+def test_the_row_does_what_it_says(text: str, tmp_path: Path) -> None:
+    CHECKS[text](tmp_path)
+
+
+def classes(folder: Path, *names: str, first: int = 0) -> Path:
+    """Fills class folders, each with eight pictures of its own."""
+    for place, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
+        rng = np.random.default_rng(100 * first + place)
+        for number in range(8):
+            picture = Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8))
+            picture.save(folder / name / f"{number}.png")
+    return folder
+
+
+def with_file(folder: Path, name: str, image: Image.Image | bytes, **options: Any) -> ImageDataset:
+    """Loads two classes to which one file was added."""
+    classes(folder, "cat", "dog")
+    if isinstance(image, bytes):
+        (folder / "cat" / name).write_bytes(image)
+    else:
+        image.save(folder / "cat" / name, **options)
+    return datasets.load(folder)
+
+
+def everything(dataset: ImageDataset) -> np.ndarray:
+    return np.concatenate([getattr(dataset, split).pictures for split in SPLITS])
+
+
+def holds(dataset: ImageDataset, picture: np.ndarray, tolerance: int = 0) -> bool:
+    apart = np.abs(everything(dataset).astype(int) - picture).max(axis=(1, 2, 3))
+    return bool(apart.min() <= tolerance)
+
+
+def refused(source: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        datasets.load(source)
+
+
+def flat(*color: int) -> Image.Image:
+    return Image.new("RGB", (16, 16), color)
+
+
+def solid(*color: int) -> np.ndarray:
+    return np.full((16, 16, 3), color, np.uint8)
+
+
+@row("JPEG, PNG, GIF, BMP, TIFF, WebP, PPM, PCX, SGI, ICO, JPEG 2000 or AVIF")
+def _(folder: Path) -> None:
+    for kind in ("jpg", "gif", "bmp", "tif", "webp", "ppm", "pcx", "sgi", "ico", "jp2", "avif"):
+        if kind == "avif" and "AVIF" not in Image.SAVE:
+            continue
+        frames = {"save_all": True, "append_images": [flat(0, 0, 200)]} if kind == "gif" else {}
+        assert holds(with_file(folder / kind, f"new.{kind}", flat(200, 40, 60), **frames), solid(200, 40, 60), 6), kind
+
+
+@row("grey, a palette or CMYK")
+def _(folder: Path) -> None:
+    assert holds(with_file(folder / "L", "new.png", Image.new("L", (16, 16), 77)), solid(77, 77, 77))
+    assert holds(with_file(folder / "P", "new.png", flat(255, 0, 0).convert("P")), solid(255, 0, 0))
+    assert holds(with_file(folder / "C", "new.jpg", flat(255, 0, 0).convert("CMYK")), solid(255, 0, 0), 6)
+
+
+@row("transparent")
+def _(folder: Path) -> None:
+    assert holds(with_file(folder, "new.png", Image.new("RGBA", (16, 16), (9, 9, 9, 0))), solid(255, 255, 255))
+
+
+@row("turned by a note of the camera (EXIF)")
+def _(folder: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert holds(with_file(folder, "new.png", Image.fromarray(PICTURES[0]), exif=exif), np.rot90(PICTURES[0], -1))
+
+
+@row("grey of more than 8 bits, or floats")
+def _(folder: Path) -> None:
+    deep = np.arange(256, dtype=np.uint16).reshape(16, 16) * 16
+    dataset = with_file(folder / "deep", "new.png", Image.fromarray(deep))
+    assert dataset.whites.integers == 4095 and "4095 is white for all of them" in dataset.notes[0]
+    assert holds(dataset, np.rint(deep * (255 / 4095))[..., np.newaxis].repeat(3, axis=2))
+    floats = (np.arange(256, dtype=np.float32) / 255).reshape(16, 16)
+    dataset = with_file(folder / "floats", "new.tif", Image.fromarray(floats))
+    assert dataset.whites.floats == 1
+    assert holds(dataset, np.arange(256).reshape(16, 16)[..., np.newaxis].repeat(3, axis=2))
+
+
+@row("16-bit colors")
+def _(folder: Path) -> None:
+    # A TIFF of four 16-bit samples, as Pillow cannot write it: red, green and blue of 0x1234, 0x5678 and 0x9abc.
+    import struct
+
+    tags = [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 3, 134), (259, 3, 1, 1), (262, 3, 1, 2)]
+    tags += [(273, 4, 1, 140), (277, 3, 1, 3), (278, 3, 1, 16), (279, 4, 1, 1536), (284, 3, 1, 1)]
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    content = head + struct.pack("<HHH", 16, 16, 16) + struct.pack("<HHH", 0x1234, 0x5678, 0x9ABC) * 256
+    assert holds(with_file(folder, "new.tif", content), solid(0x12, 0x56, 0x9A))
+
+
+@row("not square")
+def _(folder: Path) -> None:
+    assert holds(with_file(folder, "new.png", Image.new("RGB", (40, 20), (1, 2, 3))), solid(1, 2, 3))
+
+
+@row("empty, cut off or damaged")
+def _(folder: Path) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(PICTURES[0]).save(stream, "PNG")
+    dataset = with_file(folder, "new.png", stream.getvalue()[:200])
+    assert [one.path for one in dataset.skipped] == ["cat/new.png"]
+    assert with_file(folder / "empty", "new.png", b"").skipped[0].reason == "is empty"
+
+
+@row("HEIC, DICOM, JPEG XL, SVG, PDF, films, pointers of Git LFS")
+def _(folder: Path) -> None:
+    dataset = with_file(folder, "new.jpg", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    assert dataset.skipped[0].reason == "is a pointer of Git LFS and not the picture itself: run git lfs pull"
+
+
+@row("hidden files, Thumbs.db and the like")
+def _(folder: Path) -> None:
+    assert with_file(folder / "a", "Thumbs.db", b"x").skipped == with_file(folder / "b", ".x.png", b"x").skipped == ()
+
+
+@row("CLASS/picture, at any depth")
+def _(folder: Path) -> None:
+    classes(folder, "10", "9/deeper")
+    assert datasets.load(folder).class_names == ("10", "9")
+
+
+@row("train/CLASS and test/CLASS, validation/CLASS or val/CLASS")
+def _(folder: Path) -> None:
+    for first, split in enumerate(("train", "val")):
+        classes(folder / split, "cat", "dog", first=first)
+    dataset = datasets.load(folder)
+    assert (dataset.made_splits, len(dataset.validation)) == (("test",), 16)
+
+
+@row("seg_train/CLASS and seg_test/CLASS, train/train/CLASS")
+def _(folder: Path) -> None:
+    for first, split in enumerate(("train", "test")):
+        classes(folder / "seg" / f"seg_{split}", "cat", "dog", first=first)
+        classes(folder / "twice" / split / split, "cat", "dog", first=first)
+    dataset = datasets.load(folder / "seg")
+    assert (dataset.class_names, len(dataset.test)) == (("cat", "dog"), 16)
+    assert dataset.notes[0].startswith("The folders are taken for splits: seg_train/ as train")
+    dataset = datasets.load(folder / "twice")
+    assert (dataset.class_names, len(dataset.test)) == (("cat", "dog"), 16)
+
+
+@row("a class called train or test beside other classes")
+def _(folder: Path) -> None:
+    assert datasets.load(classes(folder / "a", "bus", "train")).class_names == ("bus", "train")
+    assert datasets.load(classes(folder / "b", "bus", "test")).class_names == ("bus", "test")
+
+
+@row("test/ without the classes of train/")
+def _(folder: Path) -> None:
+    classes(folder / "train", "cat", "dog")
+    classes(folder, "test", first=1)
+    dataset = datasets.load(folder)
+    assert (dataset.made_splits, dataset.skipped[0].path) == (("validation", "test"), "test/")
+    assert dataset.notes[0].startswith("test/ has no class folder that train/ has: it is left out")
+
+
+@row("other folders beside train/ and test/")
+def _(folder: Path) -> None:
+    for first, split in enumerate(("train", "test")):
+        classes(folder / split, "cat", "dog", first=first)
+    classes(folder, "more", first=2)
+    assert [one.path for one in datasets.load(folder).skipped] == ["more/"]
+
+
+@row("train/CLASS beside folders of pictures")
+def _(folder: Path) -> None:
+    classes(folder / "train", "cat", "dog")
+    refused(classes(folder, "bus", first=1), "may mean two things")
+
+
+@row("images/ and masks/ with the same file names")
+def _(folder: Path) -> None:
+    refused(classes(folder, "images", "masks"), "pictures and their masks")
+
+
+@row("a class without a picture")
+def _(folder: Path) -> None:
+    classes(folder, "cat", "dog")
+    (folder / "emu").mkdir()
+    refused(folder, "The class folder emu/ in .* is empty")
+
+
+@row("a .zip of any of these")
+def _(folder: Path) -> None:
+    classes(folder / "in", "cat", "dog")
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        for path in sorted((folder / "in").rglob("*.png")):
+            archive.write(path, path.relative_to(folder / "in"))
+    assert datasets.load(folder / "a.zip").fingerprint() == datasets.load(folder / "in").fingerprint()
+
+
+def table(folder: Path, text: str) -> ImageDataset:
+    (folder / "data.csv").write_text(text)
+    return datasets.load(folder / "data.csv")
+
+
+def lines(folder: Path, *, delimiter: str = ",", ending: str = ".png", slash: str = "/") -> str:
+    classes(folder, "cat", "dog")
+    paths = [(f"{name}{slash}{number}{ending}", name) for name in ("cat", "dog") for number in range(8)]
+    return "\n".join([f"path{delimiter}label", *(f"{path}{delimiter}{name}" for path, name in paths)]) + "\n"
+
+
+@row("path,label or path,label,split")
+def _(folder: Path) -> None:
+    text = lines(folder)
+    assert len(everything(table(folder, text))) == 16
+    split = text.replace("label\n", "label,split\n").replace("7.png,cat", "7.png,cat,test")
+    assert len(table(folder, split).test) == 1
+
+
+@row("semicolons, tabs or bars")
+def _(folder: Path) -> None:
+    for place, delimiter in enumerate(";\t|"):
+        (folder / str(place)).mkdir()
+        assert len(everything(table(folder / str(place), lines(folder / str(place), delimiter=delimiter)))) == 16
+
+
+@row("backslashes, or paths without an extension")
+def _(folder: Path) -> None:
+    assert len(everything(table(folder, lines(folder, slash="\\", ending="")))) == 16
+
+
+@row("a row whose file is missing")
+def _(folder: Path) -> None:
+    (one,) = table(folder, lines(folder) + "emu.png,cat\n").skipped
+    assert one.reason.startswith(f"cannot be found in {folder}: ")
+
+
+@row("other columns")
+def _(folder: Path) -> None:
+    assert len(everything(table(folder, lines(folder).replace("\n", ",x\n")))) == 16
+
+
+@row("columns that are called otherwise")
+def _(folder: Path) -> None:
+    (folder / "data.csv").write_text("picture;kind\na.png;cat\n")
+    refused(folder / "data.csv", "Its columns are: picture, kind, parted by semicolons")
+
+
+@row("(pictures, labels), integers 0-255")
+def _(folder: Path) -> None:
+    found = everything(datasets.load((PICTURES, LABELS)))
+    assert {one.tobytes() for one in found} == {one.tobytes() for one in PICTURES}
+
+
+@row("integers of more than 8 bits")
+def _(folder: Path) -> None:
+    dataset = datasets.load((np.rint(PICTURES * (4095 / 255)).astype(np.uint16), LABELS))
+    assert dataset.whites.integers == 4095 and holds(dataset, PICTURES[3])
+
+
+@row("0 and 1, or booleans")
+def _(folder: Path) -> None:
+    for kind in (np.uint8, np.int64, bool):
+        assert set(np.unique(everything(datasets.load(((PICTURES > 99).astype(kind), LABELS))))) == {0, 255}
+
+
+@row("floats 0-1")
+def _(folder: Path) -> None:
+    values = PICTURES / 255
+    assert holds(datasets.load((values, LABELS)), PICTURES[3])
+    values[0, 0, 0, 0] = 1.0001
+    dataset = datasets.load((values, LABELS))
+    assert holds(dataset, PICTURES[3]) and "What lies beyond is cut off." in dataset.notes[0]
+
+
+@row("floats 0-255")
+def _(folder: Path) -> None:
+    assert holds(datasets.load((PICTURES + 0.2, LABELS)), PICTURES[3])
+
+
+@row("floats from -1 to 1")
+def _(folder: Path) -> None:
+    refused((PICTURES / 127.5 - 1, LABELS), r"\(x \+ 1\) / 2 brings -1 to 1 there")
+
+
+@row("pictures of several sizes")
+def _(folder: Path) -> None:
+    pictures = [picture[: 16 - place % 2] for place, picture in enumerate(PICTURES)]
+    assert len(everything(datasets.load((pictures, LABELS)))) == 24
+
+
+@row("((x, y), (x, y)), as `load_data()` returns it")
+def _(folder: Path) -> None:
+    assert len(datasets.load(((PICTURES[:18], LABELS[:18]), (PICTURES[18:], LABELS[18:]))).test) == 6
+
+
+@row("a `tf.data.Dataset`")
+def _(folder: Path) -> None:
+    import keras
+
+    classes(folder, "cat", "dog")
+    source = keras.utils.image_dataset_from_directory(folder, image_size=(16, 16), verbose=False)
+    source = source.map(lambda picture, label: (picture, label)).prefetch(1)
+    dataset = datasets.load(source)
+    assert dataset.class_names == ("cat", "dog")
+    # Keras shuffles in every pass.
+    assert datasets.load(source).fingerprint() == dataset.fingerprint()
+
+
+@row('{"train": ..., "validation": ..., "test": ...} of pairs or data sets')
+def _(folder: Path) -> None:
+    dataset = datasets.load({"train": (PICTURES[:18], LABELS[:18]), "test": (PICTURES[18:], LABELS[18:])})
+    assert dataset.made_splits == ("validation",)
+
+
+@row("two data sets without names")
+def _(folder: Path) -> None:
+    import tensorflow as tf
+
+    source = tf.data.Dataset.from_tensor_slices((PICTURES, LABELS))
+    refused((source, source), r'Expected a mapping: \{"train": first, "validation": second\}')
+
+
+@row("labels without names")
+def _(folder: Path) -> None:
+    dataset = datasets.load((PICTURES, np.arange(24) % 2 + 5))
+    assert dataset.class_names == ("5", "6") and dataset.notes[0].startswith("No class names are given")
+
+
+@row("an .npz of x and y, or of x_train, y_train, x_test, ...")
+def _(folder: Path) -> None:
+    np.savez(folder / "a.npz", x_train=PICTURES[:18], y_train=LABELS[:18], x_test=PICTURES[18:], y_test=LABELS[18:])
+    assert len(datasets.load(folder / "a.npz").test) == 6
+    np.savez(folder / "b.npz", x=np.array([{}], object), y=LABELS[:1])
+    refused(folder / "b.npz", "holds Python objects")
+
+
+def near(picture: np.ndarray) -> np.ndarray:
+    return np.clip(picture.astype(int) + 3, 0, 255).astype(np.uint8)
+
+
+@row("a picture in test that stands in train too, identical or as a near copy")
+def _(folder: Path) -> None:
+    test = np.stack([PICTURES[0], near(PICTURES[1])])
+    dataset = datasets.load({"train": (PICTURES, LABELS), "test": (test, LABELS[:2])})
+    assert (dataset.repeats.test.identical, dataset.repeats.test.near) == (1, 1)
+    assert dataset.notes[-1].startswith("1 of 2 test pictures is identical to training or validation pictures, and 1 m")
+
+
+@row("a picture under two classes")
+def _(folder: Path) -> None:
+    dataset = datasets.load((np.concatenate([PICTURES] * 2), np.concatenate([LABELS, np.roll(LABELS, 1)])))
+    assert dataset.notes[-1].startswith("24 pictures stand under several classes, such as 'cat' and 'dog'")
+    found = [{one.tobytes() for one in getattr(dataset, split).pictures} for split in SPLITS]
+    assert sum(map(len, found)) == 24
+
+
+@row("near copies, without splits")
+def _(folder: Path) -> None:
+    dataset = datasets.load((np.concatenate([PICTURES, near(PICTURES)]), np.concatenate([LABELS] * 2)))
+    assert dataset.notes == ("48 pictures have near copies: those that are alike are in the same split.",)
+    assert dataset.repeats.sentences() == ()
