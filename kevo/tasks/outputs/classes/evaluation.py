@@ -151,31 +151,24 @@ def evaluate(
 
 
 def remarks(scores: Evaluation, *, examples: str) -> list[str]:
-    """Says what the accuracy hides: classes that are never predicted, and that one answer for all would do as well.
+    """Says which classes are never predicted, and what to do.
 
     Args:
         scores: Scores on the test split.
         examples: What examples are called, in the plural.
     """
-    largest = max(scores.support, key=lambda name: scores.support[name])
-    naive = scores.support[largest] / scores.num_examples
     never = [
         name
         for place, (name, num) in enumerate(scores.support.items())
         if num and not any(row[place] for row in scores.confusion)
     ]
-    found = []
-    if never:
-        more = f" and {len(never) - _MOST_NAMED} more" if len(never) > _MOST_NAMED else ""
-        found.append(f"Never predicted on the test split: {', '.join(map(repr, never[:_MOST_NAMED]))}{more}.")
-    if scores.accuracy <= naive:
-        found.append(f"Always answering {largest!r} scores an accuracy of {100 * naive:.1f} % too.")
-    if found:
-        found.append(
-            "The objective macro_f1 counts every class the same (--objective macro_f1); "
-            f"more {examples} of the rare classes help most."
-        )
-    return found
+    if not never:
+        return []
+    more = f" and {len(never) - _MOST_NAMED} more" if len(never) > _MOST_NAMED else ""
+    return [
+        f"Never predicted on the test split: {', '.join(map(repr, never[:_MOST_NAMED]))}{more}. The objective macro_f1 "
+        f"counts every class the same (--objective macro_f1); more {examples} of the rare classes help most."
+    ]
 
 
 def accuracy(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> float:

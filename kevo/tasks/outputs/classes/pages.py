@@ -72,7 +72,7 @@ class ClassPages:
         return f"accuracy {scores.accuracy:.4f}"
 
     def remarks(self, test: Evaluation) -> Sequence[str]:
-        """Says which classes are never predicted, and whether one answer for all would do as well."""
+        """Says which classes are never predicted, and what to do."""
         return remarks(test, examples=self._many)
 
     def details(self, test: Evaluation, validation: Evaluation) -> Sequence[tuple[str, str]]:
