@@ -217,7 +217,7 @@ class Classifier:
             DataError: the pictures cannot be read, their classes are not the model's, or there is no such split.
             ModelError: what the model says are no probabilities.
         """
-        found = read(data, image_size=self.image_size, whites=self._whites)
+        found = read(data, image_size=self.image_size, whites=self._whites, groups=self._groups(data))
         skipped = tuple(sorted(found.skipped, key=lambda one: natural(one.path)))
         own = self._own_splits(found)
         if own is not None and split in (None, *own):
@@ -237,6 +237,16 @@ class Classifier:
             skipped=skipped,
             num_familiar=num_familiar,
         )
+
+    def _groups(self, data: Any) -> str | None:
+        """Returns the groups of the model's search, where these may be its pictures."""
+        if self._run is None or not isinstance(data, str | Path):
+            return None
+        try:
+            is_own = self._run.settings.get("data") == str(Path(data).resolve())
+            return self._run.search_settings().options.get("groups") if is_own else None
+        except KevoError:
+            return None
 
     def _own_splits(self, found: Found) -> dict[str, Split] | None:
         """Returns the pictures as the model's search divided them; `None` where they are others."""

@@ -204,6 +204,7 @@ def exam(run: Run | None, data: str | None, *, class_names: tuple[str, ...] | No
     stored = None if run is None else run.settings.get("data")
     if data is not None:
         return _of(_dataset(data, seed, class_names, num_classes))
+    groups = None if run is None else run.search_settings().options.get("groups")
     if run is not None and isinstance(stored, str) and not run.is_own:
         note = (
             f"Somebody else has begun the search, or its settings have changed: the pictures in {stored} were not "
@@ -211,7 +212,7 @@ def exam(run: Run | None, data: str | None, *, class_names: tuple[str, ...] | No
         )
     elif run is not None and isinstance(stored, str):
         try:
-            dataset = _dataset(stored, seed, class_names, num_classes)
+            dataset = _dataset(stored, seed, class_names, num_classes, groups=groups)
         except KevoError as error:
             note = f"The pictures of the search cannot be used: {error} Others can be named with --data."
         else:
@@ -224,8 +225,10 @@ def exam(run: Run | None, data: str | None, *, class_names: tuple[str, ...] | No
     return Exam(pixels, words, notes=(f"Compared on {words}, which is a weak check. {note}",))
 
 
-def _dataset(data: str, seed: int, class_names: tuple[str, ...] | None, num_classes: int) -> ImageDataset:
-    dataset = datasets.load(data, seed=seed)
+def _dataset(
+    data: str, seed: int, class_names: tuple[str, ...] | None, num_classes: int, *, groups: str | None = None
+) -> ImageDataset:
+    dataset = datasets.load(data, seed=seed, groups=groups)
     if class_names is not None and dataset.class_names != class_names:
         raise DataError(
             f"{data} has the classes {_listed(dataset.class_names)}, and the model {_listed(class_names)}. "

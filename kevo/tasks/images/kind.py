@@ -44,7 +44,14 @@ class ImageClassification:
     title = "image classification"
     example = "picture"
     examples = "pictures"
-    options: tuple[TaskOption, ...] = ()
+    options: tuple[TaskOption, ...] = (
+        TaskOption(
+            "groups",
+            "COLUMN|REGEX",
+            "Pictures that are never in different splits, such as those of one patient: a column of the CSV, or an "
+            "expression for their paths, such as 'patient([0-9]+)'.",
+        ),
+    )
     objectives: Mapping[str, Objective] = OBJECTIVES
     presets = tuple(spaces.PRESETS)
     space_name = "kevo.Space"
@@ -102,7 +109,7 @@ class ImageClassification:
         """Reads pictures; see `kevo.tasks.images.datasets.load`."""
         from kevo.tasks.images.datasets import load
 
-        return load(data, seed=settings.seed)
+        return load(data, seed=settings.seed, groups=settings.options.get("groups"))
 
     def read(self, folder: Path) -> ImageDataset:
         """Maps the pictures that another process laid ready into memory."""

@@ -63,7 +63,12 @@ def join(
         DataError: the pictures are not those of the search.
         WeightsError: weights that the search uses are missing here, or are others.
     """
-    dataset = load(data, seed=settings.seed, image_size=int(terms["image_size"]))
+    dataset = load(
+        data,
+        seed=settings.seed,
+        image_size=int(terms["image_size"]),
+        groups=settings.options.get("groups"),
+    )
     if (found := dataset.fingerprint()) != terms["pictures"]:
         raise DataError(
             f"The pictures in {data} are not those of the search at {address}: their fingerprint is {found}, expected "

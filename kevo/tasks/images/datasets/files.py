@@ -37,11 +37,12 @@ _MAX_DEPTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A picture's file with its class and split."""
+    """A picture's file with its class, its split, and the group that is never divided."""
 
     file: File
     label: str
     split: str
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +144,13 @@ def open_archive(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def list_csv(path: Path) -> Listing:
+def list_csv(path: Path, *, groups: str | None = None) -> Listing:
     """Lists the pictures that a CSV of `path,label[,split]` names.
 
     The delimiter is a comma, semicolon, tab or bar. Paths are absolute or relative to the CSV's folder; backslashes
     count as slashes, and an extension may be missing where one file fits. The split is `train`, `validation` (or `val`)
-    or `test`; no value means `train`. Other columns are ignored.
+    or `test`; no value means `train`. Other columns are ignored, but for that called as `groups` is: it says which
+    pictures belong together.
 
     Raises:
         DataError: the CSV cannot be read, lacks a column or a value, or names an unknown split.
@@ -192,7 +194,7 @@ def list_csv(path: Path) -> Listing:
         if isinstance(file, Skipped):
             skipped.append(file)
         else:
-            files.append(Listed(file, values["label"], split))
+            files.append(Listed(file, values["label"], split, values.get((groups or "").strip().casefold()) or None))
     if not names:
         raise DataError(f"{path} names no pictures. Expected a row path,label[,split] for each.")
     return _listing(files, splits, names, skipped)

@@ -13,6 +13,7 @@ from typing import Any
 from kevo.errors import DataError, SettingsError
 from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets import arrays, builtin, files, pictures, repeats, splitting
+from kevo.tasks.images.datasets import groups as grouping
 from kevo.tasks.images.datasets.dataset import ImageDataset, Limits, Split, natural
 from kevo.tasks.images.datasets.levels import UNKNOWN, Whites
 from kevo.tasks.images.picture_arrays import Pictures
@@ -36,6 +37,7 @@ class Found:
         skipped: The files that could not be used.
         notes: What was decided while reading, in words.
         whites: The values that were white, of numbers that did not come as 0-255.
+        groups: The groups of the pictures of each split, where they were asked for.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Found:
     skipped: Sequence[Skipped] = ()
     notes: tuple[str, ...] = ()
     whites: Whites = UNKNOWN
+    groups: Mapping[str, list[str]] | None = None
 
 
 def load(
@@ -55,6 +58,7 @@ def load(
     test_fraction: float = TEST_FRACTION,
     image_size: int | None = None,
     limits: Limits | None = None,
+    groups: str | None = None,
 ) -> ImageDataset:
     """Reads pictures in classes, decodes them once, and makes the splits that are missing.
 
@@ -87,6 +91,8 @@ def load(
             as they are; others take the next of 8, 16, ... 224 above the median of their longer sides. 224 is the most.
             Pictures that would take more than a quarter of the memory are kept on disk, in a file without a name.
         limits: What to refuse. Defaults to `Limits()`.
+        groups: Which pictures are never in different splits, such as those of one patient: a column of the CSV, or a
+            regular expression for their paths; see `groups.group`.
 
     Returns:
         The data set. The same source, seed and machine give the same arrays in the same order.
@@ -109,7 +115,7 @@ def load(
             "`validation_fraction` and `test_fraction` must be positive and leave something to train on. Received: "
             f"{validation_fraction} and {test_fraction}."
         )
-    found = read(source, image_size=image_size, limits=limits)
+    found = read(source, image_size=image_size, limits=limits, groups=groups)
     return divide(found, seed=seed, validation_fraction=validation_fraction, test_fraction=test_fraction)
 
 
@@ -131,7 +137,10 @@ def divide(
         missing["validation"] = min(missing["validation"], _MOST_VALIDATION / len(splits["train"]))
     note = None
     if missing:
-        made, note = splitting.make_splits(splits["train"], missing, class_names=class_names, seed=seed)
+        own_groups = None if found.groups is None else found.groups["train"]
+        made, note = splitting.make_splits(
+            splits["train"], missing, class_names=class_names, seed=seed, groups=own_groups
+        )
         splits |= made
         # As long as another split is a part of the same array, that takes up room with all its pictures.
         views = {split: one for split, one in splits.items() if one.pictures.base is found.pictures["train"].base}
@@ -161,6 +170,7 @@ def read(
     image_size: int | None = None,
     limits: Limits | None = None,
     whites: Whites | None = None,
+    groups: str | None = None,
 ) -> Found:
     """Reads a source without making missing splits; arguments and errors as for `load`.
 
@@ -169,13 +179,14 @@ def read(
         image_size: The side of the squares, in pixels.
         limits: What to refuse.
         whites: The values that are white in the pictures of a model that is to see these; `None` chooses them.
+        groups: Which pictures belong together, see `load`.
 
     Example:
         >>> sorted(read("digits").pictures)
         ['train']
     """
     source = builtin.DEFAULT_NAME if source is None else source
-    reading = _Reading(image_size, limits or Limits(), whites)
+    reading = _Reading(image_size, limits or Limits(), whites, groups)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if builtin.is_meant(source):
@@ -222,6 +233,7 @@ class _Reading:
     image_size: int | None
     limits: Limits
     whites: Whites | None
+    groups: str | None
 
 
 def _read_path(path: Path, name: str, reading: _Reading) -> Found:
@@ -232,13 +244,17 @@ def _read_path(path: Path, name: str, reading: _Reading) -> Found:
             with files.list_zip(path, reading.limits) as listing:
                 return _from_files(name, listing, path, reading)
         case ".csv":
-            return _from_files(name, files.list_csv(path), path, reading)
+            return _from_files(name, files.list_csv(path, groups=reading.groups), path, reading)
         case ".npz":
             return _from_arrays(name, *arrays.from_npz(path, reading.limits), reading)
     raise DataError(f"Cannot read {path}. Expected a folder, or a .zip, .csv or .npz file.")
 
 
 def _from_arrays(name: str, source: Mapping[Any, Any], class_names: Sequence[str] | None, reading: _Reading) -> Found:
+    if reading.groups is not None:
+        raise SettingsError(
+            "`groups` needs pictures in files, in a folder, a .zip or a .csv: arrays have neither columns nor paths."
+        )
     splits = arrays.from_mapping(source)
     found, whites, note = arrays.to_pictures(
         {split: one.blocks for split, one in splits.items()}, image_size=reading.image_size, whites=reading.whites
@@ -280,12 +296,19 @@ def _from_files(name: str, listing: files.Listing, path: Path, reading: _Reading
         slices[split] = slice(start, start + num_pictures)
         start += num_pictures
     labels = [entry.label for entry in good]
+    own_groups: dict[str, list[str]] | None = None
+    notes = [*listing.notes, *found.notes]
+    if reading.groups is not None:
+        names, note = grouping.group(good, reading.groups)
+        own_groups = {split: names[part] for split, part in slices.items()}
+        notes += filter(None, (note, grouping.divided(own_groups)))
     return Found(
         name,
         {split: decoded[part] for split, part in slices.items()},
         {split: labels[part] for split, part in slices.items()},
         listing.class_names,
         skipped,
-        notes=(*listing.notes, *found.notes),
+        notes=tuple(notes),
         whites=found.whites,
+        groups=own_groups,
     )

@@ -13,7 +13,7 @@ from kevo.errors import DataError
 from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets.dataset import Split, digest
 from kevo.tasks.images.datasets.repeats import alike
-from kevo.tasks.outputs.classes.stratified import divide
+from kevo.tasks.outputs.classes.stratified import Positions, divide, divide_groups
 
 Labels = npt.NDArray[np.int64]
 
@@ -91,7 +91,12 @@ def in_own_order(
 
 
 def make_splits(
-    pool: Split, fractions: Mapping[str, float], *, class_names: Sequence[str], seed: int
+    pool: Split,
+    fractions: Mapping[str, float],
+    *,
+    class_names: Sequence[str],
+    seed: int,
+    groups: Sequence[str] | None = None,
 ) -> tuple[dict[str, Split], str | None]:
     """Takes new splits out of the training pictures, the same part of every class.
 
@@ -103,6 +108,8 @@ def make_splits(
         fractions: For each new split, its part of the pool.
         class_names: The names of the classes.
         seed: The same seed divides the same pictures alike.
+        groups: The group of each picture; those of one are never divided, and nothing else is kept together then.
+            `None` for no groups.
 
     Returns:
         The new splits, and `train` with what is left; and what there is to say of copies.
@@ -110,6 +117,10 @@ def make_splits(
     Raises:
         DataError: a class has too few different pictures.
     """
+    if groups is not None:
+        return _cut(
+            pool, divide_groups(groups, pool.labels, fractions, class_names=class_names, examples="pictures", seed=seed)
+        ), None
     keys, num_near = alike(pool.pictures)
     divided = partial(
         divide,
@@ -128,11 +139,14 @@ def make_splits(
             raise
         positions = divided(list(map(digest, pool.pictures)))
         note = f"{num_near} pictures have near copies, which may be in several splits: there are few other pictures."
-    splits = {
+    return _cut(pool, positions), note
+
+
+def _cut(pool: Split, positions: Mapping[str, Positions]) -> dict[str, Split]:
+    return {
         name: Split(picture_arrays.taken(pool.pictures, chosen.tolist()), pool.labels[chosen])
         for name, chosen in positions.items()
     }
-    return splits, note
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

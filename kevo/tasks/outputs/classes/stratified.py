@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
@@ -64,6 +65,70 @@ def divide(
     return _divide(
         list(apart.values()), np.array([label for label, _ in apart]), fractions, class_names, examples, seed
     )
+
+
+def divide_groups(
+    groups: Sequence[Hashable],
+    labels: npt.NDArray[np.int64],
+    fractions: Mapping[str, float],
+    *,
+    class_names: Sequence[str],
+    examples: str,
+    seed: int,
+) -> dict[str, Positions]:
+    """Divides examples by groups that are never divided, with about the same part of every class in each split.
+
+    Args:
+        groups: The group of each example.
+        labels: Their classes, as positions in the class names, shape (n,).
+        fractions: For each new split, its part of the examples.
+        class_names: The names of the classes.
+        examples: What the examples are called, such as "pictures".
+        seed: The same seed divides the same examples alike.
+
+    Returns:
+        As `divide`.
+
+    Raises:
+        DataError: a class is in too few groups.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    numbers = np.unique(np.array([str(group) for group in groups]), return_inverse=True)[1]
+    num_splits = len(fractions) + 1
+    for label, class_name in enumerate(class_names):
+        if (num_groups := len(np.unique(numbers[labels == label]))) < num_splits:
+            raise DataError(
+                f"The class {class_name!r} has {examples} in {num_groups} groups. Expected at least {num_splits}, one "
+                "for each split: add groups, or divide them yourself."
+            )
+    left = np.arange(len(labels))
+    taken: dict[str, Positions] = {}
+    for place, (name, fraction) in enumerate(fractions.items()):
+        wanted = fraction * len(labels)
+        num_folds = max(2, min(round(len(left) / wanted), len(np.unique(numbers[left]))))
+        folds = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
+        with warnings.catch_warnings():
+            # A class with fewer examples than folds is in some of them, which is looked after below.
+            warnings.simplefilter("ignore", UserWarning)
+            parts = [part for _, part in folds.split(left, labels[left], numbers[left])]
+        enough = num_splits - place - 1
+
+        def is_good(part: Positions, left: Positions = left, enough: int = enough) -> bool:
+            rest = np.delete(left, part)
+            return set(labels[left[part]].tolist()) == set(labels.tolist()) and all(
+                len(np.unique(numbers[rest[labels[rest] == label]])) >= enough for label in range(len(class_names))
+            )
+
+        good = [part for part in parts if is_good(part)]
+        if not good:
+            raise DataError(
+                f"The groups are too large, or the classes too unlike in them, to have {examples} of every class in "
+                f"the {name} split. Give a {name} split of your own."
+            )
+        chosen = min(good, key=lambda part: abs(len(part) - wanted))
+        taken[name], left = left[chosen], np.delete(left, chosen)
+    return {"train": left, **taken}
 
 
 _Key = TypeVar("_Key", bound=Hashable)
