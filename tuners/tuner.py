@@ -1,5 +1,6 @@
 """`GeneticTuner`: evolution where `keras_tuner.RandomSearch` would stand."""
 
+import contextlib
 import copy
 import json
 import os
@@ -204,6 +205,26 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         # It never changes.
         if not os.path.exists(path):
             write_json(path, self.get_state())
+
+    def reload(self) -> None:
+        """Takes up the search in the project folder, and warns of ranges that are others now: the old ones stay."""
+        declared = self.oracle.get_space()
+        super().reload()
+        if self._is_worker():
+            return
+        with contextlib.suppress(Exception):
+            # A space may be declared in `run_trial` instead; what is wrong with a model, its trials tell.
+            self.hypermodel.build(declared)
+        known = {one.name: one.get_config() for one in self.oracle.get_space().space}
+        names = dict.fromkeys(
+            one.name for one in declared.space if known.get(one.name, one.get_config()) != one.get_config()
+        )
+        if names:
+            warnings.warn(
+                f"The search in {self.project_dir} goes on with the ranges that it began with. They are others now for "
+                f"{', '.join(map(repr, names))}: start anew with `overwrite=True`, or in another `project_name`.",
+                stacklevel=2,
+            )
 
     def _get_tuner_fname(self) -> str:
         # Keras Tuner looks for this file before it knows the `tuner_id` that it was given.

@@ -497,3 +497,22 @@ def test_a_search_that_never_declares_its_space_ends_with_an_error(tmp_path: Pat
     tuner = Toy(value, directory=tmp_path, max_consecutive_failed_trials=3)
     with pytest.raises(RuntimeError, match="The last 3 trials have failed.*lost"):
         tuner.search(verbose=0)
+
+
+def test_ranges_that_have_grown_are_said_when_a_search_is_taken_up(tmp_path: Path) -> None:
+    def build(largest: int) -> Callable[[Any], keras.Model]:
+        def model(hp: Any) -> keras.Model:
+            hp.Float("rate", 0.1, 0.5)
+            return keras.Sequential([keras.Input((2,)), keras.layers.Dense(hp.Int("units", 1, largest))])
+
+        return model
+
+    options = {"objective": "val_loss", "max_trials": 2, "directory": tmp_path, "overwrite": False}
+    GeneticTuner(build(4), **options)
+    # Warnings are errors here.
+    GeneticTuner(build(4), **options)
+    with pytest.warns(
+        UserWarning, match="goes on with the ranges that it began with. .* others now for 'units': start"
+    ):
+        tuner = GeneticTuner(build(9), **options)
+    assert {one.name: getattr(one, "max_value", None) for one in tuner.oracle.get_space().space}["units"] == 4
