@@ -14,8 +14,9 @@ _ABOUT = """\
 What a person with some practice would write first, in plain Keras: six convolutions with batch norm, or a linear head
 on frozen MobileNetV2 that is fine-tuned afterwards. Both tools have the same minutes, reading included, on the same
 machine, one after the other. By hand the network learns from all training pictures; kevo keeps a fifth of them back to
-choose by. Medians over the seeds that both have; in brackets the lowest and the highest. Measured by
-`python -m benchmarks.by_hand`; the networks are in `benchmarks/by_hand/networks.py`."""
+choose by. Medians over the seeds that both have; in brackets the lowest and the highest. What is not in the table has
+not been measured yet. Measured by `python -m benchmarks.by_hand`; the networks are in
+`benchmarks/by_hand/networks.py`."""
 
 
 def report(rows: Sequence[Measurement]) -> str:
