@@ -77,7 +77,8 @@ def ended(path: Path, dataset: ImageDataset, *, seconds: float = 0.0, **changes:
 def notes(one: Session) -> list[str]:
     (diary,) = one._trackers._listeners
     assert isinstance(diary, Diary)
-    return diary.notes
+    # Each of these models knows one class only, and that is said.
+    return [note for note in diary.notes if not note.startswith("Never predicted on the test split: ")]
 
 
 @pytest.fixture(scope="module")
