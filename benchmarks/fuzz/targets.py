@@ -66,7 +66,7 @@ def pictures() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
 
 def finished_run(folder: Path) -> Path:
     """Makes the folder of a small search that has ended, with a pretend cache of an earlier session beside it."""
-    run = kevo.search(pictures(), _SETTINGS, out=folder / "run").run_folder
+    run = kevo.search(pictures(), _SETTINGS, out=folder / "run", verbose=False).run_folder
     report.write(run)
     return run
 
