@@ -207,7 +207,7 @@ def _(folder: Path) -> None:
     classes(folder, "test", first=1)
     dataset = datasets.load(folder)
     assert (dataset.made_splits, dataset.skipped[0].path) == (("validation", "test"), "test/")
-    assert dataset.notes[0].startswith("test/ has no class folder that train/ has: it is left out")
+    assert dataset.skipped[0].reason.startswith("has no class folder that train/ has: it is left out")
 
 
 @row("other folders beside train/ and test/")

@@ -96,7 +96,6 @@ def understand(root: Folder, source: str) -> Layout:
             if not classes & folder.folders.keys() and folder.all_files():
                 reason = "has no class folder that train/ has: it is left out, and can be predicted afterwards"
                 skipped.append(Skipped(folder.path, reason))
-                notes.append(f"{folder.path} {reason}.")
                 del splits[split]
         other_names = [folder.path for folder in splits.values() if not _is_plain(folder.path)]
         if other_names:

@@ -76,7 +76,7 @@ def test_a_test_folder_without_classes_is_left_out_and_said(test: str) -> None:
     assert list(layout.splits) == ["train"]
     reason = "has no class folder that train/ has: it is left out, and can be predicted afterwards"
     assert [(one.path, one.reason) for one in layout.skipped] == [("test/", reason)]
-    assert layout.notes == (f"test/ {reason}.",)
+    assert layout.notes == ()
 
 
 def test_what_may_mean_two_things_is_refused() -> None:
