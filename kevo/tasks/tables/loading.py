@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -206,7 +207,8 @@ def _class_names(target: Sequence[str], name: str) -> tuple[str, ...]:
         raise DataError(f"The table has no rows. Expected one for each example, with its class in {name!r}.")
     found = set(target)
     amounts = {value: parse(value) for value in found}
-    is_of_numbers = None not in amounts.values()
+    # What is beyond all numbers, such as 1e400, is the name of a class.
+    is_of_numbers = all(amount is not None and math.isfinite(amount) for amount in amounts.values())
     if len(found) > _MAX_CLASSES or (is_of_numbers and any(amount != int(amount or 0) for amount in amounts.values())):
         what = "numbers" if is_of_numbers else "texts"
         raise DataError(

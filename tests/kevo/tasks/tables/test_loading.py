@@ -138,6 +138,7 @@ def test_telco_churn() -> None:
         (["age,kind", "1,x"], "kinds", "no column 'kinds'. Did you mean 'kind'?"),
         (["a", "1"], "a", "no column but the target"),
         (["a,b", "1,x", "2,x"], "b", "'b' has the same value in all rows: 'x'"),
+        (["a,b", "1,1e400", "2,1e400"], "b", "'b' has the same value in all rows: '1e400'"),
         (["a,b", "1,x", "2,NA", "3,"], "b", "'b' is missing in 2 of 3 rows, first in row 2"),
         (["a,b", *(f"{row % 7},{row / 3}" for row in range(9))], "b", "'b' has 9 different numbers, such as"),
         (["a,b", *(f"{row % 7},t{row}" for row in range(1001))], "b", "'b' has 1,001 different texts"),
