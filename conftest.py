@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-# Whoever starts tests in the background has them ignore Ctrl-C, and some of them are about that.
+# Whoever starts tests in the background, or under `nohup`, has them ignore signals that some of them are about.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
