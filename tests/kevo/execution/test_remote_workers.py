@@ -321,7 +321,7 @@ def taken() -> Iterator[str]:
         (["search", "--listen", "8000"], "Expected a host and a port"),
         (["search", "--listen", "[::1]:99999"], "Expected a host and a port"),
         (["search", "--listen", "{taken}"], "Cannot listen at 127.0.0.1"),
-        (["search", "--listen", "127.0.0.1:0", "--secret-file", "absent"], "absent cannot be read"),
+        (["search", "--listen", "127.0.0.1:0", "--secret-file", "absent"], "absent is no file"),
         (["search", "--listen", "127.0.0.1:0", "--secret-file", "empty"], "empty holds no secret"),
         (["worker", "192.0.2.1:8000", "--data", "digits"], "which other machines may reach, and no secret"),
         (["worker", "127.0.0.1", "--data", "digits"], "Expected a host and a port"),

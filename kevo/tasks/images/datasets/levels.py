@@ -75,7 +75,9 @@ class Levels:
         is_float = values.dtype.kind == "f"
         # NumPy's extremes, unlike Python's, are NaN where any value is.
         low, high = float(values.min()), float(values.max())
-        num_above = tuple(int(np.count_nonzero(values > limit)) if high > limit else 0 for limit in _LIMITS)
+        # The highest limit is beyond all that float16 holds, but infinity.
+        with np.errstate(over="ignore"):
+            num_above = tuple(int(np.count_nonzero(values > limit)) if high > limit else 0 for limit in _LIMITS)
         is_whole = not is_float or (1 < high <= _DARK and bool((values == np.rint(values)).all()))
         return cls(low, high, values.size, num_above, is_whole)
 

@@ -165,6 +165,7 @@ def test_labels_of_every_kind(labels: Any, names: tuple[str, ...]) -> None:
         (GREYS * 1.5, LABELS, r"to 382.5, too much for 0-255 and too little for 10 bits. Expected"),
         (np.where(GREYS > 200, np.nan, 1), LABELS, "values from nan to nan"),
         (np.where(GREYS > 200, np.inf, 1), LABELS, "to inf"),
+        (np.where(GREYS > 200, np.inf, 1).astype(np.float16), LABELS, "to inf"),
         (GREYS.astype(complex), LABELS, "The pictures are of type complex128. Expected one type in all splits"),
         (GREYS.astype(str), LABELS, "are of type <U3"),
     ],
