@@ -97,6 +97,7 @@ def test_a_finished_search_is_announced_again_without_training(found: tuple[Sear
     assert (again.genome, again.test, again.trials_completed) == (result.genome, result.test, 3)
 
 
+@pytest.mark.long
 def test_a_finished_search_goes_on_for_longer(found: tuple[SearchResult, Diary], tmp_path: Path) -> None:
     result, _ = found
     run = tmp_path / "run"

@@ -30,6 +30,7 @@ def test_made_pictures_are_the_same_for_a_seed_and_of_equal_classes(tmp_path: Pa
     assert len({one.tobytes() for split in ("x_train", "x_test") for one in arrays[split]}) == 30
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seconds", [0.0, 3.0])
 def test_a_network_by_hand_fits_its_epochs_to_the_time(seconds: float) -> None:
     rng = np.random.default_rng(0)
