@@ -210,7 +210,7 @@ def _extended(run: Run, settings: Settings, limits: Mapping[str, Any]) -> Settin
     return settings.extended(
         **limits,
         seconds=max((record.finished_at for record in records), default=0.0),
-        num_trials=sum(not record.full_length and record.origin != "first" for record in records),
+        num_trials=sum(record.is_evolved for record in records),
     )
 
 

@@ -25,7 +25,7 @@ REPORT = project.PAGES / "by_hand.md"
 
 
 def jobs(arguments: argparse.Namespace) -> list[Job]:
-    """Returns what to measure: with the first seed, then with the next, both tools in turn."""
+    """Returns the jobs in their order: seed by seed, each with both tools in turn."""
     return [
         Job(tool=tool, pictures=name, minutes=minutes, seed=seed, data=arguments.data.resolve())
         for seed in arguments.seeds
@@ -40,7 +40,7 @@ def _key(one: Job | Measurement) -> tuple[int, float, str, int]:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Measures what is missing, prints the report and returns the exit code: 1 if anything failed, else 0."""
+    """Runs the missing measurements and prints the report. Returns the exit code: 1 if one failed, else 0."""
     options = parser(__doc__)
     add_data_option(options)
     options.add_argument("--seeds", type=int, nargs="*", default=(), help="seeds to measure; none: only report")

@@ -1,4 +1,4 @@
-"""What is measured: one tool, one set of pictures, so many minutes, one seed."""
+"""One measurement: the test accuracy of a tool on a set of pictures, within a time, with a seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.support.processes import in_its_own_process, machine
 
 TOOLS = ("kevo", "by hand")
 _CLOSING_SECONDS = 3.0
-"""What is kept for the scoring by hand."""
+"""Seconds that the training by hand leaves for scoring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ SETS: Mapping[str, PictureSet] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What a tool reached.
+    """The result of one measurement.
 
     Args:
         tool: One of `TOOLS`.
@@ -74,7 +74,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is to be measured; see `Measurement`."""
+    """A measurement that is still to be made; the fields are those of `Measurement`."""
 
     tool: str
     pictures: str

@@ -20,8 +20,6 @@ from kevo.settings import Settings
 from kevo.tasks.task import Outputs
 from tuners import pareto
 
-FIRST = "first"
-"""The trial of the model that a search under a time limit begins with; it has no place in the evolution."""
 _MAX_PAUSED = 4
 """Of so many paused candidates the models are kept, for each kind and rung; another one would begin from the start."""
 _LIBRARY = 8
@@ -64,7 +62,7 @@ class Archive:
         # They may have files beside their records.
         self._kept = set(records)
         self._ranking = self._ranked(self._records.values())
-        self._evolved = self._ranked(filter(_is_evolved, self._records.values()))
+        self._evolved = self._ranked(record for record in self._records.values() if record.is_evolved)
         self._has_finals = any(record.full_length for record in self._ranking)
         # What `num_without_news` knows so far, and of how many records.
         self._num_without_news, self._num_looked_at = 0, 0
@@ -169,7 +167,7 @@ class Archive:
 
     def wants(self, record: TrialRecord) -> bool:
         """Tells whether a new candidate's model may be needed."""
-        evolved = self._evolved.with_one(record) if _is_evolved(record) else self._evolved
+        evolved = self._evolved.with_one(record) if record.is_evolved else self._evolved
         records = ChainMap({record.trial_id: record}, self._records)
         return record.trial_id in self._needed(records, self._ranking.with_one(record), evolved)
 
@@ -245,7 +243,7 @@ class Archive:
         """Takes in a trial that has ended just now."""
         self._records[record.trial_id] = record
         self._ranking.add(record)
-        if _is_evolved(record):
+        if record.is_evolved:
             self._evolved.add(record)
         self._has_finals |= record.full_length and record.fitness is not None
 
@@ -304,10 +302,6 @@ class Archive:
         if record.trial_id not in self._extractor_keys:
             self._extractor_keys[record.trial_id] = self._kind.extractor_key(record.genome) or record.trial_id
         return self._extractor_keys[record.trial_id]
-
-
-def _is_evolved(record: TrialRecord) -> bool:
-    return not record.full_length and record.trial_id != FIRST
 
 
 def full_length_id(record: TrialRecord) -> str:

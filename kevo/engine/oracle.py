@@ -11,7 +11,7 @@ from typing import cast
 import keras_tuner
 import numpy as np
 
-from kevo.engine.archive import FIRST, Archive
+from kevo.engine.archive import Archive
 from kevo.engine.budget import num_last_epochs
 from kevo.errors import RunError
 from kevo.runs import layout
@@ -122,7 +122,7 @@ def _recalled(oracle: GeneticOracle, archive: Archive, space: SearchSpace) -> di
 
     Whoever has none gives its place to a random genome: trials are named after their places.
     """
-    evolved = [record for record in archive.records.values() if not record.full_length and record.trial_id != FIRST]
+    evolved = [record for record in archive.records.values() if record.is_evolved]
     # As wide as the limit of trials was when they began, which may have been raised since.
     numbers = {record.trial_id: int(record.trial_id) for record in evolved if _NAME.fullmatch(record.trial_id)}
     records = {numbers[record.trial_id]: record for record in evolved if record.trial_id in numbers}

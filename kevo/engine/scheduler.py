@@ -20,14 +20,14 @@ from typing import Concatenate, ParamSpec, TypeVar
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from kevo.engine import oracle, partial_trainings
-from kevo.engine.archive import FIRST, Archive, full_length_id
+from kevo.engine.archive import Archive, full_length_id
 from kevo.engine.budget import Budget, seconds_spent
 from kevo.engine.final_training import FinalTraining, FinalTrainings
 from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.progress import Listener
 from kevo.runs import layout
 from kevo.runs.atomic_files import dumps, loads
-from kevo.runs.records import TrialRecord
+from kevo.runs.records import FIRST, TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.task import Outputs, Task, Work
 from kevo.training.effort import CandidateError, Effort
@@ -527,7 +527,7 @@ class Scheduler:
             known = self._archive.records.values()
             return "final", tuple(record.trial_id for record in known if full_length_id(record) == trial_id)
         if running.trial is None:
-            return "first", ()
+            return FIRST, ()
         individual = self.oracle.individual_of(trial_id)
         # What needed no further training was promoted without a record.
         parents = map(self._last_record, self.oracle.parents_of(trial_id))

@@ -18,6 +18,10 @@ _MOST_SECONDS = 1e10
 """Three hundred years."""
 
 
+FIRST = "first"
+"""The trial of the model that a search under a time limit begins with, and its origin."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
     """The record of one finished trial.
@@ -73,6 +77,11 @@ class TrialRecord:
     tune_epochs: int | None = None
     origin: str = ""
     parents: tuple[str, ...] = ()
+
+    @property
+    def is_evolved(self) -> bool:
+        """Whether the evolution has proposed it, and it counts for the limit of candidates."""
+        return not self.full_length and self.origin != FIRST
 
     def __post_init__(self) -> None:
         # Files are named after it, and a run folder may come from someone else.

@@ -10,8 +10,9 @@ import pytest
 
 import kevo
 from kevo.engine import archive as archive_module
-from kevo.engine.archive import FIRST, Archive
+from kevo.engine.archive import Archive
 from kevo.runs.folder import Run
+from kevo.runs.records import FIRST
 from kevo.runs.records import TrialRecord as Record
 from tests.support.samples import pretrained_genome
 from tests.support.searches import RUNGS, SETTINGS, record
@@ -157,7 +158,9 @@ def test_the_model_that_would_win_now_stands_where_the_best_is(tmp_path: Path) -
 
 
 def test_the_model_that_a_search_begins_with_wins_only_as_it_is(tmp_path: Path) -> None:
-    one = archive(tmp_path, dataclasses.replace(SETTINGS, num_finalists=1), record(FIRST, 0.9), record("1", 0.5))
+    one = archive(
+        tmp_path, dataclasses.replace(SETTINGS, num_finalists=1), record(FIRST, 0.9, origin=FIRST), record("1", 0.5)
+    )
     assert [candidate.trial_id for candidate in one.saved + one.finalists] == ["1"]
     assert one.winner is not None and one.winner.trial_id == FIRST and {FIRST, "1"} <= needed(one)
 

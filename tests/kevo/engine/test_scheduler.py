@@ -15,7 +15,7 @@ import pytest
 import kevo
 from kevo.cli.console import user_errors
 from kevo.engine import partial_trainings
-from kevo.engine.archive import FIRST, Archive
+from kevo.engine.archive import Archive
 from kevo.engine.budget import Budget
 from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.engine.scheduler import Idle, Scheduler
@@ -29,7 +29,7 @@ from kevo.report.answer import answer
 from kevo.report.drawings import drawings
 from kevo.runs import reader, status
 from kevo.runs.folder import Run
-from kevo.runs.records import TrialRecord
+from kevo.runs.records import FIRST, TrialRecord
 from kevo.tasks.images import linear_probes
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.pretrained_weights import Weights
@@ -245,7 +245,7 @@ def in_time(path: Path, dataset: ImageDataset, *, per_epoch: float, seconds: flo
 
     one._task.work = work  # type: ignore[method-assign]
     # What it began with is no candidate.
-    one._archive.add(record("first", 0.1, is_paused=False))
+    one._archive.add(record(FIRST, 0.1, is_paused=False, origin=FIRST))
     return one
 
 
