@@ -21,14 +21,8 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(page, id=page.name, marks=[] if page.name == "README.md" else pytest.mark.long)
-        for page in PAGES
-        if blocks(page, "python")
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
 def test_python_runs(page: Path, tmp_path: Path) -> None:
     import keras
 

@@ -96,6 +96,7 @@ def test_a_model_that_guesses_is_called_that(tmp_path: Path) -> None:
     assert "**It may be no better than a guess**" in card and advice in card
 
 
+@pytest.mark.long
 def test_a_model_that_learned_something_is_no_guess(climbed: tuple[SearchResult, object]) -> None:
     result = climbed[0]
     assert not result.is_chance and result.warning == "" and "warning" not in repr(result)

@@ -83,6 +83,7 @@ def test_a_frozen_backbone_trains_in_full_at_once_and_is_never_paused(tmp_path: 
         assert record.continues is None and not record.is_paused
 
 
+@pytest.mark.long
 def test_a_finalist_on_a_frozen_backbone_is_fine_tuned_at_last(tmp_path: Path) -> None:
     small = dataclasses.replace(
         kevo.PRESETS["small"],

@@ -31,6 +31,7 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_the_search_meets_everything(searches: dict[str, Any]) -> None:
     *trials, end_order, best = searches["whole"]
     assert [trial[1] == "FAILED" for trial in trials] == [number in (2, 3, 8) for number in range(12)]
@@ -42,6 +43,7 @@ def test_the_search_meets_everything(searches: dict[str, Any]) -> None:
     assert dict((trial[0], trial[2]) for trial in trials)[best] == min(t[2] for t in trials if t[2] is not None)
 
 
+@pytest.mark.long
 def test_killed_and_resumed_searches_find_the_same(searches: dict[str, Any]) -> None:
     assert len(searches["killed"]) > 10
     for moment, status, found in searches["killed"]:

@@ -40,7 +40,7 @@ def write_csv(path: Path, data: Any) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=LOADERS)
+@pytest.fixture(scope="module", params=["breast_cancer", pytest.param("wine", marks=pytest.mark.long)])
 def search(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Search:
     folder = tmp_path_factory.mktemp(request.param)
     path, diary = write_csv(folder / f"{request.param}.csv", LOADERS[request.param]()), Diary()
@@ -95,14 +95,14 @@ def test_the_report_tells_of_columns_and_of_the_baseline(search: Search, tmp_pat
     assert importance.read(search.result.run_folder / layout.EXPLANATION)[0].column in html
 
 
-@pytest.mark.parametrize("search", ["wine"], indirect=True)
+@pytest.mark.parametrize("search", ["breast_cancer"], indirect=True)
 def test_a_search_may_be_taken_up_again(search: Search) -> None:
     again = kevo.resume(search.result.run_folder)
     assert again.test == search.result.test
     assert again.genome == search.result.genome
 
 
-@pytest.mark.parametrize("search", ["wine"], indirect=True)
+@pytest.mark.parametrize("search", ["breast_cancer"], indirect=True)
 def test_the_same_seed_finds_the_same(search: Search, tmp_path: Path) -> None:
     again = kevo.search(search.data, SETTINGS, out=tmp_path / "run")
     assert (again.genome, again.validation, again.test) == (
