@@ -11,8 +11,7 @@ import numpy as np
 
 from benchmarks.speed.measurements import Measurement, SearchSpec, Step, Trial
 from benchmarks.support.processes import machine, memory
-from kevo.tasks.images import pretrained_weights
-from kevo.tasks.images import space as genes
+from kevo.tasks.images import genes, pretrained_weights
 from kevo.tasks.images.datasets import ImageDataset
 from tuners.genome import Genome, SearchSpace
 

@@ -23,8 +23,7 @@ from benchmarks.speed.candidates import declared, given_genomes, measurement, tr
 from benchmarks.speed.clock import Clock
 from benchmarks.speed.measurements import Measurement, SearchSpec, Step, Trial
 from benchmarks.support.processes import memory
-from kevo.tasks.images import backbones, datasets, networks, pretrained_weights
-from kevo.tasks.images import space as genes
+from kevo.tasks.images import backbones, datasets, genes, networks, pretrained_weights
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.outputs.classes import evaluation
 from kevo.training import optimizers

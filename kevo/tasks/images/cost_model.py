@@ -21,9 +21,9 @@ from kevo.tasks.images.features import (
     frozen_part,
     test_time_views,
 )
+from kevo.tasks.images.genes import speed_key
 from kevo.tasks.images.networks import POOLINGS
 from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.images.space import speed_key
 from kevo.tasks.task import Work
 from tuners.genome import Genome
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kevo.system import model_files
 from kevo.tasks.images import backbones
-from kevo.tasks.images.space import image_size, num_before_halving, variant
+from kevo.tasks.images.genes import image_size, num_before_halving, variant
 from tuners.genome import Genome
 
 if TYPE_CHECKING:

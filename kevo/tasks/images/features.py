@@ -28,9 +28,9 @@ from kevo.system.array_store import ArrayStore
 from kevo.system.folders import cache_folder
 from kevo.tasks.images import backbones, costs, networks, picture_arrays
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.genes import image_size, speed_key
 from kevo.tasks.images.inference import num_at_once
 from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.images.space import image_size, speed_key
 from kevo.training.loop import Forward
 from tuners.genome import Genome
 

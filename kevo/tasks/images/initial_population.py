@@ -9,8 +9,9 @@ import keras_tuner
 import numpy as np
 
 from kevo.errors import SettingsError
-from kevo.tasks.images import costs, space
+from kevo.tasks.images import costs, recipes, space
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.genes import declare as declare_genes
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.task import SearchSettings
 from tuners.genome import Genome, SearchSpace
@@ -27,8 +28,8 @@ class Genes(NamedTuple):
 
     def led_by(self, leading: Sequence[Genome], settings: SearchSettings, dataset: ImageDataset) -> Genes:
         """Returns the same, but begun with other backbones than the default, the most promising first."""
-        first = space.seeds(space.of(settings), image_size=dataset.image_size)
-        others = space.seeds(space.of(settings), image_size=dataset.image_size, leading=leading)
+        first = recipes.seeds(space.of(settings), image_size=dataset.image_size)
+        others = recipes.seeds(space.of(settings), image_size=dataset.image_size, leading=leading)
         return self._replace(seeds=[*others, *self.seeds[len(first) :]])
 
 
@@ -43,14 +44,14 @@ def declare(settings: SearchSettings, dataset: ImageDataset, usable: Mapping[str
     Raises:
         SettingsError: no network of the space is as small as `max_params`.
     """
-    hyperparameters = space.declare(
+    hyperparameters = declare_genes(
         space.of(settings),
         image_size=dataset.image_size,
         num_pictures=len(dataset.train),
         alphas={name: [variant.alpha for variant in variants] for name, variants in usable.items()},
     )
     has_backbone = any(usable.get(name) for name in space.of(settings).backbones)
-    seeds = space.seeds(space.of(settings), image_size=dataset.image_size, leading=[{}] if has_backbone else [])
+    seeds = recipes.seeds(space.of(settings), image_size=dataset.image_size, leading=[{}] if has_backbone else [])
     if settings.max_params is not None:
         small, smallest = _small(hyperparameters, enough=settings.max_params, num_classes=dataset.num_classes)
         if smallest > settings.max_params:
@@ -71,10 +72,10 @@ def is_small_enough(genome: Genome, settings: SearchSettings, *, num_classes: in
 
 def _small(hyperparameters: keras_tuner.HyperParameters, *, enough: int, num_classes: int) -> tuple[Genome, int]:
     """Returns a genome of `enough` parameters at most, or else the smallest that is found, and its parameters."""
-    genes = SearchSpace.from_hyperparameters(hyperparameters)
+    search_space = SearchSpace.from_hyperparameters(hyperparameters)
     rng = np.random.default_rng(0)
-    best: Genome = genes.default()
-    smallest = costs.num_parameters(genes.default(), num_classes=num_classes)
+    best: Genome = search_space.default()
+    smallest = costs.num_parameters(search_space.default(), num_classes=num_classes)
 
     def improved(genomes: Iterable[Genome]) -> bool:
         nonlocal best, smallest
@@ -87,11 +88,11 @@ def _small(hyperparameters: keras_tuner.HyperParameters, *, enough: int, num_cla
                 best, smallest = genome, num
         return smallest < before
 
-    improved(genes.sample(rng) for _ in range(_NUM_SAMPLES))
+    improved(search_space.sample(rng) for _ in range(_NUM_SAMPLES))
     # From there downhill, one gene at a time.
     while improved(
-        genes.default({**best, name: value})
-        for name, gene in genes.active_genes(best).items()
+        search_space.default({**best, name: value})
+        for name, gene in search_space.active_genes(best).items()
         for value in gene.domain() or ()
     ):
         pass

@@ -13,6 +13,8 @@ from kevo.objective import Objective
 from kevo.system.text import byte_size
 from kevo.tasks.images import describe as descriptions
 from kevo.tasks.images import space as spaces
+from kevo.tasks.images.genes import shared_extractor
+from kevo.tasks.images.genome_check import check_genome
 from kevo.tasks.images.space import Space
 from kevo.tasks.outputs.classes.objectives import COMPARED_SCORES, OBJECTIVES
 from kevo.tasks.pages import Drawing, Pages
@@ -241,11 +243,11 @@ class ImageClassification:
 
     def check_genome(self, genome: Genome) -> None:
         """Raises an error where it is no genome of pictures."""
-        spaces.check_genome(genome)
+        check_genome(genome)
 
     def extractor_key(self, genome: Genome) -> Hashable | None:
         """The frozen backbone with its cut, size and pooling."""
-        return spaces.shared_extractor(genome)
+        return shared_extractor(genome)
 
     def parse_scores(self, values: Mapping[str, Any]) -> Evaluation:
         """Scores of a classifier."""

@@ -22,9 +22,9 @@ from sklearn.preprocessing import StandardScaler
 from kevo.errors import describe_error
 from kevo.tasks.images import backbones, networks
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.genes import speed_key
 from kevo.tasks.images.inference import num_at_once
 from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.images.space import speed_key
 from kevo.training.loop import Forward
 from tuners.genome import Genome
 

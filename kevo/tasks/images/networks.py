@@ -15,8 +15,8 @@ import keras
 from keras import Input, Model, layers
 
 from kevo.tasks.images import backbones
+from kevo.tasks.images.genes import image_size, num_before_halving, variant
 from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.images.space import image_size, num_before_halving, variant
 from tuners.genome import Genome
 
 _PRETRAINED, _HEAD = "pretrained", "head"

@@ -15,7 +15,7 @@ from PIL import Image
 from kevo.runs import layout
 from kevo.runs.atomic_files import loads
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.space import image_size
+from kevo.tasks.images.genes import image_size
 from kevo.tasks.outputs.classes.card import CardWords
 from kevo.tasks.outputs.classes.pages import ClassPages, Wrong
 from kevo.tasks.pages import Thumbnail, Thumbnails

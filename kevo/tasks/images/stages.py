@@ -12,8 +12,8 @@ import numpy.typing as npt
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import TRAIN_AND_VALIDATION, FeatureCache, parts, sample, test_time_views
+from kevo.tasks.images.genes import image_size
 from kevo.tasks.images.inference import num_at_once
-from kevo.tasks.images.space import image_size
 from kevo.tasks.outputs.classes.answers import class_answers
 from kevo.tasks.task import StageData
 from kevo.training.answers import Answers

@@ -21,12 +21,13 @@ from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.settings import NO_CACHE
 from kevo.system.array_store import ArrayStore
-from kevo.tasks.images import cache_savings, costs, networks, remote, space
+from kevo.tasks.images import cache_savings, costs, networks, recipes, remote, space
 from kevo.tasks.images.contract import Contract, write_known
 from kevo.tasks.images.cost_model import Forecast
 from kevo.tasks.images.datasets import ImageDataset, Split
 from kevo.tasks.images.features import FeatureCache, default_folder
 from kevo.tasks.images.first_answer import first_answer
+from kevo.tasks.images.genes import shared_extractor, variant
 from kevo.tasks.images.inference import predict
 from kevo.tasks.images.initial_population import declare, is_small_enough
 from kevo.tasks.images.linear_probes import LinearProbes, probe
@@ -125,7 +126,7 @@ class ImageTask:
         return Forecast(
             self.dataset,
             self.cache,
-            weights=lambda genome: weights[space.variant(genome)],
+            weights=lambda genome: weights[variant(genome)],
             num_epochs=self._settings.epochs,
             num_first_epochs=self._settings.rungs[0],
         )
@@ -195,11 +196,11 @@ class ImageTask:
 
     def cheaper(self, genome: Genome) -> Sequence[Genome]:
         """The same network on smaller pictures."""
-        return space.on_smaller_pictures(genome, self.hyperparameters)
+        return recipes.on_smaller_pictures(genome, self.hyperparameters)
 
     def deeper(self, genome: Genome) -> Sequence[Genome]:
         """The same head on a backbone with its last blocks fine-tuned, the most blocks first."""
-        return space.fine_tuned(genome, space.of(self._settings))
+        return recipes.fine_tuned(genome, space.of(self._settings))
 
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
         """Learns how far a forecast was off."""
@@ -251,7 +252,7 @@ class ImageTask:
         """The weighted mean of several classifiers; heads on the same frozen features share their pass."""
         return networks.weighted_mean(
             [
-                networks.Member(one.model, one.weight, space.shared_extractor(one.genome), bool(one.genome["mirror"]))
+                networks.Member(one.model, one.weight, shared_extractor(one.genome), bool(one.genome["mirror"]))
                 for one in members
             ]
         )

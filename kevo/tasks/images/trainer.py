@@ -20,9 +20,9 @@ from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import costs, networks, stages
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import FeatureCache
+from kevo.tasks.images.genes import variant
 from kevo.tasks.images.linear_probes import LinearProbes
 from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.images.space import variant
 from kevo.tasks.images.transfer_learning import TransferLearning
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.training.candidate_fit import NO_MEMORY, CandidateFit

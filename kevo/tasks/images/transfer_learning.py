@@ -31,10 +31,10 @@ from kevo.tasks.images.features import (
     sample,
     test_time_views,
 )
+from kevo.tasks.images.genes import speed_key
 from kevo.tasks.images.inference import forward_pass
 from kevo.tasks.images.linear_probes import LinearProbes
 from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.images.space import speed_key
 from kevo.tasks.images.stages import FINE_TUNE, HEAD, StageRunner, split_to_learn
 from kevo.training.candidate_fit import CandidateFit
 from kevo.training.effort import OutOfTimeError

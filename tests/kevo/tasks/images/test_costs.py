@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
 
 from kevo.objective import COSTS
-from kevo.tasks.images import backbones, costs, networks, space
+from kevo.tasks.images import backbones, costs, genes, networks
 from kevo.tasks.images.space import PRESETS
 from tests.support.samples import CONV_GENOME, pretrained_genome
 from tuners.genome import SearchSpace
@@ -29,7 +29,7 @@ def built(genome: dict[str, Any], num_classes: int) -> keras.Model:
 def sampled(preset: str, *, seed: int, **alphas: tuple[float | None, ...]) -> dict[str, Any]:
     """A random genome of a preset, pretrained if there are backbones."""
     families = ("pretrained",) if alphas else ("conv",)
-    hyperparameters = space.declare(
+    hyperparameters = genes.declare(
         dataclasses.replace(PRESETS[preset], families=families, backbones=tuple(alphas) or PRESETS[preset].backbones),
         image_size=96,
         num_pictures=1000,

@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 
 import kevo
-from kevo.tasks.images import costs, networks, space
+from kevo.tasks.images import costs, networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.describe import describe
 from kevo.tasks.images.first_answer import first_answer
+from kevo.tasks.images.genome_check import check_genome
 from kevo.tasks.images.task import ImageTask
 from kevo.training.effort import Effort
 from tests.support.searches import SETTINGS
@@ -17,7 +18,7 @@ from tests.support.trainers import trainer
 
 def test_it_is_a_genome_of_a_linear_network(dataset: ImageDataset) -> None:
     genome = first_answer(dataset).genome
-    space.check_genome(genome)
+    check_genome(genome)
     assert describe(genome).startswith("no convolution at 16 px, flattened; L2 0.001; adam")
     network = networks.conv_network(genome, num_classes=3)
     assert network.count_params() == costs.num_parameters(genome, num_classes=3) == 3 * (16 * 16 * 3 + 1)

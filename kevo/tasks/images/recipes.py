@@ -1,0 +1,166 @@
+"""Genomes that are known to be good: what a search begins with, and what it makes of a genome that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kevo.tasks.images.genes import middle, sizes_up_to
+from kevo.tasks.images.space import Space
+from tuners.genome import Genome
+
+if TYPE_CHECKING:
+    from keras_tuner import HyperParameters
+
+_LEAST_OF_DEFAULT = 0.7
+"""Pictures that are smaller than so much of the default size show a backbone too little to begin with."""
+_LINEAR_L2 = 0.03
+"""How strongly the linear heads are regularized that a search begins with."""
+_REFERENCE_SIZE = 32
+"""Side of the pictures that the reference network sees, in pixels, if they are not smaller."""
+_RECIPE_SIZE = 64
+"""The same for the strong one."""
+_RECIPE_RATE = 4e-3
+"""The highest learning rate of the strong one, for batches of 128."""
+
+
+def seeds(space: Space, *, image_size: int, leading: Sequence[Genome] = ({},)) -> list[Genome]:
+    """Returns genomes to begin a search with, each as those genes that differ from the defaults.
+
+    For each family in its order. Backbones: the first on pictures of several sizes, the cheapest first, so that there
+    is something good soon and something better later, the larger ones also mirrored; then the others, and the first one
+    fine-tuned. Their heads are linear and strongly regularized, as a linear probe's are (Kornblith et al. 2019,
+    arXiv:1805.08974). Conv stacks: `recipe`, the same without augmentation, a small one that trains in seconds, and the
+    default. Whoever completes them takes defaults for what `declare` left out, so that some may coincide.
+
+    Args:
+        space: The values that each gene may take.
+        image_size: Side of the stored pictures, in pixels.
+        leading: Genes of the backbones to begin with, the most promising first. By default that of the defaults; none
+            where there is no backbone.
+
+    Example:
+        >>> from kevo.tasks.images.space import preset
+        >>> [(one["pretrained/image_size"], "mirror" in one) for one in seeds(preset("default"), image_size=224)[:4]]
+        [(160, False), (224, False), (224, True), (288, True)]
+    """
+    reference: Genome = {
+        "family": "conv",
+        "conv/image_size": max(sizes_up_to(space.conv_image_sizes, min(image_size, _REFERENCE_SIZE))),
+        "conv/num_blocks": 2,
+        "conv/block_1/filters": 16,
+        "conv/block_2/filters": 32,
+        "conv/pooling": "average",
+    }
+    strong = recipe(space, image_size=image_size)
+    least = _LEAST_OF_DEFAULT * space.pretrained_image_sizes[0]
+    default = space.pretrained_image_sizes[0]
+    sizes = [size for size in sorted(space.pretrained_image_sizes, reverse=True) if size >= least][::2]
+    linear: Genome = {
+        "family": "pretrained",
+        "head/num_dense": 0,
+        "head/l2": min(space.head_l2, key=lambda strength: abs(strength - _LINEAR_L2)),
+    }
+    both_sides: Genome = {"augment": True, "augment/flip": "horizontal", "mirror": True}
+    # What is small is to be there soon; what is expensive is not done by halves.
+    steps: list[tuple[int, Genome]] = [(size, {}) for size in reversed(sizes) if size <= default]
+    steps += [(size, both_sides) for size in reversed(sizes) if size >= default]
+    ladder = [
+        {**linear, "pretrained/image_size": size, **sides, **genes} for genes in leading[:1] for size, sides in steps
+    ]
+    is_tuned = {"frozen", "fine_tune"} <= set(space.tunings)
+    tuned = [{**last, "pretrained/tuning": "fine_tune"} for last in ladder[-1:] if is_tuned]
+    by_family: dict[str, list[Genome]] = {
+        "pretrained": [
+            *ladder,
+            *({**linear, **genes} for genes in leading[1:]),
+            *tuned,
+        ],
+        "conv": [strong, {**strong, "augment": False, "mirror": False}, reference, {"family": "conv"}],
+    }
+    return [genome for family in space.families for genome in by_family[family]]
+
+
+def recipe(space: Space, *, image_size: int) -> Genome:
+    """Returns the conv stack that a search has to beat: what is known to train well in little time.
+
+    Twice as many channels after each pooling, from 32 on, and in each block a convolution before the pooling and one
+    after it, which costs half of two before it (Simonyan and Zisserman 2015, arXiv:1409.1556); batch norm; a learning
+    rate that rises and falls once; pictures that are turned over by chance.
+    Where the space lacks a value, it is the nearest one.
+
+    Args:
+        space: The values that each gene may take.
+        image_size: Side of the stored pictures, in pixels.
+    """
+    size = max(sizes_up_to(space.conv_image_sizes, min(image_size, _RECIPE_SIZE)))
+    num_blocks = _nearest(space.num_blocks, 3 if size <= _REFERENCE_SIZE else 4)
+    blocks: dict[str, str | int | float | bool] = {}
+    for block in range(1, num_blocks + 1):
+        blocks |= {
+            f"conv/block_{block}/filters": _nearest(space.filters, min(16 * 2**block, 128)),
+            f"conv/block_{block}/kernel_size": _nearest(space.kernel_sizes, 3),
+            f"conv/block_{block}/num_convs": _nearest(space.convs_per_block, 2),
+        }
+    rate = min(max(_RECIPE_RATE, space.learning_rate[0]), space.learning_rate[1])
+    return {
+        "family": "conv",
+        "conv/image_size": size,
+        "conv/num_blocks": num_blocks,
+        **blocks,
+        "conv/pooling": "max",
+        "conv/early_pooling": True,
+        "conv/batch_norm": True,
+        "conv/activation": "relu",
+        "conv/summary": "average",
+        "head/num_dense": min(space.num_dense),
+        "head/dropout": min(space.dropout),
+        "augment": True,
+        "augment/flip": "horizontal",
+        **{f"augment/{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")},
+        "mirror": True,
+        "optimizer": "adam",
+        "learning_rate": rate,
+        "schedule": "one_cycle",
+        "batch_size": _nearest(space.batch_sizes, 128),
+    }
+
+
+def fine_tuned(genome: Genome, space: Space) -> list[Genome]:
+    """Returns genomes like another one, but with their last blocks fine-tuned in the middle of the range of rates.
+
+    Args:
+        genome: The genome.
+        space: What may be searched.
+
+    Returns:
+        The genomes, the most blocks first; none where no frozen backbone is to be fine-tuned.
+    """
+    if genome.get("pretrained/tuning") != "frozen" or "fine_tune" not in space.tunings:
+        return []
+    rate = middle(*space.fine_tune_learning_rate)
+    return [
+        {
+            **genome,
+            "pretrained/tuning": "fine_tune",
+            "fine_tune/num_blocks": num_blocks,
+            "fine_tune/learning_rate": rate,
+        }
+        for num_blocks in sorted(space.fine_tune_blocks, reverse=True)
+    ]
+
+
+def _nearest(values: Sequence[int], wanted: int) -> int:
+    return min(values, key=lambda value: abs(value - wanted))
+
+
+def on_smaller_pictures(genome: Genome, hyperparameters: HyperParameters) -> list[Genome]:
+    """Returns genomes like another one, on smaller pictures, the largest first.
+
+    Args:
+        genome: The genome.
+        hyperparameters: What `declare` returned.
+    """
+    gene = f"{genome['family']}/image_size"
+    sizes = {size for one in hyperparameters.space if one.name == gene for size in getattr(one, "values", ())}
+    return [{**genome, gene: size} for size in sorted(sizes, reverse=True) if size < genome[gene]]

@@ -1,0 +1,83 @@
+"""The genomes that a search begins with, and those that it makes of others."""
+
+import dataclasses
+
+import pytest
+
+from kevo.tasks.images import genes, recipes
+from kevo.tasks.images.space import preset
+from tests.support.search_spaces import ALPHAS, declared
+from tuners.genome import SearchSpace
+
+
+@pytest.mark.parametrize(
+    ("name", "ladder"),
+    [
+        ("small", [(160, False), (160, True)]),
+        ("default", [(160, False), (224, False), (224, True), (288, True)]),
+        ("wide", [(192, False), (256, True), (320, True)]),
+    ],
+)
+def test_seeds_climb_from_cheap_to_expensive(name: str, ladder: list[tuple[int, bool]]) -> None:
+    search_space = declared(name)
+    seeds = [search_space.default(seed) for seed in recipes.seeds(preset(name), image_size=64)]
+    *pretrained, strong, plain, reference, conv = seeds
+    if name != "small":
+        tuned = pretrained.pop()
+        assert (tuned["pretrained/tuning"], tuned["pretrained/image_size"]) == ("fine_tune", ladder[-1][0])
+    assert [(one["pretrained/image_size"], one.get("augment/flip") == "horizontal") for one in pretrained] == ladder
+    assert [one["mirror"] for one in pretrained] == [mirror and name != "small" for _, mirror in ladder]
+    assert all(one["head/num_dense"] == 0 and one["head/l2"] in (0.01, 0.03) for one in pretrained)
+    shape = ("family", "conv/image_size", "conv/num_blocks", "conv/block_1/filters", "conv/block_2/filters")
+    assert [reference[gene] for gene in shape] == ["conv", 32, 2, 16, 32]
+    assert conv == search_space.default({"family": "conv"})
+    assert strong["augment"] and not plain["augment"] and strong["schedule"] == plain["schedule"] == "one_cycle"
+    assert len({search_space.key(one) for one in seeds}) == len(seeds)
+
+
+def test_seeds_of_small_pictures_and_of_one_family_are_genomes_too() -> None:
+    search_space = declared("small", image_size=20, alphas={})
+    seeds = [search_space.default(seed) for seed in recipes.seeds(preset("small"), image_size=20, leading=[])]
+    assert {(one["family"], one["conv/image_size"]) for one in seeds} == {("conv", 16)}
+    assert len({search_space.key(one) for one in seeds}) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "filters"),
+    [("default", 32, (32, 64, 128)), ("default", 160, (32, 64, 128, 128)), ("small", 32, (32, 64, 64))],
+)
+def test_the_recipe_is_a_genome_of_the_space(name: str, size: int, filters: tuple[int, ...]) -> None:
+    search_space = declared(name, image_size=size)
+    wanted = recipes.recipe(preset(name), image_size=size)
+    found = search_space.default(wanted)
+    same = [gene for gene, value in wanted.items() if found.get(gene) == value]
+    # Where nothing is mirrored, or there is but one value, the space decides.
+    assert set(wanted) - set(same) <= {"mirror"}
+    assert found["conv/image_size"] <= size and found["conv/num_blocks"] == len(filters)
+    assert tuple(found[f"conv/block_{block}/filters"] for block in range(1, len(filters) + 1)) == filters
+    assert (found["optimizer"], found["learning_rate"], found["schedule"]) == ("adam", 4e-3, "one_cycle")
+
+
+def test_a_frozen_genome_may_be_fine_tuned_as_deep_as_the_space_says() -> None:
+    search_space = declared()
+    frozen = search_space.default({"family": "pretrained", "pretrained/tuning": "frozen"})
+    tuned = recipes.fine_tuned(frozen, preset("default"))
+    assert [one["fine_tune/num_blocks"] for one in tuned] == [3, 2, 1]
+    assert all(
+        search_space.default(one) == one and one["fine_tune/learning_rate"] == pytest.approx(1e-4) for one in tuned
+    )
+    assert recipes.fine_tuned(tuned[0], preset("default")) == recipes.fine_tuned(frozen, preset("small")) == []
+
+
+def test_a_genome_has_others_on_smaller_pictures() -> None:
+    options = {"image_size": 32, "num_pictures": 1000, "alphas": ALPHAS}
+    hyperparameters = genes.declare(preset("default"), **options)
+    search_space = SearchSpace.from_hyperparameters(hyperparameters)
+    frozen, conv = search_space.default({"family": "pretrained"}), search_space.default({"family": "conv"})
+    smaller = recipes.on_smaller_pictures(frozen, hyperparameters)
+    assert [one["pretrained/image_size"] for one in smaller] == [192, 160, 128, 96]
+    assert all({**one, "pretrained/image_size": 224} == frozen for one in smaller)
+    sizes = [one["conv/image_size"] for one in recipes.on_smaller_pictures(conv, hyperparameters)]
+    assert conv["conv/image_size"] == 32 and sizes == [24, 16, 8]
+    fixed = dataclasses.replace(preset("default"), pretrained_image_sizes=(224,))
+    assert recipes.on_smaller_pictures(frozen, genes.declare(fixed, **options)) == []
