@@ -2,6 +2,7 @@
 
 import io
 import re
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -120,28 +121,40 @@ def _(folder: Path) -> None:
     assert holds(with_file(folder, "new.png", Image.fromarray(PICTURES[0]), exif=exif), np.rot90(PICTURES[0], -1))
 
 
-@row("grey of more than 8 bits, or floats")
+@row("grey or colors of more than 8 bits, or floats")
 def _(folder: Path) -> None:
     deep = np.arange(256, dtype=np.uint16).reshape(16, 16) * 16
     dataset = with_file(folder / "deep", "new.png", Image.fromarray(deep))
     assert dataset.whites.integers == 4095 and "4095 is white for all of them" in dataset.notes[0]
     assert holds(dataset, np.rint(deep * (255 / 4095))[..., np.newaxis].repeat(3, axis=2))
+    colors = with_file(folder / "colors", "new.tif", tiff_of_16_bits(2, 4095, 2048, 0))
+    assert colors.whites.integers == 4095
+    assert holds(colors, solid(255, 128, 0))
     floats = (np.arange(256, dtype=np.float32) / 255).reshape(16, 16)
     dataset = with_file(folder / "floats", "new.tif", Image.fromarray(floats))
     assert dataset.whites.floats == 1
     assert holds(dataset, np.arange(256).reshape(16, 16)[..., np.newaxis].repeat(3, axis=2))
 
 
-@row("16-bit colors")
+@row("16-bit CMYK; 16-bit colors as SGI, or as packed TIFF of separate planes")
 def _(folder: Path) -> None:
-    # A TIFF of four 16-bit samples, as Pillow cannot write it: red, green and blue of 0x1234, 0x5678 and 0x9abc.
-    import struct
+    # An SGI file without compression: each channel of its own, from the lowest row to the highest.
+    head = struct.pack(">HBBHHHHii", 474, 0, 2, 3, 16, 16, 3, 0, 65535).ljust(512, b"\0")
+    sgi = head + b"".join(struct.pack(">H", value) * 256 for value in (0x1234, 0x5678, 0x9ABC))
+    assert holds(with_file(folder / "sgi", "new.sgi", sgi), solid(0x12, 0x56, 0x9A))
+    inks = tiff_of_16_bits(5, 0x1234, 0x5678, 0x9ABC, 0)
+    assert holds(with_file(folder / "cmyk", "new.tif", inks), solid(255 - 0x12, 255 - 0x56, 255 - 0x9A))
 
-    tags = [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 3, 134), (259, 3, 1, 1), (262, 3, 1, 2)]
-    tags += [(273, 4, 1, 140), (277, 3, 1, 3), (278, 3, 1, 16), (279, 4, 1, 1536), (284, 3, 1, 1)]
+
+def tiff_of_16_bits(interpretation: int, *color: int) -> bytes:
+    """A TIFF of 16 x 16 px of one color, with 16 bits of each channel, as Pillow cannot write it."""
+    num_channels = len(color)
+    tags = [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, num_channels, 134), (259, 3, 1, 1), (262, 3, 1, interpretation)]
+    tags += [(273, 4, 1, 142), (277, 3, 1, num_channels), (278, 3, 1, 16), (279, 4, 1, 512 * num_channels)]
+    tags += [(284, 3, 1, 1)]
     head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
-    content = head + struct.pack("<HHH", 16, 16, 16) + struct.pack("<HHH", 0x1234, 0x5678, 0x9ABC) * 256
-    assert holds(with_file(folder, "new.tif", content), solid(0x12, 0x56, 0x9A))
+    bits = struct.pack(f"<{num_channels}H", *[16] * num_channels).ljust(8, b"\0")
+    return head + bits + struct.pack(f"<{num_channels}H", *color) * 256
 
 
 @row("not square")

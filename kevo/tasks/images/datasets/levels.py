@@ -23,6 +23,8 @@ _DARK = 16
 """Floats for 0-255 that all lie below this are something else, unless they are whole numbers."""
 _BRIGHT, _BRIGHTER = 268, 511
 """Floats for 0-255 end below the first; those that end between both may be anything."""
+_MOST_AT_ONCE = 1 << 22
+"""So many values are scaled at a time."""
 _LIMITS = (1 + _OVERSHOOT, _DARK, 255, _BRIGHT, _BRIGHTER, *_DEPTHS[1:])
 
 
@@ -135,9 +137,13 @@ def to_bytes(values: npt.NDArray[Any], white: int) -> npt.NDArray[np.uint8]:
     if values.dtype.kind in "iu" and white == 255:
         bytes_: npt.NDArray[np.uint8] = np.clip(values, 0, 255).astype(np.uint8)
         return bytes_
-    scaled = values.astype(np.float32) * np.float32(255 / white)
-    rounded: npt.NDArray[np.uint8] = np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
-    return rounded
+    found = np.empty(values.shape, np.uint8)
+    # As floats all of them at once would take four times the room.
+    step = max(1, _MOST_AT_ONCE * len(values) // max(1, values.size))
+    for start in range(0, len(values), step):
+        scaled = values[start : start + step].astype(np.float32) * np.float32(255 / white)
+        found[start : start + step] = np.rint(np.clip(scaled, 0, 255))
+    return found
 
 
 def describe(levels: Levels, white: int) -> str | None:

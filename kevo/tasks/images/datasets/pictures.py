@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from kevo.errors import SettingsError, os_reason
 from kevo.tasks.images import picture_arrays
-from kevo.tasks.images.datasets import kinds
+from kevo.tasks.images.datasets import deep, kinds
 from kevo.tasks.images.datasets.dataset import Limits
 from kevo.tasks.images.datasets.levels import UNKNOWN, Levels, Whites, describe, to_bytes
 from kevo.tasks.images.picture_arrays import Pictures
@@ -140,7 +141,7 @@ def _whites(
         white = given.given(is_float=one.is_float)
         if white is None or one.levels is None or not one.levels.is_beyond(white):
             return None
-        return f"has grey values up to {one.levels.high:g}, and white is {white} in the pictures of this model"
+        return f"has values up to {one.levels.high:g}, and white is {white} in the pictures of this model"
 
     return chosen, reason, tuple(notes)
 
@@ -237,31 +238,31 @@ def _opened(file: File, limits: Limits) -> Iterator[Image.Image]:
 
 def _measure(file: File, limits: Limits) -> _Measured:
     with _opened(file, limits) as image:
-        if not _is_deep(image):
+        if not deep.is_deep(image):
             return _Measured(image.size)
-        found, is_float = Levels.of(np.asarray(image)), image.mode == "F"
+        values, _ = deep.values(image, partial(_opened, file, limits))
+        found, is_float = Levels.of(values), image.mode == "F"
         try:
             found.white(is_float=is_float)
         except ValueError as error:
-            raise _UnusableError(f"has grey {error}: expected up to 16 bits, or floats 0-1 or 0-255") from None
+            raise _UnusableError(f"has {error}: expected up to 16 bits, or floats 0-1 or 0-255") from None
         return _Measured(image.size, found, is_float)
 
 
 def _decode(file: File, limits: Limits, whites: Whites, out: Pictures) -> None:
     size = len(out)
     with _opened(file, limits) as image:
-        # A JPEG far larger than needed is decoded at an eighth, a quarter or half its size, still at least twice `out`.
-        image.draft(None, (2 * size, 2 * size))
-        out[:] = resize(_rgb(_upright(image), whites), size)
-
-
-def _is_deep(image: Image.Image) -> bool:
-    return image.mode.startswith("I") or image.mode == "F"
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """Turns a picture as its camera was held. Whatever else its metadata hold does not matter."""
-    return image if (turn := _TURNS.get(orientation(image))) is None else image.transpose(turn)
+        if deep.is_deep(image):
+            values, opacity = deep.values(image, partial(_opened, file, limits))
+            white = whites.given(is_float=image.mode == "F")
+            rgb = _on_white(Image.fromarray(to_bytes(values, white or 65535)).convert("RGB"), Image.fromarray(opacity))
+        else:
+            # A JPEG far larger than needed is decoded at an eighth, a quarter or half its size, at least twice `out`.
+            image.draft(None, (2 * size, 2 * size))
+            rgb = _rgb(image)
+        # A PNG may say after its pixels how it was held.
+        turn = _TURNS.get(orientation(image))
+        out[:] = resize(rgb if turn is None else rgb.transpose(turn), size)
 
 
 def orientation(image: Image.Image) -> int:
@@ -273,12 +274,16 @@ def orientation(image: Image.Image) -> int:
         return 1
 
 
-def _rgb(image: Image.Image, whites: Whites) -> Image.Image:
-    """Converts any kind of image to RGB, transparency on white."""
-    if _is_deep(image):
-        white = whites.given(is_float=image.mode == "F")
-        return Image.fromarray(to_bytes(np.asarray(image), white or 65535)).convert("RGB")
+def _rgb(image: Image.Image) -> Image.Image:
+    """Converts a picture of 8 bits to RGB, transparency on white."""
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+        return _on_white(image.convert("RGB"), image.getchannel("A"))
     return image.convert("RGB")
+
+
+def _on_white(rgb: Image.Image, opacity: Image.Image) -> Image.Image:
+    if opacity.getextrema() == (255, 255):
+        return rgb
+    rgb.putalpha(opacity)
+    return Image.alpha_composite(Image.new("RGBA", rgb.size, "white"), rgb).convert("RGB")

@@ -173,7 +173,7 @@ def test_a_few_hot_pixels_decide_nothing() -> None:
 def test_a_picture_far_beyond_the_models_white_is_skipped() -> None:
     bright = encoded(Image.fromarray(np.full((SIDE, SIDE), 40000, np.uint16)))
     found = decode([file(bright)], image_size=None, limits=Limits(), whites=Whites(integers=4095))
-    assert found.reasons == ["has grey values up to 40000, and white is 4095 in the pictures of this model"]
+    assert found.reasons == ["has values up to 40000, and white is 4095 in the pictures of this model"]
 
 
 def test_wide_integers_hold_sixteen_bits() -> None:
@@ -192,7 +192,7 @@ def test_floats_end_at_one_or_at_the_next_white(white: int) -> None:
 @pytest.mark.parametrize("value", [-1.0, 70000.0, np.nan])
 def test_floats_beyond_every_white_are_skipped(value: float) -> None:
     image = Image.fromarray(np.full((SIDE, SIDE), value, np.float32))
-    expected = f"has grey values from {value:g} to {value:g}: expected up to 16 bits, or floats 0-1 or 0-255"
+    expected = f"has values from {value:g} to {value:g}: expected up to 16 bits, or floats 0-1 or 0-255"
     assert reason(encoded(image, "TIFF")) == expected
 
 
