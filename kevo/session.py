@@ -39,7 +39,7 @@ from kevo.progress.status_writer import StatusWriter
 from kevo.progress.trackers import TrackerGroup
 from kevo.report import model_card
 from kevo.result import SearchResult
-from kevo.runs import checksums, energy, layout, reader, stop_request
+from kevo.runs import checksums, energy, failure, layout, reader, stop_request
 from kevo.runs.atomic_files import writing
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
@@ -103,6 +103,7 @@ class Session:
         devices.share_memory()
         with (
             self._folder.locked() as lock,
+            failure.written(self._folder),
             redelivering(),
             self._terminations,
             self._tracked(),

@@ -12,7 +12,7 @@ from typing import Self
 
 from kevo.errors import RunError
 from kevo.progress.events import Listener, SearchStarted
-from kevo.runs import status
+from kevo.runs import notes, status
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.runs.status import Ended, Training
@@ -68,7 +68,8 @@ class StatusWriter:
         self._listener.search_started(opening)
 
     def note(self, text: str) -> None:
-        """Passes a note on."""
+        """Keeps a note, and passes it on."""
+        notes.append(self._run, text)
         self._listener.note(text)
 
     def skipped(self, what: str, reason: str, num: int) -> None:
@@ -84,7 +85,9 @@ class StatusWriter:
         """Notes how far a training is."""
         if (training := self._trainings.get(number)) is not None:
             epoch = min(int(done) + 1, total)
-            self._change(number, dataclasses.replace(training, stage=stage, epoch=epoch, num_epochs=total))
+            told = {name: float(value) for name, value in metrics.items()}
+            change = dataclasses.replace(training, stage=stage, epoch=epoch, num_epochs=total, metrics=told)
+            self._change(number, change)
         self._listener.progress(number, stage, done, total, metrics)
 
     def trial_lost(self, number: int, reason: str) -> None:

@@ -270,8 +270,9 @@ def _right(one: Facts, dataset: Any) -> npt.NDArray[np.bool_] | None:
 def _notes(known: Sequence[Facts]) -> Iterator[str]:
     for place, one in enumerate(known, start=1):
         if one.state != "finished":
-            hint = f" Go on with: kevo resume {one.run_folder}" if one.state == "interrupted" else ""
-            yield f"Run {place} has not ended: it is {'at work' if one.state == 'running' else 'interrupted'}.{hint}"
+            hint = "" if one.state == "running" else f" Go on with: kevo resume {one.run_folder}"
+            states = {"running": "it is at work", "interrupted": "it is interrupted", "failed": "it failed"}
+            yield f"Run {place} has not ended: {states[one.state]}.{hint}"
         yield from (f"Run {place}: {damage}" for damage in one.damages)
 
 

@@ -23,6 +23,7 @@ _WIDTH = 480.0
 _STATES = {
     "running": "a search at work, as it stood",
     "interrupted": "an interrupted search, as it stood",
+    "failed": "a search that failed, as it stood",
     "finished": "a finished search",
 }
 

@@ -21,7 +21,7 @@ class Row:
 
     Args:
         run_folder: Its folder.
-        state: `running`, `interrupted`, `finished` or `damaged`.
+        state: `running`, `interrupted`, `failed`, `finished` or `damaged`.
         started: When it began, as an ISO 8601 time; `None` where that is unknown.
         seconds: How long it has taken, over all sessions.
         data: A short name of its data.

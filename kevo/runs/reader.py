@@ -21,7 +21,7 @@ from PIL import Image
 
 from kevo.errors import KevoError, RunError
 from kevo.objective import Objective
-from kevo.runs import checksums, layout, ranking
+from kevo.runs import checksums, failure, layout, ranking
 from kevo.runs.atomic_files import DAMAGE, RESTORE, damage, describe_damage, loads
 from kevo.runs.atomic_files import read as read_bytes
 from kevo.runs.folder import Run
@@ -47,7 +47,7 @@ class Facts:
 
     Args:
         run_folder: The folder.
-        state: `running`, `interrupted` (it can be resumed) or `finished`.
+        state: `running`, `interrupted` (it can be resumed), `failed` or `finished`.
         settings: What `settings.json` holds.
         is_own: Whether this user has begun the search; see `kevo.runs.ownership`.
         search: The settings of the search; `None` where they are damaged.
@@ -62,7 +62,7 @@ class Facts:
     """
 
     run_folder: Path
-    state: Literal["running", "interrupted", "finished"]
+    state: Literal["running", "interrupted", "failed", "finished"]
     settings: Mapping[str, Any]
     is_own: bool
     search: Settings | None
@@ -181,7 +181,15 @@ def read(run_folder: str | Path) -> Facts:
     num = num_judged(run.settings, outcome)
     return Facts(
         run_folder=run.path,
-        state="running" if _try(lambda: run.is_busy, damages) else "finished" if is_done else "interrupted",
+        state=(
+            "running"
+            if _try(lambda: run.is_busy, damages)
+            else "finished"
+            if is_done
+            else "failed"
+            if failure.read(run)
+            else "interrupted"
+        ),
         settings=run.settings,
         is_own=run.is_own,
         search=search,

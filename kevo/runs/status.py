@@ -6,12 +6,12 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 from kevo.errors import RunError
-from kevo.runs import layout, reader
+from kevo.runs import failure, layout, notes, reader
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome, finite
@@ -19,7 +19,9 @@ from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system.text import byte_size, duration, metric_name
 
-_HINTS = {"running": "", "interrupted": "; go on with: kevo resume {run}", "finished": ""}
+State = Literal["running", "interrupted", "failed", "finished"]
+_GO_ON = "; go on with: kevo resume {run}"
+_HINTS: Mapping[State, str] = {"running": "", "interrupted": _GO_ON, "failed": _GO_ON, "finished": ""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class Training:
         epoch: The epoch of that stage, from 1.
         num_epochs: How many epochs that stage has at most.
         started_at: When the training began, in seconds since 1970.
+        metrics: What its last step told, such as `accuracy`; empty before the first.
     """
 
     number: int
@@ -43,6 +46,7 @@ class Training:
     epoch: int = 0
     num_epochs: int = 0
     started_at: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -55,6 +59,9 @@ class Training:
             epoch=int(values["epoch"]),
             num_epochs=int(values["num_epochs"]),
             started_at=finite(values["started_at"]),
+            metrics={
+                str(name): finite(value) for name, value in values.get("metrics", {}).items() if value is not None
+            },
         )
 
 
@@ -108,7 +115,7 @@ class Status:
 
     Args:
         run_folder: Its folder.
-        state: `running`, `interrupted` (it can be resumed) or `finished`.
+        state: `running`, `interrupted` (it can be resumed), `failed` (`failure` says why) or `finished`.
         seconds: How long it has taken, over all sessions; of one that was interrupted, as `kevo resume` counts it.
         seconds_left: How long it may still take; `None` for no limit.
         trials_completed: How many trials have a fitness, without final trainings.
@@ -118,10 +125,12 @@ class Status:
         trainings: The trainings under way.
         num_bytes: The size of its folder; features of frozen backbones are kept elsewhere.
         num_bytes_of_checkpoints: The size of the models in it that may still be needed.
+        failure: Why its last session failed; `None` where it did not.
+        notes: What it has told its user, the newest at the end; the last 100.
     """
 
     run_folder: Path
-    state: Literal["running", "interrupted", "finished"]
+    state: State
     seconds: float
     seconds_left: float | None
     trials_completed: int
@@ -131,6 +140,8 @@ class Status:
     trainings: tuple[Training, ...]
     num_bytes: int
     num_bytes_of_checkpoints: int
+    failure: str | None = None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values."""
@@ -179,7 +190,7 @@ def read(path: str | Path) -> Status:
     """
     run = Run.open(path)
     settings = run.search_settings()
-    state: Literal["running", "interrupted", "finished"] = "running" if run.is_busy else "interrupted"
+    state: State = "running" if run.is_busy else "interrupted"
     live = _live(run) if state == "running" else None
     if live is not None and live.ended is not None and live.ended.num_bytes == run.num_trial_bytes:
         seconds, ended = live.seconds, live.ended
@@ -190,10 +201,11 @@ def read(path: str | Path) -> Status:
             seconds = live.seconds
         elif outcome is not None and not outcome.interrupted:
             state, seconds = "finished", outcome.seconds
+    failed = failure.read(run) if state == "interrupted" else None
     limit = None if state == "finished" else settings.resolved_max_time
     return Status(
         run_folder=run.path,
-        state=state,
+        state="failed" if failed else state,
         seconds=seconds,
         seconds_left=None if limit is None else max(0.0, limit - seconds),
         trials_completed=ended.completed,
@@ -203,12 +215,16 @@ def read(path: str | Path) -> Status:
         trainings=() if live is None else live.trainings,
         num_bytes=run.num_bytes(),
         num_bytes_of_checkpoints=run.num_bytes(layout.CHECKPOINTS),
+        failure=None if failed is None else failed.words,
+        notes=notes.read(run),
     )
 
 
 def describe_status(status: Status) -> Iterator[str]:
     """Yields the lines of a status for a terminal."""
     yield f"{status.run_folder}: {status.state}{_HINTS[status.state].format(run=status.run_folder)}"
+    if status.failure is not None:
+        yield f"failed      {status.failure}"
     left = "" if status.seconds_left is None else f" so far, {duration(status.seconds_left)} left"
     yield f"time        {duration(status.seconds)}{left}"
     most = "" if status.max_trials is None else f", of {status.max_trials} at most"

@@ -67,7 +67,13 @@ FILES = modules(ROOT, ("tuners", "kevo"))
 
 KNOW_TUNERS = ("kevo.engine", "kevo.execution", "kevo.tasks", "kevo.session")
 KNOW_THE_COMMAND = ("kevo.__main__",)
-TASK_TABLE = ("kevo.tasks.task", "kevo.tasks.pages", "kevo.tasks.saved_model", "kevo.tasks.public")
+TASK_TABLE = (
+    "kevo.tasks.task",
+    "kevo.tasks.pages",
+    "kevo.tasks.saved_model",
+    "kevo.tasks.public",
+    "kevo.tasks.looking",
+)
 """What everything outside `kevo.tasks` may know of tasks."""
 
 

@@ -49,6 +49,7 @@ def test_a_search_at_work_tells_what_it_is_at(tmp_path: Path) -> None:
         assert (first.number, first.stage, first.epoch, first.num_epochs) == (3, "train", 2, 20)
         assert (first.worker, first.words, second.stage) == ("worker-1", "conv stack", "")
         assert 0 <= time.time() - first.started_at < 60
+        assert (first.metrics, second.metrics) == ({"accuracy": 0.5}, {})
         text = command("status", run.path).stdout
         assert "4: train, epoch 2/20, with worker-1, for" in text and "5: begins, with worker-2" in text
         publisher.trial_lost(4, "killed")
@@ -63,6 +64,7 @@ def test_a_search_at_work_tells_what_it_is_at(tmp_path: Path) -> None:
     assert not (run.path / "status.json").exists() and not [*run.path.glob(".partial-*")]
     left = status.read(run.path)
     assert (left.state, left.trainings, left.seconds) == ("interrupted", (), 2.0)
+    assert left.notes == ("so far",)
     assert f"interrupted; go on with: kevo resume {run.path}" in command("status", run.path).stdout
 
 
