@@ -73,6 +73,7 @@ def measure(num_candidates: int, window: int) -> Cost:
         scheduler = Scheduler(archive, task, settings, writer, budget=budget)
         known = list(_earlier(rng, task, num_candidates))
         archive.records = {record.trial_id: record for record in known}
+        archive.tidy()
         lines = (json.dumps(record.to_json()) + "\n" for record in known)
         (run.path / layout.TRIALS).write_text("".join(lines))
         for record in known:

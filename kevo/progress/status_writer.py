@@ -15,10 +15,14 @@ from kevo.progress.events import Listener, SearchStarted
 from kevo.runs import notes, status
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
-from kevo.runs.status import Ended, Training
+from kevo.runs.status import Ended, Sizes, Training
 from kevo.settings import Settings
 
 _WRITE_SECONDS = 1.0
+_MEASURING_SECONDS = 10.0
+"""How often the size of the folder is measured at most."""
+_MEASURING_COST = 100
+"""So many times as long as that took nothing is measured: with thousands of candidates it takes a while."""
 
 
 class StatusWriter:
@@ -39,6 +43,8 @@ class StatusWriter:
         self._ended: Ended | None = None
         self._lock = threading.Lock()
         self._has_news = False
+        self._sizes: Sizes | None = None
+        self._measures_at = 0.0
         self._is_over = threading.Event()
         # No training waits for a disk.
         self._writer = threading.Thread(target=self._write_on, name="status", daemon=True)
@@ -132,4 +138,12 @@ class StatusWriter:
             self._has_news = False
         # On a full disk the search ends by its records, not by this.
         with contextlib.suppress(RunError):
-            status.write(self._run, trainings, seconds=self._seconds(), ended=self._ended)
+            status.write(self._run, trainings, seconds=self._seconds(), ended=self._ended, sizes=self._measured())
+
+    def _measured(self) -> Sizes:
+        began = time.monotonic()
+        if self._sizes is None or began > self._measures_at:
+            self._sizes = Sizes.of(self._run)
+            took = time.monotonic() - began
+            self._measures_at = began + max(_MEASURING_SECONDS, _MEASURING_COST * took)
+        return self._sizes

@@ -120,14 +120,20 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def read(path: Path) -> bytes:
+def read(path: Path, *, start: int = 0) -> bytes:
     """Reads a file.
+
+    Args:
+        path: The file.
+        start: How many bytes to leave out.
 
     Raises:
         RunError: the file cannot be read.
     """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read()
     except OSError as error:
         raise RunError(f"Cannot read {path}: {os_reason(error)}.{RESTORE}") from error
 

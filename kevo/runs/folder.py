@@ -83,8 +83,12 @@ class Run:
         return run
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
+    def open(cls, path: str | Path, *, without: str | None = None) -> Self:
         """Finds a run folder again.
+
+        Args:
+            path: The folder.
+            without: A folder in it that is not looked into, since the caller reads nothing of it.
 
         Raises:
             RunError: the folder holds no run, its settings are damaged, or something in it is neither file nor folder:
@@ -96,7 +100,7 @@ class Run:
             raise RunError(
                 f"{path} is no run folder: it has no {layout.SETTINGS}. Name the folder that `kevo search` wrote."
             )
-        for entry, status in _entries(path):
+        for entry, status in _entries(path, without=without):
             if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
                 kind = "a link" if stat.S_ISLNK(status.st_mode) else "no plain file"
                 raise RunError(f"{entry} is {kind}, and a run folder holds none. Put the real thing in its place.")
@@ -190,14 +194,17 @@ class Run:
         path = self.path / layout.TRIALS
         return path.stat().st_size if path.exists() else 0
 
-    def trial_lines(self) -> list[bytes]:
+    def trial_lines(self, *, start: int = 0) -> list[bytes]:
         """Returns the lines of the finished trials, without a last one that was not written to its end.
+
+        Args:
+            start: How many bytes to leave out.
 
         Raises:
             RunError: the file cannot be read.
         """
         path = self.path / layout.TRIALS
-        return read(path).split(b"\n")[:-1] if path.exists() else []
+        return read(path, start=start).split(b"\n")[:-1] if path.exists() else []
 
     def set_lines_aside(self, numbers: Collection[int]) -> Path:
         """Moves lines of the finished trials to a file of their own.
@@ -244,6 +251,10 @@ class Run:
             sync_folder(aside.parent)
         reason = reason.removesuffix(RESTORE).rstrip(".")
         return f"{reason}. It is set aside as {aside.relative_to(self.path)}, and the search goes on without it."
+
+    def has_set_aside(self, name: str) -> bool:
+        """Tells whether a file of this name could not be used, and nothing has taken its place since."""
+        return (self.path / layout.DAMAGED / name).exists() and not (self.path / name).exists()
 
     def _place_aside(self, name: str) -> Path:
         """Returns a path in `damaged` that is free."""
@@ -311,10 +322,16 @@ def new_folder(parent: Path, name: str) -> Path:
     return path
 
 
-def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+def _entries(folder: Path, *, without: str | None = None) -> Iterator[tuple[str, os.stat_result]]:
     """Yields everything below a folder with its status, without what a search removes meanwhile."""
-    for parent, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            path = Path(parent, name)
-            with contextlib.suppress(FileNotFoundError):
-                yield path, path.lstat()
+    left = [str(folder)]
+    left_out = None if without is None else os.path.join(folder, without)
+    while left:
+        # There may be tens of thousands: `Path` would take most of the time.
+        with contextlib.suppress(OSError), os.scandir(left.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    status = entry.stat(follow_symlinks=False)
+                    yield entry.path, status
+                    if stat.S_ISDIR(status.st_mode) and entry.path != left_out:
+                        left.append(entry.path)

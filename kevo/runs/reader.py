@@ -216,13 +216,68 @@ def read_trials(run: Run, *, check: Check | None = None) -> list[TrialRecord]:
     Raises:
         RunError: a line is damaged, or continues a trial that is not there.
     """
-    records, problems, _ = _parse(run.trial_lines(), check)
-    for number, reason in problems.items():
-        raise RunError(
-            f"Line {number} of {run.path / layout.TRIALS} is damaged: {reason}. Restore it; kevo resume sets it "
-            "aside and goes on without that candidate."
-        )
-    return records
+    return TrialReader(run, check=check).update()
+
+
+class TrialReader:
+    """The finished trials of a run folder, read on from where they were read last.
+
+    The last line counts where a trial was written twice. A last line without its end does not count yet.
+
+    Args:
+        run: The run folder.
+        check: Raises an error where a record is not one of the search. Defaults to none.
+        start: How many bytes of the records to leave out: those of trials that are known otherwise. What trials
+            continue is not looked at then.
+    """
+
+    def __init__(self, run: Run, *, check: Check | None = None, start: int = 0) -> None:
+        self._run = run
+        self._check = check
+        self._start = start
+        self._file: int | None = None
+        self._begin()
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """The trials so far, in the order in which they finished first."""
+        return list(self._records.values())
+
+    def update(self) -> list[TrialRecord]:
+        """Reads what was added, and returns it; all trials where the file was written anew.
+
+        Raises:
+            RunError: a line is damaged, or continues a trial that is not there.
+        """
+        path = self._run.path / layout.TRIALS
+        file = path.stat().st_ino if path.exists() else None
+        if file != self._file:
+            # A search that is resumed writes it anew where it was damaged.
+            self._begin()
+            self._file = file
+        new: dict[str, TrialRecord] = {}
+        for line in self._run.trial_lines(start=self._offset):
+            self._num_lines += 1
+            self._offset += len(line) + 1
+            try:
+                record = TrialRecord.from_json(loads(line))
+                if self._check is not None:
+                    self._check(record)
+                if record.continues is not None and not self._start and record.continues not in self._records:
+                    raise ValueError(
+                        f"trial {record.trial_id} continues trial {record.continues}, of which no line before it tells"
+                    )
+            except DAMAGE as error:
+                raise RunError(
+                    f"Line {self._num_lines} of {path} is damaged: {describe_damage(error)}. Restore it; kevo resume "
+                    "sets it aside and goes on without that candidate."
+                ) from error
+            self._records[record.trial_id] = new[record.trial_id] = record
+        return list(new.values())
+
+    def _begin(self) -> None:
+        self._records: dict[str, TrialRecord] = {}
+        self._offset, self._num_lines = self._start, 0
 
 
 def mend_trials(run: Run, *, check: Check) -> tuple[list[TrialRecord], list[str]]:

@@ -22,6 +22,8 @@ from kevo.system.text import byte_size, duration, metric_name
 State = Literal["running", "interrupted", "failed", "finished"]
 _GO_ON = "; go on with: kevo resume {run}"
 _HINTS: Mapping[State, str] = {"running": "", "interrupted": _GO_ON, "failed": _GO_ON, "finished": ""}
+_MEASURING_SECONDS = 10.0
+"""For so long the size of a folder counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ class Ended:
     """The trials that have ended, so that nobody needs to read the record of each; see `Status`.
 
     Args:
-        num_bytes: The size of the records by then: where it is another now, this is out of date.
+        num_bytes: The size of the records by then; what follows has ended since.
         completed: How many have a fitness, without final trainings.
         failed: How many failed.
         best: The trial that would win now; `None` before the first fitness.
@@ -123,7 +125,8 @@ class Status:
         max_trials: How many trials there may be; `None` for no limit.
         best: The trial that has won, or would win now; `None` before the first fitness.
         trainings: The trainings under way.
-        num_bytes: The size of its folder; features of frozen backbones are kept elsewhere.
+        num_bytes: The size of its folder, as it was some seconds ago while it runs; features of frozen backbones are
+            kept elsewhere.
         num_bytes_of_checkpoints: The size of the models in it that may still be needed.
         failure: Why its last session failed; `None` where it did not.
         notes: What it has told its user, the newest at the end; the last 100.
@@ -148,7 +151,26 @@ class Status:
         return {**dataclasses.asdict(self), "run_folder": str(self.run_folder)}
 
 
-def write(run: Run, trainings: Iterable[Training], *, seconds: float, ended: Ended | None = None) -> None:
+class Sizes(NamedTuple):
+    """The size of a run folder, and of the models in it that may still be needed, in bytes."""
+
+    whole: int
+    checkpoints: int
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Measures a folder; with thousands of candidates that takes a while."""
+        return cls(run.num_bytes(), run.num_bytes(layout.CHECKPOINTS))
+
+
+def write(
+    run: Run,
+    trainings: Iterable[Training],
+    *,
+    seconds: float,
+    ended: Ended | None = None,
+    sizes: Sizes | None = None,
+) -> None:
     """Writes what a search at work is doing.
 
     Args:
@@ -156,6 +178,7 @@ def write(run: Run, trainings: Iterable[Training], *, seconds: float, ended: End
         trainings: The trainings under way.
         seconds: How long the search has taken.
         ended: The trials that have ended; `None` where that is to be read from their records.
+        sizes: Those of the folder; `None` where that is to be measured.
 
     Raises:
         RunError: the folder cannot be written.
@@ -165,6 +188,7 @@ def write(run: Run, trainings: Iterable[Training], *, seconds: float, ended: End
         "written_at": time.time(),
         "trainings": list(map(dataclasses.asdict, trainings)),
         "ended": ended and dataclasses.asdict(ended),
+        "sizes": sizes,
     }
     run.write_json(layout.STATUS, values)
 
@@ -188,36 +212,101 @@ def read(path: str | Path) -> Status:
         >>> read("kevo-runs/digits-20260101-120000").state  # doctest: +SKIP
         'finished'
     """
-    run = Run.open(path)
-    settings = run.search_settings()
-    state: State = "running" if run.is_busy else "interrupted"
-    live = _live(run) if state == "running" else None
-    if live is not None and live.ended is not None and live.ended.num_bytes == run.num_trial_bytes:
-        seconds, ended = live.seconds, live.ended
-    else:
-        outcome = None if state == "running" else reader.read_outcome(run)
-        seconds, ended = _read_records(run, settings, outcome)
-        if live is not None:
-            seconds = live.seconds
-        elif outcome is not None and not outcome.interrupted:
-            state, seconds = "finished", outcome.seconds
-    failed = failure.read(run) if state == "interrupted" else None
-    limit = None if state == "finished" else settings.resolved_max_time
-    return Status(
-        run_folder=run.path,
-        state="failed" if failed else state,
-        seconds=seconds,
-        seconds_left=None if limit is None else max(0.0, limit - seconds),
-        trials_completed=ended.completed,
-        trials_failed=ended.failed,
-        max_trials=settings.max_trials,
-        best=ended.best,
-        trainings=() if live is None else live.trainings,
-        num_bytes=run.num_bytes(),
-        num_bytes_of_checkpoints=run.num_bytes(layout.CHECKPOINTS),
-        failure=None if failed is None else failed.words,
-        notes=notes.read(run),
-    )
+    return StatusReader(path).read()
+
+
+class StatusReader:
+    """Reads again and again how one search is doing; what was read once is not read anew.
+
+    While a search runs this takes milliseconds however many candidates there were: it says itself what has ended.
+
+    Args:
+        path: The run folder.
+
+    Raises:
+        RunError: the folder holds no run, or a damaged one.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._run = Run.open(path, without=layout.SEARCH)
+        self._settings = self._run.search_settings()
+        self._trials = reader.TrialReader(self._run, check=self._check)
+        self._sizes: Sizes | None = None
+        self._measured_at = 0.0
+
+    def read(self) -> Status:
+        """Returns how the search is doing now.
+
+        Raises:
+            RunError: the folder is damaged.
+        """
+        run, settings = self._run, self._settings
+        state: State = "running" if run.is_busy else "interrupted"
+        live = _live(run) if state == "running" else None
+        if live is not None and live.ended is not None and live.ended.num_bytes <= run.num_trial_bytes:
+            seconds, ended = live.seconds, self._counted(live.ended)
+        else:
+            outcome = None if state == "running" else reader.read_outcome(run)
+            seconds, ended = self._read_records(outcome)
+            if live is not None:
+                seconds = live.seconds
+            elif outcome is not None and not outcome.interrupted:
+                state, seconds = "finished", outcome.seconds
+        failed = failure.read(run) if state == "interrupted" else None
+        limit = None if state == "finished" else settings.resolved_max_time
+        sizes = self._measured() if live is None or live.sizes is None else live.sizes
+        return Status(
+            run_folder=run.path,
+            state="failed" if failed else state,
+            seconds=seconds,
+            seconds_left=None if limit is None else max(0.0, limit - seconds),
+            trials_completed=ended.completed,
+            trials_failed=ended.failed,
+            max_trials=settings.max_trials,
+            best=ended.best,
+            trainings=() if live is None else live.trainings,
+            num_bytes=sizes.whole,
+            num_bytes_of_checkpoints=sizes.checkpoints,
+            failure=None if failed is None else failed.words,
+            notes=notes.read(run),
+        )
+
+    def _counted(self, ended: Ended) -> Ended:
+        """Returns how many trials have ended by now. Which is best the search says itself, within a second."""
+        new = reader.TrialReader(self._run, check=self._check, start=ended.num_bytes).update()
+        completed, failed = _num_ended(new)
+        return dataclasses.replace(ended, completed=ended.completed + completed, failed=ended.failed + failed)
+
+    def _read_records(self, outcome: Outcome | None) -> tuple[float, Ended]:
+        """Returns when the last trial ended, and all that have, by their records."""
+        self._trials.update()
+        records = self._trials.records
+        seconds = max((record.finished_at for record in records), default=0.0)
+        num_judged = reader.num_judged(self._run.settings, outcome)
+        winner = reader.find_winner(records, self._settings.objectives, num_judged=num_judged, outcome=outcome)
+        completed, failed = _num_ended(records)
+        return seconds, Ended(
+            num_bytes=self._run.num_trial_bytes,
+            completed=completed,
+            failed=failed,
+            best=None if winner is None else best(winner, self._settings),
+        )
+
+    def _measured(self) -> Sizes:
+        now = time.monotonic()
+        if self._sizes is None or now - self._measured_at > _MEASURING_SECONDS:
+            self._sizes, self._measured_at = Sizes.of(self._run), now
+        return self._sizes
+
+    def _check(self, record: TrialRecord) -> None:
+        self._settings.kind.check_genome(record.genome)
+        reader.check_record(record, self._settings.objectives)
+
+
+def _num_ended(records: Iterable[TrialRecord]) -> tuple[int, int]:
+    """Counts the trials that completed and those that failed, without final trainings."""
+    statuses = [record.status for record in records if not record.full_length]
+    return statuses.count("completed"), statuses.count("failed")
 
 
 def describe_status(status: Status) -> Iterator[str]:
@@ -251,6 +340,7 @@ class _Live(NamedTuple):
     seconds: float
     trainings: tuple[Training, ...]
     ended: Ended | None
+    sizes: Sizes | None
 
 
 def _live(run: Run) -> _Live | None:
@@ -264,32 +354,13 @@ def _live(run: Run) -> _Live | None:
         return None
     with damage(path):
         age = max(0.0, time.time() - finite(values["written_at"]))
-        ended = values.get("ended")
+        ended, sizes = values.get("ended"), values.get("sizes")
         return _Live(
             finite(values["seconds"]) + age,
             tuple(map(Training.from_json, values["trainings"])),
             ended and Ended.from_json(ended),
+            sizes and Sizes(*map(int, sizes)),
         )
-
-
-def _read_records(run: Run, settings: Settings, outcome: Outcome | None) -> tuple[float, Ended]:
-    """Returns when the last trial ended, and all that have, by their records."""
-    records = reader.read_trials(run, check=lambda record: _check(record, settings))
-    seconds = max((record.finished_at for record in records), default=0.0)
-    evolved = [record for record in records if not record.full_length]
-    num_judged = reader.num_judged(run.settings, outcome)
-    winner = reader.find_winner(records, settings.objectives, num_judged=num_judged, outcome=outcome)
-    return seconds, Ended(
-        num_bytes=run.num_trial_bytes,
-        completed=sum(record.status == "completed" for record in evolved),
-        failed=sum(record.status == "failed" for record in evolved),
-        best=None if winner is None else best(winner, settings),
-    )
-
-
-def _check(record: TrialRecord, settings: Settings) -> None:
-    settings.kind.check_genome(record.genome)
-    reader.check_record(record, settings.objectives)
 
 
 def best(record: TrialRecord, settings: Settings) -> Best:
