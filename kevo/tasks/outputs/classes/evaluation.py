@@ -94,12 +94,7 @@ class Evaluation:
         It allows for chance in the choice of the examples, and for nothing else (Wilson 1927, "Probable inference, the
         law of succession, and statistical inference", doi:10.1080/01621459.1927.10502953).
         """
-        num, square = self.num_examples, NormalDist().inv_cdf((1 + _CONFIDENCE) / 2) ** 2
-        center = self.accuracy + square / (2 * num)
-        half = math.sqrt(square * (self.accuracy * (1 - self.accuracy) / num + square / (4 * num**2)))
-        low, high = ((center + sign * half) / (1 + square / num) for sign in (-1, 1))
-        # Rounding may leave either end a hair outside.
-        return max(0.0, low), min(1.0, high)
+        return _interval(self.accuracy, self.num_examples)
 
     @property
     def most_frequent(self) -> tuple[str, float]:
@@ -109,8 +104,23 @@ class Evaluation:
 
     @property
     def is_chance(self) -> bool:
-        """Whether always answering with the most frequent class may be as good: the interval goes down to its share."""
-        return self.interval[0] <= self.most_frequent[1]
+        """Whether always answering with the most frequent class may be as good: the interval goes down to its share.
+
+        So few examples that even all of them right would not tell are no reason to doubt an accuracy above that share.
+        """
+        _, share = self.most_frequent
+        least, _ = _interval(1.0, self.num_examples)
+        return self.accuracy <= share or least > share >= self.interval[0]
+
+
+def _interval(accuracy: float, num_examples: int) -> tuple[float, float]:
+    """Returns between what an accuracy lies with a confidence of 95 %."""
+    square = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2) ** 2
+    center = accuracy + square / (2 * num_examples)
+    half = math.sqrt(square * (accuracy * (1 - accuracy) / num_examples + square / (4 * num_examples**2)))
+    low, high = ((center + sign * half) / (1 + square / num_examples) for sign in (-1, 1))
+    # Rounding may leave either end a hair outside.
+    return max(0.0, low), min(1.0, high)
 
 
 def evaluate(

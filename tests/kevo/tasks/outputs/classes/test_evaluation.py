@@ -110,6 +110,15 @@ def test_what_is_no_better_than_the_most_frequent_class_is_chance(hits: int, is_
     assert scores.is_chance == is_chance == (scores.interval[0] <= 0.6)
 
 
+@pytest.mark.parametrize(("hits", "num"), [(2, 2), (1, 2), (3, 3), (4, 4), (2, 4), (3, 4)])
+def test_a_handful_of_examples_casts_no_doubt_on_what_is_right(hits: int, num: int) -> None:
+    labels = np.arange(num) % 2
+    predicted = np.where(np.arange(num) < hits, labels, 1 - labels)
+    scores = evaluate(np.eye(2)[predicted], labels, class_names=["cat", "dog"])
+    # Four right answers are enough to tell them from guesses.
+    assert scores.is_chance == (hits < num)
+
+
 def test_a_class_without_pictures_does_not_count_for_the_balanced_accuracy() -> None:
     labels = np.array([0, 0, 1, 1])
     scores = evaluate(np.eye(3)[[0, 2, 1, 1]], labels, class_names=["a", "b", "c"])
