@@ -169,6 +169,8 @@ class SearchResult(Outcome):
             f"{duration(self.seconds)}{', interrupted' if self.interrupted else ''}",
             "file": str(self.model_path),
         }
+        if self.default_recipe is not None:
+            words["default"] = f"the default recipe alone: {self.default_recipe}"
         if self.warning:
             words["warning"] = self.warning
         if self.front:

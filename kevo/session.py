@@ -24,7 +24,7 @@ from kevo.errors import (
     SearchInterruptedError,
     describe_error,
 )
-from kevo.execution import devices
+from kevo.execution import devices, first_trial
 from kevo.execution.devices import Plan
 from kevo.execution.endpoint import Endpoint, seen_from_elsewhere
 from kevo.execution.job import TrialWork
@@ -48,7 +48,7 @@ from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system import memory
 from kevo.system.interrupts import Interrupt, Interrupts, Terminations, redelivering
-from kevo.system.text import byte_size, metric_name
+from kevo.system.text import byte_size
 from kevo.tasks.task import Dataset, Outputs, Task
 from tuners.execution.executor import Cause, Executor
 from tuners.execution.foreman import BrokenError, Foreman
@@ -234,7 +234,15 @@ class Session:
                 remote = RemotePool(service, self._endpoint, is_alone=not plan.num_workers, note=note)
                 checks.append(stack.enter_context(remote).check)
                 note(self._invitation(remote.address))
-            Foreman(PlainScheduler(scheduler, shape=shape), executor, check=check).run()
+
+            def train_first() -> None:
+                # In the time that workers take to start. On a GPU all of this process would stay for the whole search.
+                if plan.num_workers and not self._trains_here and not devices.num_gpus():
+                    first_trial.train(
+                        scheduler, TrialRunner(self._task.trainer(), costs=self._settings.minimize), check
+                    )
+
+            Foreman(PlainScheduler(scheduler, shape=shape), executor, check=check, meanwhile=train_first).run()
 
     def _executor(self, plan: Plan, work: Path) -> Executor:
         """Returns the executor of this machine."""
@@ -264,7 +272,6 @@ class Session:
     def _finish(self, *, interrupted: bool) -> SearchResult:
         """Hands the best over, with everything that a person looks at."""
         self._listener.closed()
-        self._compare_with_first()
         self._terminations.ignore()
         closing = Finalizer(
             self._folder,
@@ -280,20 +287,6 @@ class Session:
         self._trackers.on_result(result)
         self._write_card(result)
         return result
-
-    def _compare_with_first(self) -> None:
-        """Says what the network that the search began with reached, if another one wins."""
-        records, winner = self._archive.records.values(), self._archive.winner
-        first = next((record for record in records if record.origin == "seed"), None)
-        if first is None or winner is None or winner.genome == first.genome:
-            return
-        objective = self._archive.objective
-        trained = [record for record in self._archive.completed if record.genome == first.genome]
-        if trained:
-            score, best = (one.metrics[objective.metric] for one in (trained[0], winner))
-            name = metric_name(objective.metric, with_split=True)
-            words = self._settings.kind.describe(first.genome)
-            self._listener.note(f"The first network alone, {words}: {name} {score:.3f}. The winner: {best:.3f}.")
 
     def _handed_over(self, closing: Finalizer, interrupted: bool) -> Outcome:
         """Hands over the best trial with a model that can be loaded; damaged files are set aside."""

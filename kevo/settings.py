@@ -87,9 +87,9 @@ class Settings:
     Args:
         max_trials: How many candidates to train at most; `None` for no limit but the time.
         max_time: How many seconds the whole search may take, or a text such as `15m`, from reading the pictures to the
-            last plot. The end keeps near it, not to the second: a twentieth, five seconds, or what it is expected to
-            take, but no more than a sixth, is held back for scoring and saving the best model. `None` for no limit but
-            `max_trials`, or for four minutes where that is `None` too.
+            last plot. The end keeps near it, not to the second: time is held back for scoring and saving the best
+            model, as much as that is expected to take on this machine, but no more than a quarter. `None` for no limit
+            but `max_trials`, or for four minutes where that is `None` too.
         patience: The evolution ends when so many candidates in a row have brought nothing new: no better one, or with
             `minimize` none that belongs to the front. The best are still trained at full length. `None` to go on.
         epochs: How many epochs a candidate trains at most in each of its stages.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import operator
+import os
 import shutil
 from collections import ChainMap, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -64,6 +66,7 @@ class Archive:
         self._ranking = self._ranked(self._records.values())
         self._evolved = self._ranked(record for record in self._records.values() if record.is_evolved)
         self._has_finals = any(record.full_length for record in self._ranking)
+        self._durations = sorted(record.seconds for record in self._records.values())
         # What `num_without_news` knows so far, and of how many records.
         self._num_without_news, self._num_looked_at = 0, 0
         self._fronts: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
@@ -112,6 +115,17 @@ class Archive:
         return list(self._saved())
 
     @property
+    def best_saved(self) -> TrialRecord | None:
+        """The first of `saved`."""
+        return next(self._saved(), None)
+
+    @property
+    def median_seconds(self) -> float:
+        """How long the trials took, in the middle; 0 without any."""
+        # Of an even number the longer: what is begun must end.
+        return self._durations[len(self._durations) // 2] if self._durations else 0.0
+
+    @property
     def winner(self) -> TrialRecord | None:
         """The one that would win now, whether or not its model is on disk."""
         return next(iter(self._ranking), None)
@@ -141,10 +155,6 @@ class Archive:
             self._look_for_news(record)
         self._num_looked_at = len(self._records)
         return self._num_without_news
-
-    def has_model(self, record: TrialRecord) -> bool:
-        """Tells whether a candidate's model is on disk."""
-        return (self.folder.path / layout.checkpoint(record.trial_id)).is_file()
 
     def hypervolume(self, front: Sequence[TrialRecord]) -> float | None:
         """Returns the hypervolume of the front, from 0 to 1; see `kevo.runs.outcome.Outcome`."""
@@ -201,10 +211,11 @@ class Archive:
     def publish(self) -> None:
         """Puts a copy of the model that would win now where the best is, so that there is one however the search ends.
 
-        What an earlier session has handed over, with its scores, stays until the next one is at its end.
+        What an earlier session has handed over stays until the next one is at its end, also where its scores are gone.
         """
-        winner = next(self._saved(), None)
-        if winner is None or winner.trial_id == self._published or (self.folder.path / layout.RESULT).exists():
+        winner = self.best_saved
+        is_handed_over = (self.folder.path / layout.RESULT).exists() or self.folder.has_set_aside(layout.RESULT)
+        if winner is None or winner.trial_id == self._published or is_handed_over:
             return
         with self.folder.replacing(layout.MODEL) as path:
             shutil.copyfile(self.folder.path / layout.checkpoint(winner.trial_id), path)
@@ -218,7 +229,15 @@ class Archive:
             self._kept.remove(trial_id)
 
     def _saved(self) -> Iterator[TrialRecord]:
-        return (record for record in self._ranking if record.trial_id in self._kept and self.has_model(record))
+        # Few of thousands have models.
+        folder = str(self.folder.path)
+        left = {name for name in self._kept if os.path.isfile(os.path.join(folder, layout.checkpoint(name)))}
+        for record in self._ranking:
+            if not left:
+                return
+            if record.trial_id in left:
+                left.remove(record.trial_id)
+                yield record
 
     def _joins(self, record: TrialRecord, front: list[TrialRecord]) -> bool:
         """Puts a candidate in the place of those that it beats, unless one of them is as good."""
@@ -243,6 +262,7 @@ class Archive:
         """Takes in a trial that has ended just now."""
         self._records[record.trial_id] = record
         self._ranking.add(record)
+        bisect.insort(self._durations, record.seconds)
         if record.is_evolved:
             self._evolved.add(record)
         self._has_finals |= record.full_length and record.fitness is not None

@@ -6,8 +6,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.task import Work
@@ -37,12 +35,15 @@ _SCARCE_SHARE = 0.7
 _LEAST_EPOCHS = 2
 """What has not that many epochs is not begun."""
 _CLOSING_SHARE = 0.05
-"""The part of `max_time` that is kept for what follows the last training: scores, plots, the best model's file."""
-_CLOSING_SECONDS = 5.0
-"""What that takes at least; of a short search a tenth must do."""
-_LARGEST_CLOSING_SHARE = 1 / 6
-"""The most of `max_time` that is kept for it."""
-_SCORINGS = 2.6
+"""The part of `max_time` that is kept for what follows the last training, until the first model tells the speed of the
+machine."""
+_CLOSING_SECONDS = 2.5
+"""What follows the last training beside scoring, on two ordinary cores: the last model's file, plots, the end."""
+_LARGEST_CLOSING_SHARE = 1 / 4
+"""The most of `max_time` that is kept for what has to be done."""
+_LARGEST_ENSEMBLE_SHARE = 1 / 6
+"""Where the end takes more of `max_time`, no time is kept for an ensemble."""
+_ENSEMBLE_COST = 1.6
 """An ensemble is scored like the best model, after its members were loaded and it was written."""
 
 
@@ -60,6 +61,8 @@ class Budget:
         self._seconds_before = 0.0
         self.scoring_seconds = 0.0
         """To load and to score the winner is expected to take so long."""
+        self.slowness: float | None = None
+        """How many times as long as on two ordinary cores the first model took; `None` before it."""
 
     def take_up(self, records: Mapping[str, TrialRecord]) -> None:
         """Counts the time of earlier sessions, up to the last candidate that they finished."""
@@ -95,18 +98,21 @@ class Budget:
         kept = _REFIT_COST * best if _REFIT_COST * best < left else 0.0
         return min(left / (1 + _REFIT_COST), left - kept)
 
-    def left_for_evolution(self, finals: Sequence[float], *, tunes: bool, best: Work | None = None) -> float | None:
+    def left_for_evolution(
+        self, finals: Sequence[float], *, tunes: bool, best: Work | None = None, refit: float = 0.0
+    ) -> float | None:
         """How long candidates may still be trained before the finalists' turn.
 
         Args:
-            finals: How many seconds each finalist would like to have.
+            finals: How many seconds each finalist that is still to be trained would like to have.
             tunes: Whether a pretrained network is fine-tuned in them.
-            best: The forecast for the best of them; `None` where there is none.
+            best: The forecast for the best candidate, if its final training is still to come.
+            refit: How many seconds the training of the winner so far took, if it is still to be refit.
         """
         whole, left = self._training_seconds, self.left
         if whole is None or left is None:
             return None
-        wanted = sum(finals) + _REFIT_COST * max(finals, default=0.0)
+        wanted = sum(finals) + _REFIT_COST * max(refit, *finals, 0.0)
         kept = min(wanted, (_TUNING_SHARE if tunes else _FINAL_SHARE) * whole)
         proper = 0.0 if best is None else (1 + _REFIT_COST) * self.proper_seconds(best)
         return left - max(kept, min(proper, _PROPER_SHARE * whole))
@@ -183,18 +189,13 @@ class Budget:
         whole, max_time = self._training_seconds, self._settings.resolved_max_time
         if left is None or whole is None or max_time is None:
             return True
-        if scoring_seconds > _LARGEST_CLOSING_SHARE * max_time:
+        if scoring_seconds > _LARGEST_ENSEMBLE_SHARE * max_time:
             return False
         if work.per_epoch is not None:
             return min(work.seconds, _LEAST_EPOCHS * work.per_epoch) <= min(left, _FLEXIBLE_SHARE * whole)
         # What would be stopped before its end is not begun.
         can_end = work.seconds <= min(left, _LARGEST_SHARE * whole)
         return can_end and work.own + _SHARED_COST * work.shared <= _EXPECTED_SHARE * whole
-
-    def suffices(self, left: float | None, records: Mapping[str, TrialRecord]) -> bool:
-        """Tells whether there is time for another candidate of median length."""
-        # Sorting ten thousand for each candidate would take longer than all else.
-        return left is None or bool(left > np.median([0.0, *(record.seconds for record in records.values())]))
 
     def num_final_epochs(self, record: TrialRecord, records: Mapping[str, TrialRecord], *, left: float | None) -> int:
         """Returns for how many epochs a candidate could be trained once more when so much time is left for it."""
@@ -210,9 +211,19 @@ class Budget:
         whole = self._settings.resolved_max_time
         if whole is None:
             return None
-        least = max(_CLOSING_SHARE * whole, min(_CLOSING_SECONDS, whole / 10))
         # Whatever scoring may take, training comes first.
-        return whole - max(least, min(_SCORINGS * self.scoring_seconds, _LARGEST_CLOSING_SHARE * whole))
+        return whole - self._closing_seconds(whole)
+
+    def _closing_seconds(self, whole: float) -> float:
+        """How much of the whole time is kept for what follows the last training."""
+        with_ensemble = (1 + _ENSEMBLE_COST) * self.scoring_seconds
+        if self.slowness is None:
+            least = max(_CLOSING_SHARE * whole, min(2 * _CLOSING_SECONDS, whole / 10))
+        else:
+            other = max(1.0, self.slowness) * _CLOSING_SECONDS
+            with_ensemble += other
+            least = min(other + self.scoring_seconds, _LARGEST_CLOSING_SHARE * whole)
+        return max(least, min(with_ensemble, _LARGEST_ENSEMBLE_SHARE * whole))
 
     def _whole_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
         """Seconds that a candidate takes, or would take without pauses."""

@@ -6,7 +6,7 @@ They compete with all other models. No state is kept here: what there is to do f
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from kevo.engine import partial_trainings
@@ -65,22 +65,25 @@ class FinalTrainings:
         Args:
             begun: The names of those that somebody is at.
         """
+        return next((final for final in self._possible() if final.trial_id not in begun), None)
+
+    def _possible(self) -> Iterator[FinalTraining]:
+        """Yields the final trainings that are still to be done, as far as there is time for them now."""
+        best_seconds = self._best_seconds
         for place, record in enumerate(self._archive.finalists):
-            trial_id = full_length_id(record)
-            if trial_id in self._archive.records or trial_id in begun:
+            if full_length_id(record) in self._archive.records:
                 continue
             gets_the_rest = place == 0 and self._gets_the_rest(record)
-            left = self._budget.left if gets_the_rest else self._budget.left_for_finalist(self._best_seconds)
+            left = self._budget.left if gets_the_rest else self._budget.left_for_finalist(best_seconds)
             if left is not None and left <= 0:
-                return None
+                return
             final = self._broken_off(record, left) or self._anew(record, left, is_last=gets_the_rest)
             if final is not None:
-                return final
-        return None
+                yield final
 
     def refit(self) -> FinalTraining | None:
         """Returns the training in which the winner learns from the validation split too, if there is time for it."""
-        winner, left = next(iter(self._archive.saved), None), self._budget.left
+        winner, left = self._archive.best_saved, self._budget.left
         if winner is None or (self._archive.folder.path / layout.refit_model(winner.trial_id)).is_file():
             return None
         num_epochs = winner.planned_epochs
@@ -98,18 +101,29 @@ class FinalTrainings:
         return FinalTraining(f"{winner.trial_id}-refit", winner.genome, effort, winner)
 
     def left_for_evolution(self) -> float | None:
-        """How many seconds candidates may still be trained before the finalists' turn; `None` for no limit."""
-        seconds, tunes, finalists = list[float](), False, self._archive.finalists
+        """How many seconds candidates may still be trained; `None` for no limit.
+
+        Time is kept for the final trainings that are still to come, and for the refit of the winner. What they leave
+        over goes back to the evolution.
+        """
+        if self._budget.left is None:
+            return None
+        finalists = self._archive.finalists
+        possible = {final.finalist.trial_id for final in self._possible()}
+        best = self._task.work(finalists[0].genome) if finalists and finalists[0].trial_id in possible else None
+        if best is not None and self._budget.is_scarce(best) and self._was_cut_short(finalists[0]):
+            return 0.0
+        seconds, tunes = list[float](), False
         for record in finalists:
+            if record.trial_id not in possible:
+                continue
             if (tuned := self._tuned(record, self._budget.tuning_seconds)) is not None:
                 seconds.append(self._task.work(tuned, tune_epochs=self._tune_epochs).seconds)
                 tunes = True
             else:
                 seconds.append(self._budget.full_length_seconds(record, self._archive.records))
-        best = self._task.work(finalists[0].genome) if finalists else None
-        if best is not None and self._budget.is_scarce(best) and self._was_cut_short(finalists[0]):
-            return 0.0
-        return self._budget.left_for_evolution(seconds, tunes=tunes, best=best)
+        refit = 0.0 if self.refit() is None else self._best_seconds
+        return self._budget.left_for_evolution(seconds, tunes=tunes, best=best, refit=refit)
 
     def _was_cut_short(self, record: TrialRecord) -> bool:
         """Tells whether a training whose length follows its time was still learning when that was up."""
@@ -129,7 +143,7 @@ class FinalTrainings:
     @property
     def _best_seconds(self) -> float:
         """How long the training of the winner so far took, or would take now that its features are there."""
-        winner = next(iter(self._archive.saved), None)
+        winner = self._archive.best_saved
         if winner is None:
             return 0.0
         again = self._task.repeat_seconds(winner.genome)

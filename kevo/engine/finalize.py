@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import filecmp
 import math
 import operator
 import shutil
@@ -13,6 +14,7 @@ import keras
 import numpy as np
 
 from kevo.engine.budget import Budget
+from kevo.engine.default_recipe import default_recipe
 from kevo.errors import RunError, describe_error
 from kevo.objective import Objective
 from kevo.progress import Listener
@@ -103,7 +105,7 @@ class Finalizer:
             and not self._beats(validation, standing.validation)
         ):
             return self._kept(standing, records, interrupted=interrupted)
-        if lost is not None and standing is None and (folder / layout.MODEL).is_file():
+        if standing is None and self._was_handed_over(lost) and not filecmp.cmp(folder / layout.MODEL, folder / name):
             # Nobody knows how good it is.
             reason = f"{folder / layout.MODEL} has no scores in {layout.RESULT} that can be read"
             self._listener.note(self._folder.set_aside(layout.MODEL, reason))
@@ -143,6 +145,7 @@ class Finalizer:
             is_chance=test.is_chance,
             advice=self._task.advice if test.is_chance else "",
             trial_id=winner.trial_id,
+            default_recipe=default_recipe(records, self._objectives[0], self._kind),
         )
         self._write(result)
         if result.ensemble is None:
@@ -157,6 +160,8 @@ class Finalizer:
         )
         if front:
             plots.save_front(folder, records, front=front, objectives=self._objectives)
+        if (recipe := result.default_recipe) is not None and recipe.words != result.words:
+            self._listener.note(f"The default recipe alone: {recipe}.")
         # What is found so far is safe: an ensemble may only add to it.
         if not interrupted:
             result = self._with_ensemble(result, saved, outputs, scoring_seconds)
@@ -206,7 +211,6 @@ class Finalizer:
         """Makes a model of the run folder the best one."""
         with self._folder.replacing(layout.MODEL) as path:
             shutil.copyfile(self._folder.path / name, path)
-            model_files.drop_new_defaults(path)
 
     def _write(self, result: Outcome) -> None:
         """Writes the result with paths relative to the run folder, which may be moved."""
@@ -221,6 +225,12 @@ class Finalizer:
         except (RunError, BrokenModelError):
             return None
         return outcome
+
+    def _was_handed_over(self, lost: TrialRecord | None) -> bool:
+        """Tells whether an earlier session may have handed over the model that is there, whose scores are gone."""
+        return (self._folder.path / layout.MODEL).is_file() and (
+            lost is not None or self._folder.has_set_aside(layout.RESULT)
+        )
 
     def _may_replace(
         self,
@@ -250,6 +260,7 @@ class Finalizer:
             interrupted=interrupted,
             trials_completed=_num_ended(records, "completed"),
             trials_failed=_num_ended(records, "failed"),
+            default_recipe=default_recipe(records, self._objectives[0], self._kind) or standing.default_recipe,
         )
         self._write(result)
         self._listener.note(
@@ -350,8 +361,7 @@ class Finalizer:
             raise _NoEnsembleError(f"together its models would have {num_parameters:,} parameters")
         # It takes its place only when it has proved worth it.
         with self._folder.replacing(layout.ENSEMBLE) as path:
-            together.save(path)
-            model_files.drop_new_defaults(path)
+            model_files.save(together, path)
             model = model_files.load(path)
             scores = self._score(model, "validation")
             if not self._beats(scores, best):

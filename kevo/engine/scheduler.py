@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import threading
 import time
 from collections import Counter
@@ -29,7 +30,7 @@ from kevo.runs import layout
 from kevo.runs.atomic_files import dumps, loads
 from kevo.runs.records import FIRST, TrialRecord
 from kevo.settings import Settings
-from kevo.tasks.task import Outputs, Task, Work
+from kevo.tasks.task import FirstAnswer, Outputs, Task, Work
 from kevo.training.effort import CandidateError, Effort
 from tuners.genome import Genome
 
@@ -104,7 +105,8 @@ class Scheduler:
         self._next_number = 1 + max(self._numbers.values(), default=-1)
         self._left: float | None = None
         self._num_skipped: Counter[str] = Counter()
-        self._has_evolved = False
+        self._exhausted_with: float | None = None
+        """So many seconds were left for the evolution when the oracle had nothing more; `None` before."""
         self._is_stopped = False
         self._finals = FinalTrainings(archive, settings, budget, task)
         self.oracle = oracle.oracle(
@@ -129,9 +131,9 @@ class Scheduler:
         if self._is_stopped or self._running:
             return self._is_stopped
         if (left := self._budget.left) is not None and left <= 0:
-            return True
+            return self._first_answer() is None
         max_trials = self._settings.max_trials
-        has_evolved = self._has_evolved or self._has_settled
+        has_evolved = not self._may_evolve or self._has_settled
         has_evolved |= max_trials is not None and len(self.oracle.end_order) >= max_trials
         return has_evolved and self._next_final() is None and self._next_refit() is None
 
@@ -146,25 +148,29 @@ class Scheduler:
             # What a worker was at is no loss of its own: it is taken up when the search is.
             return Idle.OVER
         self.lose(worker, "its worker asked for another task")
-        if (first := self._first_answer(worker)) is not None:
+        if (first := self.begin_first(worker)) is not None:
             return first
-        while not self._is_stopped and not self._has_evolved:
+        while not self._is_stopped and self._may_evolve:
             if self._has_settled:
                 # What runs may yet bring something new, as a search that is taken up again would see.
                 if self._running:
                     return Idle.WAIT
                 self._listener.note(f"Nothing new in {self._archive.num_without_news} candidates: no more are bred.")
-                self.oracle.stop()
+                self._exhausted_with = math.inf
+                break
             trial = self._next_trial()
             if trial.status == TrialStatus.IDLE:
                 return Idle.WAIT
             if trial.status == TrialStatus.STOPPED:
+                # What runs may be lost, and is then to be run again.
                 if self._running:
                     return Idle.WAIT
-                self._has_evolved = True
+                self._exhausted_with = math.inf if self._left is None else self._left
                 break
             if (task := self._begun(trial, worker)) is not None:
                 return task
+        if any(running.trial is not None for running in self._running.values()):
+            return Idle.WAIT
         if self._is_stopped:
             return Idle.OVER
         if (final := self._next_final()) is not None:
@@ -179,6 +185,24 @@ class Scheduler:
             self._running[worker].refits = final.finalist
             return task
         return Idle.OVER
+
+    @_exclusive
+    def begin_first(self, worker: str) -> TrialSpec | None:
+        """Begins the model that is trained in seconds, where time is limited: from then on there is an answer.
+
+        Args:
+            worker: Who trains it.
+
+        Returns:
+            The trial; `None` where there is a model already, or nothing so plain.
+        """
+        if (answer := self._first_answer()) is None:
+            return None
+        # It takes seconds. Where a machine is so slow that it does not, an answer is worth more than what follows.
+        work = self._task.work(answer.genome)._replace(per_epoch=None)
+        num_epochs, seconds = self._budget.for_a_candidate(work, self._budget.left, is_first=False)
+        effort = Effort(num_epochs, seconds, num_examples=answer.num_examples)
+        return self._begin(worker, FIRST, answer.genome, effort, 0, None)
 
     @_exclusive
     def tell(self, worker: str, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> bool:
@@ -365,10 +389,18 @@ class Scheduler:
         patience = self._settings.patience
         return patience is not None and self._archive.num_without_news >= patience
 
-    def _next_trial(self) -> Trial:
+    @property
+    def _may_evolve(self) -> bool:
+        """Whether there is time for another candidate, and perhaps one to be bred.
+
+        There may be time again after the final trainings: those that are done need none.
+        """
         self._left = self._finals.left_for_evolution()
-        if not self._budget.suffices(self._left, self._archive.records):
-            self.oracle.stop()
+        if self._exhausted_with is not None and (self._left is None or self._left <= self._exhausted_with):
+            return False
+        return self._left is None or self._left > self._archive.median_seconds
+
+    def _next_trial(self) -> Trial:
         # Who trains what stands in `_running` alone: to the oracle each trial that runs has a worker of its own.
         names = (f"run {number}" for number in itertools.count())
         trial = self.oracle.create_trial(next(name for name in names if name not in self.oracle.ongoing_trials))
@@ -398,16 +430,12 @@ class Scheduler:
         generation = self.oracle.generation_of(trial.trial_id)
         return self._begin(worker, trial.trial_id, genome, effort, generation, paused, trial=trial)
 
-    def _first_answer(self, worker: str) -> TrialSpec | None:
-        """Begins the model that is trained in seconds, where time is limited: from then on there is an answer."""
-        answer, left = self._task.first_answer, self._budget.left
+    def _first_answer(self) -> FirstAnswer | None:
+        """Returns what is trained first, also when the time is up by then; `None` where that is done or under way."""
         is_under_way = any(running.task.trial_id == FIRST for running in self._running.values())
-        if answer is None or left is None or left <= 0 or self._archive.records or is_under_way:
+        if self._budget.left is None or self._archive.records or is_under_way:
             return None
-        work = self._task.work(answer.genome)
-        num_epochs, seconds = self._budget.for_a_candidate(work, left, is_first=False)
-        effort = Effort(num_epochs, seconds, num_examples=answer.num_examples)
-        return self._begin(worker, FIRST, answer.genome, effort, 0, None)
+        return self._task.first_answer
 
     def _last_record(self, trial_id: str | None) -> TrialRecord | None:
         """Returns the last training of a candidate up to a trial; trials without one have only passed it on."""
@@ -537,15 +565,18 @@ class Scheduler:
         """Tells the task how long a training took, and the facts that it learned."""
         if outcome.learned:
             self._task.learn(outcome.learned)
-        seconds, is_telling = outcome.seconds, outcome.reason is None and not outcome.is_cut_short
-        if outcome.is_cut_short and running.work.per_epoch is not None and outcome.share > 0:
-            # At its end it would have taken so long.
-            whole = outcome.seconds / outcome.share
-            seconds, is_telling = whole * self._settings.epochs / running.task.effort.num_epochs, True
-        # What ended early or failed would have taken longer still.
-        is_telling |= seconds > running.work.seconds
-        if is_telling and running.goes_on_from is None and not running.full_length:
-            self._task.note_duration(running.task.genome, running.work, seconds)
+        work, seconds = running.work, outcome.seconds
+        is_telling = outcome.reason is None and not outcome.is_cut_short and not running.full_length
+        if work.per_epoch is not None and outcome.reason is None and outcome.share > 0:
+            # It may have any length, so that it is compared with what its own was expected to take.
+            num_epochs = outcome.share * running.task.effort.num_epochs
+            expected = work.seconds + work.per_epoch * (num_epochs - self._settings.rungs[0])
+            seconds, is_telling = work.seconds * outcome.seconds / expected, True
+        elif not running.full_length:
+            # What ended early or failed would have taken longer still.
+            is_telling |= seconds > work.seconds
+        if is_telling and running.goes_on_from is None:
+            self._task.note_duration(running.task.genome, work, seconds)
 
     def _end(self, trial: Trial, record: TrialRecord) -> None:
         """Tells the oracle the result of a trial, and has it keep a copy of the record."""
@@ -558,5 +589,9 @@ class Scheduler:
         self.oracle.end_trial(trial)
 
     def _expect_closing(self) -> None:
+        """Tells the budget how long the end of the search is going to take."""
+        if (first := self._archive.records.get(FIRST)) is not None and first.fitness is not None:
+            work = self._task.work(first.genome)
+            self._budget.slowness = first.seconds * work.error / work.own
         if (winner := self._archive.winner) is not None:
             self._budget.scoring_seconds = self._task.scoring_seconds(winner.genome)

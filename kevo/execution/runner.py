@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.errors import describe_error, os_reason
+from kevo.system import model_files
 from kevo.tasks.task import Outputs, Trained, Trainer
 from kevo.training.effort import CandidateError, Earlier, Keep, Progress
 
@@ -116,7 +117,7 @@ def _save(trained: Trained, path: Path) -> None:
     try:
         model = trained.deployable()
         num_bytes += _COPIES * sum(weights.nbytes for weights in model.get_weights())
-        model.save(path)
+        model_files.save(model, path)
     except OSError:
         raise
     except Exception as error:

@@ -48,6 +48,8 @@ def _of_outcome(facts: Facts, outcome: Outcome) -> Iterator[Html | None]:
             "After all was decided it learned from the validation split too; its score there is of the same model "
             "before that.",
         )
+    if outcome.default_recipe is not None:
+        yield tag("p", tag("strong", "The default recipe alone: "), f"{outcome.default_recipe}.")
     if outcome.ensemble is not None:
         yield _ensemble(facts, outcome.ensemble)
     yield _use(facts, facts.run_folder / layout.MODEL)

@@ -89,6 +89,37 @@ class Ensemble:
 
 
 @dataclass(frozen=True, slots=True)
+class DefaultRecipe:
+    """The first seed of a search, and what it would have scored on the validation split as the only candidate.
+
+    `metric` is the objective's. `is_predicted` tells that it had no final training: `score` is then its last one's and
+    what finalists have gained by theirs. Otherwise it was trained.
+    """
+
+    trial_id: str
+    words: str
+    metric: str
+    score: float
+    is_predicted: bool
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Reads what `Outcome.to_json` wrote."""
+        _check_names(cls, values)
+        return cls(
+            trial_id=str(values["trial_id"]),
+            words=str(values["words"]),
+            metric=str(values["metric"]),
+            score=finite(values["score"]),
+            is_predicted=bool(values["is_predicted"]),
+        )
+
+    def __str__(self) -> str:
+        how = "predicted from a shorter training" if self.is_predicted else "trained"
+        return f"{metric_name(self.metric, with_split=True)} {self.score:.4f} ({how}), {self.words}"
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a search ended with.
 
@@ -116,6 +147,8 @@ class Outcome:
             split tells.
         advice: What to do about that; empty where it is better.
         trial_id: The trial whose model is the best one; empty where that is unknown.
+        default_recipe: What the recipe that the search began with would have scored alone; `None` where it could not be
+            trained.
     """
 
     run_folder: Path
@@ -137,6 +170,7 @@ class Outcome:
     is_chance: bool = False
     advice: str = ""
     trial_id: str = ""
+    default_recipe: DefaultRecipe | None = None
 
     @property
     def kind(self) -> AnyKind:
@@ -188,6 +222,9 @@ class Outcome:
             is_chance=bool(values.get("is_chance", False)),
             advice=str(values.get("advice", "")),
             trial_id=str(values.get("trial_id", "")),
+            default_recipe=None
+            if (recipe := values.get("default_recipe")) is None
+            else DefaultRecipe.from_json(recipe),
         )
 
     def moved(self, folder: Path) -> Self:

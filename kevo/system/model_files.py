@@ -53,14 +53,12 @@ def layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
             yield layer
 
 
-def drop_new_defaults(path: Path) -> None:
-    """Rewrites a model's file so that Keras from 3.12 on loads it: arguments that came later are left out.
+def save(model: keras.Model, path: Path) -> None:
+    """Saves a model as a `.keras` file that Keras from 3.12 on loads: arguments that came later are left out.
 
-    Only arguments at their defaults are, so that the model stays the same; its weights are copied as they are.
-
-    Args:
-        path: The file. It must be the caller's own: nothing in it is checked.
+    Only arguments at their defaults are, so that the model stays the same.
     """
+    model.save(path)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         rewritten = Path(folder) / path.name
         with zipfile.ZipFile(path) as source, zipfile.ZipFile(rewritten, "w") as target:

@@ -48,8 +48,8 @@ kevo.progress kevo.export
 kevo.report
 
 kevo.engine.messages kevo.engine.budget kevo.engine.archive kevo.engine.partial_trainings
-kevo.engine.oracle kevo.engine.final_training kevo.engine.finalize
-kevo.engine.scheduler
+kevo.engine.oracle kevo.engine.final_training kevo.engine.default_recipe
+kevo.engine.finalize kevo.engine.scheduler
 kevo.engine
 
 kevo.execution.devices kevo.execution.endpoint

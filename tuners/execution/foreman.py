@@ -91,12 +91,21 @@ class Foreman:
         scheduler: Decides which trials run.
         executor: Runs them.
         check: Is called at least ten times a second while the executor lets it; what it raises ends the search.
+        meanwhile: Is called once, while the executor's workers start.
     """
 
-    def __init__(self, scheduler: Scheduler, executor: Executor, *, check: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        executor: Executor,
+        *,
+        check: Callable[[], object] = lambda: None,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:
         self._scheduler = scheduler
         self._executor = executor
         self._check = check
+        self._meanwhile = meanwhile
         self._idle: dict[str, None] = {}
         self._busy: set[str] = set()
         self._asks_at = 0.0
@@ -109,6 +118,7 @@ class Foreman:
         """
         try:
             self._executor.open()
+            self._meanwhile()
             while True:
                 self._check()
                 self._executor.events(self._receive, _POLL_SECONDS)

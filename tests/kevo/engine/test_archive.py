@@ -155,6 +155,10 @@ def test_the_model_that_would_win_now_stands_where_the_best_is(tmp_path: Path) -
     (tmp_path / "run/result.json").write_text("{}")
     one.add(record("4", 0.95, is_paused=False), save=functools.partial(Path.write_text, data="4"))
     assert best.read_text() == "3"
+    # So it does where these are damaged.
+    one.folder.set_aside("result.json", "damaged")
+    one.add(record("5", 0.97, is_paused=False), save=functools.partial(Path.write_text, data="5"))
+    assert best.read_text() == "3"
 
 
 def test_the_model_that_a_search_begins_with_wins_only_as_it_is(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import functools
 import io
 import itertools
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -101,7 +102,7 @@ def evolved(
 ) -> Scheduler:
     """The head of a search that has bred all its candidates."""
     one = scheduler(path, dataset, settings, *records, seconds=seconds)
-    one._has_evolved = True
+    one._exhausted_with = math.inf
     return one
 
 
@@ -288,7 +289,62 @@ def test_a_network_that_turns_out_to_be_slow_gets_the_rest_of_the_time(tmp_path:
     one._task.work = slow._task.work  # type: ignore[method-assign]
     last = one.next("a")
     assert isinstance(last, TrialSpec) and last.trial_id == f"{first.trial_id}-full" and last.genome == first.genome
-    assert last.effort.num_epochs == 40 and last.effort.seconds == pytest.approx(350, abs=2)
+    assert last.effort.num_epochs == 40 and last.effort.seconds == pytest.approx(363, abs=2)
+
+
+def test_what_the_final_trainings_leave_over_goes_back_to_the_evolution(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = in_time(tmp_path, dataset, per_epoch=1.0)
+    assert begun_at_last(one).trial_id == "0000"
+    one._budget._seconds_before = 310.0
+    one.finish("a", DONE, save=lambda path: path.write_text("a model"))
+    begun = list(itertools.islice(tasks(one), 3))
+    assert [task.trial_id for task in begun] == ["0000-full", "0001", "0002"]
+    assert not one.is_over
+    one._budget._seconds_before = 400.0
+    assert list(tasks(one)) == [] and one.is_over
+
+
+def test_the_winner_is_refit_before_the_time_is_up(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = in_time(tmp_path, dataset, per_epoch=1.0, seconds=340.0)
+    ended = {"is_paused": False, "seconds": 20.0}
+    for trial_id in ("0", "1"):
+        one._archive.add(record(trial_id, 0.8, origin="seed", **ended))
+        full = record(f"{trial_id}-full", 0.9, full_length=True, **ended)
+        one._archive.add(full, save=lambda path: path.write_text("a model"))
+    # 40 seconds are left, and 25 of them are the refit's.
+    assert (one._finals.left_for_evolution() or 0) == pytest.approx(15, abs=2)
+    one._budget._seconds_before = 10.0
+    refit = one.next("a")
+    assert isinstance(refit, TrialSpec) and refit.effort.refit is not None
+
+
+def test_a_machine_that_took_long_for_the_first_model_gets_more_time_for_the_end(
+    tmp_path: Path, dataset: ImageDataset
+) -> None:
+    left = list[float]()
+    for seconds in (1.0, 10.0):
+        one = scheduler(tmp_path / str(seconds), dataset, dataclasses.replace(SETTINGS, max_time=1000.0))
+        assert isinstance(one.next("a"), TrialSpec)
+        one.finish("a", dataclasses.replace(DONE, seconds=seconds), save=lambda path: path.write_text("a model"))
+        left.append(one._budget.left or 0.0)
+    assert left[0] > 985 and left[0] - left[1] == pytest.approx(22.5, abs=2)
+
+
+def test_without_a_model_the_first_is_trained_though_the_time_is_up(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_time=60.0), seconds=70.0)
+    assert not one.is_over
+    (first,) = tasks(one)
+    assert first.trial_id == FIRST and first.effort.seconds == 1.0 and one.is_over
+
+
+def test_a_training_cut_short_is_compared_with_a_forecast_of_its_length(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = in_time(tmp_path, dataset, per_epoch=1.0)
+    noted = list[float]()
+    one._task.note_duration = lambda genome, work, seconds: noted.append(seconds)  # type: ignore[method-assign]
+    begun_at_last(one)
+    # One epoch was to take two seconds, and all twenty 21; the first part is the same for all.
+    one.finish("a", cut_short(1, seconds=4.0))
+    assert noted == [pytest.approx(42.0)]
 
 
 def test_a_final_training_that_was_cut_short_is_repeated_at_its_own_length(
@@ -300,7 +356,7 @@ def test_a_final_training_that_was_cut_short_is_repeated_at_its_own_length(
     last = record("1-full", 0.9, is_paused=False, full_length=True, history=history, stages=stages, planned_epochs=40)
     one._archive.add(record("1", 0.8, is_paused=False))
     one._archive.add(last, save=lambda path: path.write_text("a model"))
-    one._has_evolved = True
+    one._exhausted_with = math.inf
     task = one.next("a")
     assert isinstance(task, TrialSpec) and task.effort.refit == {"train": 22}
     # The rate falls over so many epochs, as it did when they were measured.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,9 @@ def test_a_model_is_written(tmp_path: Path) -> None:
     done = trained()
     assert done.written(tmp_path / "model.keras") is done
     assert keras.models.load_model(tmp_path / "model.keras", safe_mode=True).count_params() == 8
+    # Every model that a search keeps may be handed over, and is read by older versions of Keras.
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        assert b"quantization_config" not in archive.read("config.json")
 
 
 def test_a_model_that_cannot_be_saved_is_the_failure_of_its_candidate(tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""The first trial, in the search's own process while its workers start."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kevo
+from kevo.execution.first_trial import train
+from kevo.execution.runner import TrialRunner
+from kevo.runs.records import FIRST
+from kevo.system.interrupts import Interrupt
+from kevo.tasks.images.datasets import ImageDataset
+from tests.kevo.engine.test_scheduler import scheduler
+from tests.support.searches import SETTINGS
+
+TIMED = dataclasses.replace(SETTINGS, max_time=1000.0)
+
+
+def trained(path: Path, dataset: ImageDataset, settings: kevo.Settings) -> list[str]:
+    one = scheduler(path, dataset, settings)
+    for _ in range(2):
+        train(one, TrialRunner(one._task.trainer()), lambda: None)
+    return list(one._archive.records)
+
+
+def test_there_is_a_model_before_any_worker_is_ready(tmp_path: Path, dataset: ImageDataset) -> None:
+    assert trained(tmp_path, dataset, TIMED) == [FIRST]
+    assert (tmp_path / "run/best.keras").is_file() and (tmp_path / "run/predictions/first.npy").is_file()
+    assert np.load(tmp_path / "run/predictions/first.npy").shape == (len(dataset.validation), 3)
+
+
+def test_without_a_time_limit_workers_do_all(tmp_path: Path, dataset: ImageDataset) -> None:
+    assert trained(tmp_path, dataset, SETTINGS) == []
+
+
+def test_it_can_be_interrupted(tmp_path: Path, dataset: ImageDataset) -> None:
+    def check() -> None:
+        raise Interrupt
+
+    one = scheduler(tmp_path, dataset, TIMED)
+    with pytest.raises(Interrupt):
+        train(one, TrialRunner(one._task.trainer()), check)
+    assert not one._archive.records
