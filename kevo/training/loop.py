@@ -18,6 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from kevo.training.answers import StepScore
+from kevo.training.batch_norm import UnbiasedStatistics
 from kevo.training.optimizers import Horizon
 
 _PARTS_PER_EPOCH = 8
@@ -90,13 +91,14 @@ class Loop:
 
         strategy = tf.distribute.get_strategy()
         self._num_replicas = strategy.num_replicas_in_sync
+        statistics = UnbiasedStatistics(model)
 
         def learn(x: tf.Tensor, true: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             num = tf.cast(tf.shape(true)[0], tf.float32)
             if self._num_replicas > 1:
                 replica = tf.distribute.get_replica_context().replica_id_in_sync_group
                 x, true, weight = (one[replica :: self._num_replicas] for one in (x, true, weight))
-            with tf.GradientTape() as tape:
+            with tf.GradientTape() as tape, statistics.traced(optimizer.iterations):
                 predicted = model(x, training=True)
                 total = loss(true, predicted, sample_weight=None if weights is None else weight)
                 if self._num_replicas > 1:

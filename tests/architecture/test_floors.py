@@ -26,7 +26,7 @@ tuners
 kevo.errors
 kevo.objective kevo.system
 kevo.training.answers kevo.training.effort kevo.training.history kevo.training.early_stopping
-kevo.training.clock kevo.training.checkpoints kevo.training.optimizers
+kevo.training.clock kevo.training.checkpoints kevo.training.optimizers kevo.training.batch_norm
 kevo.training.loop
 kevo.training.stage
 kevo.training
