@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from benchmarks.scaling import candidates, first_model
+from benchmarks.scaling import candidates, figure, first_model
 from benchmarks.support import project
 from benchmarks.support.command_line import log, parser
 from benchmarks.support.pages import table
@@ -30,7 +30,8 @@ it is [measured apart](search_efficiency.md). Beside it how long `kevo status` r
 at work and when it is not.
 
 **Pictures.** From the command to the first `best.keras`, in seconds; loading TensorFlow and reading the data are a part
-of it. Peak memory is that of the search's own process until then."""
+of it. Memory is the peak of what the search's process and its worker hold together, until {further} seconds later:
+their proportional set size without mapped files, which stand beside it: the system drops them where memory is short."""
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -38,14 +39,22 @@ def main(given: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("--marks", type=int, nargs="*", default=MARKS, help="numbers of candidates")
     options.add_argument("--pictures", type=int, nargs="*", default=NUMS, help="numbers of pictures")
-    options.add_argument("--size", type=int, default=32, help="side of the pictures, in pixels")
-    options.add_argument("--classes", type=int, default=10, help="number of classes")
+    options.add_argument("--size", type=int, nargs="+", default=[32, 160], help="sides of the pictures, in pixels")
+    options.add_argument(
+        "--classes",
+        type=int,
+        nargs="+",
+        default=[10, 2, 1000],
+        help="numbers of classes; all but the first at one size",
+    )
+    options.add_argument("--further", type=float, default=20.0, help="seconds after the first model")
     options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
     arguments = options.parse_args(given)
     command = shlex.join(["python", "-m", "benchmarks.scaling", *(sys.argv[1:] if given is None else given)])
-    parts = [ABOUT, f"    {command}", f"{machine('tensorflow', 'keras')}."]
-    if arguments.marks:
-        costs = [in_its_own_process(candidates.measure, mark, 50) for mark in sorted(arguments.marks)]
+    about = ABOUT.format(further=f"{arguments.further:g}")
+    parts = [about, f"    {command}", f"{machine('tensorflow', 'keras')}."]
+    costs = [in_its_own_process(candidates.measure, mark, 50) for mark in sorted(arguments.marks)]
+    if costs:
         rows = [
             [
                 f"{one.num_candidates:,}",
@@ -54,20 +63,42 @@ def main(given: Sequence[str] | None = None) -> None:
             for one in costs
         ]
         parts.append(table(["candidates", "scheduler, ms", "status at work, ms", "status, ms"], rows))
-    rows = []
-    for num in sorted(arguments.pictures):
-        found = first_model.measure(num, size=arguments.size, num_classes=arguments.classes)
-        rows.append(
-            [f"{num:,}", f"{found.size}", f"{found.num_classes}", f"{found.seconds:.1f}", f"{found.memory:.0f}"]
+    models = []
+    for num, size, num_classes in _cases(arguments.pictures, arguments.size, arguments.classes):
+        models.append(
+            found := first_model.measure(num, size=size, num_classes=num_classes, further_seconds=arguments.further)
         )
-        log(f"{num} pictures: {found.seconds:.1f} s")
-    if rows:
-        parts.append(table(["pictures", "px", "classes", "first model, s", "peak memory, MB"], rows))
+        log(f"{num} pictures of {size} px in {num_classes} classes: {found.seconds:.1f} s, {found.memory:.0f} MB")
+    if models:
+        rows = [
+            [
+                f"{one.num_pictures:,}",
+                f"{one.size}",
+                f"{one.num_classes:,}",
+                *(f"{value:.{digits}f}" for value, digits in ((one.seconds, 1), (one.memory, 0), (one.files, 0))),
+            ]
+            for one in models
+        ]
+        parts.append(table(["pictures", "px", "classes", "first model, s", "memory, MB", "mapped files, MB"], rows))
+    if arguments.write:
+        figure.draw(costs, models, REPORT.with_suffix(".png"))
+        parts.append(f"![Costs against candidates and pictures]({REPORT.with_suffix('.png').name})")
     report = "\n\n".join(parts) + "\n"
     print(report)
     if arguments.write:
-        REPORT.parent.mkdir(parents=True, exist_ok=True)
         REPORT.write_text(report)
+
+
+def _cases(nums: Sequence[int], sizes: Sequence[int], classes: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Yields pictures, sizes and classes: every size with the first number of classes, the others at the first size."""
+    for size in sizes:
+        for num in sorted(nums):
+            yield num, size, classes[0]
+    for num_classes in classes[1:]:
+        # A class has some pictures in each split.
+        enough = [num for num in sorted(nums) if num >= 16 * num_classes]
+        if enough:
+            yield enough[len(enough) // 2], sizes[0], num_classes
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,10 @@ from kevo.system.text import byte_size
 
 Pictures = npt.NDArray[np.uint8]
 
+_MOST_BYTES = 256 * 1024**2
+"""A larger array goes to disk where there is room: the system keeps of it in memory what is in use."""
 _MEMORY_SHARE = 1 / 4
-"""Of the memory for one array: cutting splits out of it copies it, and models need the rest."""
+"""Of the memory for one array at most: cutting splits out of it copies it, and models need the rest."""
 _CHUNK = 1024
 """Pictures copied at a time."""
 
@@ -41,7 +44,8 @@ def empty(shape: tuple[int, ...]) -> Pictures:
         (2, 8, 8, 3)
     """
     num_bytes, limit = int(np.prod(shape, dtype=np.int64)), memory.usable()
-    if limit is None or num_bytes <= _MEMORY_SHARE * limit:
+    fits = limit is None or num_bytes <= _MEMORY_SHARE * limit
+    if fits and num_bytes <= _MOST_BYTES:
         return np.empty(shape, np.uint8)
     folder = cache_folder()
     try:
@@ -56,12 +60,38 @@ def empty(shape: tuple[int, ...]) -> Pictures:
             file.truncate(num_bytes)
             return np.ndarray(shape, np.uint8, buffer=mmap.mmap(file.fileno(), num_bytes))
     except OSError as error:
+        if limit is None or fits:
+            return np.empty(shape, np.uint8)
         num, *sides, _ = shape
         raise DataError(
             f"{num:,} pictures of {' x '.join(map(str, sides))} px take {byte_size(num_bytes)}, more than a quarter "
             f"of the {byte_size(limit)} of memory, and cannot be kept in {folder}: {os_reason(error)}. Use a "
             "smaller `image_size` or fewer pictures, make room, or name another folder in XDG_CACHE_HOME."
         ) from error
+
+
+def from_npy(file: IO[bytes]) -> npt.NDArray[Any] | None:
+    """Reads pictures from an open `.npy` file into such an array, without a copy in memory.
+
+    Returns:
+        The pictures; `None` where these are no bytes in four dimensions, and nothing but the head was read.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, is_transposed, dtype = read(file)
+    if dtype != np.uint8 or len(shape) != 4 or is_transposed or 0 in shape:
+        return None
+    pictures = empty(shape)
+    for start in range(0, len(pictures), _CHUNK):
+        wanted = pictures[start : start + _CHUNK]
+        content = file.read(wanted.nbytes)
+        if len(content) != wanted.nbytes:
+            raise ValueError("it ends too early")
+        wanted[:] = np.frombuffer(content, np.uint8).reshape(wanted.shape)
+    return pictures
 
 
 def taken(pictures: Pictures, rows: Sequence[int] | npt.NDArray[np.int64]) -> Pictures:

@@ -115,7 +115,7 @@ def from_npz(path: Path, limits: Limits) -> tuple[dict[str, tuple[Array, Array]]
                 raise DataError(f"{path} has both x and x_train. Expected one of them.")
             for name in ("", *(f"_{alias}" for alias in SPLIT_ALIASES)):
                 if f"x{name}" in keys and f"y{name}" in keys:
-                    found[name[1:] or "train"] = stored[f"x{name}"], stored[f"y{name}"]
+                    found[name[1:] or "train"] = _pictures_of(stored, f"x{name}"), stored[f"y{name}"]
                 elif f"x{name}" in keys or f"y{name}" in keys:
                     raise DataError(f"{path} has only one of x{name} and y{name}. Expected both.")
             names = tuple(map(str, stored["class_names"].ravel().tolist())) if "class_names" in keys else None
@@ -135,6 +135,13 @@ def from_npz(path: Path, limits: Limits) -> tuple[dict[str, tuple[Array, Array]]
             f"{path} holds {', '.join(sorted(keys)) or 'nothing'}. Expected the arrays x_train and y_train, or x and y."
         )
     return found, names
+
+
+def _pictures_of(stored: Any, name: str) -> Array:
+    """Reads an array of an open `.npz`; pictures that take much memory are kept on disk."""
+    with stored.zip.open(f"{name}.npy") as file:
+        found = picture_arrays.from_npy(file)
+    return stored[name] if found is None else found
 
 
 def to_pictures(

@@ -29,6 +29,18 @@ def test_what_memory_holds_easily_is_in_memory(tmp_path: Path, monkeypatch: pyte
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_large_is_on_disk_while_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture_arrays, "_MOST_BYTES", 100)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    array = picture_arrays.empty((3, 8, 8, 3))
+    assert len(mapped(tmp_path / "kevo")) == 1
+    # Where there is none, it is in memory.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    (tmp_path / "file").touch()
+    assert picture_arrays.empty(array.shape).shape == array.shape
+    assert len(mapped(tmp_path / "kevo")) == 1
+
+
 def test_what_memory_does_not_hold_is_on_disk_until_nobody_needs_it(no_memory: Path) -> None:
     array = picture_arrays.empty((3, 8, 8, 3))
     array[:] = np.arange(8)[:, None]
@@ -48,6 +60,21 @@ def test_pictures_are_the_same_on_disk(no_memory: Path, monkeypatch: pytest.Monk
         there, here = getattr(on_disk, split), getattr(in_memory, split)
         np.testing.assert_array_equal(there.pictures, here.pictures)
         np.testing.assert_array_equal(there.labels, here.labels)
+
+
+def test_arrays_in_a_file_are_never_whole_in_memory(no_memory: Path, tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (60, 12, 12, 3), np.uint8)
+    labels = np.arange(60) % 2
+    for name, given in (("plain", pictures), ("grey", pictures[..., 0]), ("floats", (pictures / 255).astype("f4"))):
+        for save in (np.savez, np.savez_compressed):
+            save(tmp_path / f"{name}.npz", x=given, y=labels)
+            found = read(tmp_path / f"{name}.npz").pictures["train"]
+            expected = np.broadcast_to(given.reshape(60, 12, 12, -1), pictures.shape)
+            np.testing.assert_array_equal(found, pictures if name == "floats" else expected)
+    with np.load(tmp_path / "plain.npz") as stored, stored.zip.open("x.npy") as file:
+        on_disk = picture_arrays.from_npy(file)
+    assert on_disk is not None and len(mapped(no_memory)) >= 1
+    np.testing.assert_array_equal(on_disk, pictures)
 
 
 def test_a_picture_that_is_skipped_brings_the_others_into_no_memory(no_memory: Path, tmp_path: Path) -> None:
