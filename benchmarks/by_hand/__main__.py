@@ -15,13 +15,16 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.by_hand.measuring import SETS, TOOLS, Job, Measurement, measure
-from benchmarks.by_hand.report import report
+from benchmarks.by_hand.report import readme_table, report
 from benchmarks.support import project
 from benchmarks.support.command_line import add_data_option, log, names_from, parser
+from benchmarks.support.pages import publish
 from benchmarks.support.results import ResultsFile, measure_missing
 
 RESULTS = project.RESULTS / "by_hand.jsonl"
 REPORT = project.PAGES / "by_hand.md"
+README = project.README
+SECTION = "by hand"
 
 
 def jobs(arguments: argparse.Namespace) -> list[Job]:
@@ -49,7 +52,9 @@ def main(given: Sequence[str] | None = None) -> int:
         "--sets", type=names_from(SETS), default=list(SETS), help=f"with commas between: {', '.join(SETS)}"
     )
     options.add_argument("--fresh", action="store_true", help="measure again what the file holds already")
-    options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
+    options.add_argument(
+        "--write", action="store_true", help="write the report to docs/benchmarks and its table to README.md"
+    )
     arguments = options.parse_args(given)
     results = ResultsFile(RESULTS, Measurement.from_json, key=_key)
     went_well = measure_missing(
@@ -67,7 +72,7 @@ def main(given: Sequence[str] | None = None) -> int:
     text = report(found)
     print(text)
     if arguments.write:
-        REPORT.write_text(text, encoding="utf-8")
+        publish(text, page=REPORT, readme=README, name=SECTION, shown=readme_table(found))
     return 0 if went_well else 1
 
 

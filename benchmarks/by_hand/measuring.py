@@ -56,6 +56,7 @@ class Measurement:
         test: Test accuracy.
         seconds: How long it took.
         machine: Describes the machine.
+        ensemble: Test accuracy of the ensemble that kevo hands over beside its best model; `None` where there is none.
     """
 
     tool: str
@@ -65,6 +66,7 @@ class Measurement:
     test: float
     seconds: float
     machine: str
+    ensemble: float | None = None
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Measurement:
@@ -87,7 +89,7 @@ def measure(job: Job) -> Measurement:
     """Lets a tool learn a set of pictures in a process of its own."""
     source = _source(job)
     began = time.monotonic()
-    test = (_by_kevo if job.tool == "kevo" else _by_hand)(job, source)
+    test, ensemble = (_by_kevo if job.tool == "kevo" else _by_hand)(job, source)
     return Measurement(
         tool=job.tool,
         pictures=job.pictures,
@@ -96,6 +98,7 @@ def measure(job: Job) -> Measurement:
         test=test,
         seconds=time.monotonic() - began,
         machine=machine("tensorflow", "keras"),
+        ensemble=ensemble,
     )
 
 
@@ -108,12 +111,12 @@ def _source(job: Job) -> str:
     return str(job.data / path) if (job.data / path).exists() else path
 
 
-def _by_kevo(job: Job, source: str) -> float:
+def _by_kevo(job: Job, source: str) -> tuple[float, float | None]:
     with tempfile.TemporaryDirectory() as name:
         return in_its_own_process(_searched, job, source, Path(name), time.monotonic())
 
 
-def _searched(job: Job, source: str, folder: Path, began: float) -> float:
+def _searched(job: Job, source: str, folder: Path, began: float) -> tuple[float, float | None]:
     """Searches in this process and its workers; see `_trained_by_hand`."""
     import kevo
 
@@ -125,11 +128,13 @@ def _searched(job: Job, source: str, folder: Path, began: float) -> float:
         cache=str(folder / "cache"),
         seed=job.seed,
     )
-    return float(kevo.search(source, settings, out=folder / "run", started=began).test.accuracy)
+    found = kevo.search(source, settings, out=folder / "run", started=began)
+    ensemble = found.ensemble
+    return float(found.test.accuracy), None if ensemble is None else float(ensemble.test.accuracy)
 
 
-def _by_hand(job: Job, source: str) -> float:
-    return in_its_own_process(_trained_by_hand, job, source, time.monotonic())
+def _by_hand(job: Job, source: str) -> tuple[float, None]:
+    return in_its_own_process(_trained_by_hand, job, source, time.monotonic()), None
 
 
 def _trained_by_hand(job: Job, source: str, began: float) -> float:

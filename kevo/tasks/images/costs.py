@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kevo.system import model_files
-from kevo.tasks.images import backbones
-from kevo.tasks.images.genes import image_size, num_before_halving, variant
+from kevo.tasks.images import backbones, conv_costs
+from kevo.tasks.images.genes import image_size, variant
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
     import keras
 
-_NORM = 4
-"""Parameters of batch norm for each channel: scale, offset, mean and variance."""
 _FLOPS_PER_VALUE = 300
 """What it costs to write one number of a feature map, beside its arithmetic: by the time that two cores took for
 MobileNetV2 as a whole and for its last blocks."""
@@ -36,19 +34,22 @@ def num_parameters(genome: Genome, *, num_classes: int) -> int:
     Example:
         >>> num_parameters({"family": "conv", "conv/image_size": 8, "conv/num_blocks": 1, "conv/block_1/filters": 16,
         ...                 "conv/block_1/kernel_size": 3, "conv/block_1/num_convs": 1, "conv/batch_norm": False,
+        ...                 "conv/early_pooling": False, "conv/convolution": "full", "conv/squeeze_excite": False,
         ...                 "conv/summary": "average", "head/num_dense": 0}, num_classes=10)
         618
     """
-    total, num_features = _conv_stack(genome) if genome["family"] == "conv" else _backbone(genome)
+    total, num_features = (
+        conv_costs.parameters_and_features(genome) if genome["family"] == "conv" else _backbone(genome)
+    )
     if genome["family"] == "pretrained" and genome["pretrained/normalize_features"]:
-        total += _NORM * num_features
+        total += conv_costs.NORM * num_features
     return total + _head(genome, num_features, num_classes)
 
 
 def num_head_parameters(genome: Genome, *, num_classes: int) -> int:
     """Counts the parameters of the classifier that stands on a genome's features, without its normalization."""
     if genome["family"] == "conv":
-        _, num_features = _conv_stack(genome)
+        _, num_features = conv_costs.parameters_and_features(genome)
     elif genome["pretrained/summary"] == "flatten":
         # To know it exactly, the backbone would have to be built at that size.
         num_features = round(num_map_values(genome))
@@ -77,7 +78,7 @@ def pass_cost(genome: Genome, *, cut: str | None = None) -> float:
         cut: Where a backbone ends, instead of the genome's own cut point.
     """
     if genome["family"] == "conv":
-        return float(_conv_cost(genome))
+        return float(conv_costs.pass_cost(genome, flops_per_value=_FLOPS_PER_VALUE))
     name, alpha = variant(genome)
     smallest = backbones.get(name).min_size
     extractor = _extractors(name, alpha, smallest)[cut or str(genome[f"{name}/cut"])]
@@ -134,37 +135,6 @@ def num_bytes(network: keras.Model, *, mirror: bool = False) -> int:
         path = Path(folder) / "model.keras"
         networks.deployable(network, mirror=mirror).save(path)
         return path.stat().st_size
-
-
-def _conv_stack(genome: Genome) -> tuple[int, int]:
-    """Returns the parameters of a conv stack without its head, and how many features it has."""
-    batch_norm = bool(genome["conv/batch_norm"])
-    total, channels, side = 0, 3, image_size(genome)
-    for block in range(1, int(genome["conv/num_blocks"]) + 1):
-        filters, kernel_size, num_convs = (
-            int(genome[f"conv/block_{block}/{gene}"]) for gene in ("filters", "kernel_size", "num_convs")
-        )
-        for _ in range(num_convs):
-            total += filters * (kernel_size**2 * channels + (_NORM if batch_norm else 1))
-            channels = filters
-        side = math.ceil(side / 2)
-    return total, channels * side**2 if genome["conv/summary"] == "flatten" else channels
-
-
-def _conv_cost(genome: Genome) -> int:
-    """Returns the cost of a conv stack without its head; a stride counts as if it came after the convolution."""
-    total, channels, side = 0, 3, image_size(genome)
-    for block in range(1, int(genome["conv/num_blocks"]) + 1):
-        filters, kernel_size, num_convs = (
-            int(genome[f"conv/block_{block}/{gene}"]) for gene in ("filters", "kernel_size", "num_convs")
-        )
-        halved_after = num_before_halving(genome, block)
-        for conv in range(1, num_convs + 1):
-            total += side**2 * filters * (2 * kernel_size**2 * channels + _FLOPS_PER_VALUE)
-            channels = filters
-            if conv == halved_after:
-                side = math.ceil(side / 2)
-    return total
 
 
 def _backbone(genome: Genome) -> tuple[int, int]:

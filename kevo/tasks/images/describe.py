@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kevo.tasks.images import backbones
+from kevo.tasks.images.genes import connected
 from tuners.genome import Genome
 
 
@@ -12,7 +13,8 @@ def describe(genome: Genome) -> str:
     Example:
         >>> describe({"family": "conv", "conv/image_size": 8, "conv/num_blocks": 1, "conv/block_1/filters": 16,
         ...           "conv/block_1/kernel_size": 3, "conv/block_1/num_convs": 1, "conv/pooling": "max",
-        ...           "conv/early_pooling": True, "conv/batch_norm": False, "conv/activation": "relu",
+        ...           "conv/early_pooling": True, "conv/convolution": "full", "conv/squeeze_excite": False,
+        ...           "conv/shortcut": False, "conv/batch_norm": False, "conv/activation": "relu",
         ...           "conv/summary": "average", "conv/l2": 0.0,
         ...           "head/num_dense": 0, "head/dropout": 0.0, "head/l2": 0.0, "augment": False, "mirror": False,
         ...           "optimizer": "adam", "learning_rate": 0.001, "schedule": "constant", "batch_size": 32,
@@ -25,22 +27,7 @@ def describe(genome: Genome) -> str:
 
 def _describe_body(genome: Genome) -> str:
     if genome["family"] == "conv":
-        blocks = []
-        for block in range(1, int(genome["conv/num_blocks"]) + 1):
-            filters, kernel, convs = (
-                genome[f"conv/block_{block}/{gene}"] for gene in ("filters", "kernel_size", "num_convs")
-            )
-            blocks.append(f"{f'{convs} of ' if convs != 1 else ''}{filters}x{kernel}x{kernel}")
-        norm = ", batch norm" if genome["conv/batch_norm"] else ""
-        early = ", pooled early" if genome["conv/early_pooling"] and any(" of " in block for block in blocks) else ""
-        summary = _summary_words(genome["conv/summary"])
-        size = genome["conv/image_size"]
-        decay = f", L2 {genome['conv/l2']:g}" if genome["conv/l2"] else ""
-        if not blocks:
-            return f"no convolution at {size} px, {summary}{decay}"
-        return (
-            f"conv stack {' > '.join(blocks)} at {size} px, {genome['conv/activation']}{norm}{early}{decay}, {summary}"
-        )
+        return _describe_conv_stack(genome)
     name = str(genome["backbone"])
     row = backbones.get(name)
     cut = str(genome[f"{name}/cut"])
@@ -55,6 +42,33 @@ def _describe_body(genome: Genome) -> str:
         tuning = f"fine-tuned from {first} at {float(genome['fine_tune/learning_rate']):.2g}"
     summary = _summary_words(genome["pretrained/summary"])
     return f"{name}{width} at {genome['pretrained/image_size']} px, {where}, {tuning}, {summary}"
+
+
+def _describe_conv_stack(genome: Genome) -> str:
+    blocks = []
+    for block in range(1, int(genome["conv/num_blocks"]) + 1):
+        filters, kernel, convs = (
+            genome[f"conv/block_{block}/{gene}"] for gene in ("filters", "kernel_size", "num_convs")
+        )
+        seen = " and ".join(str(earlier) for earlier in connected(genome, block))
+        sees = f" (sees block {seen} too)" if seen else ""
+        blocks.append(f"{f'{convs} of ' if convs != 1 else ''}{filters}x{kernel}x{kernel}{sees}")
+    summary, size = _summary_words(genome["conv/summary"]), genome["conv/image_size"]
+    decay = [f"L2 {genome['conv/l2']:g}"] if genome["conv/l2"] else []
+    if not blocks:
+        return ", ".join([f"no convolution at {size} px", summary, *decay])
+    is_deep = any(" of " in block for block in blocks)
+    parts = {
+        str(genome["conv/activation"]): True,
+        "batch norm": genome["conv/batch_norm"],
+        "separable": genome["conv/convolution"] == "separable",
+        "squeeze and excite": genome["conv/squeeze_excite"],
+        "pooled early": genome["conv/early_pooling"] and is_deep,
+        "shortcuts": genome["conv/shortcut"] and is_deep,
+        f"drop path {genome.get('conv/drop_path', 0.0):g}": genome.get("conv/drop_path") and is_deep,
+    }
+    words = [word for word, is_so in parts.items() if is_so]
+    return ", ".join([f"conv stack {' > '.join(blocks)} at {size} px", *words, *decay, summary])
 
 
 def _summary_words(summary: object) -> str:

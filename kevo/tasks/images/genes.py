@@ -17,6 +17,9 @@ from tuners.genome import Genome
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
+_SQUEEZE = 8
+"""Squeeze-and-excite weighs channels by a layer of so many times fewer numbers."""
+
 
 def declare(
     space: Space,
@@ -92,8 +95,17 @@ def _declare_conv(hp: HyperParameters, space: Space, image_size: int) -> None:
             _choice(hp, f"conv/block_{block}/filters", space.filters)
             _choice(hp, f"conv/block_{block}/kernel_size", kernel_sizes)
             _choice(hp, f"conv/block_{block}/num_convs", space.convs_per_block)
+            if True in space.block_connections:
+                for earlier in range(1, block - 1):
+                    _choice(hp, connection(earlier, block), space.block_connections)
     _choice(hp, "conv/pooling", space.block_poolings)
     _choice(hp, "conv/early_pooling", space.early_pooling)
+    _choice(hp, "conv/convolution", space.convolutions)
+    _choice(hp, "conv/squeeze_excite", space.squeeze_excite)
+    _choice(hp, "conv/shortcut", space.shortcuts)
+    if True in space.shortcuts:
+        with hp.conditional_scope("conv/shortcut", [True]):
+            _choice(hp, "conv/drop_path", space.drop_paths)
     _choice(hp, "conv/batch_norm", space.batch_norm)
     _choice(hp, "conv/activation", space.activations)
     _choice(hp, "conv/summary", space.conv_summaries)
@@ -185,9 +197,24 @@ def image_size(genome: Genome) -> int:
     return int(genome[f"{genome['family']}/image_size"])
 
 
+def connection(earlier: int, block: int) -> str:
+    """Returns the gene that says whether a block also sees what an earlier one, not the last before it, found."""
+    return f"conv/block_{block}/from_{earlier}"
+
+
+def connected(genome: Genome, block: int) -> list[int]:
+    """Returns the earlier blocks that a block sees beside the last one before it."""
+    return [earlier for earlier in range(1, block - 1) if genome.get(connection(earlier, block), False)]
+
+
 def num_before_halving(genome: Genome, block: int) -> int:
     """Returns after how many of its convolutions a block's feature map is halved: the first, or all."""
     return 1 if genome["conv/early_pooling"] else int(genome[f"conv/block_{block}/num_convs"])
+
+
+def squeezed(num_channels: int) -> int:
+    """Returns how wide the small layer of squeeze-and-excite is for so many channels."""
+    return max(1, num_channels // _SQUEEZE)
 
 
 def variant(genome: Genome) -> tuple[str, float | None]:

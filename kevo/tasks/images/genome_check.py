@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from kevo.tasks.images import backbones
+from kevo.tasks.images.genes import connection
 from kevo.tasks.images.space import WORDS
 from tuners.genome import Genome
 
@@ -17,6 +18,9 @@ _CONV_GENES: Mapping[str, _Kind] = {
     "conv/image_size": int,
     "conv/pooling": WORDS["block_poolings"],
     "conv/early_pooling": bool,
+    "conv/convolution": WORDS["convolutions"],
+    "conv/squeeze_excite": bool,
+    "conv/shortcut": bool,
     "conv/batch_norm": bool,
     "conv/activation": str,
     "conv/summary": WORDS["conv_summaries"],
@@ -76,6 +80,10 @@ def check_genome(genome: Genome) -> None:
         for block in range(1, int(genome["conv/num_blocks"]) + 1):
             # The first block that is missing ends this, however many there are said to be.
             check({f"conv/block_{block}/{name}": int for name in ("filters", "kernel_size", "num_convs")})
+            # Most spaces have no such genes.
+            possible = (connection(earlier, block) for earlier in range(1, block - 1))
+            check({gene: bool for gene in possible if gene in genome})
+        check({"conv/drop_path": float} if genome["conv/shortcut"] else {})
     else:
         check({**_PRETRAINED_GENES, "backbone": tuple(backbones.BACKBONES), "pretrained/tuning": WORDS["tunings"]})
         name = str(genome["backbone"])

@@ -14,15 +14,14 @@ from typing import Any, NamedTuple
 import keras
 from keras import Input, Model, layers
 
-from kevo.tasks.images import backbones
-from kevo.tasks.images.genes import image_size, num_before_halving, variant
+from kevo.tasks.images import backbones, conv_stack
+from kevo.tasks.images.conv_stack import regularizer
+from kevo.tasks.images.genes import image_size, variant
 from kevo.tasks.images.pretrained_weights import Weights
 from tuners.genome import Genome
 
 _PRETRAINED, _HEAD = "pretrained", "head"
 """A pretrained classifier and its last part, by their names."""
-_MOMENTUM = 0.9
-"""With Keras's 0.99, the statistics after 100 steps are a third what they were at the start: nothing fits them yet."""
 POOLINGS = ("average", "max")
 """What makes one number of each channel of a feature map."""
 
@@ -39,43 +38,10 @@ def conv_network(genome: Genome, *, num_classes: int) -> keras.Model:
     """
     size = image_size(genome)
     pixels = Input((size, size, 3), name="pixels")
-    x = layers.Rescaling(1 / 127.5, offset=-1.0)(pixels)
-    for block in range(1, int(genome["conv/num_blocks"]) + 1):
-        x = _conv_block(x, genome, block)
+    x = conv_stack.feature_map(layers.Rescaling(1 / 127.5, offset=-1.0)(pixels), genome)
     x = _summarize(x, str(genome["conv/summary"]))
     probabilities = _head_layers(x, genome, num_classes)
     return Model(pixels, probabilities, name="conv_stack")
-
-
-def _conv_block(x: keras.KerasTensor, genome: Genome, block: int) -> keras.KerasTensor:
-    batch_norm = bool(genome["conv/batch_norm"])
-    pooling = str(genome["conv/pooling"])
-    num_convs = int(genome[f"conv/block_{block}/num_convs"])
-    halved_after = num_before_halving(genome, block)
-    for conv in range(1, num_convs + 1):
-        x = layers.Conv2D(
-            int(genome[f"conv/block_{block}/filters"]),
-            int(genome[f"conv/block_{block}/kernel_size"]),
-            strides=2 if pooling == "stride" and conv == halved_after else 1,
-            padding="same",
-            use_bias=not batch_norm,
-            kernel_regularizer=_regularizer(float(genome["conv/l2"])),
-        )(x)
-        if batch_norm:
-            x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
-        x = layers.Activation(str(genome["conv/activation"]))(x)
-        if conv == halved_after:
-            x = _pooled(x, pooling)
-    return x
-
-
-def _pooled(x: keras.KerasTensor, pooling: str) -> keras.KerasTensor:
-    # "same" padding keeps a map of one pixel at one pixel, so that no number of blocks makes a small picture vanish.
-    if pooling == "max":
-        return layers.MaxPooling2D(2, padding="same")(x)
-    if pooling == "average":
-        return layers.AveragePooling2D(2, padding="same")(x)
-    return x
 
 
 def backbone(genome: Genome, *, weights: Weights | None) -> keras.Model:
@@ -167,7 +133,7 @@ def _head_layers(x: keras.KerasTensor, genome: Genome, num_classes: int) -> kera
     activation = str(genome.get("conv/activation", "relu"))
     dropout = float(genome["head/dropout"])
     for _ in range(int(genome["head/num_dense"])):
-        x = layers.Dense(int(genome["head/units"]), kernel_regularizer=_regularizer(float(genome["head/l2"])))(x)
+        x = layers.Dense(int(genome["head/units"]), kernel_regularizer=regularizer(float(genome["head/l2"])))(x)
         x = layers.Activation(activation)(x)
         if dropout:
             x = layers.Dropout(dropout)(x)
@@ -178,7 +144,7 @@ def _head_layers(x: keras.KerasTensor, genome: Genome, num_classes: int) -> kera
         num_classes,
         activation="softmax",
         dtype="float32",
-        kernel_regularizer=_regularizer(float(genome["head/l2"])),
+        kernel_regularizer=regularizer(float(genome["head/l2"])),
         name="probabilities",
     )(x)
 
@@ -190,10 +156,6 @@ def _summarize(x: keras.KerasTensor, summary: str) -> keras.KerasTensor:
         "flatten": layers.Flatten,
     }
     return table[summary]()(x)
-
-
-def _regularizer(strength: float) -> keras.Regularizer | None:
-    return keras.regularizers.L2(strength) if strength else None
 
 
 def join(extractor: keras.Model, classifier: keras.Model) -> keras.Model:

@@ -36,6 +36,11 @@ class Space:
     convs_per_block: tuple[int, ...] = (1, 2)
     block_poolings: tuple[str, ...] = ("max", "average")
     early_pooling: tuple[bool, ...] = (False, True)
+    convolutions: tuple[str, ...] = ("full",)
+    squeeze_excite: tuple[bool, ...] = (False,)
+    shortcuts: tuple[bool, ...] = (False,)
+    drop_paths: tuple[float, ...] = (0.0,)
+    block_connections: tuple[bool, ...] = (False,)
     batch_norm: tuple[bool, ...] = (True, False)
     activations: tuple[str, ...] = ("relu", "elu", "gelu", "silu")
     conv_summaries: tuple[str, ...] = ("average", "max", "flatten")
@@ -94,10 +99,8 @@ class Space:
                     f"The space's `{field.name}` must be (lowest, highest) with 0 < lowest <= highest. "
                     f"Received: {values!r}."
                 )
-        for name in ("families", "tunings", "block_poolings", "conv_summaries", "pretrained_summaries", "flips"):
-            _check_words(name, getattr(self, name), WORDS[name])
-        for name in ("optimizers", "schedules"):
-            _check_words(name, getattr(self, name), WORDS[name])
+        for name, words in WORDS.items():
+            _check_words(name, getattr(self, name), words)
         for name in self.backbones:
             backbones.get(name)
 
@@ -106,6 +109,7 @@ WORDS = {
     "families": ("conv", "pretrained"),
     "tunings": ("frozen", "fine_tune"),
     "block_poolings": ("max", "average", "stride"),
+    "convolutions": ("full", "separable"),
     "conv_summaries": ("average", "max", "flatten"),
     "pretrained_summaries": ("average", "max", "flatten"),
     "flips": ("none", "horizontal", "vertical", "horizontal_and_vertical"),
@@ -159,6 +163,10 @@ PRESETS: Mapping[str, Space] = {
         filters=(32, 8, 16, 48, 64, 96, 128, 192, 256),
         convs_per_block=(1, 2, 3),
         block_poolings=("max", "average", "stride"),
+        convolutions=("full", "separable"),
+        squeeze_excite=(False, True),
+        shortcuts=(False, True),
+        drop_paths=(0.0, 0.1, 0.2),
         conv_l2=(0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2),
         activations=("relu", "elu", "gelu", "silu", "selu", "tanh"),
         pretrained_image_sizes=(224, 64, 96, 128, 160, 192, 256, 288, 320),
@@ -178,8 +186,23 @@ PRESETS: Mapping[str, Space] = {
         batch_sizes=(32, 8, 16, 64, 128, 256),
         label_smoothing=(0.0, 0.05, 0.1, 0.2),
     ),
+    "deepga": Space(
+        families=("conv",),
+        num_blocks=(3, 2, 4, 5),
+        filters=(16, 2, 4, 8, 32),
+        kernel_sizes=(3, 2, 4, 5, 6, 7, 8),
+        convs_per_block=(1,),
+        early_pooling=(False,),
+        block_connections=(False, True),
+        activations=("relu",),
+        conv_summaries=("flatten", "average"),
+        conv_l2=(0.0,),
+        num_dense=(1, 2, 3, 4),
+        dense_units=(64, 4, 8, 16, 32, 128),
+    ),
 }
-"""How wide the search is: `small` for a quick look, `default`, and `wide` for a long night."""
+"""How wide the search is: `small` for a quick look, `default`, and `wide` for a long night. `deepga`: small networks
+whose blocks are connected by a string of bits (Vargas-Hákim et al. 2021, doi:10.1145/3449726.3463133)."""
 
 
 def preset(name: str) -> Space:

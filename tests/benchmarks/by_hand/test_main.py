@@ -44,13 +44,15 @@ def test_a_network_by_hand_fits_its_epochs_to_the_time(seconds: float) -> None:
 
 def test_the_report_has_medians_of_the_seeds_that_both_have() -> None:
     rows = [
-        *(measured("kevo", test, seed) for seed, test in enumerate((0.5, 0.9, 0.8, 0.1))),
+        *(measured("kevo", test, seed, ensemble=test + 0.05) for seed, test in enumerate((0.5, 0.9, 0.8, 0.1))),
         *(measured("by hand", test, seed) for seed, test in enumerate((0.5, 0.4, 0.3))),
         measured("kevo", 0.7, pictures="digits"),
     ]
     *_, line = report(rows).strip().splitlines()
     title = measuring.SETS["made"].title
-    assert line == f"| {title} | 5 | 3 | 0.800 (0.500 to 0.900) | 0.400 (0.300 to 0.500) | 2 | 300 and 300 |"
+    shown = "0.800 (0.500 to 0.900) | 0.850 (0.550 to 0.950) | 0.400 (0.300 to 0.500) | 2 | 300 and 300"
+    assert line == f"| {title} | 5 | 3 | {shown} |"
+    assert "| - |" in report([measured("kevo", 0.5), measured("kevo", 0.6, 1, ensemble=0.7), *rows[4:6]])
     assert "digits" not in report(rows), "nothing is beside it"
 
 
@@ -64,9 +66,12 @@ def test_both_tools_are_measured_in_turn(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(by_hand, "measure", measure)
     monkeypatch.setattr(by_hand, "RESULTS", tmp_path / "results.jsonl")
     monkeypatch.setattr(by_hand, "REPORT", tmp_path / "by_hand.md")
+    monkeypatch.setattr(by_hand, "README", tmp_path / "README.md")
+    (tmp_path / "README.md").write_text("Before.\n<!-- by hand -->\n\n<!-- end of by hand -->\nAfter.\n")
     assert by_hand.main(["--sets", "digits"]) == 1, "nothing is measured"
     given = ["--sets", "digits,made", "--minutes", "2", "--seeds", "0", "1", "--write"]
     assert by_hand.main(given) == by_hand.main(given) == 0
     tools = ("kevo", "by hand")
     assert begun == [(tool, name, 2.0, seed) for seed in (0, 1) for name in ("digits", "made") for tool in tools]
     assert (tmp_path / "by_hand.md").read_text().count("| 2 | 0.500 (0.500 to 0.500) |") == 2
+    assert (tmp_path / "README.md").read_text().count("| 2 | 0.500 (0.500 to 0.500) |") == 2

@@ -1,0 +1,66 @@
+"""Measures what each part of a conv stack is worth: the recipe that searches begin with, and the same with one change.
+
+    python -m benchmarks.conv_parts --data ../shared/data --seeds 0 1 2 --epochs 8
+    python -m benchmarks.conv_parts --write
+
+All are trained by kevo's own trainer on 4,000 pictures of `cifar10_subset.zip` for the same number of epochs. Cost is
+counted in seconds of one core, which other work on the machine changes little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from benchmarks.conv_parts.measuring import CHANGES, Job, Measurement, measure
+from benchmarks.conv_parts.report import report
+from benchmarks.support import project
+from benchmarks.support.command_line import add_data_option, log, names_from, parser
+from benchmarks.support.results import ResultsFile, measure_missing
+
+RESULTS = project.RESULTS / "conv_parts.jsonl"
+REPORT = project.PAGES / "conv_parts.md"
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Runs the missing measurements and prints the report. Returns the exit code: 1 if one failed, else 0."""
+    options = parser(__doc__)
+    add_data_option(options)
+    options.add_argument("--seeds", type=int, nargs="*", default=(), help="seeds to measure; none: only report")
+    options.add_argument("--epochs", type=int, default=8, help="how long each training is")
+    options.add_argument("--changes", type=names_from(CHANGES), default=list(CHANGES), help="with commas between")
+    options.add_argument("--fresh", action="store_true", help="measure again what the file holds already")
+    options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
+    arguments: argparse.Namespace = options.parse_args(given)
+    results = ResultsFile(RESULTS, Measurement.from_json, key=_key)
+    jobs = [
+        Job(change=change, epochs=arguments.epochs, seed=seed, data=arguments.data.resolve())
+        for seed in arguments.seeds
+        for change in arguments.changes
+    ]
+    went_well = measure_missing(
+        results,
+        jobs,
+        key=_key,
+        title=lambda job: f"{job.change}, {job.epochs} epochs, seed {job.seed}",
+        measure=measure,
+        summary=lambda row: f"validation {row.validation:.3f}, test {row.test:.3f}, {row.cpu_seconds:.0f} s of a core",
+        fresh=arguments.fresh,
+    )
+    if not (found := results.read()):
+        log(f"Nothing is measured in {results.path}. Name seeds: --seeds 0 1 2.")
+        return 1
+    text = report(found)
+    print(text)
+    if arguments.write:
+        REPORT.write_text(text, encoding="utf-8")
+    return 0 if went_well else 1
+
+
+def _key(one: Job | Measurement) -> tuple[int, int, int]:
+    return one.epochs, list(CHANGES).index(one.change), one.seed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
