@@ -1,5 +1,6 @@
 """What all tests share, those in docstrings included."""
 
+import importlib.util
 import signal
 from collections.abc import Iterator
 
@@ -8,6 +9,10 @@ import pytest
 # Whoever starts tests in the background, or under `nohup`, has them ignore signals that some of them are about.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+SERVICE = ["kevo/service/*.py", "tests/kevo/service/*.py"]
+"""What needs the extra `serve`."""
+collect_ignore_glob = SERVICE if importlib.util.find_spec("fastapi") is None else []
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,7 +7,7 @@ Ctrl-C, `kevo stop`, SIGTERM or SIGHUP.
 import click
 
 import kevo
-from kevo.cli import compare, export, look, report, search, use
+from kevo.cli import compare, export, look, report, search, serve, use
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,5 +30,6 @@ for command in (
     use.evaluate,
     use.predict,
     compare.compare,
+    serve.serve,
 ):
     main.add_command(command)

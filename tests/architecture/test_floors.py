@@ -58,6 +58,7 @@ kevo.result
 kevo.session
 kevo.api
 kevo
+kevo.service
 kevo.cli
 kevo.__main__
 """
@@ -66,6 +67,7 @@ HEIGHTS = {room: height for height, line in enumerate(FLOORS.splitlines()) for r
 FILES = modules(ROOT, ("tuners", "kevo"))
 
 KNOW_TUNERS = ("kevo.engine", "kevo.execution", "kevo.tasks", "kevo.session")
+SEARCHING = ("kevo.engine", "kevo.execution", "kevo.session", "kevo.api", "kevo.result", "kevo.training")
 KNOW_THE_COMMAND = ("kevo.__main__",)
 TASK_TABLE = (
     "kevo.tasks.task",
@@ -100,6 +102,17 @@ def is_a_stranger_to_tuners(one: Import) -> bool:
     return outside and within(one.target, "tuners")
 
 
+def is_of_the_service(one: Import) -> bool:
+    """Whether a module knows the service that should not."""
+    outside = not any(within(one.importer, name) for name in ("kevo.service", "kevo.cli"))
+    return outside and within(one.target, "kevo.service")
+
+
+def is_beyond_the_service(one: Import) -> bool:
+    """Whether the service reaches for what searches: a search is a process of its own."""
+    return within(one.importer, "kevo.service") and any(within(one.target, name) for name in SEARCHING)
+
+
 def is_of_the_command(one: Import) -> bool:
     """Whether a module knows the command that should not."""
     outside = not any(within(one.importer, name) for name in ("kevo.cli", *KNOW_THE_COMMAND))
@@ -111,6 +124,8 @@ RULES: dict[str, Callable[[Import], bool]] = {
     "everything outside kevo.tasks knows tasks through their table": is_behind_the_task_table,
     "only the rooms that search and train know tuners": is_a_stranger_to_tuners,
     "only python -m kevo knows the command": is_of_the_command,
+    "only the command knows the service": is_of_the_service,
+    "the service knows run folders, and nothing that searches": is_beyond_the_service,
 }
 
 
@@ -197,6 +212,9 @@ IN_TRY = "try:\n    {line}\nexcept LookupError:\n    pass\n"
         ("kevo/report/tables.py", "import tuners", is_a_stranger_to_tuners),
         ("kevo/api.py", "from kevo.cli.console import FAILED", is_of_the_command),
         ("kevo/session.py", "from . import cli", is_of_the_command),
+        ("kevo/report/page.py", "import kevo.service.app", is_of_the_service),
+        ("kevo/service/searches.py", "from kevo.session import Session", is_beyond_the_service),
+        ("kevo/service/guard.py", "from ..engine import scheduler", is_beyond_the_service),
     ],
 )
 def test_a_planted_import_is_named(path: str, line: str, rule: Callable[[Import], bool], where: str) -> None:

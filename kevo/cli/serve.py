@@ -1,0 +1,202 @@
+"""The command that serves pages and the REST service, and the tokens for it."""
+
+from __future__ import annotations
+
+import json
+import re
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kevo.cli.console import user_errors
+from kevo.cli.options import Duration, SecretFile
+from kevo.errors import SettingsError
+from kevo.system.text import printable
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(i?)B?", re.IGNORECASE)
+_PREFIXES = ("", "K", "M", "G", "T")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes such as 500MB or 4GiB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Reads a size."""
+        match = _SIZE.fullmatch(str(value).strip())
+        if match is None or not float(match[1]):
+            self.fail(f"{value!r} is no size. Expected a number such as 500MB or 4GiB.", param, ctx)
+        power = _PREFIXES.index(match[2].upper())
+        return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
+
+
+class NamedPath(click.ParamType[tuple[str, Path]]):
+    """NAME=PATH."""
+
+    name = "name=path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Path]:
+        """Reads a pair."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, path = str(value).partition("=")
+        if not equals or not _NAME.fullmatch(name):
+            self.fail(f"{value!r} names no data. Expected NAME=PATH.", param, ctx)
+        if not Path(path).exists():
+            self.fail(f"There is no {path}.", param, ctx)
+        return name, Path(path).absolute()
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    default="kevo-serve",
+    show_default=True,
+    help="The folder of uploads and searches.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="The port; 0 takes a free one."
+)
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Searches at work at a time; others wait.",
+)
+@click.option("--paused", is_flag=True, help="Begin no searches; they wait.")
+@click.option(
+    "--data",
+    type=NamedPath(),
+    multiple=True,
+    help="NAME=PATH: pictures that are on the machine already. May be repeated.",
+)
+@click.option("--max-upload", type=Size(), default="4GiB", show_default=True, help="The size of an upload.")
+@click.option(
+    "--max-storage", type=Size(), default="50GiB", show_default=True, help="The size of all uploads and searches."
+)
+@click.option("--max-time", type=Duration(), default="24h", show_default=True, help="The time of a search.")
+@click.option("--public-url", metavar="URL", help="The address that a proxy has for the server, such as https://host.")
+@click.option(
+    "--token-file",
+    "token",
+    type=SecretFile(),
+    help="A file with the owner's token.  [default: a new one at each start]",
+)
+@click.option("--certfile", type=click.Path(path_type=Path, exists=True), help="A certificate, for https.")
+@click.option("--keyfile", type=click.Path(path_type=Path, exists=True), help="Its key.")
+@click.option(
+    "--ready-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where address and token are written once it listens, for scripts.",
+)
+@click.option("--stop-searches", is_flag=True, help="Stop searches when the server is stopped, and wait for them.")
+@click.option("--open", "opens", is_flag=True, help="Open the page in a browser.")
+@click.pass_context
+def serve(
+    context: click.Context,
+    root: Path,
+    host: str,
+    port: int,
+    parallel: int,
+    paused: bool,
+    data: tuple[tuple[str, Path], ...],
+    max_upload: int,
+    max_storage: int,
+    max_time: float,
+    public_url: str | None,
+    token: str | None,
+    certfile: Path | None,
+    keyfile: Path | None,
+    ready_file: Path | None,
+    stop_searches: bool,
+    opens: bool,
+) -> None:
+    """Serves pages and a REST service for searches, on this machine only unless --host says otherwise.
+
+    Upload pictures, search, follow it, stop it, and use the model. Needs: pip install 'kevo-automl[serve]'.
+    """
+    context.obj = root
+    if context.invoked_subcommand is not None:
+        return
+    with user_errors():
+        if (certfile is None) != (keyfile is None):
+            raise SettingsError("--certfile and --keyfile go together. Give both, or none.")
+        run, Config = _service()
+        run.serve(
+            root,
+            Config(
+                parallel=parallel,
+                is_paused=paused,
+                data=dict(data),
+                max_upload=max_upload,
+                max_storage=max_storage,
+                max_time=max_time,
+                stops_searches=stop_searches,
+            ),
+            host=host,
+            port=port,
+            public_url=public_url,
+            token=token,
+            ready_file=ready_file,
+            certificate=None if certfile is None or keyfile is None else (certfile, keyfile),
+            say=lambda text: click.echo(printable(text), err=True),
+            open_page=webbrowser.open if opens else None,
+        )
+
+
+@serve.group()
+def token() -> None:
+    """Makes, lists and removes tokens for programs."""
+
+
+@token.command("add")
+@click.argument("name")
+@click.pass_obj
+def add_token(root: Path, name: str) -> None:
+    """Makes a token called NAME, and prints it; it cannot be read again later."""
+    with user_errors():
+        click.echo(_tokens(root).add(name))
+
+
+@token.command("list")
+@click.pass_obj
+def list_tokens(root: Path) -> None:
+    """Lists tokens, one JSON object a line."""
+    with user_errors():
+        for row in _tokens(root).rows():
+            click.echo(json.dumps({"name": row["name"], "since": row["since"]}))
+
+
+@token.command("remove")
+@click.argument("name")
+@click.pass_obj
+def remove_token(root: Path, name: str) -> None:
+    """Removes the token called NAME; it opens nothing from then on."""
+    with user_errors():
+        _tokens(root).remove(name)
+
+
+def _tokens(root: Path) -> Any:
+    from kevo.service.root import Root
+    from kevo.service.tokens import TokenFile
+
+    return TokenFile(Root(root).tokens)
+
+
+def _service() -> tuple[Any, Any]:
+    try:
+        from kevo.service import run
+        from kevo.service.server import Config
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"kevo serve needs {error.name}, which is not installed. Install it: pip install 'kevo-automl[serve]'"
+        ) from error
+    return run, Config

@@ -1,0 +1,100 @@
+"""The application: pages, the REST service and files of the pages, behind the guard."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from kevo.errors import KevoError
+from kevo.service import api, views
+from kevo.service.guard import Guard, Hosts, problem
+from kevo.service.server import Server
+from kevo.system import versions
+
+_PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "field": {"type": "string"},
+    },
+}
+
+
+def create_app(server: Server, hosts: Hosts, *, port: int) -> Guard:
+    """Returns the application of a server.
+
+    Args:
+        server: Its parts.
+        hosts: Its names.
+        port: Its port, by which its cookie is called: cookies know no ports.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with server.running():
+            yield
+
+    app = FastAPI(
+        title="kevo",
+        version=versions.KEVO,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        lifespan=lifespan,
+        telemetry={"tracing": False},
+    )
+    app.state.server = server
+    app.state.cookie = f"kevo-{port}"
+    app.state.is_secure = hosts.scheme == "https"
+    app.include_router(api.router)
+    app.include_router(views.router)
+    app.mount("/static", StaticFiles(packages=[("kevo.service", "static")]))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        return _answer(request, error.status_code, str(error.detail), error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"][1:])
+        status = 400 if first["type"] == "json_invalid" else 422
+        return _answer(request, status, f"{field}: {first['msg']}" if field else str(first["msg"]), field=field)
+
+    @app.exception_handler(KevoError)
+    async def refused(request: Request, error: KevoError) -> Response:
+        status = api.status_of(error)
+        headers = {"retry-after": "5"} if status == 503 else None
+        return _answer(request, status, server.without_paths(str(error)), headers)
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
+            schema.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _PROBLEM
+            schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            schema["security"] = [{"token": []}]
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return Guard(app, gate=server.gate, hosts=hosts, cookie=app.state.cookie)
+
+
+def _answer(request: Request, status: int, words: str, headers: Any = None, **more: Any) -> Response:
+    """Returns an error: for programs as RFC 9457 has it, for people as a page."""
+    if request.url.path.startswith(("/api/", "/v2/")):
+        return Response(problem(status, words, **more), status, headers, "application/problem+json")
+    answer = views.error_page(request, status, words)
+    answer.headers.update(headers or {})
+    return answer

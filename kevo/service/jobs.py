@@ -1,0 +1,243 @@
+"""One search of the server: what is wanted of it, and by its files what it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from kevo.errors import KevoError, RunError
+from kevo.runs import failure, layout, reader
+from kevo.runs.folder import Run
+from kevo.service import launching
+from kevo.service.root import read_json, write_json
+from kevo.system.text import printable
+
+QUEUED, STARTING, RUNNING, STOPPING = "queued", "starting", "running", "stopping"
+STOPPED, FINISHED, FAILED, LOST, CANCELLED = "stopped", "finished", "failed", "lost", "cancelled"
+ALIVE = (STARTING, RUNNING, STOPPING)
+ENDED = (STOPPED, FINISHED, FAILED, CANCELLED)
+MOST_LOSSES = 3
+"""A search that is killed so many times in a row is not begun again by itself."""
+_MOST_LOG = 2**16
+_CONTROLS = re.compile(r"[^\n\t -~\u00a0-\U0010ffff]")
+_KEVO_FAILED = (1, 2)
+_INTERRUPTED = 130
+
+
+@dataclass(kw_only=True)
+class Job:
+    """What the server remembers of a search.
+
+    Args:
+        id: Its name.
+        name: What its user calls it.
+        owner: Whose it is.
+        data: The name of an upload, or of data that was there before.
+        data_name: What its user calls that.
+        settings: How to search, as the allow-list of `kevo.service.settings` has it.
+        want: `run`, `stop` or `kill`.
+        further: The limits of the next session, where it goes on for longer.
+        position: Its place in the queue; lower comes first.
+        created: When it was asked for, in seconds since 1970.
+        started: When its last session began; `None` before the first.
+        ended: When that ended; `None` while it has not.
+        state: How the last session ended; `queued` before it.
+        words: What there is to say of that, such as why it failed.
+        losses: How often in a row it ended without a word.
+        key: The `Idempotency-Key` of the request that made it.
+        stop_asked: When it was asked to stop; `None` if it was not.
+    """
+
+    id: str
+    name: str
+    owner: str
+    data: str
+    data_name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    want: str = "run"
+    further: dict[str, Any] = field(default_factory=dict)
+    position: float = 0.0
+    created: float = 0.0
+    started: float | None = None
+    ended: float | None = None
+    state: str = QUEUED
+    words: str = ""
+    losses: int = 0
+    key: str = ""
+    stop_asked: float | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Reads what `write` wrote.
+
+        Raises:
+            RunError: it is damaged.
+        """
+        values = read_json(folder / "job.json")
+        known = {item.name for item in dataclasses.fields(cls)}
+        try:
+            return cls(**{name: value for name, value in values.items() if name in known})
+        except TypeError as error:
+            raise RunError(f"{folder / 'job.json'} is damaged: {error}.") from error
+
+    def write(self, folder: Path) -> None:
+        """Writes it down, whole or not at all."""
+        write_json(folder / "job.json", dataclasses.asdict(self))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the files of a search lie.
+
+    Args:
+        folder: Its folder.
+    """
+
+    folder: Path
+
+    @property
+    def run(self) -> Path:
+        """The run folder."""
+        return self.folder / "run"
+
+    @property
+    def lock(self) -> Path:
+        """What its process holds locked."""
+        return self.folder / "lock"
+
+    @property
+    def log(self) -> Path:
+        """What its process says."""
+        return self.folder / "log"
+
+    @property
+    def report(self) -> Path:
+        """Its report, where one was asked for."""
+        return self.folder / "report.html"
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a run folder that can be resumed."""
+        return (self.run / layout.SETTINGS).is_file()
+
+    def file(self, name: str) -> Path:
+        """Returns a file of the run folder, by a name that `FILES` has."""
+        return self.run / name
+
+
+FILES = (
+    layout.MODEL,
+    layout.ENSEMBLE,
+    layout.LABELS,
+    layout.TASK,
+    layout.MODEL_CARD,
+    layout.RESULT,
+    layout.SETTINGS,
+    layout.TRIALS,
+)
+"""What may be downloaded."""
+TEXTS = (layout.LABELS, layout.TASK, layout.MODEL_CARD, layout.RESULT, layout.SETTINGS)
+"""Those of them that are short, and may name the place where the server keeps them."""
+
+
+def current_state(job: Job, place: Place) -> str:
+    """Returns the state of a search that has not been found to have ended."""
+    if not launching.is_alive(place.lock):
+        return job.state if job.ended is not None or job.started is None else LOST
+    if job.want != "run":
+        return STOPPING
+    # The status is written from when the first candidate may begin; a session that was killed has left its own behind.
+    return RUNNING if _is_newer(place.run / layout.STATUS, job.started or 0.0) else STARTING
+
+
+def verdict(job: Job, place: Place, exit_code: int | None) -> tuple[str, str]:
+    """Returns how the last session ended, and what there is to say of that.
+
+    Args:
+        job: The search.
+        place: Its files.
+        exit_code: How its process ended; `None` where another server has started that.
+    """
+    since = job.started or 0.0
+    result = place.run / layout.RESULT
+    if _is_newer(result, since):
+        try:
+            outcome = reader.read_outcome(Run.open(place.run))
+        except KevoError as error:
+            return FAILED, str(error)
+        if outcome is not None:
+            return (STOPPED if outcome.interrupted else FINISHED), outcome.warning
+    if place.has_begun:
+        try:
+            failed = failure.read(Run.open(place.run))
+        except KevoError as error:
+            return FAILED, str(error)
+        if failed is not None and failed.at >= since:
+            return FAILED, failed.words
+    if job.want != "run" or exit_code == _INTERRUPTED:
+        return STOPPED, ""
+    last = last_line(place.log)
+    if exit_code in _KEVO_FAILED or (exit_code is None and last.startswith("Error: ")):
+        return FAILED, last.removeprefix("Error: ")
+    return LOST, ""
+
+
+def tail(log: Path, num_bytes: int = _MOST_LOG) -> str:
+    """Returns the end of a log, with control characters replaced."""
+    try:
+        descriptor = os.open(log, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return ""
+    with os.fdopen(descriptor, "rb") as file:
+        start = max(0, file.seek(0, os.SEEK_END) - num_bytes)
+        file.seek(start)
+        text = file.read(num_bytes).decode("utf-8", "replace")
+    return _CONTROLS.sub("?", text.partition("\n")[2] if start else text)
+
+
+def last_line(log: Path) -> str:
+    """Returns the last line of a log that says something."""
+    lines = [line.strip() for line in tail(log).splitlines() if line.strip()]
+    return printable(lines[-1]) if lines else ""
+
+
+def command(job: Job, place: Place, data: str) -> list[str]:
+    """Returns the arguments of `kevo` that begin a search, or go on with it.
+
+    Args:
+        job: The search.
+        place: Its files.
+        data: The path or built-in name of its pictures.
+    """
+    if place.has_begun:
+        limits = _options(job.further)
+        return ["resume", "--data", data, *limits, "--", str(place.run)]
+    return ["search", "--out", str(place.run), *_options(job.settings), "--", data]
+
+
+def _options(settings: Mapping[str, Any]) -> list[str]:
+    """Returns settings as options of the command: lists are options that are repeated."""
+    found: list[str] = []
+    for name, value in settings.items():
+        option = f"--{name.removeprefix('num_').replace('_', '-')}"
+        for one in value if isinstance(value, list) else [value]:
+            found += [option, f"{one}s" if name == "max_time" else str(one)]
+    return found
+
+
+def _is_newer(path: Path, since: float) -> bool:
+    try:
+        return path.stat().st_mtime >= since
+    except OSError:
+        return False
+
+
+def now() -> float:
+    """Returns seconds since 1970."""
+    return time.time()

@@ -1,0 +1,82 @@
+"""The process that holds a model and predicts: `python -m kevo.service.predictor MODEL`.
+
+It answers on stdout to what comes on stdin, one JSON object after another, each with its length before it. The bytes of
+the examples follow an object that tells their lengths. They are kept in memory only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from kevo.errors import KevoError
+from kevo.tasks.saved_model import kind_of_model
+from kevo.tasks.task import Predictor, Skipped
+
+LENGTH = struct.Struct("!I")
+
+
+def main(model: str) -> None:
+    """Opens a model, and predicts until stdin ends."""
+    # Whatever else a library prints must not stand between the answers.
+    output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    try:
+        predictor = kind_of_model(Path(model)).predictor(Path(model), note=lambda text: None)
+    except KevoError as error:
+        _write(output, {"error": str(error)})
+        return
+    _write(output, {"ready": True})
+    while (asked := _read(sys.stdin.buffer)) is not None:
+        blobs = [sys.stdin.buffer.read(length) for length in asked["lengths"]]
+        try:
+            _write(output, _answer(predictor, blobs, asked["top"]))
+        except KevoError as error:
+            _write(output, {"error": str(error)})
+
+
+def _answer(predictor: Predictor, blobs: list[bytes], top: int | None) -> dict[str, Any]:
+    """Predicts examples, which are named by their places."""
+    descriptors = [_in_memory(blob) for blob in blobs]
+    paths = {f"/proc/self/fd/{descriptor}": place for place, descriptor in enumerate(descriptors)}
+    skipped: list[dict[str, Any]] = []
+
+    def skip(one: Skipped) -> None:
+        skipped.append({"place": paths[one.path], "reason": one.reason})
+
+    try:
+        found = []
+        for prediction in predictor.predict(list(paths), skip=skip):
+            values = prediction.to_json(top=top)
+            found.append({"place": paths[values.pop("path")], **values})
+        return {"predictions": found, "skipped": skipped}
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _in_memory(blob: bytes) -> int:
+    descriptor = os.memfd_create("example")
+    with os.fdopen(os.dup(descriptor), "wb") as file:
+        file.write(blob)
+    return descriptor
+
+
+def _read(stream: BinaryIO) -> Any:
+    """Reads one object; `None` at the end."""
+    head = stream.read(LENGTH.size)
+    return json.loads(stream.read(*LENGTH.unpack(head))) if len(head) == LENGTH.size else None
+
+
+def _write(stream: BinaryIO, values: dict[str, Any]) -> None:
+    content = json.dumps(values).encode()
+    stream.write(LENGTH.pack(len(content)) + content)
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,228 @@
+"""The parts of a server, and what pages and the API say of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kevo.errors import DataError, RunError
+from kevo.runs import layout
+from kevo.runs.outcome import Outcome
+from kevo.service import jobs
+from kevo.service.errands import Errands
+from kevo.service.events import Hub
+from kevo.service.jobs import FILES, Job
+from kevo.service.predicting import Models
+from kevo.service.root import Root
+from kevo.service.searches import Searches
+from kevo.service.tokens import Gate
+from kevo.service.uploads import Upload, Uploads
+
+DIGITS = "digits"
+"""The data that kevo brings, for whoever has none yet."""
+_TICK_SECONDS = 0.5
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """How a server is to run.
+
+    Args:
+        parallel: So many searches are at work at a time.
+        is_paused: Whether no search is begun.
+        data: Folders and files that are on the machine already, by the names that pages show.
+        max_upload: The most bytes of one upload.
+        max_storage: The most bytes of all uploads and searches.
+        max_time: The most seconds of one search.
+        stops_searches: Whether searches are stopped when the server is.
+    """
+
+    parallel: int = 1
+    is_paused: bool = False
+    data: Mapping[str, Path] = field(default_factory=dict)
+    max_upload: int = 4 * 1024**3
+    max_storage: int = 50 * 1024**3
+    max_time: float = 24 * 3600.0
+    stops_searches: bool = False
+
+
+class Server:
+    """All parts of a server.
+
+    Args:
+        root: Its folder, which it has locked.
+        gate: Who may come in.
+        config: How it is to run.
+    """
+
+    def __init__(self, root: Root, gate: Gate, config: Config) -> None:
+        self.root = root
+        self.gate = gate
+        self.config = config
+        self.hub = Hub()
+        self.uploads = Uploads(root, most=config.max_upload, most_in_all=config.max_storage)
+        self.searches = Searches(
+            root, self.hub, source=self._source, parallel=config.parallel, is_paused=config.is_paused
+        )
+        self.errands = Errands()
+        self.models = Models()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> Any:
+        """Looks after the searches while the server runs."""
+        self.hub.open()
+        task = asyncio.create_task(self._look_after())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await self.errands.close()
+            await self.models.close()
+            if self.config.stops_searches:
+                await self._stop_searches()
+
+    async def _look_after(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self.searches.tick)
+                await self.models.tidy()
+            except Exception:
+                # A full disk, say. Whoever looks after the other searches must not end with one of them.
+                _LOG.exception("Looking after the searches failed; it is tried again.")
+            await asyncio.sleep(_TICK_SECONDS)
+
+    async def _stop_searches(self) -> None:
+        self.searches.is_paused = True
+        self.searches.stop_all()
+        while self.searches.num_alive():
+            await asyncio.to_thread(self.searches.tick)
+            await asyncio.sleep(_TICK_SECONDS)
+
+    def data_name(self, data: str, user: str) -> str | None:
+        """Returns what some data is called; `None` where this user has none of that name."""
+        if data == DIGITS or data in self.config.data:
+            return data
+        upload = self.uploads.get(data, user)
+        return None if upload is None else upload.name
+
+    def _source(self, job: Job) -> str:
+        """Returns where `kevo` finds the data of a search.
+
+        Raises:
+            DataError: it is gone.
+        """
+        if job.data == DIGITS:
+            return DIGITS
+        if (path := self.config.data.get(job.data)) is not None:
+            return str(path)
+        upload = self.uploads.get(job.data, job.owner)
+        if upload is None:
+            raise DataError(f"The pictures {job.data_name} are not there any more.")
+        return str(self.uploads.path(upload))
+
+    def upload_json(self, one: Upload) -> dict[str, Any]:
+        """Returns what the API says of an upload."""
+        values = dataclasses.asdict(one)
+        for name in ("owner", "digest", "thumbnails"):
+            del values[name]
+        return {
+            **values,
+            "num_pictures": one.num_pictures,
+            "thumbnails": [
+                {"class": label, "href": f"/api/v1/data/{one.id}/thumbs/{place}"}
+                for place, (label, _) in enumerate(one.thumbnails)
+            ],
+            "searches": [job.id for job in self.searches.needing(one.id)],
+        }
+
+    def search_json(self, job: Job, *, is_brief: bool = False) -> dict[str, Any]:
+        """Returns what the API says of a search.
+
+        Args:
+            job: The search.
+            is_brief: Whether it is one of many in a list.
+        """
+        state = self.searches.state(job)
+        values: dict[str, Any] = {
+            "id": job.id,
+            "name": job.name,
+            "data": job.data,
+            "data_name": job.data_name,
+            "state": state,
+            "words": self.without_paths(job.words),
+            "settings": job.settings,
+            "created": job.created,
+            "started": job.started,
+            "ended": job.ended,
+            "position": self.position(job) if state == jobs.QUEUED else None,
+            "status": self._status_json(job, state),
+            "result": None,
+        }
+        outcome = self.searches.outcome(job) if state in (jobs.STOPPED, jobs.FINISHED) else None
+        if outcome is not None:
+            values["result"] = self._result_json(job, outcome, is_brief=is_brief)
+        if not is_brief:
+            values["files"] = self.files(job)
+        return values
+
+    def position(self, job: Job) -> int:
+        """Returns the place of a search in the queue, from 1."""
+        return next((place for place, one in enumerate(self.searches.queued(), start=1) if one.id == job.id), 0)
+
+    def files(self, job: Job) -> list[str]:
+        """Returns the names of the files that can be downloaded."""
+        place = self.searches.place(job)
+        return [name for name in FILES if is_plain_file(place.file(name))]
+
+    def without_paths(self, text: str) -> str:
+        """Returns a sentence of kevo's without where the server keeps its files."""
+        return text.replace(f"{self.root.path}/", "")
+
+    def _status_json(self, job: Job, state: str) -> dict[str, Any] | None:
+        if state not in (*jobs.ALIVE, jobs.STOPPED, jobs.FINISHED, jobs.FAILED):
+            return None
+        found = self.searches.status(job)
+        if found is None:
+            return None
+        values = found.to_json()
+        for name in ("run_folder", "state", "failure"):
+            del values[name]
+        values["notes"] = [self.without_paths(text) for text in values["notes"]]
+        if state not in jobs.ALIVE:
+            values["seconds_left"] = None
+        return values
+
+    def _result_json(self, job: Job, outcome: Outcome, *, is_brief: bool) -> dict[str, Any]:
+        values = outcome.to_json()
+        if is_brief:
+            return {name: values[name] for name in ("words", "num_parameters", "is_chance")}
+        values = {**values, "run_folder": ".", "model_path": layout.MODEL}
+        for one in [*values["front"], *([values["ensemble"]] if values["ensemble"] else [])]:
+            one["model_path"] = str(Path(one["model_path"]).relative_to(outcome.run_folder))
+        return values
+
+
+def is_plain_file(path: Path) -> bool:
+    """Returns whether a path is a file, and no link to one."""
+    return path.is_file() and not path.is_symlink()
+
+
+def find_model(server: Server, job: Job, name: str = layout.MODEL) -> Path:
+    """Returns the model of a search.
+
+    Raises:
+        RunError: there is none yet.
+    """
+    path = server.searches.place(job).file(name)
+    if name not in (layout.MODEL, layout.ENSEMBLE) or not is_plain_file(path):
+        raise RunError("There is no such model yet. A search has one as soon as its first candidate has ended.")
+    return path

@@ -1,0 +1,73 @@
+"""What a person may set for a search from a page: an allow-list, checked by the same rules as on the command line."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kevo.errors import SettingsError
+from kevo.settings import DEFAULT_MAX_TIME, MAX_SEED, Settings
+
+Whole = Annotated[int, Field(ge=1, le=10**6, strict=True)]
+Seconds = Annotated[float, Field(gt=0, le=10**9, strict=True)]
+
+
+class SearchSettings(BaseModel):
+    """How to search. What is left out is as for `kevo search`; neither paths nor workers can be named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_time: Seconds | None = None
+    max_trials: Whole | None = None
+    patience: Whole | None = None
+    epochs: Whole | None = None
+    num_rungs: Annotated[int, Field(ge=1, le=3, strict=True)] | None = None
+    population: Annotated[int, Field(ge=2, le=10_000, strict=True)] | None = None
+    space: Literal["small", "default", "wide"] | None = None
+    objective: Literal["accuracy", "macro_f1", "loss"] | None = None
+    minimize: list[Literal["params", "seconds", "flops", "bytes"]] | None = None
+    max_params: Annotated[int, Field(ge=1, le=10**13, strict=True)] | None = None
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)] | None = None
+
+
+class Limits(BaseModel):
+    """How much longer a search goes on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_time: Seconds | None = None
+    max_trials: Whole | None = None
+
+
+def checked(settings: SearchSettings, *, max_time: float) -> dict[str, Any]:
+    """Returns the settings that were given, for `kevo search`.
+
+    Args:
+        settings: What was asked for.
+        max_time: The most seconds that a search of this server may take.
+
+    Raises:
+        SettingsError: kevo does not take them, or they ask for more time than is allowed.
+    """
+    values = settings.model_dump(exclude_none=True)
+    if values.get("max_time", 0.0) > max_time:
+        raise SettingsError(f"`max_time` must be {max_time:g} seconds at most here. Received: {values['max_time']:g}.")
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    Settings(**plain)
+    if "max_time" not in values:
+        # A search by number of candidates alone has no end that a server can promise to others.
+        values["max_time"] = min(max_time, DEFAULT_MAX_TIME if "max_trials" not in values else max_time)
+    return values
+
+
+def checked_limits(limits: Limits, *, max_time: float) -> dict[str, Any]:
+    """Returns how much longer a search goes on, for `kevo resume`.
+
+    Raises:
+        SettingsError: it asks for more time than is allowed.
+    """
+    values = limits.model_dump(exclude_none=True)
+    if values.get("max_time", 0.0) > max_time:
+        raise SettingsError(f"`max_time` must be {max_time:g} seconds at most here. Received: {values['max_time']:g}.")
+    return values

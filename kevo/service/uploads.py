@@ -1,0 +1,303 @@
+"""The uploads of a server: each is kept as the one file that it came as, and nothing is ever unpacked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import hashlib
+import json
+import re
+import shutil
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from kevo.errors import DataError, KevoError, RunError
+from kevo.service.launching import environment
+from kevo.service.root import Root, new_id, num_bytes, read_json, write_json
+from kevo.system.text import byte_size, printable
+
+MEMBERS = {".zip": "application/zip", ".npz": "application/octet-stream"}
+"""What may be uploaded, and what it is called in a request."""
+KEPT_FREE = 5 * 1024**3
+"""So many bytes of the disk are left to others."""
+_SILENCE_SECONDS = 60.0
+_LOOK_SECONDS = 300.0
+_AT_ONCE = 2
+_LONGEST_NAME = 200
+
+
+class NoRoomError(KevoError):
+    """An upload does not fit on the disk, or into what the server may hold."""
+
+
+class TooLargeError(KevoError):
+    """An upload is larger than is allowed."""
+
+
+class BusyError(KevoError):
+    """Its user uploads enough at the moment."""
+
+
+class WrongKindError(KevoError):
+    """A file is of a kind that is not taken."""
+
+
+@dataclass(kw_only=True)
+class Upload:
+    """What the server remembers of an upload.
+
+    Args:
+        id: Its name.
+        name: What its user called the file; nothing on the disk is called so.
+        owner: Whose it is.
+        suffix: `.zip` or `.npz`.
+        num_bytes: How large it is.
+        digest: Hash of the file, by which the same is known again.
+        created: When it came, in seconds since 1970.
+        counts: Pictures of each class and split.
+        skipped: Files in it that cannot be used: path and reason.
+        notes: What was decided while reading it.
+        thumbnails: Small pictures: class and file name.
+        same_as: An earlier upload with the same content; empty for none.
+    """
+
+    id: str
+    name: str
+    owner: str
+    suffix: str
+    num_bytes: int
+    digest: str
+    created: float
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    skipped: list[list[str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    thumbnails: list[list[str]] = field(default_factory=list)
+    same_as: str = ""
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits that the file has."""
+        return list(next(iter(self.counts.values()), {}))
+
+    @property
+    def num_pictures(self) -> int:
+        """How many pictures it has."""
+        return sum(sum(splits.values()) for splits in self.counts.values())
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Reads what `write` wrote.
+
+        Raises:
+            RunError: it is damaged.
+        """
+        values = read_json(folder / "data.json")
+        known = {item.name for item in dataclasses.fields(cls)}
+        try:
+            return cls(**{name: value for name, value in values.items() if name in known})
+        except TypeError as error:
+            raise RunError(f"{folder / 'data.json'} is damaged: {error}.") from error
+
+
+class Uploads:
+    """All uploads of a server.
+
+    Args:
+        root: Its folder.
+        most: The most bytes of one upload.
+        most_in_all: The most bytes of all of them and of the searches together.
+    """
+
+    def __init__(self, root: Root, *, most: int, most_in_all: int) -> None:
+        self._root = root
+        self.most = most
+        self._most_in_all = most_in_all
+        self._known: dict[str, Upload] = {}
+        self._at_work: dict[str, int] = {}
+        self._lock = threading.Lock()
+        for folder in root.uploads.iterdir():
+            try:
+                one = Upload.read(folder)
+                self._known[one.id] = one
+            except RunError:
+                # It was not whole when a server ended: nobody was told that it had arrived.
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def all_of(self, user: str) -> list[Upload]:
+        """Returns somebody's uploads, the newest first."""
+        with self._lock:
+            found = [one for one in self._known.values() if one.owner == user]
+        return sorted(found, key=lambda one: one.created, reverse=True)
+
+    def get(self, name: str, user: str) -> Upload | None:
+        """Returns one of somebody's uploads."""
+        one = self._known.get(name)
+        return one if one is not None and one.owner == user else None
+
+    def path(self, one: Upload) -> Path:
+        """Returns where its file lies. Reports are named after the file."""
+        return self._root.upload(one.id) / f"{_file_name(one.name)}{one.suffix}"
+
+    def thumbnail(self, one: Upload, number: int) -> Path | None:
+        """Returns where a small picture of it lies."""
+        if not 0 <= number < len(one.thumbnails):
+            return None
+        return self._root.upload(one.id) / "thumbs" / f"{int(Path(one.thumbnails[number][1]).stem)}.png"
+
+    def remove(self, one: Upload) -> None:
+        """Removes it from the disk."""
+        with self._lock:
+            self._known.pop(one.id, None)
+        shutil.rmtree(self._root.upload(one.id), ignore_errors=True)
+
+    def check(self, name: str, length: int | None) -> str:
+        """Refuses an upload before it is read, as far as its name and length tell, and returns its suffix.
+
+        Raises:
+            WrongKindError: it is no zip and no npz.
+            TooLargeError: it is too large.
+            NoRoomError: there is no room for it.
+        """
+        suffix = Path(name).suffix.casefold()
+        if suffix not in MEMBERS:
+            raise WrongKindError(f"Expected a .zip or .npz file. Received: {printable(name[:_LONGEST_NAME])!r}.")
+        if length is not None and length > self.most:
+            raise TooLargeError(f"Expected {byte_size(self.most)} at most. Received: {byte_size(length)}.")
+        self._check_room(length or 0)
+        return suffix
+
+    async def receive(self, name: str, user: str, chunks: AsyncIterator[bytes], length: int | None) -> Upload:
+        """Takes an upload in, and looks into it.
+
+        Args:
+            name: What its user calls the file.
+            user: Whose it is.
+            chunks: Its content.
+            length: How long the sender says that it is; `None` if it does not say.
+
+        Raises:
+            KevoError: it is refused; nothing of it is left on the disk.
+        """
+        suffix = self.check(name, length)
+        with self._lock:
+            if self._at_work.get(user, 0) >= _AT_ONCE:
+                raise BusyError(f"{_AT_ONCE} uploads of yours are under way. Wait until one of them has arrived.")
+            self._at_work[user] = self._at_work.get(user, 0) + 1
+        identity = new_id()
+        partial = self._root.partial / f"{identity}{suffix}"
+        folder = self._root.upload(identity)
+        try:
+            num, digest = await self._write(partial, chunks)
+            one = Upload(
+                id=identity,
+                name=name[:_LONGEST_NAME],
+                owner=user,
+                suffix=suffix,
+                num_bytes=num,
+                digest=digest,
+                created=time.time(),
+            )
+            thumbs = folder / "thumbs"
+            thumbs.mkdir(mode=0o700, parents=True)
+            partial.rename(self.path(one))
+            found = await _look(self.path(one), one.name, thumbs)
+            one.counts, one.skipped, one.notes, one.thumbnails = (
+                found[key] for key in ("counts", "skipped", "notes", "thumbnails")
+            )
+            with self._lock:
+                same = (old for old in self._known.values() if old.digest == digest and old.owner == user)
+                one.same_as = next((old.id for old in same), "")
+            write_json(folder / "data.json", dataclasses.asdict(one))
+            with self._lock:
+                self._known[identity] = one
+            return one
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            partial.unlink(missing_ok=True)
+            with self._lock:
+                self._at_work[user] -= 1
+
+    async def _write(self, path: Path, chunks: AsyncIterator[bytes]) -> tuple[int, str]:
+        """Writes what comes in, and returns its length and hash."""
+        num, hashed = 0, hashlib.sha256()
+        with path.open("xb") as file:
+            while True:
+                try:
+                    chunk = await asyncio.wait_for(anext(chunks), _SILENCE_SECONDS)
+                except StopAsyncIteration:
+                    break
+                except TimeoutError as error:
+                    raise DataError("Nothing came for a minute. Send it again.") from error
+                num += len(chunk)
+                if num > self.most:
+                    raise TooLargeError(f"Expected {byte_size(self.most)} at most. More has come.")
+                hashed.update(chunk)
+                await asyncio.to_thread(file.write, chunk)
+                if num % 2**26 < len(chunk):
+                    self._check_room(0)
+        if not num:
+            raise DataError("The file is empty. Send a .zip or .npz with pictures in it.")
+        return num, hashed.hexdigest()
+
+    def _check_room(self, num: int) -> None:
+        if self._root.num_free - num < KEPT_FREE:
+            raise NoRoomError(
+                f"The disk has {byte_size(self._root.num_free)} left, of which {byte_size(KEPT_FREE)} are kept free. "
+                "Remove searches or pictures that are not needed any more."
+            )
+        if num and num_bytes(self._root.path) + num > self._most_in_all:
+            raise NoRoomError(
+                f"This server may hold {byte_size(self._most_in_all)}. Remove searches or pictures that are not needed "
+                "any more."
+            )
+
+
+async def _look(path: Path, name: str, thumbnails: Path) -> dict[str, Any]:
+    """Looks into a file, in a process of its own that may take little memory and time.
+
+    Raises:
+        DataError: it is refused.
+    """
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "kevo.service.look",
+        str(path),
+        name,
+        str(thumbnails),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=environment(),
+        start_new_session=True,
+    )
+    try:
+        output, _ = await asyncio.wait_for(child.communicate(), _LOOK_SECONDS)
+    except TimeoutError as error:
+        raise DataError(f"{name} takes longer than {_LOOK_SECONDS:g} seconds to look into.") from error
+    finally:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+    try:
+        values: dict[str, Any] = json.loads(output)
+    except ValueError:
+        raise DataError(f"{name} cannot be looked into: it takes too much memory or time.") from None
+    if "error" in values:
+        raise DataError(str(values["error"]))
+    return values
+
+
+def _file_name(name: str) -> str:
+    """Returns a file's name without its suffix and without anything that means something to a system."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(name).stem)[:60].strip("_-")
+    return plain or "pictures"

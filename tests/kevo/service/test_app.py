@@ -1,0 +1,37 @@
+"""The server's process loads nothing heavy, and everything that its pages need is installed with it."""
+
+import configparser
+import subprocess
+import sys
+
+from kevo.cli import main
+from tests.support.project import ROOT
+
+
+def test_it_loads_neither_tensorflow_nor_figures() -> None:
+    code = """
+import sys
+import kevo.service.run
+heavy = {"tensorflow", "keras", "keras_tuner", "matplotlib", "sklearn", "scipy", "grpc", "tuners.oracle"}
+print(sorted(heavy & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_page_brings_all_that_it_needs() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    patterns = [one.strip() for one in setup["options.package_data"]["kevo.service"].split(",")]
+    folder = ROOT / "kevo/service"
+    installed = {path for pattern in patterns for path in folder.glob(pattern)}
+    there = {path for name in ("templates", "static", "words") for path in (folder / name).rglob("*") if path.is_file()}
+    assert there == installed and len(there) > 15
+    # What a first page weighs, of which a browser keeps most.
+    assert sum(path.stat().st_size for path in (folder / "static").iterdir()) < 40_000
+
+
+def test_no_page_asks_elsewhere() -> None:
+    texts = [path.read_text() for name in ("templates", "static") for path in (ROOT / "kevo/service" / name).iterdir()]
+    assert [text for text in texts if "https://" in text or "//cdn" in text] == []
+    assert "serve" in main.commands

@@ -1,0 +1,308 @@
+"""Searches wait, begin, stop, go on and are removed; what they are is told by their files."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from kevo.errors import SearchFailedError
+from kevo.runs import failure
+from kevo.service import jobs, launching
+from kevo.service.jobs import Job, Place
+from kevo.service.server import Server
+from tests.support.searches import failed, record
+from tests.support.serving import put_run, put_search, serving, write_result
+
+Serving = tuple[Server, TestClient]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Serving]:
+    with serving(tmp_path / "root") as both:
+        yield both
+
+
+def at_work(place: Place) -> int:
+    """Holds the lock of a search, as its process does."""
+    place.folder.mkdir(exist_ok=True)
+    held = os.open(place.lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    return held
+
+
+def test_a_search_waits_in_its_order(served: Serving) -> None:
+    _, client = served
+    first = client.post("/api/v1/searches", json={"data": "digits", "name": "first", "settings": {"max_trials": 4}})
+    assert first.status_code == 201 and first.headers["location"] == f"/api/v1/searches/{first.json()['id']}"
+    assert (first.json()["state"], first.json()["position"]) == ("queued", 1)
+    assert first.json()["settings"] == {"max_trials": 4, "max_time": 24 * 3600.0}
+    second = client.post("/api/v1/searches", json={"data": "digits"}).json()
+    assert (second["name"], second["position"], second["settings"]) == ("digits", 2, {"max_time": 240.0})
+    listed = client.get("/api/v1/searches").json()
+    assert [one["id"] for one in listed["searches"]] == [second["id"], first.json()["id"]] and listed["total"] == 2
+    assert client.get("/api/v1/searches?state=running").json() == {"searches": [], "total": 0}
+
+
+def test_the_same_key_is_the_same_search(served: Serving) -> None:
+    _, client = served
+    headers = {"idempotency-key": "once"}
+    answers = [client.post("/api/v1/searches", json={"data": "digits"}, headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 200]
+    assert answers[0].json()["id"] == answers[1].json()["id"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"data": "digits", "settings": {"epochs": 0}}, 422, "settings.epochs"),
+        ({"data": "digits", "settings": {"epochs": False}}, 422, "settings.epochs"),
+        ({"data": "digits", "settings": {"cache": "/etc"}}, 422, "settings.cache"),
+        ({"data": "digits", "settings": {"workers": 4}}, 422, "settings.workers"),
+        ({"data": "digits", "settings": {"weights": {"vgg16": "/x"}}}, 422, "settings.weights"),
+        ({"data": "digits", "settings": {"max_time": 1e6}}, 422, "86400 seconds at most"),
+        ({"data": "digits", "settings": {"objective": "beauty"}}, 422, "settings.objective"),
+        ({"data": "digits", "out": "/tmp"}, 422, "out"),
+        ({"data": "digits", "name": "a\u0000b"}, 422, "name"),
+        ({"data": "digits", "name": "x" * 10_000}, 422, "name"),
+        ({"data": "/etc/passwd"}, 404, "no such pictures"),
+        ({"data": "0123456789abcdef"}, 404, "no such pictures"),
+        ({}, 422, "data"),
+    ],
+)
+def test_what_is_no_search_is_refused(served: Serving, body: dict[str, object], status: int, words: str) -> None:
+    server, client = served
+    answer = client.post("/api/v1/searches", json=body)
+    assert answer.status_code == status and words in answer.json()["detail"]
+    assert server.searches.all_of("owner") == []
+
+
+def test_a_queue_is_full_at_some_time(served: Serving) -> None:
+    _, client = served
+    answers = [client.post("/api/v1/searches", json={"data": "digits"}).status_code for _ in range(21)]
+    assert answers == [201] * 20 + [429]
+
+
+def test_users_take_turns(served: Serving) -> None:
+    server, _ = served
+    for name, owner in [("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b"), ("b2", "b")]:
+        server.searches.add(name=name, owner=owner, data="digits", data_name="digits", settings={})
+    assert [job.name for job in server.searches.queued()] == ["a1", "b1", "a2", "b2", "a3"]
+
+
+def test_what_waits_can_be_taken_out_and_put_in_again(served: Serving) -> None:
+    server, client = served
+    job = put_search(server)
+    address = f"/api/v1/searches/{job.id}"
+    assert client.post(f"{address}/stop").json()["state"] == "cancelled"
+    assert client.post(f"{address}/stop").status_code == 409
+    assert client.post(f"{address}/resume", json={"max_trials": 3}).json()["state"] == "queued"
+    assert client.get(address).json()["settings"] == {"max_trials": 3}
+    assert client.post(f"{address}/resume").status_code == 409
+
+
+def test_a_search_at_work_is_asked_to_stop_once(served: Serving) -> None:
+    server, client = served
+    job = put_search(server)
+    place, address = server.searches.place(job), f"/api/v1/searches/{job.id}"
+    run = put_run(server, job)
+    held = at_work(place)
+    job.started = jobs.now()
+    try:
+        with run.locked():
+            run.write_json("status.json", {"seconds": 1.0, "written_at": jobs.now(), "trainings": [], "ended": None})
+            server.searches._set(job, jobs.current_state(job, place))
+            assert client.get(address).json()["state"] == "running"
+            assert client.delete(address).status_code == 409
+            assert client.post(f"{address}/stop").status_code == 202
+            assert (run.path / ".stop").exists() and client.get(address).json()["state"] == "stopping"
+            assert client.post(f"{address}/stop").status_code == 409
+            assert client.post(f"{address}/stop", json={"now": True}).status_code == 202 and job.want == "kill"
+            job.want = "stop"
+        write_result(run, interrupted=True)
+    finally:
+        os.close(held)
+    server.searches.tick()
+    values = client.get(address).json()
+    assert values["state"] == "stopped" and values["result"]["interrupted"] and values["result"]["run_folder"] == "."
+    # It goes on from there, and says so to `kevo`.
+    assert client.post(f"{address}/resume", json={"max_time": 60.0}).json()["state"] == "queued"
+    assert jobs.command(job, place, "digits") == [
+        "resume", "--data", "digits", "--max-time", "60.0s", "--", str(place.run)
+    ]  # fmt: skip
+
+
+def test_a_finished_one_goes_on_with_more_only(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, state="finished")
+    assert client.post(f"/api/v1/searches/{job.id}/resume").status_code == 409
+    assert client.post(f"/api/v1/searches/{job.id}/resume", json={"max_trials": 2}).status_code == 202
+    assert client.post(f"/api/v1/searches/{job.id}/resume", json={"max_time": 1e9}).status_code == 422
+
+
+def test_removing_frees_what_it_says(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, state="finished")
+    run = put_run(server, job)
+    (run.path / "best.keras").write_bytes(b"x" * 100_000)
+    answer = client.delete(f"/api/v1/searches/{job.id}")
+    assert answer.status_code == 200 and answer.json()["bytes_freed"] > 100_000
+    assert not server.searches.place(job).folder.exists()
+    assert client.delete(f"/api/v1/searches/{job.id}").status_code == 404
+
+
+def test_a_page_asks_before_it_removes(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, state="finished")
+    assert "cannot be undone" in client.get(f"/searches/{job.id}/delete").text
+    assert server.searches.place(job).folder.exists()
+    assert client.post(f"/searches/{job.id}/delete", follow_redirects=False).headers["location"] == "/"
+    assert not server.searches.place(job).folder.exists()
+
+
+def test_others_have_none_of_it(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, state="finished")
+    write_result(put_run(server, job))
+    job.owner = "somebody else"
+    for path in ("", "/log", "/files", "/files/best.keras", "/candidates", "/candidates/0", "/report"):
+        assert client.get(f"/api/v1/searches/{job.id}{path}").status_code == 404
+    assert client.get(f"/api/v1/events?search={job.id}").status_code == 404
+    assert client.post(f"/api/v1/searches/{job.id}/predict", content=b"x").status_code == 404
+    for method, path in (("DELETE", ""), ("POST", "/stop"), ("POST", "/resume")):
+        assert client.request(method, f"/api/v1/searches/{job.id}{path}").status_code == 404
+    for path in ("", "/candidates", "/try", "/report", "/delete"):
+        assert client.get(f"/searches/{job.id}{path}").status_code == 404
+    assert client.get("/api/v1/searches").json()["total"] == 0
+
+
+def test_only_named_files_are_handed_out(served: Serving, tmp_path: Path) -> None:
+    server, client = served
+    job = put_search(server, state="finished")
+    run = put_run(server, job)
+    write_result(run)
+    address = f"/api/v1/searches/{job.id}/files"
+    listed = [one["name"] for one in client.get(address).json()["files"]]
+    assert listed == ["best.keras", "result.json", "settings.json"]
+    whole = client.get(f"{address}/best.keras")
+    assert whole.content == b"a model" and "attachment" in whole.headers["content-disposition"]
+    assert client.get(f"{address}/best.keras", headers={"range": "bytes=2-4"}).content == b"mod"
+    assert client.head(f"{address}/best.keras").headers["content-length"] == "7"
+    result = client.get(f"{address}/result.json").text
+    assert str(server.root.path) not in result and '"model_path": "jobs/' in result
+    for name in ("job.json", "..%2fjob.json", "%2e%2e%2fjob.json", "status.json", ".lock", "labels.json"):
+        assert client.get(f"{address}/{name}").status_code in (404, 405), name
+    (run.path / "labels.json").symlink_to("/etc/passwd")
+    assert client.get(f"{address}/labels.json").status_code == 404
+
+
+def test_candidates_are_paged_and_read_once(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, state="finished")
+    run = put_run(server, job, (record("0", 0.5), record("1", 0.75, number=1), failed(2)))
+    address = f"/api/v1/searches/{job.id}/candidates"
+    page = client.get(f"{address}?limit=2").json()
+    assert [one["number"] for one in page["candidates"]] == [0, 1] and (page["total"], page["next"]) == (3, 2)
+    assert "history" not in page["candidates"][0]
+    assert client.get(f"{address}?after=2").json()["next"] is None
+    assert client.get(f"{address}/1").json()["history"] and client.get(f"{address}/9").status_code == 404
+    run.append_trial(record("3", 0.8, number=3))
+    with (run.path / "trials.jsonl").open("a") as file:
+        file.write("half a li")
+    assert client.get(address).json()["total"] == 4
+
+
+def verdict(server: Server, job: Job, exit_code: int | None = None) -> tuple[str, str]:
+    return jobs.verdict(job, server.searches.place(job), exit_code)
+
+
+def test_how_it_ended_is_told_by_its_files(served: Serving) -> None:
+    server, _ = served
+    job = put_search(server)
+    place = server.searches.place(job)
+    job.started = jobs.now() - 5
+    assert verdict(server, job, -9) == verdict(server, job) == ("lost", "")
+    place.log.write_text("1797 pictures\n\nError: There is no such path.\n\n")
+    assert verdict(server, job, 2) == verdict(server, job) == ("failed", "There is no such path.")
+    assert verdict(server, job, 130)[0] == "stopped"
+    place.log.write_text("")
+    run = put_run(server, job)
+    assert verdict(server, job) == ("lost", "")
+    with pytest.raises(SearchFailedError), failure.written(run):
+        raise SearchFailedError("No candidate could be trained.")
+    assert verdict(server, job, 1) == verdict(server, job) == ("failed", "No candidate could be trained.")
+    write_result(run, interrupted=True)
+    assert verdict(server, job)[0] == "stopped"
+    write_result(run)
+    assert verdict(server, job)[0] == "finished"
+    # What an earlier session left says nothing of this one.
+    job.started = jobs.now() + 60
+    assert verdict(server, job, -9)[0] == "lost"
+
+
+def test_a_search_that_is_lost_goes_on_by_itself_but_not_for_ever(served: Serving) -> None:
+    server, client = served
+    job = put_search(server)
+    for losses in (1, 2, 3):
+        job.started, job.ended = jobs.now(), None
+        server.searches._set(job, "running")
+        server.searches.tick()
+        assert job.losses == losses
+        assert client.get(f"/api/v1/searches/{job.id}").json()["state"] == ("queued" if losses < 3 else "failed")
+    assert "3 times in a row" in job.words
+
+
+def test_a_server_finds_everything_as_it_was(tmp_path: Path) -> None:
+    with serving(tmp_path / "root") as (server, _):
+        alive, gone, done = (put_search(server, name=name) for name in ("alive", "gone", "done"))
+        put_search(server, name="waiting")
+        for job in (alive, gone, done):
+            job.started = jobs.now() - 1
+            server.searches._keep(job)
+        write_result(put_run(server, done))
+        held = at_work(server.searches.place(alive))
+    try:
+        with serving(tmp_path / "root") as (server, _):
+            server.searches.tick()
+            states = {job.name: server.searches.state(job) for job in server.searches.all_of("owner")}
+            assert states == {"waiting": "queued", "alive": "starting", "gone": "queued", "done": "finished"}
+            # What was lost keeps its place.
+            assert [job.name for job in server.searches.queued()] == ["gone", "waiting"]
+    finally:
+        os.close(held)
+
+
+def test_a_damaged_one_is_left_out(tmp_path: Path) -> None:
+    with serving(tmp_path / "root") as (server, _):
+        job = put_search(server)
+        (server.searches.place(job).folder / "job.json").write_text("[]")
+    with serving(tmp_path / "root") as (server, client):
+        assert server.searches.all_of("owner") == [] and client.get("/").status_code == 200
+        assert (server.root.searches / job.id).is_dir()
+
+
+def test_a_process_holds_the_lock_as_long_as_it_lives(tmp_path: Path) -> None:
+    lock, log = tmp_path / "lock", tmp_path / "log"
+    assert not launching.is_alive(lock)
+    child = launching.start(["runs", "--", str(tmp_path)], folder=tmp_path, lock=lock, log=log)
+    assert launching.is_alive(lock)
+    assert child.wait() == 0 and not launching.is_alive(lock)
+    assert log.read_text().startswith("run ")
+
+
+def test_a_process_can_be_killed_by_its_lock_alone(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    child = launching.start(
+        ["worker", "127.0.0.1:9", "--data", "digits"], folder=tmp_path, lock=lock, log=tmp_path / "log"
+    )
+    launching.kill(lock)
+    assert child.wait() == -9 and not launching.is_alive(lock)
+
+
+def test_a_log_moves_no_cursor(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes("a\x1b[2Jb\x07\tñ\u202e\n\n".encode() + b"\xff last \r\n")
+    assert jobs.tail(tmp_path / "log") == "a?[2Jb?\tñ\u202e\n\n\ufffd last ?\n"
+    assert "\u202e" not in jobs.last_line(tmp_path / "log")
+    assert jobs.tail(tmp_path / "none") == "" and len(jobs.tail(tmp_path / "log", 8)) < 9

@@ -1,0 +1,166 @@
+"""What is uploaded is counted, looked into, and kept as it came; what is refused leaves nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from kevo.service.server import Server
+from tests.support.serving import ADDRESS, pets, put_search, serving, zipped
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+Serving = tuple[Server, TestClient]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with serving(tmp_path_factory.mktemp("serve") / "root", max_upload=500_000) as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+def upload(served: Serving) -> str:
+    """The name of an upload, of which a class is called in a hostile way."""
+    answer = served[1].put(f"/api/v1/data/{HOSTILE.replace('/', '')}.zip", content=pets((HOSTILE, "dog")))
+    assert answer.status_code == 201, answer.text
+    values = answer.json()
+    assert answer.headers["location"] == f"/api/v1/data/{values['id']}"
+    return str(values["id"])
+
+
+def left(server: Server) -> list[str]:
+    return sorted(str(path.relative_to(server.root.path)) for path in server.root.path.rglob("*") if path.is_file())
+
+
+def test_what_it_holds_is_told(served: Serving, upload: str) -> None:
+    server, client = served
+    values = client.get(f"/api/v1/data/{upload}").json()
+    assert values["counts"] == {HOSTILE: {"train": 6}, "dog": {"train": 6}} and values["num_pictures"] == 12
+    assert values["name"] == f"{HOSTILE}.zip" and values["searches"] == []
+    assert [one["id"] for one in client.get("/api/v1/data").json()["data"]] == [upload]
+    # Nothing is unpacked, and nothing is called as its user calls it.
+    kept = left(server)
+    assert f"data/{upload}/img_src_x_onerror_alert_1.zip" in kept and not list(server.root.partial.iterdir())
+    assert {name.rpartition(".")[2] for name in kept if name.startswith("data/")} == {"zip", "json", "png"}
+
+
+def test_small_pictures_are_shown(served: Serving, upload: str) -> None:
+    _, client = served
+    thumbnail = client.get(f"/api/v1/data/{upload}/thumbs/0")
+    assert thumbnail.headers["content-type"] == "image/png" and thumbnail.content.startswith(b"\x89PNG")
+    for number in ("99", "-1", "x", "0%2f..%2f..%2fdata.json"):
+        assert client.get(f"/api/v1/data/{upload}/thumbs/{number}").status_code in (404, 422)
+
+
+def test_its_page_shows_hostile_names_as_text(served: Serving, upload: str) -> None:
+    page = served[1].get(f"/data/{upload}").text
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page and "<img src=x" not in page
+    for path in ("/data", f"/data/{upload}/delete", f"/searches/new?data={upload}"):
+        page = served[1].get(path).text
+        assert "&lt;img src=x" in page and "<img src=x" not in page
+
+
+def test_the_same_file_is_known_again(served: Serving, upload: str) -> None:
+    _, client = served
+    second = client.put("/api/v1/data/again.zip", content=pets((HOSTILE, "dog"))).json()
+    assert second["same_as"] == upload and second["id"] != upload
+    assert "uploaded before" in client.get(f"/data/{second['id']}").text
+    assert client.delete(f"/api/v1/data/{second['id']}").status_code == 204
+    assert client.get(f"/api/v1/data/{second['id']}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "words"),
+    [
+        ("evil.csv", b"path,label\n/etc/passwd,x\n", 415, ".zip or .npz"),
+        ("model.keras", b"x", 415, ".zip or .npz"),
+        ("no-suffix", b"x", 415, ".zip or .npz"),
+        ("large.zip", b"x" * 600_000, 413, "at most"),
+        ("empty.zip", b"", 422, "empty"),
+        ("outside.zip", zipped({"../cat/1.png": b"", "dog/1.png": b""}), 422, "outside"),
+        ("broken.zip", b"PK\3\4 no zip", 422, "zip archive"),
+    ],
+)
+def test_what_is_refused_leaves_nothing(
+    served: Serving, upload: str, name: str, content: bytes, status: int, words: str
+) -> None:
+    server, client = served
+    before = left(server)
+    answer = client.put(f"/api/v1/data/{name}", content=content)
+    assert answer.status_code == status and words in answer.json()["detail"]
+    assert str(server.root.path) not in answer.text and left(server) == before
+    assert [path.name for path in server.root.uploads.iterdir()] == [upload]
+
+
+def test_an_upload_without_a_length_is_counted(served: Serving, upload: str) -> None:
+    server, client = served
+    before = left(server)
+    answer = client.put("/api/v1/data/a.zip", content=(b"x" * 50_000 for _ in range(100)))
+    assert answer.status_code == 413 and "More has come" in answer.json()["detail"] and left(server) == before
+
+
+@pytest.mark.parametrize("name", ["..%2f..%2fx.zip", "..%5c..%5cx.zip", "%2fetc%2fpasswd.zip"])
+def test_no_name_is_a_path(served: Serving, upload: str, name: str) -> None:
+    server, client = served
+    answer = client.put(f"/api/v1/data/{name}", content=b"no zip")
+    assert answer.status_code in (404, 405, 422)
+    assert [path.name for path in server.root.uploads.iterdir()] == [upload]
+
+
+def test_a_form_does_the_same(served: Serving, upload: str) -> None:
+    server, client = served
+    page = client.post("/data", files={"file": ("x.csv", b"path,label")}, headers={"origin": ADDRESS})
+    assert page.status_code == 415 and ".zip or .npz" in page.text
+    assert client.post("/data", data={"other": "x"}, files={"x": b""}).status_code == 422
+    answer = client.post("/data", files={"file": ("pets.zip", pets())}, follow_redirects=False)
+    assert answer.status_code == 303
+    identity = answer.headers["location"].rpartition("/")[2]
+    assert client.get(f"/api/v1/data/{identity}").json()["name"] == "pets.zip"
+    assert not list(server.root.partial.iterdir())
+    assert client.post(f"/data/{identity}/delete", follow_redirects=False).headers["location"] == "/data"
+    assert client.get(f"/data/{identity}").status_code == 404
+
+
+def test_what_a_search_needs_stays(served: Serving, upload: str) -> None:
+    server, client = served
+    job = put_search(server)
+    job.data = upload
+    refused = client.delete(f"/api/v1/data/{upload}?force=true")
+    assert refused.status_code == 409 and job.name in refused.json()["detail"]
+    server.searches.stop(job)
+    assert client.delete(f"/api/v1/data/{upload}").status_code == 409
+    server.searches.remove(job)
+
+
+def test_others_have_none_of_it(served: Serving, upload: str) -> None:
+    server, client = served
+    server.uploads._known[upload].owner = "somebody else"
+    try:
+        for path in (f"/api/v1/data/{upload}", f"/api/v1/data/{upload}/thumbs/0", f"/data/{upload}"):
+            assert client.get(path).status_code == 404
+        assert client.delete(f"/api/v1/data/{upload}").status_code == 404
+        assert client.post("/api/v1/searches", json={"data": upload}).status_code == 404
+        assert client.get("/api/v1/data").json()["data"] == []
+    finally:
+        server.uploads._known[upload].owner = "owner"
+
+
+def test_uploads_are_there_after_a_restart_and_half_ones_are_not(tmp_path: Path) -> None:
+    with serving(tmp_path / "root") as (server, client):
+        identity = client.put("/api/v1/data/pets.zip", content=pets()).json()["id"]
+        (server.root.partial / "half.zip").write_bytes(b"x")
+        (server.root.uploads / "0123456789abcdef").mkdir()
+    with serving(tmp_path / "root") as (server, client):
+        assert [one["id"] for one in client.get("/api/v1/data").json()["data"]] == [identity]
+        assert not list(server.root.partial.iterdir()) and len(list(server.root.uploads.iterdir())) == 1
+
+
+def test_a_full_disk_is_told_before_anything_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kevo.service import uploads
+
+    with serving(tmp_path / "root", max_storage=1000) as (_server, client):
+        assert client.put("/api/v1/data/a.zip", content=b"x" * 2000).status_code == 507
+        monkeypatch.setattr(uploads, "KEPT_FREE", 2**60)
+        answer = client.put("/api/v1/data/a.zip", content=b"x")
+        assert answer.status_code == 507 and "kept free" in answer.json()["detail"]

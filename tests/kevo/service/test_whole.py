@@ -1,0 +1,190 @@
+"""A real server, a real search: killed, adopted, stopped, gone on with, used."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+import pytest
+
+from kevo.service import launching
+from tests.support.project import ROOT
+from tests.support.serving import png
+
+SECONDS = 280.0
+
+
+class Process:
+    """`kevo serve` as a process of its own."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.ready = folder / "ready"
+        self.ready.unlink(missing_ok=True)
+        self.log = folder / "said"
+        arguments = ["serve", "--root", str(folder / "root"), "--port", "0", "--ready-file", str(self.ready), *options]
+        with self.log.open("ab") as output:
+            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+            self.child = subprocess.Popen(
+                [sys.executable, "-m", "kevo", *arguments], stderr=output, stdout=output, env=environment, cwd=folder
+            )
+        wait(self.ready.exists)
+        values = json.loads(self.ready.read_text())
+        self.token = values["token"]
+        headers = {"authorization": f"Bearer {self.token}"}
+        self.client = httpx2.Client(base_url=values["url"], headers=headers, timeout=120)
+
+    def get(self, path: str) -> Any:
+        return self.client.get(f"/api/v1{path}").json()
+
+    def post(self, path: str, values: Any = None) -> httpx2.Response:
+        return self.client.post(f"/api/v1{path}", json={} if values is None else values)
+
+    def end(self, number: int) -> int:
+        self.client.close()
+        self.child.send_signal(number)
+        return self.child.wait(60)
+
+
+def wait(is_so: Callable[[], Any]) -> Any:
+    """Returns what is so, as soon as it is."""
+    until = time.monotonic() + SECONDS
+    while not (found := is_so()):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    return found
+
+
+@contextlib.contextmanager
+def listening(server: Process, search: str) -> Iterator[list[str]]:
+    """Hears the events of a search until its stream ends by itself."""
+    heard: list[str] = []
+
+    def listen() -> None:
+        with server.client.stream("GET", f"/api/v1/events?search={search}") as answer:
+            heard.extend(line for line in answer.iter_lines() if line)
+
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    yield heard
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_search_from_its_begin_to_its_use(tmp_path: Path) -> None:
+    server = Process(tmp_path)
+    settings = {"max_trials": 60, "max_time": 600, "epochs": 2, "space": "small", "seed": 1}
+    search = server.post("/searches", {"data": "digits", "settings": settings}).json()["id"]
+    waiting = server.post("/searches", {"data": "digits", "name": "waits"}).json()
+    assert waiting["position"] == 1 or server.get(f"/searches/{search}")["state"] == "queued"
+    lock = tmp_path / "root" / "jobs" / search / "lock"
+
+    def state() -> str:
+        return str(server.get(f"/searches/{search}")["state"])
+
+    def num_candidates() -> int:
+        return int(server.get(f"/searches/{search}/candidates")["total"])
+
+    # The server is killed; the search is not, and the next server finds it.
+    wait(lambda: num_candidates() >= 1)
+    (before,) = set(launching._holders(lock))
+    assert server.end(signal.SIGKILL) == -signal.SIGKILL
+    server = Process(tmp_path)
+    assert set(launching._holders(lock)) == {before} and state() == "running"
+    assert server.get(f"/searches/{waiting['id']}")["state"] == "queued"
+    known = num_candidates()
+    # The search is killed; it goes on by itself, with every candidate.
+    launching.kill(lock)
+    wait(lambda: launching.is_alive(lock) and before not in set(launching._holders(lock)))
+    wait(lambda: state() == "running" and num_candidates() > known)
+    assert server.get(f"/searches/{waiting['id']}")["state"] == "queued"
+    # It is stopped, and keeps the best.
+    with listening(server, search) as heard:
+        assert server.post(f"/searches/{search}/stop").status_code == 202
+        assert server.post(f"/searches/{search}/stop").status_code == 409
+        wait(lambda: state() == "stopped")
+    kinds = [line.removeprefix("event: ") for line in heard if line.startswith("event: ")]
+    assert kinds[0] == "snapshot" and kinds[-1] == "bye" and {"state"} <= set(kinds)
+    result = server.get(f"/searches/{search}")
+    assert result["result"]["interrupted"] and result["result"]["test"]["accuracy"] > 0.3
+    assert str(tmp_path) not in json.dumps(result)
+    # The next one begins; nothing that was said holds a token.
+    wait(lambda: server.get(f"/searches/{waiting['id']}")["state"] == "starting")
+    assert server.post(f"/searches/{waiting['id']}/stop").status_code == 202
+    assert server.post(f"/searches/{waiting['id']}/stop", {"now": True}).status_code == 202
+    wait(lambda: server.get(f"/searches/{waiting['id']}")["state"] == "stopped")
+    # Its model predicts as the command does, and others can load it.
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(png((20, 200, 90), side=8))
+    predicted = server.client.post(f"/api/v1/searches/{search}/predict", content=picture.read_bytes())
+    assert predicted.status_code == 200, predicted.text
+    (one,) = predicted.json()["predictions"]
+    run = tmp_path / "root" / "jobs" / search / "run"
+    command = [sys.executable, "-m", "kevo", "predict", str(run), str(picture), "--json"]
+    by_hand = json.loads(subprocess.run(command, capture_output=True, check=True, cwd=ROOT).stdout)
+    assert one["label"] == by_hand["label"]
+    assert one["probabilities"] == pytest.approx(by_hand["probabilities"], abs=1e-5)
+    many = [("pictures", ("a.png", picture.read_bytes())), ("pictures", ("text.jpg", b"no picture"))]
+    both = server.client.post(f"/api/v1/searches/{search}/predict?top=1", files=many).json()
+    assert [one["name"] for one in both["predictions"]] == ["a.png"] and len(
+        both["predictions"][0]["probabilities"]
+    ) == 1
+    assert [(one["name"], one["reason"]) for one in both["skipped"]] == [
+        ("text.jpg", "is no picture of a known format")
+    ]
+    page = server.client.post(f"/searches/{search}/try", files=many)
+    assert page.status_code == 200 and "a.png" in page.text and "is no picture of a known format" in page.text
+    downloaded = tmp_path / "best.keras"
+    downloaded.write_bytes(server.client.get(f"/api/v1/searches/{search}/files/best.keras").content)
+    loads = "import keras, sys; sys.path.clear(); print(keras.models.load_model(sys.argv[1]).output_shape)"
+    shown = subprocess.run([sys.executable, "-c", loads, str(downloaded)], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "(None, 10)"
+    # The report is made when it is asked for, and may do nothing but be looked at.
+    report = f"/api/v1/searches/{search}/report"
+    assert server.client.get(report).status_code == 202
+    wait(lambda: server.client.get(report).status_code == 200)
+    answer = server.client.get(f"/searches/{search}/report")
+    assert answer.headers["content-security-policy"].startswith("sandbox") and str(tmp_path) not in answer.text
+    # The server has loaded nothing heavy for all that.
+    assert psutil.Process(server.child.pid).memory_info().rss < 150e6
+    # It goes on for longer, with what it had; the server ends while somebody listens.
+    limits = {"max_trials": 1}
+    assert server.post(f"/searches/{search}/resume", limits).status_code == 202
+    known = num_candidates()
+    wait(lambda: state() == "running")
+    with listening(server, search) as heard:
+        wait(lambda: any("snapshot" in line for line in heard))
+        assert server.end(signal.SIGTERM) == 0
+    assert "event: bye" in heard
+    said = server.log.read_text()
+    assert "Traceback" not in said and server.token not in said
+    server = Process(tmp_path)
+    wait(lambda: state() == "finished")
+    assert num_candidates() > known
+    assert server.end(signal.SIGINT) == 0
+
+
+@pytest.mark.long
+def test_it_is_refused_where_others_could_reach_it_without_a_token_of_the_owner_s(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "kevo", "serve", "--root", str(tmp_path / "root"), "--port", "0"]
+    done = subprocess.run([*command, "--host", "0.0.0.0"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "--token-file" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.long
+def test_one_server_has_a_folder(tmp_path: Path) -> None:
+    first = Process(tmp_path)
+    command = [sys.executable, "-m", "kevo", "serve", "--root", str(tmp_path / "root"), "--port", "0"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "Another kevo serve is at work" in done.stderr
+    assert first.end(signal.SIGTERM) == 0
