@@ -12,8 +12,9 @@ import click
 
 from kevo.cli.console import user_errors
 from kevo.cli.options import Duration, SecretFile
-from kevo.errors import SettingsError
+from kevo.errors import KevoError, SettingsError
 from kevo.system.text import printable
+from kevo.tasks.saved_model import model_file
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(i?)B?", re.IGNORECASE)
 _PREFIXES = ("", "K", "M", "G", "T")
@@ -51,6 +52,28 @@ class NamedPath(click.ParamType[tuple[str, Path]]):
         return name, Path(path).absolute()
 
 
+class ServedModel(click.ParamType[tuple[str, Path]]):
+    """[NAME=]PATH of a run folder or a model."""
+
+    name = "model"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Path]:
+        """Finds the model."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, path = str(value).rpartition("=")
+        try:
+            found = model_file(Path(path)).absolute()
+        except KevoError as error:
+            self.fail(str(error), param, ctx)
+        if not found.is_file():
+            self.fail(f"There is no model {path}.", param, ctx)
+        name = name if equals else Path(path).resolve().stem
+        if not _NAME.fullmatch(name):
+            self.fail(f"{name!r} is no name of a model. Give one: NAME={path}.", param, ctx)
+        return name, found
+
+
 @click.group(invoke_without_command=True)
 @click.option(
     "--root",
@@ -82,6 +105,14 @@ class NamedPath(click.ParamType[tuple[str, Path]]):
     "--max-storage", type=Size(), default="50GiB", show_default=True, help="The size of all uploads and searches."
 )
 @click.option("--max-time", type=Duration(), default="24h", show_default=True, help="The time of a search.")
+@click.option(
+    "--only-predict",
+    "models",
+    type=ServedModel(),
+    multiple=True,
+    metavar="RUN|FILE.keras",
+    help="Serve this model and nothing else, by REST. May be repeated; NAME=RUN calls it otherwise.",
+)
 @click.option("--public-url", metavar="URL", help="The address that a proxy has for the server, such as https://host.")
 @click.option(
     "--token-file",
@@ -111,6 +142,7 @@ def serve(
     max_upload: int,
     max_storage: int,
     max_time: float,
+    models: tuple[tuple[str, Path], ...],
     public_url: str | None,
     token: str | None,
     certfile: Path | None,
@@ -139,6 +171,8 @@ def serve(
                 max_upload=max_upload,
                 max_storage=max_storage,
                 max_time=max_time,
+                models=dict(models),
+                only_predicts=bool(models),
                 stops_searches=stop_searches,
             ),
             host=host,

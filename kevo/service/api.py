@@ -31,7 +31,7 @@ _MODEL_SECONDS = 90.0
 _LONGEST_NAME = 200
 _MOST_STREAMS = 64
 _EVENT_ID = re.compile(r"([0-9a-f]{16}|-):([0-9]{1,9}):[0-9]{1,12}")
-_ERRORS: dict[int | str, dict[str, Any]] = {
+ERRORS: dict[int | str, dict[str, Any]] = {
     status: {
         "description": TITLES[status],
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -39,7 +39,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     for status in (400, 401, 403, 404, 405, 409, 413, 415, 421, 422, 429, 500, 503, 507)
 }
 
-router = APIRouter(prefix="/api/v1", responses=_ERRORS)
+router = APIRouter(prefix="/api/v1", responses=ERRORS)
 
 Name = Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -348,7 +348,8 @@ async def predict(
 ) -> dict[str, Any]:
     """Predicts a picture, the body of the request, or up to 32 pictures, its parts."""
     server = server_of(request)
-    return await predicted(server, job, await pictures_of(request), top=top, model=model)
+    pictures = await pictures_of(request)
+    return await predicted(server, model_of(server, job, model), pictures, top=top)
 
 
 async def pictures_of(request: Request) -> list[tuple[str, bytes]]:
@@ -372,20 +373,28 @@ async def pictures_of(request: Request) -> list[tuple[str, bytes]]:
     return found
 
 
+def model_of(server: Server, job: Job, model: str = "best") -> Path:
+    """Returns a model of a search.
+
+    Raises:
+        HTTPException: there is no such model yet.
+    """
+    try:
+        return find_model(server, job, f"{model}.keras")
+    except RunError as error:
+        raise HTTPException(409, str(error)) from None
+
+
 async def predicted(
-    server: Server, job: Job, pictures: list[tuple[str, bytes]], *, top: int | None, model: str = "best"
+    server: Server, path: Path, pictures: list[tuple[str, bytes]], *, top: int | None
 ) -> dict[str, Any]:
     """Returns what a model says of pictures, and why some cannot be used.
 
     Raises:
-        HTTPException: there is no such model yet.
+        HTTPException: none of them can be read.
         NotReadyError: it is still being loaded.
-        ModelError: it cannot be loaded, or none of the pictures be read.
+        ModelError: it cannot be loaded.
     """
-    try:
-        path = find_model(server, job, f"{model}.keras")
-    except RunError as error:
-        raise HTTPException(409, str(error)) from None
     blobs = [content for _, content in pictures]
     answer = await server.models.predict(path, blobs, top=top, wait=_MODEL_SECONDS)
     for one in [*answer["predictions"], *answer["skipped"]]:

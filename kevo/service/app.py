@@ -13,8 +13,9 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from kevo.errors import KevoError
-from kevo.service import api, views
-from kevo.service.guard import Guard, Hosts, problem
+from kevo.service import api, inference, views
+from kevo.service.api import server_of
+from kevo.service.guard import MACHINE, Guard, Hosts, problem
 from kevo.service.server import Server
 from kevo.system import versions
 
@@ -57,9 +58,11 @@ def create_app(server: Server, hosts: Hosts, *, port: int) -> Guard:
     app.state.server = server
     app.state.cookie = f"kevo-{port}"
     app.state.is_secure = hosts.scheme == "https"
-    app.include_router(api.router)
-    app.include_router(views.router)
-    app.mount("/static", StaticFiles(packages=[("kevo.service", "static")]))
+    app.include_router(inference.router)
+    if not server.config.only_predicts:
+        app.include_router(api.router)
+        app.include_router(views.router)
+        app.mount("/static", StaticFiles(packages=[("kevo.service", "static")]))
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
@@ -93,7 +96,7 @@ def create_app(server: Server, hosts: Hosts, *, port: int) -> Guard:
 
 def _answer(request: Request, status: int, words: str, headers: Any = None, **more: Any) -> Response:
     """Returns an error: for programs as RFC 9457 has it, for people as a page."""
-    if request.url.path.startswith(("/api/", "/v2/")):
+    if server_of(request).config.only_predicts or request.url.path.startswith(MACHINE):
         return Response(problem(status, words, **more), status, headers, "application/problem+json")
     answer = views.error_page(request, status, words)
     answer.headers.update(headers or {})

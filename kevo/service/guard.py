@@ -32,15 +32,17 @@ _OPEN_FOLDER = "/static/"
 _SAFE = ("GET", "HEAD")
 _BODY_BYTES = 2**16
 _PICTURES_BYTES = 64 * 1024**2
+_NUMBERS_BYTES = 16 * 1024**2
 _BODIES: tuple[tuple[str, re.Pattern[str], int | None], ...] = (
     # Uploads are counted where they are written: how large one may be is a matter of the server.
     ("PUT", re.compile(r"/api/v1/data/[^/]+"), None),
     ("POST", re.compile(r"/data"), None),
-    ("POST", re.compile(r"/api/v1/searches/[^/]+/predict"), _PICTURES_BYTES),
+    ("POST", re.compile(r"/api/v1/(searches|models)/[^/]+/predict"), _PICTURES_BYTES),
+    ("POST", re.compile(r"/v2/models/[^/]+/infer"), _NUMBERS_BYTES),
     ("POST", re.compile(r"/searches/[^/]+/try"), _PICTURES_BYTES),
 )
 """The requests whose bodies may be larger than others', and how large; `None` for those that are counted elsewhere."""
-_MACHINE = ("/api/", "/v2/")
+MACHINE = ("/api/", "/v2")
 TITLES = {
     400: "Bad request",
     401: "Not signed in",
@@ -153,9 +155,9 @@ class Guard:
                         raise
             status, words = 413, f"Expected {counted.most:,} bytes at most."
         path, method = scope["path"], scope["method"]
-        if status == 401 and method in _SAFE and not path.startswith(_MACHINE):
+        if status == 401 and method in _SAFE and not path.startswith(MACHINE):
             await _answer(send_with_headers, 303, {"location": "/login"}, "text/plain", b"")
-        elif path.startswith(_MACHINE):
+        elif path.startswith(MACHINE):
             extra = {"www-authenticate": "Bearer"} if status == 401 else {}
             await _answer(send_with_headers, status, extra, "application/problem+json", problem(status, words))
         else:

@@ -32,7 +32,7 @@ class _Model:
     path: Path
     version: float
     child: asyncio.subprocess.Process
-    ready: asyncio.Task[None]
+    ready: asyncio.Task[dict[str, Any]]
     used: float = field(default_factory=time.monotonic)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -56,10 +56,27 @@ class Models:
         model = await self._model(path)
         if not model.ready.done():
             return False
-        await self._opened(model)
+        await self._ready(model, 0.0)
         return True
 
-    async def predict(self, path: Path, blobs: Sequence[bytes], *, top: int | None, wait: float) -> dict[str, Any]:
+    async def opened(self, path: Path, *, wait: float) -> dict[str, Any]:
+        """Returns the `task` of a model and its `class_names`, as soon as it is loaded.
+
+        Raises:
+            NotReadyError: it is still being loaded after `wait` seconds.
+            ModelError: it cannot be loaded.
+        """
+        return await self._ready(await self._model(path), wait)
+
+    async def predict(
+        self,
+        path: Path,
+        blobs: Sequence[bytes],
+        *,
+        top: int | None,
+        wait: float,
+        raw: tuple[int, int] | None = None,
+    ) -> dict[str, Any]:
         """Predicts examples.
 
         Args:
@@ -67,6 +84,7 @@ class Models:
             blobs: The examples' files.
             top: So many classes, the likeliest first; `None` for all.
             wait: Seconds until the model must be there.
+            raw: Width and height of pictures that come as pixels and not as files.
 
         Returns:
             `predictions` and `skipped`; each tells the `place` of its example.
@@ -76,16 +94,10 @@ class Models:
             ModelError: it cannot be loaded, or does not answer.
         """
         model = await self._model(path)
-        try:
-            await asyncio.wait_for(asyncio.shield(model.ready), wait)
-        except TimeoutError:
-            raise NotReadyError("The model is being loaded. Ask again in a few seconds.") from None
-        except ModelError:
-            await self._end(model)
-            raise
+        await self._ready(model, wait)
         async with model.turn:
             model.used = time.monotonic()
-            head = json.dumps({"lengths": [len(blob) for blob in blobs], "top": top}).encode()
+            head = json.dumps({"lengths": [len(blob) for blob in blobs], "top": top, "raw": raw}).encode()
             try:
                 answer = await asyncio.wait_for(
                     _ask(model.child, [LENGTH.pack(len(head)), head, *blobs]), _SILENCE_SECONDS
@@ -143,9 +155,11 @@ class Models:
             model.used = time.monotonic()
             return model
 
-    async def _opened(self, model: _Model) -> None:
+    async def _ready(self, model: _Model, wait: float) -> dict[str, Any]:
         try:
-            await model.ready
+            return await asyncio.wait_for(asyncio.shield(model.ready), wait)
+        except TimeoutError:
+            raise NotReadyError("The model is being loaded. Ask again in a few seconds.") from None
         except ModelError:
             await self._end(model)
             raise
@@ -160,13 +174,14 @@ class Models:
         await model.child.wait()
 
 
-async def _until_ready(child: asyncio.subprocess.Process) -> None:
+async def _until_ready(child: asyncio.subprocess.Process) -> dict[str, Any]:
     try:
         answer = await _answer(child)
     except EOFError:
         raise ModelError("The model cannot be loaded: its process has ended.") from None
     if "error" in answer:
         raise ModelError(str(answer["error"]))
+    return answer
 
 
 async def _ask(child: asyncio.subprocess.Process, parts: Sequence[bytes]) -> dict[str, Any]:

@@ -6,12 +6,15 @@ the examples follow an object that tells their lengths. They are kept in memory 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import struct
 import sys
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from PIL import Image
 
 from kevo.errors import KevoError
 from kevo.tasks.saved_model import kind_of_model
@@ -26,15 +29,18 @@ def main(model: str) -> None:
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
-        predictor = kind_of_model(Path(model)).predictor(Path(model), note=lambda text: None)
+        kind = kind_of_model(Path(model))
+        predictor = kind.predictor(Path(model), note=lambda text: None)
     except KevoError as error:
         _write(output, {"error": str(error)})
         return
-    _write(output, {"ready": True})
+    # Only classifiers of pictures have a place for them.
+    _write(output, {"task": kind.name, "class_names": list(getattr(predictor, "class_names", ()))})
     while (asked := _read(sys.stdin.buffer)) is not None:
         blobs = [sys.stdin.buffer.read(length) for length in asked["lengths"]]
         try:
-            _write(output, _answer(predictor, blobs, asked["top"]))
+            files = [_as_file(blob, asked["raw"]) for blob in blobs] if asked["raw"] else blobs
+            _write(output, _answer(predictor, files, asked["top"]))
         except KevoError as error:
             _write(output, {"error": str(error)})
 
@@ -57,6 +63,13 @@ def _answer(predictor: Predictor, blobs: list[bytes], top: int | None) -> dict[s
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _as_file(pixels: bytes, size: tuple[int, int]) -> bytes:
+    """Returns the file of a picture, of its pixels 0-255 and its width and height; none of them changes."""
+    content = io.BytesIO()
+    Image.frombytes("RGB", (size[0], size[1]), pixels).save(content, "PNG", compress_level=0)
+    return content.getvalue()
 
 
 def _in_memory(blob: bytes) -> int:

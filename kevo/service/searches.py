@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kevo.errors import KevoError, RunError
-from kevo.runs import layout, reader, status
+from kevo.runs import layout, reader
 from kevo.runs.atomic_files import DAMAGE, loads
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
-from kevo.runs.status import Status
+from kevo.runs.status import Status, StatusReader
 from kevo.service import jobs, launching
 from kevo.service.events import Event, Hub
 from kevo.service.jobs import Job, Place
@@ -397,6 +397,8 @@ class _Watched:
         self._offset = 0
         self._candidates: list[Candidate] = []
         self._outcome: tuple[float, Outcome | None] = (-1.0, None)
+        self._settings = -1.0
+        self._reader: StatusReader | None = None
         self._status: tuple[tuple[float, ...], Status | None] = ((), None)
         self._told = -1
         self._told_trainings: object = None
@@ -409,13 +411,18 @@ class _Watched:
 
     def status(self) -> Status | None:
         changed = tuple(_changed(self._run / name) for name in (layout.STATUS, layout.TRIALS, layout.RESULT))
+        settings = _changed(self._run / layout.SETTINGS)
         with self._lock:
+            if self._settings != settings:
+                # A search that goes on has other limits.
+                self._settings, self._reader, self._status = settings, None, ((), None)
+            # While it runs, time goes on too.
             if self._status[0] != changed or changed[0] >= 0:
                 try:
-                    found = status.read(self._run)
+                    self._reader = self._reader or StatusReader(self._run)
+                    self._status = changed, self._reader.read()
                 except KevoError:
-                    found = None
-                self._status = changed, found
+                    self._status = changed, None
             return self._status[1]
 
     def outcome(self) -> Outcome | None:

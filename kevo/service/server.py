@@ -41,6 +41,8 @@ class Config:
         max_upload: The most bytes of one upload.
         max_storage: The most bytes of all uploads and searches.
         max_time: The most seconds of one search.
+        models: Models that are served by name, beside those of searches.
+        only_predicts: Whether there are these models only: no pages, no uploads, no searches.
         stops_searches: Whether searches are stopped when the server is.
     """
 
@@ -50,6 +52,8 @@ class Config:
     max_upload: int = 4 * 1024**3
     max_storage: int = 50 * 1024**3
     max_time: float = 24 * 3600.0
+    models: Mapping[str, Path] = field(default_factory=dict)
+    only_predicts: bool = False
     stops_searches: bool = False
 
 

@@ -425,7 +425,8 @@ async def post_try(job: Asked, request: Request) -> Response:
     """Predicts pictures from a form."""
     server = server_of(request)
     try:
-        answer = await api.predicted(server, job, await api.pictures_of(request), top=5)
+        pictures = await api.pictures_of(request)
+        answer = await api.predicted(server, api.model_of(server, job), pictures, top=5)
     except (KevoError, HTTPException) as error:
         status = error.status_code if isinstance(error, HTTPException) else api.status_of(error)
         words = str(error.detail if isinstance(error, HTTPException) else error)

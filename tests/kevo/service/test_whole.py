@@ -144,6 +144,14 @@ def test_a_search_from_its_begin_to_its_use(tmp_path: Path) -> None:
     ]
     page = server.client.post(f"/searches/{search}/try", files=many)
     assert page.status_code == 200 and "a.png" in page.text and "is no picture of a known format" in page.text
+    tensor = {"name": "x", "shape": [1, 8, 8, 3], "datatype": "UINT8", "data": [20, 200, 90] * 64}
+    inferred = server.client.post(f"/v2/models/{search}/infer", json={"id": "7", "inputs": [tensor]}).json()
+    (output,) = inferred["outputs"]
+    names = output["parameters"]["class_names"]
+    assert inferred["id"] == "7" and output["shape"] == [1, 10] and names == [str(digit) for digit in range(10)]
+    assert dict(zip(names, output["data"], strict=True)) == pytest.approx(by_hand["probabilities"], abs=1e-5)
+    assert server.client.get(f"/v2/models/{search}").json()["outputs"][0]["shape"] == [-1, 10]
+    assert server.client.get(f"/v2/models/{search}/ready").json()["ready"] is True
     downloaded = tmp_path / "best.keras"
     downloaded.write_bytes(server.client.get(f"/api/v1/searches/{search}/files/best.keras").content)
     loads = "import keras, sys; sys.path.clear(); print(keras.models.load_model(sys.argv[1]).output_shape)"
@@ -172,6 +180,24 @@ def test_a_search_from_its_begin_to_its_use(tmp_path: Path) -> None:
     wait(lambda: state() == "finished")
     assert num_candidates() > known
     assert server.end(signal.SIGINT) == 0
+
+
+@pytest.mark.long
+def test_a_server_that_only_predicts(tmp_path: Path) -> None:
+    import keras
+
+    layers = [keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, "softmax")]
+    keras.Sequential(layers).save(tmp_path / "best.keras")
+    (tmp_path / "labels.json").write_text('["cat", "dog"]')
+    server = Process(tmp_path, "--only-predict", f"pets={tmp_path / 'best.keras'}")
+    picture = png((20, 200, 90), side=8)
+    answer = server.client.post("/api/v1/models/pets/predict", content=picture)
+    assert answer.status_code == 200, answer.text
+    (one,) = answer.json()["predictions"]
+    assert set(one["probabilities"]) == {"cat", "dog"} and sum(one["probabilities"].values()) == pytest.approx(1)
+    assert server.client.get("/v2/models/pets").json()["outputs"][0]["parameters"]["class_names"] == ["cat", "dog"]
+    assert server.client.get("/").status_code == 404
+    assert server.end(signal.SIGTERM) == 0
 
 
 @pytest.mark.long
