@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -66,7 +67,11 @@ def create_app(server: Server, hosts: Hosts, *, port: int) -> Guard:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
-        return _answer(request, error.status_code, str(error.detail), error.headers)
+        headers = error.headers
+        if error.status_code == 405 and (methods := _methods(app, request.url.path)):
+            # The framework names those of one of several routes.
+            headers = {"allow": ", ".join(methods)}
+        return _answer(request, error.status_code, str(error.detail), headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
@@ -92,6 +97,15 @@ def create_app(server: Server, hosts: Hosts, *, port: int) -> Guard:
 
     app.openapi = openapi  # type: ignore[method-assign]
     return Guard(app, gate=server.gate, hosts=hosts, cookie=app.state.cookie)
+
+
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """Returns what may be asked of an address of the REST service; nothing for pages."""
+    found: set[str] = set()
+    for template, operations in app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+            found |= {method.upper() for method in operations}
+    return sorted(found)
 
 
 def _answer(request: Request, status: int, words: str, headers: Any = None, **more: Any) -> Response:

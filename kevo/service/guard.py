@@ -181,13 +181,14 @@ class Guard:
             state["cookie"] = cookie
             state["user"] = None if cookie is None else self._gate.user_of_cookie(cookie)
             is_wrong = cookie is not None and state["user"] is None
-            if method not in _SAFE and not self._comes_from_here(headers, host):
-                return 403, "This request comes from another page than this server's own, or does not say from where."
-        if state["user"] is not None or path in _OPEN or path.startswith(_OPEN_FOLDER):
-            return 200, ""
-        if is_wrong and self._gate.note_wrong():
-            return 429, "Too many wrong tokens. Wait a minute."
-        return 401, "Sign in, or send a token: Authorization: Bearer TOKEN."
+        if state["user"] is None and path not in _OPEN and not path.startswith(_OPEN_FOLDER):
+            if is_wrong and self._gate.note_wrong():
+                return 429, "Too many wrong tokens. Wait a minute."
+            return 401, "Sign in, or send a token: Authorization: Bearer TOKEN."
+        if not words and method not in _SAFE and not self._comes_from_here(headers, host):
+            # A browser has sent it, with the cookie or to get one.
+            return 403, "This request comes from another page than this server's own, or does not say from where."
+        return 200, ""
 
     def _comes_from_here(self, headers: _Headers, host: str) -> bool:
         """Returns whether a browser sends this from a page of this very server.

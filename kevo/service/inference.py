@@ -19,6 +19,7 @@ from kevo.errors import ModelError, RunError
 from kevo.service import api
 from kevo.service.api import server_of, user_of
 from kevo.service.server import Server, find_model
+from kevo.service.settings import Whole
 from kevo.system import versions
 
 _INPUT, _OUTPUT = "pictures", "probabilities"
@@ -35,7 +36,7 @@ class Tensor(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     name: Annotated[str, Field(max_length=200)]
-    shape: Annotated[list[Annotated[int, Field(ge=1, strict=True)]], Field(min_length=4, max_length=4)]
+    shape: Annotated[list[Whole], Field(min_length=4, max_length=4)]
     datatype: Literal["UINT8"]
     data: list[Any]
 
@@ -66,13 +67,13 @@ def model_of(model: str, request: Request) -> Path:
 Model = Annotated[Path, Depends(model_of)]
 
 
-@router.get("/v2/health/live")
+@router.get("/v2/health/live", openapi_extra={"security": []})
 def live() -> dict[str, Any]:
     """Says that the server is there; needs no token."""
     return {"live": True}
 
 
-@router.get("/v2/health/ready")
+@router.get("/v2/health/ready", openapi_extra={"security": []})
 def ready() -> dict[str, Any]:
     """Says that the server answers; needs no token. Models are loaded when they are asked for."""
     return {"ready": True}

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from kevo.errors import SettingsError
 from kevo.settings import DEFAULT_MAX_TIME, MAX_SEED, Settings
 
-Whole = Annotated[int, Field(ge=1, le=10**6, strict=True)]
+
+def _whole(value: object) -> object:
+    """Returns a number such as 3.0 as a whole one, as JSON schemas mean it; `false` stays what it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_READ = BeforeValidator(_whole)
+Whole = Annotated[int, _READ, Field(ge=1, le=10**6, strict=True)]
 Seconds = Annotated[float, Field(gt=0, le=10**9, strict=True)]
 
 
@@ -22,13 +29,13 @@ class SearchSettings(BaseModel):
     max_trials: Whole | None = None
     patience: Whole | None = None
     epochs: Whole | None = None
-    num_rungs: Annotated[int, Field(ge=1, le=3, strict=True)] | None = None
-    population: Annotated[int, Field(ge=2, le=10_000, strict=True)] | None = None
+    num_rungs: Annotated[int, _READ, Field(ge=1, le=3, strict=True)] | None = None
+    population: Annotated[int, _READ, Field(ge=2, le=10_000, strict=True)] | None = None
     space: Literal["small", "default", "wide"] | None = None
     objective: Literal["accuracy", "macro_f1", "loss"] | None = None
     minimize: list[Literal["params", "seconds", "flops", "bytes"]] | None = None
-    max_params: Annotated[int, Field(ge=1, le=10**13, strict=True)] | None = None
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)] | None = None
+    max_params: Annotated[int, _READ, Field(ge=1, le=10**13, strict=True)] | None = None
+    seed: Annotated[int, _READ, Field(ge=0, le=MAX_SEED, strict=True)] | None = None
 
 
 class Limits(BaseModel):

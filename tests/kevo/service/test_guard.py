@@ -92,6 +92,12 @@ def test_other_pages_cannot_use_the_cookie(client: TestClient, headers: dict[str
     assert client.delete("/api/v1/searches/0123456789abcdef", headers=given).status_code == 403
 
 
+def test_who_is_unknown_is_told_so_first(client: TestClient) -> None:
+    for headers in ({"authorization": ""}, {"authorization": "", "cookie": f"kevo-{PORT}=wrong"}):
+        assert client.post("/api/v1/searches", headers=headers).status_code == 401
+    assert client.post("/login", data={"token": TOKEN}, headers={"authorization": ""}).status_code == 403
+
+
 @pytest.mark.parametrize("headers", [{"origin": ADDRESS}, {"sec-fetch-site": "same-origin"}])
 def test_its_own_pages_can(client: TestClient, headers: dict[str, str]) -> None:
     given = {"authorization": "", "cookie": signed_in(client), **headers}

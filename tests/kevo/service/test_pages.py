@@ -92,7 +92,7 @@ def test_every_state_says_what_to_do(served: Serving, state: str, words: str, ex
 def test_a_search_at_work_is_followed_without_a_script_too(served: Serving, state: str) -> None:
     server, client = served
     job = put_search(server)
-    run = put_run(server, job, (record("0", 0.5), failed(1)))
+    run = put_run(server, job, (record("0", 0.5), record("1", 0.75, number=1, finished_at=9.0), failed(2)))
     # Whether it is alive is looked up again twice a second: here it only seems so.
     server.searches.tick = lambda: None  # type: ignore[method-assign]
     server.searches._set(job, state)
@@ -145,6 +145,8 @@ def test_an_error_is_a_page_for_people_and_json_for_programs(served: Serving) ->
         "status": 404,
         "detail": "There is no such search.",
     }
+    assert client.post("/api/v1/data/x.zip").headers["allow"] == "DELETE, GET, PUT"
+    assert client.post("/").status_code == 405
     wrong = client.post("/api/v1/health")
     assert wrong.status_code == 405 and wrong.headers["allow"] == "GET" and wrong.json()["status"] == 405
     assert (

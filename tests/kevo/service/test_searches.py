@@ -79,6 +79,13 @@ def test_what_is_no_search_is_refused(served: Serving, body: dict[str, object], 
     assert server.searches.all_of("owner") == []
 
 
+def test_a_whole_number_may_have_a_point(served: Serving) -> None:
+    _, client = served
+    answer = client.post("/api/v1/searches", json={"data": "digits", "settings": {"epochs": 5.0, "max_time": 60}})
+    assert answer.json()["settings"] == {"epochs": 5, "max_time": 60.0}
+    assert client.post("/api/v1/searches", json={"data": "digits", "settings": {"epochs": 5.5}}).status_code == 422
+
+
 def test_a_queue_is_full_at_some_time(served: Serving) -> None:
     _, client = served
     answers = [client.post("/api/v1/searches", json={"data": "digits"}).status_code for _ in range(21)]
