@@ -47,6 +47,7 @@ def main(given: Sequence[str] | None = None) -> None:
         default=[10, 2, 1000],
         help="numbers of classes; all but the first at one size",
     )
+    options.add_argument("--gigabytes", type=float, default=8.0, help="leave larger sets of pictures out")
     options.add_argument("--further", type=float, default=20.0, help="seconds after the first model")
     options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
     arguments = options.parse_args(given)
@@ -65,6 +66,8 @@ def main(given: Sequence[str] | None = None) -> None:
         parts.append(table(["candidates", "scheduler, ms", "status at work, ms", "status, ms"], rows))
     models = []
     for num, size, num_classes in _cases(arguments.pictures, arguments.size, arguments.classes):
+        if 3 * num * size**2 > 1e9 * arguments.gigabytes:
+            continue
         models.append(
             found := first_model.measure(num, size=size, num_classes=num_classes, further_seconds=arguments.further)
         )

@@ -131,7 +131,9 @@ class Levels:
 
 
 def to_bytes(values: npt.NDArray[Any], white: int) -> npt.NDArray[np.uint8]:
-    """Brings values to 0-255; what lies beyond is cut off."""
+    """Brings values to 0-255; what lies beyond is cut off. Bytes that are so already are returned as they are."""
+    if values.dtype == np.uint8 and white == 255:
+        return values
     if values.dtype.kind == "b":
         return np.where(values, np.uint8(255), np.uint8(0))
     if values.dtype.kind in "iu" and white == 255:
