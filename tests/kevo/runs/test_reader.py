@@ -326,3 +326,34 @@ def test_what_cannot_be_read_is_named(whole: Run) -> None:
     (whole.path / "trials.jsonl").mkdir()
     known = reader.read(whole.path)
     assert known.records == () and "Cannot read" in known.damages[0] and "trials.jsonl" in known.damages[0]
+
+
+def test_trials_are_read_on_from_where_they_were_read_last(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", {})
+    one = reader.TrialReader(run)
+    assert one.update() == [] == one.records
+    for trial_id in ("1", "2"):
+        run.append_trial(searches.record(trial_id, 0.5))
+    assert [trial.trial_id for trial in one.update()] == ["1", "2"]
+    with (run.path / "trials.jsonl").open("a") as file:
+        file.write('{"half a li')
+    assert one.update() == []
+    # The next one takes the place of that half.
+    run.append_trial(searches.record("3", 0.5, continues="2"))
+    assert [trial.trial_id for trial in one.update()] == ["3"]
+    assert [trial.trial_id for trial in one.records] == ["1", "2", "3"]
+    # Written anew, as where a search is resumed, it is read from its start.
+    run.replace_trials([searches.record("1", 0.75)])
+    assert [trial.fitness for trial in one.update()] == [0.75] and len(one.records) == 1
+
+
+@pytest.mark.parametrize("line", ["{}", json.dumps(searches.record("2", 0.5, continues="7").to_json())])
+def test_a_damaged_line_is_named_by_its_number(line: str, tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", {})
+    one = reader.TrialReader(run)
+    run.append_trial(searches.record("1", 0.5))
+    one.update()
+    with (run.path / "trials.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(RunError, match=r"Line 2 of .* is damaged: .*(missing|continues trial 7)"):
+        one.update()

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 import kevo
 from kevo.cli import main
+from kevo.errors import RunError
 from kevo.runs import ranking, status
 from kevo.runs.folder import Run
 from kevo.runs.status import Status, Training
@@ -145,6 +146,47 @@ def test_what_a_search_at_work_writes_is_read_until_it_ends(tmp_path: Path) -> N
         status.remove(run)
         status.remove(run)
         assert not (run.path / "status.json").exists() and status.read(run.path).trainings == ()
+
+
+def test_one_reader_reads_on_from_where_it_was(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    reader = status.StatusReader(run.path)
+    assert reader.read().best is None
+    run.append_trial(record("1", 0.5, is_paused=False))
+    first = reader.read()
+    trials = run.path / "trials.jsonl"
+    # What it has read already may be anything now.
+    with trials.open("r+b") as file:
+        file.write(b"?")
+    run.append_trial(record("2", 0.75, number=1, is_paused=False))
+    run.append_trial(record("2-full", 0.7, number=2, is_paused=False, full_length=True))
+    second = reader.read()
+    assert (first.trials_completed, second.trials_completed) == (1, 2)
+    assert first.best is not None and second.best is not None and (first.best.score, second.best.score) == (0.5, 0.75)
+    with pytest.raises(RunError, match="Line 1 of "):
+        status.read(run.path)
+
+
+def test_sizes_of_a_search_at_work_are_those_that_it_has_measured(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    measured = status.Sizes.of(run)
+    assert measured.whole == sum(path.stat().st_size for path in run.path.rglob("*")) and measured.checkpoints == 0
+    status.write(run, [], seconds=1.0, sizes=status.Sizes(7000, 500))
+    with run.locked():
+        found = status.read(run.path)
+    assert (found.num_bytes, found.num_bytes_of_checkpoints) == (7000, 500)
+
+
+def test_of_the_oracles_trials_it_reads_nothing_and_looks_at_nothing(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    (run.path / "search").mkdir()
+    (run.path / "search/trial_0").symlink_to(tmp_path)
+    assert status.read(run.path).state == "interrupted"
+    with pytest.raises(RunError, match="is a link"):
+        Run.open(run.path)
+    (run.path / "plots").symlink_to(tmp_path)
+    with pytest.raises(RunError, match="is a link"):
+        status.read(run.path)
 
 
 def test_it_loads_no_tensorflow(tmp_path: Path) -> None:
