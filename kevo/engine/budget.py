@@ -61,8 +61,15 @@ class Budget:
         self._seconds_before = 0.0
         self.scoring_seconds = 0.0
         """To load and to score the winner is expected to take so long."""
+        self.expects_ensemble = True
+        """Whether candidates may be better together than the best of them alone."""
         self.slowness: float | None = None
         """How many times as long as on two ordinary cores the first model took; `None` before it."""
+
+    @property
+    def ensemble_seconds(self) -> float:
+        """How long it takes to write and to score an ensemble."""
+        return _ENSEMBLE_COST * self.scoring_seconds
 
     def take_up(self, records: Mapping[str, TrialRecord]) -> None:
         """Counts the time of earlier sessions, up to the last candidate that they finished."""
@@ -216,7 +223,7 @@ class Budget:
 
     def _closing_seconds(self, whole: float) -> float:
         """How much of the whole time is kept for what follows the last training."""
-        with_ensemble = (1 + _ENSEMBLE_COST) * self.scoring_seconds
+        with_ensemble = self.scoring_seconds + self.expects_ensemble * self.ensemble_seconds
         if self.slowness is None:
             least = max(_CLOSING_SHARE * whole, min(2 * _CLOSING_SECONDS, whole / 10))
         else:

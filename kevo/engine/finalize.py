@@ -7,7 +7,7 @@ import filecmp
 import math
 import operator
 import shutil
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -15,26 +15,21 @@ import numpy as np
 
 from kevo.engine.budget import Budget
 from kevo.engine.default_recipe import default_recipe
+from kevo.engine.ensemble import MAX_MEMBERS, NO_GAIN, TIME_IS_UP, EnsembleLibrary, NoEnsembleError
 from kevo.errors import RunError, describe_error
 from kevo.objective import Objective
 from kevo.progress import Listener
 from kevo.report import plots
-from kevo.runs import checksums, layout, ranking, reader
+from kevo.runs import checksums, layout, reader
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Ensemble, EnsembleMember, FrontMember, Outcome, describe_ensemble, describe_front
-from kevo.runs.predictions import read_predictions
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system import model_files
 from kevo.tasks.task import Member, Outputs, Scores, Task
-from kevo.training import ensemble_selection
 
-_MAX_MEMBERS = 5
-"""How many candidates an ensemble may have."""
 _MEMBER_COST = 1.5
 """How much longer it takes with a member than with the best model alone: it is loaded twice, and saved once more."""
-_TIME_IS_UP = "the time is up"
-_NO_GAIN = "it would gain nothing"
 
 
 class Finalizer:
@@ -66,6 +61,7 @@ class Finalizer:
         self._listener = listener
         self._budget = budget
         self._objectives = objectives
+        self._library = EnsembleLibrary(run, task, settings)
         self.unusable: set[str] = set()
         """Models that cannot be loaded, by their names in the run folder; their files are left as they are."""
 
@@ -102,7 +98,7 @@ class Finalizer:
         if (
             standing is not None
             and not self._may_replace(standing, winner, is_refit, records, lost)
-            and not self._beats(validation, standing.validation)
+            and not self._library.beats(validation, standing.validation)
         ):
             return self._kept(standing, records, interrupted=interrupted)
         if standing is None and self._was_handed_over(lost) and not filecmp.cmp(folder / layout.MODEL, folder / name):
@@ -140,7 +136,7 @@ class Finalizer:
             ),
             hypervolume=hypervolume,
             # What an earlier session found stands until there is another.
-            ensemble=earlier if earlier and self._beats(earlier.validation, validation) else None,
+            ensemble=earlier if earlier and self._library.beats(earlier.validation, validation) else None,
             task=self._kind.name,
             is_chance=test.is_chance,
             advice=self._task.advice if test.is_chance else "",
@@ -178,7 +174,7 @@ class Finalizer:
             model before it learned from that split.
         """
         name, refit = layout.checkpoint(winner.trial_id), layout.refit_model(winner.trial_id)
-        model, outputs = None, self._kept_outputs(winner)
+        model, outputs = None, self._library.kept_outputs(winner)
         if outputs is None:
             model = self._loaded(name)
             outputs = self._task.predict(model, "validation")
@@ -194,11 +190,6 @@ class Finalizer:
             model = self._loaded(name)
             outputs = self._task.predict(model, "validation")
         return name, model, outputs
-
-    def _kept_outputs(self, record: TrialRecord) -> Outputs | None:
-        """Reads the outputs for the validation split that a trial left behind."""
-        path = self._folder.path / layout.predictions(record.trial_id)
-        return read_predictions(path, shape=self._task.output_shape, are_valid=self._task.are_valid)
 
     def _loaded(self, name: str) -> keras.Model:
         """Loads a model of the run folder."""
@@ -286,12 +277,12 @@ class Finalizer:
         """
         found, reason = result.ensemble, ""
         try:
-            num_networks = int(min(self._seconds_left() / (_MEMBER_COST * scoring_seconds), _MAX_MEMBERS))
+            num_networks = int(min(self._seconds_left() / (_MEMBER_COST * scoring_seconds), MAX_MEMBERS))
             if num_networks < 1:
-                raise _NoEnsembleError(_TIME_IS_UP)
+                raise NoEnsembleError(TIME_IS_UP)
             best = result if found is None else found
-            found = self._ensemble(self._weighed(saved, outputs, num_networks), best.validation)
-        except _NoEnsembleError as error:
+            found = self._ensemble(self._library.weighed(saved, outputs, num_networks), best.validation)
+        except NoEnsembleError as error:
             reason = str(error)
         except KeyboardInterrupt:
             result, reason = dataclasses.replace(result, interrupted=True), "interrupted"
@@ -314,40 +305,6 @@ class Finalizer:
             return None
         return ensemble
 
-    def _weighed(
-        self, saved: Sequence[TrialRecord], outputs: Outputs, num_networks: int
-    ) -> list[tuple[TrialRecord, float]]:
-        """Returns the candidates that are better together, with their weights, the heaviest first.
-
-        Args:
-            saved: The candidates to choose from, the winner first.
-            outputs: The winner's for the validation split.
-            num_networks: How many different networks there is time for; heads on the same frozen features count once.
-        """
-        networks = {self._network_key(saved[0])}
-        records, library = [saved[0]], [outputs]
-        for record in saved[1:]:
-            if len(networks | {self._network_key(record)}) > num_networks:
-                continue
-            if (kept := self._kept_outputs(record)) is not None:
-                networks.add(self._network_key(record))
-                records.append(record)
-                library.append(kept)
-        if len(records) == 1 < len(saved) and num_networks < _MAX_MEMBERS:
-            raise _NoEnsembleError(_TIME_IS_UP)
-        shares = ensemble_selection.select(
-            library,
-            loss=lambda mean: self._task.loss(mean, "validation"),
-            seed=self._settings.seed,
-            max_members=_MAX_MEMBERS,
-        )
-        together, best = np.tensordot(shares.astype(np.float32), library, 1), library[0]
-        gains = self._beats(*(self._task.score(one, "validation") for one in (together, best)))
-        if np.count_nonzero(shares) == 1 or not gains:
-            raise _NoEnsembleError(_NO_GAIN)
-        members = [(record, float(share)) for record, share in zip(records, shares, strict=True) if share]
-        return sorted(members, key=lambda member: member[1], reverse=True)
-
     def _ensemble(self, weighed: Sequence[tuple[TrialRecord, float]], best: Scores) -> Ensemble:
         """Writes candidates as one model, loads it again and scores it."""
         members = []
@@ -358,14 +315,14 @@ class Finalizer:
         together = self._task.combine(members)
         num_parameters, limit = together.count_params(), self._settings.max_params
         if limit is not None and num_parameters > limit:
-            raise _NoEnsembleError(f"together its models would have {num_parameters:,} parameters")
+            raise NoEnsembleError(f"together its models would have {num_parameters:,} parameters")
         # It takes its place only when it has proved worth it.
         with self._folder.replacing(layout.ENSEMBLE) as path:
             model_files.save(together, path)
             model = model_files.load(path)
             scores = self._score(model, "validation")
-            if not self._beats(scores, best):
-                raise _NoEnsembleError(_NO_GAIN)
+            if not self._library.beats(scores, best):
+                raise NoEnsembleError(NO_GAIN)
             return Ensemble(
                 members=tuple(
                     EnsembleMember(record.trial_id, weight, self._kind.describe(record.genome))
@@ -380,24 +337,12 @@ class Finalizer:
     def _score(self, model: keras.Model, split: str) -> Scores:
         return self._task.score(self._task.predict(model, split, watch=self._seconds_left), split)
 
-    def _network_key(self, record: TrialRecord) -> Hashable:
-        """Key of a candidate's frozen network, which costs nothing more for another head on it."""
-        return self._kind.extractor_key(record.genome) or record.trial_id
-
-    def _beats(self, ensemble: Scores, best: Scores) -> bool:
-        """Tells whether an ensemble is better than the best model, by the rule by which that has won."""
-        ours, theirs = (
-            {name: scores.value(name.removeprefix("val_")) for name in self._objectives[0].metrics}
-            for scores in (ensemble, best)
-        )
-        return ranking.beats(ours, theirs, self._objectives, num_judged=best.num_examples)
-
     def _seconds_left(self) -> float:
         """Returns how long an ensemble may still take; raises an error where that is nothing."""
         whole = self._settings.resolved_max_time
         left = math.inf if whole is None else whole - self._budget.seconds
         if left <= 0:
-            raise _NoEnsembleError(_TIME_IS_UP)
+            raise NoEnsembleError(TIME_IS_UP)
         return left
 
 
@@ -419,7 +364,3 @@ class BrokenModelError(Exception):
 def _num_ended(records: Sequence[TrialRecord], status: str) -> int:
     """Counts the trials that ended so, without final trainings."""
     return sum(record.status == status and not record.full_length for record in records)
-
-
-class _NoEnsembleError(Exception):
-    """Why there is no ensemble."""

@@ -23,6 +23,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from kevo.engine import oracle, partial_trainings
 from kevo.engine.archive import Archive, full_length_id
 from kevo.engine.budget import Budget, seconds_spent
+from kevo.engine.ensemble import EnsembleLibrary
 from kevo.engine.final_training import FinalTraining, FinalTrainings
 from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.progress import Listener
@@ -36,6 +37,8 @@ from tuners.genome import Genome
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_ENSEMBLES_AHEAD = 2
+"""So many times as long as an ensemble takes before the end it is looked whether there is to be one."""
 _MAX_LOSSES = 2
 """A training that took so many workers with it is not begun again."""
 
@@ -109,6 +112,8 @@ class Scheduler:
         """So many seconds were left for the evolution when the oracle had nothing more; `None` before."""
         self._is_stopped = False
         self._finals = FinalTrainings(archive, settings, budget, task)
+        self._library = EnsembleLibrary(archive.folder, task, settings)
+        self._weighed = list[str]()
         self.oracle = oracle.oracle(
             archive,
             settings,
@@ -595,3 +600,9 @@ class Scheduler:
             self._budget.slowness = first.seconds * work.error / work.own
         if (winner := self._archive.winner) is not None:
             self._budget.scoring_seconds = self._task.scoring_seconds(winner.genome)
+        left = self._budget.left
+        if left is None or left > _ENSEMBLES_AHEAD * self._budget.ensemble_seconds:
+            return
+        saved = self._archive.saved
+        if (names := [record.trial_id for record in saved]) != self._weighed:
+            self._weighed, self._budget.expects_ensemble = names, self._library.gains(saved)

@@ -48,7 +48,7 @@ kevo.progress kevo.export
 kevo.report
 
 kevo.engine.messages kevo.engine.budget kevo.engine.archive kevo.engine.partial_trainings
-kevo.engine.oracle kevo.engine.final_training kevo.engine.default_recipe
+kevo.engine.oracle kevo.engine.final_training kevo.engine.default_recipe kevo.engine.ensemble
 kevo.engine.finalize kevo.engine.scheduler
 kevo.engine
 

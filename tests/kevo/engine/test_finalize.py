@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import kevo
-from kevo.engine import archive, finalize
+from kevo.engine import archive
+from kevo.engine.ensemble import EnsembleLibrary, NoEnsembleError
 from kevo.engine.finalize import Finalizer
 from kevo.result import SearchResult
 from kevo.runs import layout
@@ -147,20 +148,19 @@ def test_no_ensemble_where_the_limits_forbid_it(
 
 def test_little_time_makes_a_small_ensemble(tmp_path: Path, dataset: ImageDataset) -> None:
     one = ended(tmp_path, dataset)
-    objectives = one._archive.objectives
-    end = Finalizer(one._folder, one._task, one._settings, one._listener, one._budget, objectives=objectives)
+    library = EnsembleLibrary(one._folder, one._task, one._settings)
     probabilities = np.load(one._folder.path / f"predictions/{one._archive.completed[0].trial_id}.npy").astype(
         np.float32
     )
-    assert [len(end._weighed(one._archive.completed, probabilities, num)) for num in (2, 3)] == [2, 3]
-    with pytest.raises(finalize._NoEnsembleError, match="the time is up"):
-        end._weighed(one._archive.completed, probabilities, 1)
+    assert [len(library.weighed(one._archive.completed, probabilities, num)) for num in (2, 3)] == [2, 3]
+    with pytest.raises(NoEnsembleError, match="the time is up"):
+        library.weighed(one._archive.completed, probabilities, 1)
     # Heads on the same features cost nothing more.
     heads = [
         dataclasses.replace(record, genome=pretrained_genome("vgg16", "block4_pool"))
         for record in one._archive.completed
     ]
-    assert len(end._weighed(heads, probabilities, 1)) == 3
+    assert len(library.weighed(heads, probabilities, 1)) == 3
 
 
 def test_ctrl_c_while_an_ensemble_is_made_leaves_the_best(
@@ -190,16 +190,15 @@ def test_ctrl_c_while_an_ensemble_is_made_leaves_the_best(
     ],
 )
 def test_an_ensemble_is_better_by_the_rule_by_which_candidates_win(
-    changes: dict[str, object], accuracy: float, cross_entropy: float, is_better: bool, finished: tuple, tmp_path: Path
+    changes: dict[str, object], accuracy: float, cross_entropy: float, is_better: bool, finished: tuple
 ) -> None:
     _, one = finished
     settings = dataclasses.replace(SETTINGS, **changes)
-    objectives = archive.Archive(Run.create(tmp_path / "run", {}), settings, num_judged=400).objectives
-    end = Finalizer(one._folder, one._task, settings, Diary(), one._budget, objectives=objectives)
+    library = EnsembleLibrary(one._folder, one._task, settings)
     some = evaluation.evaluate(np.array([[1.0, 0.0]]), np.array([0]), class_names=["a", "b"])
     best = dataclasses.replace(some, num_examples=400, accuracy=0.9, cross_entropy=0.3)
     other = dataclasses.replace(best, accuracy=accuracy, cross_entropy=cross_entropy)
-    assert end._beats(other, best) is is_better
+    assert library.beats(other, best) is is_better
 
 
 @pytest.mark.parametrize("interrupted", [True, False])

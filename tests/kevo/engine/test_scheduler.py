@@ -330,6 +330,28 @@ def test_a_machine_that_took_long_for_the_first_model_gets_more_time_for_the_end
     assert left[0] > 985 and left[0] - left[1] == pytest.approx(22.5, abs=2)
 
 
+@pytest.mark.parametrize("are_better_together", [True, False])
+def test_time_is_kept_for_an_ensemble_only_if_one_would_gain(
+    tmp_path: Path, dataset: ImageDataset, are_better_together: bool
+) -> None:
+    settings = dataclasses.replace(SETTINGS, max_time=1000.0, objective="loss", max_trials=None)
+    one = scheduler(tmp_path, dataset, settings)
+    one._task.scoring_seconds = lambda genome: 50.0  # type: ignore[method-assign]
+    # Each knows one class only, and another one if they are better together.
+    for number in range(3):
+        probabilities = np.full((len(dataset.validation), 3), 0.25)
+        probabilities[:, number if are_better_together else 0] = 0.5
+        ended = record(str(number), 0.8, is_paused=False, metrics={**METRICS, "val_cross_entropy": 1.0 + number / 100})
+        one._archive.add(ended, save=lambda path: path.write_text("a model"), outputs=probabilities)
+    one._budget._seconds_before = 700.0
+    one._expect_closing()
+    assert one._budget.expects_ensemble
+    one._budget._seconds_before = 800.0
+    one._expect_closing()
+    assert one._budget.expects_ensemble is are_better_together
+    assert one._budget.left == pytest.approx(70 if are_better_together else 150, abs=40)
+
+
 def test_without_a_model_the_first_is_trained_though_the_time_is_up(tmp_path: Path, dataset: ImageDataset) -> None:
     one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_time=60.0), seconds=70.0)
     assert not one.is_over

@@ -1,4 +1,4 @@
-"""Answers of one class of several: one-hot targets, cross-entropy, accuracy."""
+"""Answers of one class of several: indices, cross-entropy, accuracy."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ def class_answers(
         label_smoothing: The share of each target that is spread over all classes.
     """
     return Answers(
-        targets=np.eye(num_classes, dtype=np.float32)[labels],
+        # One-hot they would take a thousand times the room where there are a thousand classes.
+        targets=labels.astype(np.int32),
         weights=None if class_weights is None else np.array([class_weights[label] for label in labels], np.float32),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing),
+        loss=_Crossentropy(label_smoothing=label_smoothing),
         score=StepScore("accuracy", _is_right),
         validation_targets=validation_labels,
         measure=measure,
@@ -55,5 +56,12 @@ def measure(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[Any]) ->
     }
 
 
+class _Crossentropy(keras.losses.CategoricalCrossentropy):  # type: ignore[misc]  # Keras is not typed.
+    """Cross-entropy with smoothed labels, of classes as indices."""
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        return super().call(tf.one_hot(tf.cast(y_true, tf.int32), y_pred.shape[-1], dtype=y_pred.dtype), y_pred)
+
+
 def _is_right(targets: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
-    return tf.equal(tf.argmax(targets, axis=-1), tf.argmax(probabilities, axis=-1))
+    return tf.equal(tf.cast(targets, tf.int64), tf.argmax(probabilities, axis=-1))
