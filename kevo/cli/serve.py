@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from kevo.cli.console import user_errors
-from kevo.cli.options import Duration, SecretFile
+from kevo.cli.options import Duration, SecretFile, WeightsPair
 from kevo.errors import KevoError, SettingsError
 from kevo.system.text import printable
 from kevo.tasks.saved_model import model_file
@@ -19,6 +19,10 @@ from kevo.tasks.saved_model import model_file
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(i?)B?", re.IGNORECASE)
 _PREFIXES = ("", "K", "M", "G", "T")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+_SOURCES = ("imagenet", "none")
+"""What stands for weights beside paths."""
 
 
 class Size(click.ParamType[int]):
@@ -100,6 +104,12 @@ class ServedModel(click.ParamType[tuple[str, Path]]):
     multiple=True,
     help="NAME=PATH: pictures that are on the machine already. May be repeated.",
 )
+@click.option(
+    "--weights",
+    type=WeightsPair(),
+    multiple=True,
+    help="Pretrained weights for all searches, as for kevo search: NAME=PATH, NAME=imagenet or NAME=none.",
+)
 @click.option("--max-upload", type=Size(), default="4GiB", show_default=True, help="The size of an upload.")
 @click.option(
     "--max-storage", type=Size(), default="50GiB", show_default=True, help="The size of all uploads and searches."
@@ -139,6 +149,7 @@ def serve(
     parallel: int,
     paused: bool,
     data: tuple[tuple[str, Path], ...],
+    weights: tuple[tuple[str, str], ...],
     max_upload: int,
     max_storage: int,
     max_time: float,
@@ -168,6 +179,9 @@ def serve(
                 parallel=parallel,
                 is_paused=paused,
                 data=dict(data),
+                weights={
+                    name: source if source in _SOURCES else str(Path(source).absolute()) for name, source in weights
+                },
                 max_upload=max_upload,
                 max_storage=max_storage,
                 max_time=max_time,

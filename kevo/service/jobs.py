@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from kevo.errors import KevoError, RunError
@@ -207,18 +208,20 @@ def last_line(log: Path) -> str:
     return printable(lines[-1]) if lines else ""
 
 
-def command(job: Job, place: Place, data: str) -> list[str]:
+def command(job: Job, place: Place, data: str, *, weights: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """Returns the arguments of `kevo` that begin a search, or go on with it.
 
     Args:
         job: The search.
         place: Its files.
         data: The path or built-in name of its pictures.
+        weights: Where pretrained weights come from, as in `kevo.Settings`.
     """
     if place.has_begun:
         limits = _options(job.further)
         return ["resume", "--data", data, *limits, "--", str(place.run)]
-    return ["search", "--out", str(place.run), *_options(job.settings), "--", data]
+    named = [word for name, source in weights.items() for word in ("--weights", f"{name}={source}")]
+    return ["search", "--out", str(place.run), *named, *_options(job.settings), "--", data]
 
 
 def _options(settings: Mapping[str, Any]) -> list[str]:

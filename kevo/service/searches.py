@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,6 +67,7 @@ class Searches:
         hub: Is told what happens.
         source: Returns where the data of a search lies; raises an error where it is gone.
         parallel: So many searches are at work at a time.
+        weights: Where the pretrained weights of all searches come from, as in `kevo.Settings`.
         is_paused: Whether none is begun.
     """
 
@@ -77,12 +78,14 @@ class Searches:
         *,
         source: Callable[[Job], str],
         parallel: int,
+        weights: Mapping[str, str],
         is_paused: bool = False,
     ) -> None:
         self._root = root
         self._hub = hub
         self._source = source
         self._parallel = parallel
+        self._weights = weights
         self.is_paused = is_paused
         self._jobs: dict[str, Job] = {}
         self._states: dict[str, str] = {}
@@ -345,7 +348,7 @@ class Searches:
                 if place.run.exists() and not place.has_begun:
                     # A session that was killed before it had written down what it was to do.
                     shutil.rmtree(place.run)
-                arguments = jobs.command(job, place, source)
+                arguments = jobs.command(job, place, source, weights=self._weights)
                 job.started, job.ended, job.words = jobs.now(), None, ""
                 self._keep(job)
                 child = launching.start(arguments, folder=place.folder, lock=place.lock, log=place.log)

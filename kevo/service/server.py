@@ -38,6 +38,7 @@ class Config:
         parallel: So many searches are at work at a time.
         is_paused: Whether no search is begun.
         data: Folders and files that are on the machine already, by the names that pages show.
+        weights: Where the pretrained weights of all searches come from, as in `kevo.Settings`.
         max_upload: The most bytes of one upload.
         max_storage: The most bytes of all uploads and searches.
         max_time: The most seconds of one search.
@@ -49,6 +50,7 @@ class Config:
     parallel: int = 1
     is_paused: bool = False
     data: Mapping[str, Path] = field(default_factory=dict)
+    weights: Mapping[str, str] = field(default_factory=dict)
     max_upload: int = 4 * 1024**3
     max_storage: int = 50 * 1024**3
     max_time: float = 24 * 3600.0
@@ -73,7 +75,12 @@ class Server:
         self.hub = Hub()
         self.uploads = Uploads(root, most=config.max_upload, most_in_all=config.max_storage)
         self.searches = Searches(
-            root, self.hub, source=self._source, parallel=config.parallel, is_paused=config.is_paused
+            root,
+            self.hub,
+            source=self._source,
+            parallel=config.parallel,
+            weights=config.weights,
+            is_paused=config.is_paused,
         )
         self.errands = Errands()
         self.models = Models()

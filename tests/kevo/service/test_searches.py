@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from kevo.cli import main
 from kevo.errors import SearchFailedError
 from kevo.runs import failure
 from kevo.service import jobs, launching
@@ -139,6 +140,21 @@ def test_a_search_at_work_is_asked_to_stop_once(served: Serving) -> None:
     assert jobs.command(job, place, "digits") == [
         "resume", "--data", "digits", "--max-time", "60.0s", "--", str(place.run)
     ]  # fmt: skip
+
+
+def test_all_settings_reach_the_command(served: Serving) -> None:
+    server, client = served
+    settings = {"max_time": 60.5, "num_rungs": 2, "minimize": ["params", "bytes"], "max_params": 10**6, "space": "wide"}
+    identity = client.post("/api/v1/searches", json={"data": "digits", "settings": settings}).json()["id"]
+    job = server.searches._jobs[identity]
+    found = jobs.command(job, server.searches.place(job), "-x.zip", weights={"vgg16": "/w"})
+    given = " ".join(found)
+    assert found[0] == "search" and given.endswith("-- -x.zip") and "--weights vgg16=/w --max-time 60.5s" in given
+    assert "--rungs 2" in given
+    # The command takes all of them.
+    context = main.commands["search"].make_context("search", found[1:])
+    assert (context.params["max_time"], context.params["num_rungs"]) == (60.5, 2)
+    assert context.params["minimize"] == ("params", "bytes") and context.params["data"] == "-x.zip"
 
 
 def test_a_finished_one_goes_on_with_more_only(served: Serving) -> None:

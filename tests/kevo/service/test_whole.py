@@ -49,9 +49,10 @@ class Process:
         return self.client.post(f"/api/v1{path}", json={} if values is None else values)
 
     def end(self, number: int) -> int:
-        self.client.close()
         self.child.send_signal(number)
-        return self.child.wait(60)
+        code = self.child.wait(60)
+        self.client.close()
+        return code
 
 
 def wait(is_so: Callable[[], Any]) -> Any:
