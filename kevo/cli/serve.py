@@ -13,6 +13,7 @@ import click
 from kevo.cli.console import user_errors
 from kevo.cli.options import Duration, SecretFile, WeightsPair
 from kevo.errors import KevoError, SettingsError
+from kevo.system import versions
 from kevo.system.text import printable
 from kevo.tasks.saved_model import model_file
 
@@ -245,6 +246,6 @@ def _service() -> tuple[Any, Any]:
         from kevo.service.server import Config
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"kevo serve needs {error.name}, which is not installed. Install it: pip install 'kevo-automl[serve]'"
+            f"kevo serve needs {error.name}, which is not installed. Install it: {versions.how_to_install('serve')}"
         ) from error
     return run, Config

@@ -14,7 +14,7 @@ from starlette.datastructures import UploadFile
 
 from kevo.errors import KevoError, ModelError, RunError
 from kevo.runs import layout
-from kevo.service import events, jobs
+from kevo.service import events, exports, jobs
 from kevo.service import settings as allowed
 from kevo.service.guard import TITLES
 from kevo.service.jobs import TEXTS, Job
@@ -340,6 +340,51 @@ def report_response(server: Server, job: Job) -> FileResponse:
     return FileResponse(
         server.searches.place(job).report, media_type="text/html", headers={"content-security-policy": policy}
     )
+
+
+class NewExport(BaseModel):
+    """An export that is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=_LONGEST_NAME)]
+
+
+@router.post("/searches/{search}/exports", status_code=202)
+async def post_export(job: Asked, asked: NewExport, request: Request) -> dict[str, Any]:
+    """Writes the model in another format, and compares the two; `name` is one of those that the list offers."""
+    begin_export(server_of(request), job, asked.name)
+    return list_exports(job, request)
+
+
+def begin_export(server: Server, job: Job, name: str) -> None:
+    """Begins to write an export.
+
+    Raises:
+        HTTPException: there is no such format here, or no model yet.
+    """
+    if name not in exports.available():
+        raise HTTPException(422, f"Expected one of: {', '.join(exports.available())}. Received: {name!r}.")
+    try:
+        exports.begin(server, job, name)
+    except RunError as error:
+        raise HTTPException(409, str(error)) from None
+
+
+@router.get("/searches/{search}/exports")
+def list_exports(job: Asked, request: Request) -> dict[str, Any]:
+    """Lists the model in other formats: what was asked for and how far it is, and what can be asked for."""
+    return {"exports": exports.listed(server_of(request), job), "offered": exports.available()}
+
+
+@router.get("/searches/{search}/exports/{name}", response_class=FileResponse)
+def get_export(job: Asked, name: str, request: Request) -> FileResponse:
+    """Downloads the model in another format."""
+    server = server_of(request)
+    if name not in exports.KINDS or not exports.is_current(server, job, name):
+        raise HTTPException(404, "There is no such export. Ask for it first.")
+    path = exports.path_of(server, job, name)
+    return FileResponse(path, filename=name, media_type="application/octet-stream")
 
 
 @router.post("/searches/{search}/predict")

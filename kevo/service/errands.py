@@ -50,21 +50,29 @@ class Errands:
         """Returns an errand, also one that has ended."""
         return self._known.get(key)
 
-    def begin(self, key: tuple[str, ...], arguments: Sequence[str], *, folder: Path) -> Errand:
+    def begin(
+        self, key: tuple[str, ...], arguments: Sequence[str], *, folder: Path, output: Path | None = None
+    ) -> Errand:
         """Begins an errand, if it is not under way.
 
         Args:
             key: What it is.
             arguments: What stands behind `kevo`.
             folder: Where it works.
+            output: Where what it prints is kept; `None` for nowhere.
         """
         if (known := self._known.get(key)) is not None and known.is_under_way:
             return known
         errand = self._known[key] = Errand(key)
-        task = asyncio.get_running_loop().create_task(self._run(errand, arguments, folder))
+        task = asyncio.get_running_loop().create_task(self._run(errand, arguments, folder, output))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return errand
+
+    def drop(self, key: tuple[str, ...]) -> None:
+        """Forgets an errand that has failed, so that it can be tried again."""
+        if (known := self._known.get(key)) is not None and not known.is_under_way:
+            del self._known[key]
 
     def forget(self, search: str) -> None:
         """Forgets the errands of a search that is removed."""
@@ -77,7 +85,7 @@ class Errands:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self, errand: Errand, arguments: Sequence[str], folder: Path) -> None:
+    async def _run(self, errand: Errand, arguments: Sequence[str], folder: Path, output: Path | None) -> None:
         async with self._turn:
             errand.state = "running"
             child = await asyncio.create_subprocess_exec(
@@ -87,13 +95,13 @@ class Errands:
                 *arguments,
                 cwd=folder,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 env=environment(),
                 start_new_session=True,
             )
             try:
-                _, said = await asyncio.wait_for(child.communicate(), _SECONDS)
+                printed, said = await asyncio.wait_for(child.communicate(), _SECONDS)
             except TimeoutError:
                 errand.state, errand.words = "failed", f"It takes longer than {_SECONDS:g} seconds."
                 return
@@ -106,5 +114,7 @@ class Errands:
                         os.killpg(child.pid, signal.SIGKILL)
                     await child.wait()
             lines = [line for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
+            if output is not None and child.returncode == 0:
+                await asyncio.to_thread(output.write_bytes, printed)
             errand.state = "done" if child.returncode == 0 else "failed"
             errand.words = "" if child.returncode == 0 else printable(lines[-1] if lines else "")[:_MOST_WORDS]

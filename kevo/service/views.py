@@ -22,7 +22,7 @@ from kevo.runs import layout
 from kevo.runs.atomic_files import DAMAGE
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
-from kevo.service import api, charts, jobs, wording
+from kevo.service import api, charts, exports, jobs, wording
 from kevo.service import settings as allowed
 from kevo.service.api import Asked, NewSearch, Sent, server_of, user_of
 from kevo.service.guard import TITLES
@@ -297,6 +297,8 @@ def show_search(job: Asked, request: Request) -> Response:
         last=_rows(server, search, server.searches.records(job, num - _LAST, num)),
         num_candidates=num,
         has_model=layout.MODEL in values["files"],
+        exports=exports.listed(server, job),
+        offered=exports.available(),
         log=server.without_paths(jobs.tail(server.searches.place(job).log, 4096))
         if values["state"] == "failed"
         else "",
@@ -343,6 +345,15 @@ async def stop_search(job: Asked, request: Request) -> Response:
     given = await _fields(request)
     server_of(request).searches.stop(job, at_once=given.get("now") == "yes")
     return RedirectResponse("/" if given.get("back") == "list" else f"/searches/{job.id}", 303)
+
+
+@router.post("/searches/{search}/exports")
+async def post_export(job: Asked, request: Request) -> Response:
+    """Writes the model in another format."""
+    server, name = server_of(request), (await _fields(request)).get("name", "")
+    server.errands.drop(("export", job.id, name))
+    api.begin_export(server, job, name)
+    return RedirectResponse(f"/searches/{job.id}#exports", 303)
 
 
 @router.post("/searches/{search}/resume")
@@ -405,6 +416,8 @@ async def show_report(job: Asked, request: Request) -> Response:
         return api.report_response(server, job)
     errand = server.errands.get(("report", job.id))
     words = server.without_paths(errand.words) if errand is not None and errand.state == "failed" else ""
+    # Whoever looks once more has it tried once more.
+    server.errands.drop(("report", job.id))
     return render(request, "report_wait.html", 500 if words else 202, search=job, words=words)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.kevo.service.test_whole import Process
+from tests.kevo.service.test_whole import Process, wait
 from tests.support.serving import pets, png
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -100,7 +100,8 @@ def test_the_whole_way(server: Process, browser: Any, zips: Path, picture: Path,
     page.get_by_role("button", name="Upload").click()
     page.wait_for_url(re.compile("/data/[0-9a-f]{16}$"))
     assert "3 classes, 18 pictures" in page.inner_text("main") and "dog <i>" in page.inner_text("main")
-    assert page.evaluate("[...document.images].every(one => one.naturalWidth > 0)")
+    page.locator(".thumbs img").first.scroll_into_view_if_needed()
+    wait(lambda: page.locator(".thumbs img").first.evaluate("one => one.naturalWidth") > 0)
     visitor.check()
     page.get_by_role("link", name="Search on these").click()
     assert page.input_value("#name") == "pets <b>"
@@ -126,7 +127,7 @@ def test_the_whole_way(server: Process, browser: Any, zips: Path, picture: Path,
     page.set_input_files("#pictures", str(picture))
     page.locator(".answer-card").wait_for()
     assert page.locator(".answer-card h2").inner_text() == "new.png"
-    assert page.evaluate("document.querySelector('.answer-card img').naturalWidth") == 40
+    wait(lambda: page.locator(".answer-card img").evaluate("one => one.naturalWidth") == 40)
     visitor.check()
     visitor.context.close()
 

@@ -158,6 +158,13 @@ def test_a_search_from_its_begin_to_its_use(tmp_path: Path) -> None:
     loads = "import keras, sys; sys.path.clear(); print(keras.models.load_model(sys.argv[1]).output_shape)"
     shown = subprocess.run([sys.executable, "-c", loads, str(downloaded)], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "(None, 10)"
+    # Another format is written and compared with the model.
+    exports = f"/searches/{search}/exports"
+    assert server.post(exports, {"name": "best.tflite"}).status_code == 202
+    (export,) = wait(lambda: [one for one in server.get(exports)["exports"] if one["state"] in ("done", "failed")])
+    assert export["state"] == "done", export["words"]
+    written = server.client.get(f"/api/v1{exports}/best.tflite").content
+    assert len(written) == export["bytes"] and b"TFL3" in written[:16]
     # The report is made when it is asked for, and may do nothing but be looked at.
     report = f"/api/v1/searches/{search}/report"
     assert server.client.get(report).status_code == 202

@@ -13,6 +13,7 @@ from tests.support.serving import put_search, serving
 TEMPLATES = sorted((ROOT / "kevo/service/templates").glob("*.html"))
 WORDS = re.compile(r"""(?<![\w.])_\(\s*(?:"([^"]*)"|'([^']*)')""")
 STATES = (*jobs.ALIVE, *jobs.ENDED, jobs.QUEUED, jobs.LOST)
+ERRANDS = ("done",)
 CHOICES = ("train", "validation", "test", "default", "small", "wide", "accuracy", "macro_f1", "loss")
 """Words that templates take from elsewhere."""
 
@@ -20,7 +21,7 @@ CHOICES = ("train", "validation", "test", "default", "small", "wide", "accuracy"
 def used() -> set[str]:
     """All words that templates show."""
     found = {first or second for path in TEMPLATES for first, second in WORDS.findall(path.read_text())}
-    return {*found, *STATES, *CHOICES, *TITLES.values()}
+    return {*found, *STATES, *ERRANDS, *CHOICES, *TITLES.values()}
 
 
 def places(text: str) -> list[str]:
