@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import tempfile
@@ -96,6 +97,10 @@ def serve(
             link = f"{address.rstrip('/')}/login?code={gate.new_code()}"
             if ready_file is not None:
                 _write_secret(ready_file, {"url": address, "token": gate.token, "pid": os.getpid()})
+            if config.only_predicts:
+                command = f"kevo serve --root {shlex.quote(str(root))} token add NAME"
+                say(f"kevo serves {', '.join(config.models)} at {address}. Programs need a token: {command}")
+                return
             say(f"kevo serves at {address}. Sign in within a minute: {link}")
             if open_page is not None:
                 open_page(link)

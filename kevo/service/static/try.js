@@ -26,6 +26,7 @@ function shown(one, file) {
     const number = document.createElement("span");
     const bar = document.createElement("progress");
     name.textContent = label;
+    name.dir = "auto";
     number.className = "number";
     number.textContent = percent.format(value);
     bar.max = 1;

@@ -40,6 +40,10 @@ def test_tokens_for_programs_come_and_go_while_the_server_runs(gate: Gate, tmp_p
         file.remove("ci")
 
 
+def test_the_owner_can_have_another_token(gate: Gate, tmp_path: Path) -> None:
+    assert gate.user_of_token(TokenFile(tmp_path / "tokens.json").add("owner")) == "owner"
+
+
 def test_a_link_is_good_once_and_for_a_minute(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     code = gate.new_code()
     assert not gate.redeem("wrong") and gate.redeem(code) and not gate.redeem(code)

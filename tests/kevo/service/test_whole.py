@@ -205,6 +205,7 @@ def test_a_server_that_only_predicts(tmp_path: Path) -> None:
     assert set(one["probabilities"]) == {"cat", "dog"} and sum(one["probabilities"].values()) == pytest.approx(1)
     assert server.client.get("/v2/models/pets").json()["outputs"][0]["parameters"]["class_names"] == ["cat", "dog"]
     assert server.client.get("/").status_code == 404
+    assert "kevo serves pets at" in server.log.read_text() and "token add NAME" in server.log.read_text()
     assert server.end(signal.SIGTERM) == 0
 
 
