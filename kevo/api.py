@@ -26,7 +26,7 @@ from kevo.session import Session
 from kevo.settings import NO_CACHE, Settings
 from kevo.system import versions
 from kevo.system.quiet import quiet_natives
-from kevo.tasks.task import AUTO, AnyKind, Dataset, Task, all_kinds
+from kevo.tasks.task import AnyKind, Dataset, Task, choose
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -79,7 +79,7 @@ def search(
     started = time.monotonic() if started is None else started
     endpoint = _endpoint(listen, secret, distribution_strategy)
     settings = _settings(settings, options)
-    kind = _kind(settings, data)
+    kind, decision = choose(settings.task, data, settings.options)
     settings = dataclasses.replace(
         settings,
         task=kind.name,
@@ -110,7 +110,14 @@ def search(
     )
     with _watched(settings, verbose, listener) as watching:
         return Session(
-            run, task, settings, watching, started=started, endpoint=endpoint, strategy=distribution_strategy
+            run,
+            task,
+            settings,
+            watching,
+            started=started,
+            endpoint=endpoint,
+            strategy=distribution_strategy,
+            decision=decision,
         ).run()
 
 
@@ -246,13 +253,6 @@ def _ensure_room(settings: Settings, endpoint: Endpoint | None) -> None:
             "With the strategy multiworker all processes train one candidate at a time: workers from elsewhere cannot "
             "join. Leave out the address to listen at, or take another strategy."
         )
-
-
-def _kind(settings: Settings, data: Any) -> AnyKind:
-    """The task that is named, that has the options, or that recognizes the data; else the first of the table."""
-    if settings.task == AUTO and not settings.options:
-        return next((kind for kind in all_kinds() if kind.recognizes(data)), settings.kind)
-    return settings.kind
 
 
 def _reopened(run: Run, kind: AnyKind, dataset: Dataset, settings: Settings) -> Task:

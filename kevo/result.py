@@ -36,7 +36,7 @@ class SearchResult(Outcome):
 
     @property
     def best_model(self) -> keras.Model:
-        """The best model, loaded from its file: raw examples in, such as pixels 0-255, and class probabilities out."""
+        """The best model, loaded from its file: raw examples in, such as pixels 0-255, and answers out."""
         return model_files.load(self.model_path)
 
     @property
@@ -68,20 +68,20 @@ class SearchResult(Outcome):
         """
         from kevo.report import plots
 
-        return plots.learning_curves(self._winner)
+        return plots.learning_curves(self._winner, kind=self.kind)
 
     def plot_confusion(self) -> Figure:
-        """Draws which classes of the test split are taken for which."""
+        """Draws which classes of the test split are taken for which; of numbers, predicted against true ones."""
         from kevo.report import plots
 
         (drawing,) = self.kind.drawings(self.test)
         return plots.task_figure(drawing)
 
     def plot_parameters(self) -> Figure:
-        """Draws the accuracy of the candidates against their size."""
+        """Draws the score of the candidates against their size."""
         from kevo.report import plots
 
-        return plots.parameters_against_accuracy(self._facts.records, kind=self.kind)
+        return plots.parameters_against_score(self._facts.records, kind=self.kind)
 
     def plot_importance(self) -> Figure:
         """Draws which genes mattered."""
@@ -171,6 +171,8 @@ class SearchResult(Outcome):
         }
         if self.default_recipe is not None:
             words["default"] = f"the default recipe alone: {self.default_recipe}"
+        if reference := pages.reference(self.run_folder, self.test):
+            words["reference"] = reference
         if self.warning:
             words["warning"] = self.warning
         if self.front:

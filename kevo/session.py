@@ -70,6 +70,7 @@ class Session:
         started: When it began, by `time.monotonic`.
         endpoint: Where workers from elsewhere may join; `None` for nowhere.
         strategy: Spreads each candidate over several devices, in this process; `None` for what the settings say.
+        decision: What was decided about the task, in words; empty where that went without saying.
     """
 
     def __init__(
@@ -82,7 +83,9 @@ class Session:
         started: float,
         endpoint: Endpoint | None = None,
         strategy: tf.distribute.Strategy | None = None,
+        decision: str = "",
     ) -> None:
+        self._decision = decision
         self._folder = run
         self._task = task
         self._dataset: Dataset = task.dataset
@@ -123,6 +126,8 @@ class Session:
             self._budget.take_up(self._archive.records)
             self._open(plan)
             self._listener.note(self._dataset.summary())
+            if self._decision:
+                self._listener.note(self._decision)
             for skipped in self._dataset.skipped:
                 self._listener.note(f"Skipped {skipped.path}: {skipped.reason}")
             for reason, num in Counter(skipped.reason for skipped in self._dataset.skipped).items():

@@ -13,7 +13,7 @@ from typing import Any, Self
 from kevo.errors import SettingsError
 from kevo.objective import COSTS, Objective, with_costs
 from kevo.system.text import seconds_in
-from kevo.tasks.task import AUTO, TASKS, AnyKind, kind_of, named_by
+from kevo.tasks.task import AUTO, TASKS, AnyKind, all_kinds, asked_words, kind_of, named_by
 
 DEFAULT_MAX_TIME = 240.0
 """How many seconds a search takes when nobody says how long it may, by time or by candidates."""
@@ -99,14 +99,15 @@ class Settings:
         num_rungs: Candidates pause after a third of their epochs, with 3 rungs after a ninth already, and only the best
             of their kind go on. 1 trains every candidate at once. Each part of a training counts for `max_trials`.
         population: How many candidates make a generation.
-        task: What is learned: `images`, another name of `kevo.tasks.task.TASKS`, or `auto`: what `options` or the data
-            tell of.
+        task: What is learned: `classification`, `regression`, the name of one task of `kevo.tasks.task.TASKS`, such as
+            `images`, or `auto`: what the data tell of.
         options: Settings that only the task has, by name.
         space: What is searched: a preset's name (`small`, `default`, `wide`) or a space of the task's, such as
             `kevo.Space` for images.
         weights: Where the weights of each backbone come from: a path, `imagenet` or `none`. Backbones not named here
             are tried with `imagenet` when `weights` is empty, and left out otherwise.
-        objective: What to improve on the validation split: `accuracy`, `macro_f1` or `loss`.
+        objective: What to improve on the validation split: `accuracy`, `macro_f1` or `loss` of classes; `r2`, `mae` or
+            `rmse` of numbers; `auto` for the first of these.
         minimize: What to keep small at the same time: some of `params`, `seconds` (of the candidate's training),
             `flops` (of one picture) and `bytes` (of the saved model). The search then looks for a front of candidates
             that no other beats in everything.
@@ -140,7 +141,7 @@ class Settings:
     options: Mapping[str, str] = field(default_factory=dict)
     space: Any = "default"
     weights: Mapping[str, str] = field(default_factory=dict)
-    objective: str = "accuracy"
+    objective: str = AUTO
     minimize: tuple[str, ...] = ()
     max_params: int | None = None
     cache: str | None = None
@@ -179,11 +180,9 @@ class Settings:
                 "With the strategy multiworker all processes train one candidate at a time. Received: "
                 f"{self.workers} workers. Leave that out."
             )
-        if self.task not in (AUTO, *TASKS):
-            raise SettingsError(f"Unknown task {self.task!r}. Expected one of: {', '.join((AUTO, *TASKS))}.")
-        objectives = self.kind.objectives
-        if self.objective not in objectives:
-            raise SettingsError(f"Unknown objective {self.objective!r}. Expected one of: {', '.join(objectives)}.")
+        if self.task not in (tasks := (AUTO, *asked_words(), *TASKS)):
+            raise SettingsError(f"Unknown task {self.task!r}. Expected one of: {', '.join(tasks)}.")
+        self._check_objective()
         unknown = [cost for cost in self.minimize if cost not in COSTS]
         if unknown:
             raise SettingsError(f"`minimize` holds {unknown[0]!r}. Expected some of: {', '.join(COSTS)}.")
@@ -194,6 +193,18 @@ class Settings:
                 f"Expected some of: {', '.join(known) or 'none'}."
             )
         self.kind.check(self)
+
+    def _check_objective(self) -> None:
+        if self.task not in TASKS:
+            # Which task it is the data may still decide.
+            kinds = [kind for kind in all_kinds() if self.task in (AUTO, kind.asks)]
+            objectives = list(dict.fromkeys(name for kind in kinds for name in kind.objectives))
+        else:
+            objectives = list(self.kind.objectives)
+            if self.objective == AUTO:
+                object.__setattr__(self, "objective", objectives[0])
+        if self.objective not in (AUTO, *objectives):
+            raise SettingsError(f"Unknown objective {self.objective!r}. Expected one of: {', '.join(objectives)}.")
 
     def _simplify(self) -> None:
         """Makes plain values of what people write: `15m`, paths, NumPy's numbers, one name in place of several."""
@@ -212,13 +223,17 @@ class Settings:
 
     @property
     def kind(self) -> AnyKind:
-        """The task; where nothing but the data could tell, the first of the table."""
-        return named_by(self.options) if self.task == AUTO else kind_of(self.task)
+        """The task; where nothing but the data could tell, the first of the table that it may be."""
+        if self.task in TASKS:
+            return kind_of(self.task)
+        return named_by(self.options, asks=None if self.task == AUTO else self.task)
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """The objective, and then the costs that are minimized beside it."""
-        return with_costs(self.kind.objectives[self.objective], self.minimize)
+        objectives = self.kind.objectives
+        name = self.objective if self.objective in objectives else next(iter(objectives))
+        return with_costs(objectives[name], self.minimize)
 
     @property
     def resolved_max_time(self) -> float | None:
@@ -288,7 +303,7 @@ class Settings:
         """
         try:
             space, task = values.get("space", "default"), values.get("task", AUTO)
-            kind = named_by(values.get("options", {})) if task == AUTO else kind_of(task)
+            kind = kind_of(task) if task in TASKS else named_by(values.get("options", {}))
             return cls(**{**values, "space": space if isinstance(space, str) else kind.space(space)})
         except (AttributeError, OverflowError, TypeError) as error:
             raise SettingsError(f"These are no settings of a search: {error}.") from error

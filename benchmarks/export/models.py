@@ -13,6 +13,7 @@ import numpy as np
 import kevo
 from benchmarks.support import project
 from kevo.tasks.images import datasets, networks
+from kevo.tasks.outputs.classes.output import Classes
 from tuners.genome import Genome
 
 
@@ -87,7 +88,7 @@ def _random(name: str, cut: str, cats: Path, folder: Path) -> Path:
     pictures = datasets.load(cats, image_size=64).train.pictures[:128].astype(np.float32)
     extractor = networks.feature_extractor(genome, whole=networks.backbone(genome, weights=None))
     features = extractor.predict(pictures, verbose=0)
-    head = networks.head(genome, num_features=features.shape[-1], num_classes=2)
+    head = networks.head(genome, num_features=features.shape[-1], output=Classes(("a", "b")))
     norm = next(layer for layer in head.layers if isinstance(layer, keras.layers.BatchNormalization))
     norm.moving_mean.assign(features.mean(axis=0))
     # Features of random weights are so small that the default epsilon would level them. Dead channels stay dead.

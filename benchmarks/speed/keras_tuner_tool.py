@@ -106,7 +106,7 @@ class Classifier(keras_tuner.HyperModel):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._spec = spec
-        self._num_classes = dataset.num_classes
+        self._output = dataset.output
         self._num_pictures = len(dataset.train)
         self._space = SearchSpace.from_hyperparameters(hyperparameters)
         self._by_width = by_width
@@ -126,16 +126,14 @@ class Classifier(keras_tuner.HyperModel):  # type: ignore[misc]
     def network(self, genome: Genome) -> keras.Model:
         """Returns the network of a genome, its backbone frozen, for pictures of its input size."""
         if genome["family"] == "conv":
-            inner = networks.conv_network(genome, num_classes=self._num_classes)
+            inner = networks.conv_network(genome, output=self._output)
         else:
             name = str(genome["backbone"])
             alpha = genome.get(f"{name}/alpha")
             source = self._by_width[name, None if alpha is None else float(alpha)]
             extractor = networks.feature_extractor(genome, whole=networks.backbone(genome, weights=source))
             num_features = extractor.output.shape[-1]
-            inner = networks.join(
-                extractor, networks.head(genome, num_features=num_features, num_classes=self._num_classes)
-            )
+            inner = networks.join(extractor, networks.head(genome, num_features=num_features, output=self._output))
         return networks.augmented(inner, networks.augmentation(genome, seed=self._spec.seed))
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> dict[str, float]:

@@ -22,7 +22,7 @@ from kevo.settings import MAX_SEED, STRATEGIES, Settings
 from kevo.system.interrupts import Terminations
 from kevo.system.quiet import quiet_natives, quiet_tensorflow
 from kevo.system.text import printable
-from kevo.tasks.task import all_kinds
+from kevo.tasks.task import AUTO, TASKS, all_kinds, asked_words
 
 if TYPE_CHECKING:
     from kevo.progress import Listener
@@ -43,6 +43,13 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command()
 @click.argument("data", required=False)
+@click.option(
+    "--task",
+    type=click.Choice([AUTO, *asked_words(), *TASKS]),
+    default=AUTO,
+    show_default=True,
+    help="What to learn; auto decides by the data, and says so.",
+)
 @_task_options
 @click.option("--max-trials", type=click.IntRange(min=1), help="Candidates to train at most.")
 @click.option(
@@ -83,10 +90,10 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option(
     "--objective",
-    type=click.Choice(list(dict.fromkeys(name for kind in all_kinds() for name in kind.objectives))),
-    default="accuracy",
+    type=click.Choice([AUTO, *dict.fromkeys(name for kind in all_kinds() for name in kind.objectives)]),
+    default=AUTO,
     show_default=True,
-    help="What to improve.",
+    help="What to improve; auto is accuracy for classes, r2 for numbers and average_precision for labels.",
 )
 @click.option(
     "--minimize",
@@ -138,11 +145,11 @@ def search(
     energy: str | None,
     **options: Any,
 ) -> None:
-    """Searches the best classifier for DATA and saves it.
+    """Searches the best network for DATA and saves it.
 
     DATA is a folder of class folders, a folder with train/ and optionally validation/ and test/, a .zip of either, a
     .csv of path,label[,split], an .npz, or one of digits, mnist, fashion_mnist, cifar10, cifar100. Without DATA:
-    digits. With --target it is a .csv of rows, of which that column is to be predicted.
+    digits. With --target it is a .csv of rows, of which that column is to be predicted: classes, or numbers.
     """
     started = time.monotonic()
     with user_errors():

@@ -35,7 +35,12 @@ _MODEL = click.argument("model", type=click.Path(path_type=Path))
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @_LABELS
-@click.option("--confusion", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw the confusion matrix.")
+@click.option(
+    "--confusion",
+    type=click.Path(path_type=Path),
+    metavar="FILE.png",
+    help="Draw the confusion matrix; of numbers, the predicted against the true ones.",
+)
 def evaluate(
     model: Path, data: str, split: str | None, as_json: bool, labels: Path | None, confusion: Path | None
 ) -> None:
@@ -124,6 +129,6 @@ def _draw(path: Path, scored: Scored) -> None:
     from kevo.runs.atomic_files import atomic_write_bytes
 
     content = io.BytesIO()
-    figure = task_figure(scored.confusion)
+    figure = task_figure(scored.drawing)
     figure.savefig(content, format="png")
     atomic_write_bytes(path, content.getvalue())

@@ -13,10 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from kevo.runs import checksums, layout, ranking, reader
 from kevo.runs.folder import Run
+from kevo.runs.predictions import write_predictions
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.task import Outputs
@@ -200,7 +199,7 @@ class Archive:
                 save(path)
             if outputs is not None:
                 with self.folder.replacing(layout.predictions(record.trial_id)) as path:
-                    np.save(path, outputs.astype(np.float16))
+                    write_predictions(path, outputs)
         # A candidate counts as finished only when its model is safe.
         self.folder.append_trial(record)
         self._note(record)

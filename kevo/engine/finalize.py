@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from kevo.engine.budget import Budget
 from kevo.engine.default_recipe import default_recipe
@@ -23,6 +22,7 @@ from kevo.report import plots
 from kevo.runs import checksums, layout, reader
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Ensemble, EnsembleMember, FrontMember, Outcome, describe_ensemble, describe_front
+from kevo.runs.predictions import write_predictions
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system import model_files
@@ -110,7 +110,7 @@ class Finalizer:
         test = self._task.score(predicted, "test")
         scoring_seconds = self._budget.seconds - began
         with self._folder.replacing(layout.TEST_PREDICTIONS) as path:
-            np.save(path, predicted.astype(np.float16))
+            write_predictions(path, predicted)
         result = Outcome(
             run_folder=folder,
             model_path=folder / layout.MODEL,
@@ -179,7 +179,7 @@ class Finalizer:
             model = self._loaded(name)
             outputs = self._task.predict(model, "validation")
             with self._folder.replacing(layout.predictions(winner.trial_id)) as path:
-                np.save(path, outputs.astype(np.float16))
+                write_predictions(path, outputs)
         if refit not in self.unusable and (self._folder.path / refit).is_file():
             again = self._loaded(refit)
             losses = (self._task.loss(one, "validation") for one in (self._task.predict(again, "validation"), outputs))

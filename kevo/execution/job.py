@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from kevo.engine.messages import TrialSpec
 from kevo.execution.devices import mirrored
@@ -16,6 +15,7 @@ from kevo.execution.multiworker.launch import leading
 from kevo.execution.multiworker.lockstep import Leader, PartedError
 from kevo.execution.multiworker.rendezvous import MissingError
 from kevo.execution.runner import FinishedTrial, TrialRunner
+from kevo.runs.predictions import write_predictions
 from kevo.settings import Settings
 from kevo.system import memory
 from tuners.execution.executor import Json, KeepCheckpoint, ReportProgress, UnfitError
@@ -43,7 +43,7 @@ class TrialOutput:
         """
         done = self._done.written(folder / MODEL)
         if done.outputs is not None:
-            np.save(folder / OUTPUTS, done.outputs.astype(np.float16))
+            write_predictions(folder / OUTPUTS, done.outputs)
         return done.outcome.to_json()
 
 

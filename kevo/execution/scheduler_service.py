@@ -25,7 +25,7 @@ from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.engine.scheduler import Idle, Scheduler
 from kevo.errors import KevoError
 from kevo.runs.atomic_files import writing
-from kevo.runs.predictions import read_predictions
+from kevo.runs.predictions import read_predictions, write_predictions
 from tuners.execution.executor import Withdrawn
 from tuners.remote import Call, Client
 
@@ -281,7 +281,7 @@ class RemoteScheduler:
         self._send(_MODEL, model)
         if outputs is not None:
             path = self._folder / _PREDICTIONS
-            np.save(path, outputs.astype(np.float16))
+            write_predictions(path, outputs)
             self._send(_PREDICTIONS, path)
 
     def finish(self, outcome: TrialResult) -> None:

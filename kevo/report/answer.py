@@ -30,7 +30,13 @@ def _of_outcome(facts: Facts, outcome: Outcome) -> Iterator[Html | None]:
     pages = facts.kind.pages()
     score, meaning = pages.headline(outcome.test)
     advice = f" {outcome.advice}" if outcome.advice else None
+    reference = pages.reference(facts.run_folder, outcome.test)
+    is_behind = pages.is_behind(facts.run_folder, outcome.test)
+    if is_behind:
+        yield tag("p", reference, class_="notice")
     yield tag("p", tag("strong", score, class_="headline"), meaning, advice, class_="answer")
+    if reference and not is_behind:
+        yield tag("p", reference)
     if facts.state != "finished":
         yield tag("p", "That is how it stood when the search was interrupted. ", _going_on(facts), class_="notice")
     yield tag("p", tag("strong", "The model: "), f"{facts.describe(outcome.genome)}.")

@@ -1,4 +1,4 @@
-"""Compares searches: settings, costs, results, and whether a difference in accuracy may be chance.
+"""Compares searches: settings, costs, results, and whether a difference in their scores may be chance.
 
 Two classifiers of the same examples are compared by those that only one of them gets right (McNemar 1947, "Note on the
 sampling error of the difference between correlated proportions or percentages", doi:10.1007/BF02295996), by the exact
@@ -55,7 +55,7 @@ class Verdict:
     """Whether one run's model is better than another's on test examples.
 
     Args:
-        better: The place of the run with the higher accuracy among those compared, from 0; the first if they are equal.
+        better: The place of the run with the better score among those compared, from 0; the first if they are equal.
         other: The other's.
         is_more_than_chance: `None` where that cannot be said.
         p_value: Of McNemar's exact test; `None` where there was none.
@@ -76,7 +76,7 @@ class Comparison:
     Args:
         runs: Their folders.
         rows: What they may differ in.
-        verdicts: The one with the highest test accuracy against each other one.
+        verdicts: The one with the best test score against each other one.
         notes: What is unfinished or damaged.
         refused: The folders that cannot be read, with the reasons.
     """
@@ -169,16 +169,19 @@ def _rows(known: Sequence[Facts]) -> Iterator[Row]:
     for name in dict.fromkeys(name for one in spaces for name in one or ()):
         yield row("space", _name(name), (one and one.get(name) for one in spaces), _format_value)
     outcomes = [one.outcome for one in known]
-    yield row("outcome", "test accuracy", (one and _score(one.kind, one.test) for one in outcomes), _format_accuracy)
+    names = list(dict.fromkeys(one.kind.pages().score_name for one in known))
+    yield row(
+        "outcome", f"test {' or '.join(names)}", (one and _score(one.kind, one.test) for one in outcomes), _format_score
+    )
     yield row(
         "outcome",
         "with ensemble",
         (one and one.ensemble and _score(one.kind, one.ensemble.test) for one in outcomes),
-        _format_accuracy,
+        _format_score,
     )
     yield row(
         "outcome",
-        "validation accuracy",
+        f"validation {' or '.join(names)}",
         (one and _score(one.kind, one.validation)[0] for one in outcomes),
         "{:.4f}".format,
     )
@@ -202,11 +205,13 @@ def _verdicts(known: Sequence[Facts], data: Any) -> Iterator[Verdict]:
             continue
         if any(one is other for other in alike):
             right = [_right(each, dataset) for each in (best[1], one)]
+            if not best[1].kind.pages().has_right_answers:
+                reason = "Their answers are neither right nor wrong, so that the intervals decide."
             intervals = [_score(each.kind, scores)[1:] for each, scores in ((best[1], best[2]), (one, test))]
             yield _verdict((best[0], place), intervals, right, reason, examples=examples)
         else:
             pair = f"Runs {best[0] + 1} and {place + 1}"
-            words = f"{pair} were tested on different {examples}: their accuracies cannot be compared."
+            words = f"{pair} were tested on different {examples}: their scores cannot be compared."
             yield Verdict(best[0], place, None, None, words)
 
 
@@ -281,9 +286,9 @@ def _score(kind: AnyKind, scores: Any) -> list[float]:
     return list(kind.pages().ranked_score(scores))
 
 
-def _format_accuracy(values: Sequence[float]) -> str:
-    accuracy, low, high = values
-    return f"{accuracy:.4f} ({low:.4f} to {high:.4f})"
+def _format_score(values: Sequence[float]) -> str:
+    score, low, high = values
+    return f"{score:.4f} ({low:.4f} to {high:.4f})"
 
 
 def _num_parameters(one: Facts) -> int | None:

@@ -103,8 +103,8 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
         )
         yield Drawing(
             "learning_curves",
-            "Accuracy and loss of the best candidate, epoch by epoch, on the training and the validation split.",
-            lambda: plots.learning_curves(winner),
+            "Score and loss of the best candidate, epoch by epoch, on the training and the validation split.",
+            lambda: plots.learning_curves(winner, kind=facts.kind),
         )
     if facts.outcome is not None:
         for one in facts.kind.drawings(facts.outcome.test):

@@ -15,7 +15,7 @@ from kevo.tasks.task import AnyKind, named_by
 
 _FLAGS = {"num_rungs": "--rungs"}
 """Options of `kevo search` that are called otherwise than their settings."""
-_PYTHON_ONLY = ("final_epochs", "num_finalists", "task")
+_PYTHON_ONLY = ("final_epochs", "num_finalists")
 
 
 def how_to_repeat(facts: Facts) -> str:
@@ -30,6 +30,8 @@ def how_to_repeat(facts: Facts) -> str:
     if kind.name == named_by(facts.search.options).name:
         # Nothing but its options, or their absence, is needed to tell which task it is.
         changes.pop("task", None)
+    if facts.search.objective == next(iter(kind.objectives)):
+        changes.pop("objective", None)
     is_command = facts.data is not None and isinstance(facts.search.space, str) and not changes.keys() & {*_PYTHON_ONLY}
     return shlex.join(_command(str(facts.data), changes)) if is_command else _python(facts.data, changes, kind)
 

@@ -197,7 +197,7 @@ def read(run_folder: str | Path) -> Facts:
         records=tuple(records),
         winner=find_winner(records, objectives, num_judged=num, outcome=outcome),
         outcome=outcome,
-        class_names=tuple(outcome.test.support) if outcome else names,
+        class_names=(outcome.test.names if outcome else ()) or names,
         keras_version=_keras_version(model),
         model_bytes=model.stat().st_size if model.is_file() else None,
         damages=tuple(damages),

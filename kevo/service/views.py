@@ -466,7 +466,7 @@ def _try_page(
         status,
         search=job,
         is_ready=is_ready,
-        class_names=list(outcome.test.support)[:100] if outcome is not None else [],
+        class_names=list(outcome.test.names)[:100] if outcome is not None else [],
         answer=answer,
         error=error,
         curl=shlex.join(curl),

@@ -6,6 +6,8 @@ import re
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _TIMES = re.compile(r"(\d+(?:\.\d+)?)\s*([hms]?)\s*")
+_INITIALS = frozenset({"f1", "mae", "rmse", "mse", "r2", "map"})
+"""Names of metrics that are initials."""
 _JOINERS = "\u200c\u200d"
 """Invisible, but some scripts and emoji need them between two characters."""
 
@@ -138,5 +140,6 @@ def metric_name(metric: str, *, with_split: bool = False) -> str:
         >>> metric_name("val_macro_f1"), metric_name("val_accuracy", with_split=True)
         ('macro F1', 'validation accuracy')
     """
-    name = metric.removeprefix("val_").replace("_", " ").replace("f1", "F1")
+    words = metric.removeprefix("val_").split("_")
+    name = " ".join(word.upper() if word in _INITIALS else word for word in words)
     return f"validation {name}" if with_split and metric.startswith("val_") else name

@@ -83,6 +83,27 @@ class Bars:
 
 
 @dataclass(frozen=True, slots=True)
+class Scatter:
+    """Pairs of numbers as points, with the line on which both are the same.
+
+    Args:
+        name: A short name, fit for a file.
+        title: What stands above the drawing.
+        caption: What it shows, in a sentence.
+        x_label: What the first number is.
+        y_label: What the second number is.
+        points: The pairs.
+    """
+
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    y_label: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Thumbnail:
     """A small picture.
 
@@ -104,8 +125,8 @@ class Thumbnails:
     pictures: tuple[Thumbnail, ...]
 
 
-Drawing = CountMatrix | Bars
-Block = Paragraph | Table | CountMatrix | Bars | Thumbnails
+Drawing = CountMatrix | Bars | Scatter
+Block = Paragraph | Table | Drawing | Thumbnails
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +178,19 @@ class Pages(Protocol):
     def remarks(self, test: Any) -> Sequence[str]:
         """Sentences on what the most important score hides; none where it hides nothing."""
 
+    @property
+    def score_name(self) -> str:
+        """What the most important score is called."""
+
+    has_right_answers: bool
+    """Whether an answer is either right or wrong, so that `is_right` can tell."""
+
+    def reference(self, run_folder: Path, test: Any) -> str:
+        """How a cheap model of another kind does on the test split, in a sentence; empty where that is not known."""
+
+    def is_behind(self, run_folder: Path, test: Any) -> bool:
+        """Whether that model is better than these scores."""
+
     def details(self, test: Any, validation: Any) -> Sequence[tuple[str, str]]:
         """Other scores on the test split, and the one that matters most on the validation split, by name."""
 
@@ -186,7 +220,7 @@ class Pages(Protocol):
         """The score by which models of several searches are compared, and its 95 % confidence interval."""
 
     def is_right(self, path: Path, dataset: Any, test: Any) -> npt.NDArray[np.bool_] | None:
-        """Which test examples a model answers rightly; `None` where that is not known.
+        """Which test examples a model answers rightly; `None` where that is not known, or no answer is just right.
 
         Args:
             path: The file of the model's outputs for the test split.

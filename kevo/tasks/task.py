@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from kevo.errors import SettingsError
 from kevo.objective import Objective
-from kevo.tasks.pages import CountMatrix, Drawing, Pages
+from kevo.tasks.pages import Drawing, Pages
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 TASKS: Mapping[str, str] = {
     "images": "kevo.tasks.images.kind:KIND",
     "tables": "kevo.tasks.tables.kind:KIND",
+    "image-regression": "kevo.tasks.images.kind:REGRESSION",
+    "image-multilabel": "kevo.tasks.images.kind:MULTILABEL",
+    "table-regression": "kevo.tasks.tables.kind:REGRESSION",
 }
 """Where each task's row stands; the first one is taken where nothing tells of another."""
 DEFAULT = next(iter(TASKS))
@@ -136,6 +139,8 @@ class SearchSettings(Protocol):
     @property
     def objective(self) -> str: ...
     @property
+    def objectives(self) -> tuple[Objective, ...]: ...
+    @property
     def minimize(self) -> tuple[str, ...]: ...
     @property
     def max_params(self) -> int | None: ...
@@ -187,6 +192,10 @@ class Scores(Protocol):
         """How many examples were scored."""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the classes or labels, in the order of a model's outputs; none where there are none."""
+
+    @property
     def is_chance(self) -> bool:
         """Whether the same answer to every example may be as good, as far as these examples tell."""
 
@@ -227,8 +236,8 @@ class Scored(Protocol):
         """Parts of the source that could not be used."""
 
     @property
-    def confusion(self) -> CountMatrix:
-        """How many examples of each class were taken for which."""
+    def drawing(self) -> Drawing:
+        """A figure of the scores, such as how many examples of each class were taken for which."""
 
     def lines(self) -> Iterator[str]:
         """All scores in lines of a terminal."""
@@ -628,6 +637,10 @@ class TaskKind(Protocol[D]):
 
     name: str
     """Its key in the table."""
+    inputs: str
+    """The name of what is given; rows with the same take the same data."""
+    asks: str
+    """The word in `Settings.task` for what is asked: `classification`."""
     title: str
     """What it does, in two or three words: `image classification`."""
     example: str
@@ -643,11 +656,29 @@ class TaskKind(Protocol[D]):
     """The dotted name of the type of its search spaces."""
     compared_scores: tuple[tuple[str, str], ...]
     """The scores that tell an ensemble from a single model: a split and a metric each."""
+    curves: Mapping[str, str]
+    """What is drawn of a training, epoch by epoch: names of metrics on the training split, and on the validation split.
+    """
     rung_genes: tuple[str, ...]
     """Candidates that differ in these genes learn at different paces, and do not compete for a higher rung."""
 
     def recognizes(self, data: Any) -> bool:
-        """Whether a source is clearly this task's; asked where no task is named."""
+        """Whether a source is clearly what this task is given; asked where no task is named."""
+
+    def suggested(self, data: Any, options: Mapping[str, str]) -> tuple[str, str]:
+        """Decides what may be asked of a source, where that is not said.
+
+        Args:
+            data: A source that it recognizes.
+            options: Settings that only the task has, by name.
+
+        Returns:
+            A word for what is asked, such as `regression`, and why, in a sentence that says how to have it otherwise;
+            empty where that goes without saying.
+
+        Raises:
+            DataError: the source cannot be read.
+        """
 
     def space(self, value: str | Mapping[str, Any] | object) -> Any:
         """A search space, by its name, by the JSON values of one, or itself.
@@ -834,20 +865,61 @@ def all_kinds() -> tuple[AnyKind, ...]:
     return tuple(map(_loaded, TASKS))
 
 
-def named_by(options: Iterable[str]) -> AnyKind:
+def asked_words() -> tuple[str, ...]:
+    """The words for what may be asked, such as `regression`."""
+    return tuple(dict.fromkeys(kind.asks for kind in all_kinds()))
+
+
+def named_by(options: Iterable[str], *, asks: str | None = None) -> AnyKind:
     """The task that has these options; the first of the table where there are none.
+
+    Args:
+        options: Names of options.
+        asks: The word for what is asked; `None` for anything.
 
     Raises:
         SettingsError: no task has all of them.
     """
     wanted = set(options)
     for kind in all_kinds():
-        if wanted <= {option.name for option in kind.options}:
+        if asks in (None, kind.asks) and wanted <= {option.name for option in kind.options}:
             return kind
     known = [option.name for kind in all_kinds() for option in kind.options]
+    what = "task" if asks is None else f"{asks} task"
     raise SettingsError(
-        f"No task has the options {', '.join(sorted(wanted))}. Expected those of one task among: "
-        f"{', '.join(known) or 'none'}."
+        f"No {what} has the options {', '.join(sorted(wanted))}. Expected those of one task among: "
+        f"{', '.join(dict.fromkeys(known)) or 'none'}."
+    )
+
+
+def choose(task: str, data: Any, options: Mapping[str, str]) -> tuple[AnyKind, str]:
+    """Chooses the task for data.
+
+    Args:
+        task: A task's name, the word for what is asked, or `auto`.
+        data: The source.
+        options: Settings that only one task has, by name.
+
+    Returns:
+        The task, and what was decided, in a sentence; empty where that goes without saying.
+
+    Raises:
+        DataError: the source has to be read for that, and cannot.
+        SettingsError: nothing of the kind can be asked of such data.
+    """
+    if task in TASKS:
+        return kind_of(task), ""
+    known = next((kind for kind in all_kinds() if kind.recognizes(data)), None)
+    if known is None:
+        return named_by(options, asks=None if task == AUTO else task), ""
+    asks, note = known.suggested(data, options) if task == AUTO else (task, "")
+    alike = [kind for kind in all_kinds() if kind.inputs == known.inputs]
+    for kind in alike:
+        if kind.asks == asks:
+            return kind, note
+    raise SettingsError(
+        f"The task {asks!r} is not to be had for {known.examples}. Expected one of: "
+        f"{', '.join(kind.asks for kind in alike)}."
     )
 
 

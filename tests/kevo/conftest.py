@@ -21,7 +21,7 @@ def dataset() -> ImageDataset:
 @pytest.fixture(scope="session")
 def small(dataset: ImageDataset) -> ImageDataset:
     return ImageDataset(
-        **{name: getattr(dataset, name) for name in ("name", "class_names", "skipped")},
+        **{name: getattr(dataset, name) for name in ("name", "output", "skipped")},
         train=datasets.Split(dataset.train.pictures[:32], dataset.train.labels[:32]),
         validation=datasets.Split(dataset.validation.pictures[:16], dataset.validation.labels[:16]),
         test=dataset.test,

@@ -6,6 +6,7 @@ python -m kevo.execution.multiworker.launch    is told on its standard input wha
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import socket
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from kevo.errors import SettingsError, WorkerError
 from kevo.execution.devices import Cluster
+from kevo.tasks.task import choose
 from tuners.execution.processes import end_with_parent
 
 if TYPE_CHECKING:
@@ -90,6 +92,8 @@ def follow(data: Any, settings: Settings, *, note: Callable[[str], object] = lam
             "By TF_CONFIG this process follows nobody. Expected the index of another task than the first."
         )
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    kind, _ = choose(settings.task, data, settings.options)
+    settings = dataclasses.replace(settings, task=kind.name)
     dataset = settings.kind.load(data, settings)
     note(f"This is {cluster}. Waits for the search at {cluster.addresses[0]}.")
     terms = _terms(dataset.fingerprint(), seed=settings.seed)

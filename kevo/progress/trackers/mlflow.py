@@ -186,9 +186,9 @@ class MLflow(NullListener):
             self._client.set_terminated(self._parent, "FAILED")
             return
         scores = {
-            f"{split}/{name}": getattr(getattr(result, split), name)
+            f"{split}/{name}": getattr(result, split).value(name)
             for split in ("validation", "test")
-            for name in ("accuracy", "macro_f1", "cross_entropy")
+            for name in _metrics(self._kind)
         }
         scores |= {"seconds": result.seconds, "params": result.num_parameters}
         for name, value in scores.items():
@@ -241,6 +241,12 @@ class MLflow(NullListener):
             await_creation_for=0,
             model_id=logged.model_id,
         )
+
+
+def _metrics(kind: AnyKind) -> list[str]:
+    """Returns the names of the scores that a task's objectives are about."""
+    names = (name for one in kind.objectives.values() for name in one.metrics)
+    return [name.removeprefix("val_") for name in dict.fromkeys(names)]
 
 
 def _client(uri: str) -> Any:

@@ -10,7 +10,7 @@ from kevo.report.plots.rendering import png, svg
 from kevo.report.plots.saving import save_all, save_front
 from kevo.report.plots.search import fitness_by_generation, fitness_by_minute, seconds_by_generation
 from kevo.report.plots.task_figures import task_figure
-from kevo.report.plots.tradeoffs import front_of, parameters_against_accuracy
+from kevo.report.plots.tradeoffs import front_of, parameters_against_score
 from kevo.report.plots.tree import family_tree
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "gene_importance",
     "learning_curves",
     "parallel_coordinates",
-    "parameters_against_accuracy",
+    "parameters_against_score",
     "png",
     "save_all",
     "save_front",

@@ -12,7 +12,7 @@ from kevo.report.plots.learning import learning_curves
 from kevo.report.plots.rendering import png
 from kevo.report.plots.search import fitness_by_generation, seconds_by_generation
 from kevo.report.plots.task_figures import task_figure
-from kevo.report.plots.tradeoffs import front_of, parameters_against_accuracy
+from kevo.report.plots.tradeoffs import front_of, parameters_against_score
 from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_bytes
 from kevo.runs.records import TrialRecord
@@ -48,9 +48,9 @@ def save_all(
     figures = {
         "fitness": fitness_by_generation(records, objective=objective),
         "seconds": seconds_by_generation(records),
-        "learning_curves": learning_curves(winner),
+        "learning_curves": learning_curves(winner, kind=kind),
         **{drawing.name: task_figure(drawing) for drawing in drawings},
-        "parameters": parameters_against_accuracy(records, kind=kind),
+        "parameters": parameters_against_score(records, kind=kind),
     }
     return [_save(run_folder, name, figure) for name, figure in figures.items()]
 

@@ -1,4 +1,4 @@
-"""The figures that a task asks for: counts by true and predicted names, and numbers beside each other."""
+"""The figures that a task asks for: counts by true and predicted names, numbers beside each other, pairs as points."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from kevo.report.plots.style import BLUE, Drawn, short
-from kevo.tasks.pages import Bars, CountMatrix, Drawing
+from kevo.report.plots.style import BLUE, GREY, Drawn, short
+from kevo.tasks.pages import Bars, CountMatrix, Drawing, Scatter
 
 _MOST_COUNTED = 20
 """With more names than this, counts no longer fit into their fields."""
@@ -21,7 +21,13 @@ def task_figure(drawing: Drawing) -> Figure:
     Args:
         drawing: What to draw.
     """
-    return _count_matrix(drawing) if isinstance(drawing, CountMatrix) else _bars(drawing)
+    match drawing:
+        case CountMatrix():
+            return _count_matrix(drawing)
+        case Bars():
+            return _bars(drawing)
+        case Scatter():
+            return _scatter(drawing)
 
 
 def _count_matrix(drawing: CountMatrix) -> Figure:
@@ -56,4 +62,15 @@ def _bars(drawing: Bars) -> Figure:
     axes.set_yticks(places, [short(name) for name, _ in drawing.values], parse_math=False)
     axes.invert_yaxis()
     axes.set(title=drawing.title, xlabel=drawing.label)
+    return figure
+
+
+def _scatter(drawing: Scatter) -> Figure:
+    figure = Drawn(figsize=(6.0, 6.0), layout="constrained")
+    axes = figure.subplots()
+    points = np.asarray(drawing.points, float).reshape(-1, 2)
+    low, high = (points.min(), points.max()) if len(points) else (0.0, 1.0)
+    axes.plot([low, high], [low, high], color=GREY, linestyle=":", zorder=1)
+    axes.scatter(points[:, 0], points[:, 1], s=12, alpha=0.6, color=BLUE, edgecolors="none")
+    axes.set(title=drawing.title, xlabel=drawing.x_label, ylabel=drawing.y_label)
     return figure

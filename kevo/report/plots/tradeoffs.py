@@ -1,4 +1,4 @@
-"""Trade-offs: candidates by accuracy and size, and the front."""
+"""Trade-offs: candidates by score and size, and the front."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ from kevo.report.plots.style import (
     single,
 )
 from kevo.runs.records import TrialRecord
+from kevo.system.text import metric_name
 from kevo.tasks.task import AnyKind, NetworkKind
 
 
-def parameters_against_accuracy(records: Iterable[TrialRecord], *, kind: AnyKind) -> Figure:
-    """Draws the accuracy of the candidates against their size.
+def parameters_against_score(records: Iterable[TrialRecord], *, kind: AnyKind) -> Figure:
+    """Draws the score of the candidates against their size.
 
     Args:
         records: The candidates. Those that failed have no place.
@@ -40,12 +41,14 @@ def parameters_against_accuracy(records: Iterable[TrialRecord], *, kind: AnyKind
         The figure. Kinds of networks differ in color and shape; the line joins the candidates that no other beats in
         both respects.
     """
+    objective = next(iter(kind.objectives.values()))
     members: dict[NetworkKind, list[tuple[int, float]]] = defaultdict(list)
     for record in records:
-        accuracy = record.metrics.get("val_accuracy", math.nan)
-        if record.status == "completed" and record.num_parameters and math.isfinite(accuracy):
-            members[kind.network_kind(record.genome)].append((record.num_parameters, accuracy))
-    figure, axes = single("Size and accuracy", "Parameters", metric_label("val_accuracy"))
+        score = record.metrics.get(objective.metric, math.nan)
+        if record.status == "completed" and record.num_parameters and math.isfinite(score):
+            members[kind.network_kind(record.genome)].append((record.num_parameters, score))
+    title = f"Size and {metric_name(objective.metric)}"
+    figure, axes = single(title, "Parameters", metric_label(objective.metric))
     if not members:
         return empty(figure, axes, "No candidate completed")
     points = [point for of_kind in members.values() for point in of_kind]
@@ -143,7 +146,7 @@ def _name_where_there_is_room(axes: Axes, places: Mapping[str, tuple[float, floa
 def _front(points: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
     """Returns the points that none beats in both respects: smaller, and more accurate."""
     front: list[tuple[int, float]] = []
-    for size, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not front or accuracy > front[-1][1]:
-            front.append((size, accuracy))
+    for size, score in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or score > front[-1][1]:
+            front.append((size, score))
     return front

@@ -16,33 +16,45 @@ from kevo.tasks.images.datasets.dataset import digest
 from kevo.tasks.images.datasets.levels import Whites
 from kevo.tasks.images.datasets.pictures import SIZES, decode
 from kevo.tasks.images.picture_arrays import Pictures
+from kevo.tasks.images.rows import ROWS
+from kevo.tasks.outputs import parsing
+from kevo.tasks.outputs.classes.output import CLASSIFICATION, Classes
+from kevo.tasks.outputs.output import Output
 from kevo.tasks.saved_model import home, model_file
 
-_NAME = "images"
 _LARGEST_SIDE = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """How pictures are read.
+    """How pictures are read, and what is answered.
 
     Args:
         image_size: The side of the squares, in pixels, to which they are squashed.
         whites: The values that are white, in numbers that do not come as 0-255.
+        output: What is answered; `None` for classes, which have a file of their own.
     """
 
     image_size: int
     whites: Whites
+    output: Output | None = None
+
+    @property
+    def asks(self) -> str:
+        """What is asked."""
+        return CLASSIFICATION if self.output is None else self.output.asks
 
     @classmethod
     def of(cls, dataset: ImageDataset) -> Self:
         """Returns the contract of a data set's models."""
-        return cls(dataset.image_size, dataset.whites)
+        output = None if isinstance(dataset.output, Classes) else dataset.output
+        return cls(dataset.image_size, dataset.whites, output)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values."""
         whites = {"integers": self.whites.integers, "floats": self.whites.floats}
-        return {"task": _NAME, "image_size": self.image_size, "whites": whites}
+        answers = {} if self.output is None else self.output.to_json()
+        return {"task": ROWS[self.asks], "image_size": self.image_size, "whites": whites, **answers}
 
 
 def read_contract(model: Path) -> Contract | None:
@@ -59,8 +71,9 @@ def read_contract(model: Path) -> Contract | None:
         return None
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        if values["task"] != _NAME:
+        if values["task"] not in ROWS.values():
             return None
+        output = None if values["task"] == ROWS[CLASSIFICATION] else parsing.output(values)
         size = values["image_size"]
         whites = [values["whites"][kind] for kind in ("integers", "floats")]
         if type(size) is not int or not SIZES[0] <= size <= _LARGEST_SIDE:
@@ -69,7 +82,7 @@ def read_contract(model: Path) -> Contract | None:
             raise ValueError(f"its whites are {whites!r:.40}")
     except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} does not say how a model's pictures are read: {error}. Restore it.") from error
-    return Contract(size, Whites(*whites))
+    return Contract(size, Whites(*whites), output)
 
 
 def write_known(dataset: ImageDataset, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A saved classifier of pictures that is written in other formats, and the pictures that an export is tried on."""
+"""A saved model of pictures that is written in other formats, and the pictures that an export is tried on."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ from kevo.errors import DataError, KevoError, ModelError, SettingsError
 from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.tasks.images import datasets, networks, portable
+from kevo.tasks.images.contract import read_contract
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.datasets.targets import CLASS_LABELS, Targets
 from kevo.tasks.outputs.classes.class_names import labels_file, read_labels
+from kevo.tasks.outputs.classes.output import Classes
+from kevo.tasks.outputs.labels.output import Labels
+from kevo.tasks.outputs.numbers.output import Numbers
+from kevo.tasks.outputs.output import Output
 from kevo.tasks.saved_model import home, load_model
 from kevo.tasks.task import Accuracies, Predict
 
@@ -47,26 +53,26 @@ class Exam:
     notes: tuple[str, ...] = ()
 
 
-class ExportableClassifier:
-    """A saved classifier with pictures to try an export on. `ExportableClassifier.open` finds both.
+class ExportablePictureModel:
+    """A saved model with pictures to try an export on. `ExportablePictureModel.open` finds both.
 
     Args:
-        model: Raw RGB pixels 0-255 in, shape (batch, height, width, 3); class probabilities out.
-        labels: Its classes, in the order of its outputs; `None` where they are unknown.
+        model: Raw RGB pixels 0-255 in, shape (batch, height, width, 3); answers out.
+        output: What it answers; `None` for classes whose names are unknown.
         pictures: What an export is tried on.
     """
 
-    input_name, output_name = "pixels", "probabilities"
+    input_name = "pixels"
     axes = ("batch", "height", "width", "channels")
 
-    def __init__(self, model: keras.Model, *, labels: tuple[str, ...] | None, pictures: Exam) -> None:
+    def __init__(self, model: keras.Model, *, output: Output | None, pictures: Exam) -> None:
         self.model = model
-        self.labels = labels
+        self._output = output
         self._exam = pictures
         self._own_size = portable.own_size(model)
 
     @classmethod
-    def open(cls, path: Path, *, run: Run | None, data: str | None) -> ExportableClassifier:
+    def open(cls, path: Path, *, run: Run | None, data: str | None) -> ExportablePictureModel:
         """Loads a model, and finds pictures. Nothing in its file is executed.
 
         Args:
@@ -75,16 +81,28 @@ class ExportableClassifier:
             data: Pictures, as `kevo.search` takes them. `None` for those of the search, or else random pixels.
 
         Raises:
-            ModelError: it cannot be loaded, is no classifier of pictures, or has other classes than are said.
-            DataError: `data` cannot be read, or has other classes.
+            ModelError: it cannot be loaded, is no model of pictures, or has other outputs than are said.
+            DataError: `data` cannot be read, or has other answers.
         """
-        is_named = run is not None or (home(path) / layout.LABELS).is_file()
-        class_names = read_labels(labels_file(path)) if is_named else None
-        model = load(path, class_names=class_names)
-        pictures = exam(run, data, class_names=class_names, num_classes=model.outputs[0].shape[1])
-        if class_names is None and pictures.dataset is not None:
-            class_names = pictures.dataset.class_names
-        return cls(model, labels=class_names, pictures=pictures)
+        contract = read_contract(path)
+        output = None if contract is None else contract.output
+        if output is None and (run is not None or (home(path) / layout.LABELS).is_file()):
+            output = Classes(read_labels(labels_file(path)))
+        model = load(path, output=output)
+        pictures = exam(run, data, output=output, num_outputs=model.outputs[0].shape[1])
+        if output is None and pictures.dataset is not None:
+            output = pictures.dataset.output
+        return cls(model, output=output, pictures=pictures)
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The names of the outputs."""
+        return None if self._output is None else self._output.names
+
+    @property
+    def output_name(self) -> str:
+        """Numbers, or else probabilities."""
+        return "numbers" if isinstance(self._output, Numbers) else "probabilities"
 
     @property
     def shape(self) -> Shape:
@@ -125,12 +143,17 @@ class ExportableClassifier:
         """
         if self._exam.dataset is None:
             raise SettingsError(f"Nothing is quantized by random pixels. {' '.join(self._exam.notes)}")
+        if self._output is not None and not isinstance(self._output, Classes):
+            raise SettingsError(
+                "Only classifiers are quantized, by whose accuracy it shows whether that went well: this model answers "
+                f"with {self._output.returns}. Leave the quantization out."
+            )
         train = self._exam.dataset.train
         pictures = train.pictures[_some(len(train), num_examples)]
         return lambda: _batches(pictures, size=_size(shape), chunk=1)
 
     def difference(self, predict: Predict, reference: Predict, shape: Shape) -> float:
-        """By how much a probability differs at most; infinity where one is no number.
+        """By how much a probability differs at most, or a number in standard deviations; infinity for what is none.
 
         An export that takes pictures of any size is tried on higher and wider ones too.
         """
@@ -145,14 +168,14 @@ class ExportableClassifier:
                 if found.shape != expected.shape or not np.isfinite(found).all():
                     return float("inf")
                 largest = max(largest, float(np.abs(found - expected).max()))
-        return largest
+        return largest / (self._output.deviation if isinstance(self._output, Numbers) else 1.0)
 
     def accuracies(self, predict: Predict, reference: Predict, shape: Shape) -> Accuracies | None:
         """Scores an export and its Keras model on the same pictures: all of the test split, or 1,000 of it by chance.
 
         The Keras model sees the pictures as they are stored; the export at the size that it takes.
         """
-        if self._exam.dataset is None:
+        if self._exam.dataset is None or not isinstance(self._exam.dataset.output, Classes):
             return None
         test = self._exam.dataset.test
         chosen = _some(len(test), _MAX_SCORED)
@@ -165,46 +188,47 @@ class ExportableClassifier:
         return Accuracies(score(predict, _size(shape)), score(reference, None), len(chosen))
 
 
-def load(path: Path, *, class_names: tuple[str, ...] | None) -> keras.Model:
+def load(path: Path, *, output: Output | None) -> keras.Model:
     """Loads a model. Nothing in its file is executed.
 
     Raises:
-        ModelError: it cannot be loaded, is no classifier of pictures, or has other classes than are said.
+        ModelError: it cannot be loaded, is no model of pictures, or has other outputs than are said.
     """
-    model = load_model(path, expected="a classifier of pictures")
+    model = load_model(path, expected="a model of pictures")
     inputs, outputs = ([tuple(one.shape) for one in ends] for ends in (model.inputs, model.outputs))
     if [len(shape) for shape in inputs] != [4] or inputs[0][3] != 3 or [len(shape) for shape in outputs] != [2]:
         raise ModelError(
-            f"{path} is no classifier of pictures. Expected pixels of shape (None, height, width, 3) in and "
-            f"class probabilities of shape (None, number of classes) out. Received: {inputs} and {outputs}."
+            f"{path} is no model of pictures. Expected pixels of shape (None, height, width, 3) in and "
+            f"outputs of shape (None, number of outputs) out. Received: {inputs} and {outputs}."
         )
-    if class_names is not None and outputs[0][1] != len(class_names):
+    if output is not None and outputs[0][1] != output.size:
         raise ModelError(
-            f"{path} has {outputs[0][1]} outputs, and {layout.LABELS} names {len(class_names)} classes. "
+            f"{path} has {outputs[0][1]} outputs, and {layout.LABELS} names {output.summary()}. "
             "Expected one for each output, in their order."
         )
     return model
 
 
-def exam(run: Run | None, data: str | None, *, class_names: tuple[str, ...] | None, num_classes: int) -> Exam:
+def exam(run: Run | None, data: str | None, *, output: Output | None, num_outputs: int) -> Exam:
     """Finds pictures: those of `data`, or of the model's search, or else random pixels.
 
     Args:
         run: The search.
         data: Pictures, as `kevo.search` takes them.
-        class_names: The model's classes; `None` where they are unknown.
-        num_classes: How many there are.
+        output: What the model answers; `None` for classes whose names are unknown.
+        num_outputs: How many outputs it has.
 
     Raises:
-        DataError: `data` cannot be read, or has other classes.
+        DataError: `data` cannot be read, or has other answers.
     """
     seed, note = 0, "No pictures are known: name some with --data."
     if run is not None:
         seed = run.search_settings().seed
     stored = None if run is None else run.settings.get("data")
     if data is not None:
-        return _of(_dataset(data, seed, class_names, num_classes))
-    groups = None if run is None else run.search_settings().options.get("groups")
+        options = {} if run is None else dict(run.search_settings().options)
+        return _of(_dataset(data, seed, output, num_outputs, target=options.get("target")))
+    options = {} if run is None else dict(run.search_settings().options)
     if run is not None and isinstance(stored, str) and not run.is_own:
         note = (
             f"Somebody else has begun the search, or its settings have changed: the pictures in {stored} were not "
@@ -212,7 +236,7 @@ def exam(run: Run | None, data: str | None, *, class_names: tuple[str, ...] | No
         )
     elif run is not None and isinstance(stored, str):
         try:
-            dataset = _dataset(stored, seed, class_names, num_classes, groups=groups)
+            dataset = _dataset(stored, seed, output, num_outputs, **options)
         except KevoError as error:
             note = f"The pictures of the search cannot be used: {error} Others can be named with --data."
         else:
@@ -226,16 +250,23 @@ def exam(run: Run | None, data: str | None, *, class_names: tuple[str, ...] | No
 
 
 def _dataset(
-    data: str, seed: int, class_names: tuple[str, ...] | None, num_classes: int, *, groups: str | None = None
+    data: str,
+    seed: int,
+    output: Output | None,
+    num_outputs: int,
+    *,
+    groups: str | None = None,
+    target: str | None = None,
 ) -> ImageDataset:
-    dataset = datasets.load(data, seed=seed, groups=groups)
-    if class_names is not None and dataset.class_names != class_names:
+    targets = CLASS_LABELS if output is None else Targets(output.asks, target)
+    dataset = datasets.load(data, seed=seed, groups=groups, targets=targets)
+    if isinstance(output, Classes | Labels) and dataset.output != output:
         raise DataError(
-            f"{data} has the classes {_listed(dataset.class_names)}, and the model {_listed(class_names)}. "
+            f"{data} has the classes {_listed(dataset.class_names)}, and the model {_listed(output.names)}. "
             "Expected the same."
         )
-    if dataset.num_classes != num_classes:
-        raise DataError(f"{data} has {dataset.num_classes} classes, and the model {num_classes}. Expected as many.")
+    if dataset.num_classes != num_outputs:
+        raise DataError(f"{data} has {dataset.num_classes} classes, and the model {num_outputs}. Expected as many.")
     return dataset
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from kevo.tasks.images import costs, recipes, space
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.genes import declare as declare_genes
 from kevo.tasks.images.pretrained_weights import Weights
+from kevo.tasks.outputs.numbers.output import Numbers
 from kevo.tasks.task import SearchSettings
 from tuners.genome import Genome, SearchSpace
 
@@ -44,8 +46,12 @@ def declare(settings: SearchSettings, dataset: ImageDataset, usable: Mapping[str
     Raises:
         SettingsError: no network of the space is as small as `max_params`.
     """
+    searched = space.of(settings)
+    if isinstance(dataset.output, Numbers):
+        # There are no classes to spread a target over.
+        searched = dataclasses.replace(searched, label_smoothing=(0.0,))
     hyperparameters = declare_genes(
-        space.of(settings),
+        searched,
         image_size=dataset.image_size,
         num_pictures=len(dataset.train),
         alphas={name: [variant.alpha for variant in variants] for name, variants in usable.items()},

@@ -1,4 +1,4 @@
-"""Image classification as a row of the table of tasks; loads neither TensorFlow nor Keras."""
+"""Pictures as rows of the table of tasks, one for each thing that may be asked; loads neither TensorFlow nor Keras."""
 
 from __future__ import annotations
 
@@ -9,16 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kevo.errors import SettingsError
 from kevo.objective import Objective
+from kevo.runs import layout
 from kevo.system.text import byte_size
 from kevo.tasks.images import describe as descriptions
 from kevo.tasks.images import space as spaces
 from kevo.tasks.images.genes import shared_extractor
 from kevo.tasks.images.genome_check import check_genome
+from kevo.tasks.images.rows import ROWS
 from kevo.tasks.images.space import Space
-from kevo.tasks.outputs.classes.objectives import COMPARED_SCORES, OBJECTIVES
+from kevo.tasks.outputs.asked import CLASSES, LABELS, NUMBERS, Asked
 from kevo.tasks.pages import Drawing, Pages
-from kevo.tasks.task import InputSpec, NetworkKind, Pretrained, SearchSettings, StageData, TaskKind, TaskOption
+from kevo.tasks.task import (
+    InputSpec,
+    NetworkKind,
+    Pretrained,
+    Scores,
+    SearchSettings,
+    StageData,
+    TaskKind,
+    TaskOption,
+)
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -26,41 +38,51 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from kevo.runs.folder import Run
-    from kevo.tasks.images.classifier import Classifier
     from kevo.tasks.images.datasets import ImageDataset
-    from kevo.tasks.images.exportable import ExportableClassifier
+    from kevo.tasks.images.exportable import ExportablePictureModel
+    from kevo.tasks.images.predictor import PicturePredictor
     from kevo.tasks.images.task import ImageTask
     from kevo.tasks.images.task_trainer import ImageTrainer
-    from kevo.tasks.outputs.classes.evaluation import Evaluation
 
 
+TARGET = "target"
+"""The option that names the column to be predicted."""
+_TARGET = TaskOption(TARGET, "COLUMN", "What is to be predicted: a column of a CSV file.")
+_GROUPS = TaskOption(
+    "groups",
+    "COLUMN|REGEX",
+    "Pictures that are never in different splits, such as those of one patient: a column of the CSV, or an "
+    "expression for their paths, such as 'patient([0-9]+)'.",
+)
 _CONV = NetworkKind("c", "conv stack")
 _FROZEN = NetworkKind("f", "frozen backbone")
 _TUNED = NetworkKind("t", "fine-tuned backbone")
 
 
-class ImageClassification:
-    """Pictures in, one class of several out."""
+class Images:
+    """Pictures in; one class of several, a number or any number of labels out.
 
-    name = "images"
-    title = "image classification"
+    Args:
+        asked: What is asked of a picture.
+    """
+
+    inputs = "images"
     example = "picture"
     examples = "pictures"
-    options: tuple[TaskOption, ...] = (
-        TaskOption(
-            "groups",
-            "COLUMN|REGEX",
-            "Pictures that are never in different splits, such as those of one patient: a column of the CSV, or an "
-            "expression for their paths, such as 'patient([0-9]+)'.",
-        ),
-    )
-    objectives: Mapping[str, Objective] = OBJECTIVES
     presets = tuple(spaces.PRESETS)
     space_name = "kevo.Space"
-    compared_scores: tuple[tuple[str, str], ...] = COMPARED_SCORES
     rung_genes: tuple[str, ...] = ("family", "pretrained/tuning")
-
     network_kinds: tuple[NetworkKind, ...] = (_CONV, _FROZEN, _TUNED)
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self.name = ROWS[asked.word]
+        self.asks = asked.word
+        self.title = f"image {asked.word}"
+        self.objectives: Mapping[str, Objective] = asked.objectives
+        self.compared_scores: tuple[tuple[str, str], ...] = asked.compared_scores
+        self.curves = asked.curves
+        self.options: tuple[TaskOption, ...] = (_GROUPS,) if asked is CLASSES else (_GROUPS, _TARGET)
 
     def network_kind(self, genome: Genome) -> NetworkKind:
         """A network from scratch, or a pretrained backbone, frozen or fine-tuned."""
@@ -73,10 +95,25 @@ class ImageClassification:
         return str(genome.get("backbone", genome.get("family", "")))
 
     def recognizes(self, data: Any) -> bool:
-        """Returns whether it is the name of a built-in data set of pictures."""
-        from kevo.tasks.images.datasets import builtin
+        """Returns whether it is a built-in data set of pictures, a folder, an archive, or a list of pictures."""
+        from kevo.tasks.images.datasets import builtin, targets
 
-        return isinstance(data, str | Path) and builtin.is_meant(data)
+        return (isinstance(data, str | Path) and builtin.is_meant(data)) or targets.holds_pictures(data)
+
+    def suggested(self, data: Any, options: Mapping[str, str]) -> tuple[str, str]:
+        """Suggests numbers or labels where a CSV file or arrays hold such, and else classes."""
+        from kevo.tasks.images.datasets import builtin, targets
+
+        asks, note = CLASSES.word, ""
+        if not (isinstance(data, str | Path) and builtin.is_meant(data)):
+            asks, note = targets.suggested(data, target=options.get(TARGET), groups=options.get("groups"))
+        if asks == CLASSES.word and TARGET in options:
+            raise SettingsError(
+                f"--{TARGET} names a column of numbers or labels. Expected the path of a .csv file of rows, or of "
+                "pictures with such a column beside `path`. Classes of pictures are folders, or stand in the column "
+                "`label`."
+            )
+        return asks, note
 
     def space(self, value: str | Mapping[str, Any] | object) -> Space:
         """A preset by its name, the space of JSON values, or the space itself."""
@@ -110,8 +147,10 @@ class ImageClassification:
     def load(self, data: Any, settings: SearchSettings) -> ImageDataset:
         """Reads pictures; see `kevo.tasks.images.datasets.load`."""
         from kevo.tasks.images.datasets import load
+        from kevo.tasks.images.datasets.targets import Targets
 
-        return load(data, seed=settings.seed, groups=settings.options.get("groups"))
+        targets = Targets(self.asks, settings.options.get(TARGET))
+        return load(data, seed=settings.seed, groups=settings.options.get("groups"), targets=targets)
 
     def read(self, folder: Path) -> ImageDataset:
         """Maps the pictures that another process laid ready into memory."""
@@ -188,30 +227,35 @@ class ImageClassification:
         return [InputSpec("", np.uint8, (-1, -1, -1, 3))]
 
     def pages(self) -> Pages:
-        """The pages of a classifier of pictures."""
+        """The pages of pictures."""
         from kevo.tasks.images.pages import PAGES
 
-        return PAGES
+        return PAGES[self.asks]
 
-    def drawings(self, test: Evaluation) -> Sequence[Drawing]:
-        """The confusion matrix."""
-        from kevo.tasks.outputs.classes.confusion_matrix import confusion_matrix
-
-        return [confusion_matrix(test, examples=self.examples)]
+    def drawings(self, test: Any) -> Sequence[Drawing]:
+        """The figures of what is asked."""
+        return self._asked.drawings(test, self.examples)
 
     def predictor(
         self, path: str | Path, *, labels: str | Path | None = None, note: Callable[[str], object] | None = None
-    ) -> Classifier:
-        """A saved classifier of pictures; there is never something to note."""
+    ) -> PicturePredictor:
+        """A saved model of pictures; there is never something to note."""
         from kevo.tasks.images.classifier import Classifier
+        from kevo.tasks.images.predictor import PicturePredictor
 
-        return Classifier.open(path, labels=labels)
+        if self._asked is CLASSES:
+            return Classifier.open(path, labels=labels)
+        if labels is not None:
+            raise SettingsError(
+                f"The {layout.TASK} beside {path} says what it answers. Received other names: {labels}. Leave them out."
+            )
+        return PicturePredictor.open(path)
 
-    def exportable(self, path: Path, *, run: Run | None = None, data: str | None = None) -> ExportableClassifier:
-        """A saved classifier, and pictures to try an export on."""
-        from kevo.tasks.images.exportable import ExportableClassifier
+    def exportable(self, path: Path, *, run: Run | None = None, data: str | None = None) -> ExportablePictureModel:
+        """A saved model, and pictures to try an export on."""
+        from kevo.tasks.images.exportable import ExportablePictureModel
 
-        return ExportableClassifier.open(path, run=run, data=data)
+        return ExportablePictureModel.open(path, run=run, data=data)
 
     def pretrained(self) -> Iterator[Pretrained]:
         """The backbones."""
@@ -249,11 +293,11 @@ class ImageClassification:
         """The frozen backbone with its cut, size and pooling."""
         return shared_extractor(genome)
 
-    def parse_scores(self, values: Mapping[str, Any]) -> Evaluation:
-        """Scores of a classifier."""
-        from kevo.tasks.outputs.classes import evaluation
-
-        return evaluation.parse(values)
+    def parse_scores(self, values: Mapping[str, Any]) -> Scores:
+        """Reads the scores of what is asked."""
+        return self._asked.parse_scores(values)
 
 
-KIND: TaskKind[ImageDataset] = ImageClassification()
+KIND: TaskKind[ImageDataset] = Images(CLASSES)
+REGRESSION: TaskKind[ImageDataset] = Images(NUMBERS)
+MULTILABEL: TaskKind[ImageDataset] = Images(LABELS)

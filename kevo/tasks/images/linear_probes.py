@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,6 +26,7 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.genes import speed_key
 from kevo.tasks.images.inference import num_at_once
 from kevo.tasks.images.pretrained_weights import Weights
+from kevo.tasks.outputs.output import Output
 from kevo.training.loop import Forward
 from tuners.genome import Genome
 
@@ -73,7 +75,7 @@ def probe(
     rows = np.sort(np.random.default_rng(seed).permutation(len(dataset.train))[:num])
     pictures = networks.resize(dataset.train.pictures[rows].astype(np.float32), (image_size, image_size))
     pictures = np.clip(np.asarray(pictures), 0, 255)
-    labels = dataset.train.labels[rows]
+    targets = dataset.output.linear_targets(dataset.train.labels[rows])
     genomes = [_genome(weights, image_size) for weights in candidates]
     # To count operations, all would have to be built.
     order = sorted(range(len(genomes)), key=lambda place: _num_parameters(candidates[place]))
@@ -85,24 +87,23 @@ def probe(
         # Random weights are those that the trainer begins with.
         keras.utils.set_random_seed(seed)
         try:
-            found.append(_probe(genomes[place], candidates[place], pictures, labels))
+            found.append(_probe(genomes[place], candidates[place], pictures, targets))
         except Exception as error:
             note(f"{genomes[place]['backbone']} could not be probed: {describe_error(error)}")
     return sorted(found, key=lambda one: one.score, reverse=True)
 
 
-def linear_error(features: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> float:
+def linear_error(features: npt.NDArray[np.floating], targets: npt.NDArray[np.floating]) -> float:
     """Returns the squared error of a linear head for pictures that are left out one at a time.
 
     Args:
         features: Shape (n, num_features).
-        labels: Classes as indices, shape (n,).
+        targets: What it is fitted to, shape (n, any); see `Output.linear_targets`.
 
     Returns:
-        The mean over pictures and classes, where 1 stands for a class and -1 for all others. A head that knows nothing
-        has 1 where there are two classes of the same size.
+        The mean over pictures and targets. A head that knows nothing has 1 where there are two classes of the same
+        size, and for numbers.
     """
-    targets = np.where(labels[:, None] == np.unique(labels), 1.0, -1.0)
     scaled = StandardScaler().fit_transform(features.astype(np.float32))
     return -float(RidgeCV(_STRENGTHS).fit(scaled, targets).best_score_)
 
@@ -111,14 +112,16 @@ class LinearProbes:
     """The errors of linear heads on frozen features that are computed already; hopeless ones need no candidate.
 
     Args:
-        labels: Those of the training pictures, as indices, shape (n,).
+        output: What is asked of the pictures.
+        labels: The answers of the training pictures, shape (n, ...).
         errors: What an earlier session found.
         is_wanted: Tells whether a genome may be trained at all; what nobody may train is not compared with.
     """
 
     def __init__(
         self,
-        labels: npt.NDArray[np.integer],
+        output: Output,
+        labels: npt.NDArray[Any],
         errors: Mapping[str, float] | None = None,
         *,
         is_wanted: Callable[[Genome], bool] = lambda genome: True,
@@ -127,9 +130,9 @@ class LinearProbes:
         self._is_wanted = is_wanted
         # Pictures often come class by class.
         self._rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:_MAX_PICTURES])
-        self._labels = labels[self._rows]
+        self._targets = output.linear_targets(labels[self._rows])
         # Of a measurement on few pictures less is certain.
-        self._tolerance = 1 + 2 / math.sqrt(max(1, len(self._labels)))
+        self._tolerance = 1 + 2 / math.sqrt(max(1, len(self._targets)))
 
     def learn(
         self,
@@ -154,7 +157,7 @@ class LinearProbes:
                 if (key := _key(one)) not in self.errors and self._is_wanted(one):
                     watch()
                     seen = features[self._rows, networks.feature_columns(one, whole=whole)]
-                    if math.isfinite(error := linear_error(seen, self._labels)):
+                    if math.isfinite(error := linear_error(seen, self._targets)):
                         self.errors[key] = error
 
     def is_behind(self, genome: Genome) -> bool:
@@ -190,7 +193,7 @@ def _genome(weights: Weights, image_size: int) -> Genome:
 
 
 def _probe(
-    genome: Genome, weights: Weights, pictures: npt.NDArray[np.float32], labels: npt.NDArray[np.integer]
+    genome: Genome, weights: Weights, pictures: npt.NDArray[np.float32], targets: npt.NDArray[np.floating]
 ) -> Probe:
     name = str(genome["backbone"])
     whole = networks.backbone(genome, weights=weights)
@@ -201,5 +204,5 @@ def _probe(
         one = {**genome, f"{name}/cut": cut}
         seen = features[:, networks.feature_columns(one, whole=whole)]
         genes = {gene: one[gene] for gene in ("family", "backbone", f"{name}/cut", f"{name}/alpha") if gene in one}
-        probes.append(Probe(genes, -linear_error(seen, labels)))
+        probes.append(Probe(genes, -linear_error(seen, targets)))
     return max(probes, key=lambda probe: probe.score)

@@ -18,6 +18,7 @@ from kevo.tasks.images import backbones, conv_stack
 from kevo.tasks.images.conv_stack import regularizer
 from kevo.tasks.images.genes import image_size, variant
 from kevo.tasks.images.pretrained_weights import Weights
+from kevo.tasks.outputs.output import Output
 from tuners.genome import Genome
 
 _PRETRAINED, _HEAD = "pretrained", "head"
@@ -26,22 +27,21 @@ POOLINGS = ("average", "max")
 """What makes one number of each channel of a feature map."""
 
 
-def conv_network(genome: Genome, *, num_classes: int) -> keras.Model:
+def conv_network(genome: Genome, *, output: Output) -> keras.Model:
     """Builds the conv stack of a genome of the family `conv`, with random weights.
 
     Args:
         genome: The genome.
-        num_classes: Number of outputs.
+        output: What is asked of each picture.
 
     Returns:
-        A model from pixels 0-255, shape (batch, size, size, 3), to class probabilities, shape (batch, num_classes).
+        A model from pixels 0-255, shape (batch, size, size, 3), to outputs, shape (batch, output.size).
     """
     size = image_size(genome)
     pixels = Input((size, size, 3), name="pixels")
     x = conv_stack.feature_map(layers.Rescaling(1 / 127.5, offset=-1.0)(pixels), genome)
     x = _summarize(x, str(genome["conv/summary"]))
-    probabilities = _head_layers(x, genome, num_classes)
-    return Model(pixels, probabilities, name="conv_stack")
+    return Model(pixels, _head_layers(x, genome, output), name="conv_stack")
 
 
 def backbone(genome: Genome, *, weights: Weights | None) -> keras.Model:
@@ -109,16 +109,16 @@ def feature_columns(genome: Genome, *, whole: keras.Model) -> slice:
     raise ValueError(f"No column holds the cut {genome[f'{name}/cut']!r} pooled by {genome['pretrained/summary']!r}.")
 
 
-def head(genome: Genome, *, num_features: int, num_classes: int) -> keras.Model:
-    """Builds the classifier that stands on a backbone's features.
+def head(genome: Genome, *, num_features: int, output: Output) -> keras.Model:
+    """Builds the head that stands on a backbone's features.
 
     Args:
         genome: The genome, of the family `pretrained`.
         num_features: Length of the feature vector.
-        num_classes: Number of outputs.
+        output: What is asked of each picture.
 
     Returns:
-        A model from features, shape (batch, num_features), to class probabilities, shape (batch, num_classes).
+        A model from features, shape (batch, num_features), to outputs, shape (batch, output.size).
     """
     features = Input((num_features,), name="features")
     x = features
@@ -126,10 +126,10 @@ def head(genome: Genome, *, num_features: int, num_classes: int) -> keras.Model:
         # Features of one network differ in scale by orders of magnitude; a single learning rate fits them only when
         # they are brought to one scale.
         x = layers.BatchNormalization()(x)
-    return Model(features, _head_layers(x, genome, num_classes), name=_HEAD)
+    return Model(features, _head_layers(x, genome, output), name=_HEAD)
 
 
-def _head_layers(x: keras.KerasTensor, genome: Genome, num_classes: int) -> keras.KerasTensor:
+def _head_layers(x: keras.KerasTensor, genome: Genome, output: Output) -> keras.KerasTensor:
     activation = str(genome.get("conv/activation", "relu"))
     dropout = float(genome["head/dropout"])
     for _ in range(int(genome["head/num_dense"])):
@@ -139,14 +139,7 @@ def _head_layers(x: keras.KerasTensor, genome: Genome, num_classes: int) -> kera
             x = layers.Dropout(dropout)(x)
     if dropout and not genome["head/num_dense"]:
         x = layers.Dropout(dropout)(x)
-    # Probabilities stay float32 under mixed precision: float16 cannot tell 0.9999 from 1.
-    return layers.Dense(
-        num_classes,
-        activation="softmax",
-        dtype="float32",
-        kernel_regularizer=regularizer(float(genome["head/l2"])),
-        name="probabilities",
-    )(x)
+    return output.finish(x, regularizer=regularizer(float(genome["head/l2"])))
 
 
 def _summarize(x: keras.KerasTensor, summary: str) -> keras.KerasTensor:

@@ -16,9 +16,14 @@ from kevo.runs import layout
 from kevo.runs.atomic_files import loads
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.genes import image_size
-from kevo.tasks.outputs.classes.card import CardWords
-from kevo.tasks.outputs.classes.pages import ClassPages, Wrong
-from kevo.tasks.pages import Thumbnail, Thumbnails
+from kevo.tasks.outputs.classes.output import CLASSIFICATION
+from kevo.tasks.outputs.classes.pages import ClassPages
+from kevo.tasks.outputs.labels.output import MULTILABEL
+from kevo.tasks.outputs.labels.pages import LabelPages
+from kevo.tasks.outputs.numbers.output import REGRESSION
+from kevo.tasks.outputs.numbers.pages import NumberPages
+from kevo.tasks.outputs.words import Shown, Words
+from kevo.tasks.pages import Pages, Thumbnail, Thumbnails
 
 _SIDE = 160
 """How many pixels a thumbnail has on a side, at most."""
@@ -33,7 +38,6 @@ import keras
 import numpy as np
 from PIL import Image, ImageOps
 
-class_names = json.load(open("{layout.LABELS}", encoding="utf-8"))
 takes = json.load(open("{layout.TASK}", encoding="utf-8"))
 model = keras.models.load_model("{layout.MODEL}", safe_mode=True)
 
@@ -53,16 +57,29 @@ def read_picture(path):
     return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
 
 
-probabilities = model.predict(read_picture("picture.jpg")[None], verbose=0)[0]
-print(class_names[probabilities.argmax()], probabilities.max())
+outputs = model.predict(read_picture("picture.jpg")[None], verbose=0)[0]
 """
+_ANSWER: Mapping[str, str] = {
+    CLASSIFICATION: f"""\
+class_names = json.load(open("{layout.LABELS}", encoding="utf-8"))
+print(class_names[outputs.argmax()], outputs.max())
+""",
+    REGRESSION: """\
+print(outputs[0])
+""",
+    MULTILABEL: """\
+for name, probability in zip(takes["labels"], outputs):
+    print(name, probability)
+""",
+}
+"""How the lines end that load the model, for what may be asked."""
 
 
 def _takes(dataset: ImageDataset, genome: Mapping[str, Any]) -> str:
     return (
-        "Takes raw RGB pixels 0-255 of shape (pictures, any height, any width, 3), and returns a probability for each "
-        f"class. It sees each picture as a square of {image_size(genome)} pixels: the proportions of others are "
-        "distorted, as they were in training."
+        "Takes raw RGB pixels 0-255 of shape (pictures, any height, any width, 3), and returns "
+        f"{dataset.output.returns}. It sees each picture as a square of {image_size(genome)} pixels: the proportions "
+        "of others are distorted, as they were in training."
     )
 
 
@@ -70,22 +87,29 @@ def _stored(dataset: ImageDataset) -> str:
     return f"They are kept as squares of {dataset.image_size} pixels. "
 
 
-def _use(run_folder: Path, model: Path) -> tuple[list[str], list[list[str]]]:
+def _use(run_folder: Path, model: Path, asks: str) -> tuple[list[str], list[list[str]]]:
     labels = run_folder / layout.LABELS
     names = _class_names(labels)
     is_short = sum(map(len, names)) < _MANY_LETTERS
+    if asks == REGRESSION:
+        outputs, named = "number = model.predict(picture[None])[0, 0]", []
+    else:
+        what = "class_names" if asks == CLASSIFICATION else "labels"
+        outputs = "probabilities = model.predict(picture[None])[0]"
+        named = [f"{what} = {list(names)!r}" if is_short else f"{what} = json.load(open({str(labels)!r}))"]
     python = [
-        "import keras" if is_short else "import json, keras",
+        "import keras" if is_short or not named else "import json, keras",
         "import kevo",
         "",
         f"model = keras.models.load_model({str(model)!r})",
         f"picture = kevo.read_picture('PICTURE.jpg', model={str(model)!r})",
-        "probabilities = model.predict(picture[None])[0]",
-        f"class_names = {list(names)!r}" if is_short else f"class_names = json.load(open({str(labels)!r}))",
+        outputs,
+        *named,
     ]
     # A candidate's model has no names of classes beside it.
-    where = [] if model.parent == labels.parent else ["--labels", str(labels)]
-    commands = [["predict", str(model), *where, "PICTURE.jpg"], ["evaluate", str(model), *where, "OTHER-PICTURES/"]]
+    where = [] if model.parent == labels.parent or asks != CLASSIFICATION else ["--labels", str(labels)]
+    others = "OTHER-PICTURES/" if asks == CLASSIFICATION else "OTHER-PICTURES.csv"
+    commands = [["predict", str(model), *where, "PICTURE.jpg"], ["evaluate", str(model), *where, others]]
     if model.parent == run_folder:
         commands.append(["export", str(run_folder), "--format", "onnx"])
     return python, commands
@@ -99,15 +123,11 @@ def _class_names(path: Path) -> list[str]:
     return [str(name) for name in names] if isinstance(names, list) else []
 
 
-def _show(dataset: ImageDataset, wrong: Sequence[Wrong]) -> Thumbnails:
+def _show(dataset: ImageDataset, shown: Sequence[Shown]) -> Thumbnails:
     return Thumbnails(
         tuple(
-            Thumbnail(
-                _address(dataset.test.pictures[place]),
-                f"Test picture {place}: {truth}, taken for {predicted} with {confidence:.1%}",
-                f"{truth} taken for {predicted}, {confidence:.1%} sure",
-            )
-            for place, truth, predicted, confidence in wrong
+            Thumbnail(_address(dataset.test.pictures[place]), f"Test picture {place}: {words}", caption)
+            for place, words, caption in shown
         )
     )
 
@@ -120,28 +140,32 @@ def _address(picture: npt.NDArray[np.uint8]) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-PAGES = ClassPages(
-    CardWords(
-        one="picture",
-        many="pictures",
-        part="file",
-        takes=_takes,
-        load=_LOAD,
-        scope="also for a picture of something else",
-        unknown="light, camera, season, place, who took the pictures",
-        stored=_stored,
-        alike="Pictures of one scene, object or person",
-        weighing=lambda dataset: (
-            "count the same in training all the same" if dataset.class_weights() else "are not weighed for that"
-        ),
-        ethics=(
-            "kevo does not know what the pictures show, who is in them, how they were come by, or who is affected by "
-            "the answers. Whoever uses the model answers for that. What is wrong or one-sided in the pictures and "
-            "their labels the model has learned, and the test pictures share it."
-        ),
-        repeats=lambda dataset: dataset.repeats.sentences(),
-        uncounted="What was spent on making pretrained weights is not counted.",
-    ),
+_WORDS = Words(
+    one="picture",
+    many="pictures",
+    part="file",
+    takes=_takes,
+    load=lambda asks: _LOAD + _ANSWER[asks],
     use=_use,
     show=_show,
+    scope="also for a picture of something else",
+    unknown="light, camera, season, place, who took the pictures",
+    stored=_stored,
+    alike="Pictures of one scene, object or person",
+    weighing=lambda dataset: (
+        "count the same in training all the same" if dataset.class_weights() else "are not weighed for that"
+    ),
+    ethics=(
+        "kevo does not know what the pictures show, who is in them, how they were come by, or who is affected by "
+        "the answers. Whoever uses the model answers for that. What is wrong or one-sided in the pictures and "
+        "their labels the model has learned, and the test pictures share it."
+    ),
+    repeats=lambda dataset: dataset.repeats.sentences(),
+    uncounted="What was spent on making pretrained weights is not counted.",
 )
+PAGES: Mapping[str, Pages] = {
+    CLASSIFICATION: ClassPages(_WORDS),
+    REGRESSION: NumberPages(_WORDS),
+    MULTILABEL: LabelPages(_WORDS),
+}
+"""The pages for what may be asked of pictures."""

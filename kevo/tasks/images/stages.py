@@ -14,7 +14,6 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import TRAIN_AND_VALIDATION, FeatureCache, parts, sample, test_time_views
 from kevo.tasks.images.genes import image_size
 from kevo.tasks.images.inference import num_at_once
-from kevo.tasks.outputs.classes.answers import class_answers
 from kevo.tasks.task import StageData
 from kevo.training.answers import Answers
 from kevo.training.candidate_fit import CandidateFit
@@ -77,10 +76,9 @@ def answers(dataset: ImageDataset, genome: Genome, *, split: str, rows: npt.NDAr
         rows: The positions of those pictures of it that it learns from; `None` for all.
     """
     labels = np.concatenate([getattr(dataset, part).labels for part in parts(split)])
-    return class_answers(
+    return dataset.output.answers(
         labels if rows is None else labels[rows],
-        validation_labels=dataset.validation.labels,
-        num_classes=dataset.num_classes,
+        validation_targets=dataset.validation.labels,
         class_weights=dataset.class_weights(),
         label_smoothing=float(genome["label_smoothing"]),
     )

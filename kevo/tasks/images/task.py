@@ -1,4 +1,4 @@
-"""Image classification beside a search's scheduler: genes, forecasts, and the scoring of models."""
+"""A task of pictures beside a search's scheduler: genes, forecasts, and the scoring of models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.settings import NO_CACHE
 from kevo.system.array_store import ArrayStore
-from kevo.tasks.images import cache_savings, costs, networks, recipes, remote, space
+from kevo.system.text import metric_name
+from kevo.tasks.images import cache_savings, costs, networks, recipes, references, remote, space
 from kevo.tasks.images.contract import Contract, write_known
 from kevo.tasks.images.cost_model import Forecast
 from kevo.tasks.images.datasets import ImageDataset, Split
@@ -31,11 +32,13 @@ from kevo.tasks.images.genes import shared_extractor, variant
 from kevo.tasks.images.inference import predict
 from kevo.tasks.images.initial_population import declare, is_small_enough
 from kevo.tasks.images.linear_probes import LinearProbes, probe
+from kevo.tasks.images.pretrained_weights import Weights
+from kevo.tasks.images.rows import ROWS
 from kevo.tasks.images.task_trainer import ImageTrainer
 from kevo.tasks.images.usable_weights import Usable, by_width, to_json
-from kevo.tasks.outputs.classes import evaluation
-from kevo.tasks.outputs.classes.evaluation import Evaluation
-from kevo.tasks.task import AnyKind, FirstAnswer, Member, Outputs, SearchSettings, Work, kind_of
+from kevo.tasks.outputs import reference
+from kevo.tasks.outputs.classes.output import Classes
+from kevo.tasks.task import AnyKind, FirstAnswer, Member, Outputs, Scores, SearchSettings, Work, kind_of
 from tuners.genome import Genome
 
 _T = TypeVar("_T")
@@ -59,7 +62,7 @@ class ImageTask:
     def __init__(
         self, dataset: ImageDataset, settings: SearchSettings, usable: Usable, *, notes: Sequence[str] = ()
     ) -> None:
-        self.kind: AnyKind = kind_of("images")
+        self.kind: AnyKind = kind_of(ROWS[dataset.output.asks])
         self.dataset = dataset
         self.notes = notes
         self._settings = settings
@@ -68,7 +71,7 @@ class ImageTask:
         self._run: Run | None = None
         self._note: Callable[[str], object] = lambda text: None
         self._store: ArrayStore | None = None
-        self._probes = LinearProbes(dataset.train.labels)
+        self._probes = LinearProbes(dataset.output, dataset.train.labels)
 
     @property
     def advice(self) -> str:
@@ -112,7 +115,7 @@ class ImageTask:
             if self._usable:
                 # Workers keep what they find in silence.
                 self._store.try_out()
-        self._probes = LinearProbes(self.dataset.train.labels, self._known_errors())
+        self._probes = LinearProbes(self.dataset.output, self.dataset.train.labels, self._known_errors())
 
     @functools.cached_property
     def cache(self) -> FeatureCache:
@@ -132,9 +135,14 @@ class ImageTask:
         )
 
     def prepare(self, *, may_go_on: Callable[[], bool]) -> None:
-        """Ranks the backbones on a sample of the pictures, where there are several, and begins with the best."""
+        """Ranks the backbones on a sample of the pictures, where there are several, and begins with the best.
+
+        For numbers and labels a linear model is trained before, to stand beside the winner.
+        """
         # What would have to be downloaded first is not probed.
         weights = [one for one in by_width(self._usable).values() if one.path is None or one.path.exists()]
+        if self._run is not None and not isinstance(self.dataset.output, Classes) and may_go_on():
+            self._refer([one for one in weights if one.path is not None])
         if len(weights) < 2 or self._run is None:
             return
         leading = self._known_ranking()
@@ -226,30 +234,30 @@ class ImageTask:
 
     @property
     def output_shape(self) -> tuple[int, int]:
-        """Validation pictures and classes."""
+        """Validation pictures and outputs."""
         return len(self.dataset.validation), self.dataset.num_classes
 
     def are_valid(self, outputs: Outputs) -> bool:
-        """Whether they are class probabilities."""
-        return evaluation.are_probabilities(outputs)
+        """Whether they are answers of the kind that is asked."""
+        return self.dataset.output.are_valid(outputs)
 
     def predict(
         self, model: keras.Model, split: str, *, watch: Callable[[], object] | None = None
     ) -> npt.NDArray[np.float32]:
-        """Class probabilities of a split's pictures."""
+        """Outputs for a split's pictures."""
         pictures = self._split(split).pictures
         return predict(model, pictures) if watch is None else predict(model, pictures, watch=watch)
 
-    def score(self, outputs: npt.NDArray[np.floating], split: str) -> Evaluation:
-        """Accuracy, F1 and the confusion matrix."""
-        return evaluation.evaluate(outputs, self._split(split).labels, class_names=self.dataset.class_names)
+    def score(self, outputs: npt.NDArray[np.floating], split: str) -> Scores:
+        """Scores of the kind of answer."""
+        return self.dataset.output.score(outputs, self._split(split).labels)
 
     def loss(self, outputs: npt.NDArray[np.floating], split: str) -> float:
-        """Cross-entropy."""
-        return evaluation.cross_entropy(outputs, self._split(split).labels)
+        """Cross-entropy, or the mean squared error."""
+        return self.dataset.output.loss(outputs, self._split(split).labels)
 
     def combine(self, members: Sequence[Member]) -> keras.Model:
-        """The weighted mean of several classifiers; heads on the same frozen features share their pass."""
+        """The weighted mean of several models; heads on the same frozen features share their pass."""
         return networks.weighted_mean(
             [
                 networks.Member(one.model, one.weight, shared_extractor(one.genome), bool(one.genome["mirror"]))
@@ -277,11 +285,25 @@ class ImageTask:
         return estimate
 
     def write_contract(self, run: Run) -> None:
-        """Writes the names of the classes, how pictures are read, and which pictures the models have seen."""
-        run.write_labels(self.dataset.class_names)
+        """Writes the names of the outputs, how pictures are read, and which pictures the models have seen."""
+        run.write_labels(self.dataset.output.names)
         run.write_json(layout.TASK, Contract.of(self.dataset).to_json())
         with run.replacing(layout.KNOWN) as path:
             write_known(self.dataset, path)
+
+    def _refer(self, weights: Sequence[Weights]) -> None:
+        """Trains the reference, unless an earlier session has, and says how good it is on the validation pictures."""
+        if self._run is None:
+            return
+        found = self._known(layout.BASELINE, lambda values: reference.from_json(values, self.kind.parse_scores))
+        if not found:
+            size = min(space.of(self._settings).pretrained_image_sizes)
+            found = [references.fit(self.dataset, weights, image_size=size, seed=self._settings.seed)]
+            self._run.write_json(layout.BASELINE, reference.to_json(found))
+        metric = self._settings.objectives[0].metric
+        for one in found:
+            score = one.validation.value(metric.removeprefix("val_"))
+            self._note(f"{one.name} has {metric_name(metric)} {score:.3f} on the same validation pictures.")
 
     def _tell(self, text: str) -> None:
         self._note(text)

@@ -48,7 +48,7 @@ class ImageTrainer:
         self._num_classes = dataset.num_classes
         self._trainer = Trainer(
             dataset,
-            objective=settings.objective,
+            objective=settings.objective if settings.objective in dataset.output.objectives else None,
             weights=usable_weights.by_width(usable),
             seed=settings.seed,
             store=store,

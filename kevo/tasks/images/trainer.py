@@ -24,7 +24,6 @@ from kevo.tasks.images.genes import variant
 from kevo.tasks.images.linear_probes import LinearProbes
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.transfer_learning import TransferLearning
-from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.training.candidate_fit import NO_MEMORY, CandidateFit
 from kevo.training.effort import CandidateError, Earlier, Effort, Keep, OutOfTimeError, Progress
 from kevo.training.stage import LoopMaker
@@ -84,7 +83,7 @@ class Trainer:
 
     Args:
         dataset: The pictures.
-        objective: A name of `OBJECTIVES`.
+        objective: A name of the objectives of what is asked; `None` for the first.
         weights: The weights for each backbone and width multiplier, as (name, alpha).
         seed: Seed of initial weights, shuffling, dropout and augmentation.
         store: Keeps the features of frozen backbones for other workers and later runs. `None`: in memory only.
@@ -98,7 +97,7 @@ class Trainer:
         self,
         dataset: ImageDataset,
         *,
-        objective: str = "accuracy",
+        objective: str | None = None,
         weights: Mapping[tuple[str, float | None], Weights],
         seed: int = 0,
         store: ArrayStore | None = None,
@@ -108,12 +107,13 @@ class Trainer:
         leader: LoopMaker | None = None,
     ) -> None:
         self._strategy = strategy
-        self._objective = OBJECTIVES[objective]
-        self._num_classes = dataset.num_classes
+        objectives = dataset.output.objectives
+        self._objective = objectives[next(iter(objectives)) if objective is None else objective]
+        self._output = dataset.output
         self._weights = weights
         self._seed = seed
         self.cache = FeatureCache(dataset, store=store, seed=seed) if cache is None else cache
-        self.probes = LinearProbes(dataset.train.labels, is_wanted=is_wanted)
+        self.probes = LinearProbes(dataset.output, dataset.train.labels, is_wanted=is_wanted)
         self._stages = stages.StageRunner(dataset, self.cache, seed=seed, leader=leader)
         self._transfer = TransferLearning(dataset, self.cache, self.probes, self._stages, seed=seed)
         # Keras and TensorFlow stay: to look through all they hold takes longer than a small candidate's epoch. What was
@@ -209,7 +209,7 @@ class Trainer:
         )
 
     def _train_conv(self, genome: Genome, fit: CandidateFit) -> keras.Model:
-        network = networks.conv_network(genome, num_classes=self._num_classes)
+        network = networks.conv_network(genome, output=self._output)
         fit.begin(network)
         self._stages.on_pictures(fit, stages.TRAIN, network, genome)
         return network

@@ -111,7 +111,7 @@ class TransferLearning:
         extractor = networks.feature_extractor(genome, whole=backbone)
         # A head is the same whether its backbone was built just now or before.
         keras.utils.set_random_seed(self._seed + len(fit.history))
-        head = networks.head(genome, num_features=extractor.output.shape[-1], num_classes=self._dataset.num_classes)
+        head = networks.head(genome, num_features=extractor.output.shape[-1], output=self._dataset.output)
         network = networks.join(extractor, head)
         candidate = _Candidate(genome, weights, fit, backbone, extractor, head, network)
         fit.begin(network)

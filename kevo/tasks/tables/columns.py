@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -26,6 +28,13 @@ _MAX_CODES = 5
 """Whole numbers with so few different values are names of categories rather than amounts."""
 _MAX_CATEGORIES = 50
 """A column with more different texts than this is free text."""
+_IDENTIFIER = re.compile(r"(^|[\W_])(id|uuid|guid|index|row)$|(Id|ID)$|^(id|ID)[\W_]", re.ASCII)
+"""Names of columns that identify rows."""
+_FEW_ROWS = 10
+_SAME_LINE = 0.99999
+"""A column with such a correlation to the target is the target in another unit."""
+_SPELLINGS, _ROWS_OF_EACH = 2, 20
+"""A class may be spelled in so many ways; with so many rows of each value, it is no chance that each has one class."""
 _MAX_EXACT = 2**24
 """float32 holds every whole number up to this."""
 
@@ -114,29 +123,46 @@ def count_missing(raw: Raw) -> int:
     return int(np.isnan(raw).sum()) if isinstance(raw, np.ndarray) else sum(map(is_missing, raw))
 
 
-def decide(raw: Raw, labels: npt.NDArray[np.int64]) -> Decision:
+def decide(raw: Raw, labels: npt.NDArray[Any], *, name: str = "") -> Decision:
     """Decides the kind of a column, and whether it is used.
 
     Args:
         raw: The column.
-        labels: The classes of its rows, shape (n,): a column that only repeats them is left out.
+        labels: The classes of its rows as whole numbers, or their numbers as floats, shape (n,): a column that only
+            repeats them is left out.
+        name: Its name: numbers that all differ identify rows where it says so.
     """
     if isinstance(raw, np.ndarray):
-        decision, keys = _decide_numbers(raw), list(map(str, raw.tolist()))
+        decision, keys = _decide_numbers(raw, name), list(map(str, raw.tolist()))
     else:
         parsed, num_odd = _parsed(raw)
         num_present = sum(not is_missing(text) for text in raw)
         if not num_present:
             return Decision(None, "it is empty")
         if num_present - num_odd > _MIN_NUMBERS * num_present:
-            decision, keys = _decide_numbers(parsed), list(map(str, parsed.tolist()))
+            decision, keys = _decide_numbers(parsed, name), list(map(str, parsed.tolist()))
             if decision.kind is not None and num_odd:
                 decision = Decision("number", f"{num_odd} of its values are no numbers and count as missing")
         else:
             decision, keys = _decide_texts(raw), list(raw)
-    if decision.kind is not None and _repeats(keys, labels):
+    if decision.kind is not None and labels.dtype.kind == "f":
+        numbers = raw if isinstance(raw, np.ndarray) else _parsed(raw)[0]
+        if decision.kind != "category" and _is_line(numbers, labels):
+            return Decision(None, "its numbers lie on a line with the target's: it repeats the target")
+    elif decision.kind is not None and _repeats(keys, labels):
         return Decision(None, "each of its values belongs to one class: it repeats the target")
     return decision
+
+
+def kind_of_values(raw: Raw) -> Kind | None:
+    """Returns the kind of a column that is used whatever it says; `None` where it says nothing, or is free text."""
+    if not isinstance(raw, np.ndarray):
+        num_present = sum(not is_missing(text) for text in raw)
+        numbers, num_odd = _parsed(raw)
+        if num_present - num_odd <= _MIN_NUMBERS * num_present:
+            return "category" if 1 < len({*raw}) <= _MAX_CATEGORIES else None
+        raw = numbers
+    return "number" if len(np.unique(raw[np.isfinite(raw)])) > 1 else None
 
 
 def encode(values: Typed, column: Column) -> Typed:
@@ -162,7 +188,7 @@ def _parsed(raw: Sequence[str]) -> tuple[npt.NDArray[np.float64], int]:
     return np.array([math.nan if number is None else number for number in found], np.float64), found.count(None)
 
 
-def _decide_numbers(values: npt.NDArray[np.float64]) -> Decision:
+def _decide_numbers(values: npt.NDArray[np.float64], name: str) -> Decision:
     present = values[np.isfinite(values)]
     distinct = np.unique(present)
     if not len(distinct):
@@ -172,6 +198,8 @@ def _decide_numbers(values: npt.NDArray[np.float64]) -> Decision:
     is_whole = bool((distinct == np.floor(distinct)).all()) and abs(distinct).max() < _MAX_EXACT
     if is_whole and len(present) == len(values) and bool((np.diff(values) == 1).all()) and len(distinct) > 2:
         return Decision(None, "it counts the rows")
+    if is_whole and len(distinct) == len(values) > _FEW_ROWS and _IDENTIFIER.search(name):
+        return Decision(None, "it is called as identifiers are, and all its numbers differ")
     return Decision("code" if is_whole and 2 < len(distinct) <= _MAX_CODES else "number", "")
 
 
@@ -188,6 +216,17 @@ def _decide_texts(raw: Sequence[str]) -> Decision:
 
 
 def _repeats(keys: Sequence[str], labels: npt.NDArray[np.int64]) -> bool:
-    """Tells whether values and classes belong to each other one to one."""
-    pairs = set(zip(keys, labels.tolist(), strict=True))
-    return len(pairs) == len(set(keys)) == len(np.unique(labels))
+    """Tells whether values and classes belong to each other one to one, or each of a few frequent values to a class."""
+    counts, num_classes = Counter(keys), len(np.unique(labels))
+    is_spelled = len(counts) <= _SPELLINGS * num_classes and min(counts.values()) >= _ROWS_OF_EACH
+    num_pairs = len(set(zip(keys, labels.tolist(), strict=True)))
+    return num_pairs == len(counts) and (len(counts) == num_classes or is_spelled)
+
+
+def _is_line(values: npt.NDArray[np.float64], labels: npt.NDArray[np.floating]) -> bool:
+    """Tells whether values are the target in another unit."""
+    known = np.isfinite(values)
+    x, y = values[known], labels[known].astype(np.float64)
+    if len(x) < _FEW_ROWS or not (x.std() > 0 and y.std() > 0):
+        return False
+    return abs(float(np.corrcoef(x, y)[0, 1])) > _SAME_LINE

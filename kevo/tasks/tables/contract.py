@@ -12,10 +12,15 @@ from typing import Any, Self
 from kevo.errors import ModelError
 from kevo.runs import layout
 from kevo.runs.atomic_files import loads
+from kevo.tasks.outputs import parsing
+from kevo.tasks.outputs.classes.output import CLASSIFICATION
+from kevo.tasks.outputs.numbers.output import REGRESSION
+from kevo.tasks.outputs.output import Output
 from kevo.tasks.tables.columns import Column
 from kevo.tasks.tables.dataset import TableDataset, column_from_json
 
-_NAME = "tables"
+ROWS: Mapping[str, str] = {CLASSIFICATION: "tables", REGRESSION: "table-regression"}
+"""The name of the task for each thing that may be asked of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +30,27 @@ class Contract:
     Args:
         target: The name of the column that is predicted.
         columns: The columns that it takes.
-        class_names: The classes, in the order of its outputs.
+        output: What it answers.
         unused: The names of columns of its training data that it does not take.
     """
 
     target: str
     columns: tuple[Column, ...]
-    class_names: tuple[str, ...]
+    output: Output
     unused: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, dataset: TableDataset) -> Self:
         """Returns the contract of a data set's models."""
-        return cls(dataset.target, dataset.columns, dataset.class_names, dataset.unused)
+        return cls(dataset.target, dataset.columns, dataset.output, dataset.unused)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values, from which `from_json` makes the same."""
         return {
-            "task": _NAME,
+            "task": ROWS[self.output.asks],
             "target": self.target,
             "columns": [dataclasses.asdict(column) for column in self.columns],
-            "class_names": list(self.class_names),
+            **self.output.to_json(),
             "unused": list(self.unused),
         }
 
@@ -56,12 +61,12 @@ class Contract:
         Raises:
             LookupError, TypeError, ValueError: it is something else.
         """
-        if values["task"] != _NAME:
-            raise ValueError(f"it is of the task {values['task']!r}, not {_NAME!r}")
+        if values["task"] not in ROWS.values():
+            raise ValueError(f"it is of the task {values['task']!r}, not of tables")
         columns = tuple(map(column_from_json, values["columns"]))
-        found = cls(values["target"], columns, tuple(values["class_names"]), tuple(values["unused"]))
+        found = cls(values["target"], columns, parsing.output(values), tuple(values["unused"]))
         names = [column.name for column in columns]
-        words = [found.target, *names, *found.class_names, *found.unused]
+        words = [found.target, *names, *found.output.names, *found.unused]
         if not all(isinstance(word, str) for word in words) or len(set(names)) < len(names):
             raise ValueError("its names are no different texts")
         return found

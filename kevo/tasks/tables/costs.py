@@ -31,19 +31,19 @@ _MEMORY = 9
 """How many trainings tell how far forecasts are off."""
 
 
-def num_parameters(genome: Genome, *, num_features: int, num_classes: int) -> int:
+def num_parameters(genome: Genome, *, num_features: int, num_outputs: int) -> int:
     """Counts the parameters of a genome's network without building it.
 
     Args:
         genome: The genome.
         num_features: Number of prepared inputs.
-        num_classes: Number of outputs.
+        num_outputs: Number of outputs.
 
     Example:
-        >>> num_parameters({"num_layers": 1, "layer_1/units": 8, "batch_norm": False}, num_features=3, num_classes=2)
+        >>> num_parameters({"num_layers": 1, "layer_1/units": 8, "batch_norm": False}, num_features=3, num_outputs=2)
         50
     """
-    return sum(_layers(genome, num_features, num_classes))
+    return sum(_layers(genome, num_features, num_outputs))
 
 
 def measure(model: keras.Model, names: Iterable[str], *, seconds: float) -> dict[str, float]:
@@ -96,13 +96,13 @@ class Forecast:
     Args:
         num_train: Number of training rows.
         num_features: Number of prepared inputs.
-        num_classes: Number of classes.
+        num_outputs: Number of outputs.
     """
 
-    def __init__(self, *, num_train: int, num_features: int, num_classes: int) -> None:
+    def __init__(self, *, num_train: int, num_features: int, num_outputs: int) -> None:
         self._num_train = num_train
         self._num_features = num_features
-        self._num_classes = num_classes
+        self._num_outputs = num_outputs
         self._errors: deque[float] = deque(maxlen=_MEMORY)
 
     def seconds(self, genome: Genome, *, num_epochs: int) -> float:
@@ -119,17 +119,17 @@ class Forecast:
         self._errors.append(seconds / self._guess(genome, num_epochs))
 
     def _guess(self, genome: Genome, num_epochs: int) -> float:
-        num_flops = 2 * num_parameters(genome, num_features=self._num_features, num_classes=self._num_classes)
+        num_flops = 2 * num_parameters(genome, num_features=self._num_features, num_outputs=self._num_outputs)
         steps = self._num_train / int(genome["batch_size"])
         epoch = self._num_train * _TRAINING_COST * num_flops * _SECONDS_PER_FLOP + steps * _STEP_SECONDS
         return _BUILDING_SECONDS + num_epochs * epoch
 
 
-def _layers(genome: Genome, num_features: int, num_classes: int) -> Iterator[int]:
+def _layers(genome: Genome, num_features: int, num_outputs: int) -> Iterator[int]:
     """Yields the parameters of each layer."""
     width, per_unit = num_features, _NORM if genome["batch_norm"] else 1
     for layer in range(1, int(genome["num_layers"]) + 1):
         units = int(genome[f"layer_{layer}/units"])
         yield units * (width + per_unit)
         width = units
-    yield num_classes * (width + 1)
+    yield num_outputs * (width + 1)

@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.system.text import plural
+from kevo.tasks.outputs import parsing
+from kevo.tasks.outputs.output import Output
 from kevo.tasks.tables.columns import Column, Kind
 from kevo.tasks.task import Skipped
 
 SPLITS = ("train", "validation", "test")
 Inputs = dict[str, npt.NDArray[Any]]
 """Raw columns as a saved model takes them: for each its name and its values, of shape (n, 1)."""
-_BALANCED = 1.5
-"""Up to this ratio between the largest and the smallest class, weights would change less than chance does."""
 _WORKER_SPLITS = ("train", "validation")
 """Workers never see the test split."""
 _JSON, _ARRAYS = "table.json", "table.npz"
@@ -31,19 +31,19 @@ _KIND_WORDS: dict[Kind, str] = {"number": "number", "code": "coded category", "c
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Rows with their classes.
+    """Rows with their answers.
 
     Args:
         numbers: The columns of numbers and codes, in the data set's order, with NaN for what is missing; shape
             (n, num_numbers).
         categories: The columns of categories, in the data set's order, as positions in their values from 1, and 0 for
             what training rows lack; shape (n, num_categories).
-        labels: Positions in the data set's class names, shape (n,).
+        labels: The answers: positions in the data set's class names, or numbers; shape (n,).
     """
 
     numbers: npt.NDArray[np.float32]
     categories: npt.NDArray[np.int32]
-    labels: npt.NDArray[np.int64]
+    labels: npt.NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -54,13 +54,13 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class TableDataset:
-    """Rows in classes, for training, choosing and measuring.
+    """Rows with their answers, for training, choosing and measuring.
 
     Args:
         name: A short name, fit for a file.
         target: The name of the column that is predicted.
         columns: The columns that models learn from.
-        class_names: The classes, in the order of a model's outputs.
+        output: What is asked of each row.
         train: What models learn from.
         validation: What decides between them.
         test: What is looked at once, at the end.
@@ -72,7 +72,7 @@ class TableDataset:
     name: str
     target: str
     columns: tuple[Column, ...]
-    class_names: tuple[str, ...]
+    output: Output
     train: Split
     validation: Split
     test: Split
@@ -81,9 +81,14 @@ class TableDataset:
     made_splits: tuple[str, ...] = ()
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes, in the order of a model's outputs; of numbers, their name."""
+        return self.output.names
+
+    @property
     def num_classes(self) -> int:
-        """Number of classes."""
-        return len(self.class_names)
+        """Number of classes, or of numbers."""
+        return self.output.size
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
@@ -95,24 +100,16 @@ class TableDataset:
         return len(getattr(self, split))
 
     def class_weights(self) -> dict[int, float] | None:
-        """Weighs the classes so that each counts the same in training.
-
-        Returns:
-            For each label `n / (k * count)`, with n training rows in k classes, as scikit-learn's "balanced"; `None`
-            when the largest class has at most 1.5 times the rows of the smallest.
-        """
-        counts = np.bincount(self.train.labels, minlength=self.num_classes)
-        if counts.max() <= _BALANCED * counts.min():
-            return None
-        return {label: len(self.train) / (self.num_classes * int(count)) for label, count in enumerate(counts)}
+        """Weights with which each class counts the same in training; `None` where there is nothing to balance."""
+        return self.output.class_weights(self.train.labels)
 
     def inputs(self, split: Split) -> Inputs:
         """Returns a split's raw columns as a saved model takes them: float32, or texts as objects."""
         return raw_inputs(self.columns, split)
 
     def fingerprint(self) -> str:
-        """Content hash of columns, classes and all splits."""
-        facts = [self.target, list(map(dataclasses.astuple, self.columns)), self.class_names]
+        """Content hash of columns, answers and all splits."""
+        facts = [self.target, list(map(dataclasses.astuple, self.columns)), self.output.names]
         digest = hashlib.blake2b(json.dumps(facts).encode(), digest_size=16)
         for name in SPLITS:
             for array in _arrays(getattr(self, name)).values():
@@ -133,7 +130,7 @@ class TableDataset:
         total = sum(len(getattr(self, split)) for split in SPLITS)
         made = "; * from train" if self.made_splits else ""
         return (
-            f"{self.name}: {total} rows, {describe_columns(self.columns)}, {self.num_classes} classes "
+            f"{self.name}: {total} rows, {describe_columns(self.columns)}, {self.output.summary()} "
             f"({', '.join(sizes)}{made})"
         )
 
@@ -144,7 +141,7 @@ class TableDataset:
             "name": self.name,
             "target": self.target,
             "columns": list(map(dataclasses.asdict, self.columns)),
-            "class_names": self.class_names,
+            **self.output.to_json(),
         }
         (folder / _JSON).write_text(json.dumps(facts))
         arrays = {
@@ -164,7 +161,7 @@ def read(folder: Path) -> TableDataset:
         name=facts["name"],
         target=facts["target"],
         columns=tuple(column_from_json(values) for values in facts["columns"]),
-        class_names=tuple(facts["class_names"]),
+        output=parsing.output(facts),
         train=train,
         validation=validation,
         test=train[:0],

@@ -12,14 +12,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kevo.runs.atomic_files import loads
-from kevo.tasks.outputs.classes.evaluation import accuracy, cross_entropy
 
 Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.floating]]
+Judge = Callable[[npt.NDArray[np.floating], npt.NDArray[Any]], float]
+"""Returns one number for outputs, shape (n, any), and the true answers, shape (n, ...)."""
 _MAX_ROWS = 1000
 _MAX_REPEATS, _MAX_PASSES = 5, 500
 """Each column is permuted several times, unless there are many."""
@@ -27,37 +29,41 @@ _MAX_REPEATS, _MAX_PASSES = 5, 500
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """The loss of accuracy without a column, on average over several permutations.
+    """What a model loses without a column, on average over several permutations.
 
     Args:
         column: The column's name.
-        accuracy: How much lower the accuracy is without it.
-        cross_entropy: How much higher the cross-entropy is without it.
-        deviation: The standard deviation of `cross_entropy` over the permutations.
+        score: How much lower the score is without it.
+        loss: How much higher the loss is without it.
+        deviation: The standard deviation of `loss` over the permutations.
     """
 
     column: str
-    accuracy: float
-    cross_entropy: float
+    score: float
+    loss: float
     deviation: float
 
 
 def permutation_importance(
     predict: Predict,
     features: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int64],
+    labels: npt.NDArray[Any],
     *,
     places: Mapping[str, Sequence[int]],
+    score: Judge,
+    loss: Judge,
     seed: int = 0,
 ) -> list[Importance]:
     """Measures how much a model needs each column.
 
     Args:
-        predict: Returns class probabilities, shape (n, num_classes), for prepared columns.
+        predict: Returns outputs, shape (n, any), for prepared columns.
         features: The prepared columns of rows that the model was not trained on, shape (n, num_features). Of more than
             1,000 rows, as many are taken by chance.
-        labels: The rows' classes, shape (n,).
+        labels: The rows' answers, shape (n,).
         places: Which features each column has become: they change places together.
+        score: The higher the better, such as the accuracy.
+        loss: The lower the better; it orders the columns.
         seed: Seed of the permutations.
 
     Returns:
@@ -67,19 +73,19 @@ def permutation_importance(
     chosen = rng.permutation(len(labels))[:_MAX_ROWS]
     features, labels = features[chosen], labels[chosen]
     whole = predict(features)
-    best_accuracy, best_loss = accuracy(whole, labels), cross_entropy(whole, labels)
+    best_score, best_loss = score(whole, labels), loss(whole, labels)
     num_repeats = max(1, min(_MAX_REPEATS, _MAX_PASSES // len(places)))
     found = []
     for name, its in places.items():
         kept, scores = features[:, its], []
         for _ in range(num_repeats):
             features[:, its] = rng.permutation(kept)
-            probabilities = predict(features)
-            scores.append((best_accuracy - accuracy(probabilities, labels), cross_entropy(probabilities, labels)))
+            outputs = predict(features)
+            scores.append((best_score - score(outputs, labels), loss(outputs, labels)))
         features[:, its] = kept
         falls, losses = np.array(scores).T
         found.append(Importance(name, float(falls.mean()), float(losses.mean() - best_loss), float(losses.std())))
-    return sorted(found, key=lambda one: -one.cross_entropy)
+    return sorted(found, key=lambda one: -one.loss)
 
 
 def dumps(found: Sequence[Importance]) -> str:
@@ -92,9 +98,9 @@ def read(path: Path) -> list[Importance]:
     try:
         values = loads(path.read_bytes())
         found = [
-            Importance(str(one["column"]), *(float(one[name]) for name in ("accuracy", "cross_entropy", "deviation")))
+            Importance(str(one["column"]), *(float(one[name]) for name in ("score", "loss", "deviation")))
             for one in values
         ]
     except (OSError, LookupError, TypeError, ValueError, RecursionError):
         return []
-    return found if all(math.isfinite(one.accuracy + one.cross_entropy + one.deviation) for one in found) else []
+    return found if all(math.isfinite(one.score + one.loss + one.deviation) for one in found) else []

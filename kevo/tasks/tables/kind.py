@@ -1,4 +1,4 @@
-"""Tabular classification as a row of the table of tasks; loads neither TensorFlow nor Keras."""
+"""Tables as rows of the table of tasks, one for each thing that may be asked; loads neither TensorFlow nor Keras."""
 
 from __future__ import annotations
 
@@ -13,18 +13,29 @@ import numpy as np
 from kevo.errors import ExportError, SettingsError
 from kevo.objective import Objective
 from kevo.runs import layout
-from kevo.tasks.outputs.classes.objectives import COMPARED_SCORES, OBJECTIVES
+from kevo.tasks.outputs import asked
+from kevo.tasks.outputs.asked import Asked
 from kevo.tasks.pages import Drawing, Pages
 from kevo.tasks.tables import space as spaces
+from kevo.tasks.tables.contract import ROWS
+from kevo.tasks.tables.reading import is_csv
 from kevo.tasks.tables.space import Space
-from kevo.tasks.task import InputSpec, NetworkKind, Pretrained, SearchSettings, StageData, TaskKind, TaskOption
+from kevo.tasks.task import (
+    InputSpec,
+    NetworkKind,
+    Pretrained,
+    Scores,
+    SearchSettings,
+    StageData,
+    TaskKind,
+    TaskOption,
+)
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from kevo.tasks.outputs.classes.evaluation import Evaluation
     from kevo.tasks.tables.dataset import TableDataset
     from kevo.tasks.tables.predictor import TablePredictor
     from kevo.tasks.tables.task import TableTask
@@ -32,32 +43,58 @@ if TYPE_CHECKING:
 
 TARGET = "target"
 """The option that names the column to be predicted."""
+KEEP = "keep"
+"""The option that names columns to learn from whatever they seem to be."""
 
 _DENSE = NetworkKind("d", "dense network")
 _LINEAR = NetworkKind("l", "linear model")
 
 
-class TabularClassification:
-    """Rows of numbers and categories in, one class of several out."""
+class Tables:
+    """Rows of numbers and categories in, one class of several or a number out.
 
-    name = "tables"
-    title = "tabular classification"
+    Args:
+        asked: What is asked of a row.
+    """
+
+    inputs = "tables"
     example = "row"
     examples = "rows"
     options: tuple[TaskOption, ...] = (
-        TaskOption(TARGET, "COLUMN", "Classify the rows of a CSV file: the column that holds their classes."),
+        TaskOption(TARGET, "COLUMN", "What is to be predicted: a column of a CSV file."),
+        TaskOption(
+            KEEP,
+            "COLUMN,...",
+            "Columns of a table to learn from even if they seem to repeat the target or to identify rows.",
+        ),
     )
-    objectives: Mapping[str, Objective] = OBJECTIVES
     presets = tuple(spaces.PRESETS)
     space_name = "kevo.tasks.tables.space.Space"
-    compared_scores: tuple[tuple[str, str], ...] = COMPARED_SCORES
     rung_genes: tuple[str, ...] = ()
     network_kinds: tuple[NetworkKind, ...] = (_DENSE, _LINEAR)
 
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self.name = ROWS[asked.word]
+        self.asks = asked.word
+        self.title = f"tabular {asked.word}"
+        self.objectives: Mapping[str, Objective] = asked.objectives
+        self.compared_scores: tuple[tuple[str, str], ...] = asked.compared_scores
+        self.curves = asked.curves
+
     def recognizes(self, data: Any) -> bool:
-        """Returns whether data is a pair of a matrix and a vector; a CSV file may also list pictures."""
+        """Returns whether data is a pair of a matrix and a vector, or a CSV file that does not list pictures."""
         first = next(iter(data.values()), None) if isinstance(data, Mapping) else data
+        if isinstance(first, str | os.PathLike):
+            # A list of pictures has been recognized before.
+            return is_csv(first) and Path(first).is_file()
         return isinstance(first, tuple | list) and len(first) == 2 and getattr(first[0], "ndim", None) == 2
+
+    def suggested(self, data: Any, options: Mapping[str, str]) -> tuple[str, str]:
+        """Suggests regression for numbers that are no few whole ones; see `loading.suggested`."""
+        from kevo.tasks.tables.loading import suggested
+
+        return suggested(data, target=options.get(TARGET))
 
     def space(self, value: str | Mapping[str, Any] | object) -> Space:
         """Returns a preset by its name, the space of JSON values, or the space itself."""
@@ -89,7 +126,9 @@ class TabularClassification:
         """Reads a table; see `kevo.tasks.tables.loading.load`."""
         from kevo.tasks.tables.loading import load
 
-        return load(data, target=settings.options.get(TARGET), seed=settings.seed)
+        kept = settings.options.get(KEEP, "")
+        keep = [name.strip() for name in kept.split(",") if name.strip()]
+        return load(data, target=settings.options.get(TARGET), asks=self.asks, keep=keep, seed=settings.seed)
 
     def read(self, folder: Path) -> TableDataset:
         """Reads what `TableDataset.write` wrote."""
@@ -163,26 +202,24 @@ class TabularClassification:
         return [InputSpec(name, types[tensor.dtype], (-1, 1)) for name, tensor in model.input.items()]
 
     def pages(self) -> Pages:
-        """The pages of a classifier of rows."""
+        """The pages of rows."""
         from kevo.tasks.tables.pages import PAGES
 
-        return PAGES
+        return PAGES[self.asks]
 
-    def drawings(self, test: Evaluation) -> Sequence[Drawing]:
-        """The confusion matrix."""
-        from kevo.tasks.outputs.classes.confusion_matrix import confusion_matrix
-
-        return [confusion_matrix(test, examples=self.examples)]
+    def drawings(self, test: Any) -> Sequence[Drawing]:
+        """The figures of what is asked."""
+        return self._asked.drawings(test, self.examples)
 
     def predictor(
         self, path: str | Path, *, labels: str | Path | None = None, note: Callable[[str], object] | None = None
     ) -> TablePredictor:
-        """Opens a saved classifier of tables."""
+        """Opens a saved model of tables."""
         from kevo.tasks.tables.predictor import TablePredictor
 
         if labels is not None:
             raise SettingsError(
-                f"{path} classifies rows of a table, and the {layout.TASK} beside it names the classes. Received other "
+                f"{path} takes rows of a table, and the {layout.TASK} beside it names what it answers. Received other "
                 f"names: {labels}. Leave them out."
             )
         return TablePredictor.open(path, note=note)
@@ -214,11 +251,10 @@ class TabularClassification:
         """Returns `None`: no network has a frozen part."""
         return None
 
-    def parse_scores(self, values: Mapping[str, Any]) -> Evaluation:
-        """Reads the scores of a classifier."""
-        from kevo.tasks.outputs.classes import evaluation
-
-        return evaluation.parse(values)
+    def parse_scores(self, values: Mapping[str, Any]) -> Scores:
+        """Reads the scores of what is asked."""
+        return self._asked.parse_scores(values)
 
 
-KIND: TaskKind[TableDataset] = TabularClassification()
+KIND: TaskKind[TableDataset] = Tables(asked.CLASSES)
+REGRESSION: TaskKind[TableDataset] = Tables(asked.NUMBERS)

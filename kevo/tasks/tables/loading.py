@@ -14,7 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.errors import DataError, SettingsError
+from kevo.tasks.outputs.classes.output import CLASSIFICATION, Classes
 from kevo.tasks.outputs.classes.stratified import divide
+from kevo.tasks.outputs.numbers.output import REGRESSION, Numbers
+from kevo.tasks.outputs.numbers.output import parse as parse_numbers
+from kevo.tasks.outputs.output import Output
 from kevo.tasks.tables.columns import (
     Column,
     Kind,
@@ -23,6 +27,7 @@ from kevo.tasks.tables.columns import (
     decide,
     encode,
     is_missing,
+    kind_of_values,
     parse,
     typed,
 )
@@ -33,6 +38,8 @@ VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
 ARRAY_TARGET = "target"
 """The name of the target where it came as an array."""
 _MAX_CLASSES = 1000
+_MOST_WHOLE = 20
+"""So many different whole numbers may be classes; more are amounts, unless somebody says otherwise."""
 _MAX_FEATURES = 500_000_000
 """Rows times network inputs: 2 GB."""
 _ALIASES = {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
@@ -57,6 +64,8 @@ def load(
     source: Any,
     *,
     target: str | None = None,
+    asks: str = CLASSIFICATION,
+    keep: Sequence[str] = (),
     seed: int = 0,
     validation_fraction: float = VALIDATION_FRACTION,
     test_fraction: float = TEST_FRACTION,
@@ -69,12 +78,15 @@ def load(
 
             - the path of a CSV file; see `reading.read_csv`.
             - A pair (x, y): x of shape (n, num_columns) with numbers, texts and `None`, or a data frame; y of shape
-              (n,) with the classes as numbers or texts.
+              (n,) with the classes as numbers or texts, or with the numbers to be predicted.
             - A mapping of `train`, and optionally `validation` and `test`, to such pairs.
-        target: The column of a CSV file that holds the classes.
+        target: The column of a CSV file that is to be predicted.
+        asks: What it holds: `classification` for classes, `regression` for amounts.
+        keep: Columns that are learned from even if they seem to repeat the target or to identify rows.
         seed: Seed of the splits.
         validation_fraction: What to take for validation out of each class's training rows, when no validation split is
-            given. Each class keeps at least one row in every split, and identical rows stay together.
+            given. Each class keeps at least one row in every split, and identical rows stay together. Of numbers, each
+            split has the same part of the low and the high ones.
         test_fraction: The same for the test split.
         limits: What to refuse. Defaults to `Limits()`.
 
@@ -82,7 +94,7 @@ def load(
         The data set. The same source and seed give the same arrays in the same order.
 
     Raises:
-        DataError: the source cannot be read, or is no table for classification.
+        DataError: the source cannot be read, or is no table that can be learned from.
         SettingsError: a fraction is out of range.
 
     Example:
@@ -97,17 +109,19 @@ def load(
             f"{validation_fraction} and {test_fraction}."
         )
     name, target, found = _find(source, target, limits)
-    class_names = _class_names(found["train"].target, target)
-    labels = {split: _labels(one.target, class_names, split) for split, one in found.items()}
-    kinds, unused, notes = _decide(found["train"].table, labels["train"])
+    output, labels = _answers({split: one.target for split, one in found.items()}, target, asks)
+    kinds, unused, notes = _decide(found["train"].table, labels["train"], keep)
     values = {split: _typed(one.table, kinds, split) for split, one in found.items()}
     rows = {split: np.arange(len(labels[split])) for split in found}
     missing = {split: fraction for split, fraction in fractions.items() if split not in found}
     if missing:
         keys = _row_keys(values["train"])
-        rows |= divide(keys, labels["train"], missing, class_names=class_names, examples="rows", seed=seed)
+        strata, names = output.strata(labels["train"])
+        rows |= divide(keys, strata, missing, class_names=names, examples="rows", seed=seed)
     columns = tuple(_column(name, kind, values["train"][name][rows["train"]]) for name, kind in kinds.items())
     _check_size(columns, len(labels["train"]))
+    if isinstance(output, Numbers):
+        output = Numbers.of(target, labels["train"][rows["train"]])
     splits = {}
     for split in SPLITS:
         origin = split if split in found else "train"
@@ -116,11 +130,41 @@ def load(
         name=name,
         target=target,
         columns=columns,
-        class_names=class_names,
+        output=output,
         unused=tuple(unused),
         notes=tuple(notes),
         made_splits=tuple(missing),
         **splits,
+    )
+
+
+def suggested(source: Any, *, target: str | None = None) -> tuple[str, str]:
+    """Decides whether a target is one of classes or of amounts; see `TaskKind.suggested`.
+
+    Numbers are amounts unless they are whole, and at most 20 different ones.
+
+    Raises:
+        DataError: the source cannot be read.
+    """
+    if is_csv(source) and target is None:
+        return CLASSIFICATION, ""
+    _, name, found = _find(source, target, None)
+    values = found["train"].target
+    amounts = {text: parse(text) for text in set(values) if not is_missing(text)}
+    # A number that is missing or beyond all others is NaN here.
+    if not amounts or any(amount is None or math.isnan(amount) for amount in amounts.values()):
+        return CLASSIFICATION, ""
+    num = len({*amounts.values()})
+    if num > _MOST_WHOLE or any(amount != math.floor(amount or 0) for amount in amounts.values()):
+        return REGRESSION, (
+            f"The target {name!r} holds {num:,} different numbers: amounts, for regression. Take them for classes with "
+            "--task classification."
+        )
+    if num == 2:
+        return CLASSIFICATION, ""
+    return CLASSIFICATION, (
+        f"The target {name!r} holds {num} different whole numbers, and each is a class. Take them for amounts with "
+        "--task regression."
     )
 
 
@@ -187,7 +231,7 @@ def _from_pair(pair: Any, limits: Limits | None) -> _Found:
             f"Received classes of shape {labels.shape} for {table.num_rows:,} rows. Expected one class for each row, "
             f"of shape ({table.num_rows},)."
         )
-    if labels.dtype.kind == "f" and bool((labels == np.floor(labels)).all()):
+    if labels.dtype.kind == "f" and bool((labels == np.floor(labels)).all()) and abs(labels).max(initial=0) < 2**53:
         labels = labels.astype(np.int64)
     return _Found(table, list(map(as_text, labels.tolist())))
 
@@ -213,7 +257,7 @@ def _class_names(target: Sequence[str], name: str) -> tuple[str, ...]:
         what = "numbers" if is_of_numbers else "texts"
         raise DataError(
             f"The target {name!r} has {len(found):,} different {what}, such as {target[0]!r}. Expected at most "
-            f"{_MAX_CLASSES:,} classes: amounts cannot be predicted. Name another column, or turn it into a few ranges."
+            f"{_MAX_CLASSES:,} classes. Predict amounts with --task regression, or name another column."
         )
     if len(found) < 2:
         raise DataError(
@@ -221,6 +265,16 @@ def _class_names(target: Sequence[str], name: str) -> tuple[str, ...]:
             "to tell apart."
         )
     return tuple(sorted(found, key=lambda value: (amounts[value], value) if is_of_numbers else (0.0, value)))
+
+
+def _answers(targets: Mapping[str, Sequence[str]], name: str, asks: str) -> tuple[Output, dict[str, npt.NDArray[Any]]]:
+    """Returns what is asked, and the answers of each split."""
+    if asks == REGRESSION:
+        numbers = {split: parse_numbers(target, name) for split, target in targets.items()}
+        return Numbers.of(name, numbers["train"]), dict(numbers)
+    class_names = _class_names(targets["train"], name)
+    labels = {split: _labels(target, class_names, split) for split, target in targets.items()}
+    return Classes(class_names), dict(labels)
 
 
 def _labels(target: Sequence[str], class_names: Sequence[str], split: str) -> npt.NDArray[np.int64]:
@@ -233,13 +287,19 @@ def _labels(target: Sequence[str], class_names: Sequence[str], split: str) -> np
     return np.array([positions[value] for value in target], np.int64)
 
 
-def _decide(table: Table, labels: npt.NDArray[np.int64]) -> _Kinds:
+def _decide(table: Table, labels: npt.NDArray[Any], keep: Sequence[str]) -> _Kinds:
+    if unknown := [name for name in keep if name not in table.columns]:
+        raise DataError(
+            f"There is no column {listed(unknown)} to keep. Expected some of: {listed(list(table.columns))}."
+        )
     kinds: dict[str, Kind] = {}
     left_out: dict[str, list[str]] = {}
     remarks: dict[str, list[str]] = {}
     gaps: dict[str, int] = {}
     for name, raw in table.columns.items():
-        kind, words = decide(raw, labels)
+        kind, words = decide(raw, labels, name=name)
+        if kind is None and name in keep:
+            kind, words = kind_of_values(raw), ""
         if kind is None:
             left_out.setdefault(words, []).append(name)
             continue
@@ -294,7 +354,7 @@ def _check_size(columns: Sequence[Column], num_rows: int) -> None:
 
 
 def _split(
-    values: Mapping[str, Typed], columns: Sequence[Column], labels: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+    values: Mapping[str, Typed], columns: Sequence[Column], labels: npt.NDArray[Any], rows: npt.NDArray[np.int64]
 ) -> Split:
     chosen = [(column, encode(values[column.name][rows], column)) for column in columns]
     numbers = [one for column, one in chosen if column.kind != "category"]

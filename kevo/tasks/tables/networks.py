@@ -8,6 +8,7 @@ import keras
 from keras import Input, Model, layers
 
 from kevo.system.model_files import renamed_inputs
+from kevo.tasks.outputs.output import Output
 from kevo.tasks.tables.columns import Column
 from kevo.tasks.tables.preparing import input_names
 from tuners.genome import Genome
@@ -18,16 +19,16 @@ _MOMENTUM = 0.9
 """Of batch norm's statistics: with Keras's 0.99 they would still hold most of their start after a short training."""
 
 
-def network(genome: Genome, *, num_features: int, num_classes: int) -> keras.Model:
+def network(genome: Genome, *, num_features: int, output: Output) -> keras.Model:
     """Builds the dense network of a genome, with random weights.
 
     Args:
         genome: The genome.
         num_features: Number of prepared inputs.
-        num_classes: Number of outputs.
+        output: What is asked of each row.
 
     Returns:
-        A model from prepared columns, shape (batch, num_features), to class probabilities, shape (batch, num_classes).
+        A model from prepared columns, shape (batch, num_features), to outputs, shape (batch, output.size).
     """
     features = Input((num_features,), name="features")
     batch_norm, dropout = bool(genome["batch_norm"]), float(genome["dropout"])
@@ -41,37 +42,29 @@ def network(genome: Genome, *, num_features: int, num_classes: int) -> keras.Mod
         x = layers.Activation(str(genome["activation"]))(x)
         if dropout:
             x = layers.Dropout(dropout)(x)
-    # Probabilities stay float32 under mixed precision: float16 cannot tell 0.9999 from 1.
-    probabilities = layers.Dense(
-        num_classes,
-        activation="softmax",
-        dtype="float32",
-        kernel_regularizer=_regularizer(genome),
-        name="probabilities",
-    )(x)
-    return Model(features, probabilities, name=NETWORK)
+    return Model(features, output.finish(x, regularizer=_regularizer(genome)), name=NETWORK)
 
 
 def deployable(trained: keras.Model, prepares: keras.Model, columns: Sequence[Column]) -> keras.Model:
     """Wraps a trained network so that it takes columns as they come.
 
     Args:
-        trained: A model from prepared columns to class probabilities.
+        trained: A model from prepared columns to outputs.
         prepares: What prepares the columns, see `preparing.preprocessing`.
         columns: The columns.
 
     Returns:
         A model from a mapping of the columns' names to their raw values, of shape (batch, 1), texts for categories and
-        float32 for all others, to class probabilities, shape (batch, num_classes).
+        float32 for all others, to outputs, shape (batch, any).
     """
     inputs = _inputs(columns)
     named = {name: inputs[column.name] for name, column in input_names(columns).items()}
     with renamed_inputs():
-        return Model(inputs, trained(prepares(named)), name="kevo_classifier")
+        return Model(inputs, trained(prepares(named)), name="kevo_model")
 
 
 def weighted_mean(members: Sequence[keras.Model], weights: Sequence[float], columns: Sequence[Column]) -> keras.Model:
-    """Puts classifiers together; they share their layers with the result.
+    """Puts models together; they share their layers with the result.
 
     Args:
         members: What `deployable` returned.
@@ -79,7 +72,7 @@ def weighted_mean(members: Sequence[keras.Model], weights: Sequence[float], colu
         columns: The columns.
 
     Returns:
-        A model like `deployable`'s, of the weighted mean of the members' class probabilities.
+        A model like `deployable`'s, of the weighted mean of the members' outputs.
     """
     inputs = _inputs(columns)
     outputs = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -15,9 +14,7 @@ import numpy.typing as npt
 from kevo.errors import DataError, KevoError, ModelError, SettingsError
 from kevo.runs import layout
 from kevo.runs.folder import Run
-from kevo.tasks.outputs.classes import predictions
-from kevo.tasks.outputs.classes.evaluation import are_probabilities, evaluate
-from kevo.tasks.outputs.classes.scored import Scored
+from kevo.tasks.outputs.located import Located
 from kevo.tasks.saved_model import home, load_model, model_file
 from kevo.tasks.tables import contract
 from kevo.tasks.tables.columns import count_missing, encode, typed
@@ -26,48 +23,10 @@ from kevo.tasks.tables.dataset import SPLITS, Inputs, TableDataset
 from kevo.tasks.tables.loading import load
 from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.reading import Limits, Table, from_array, is_csv, listed, read_csv
-from kevo.tasks.task import Skipped
+from kevo.tasks.task import Prediction, Scored, Skipped
 
 _ALL = "all"
 """Every row of a table."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The prediction for a row.
-
-    Args:
-        row: The row's place, from 1: the header does not count.
-        probabilities: For each class how likely it is, the likeliest first.
-        path: The file; `None` for an array.
-    """
-
-    row: int
-    probabilities: dict[str, float]
-    path: str | None = None
-
-    @property
-    def label(self) -> str:
-        """The likeliest class."""
-        return next(iter(self.probabilities))
-
-    @property
-    def probability(self) -> float:
-        """How likely that class is."""
-        return self.probabilities[self.label]
-
-    @property
-    def name(self) -> str:
-        """The file and the row's place in it."""
-        return f"row {self.row}" if self.path is None else f"{self.path} row {self.row}"
-
-    def line(self, *, top: int = 1) -> str:
-        """Returns the likeliest classes with their probabilities, and the row."""
-        return predictions.line(self.name, self.probabilities, top=top)
-
-    def to_json(self, *, top: int | None = None) -> dict[str, Any]:
-        """Returns the same as JSON values; of `top` classes, or of all."""
-        return {"path": self.path, "row": self.row, **predictions.to_json(self.probabilities, top=top)}
 
 
 class _Rows(NamedTuple):
@@ -82,7 +41,7 @@ class TablePredictor:
     """A saved model with its contract. `TablePredictor.open` finds both.
 
     Args:
-        model: Raw columns in, as a mapping of their names to shape (batch, 1); class probabilities out.
+        model: Raw columns in, as a mapping of their names to shape (batch, 1); outputs out.
         takes: What it takes and answers.
         run: The search that it comes from; `None` where there is none.
         name: What to call it in errors.
@@ -94,7 +53,7 @@ class TablePredictor:
     Example:
         >>> predictor = TablePredictor.open("kevo-runs/churn-20260725-101500")  # doctest: +SKIP
         >>> for row in predictor.predict("new.csv"):  # doctest: +SKIP
-        ...     print(row.row, row.label, row.probability)
+        ...     print(row.line())
     """
 
     def __init__(
@@ -119,10 +78,10 @@ class TablePredictor:
                 f"{listed(sorted(expected))}. Take both from the same search."
             )
         shapes = [tuple(tensor.shape) for tensor in model.outputs]
-        if shapes != [(None, len(takes.class_names))]:
+        if shapes != [(None, takes.output.size)]:
             raise ModelError(
-                f"{name} has outputs of the shape {', '.join(map(str, shapes))}. Expected class probabilities, (None, "
-                f"{len(takes.class_names)})."
+                f"{name} has outputs of the shape {', '.join(map(str, shapes))}. Expected those of its {layout.TASK}, "
+                f"{takes.output.summary()}: (None, {takes.output.size})."
             )
 
     @classmethod
@@ -137,7 +96,7 @@ class TablePredictor:
             ModelError: the model or what it takes cannot be read, or they do not fit.
         """
         path = model_file(Path(path))
-        model = load_model(path, expected="a classifier of tables")
+        model = load_model(path, expected="a model of tables")
         run = None
         with contextlib.suppress(KevoError):
             run = Run.open(home(path))
@@ -151,7 +110,7 @@ class TablePredictor:
         grad_cam: Path | None = None,
         limits: Limits | None = None,
     ) -> Iterator[Prediction]:
-        """Predicts the class of each row.
+        """Predicts the answer for each row.
 
         Args:
             source: The path of a CSV file, several of them, or an array or data frame as `loading.load` takes it. No
@@ -165,7 +124,7 @@ class TablePredictor:
 
         Raises:
             DataError: a table cannot be read, or lacks columns.
-            ModelError: what the model says are no probabilities.
+            ModelError: what the model says is no answer of its kind.
             SettingsError: `grad_cam` was given.
         """
         if grad_cam is not None:
@@ -179,14 +138,13 @@ class TablePredictor:
                 skip(Skipped(str(one), f"cannot be used: {str(error).rstrip('.')}"))
                 continue
             self._tell(rows)
-            names = np.array(self.contract.class_names, object)
             path = str(one) if isinstance(one, str | Path) else None
-            for row, found in enumerate(self.probabilities(rows.inputs), start=1):
-                order = np.argsort(-found, kind="stable")
-                yield Prediction(row, dict(zip(names[order].tolist(), found[order].tolist(), strict=True)), path)
+            outputs = self.outputs(rows.inputs)
+            places = [Located(path=path, row=row) for row in range(1, len(outputs) + 1)]
+            yield from self.contract.output.predictions(outputs, places)
 
     def evaluate(self, data: Any = None, *, split: str | None = None, limits: Limits | None = None) -> Scored:
-        """Scores the model on a table whose classes are known.
+        """Scores the model on a table whose answers are known.
 
         Args:
             data: As for `predict`, one table, with the target.
@@ -195,23 +153,29 @@ class TablePredictor:
             limits: What to refuse. Defaults to `Limits()`.
 
         Raises:
-            DataError: the table cannot be read, lacks columns or classes, or has no such split.
-            ModelError: what the model says are no probabilities.
+            DataError: the table cannot be read, lacks columns or answers, or has no such split.
+            ModelError: what the model says is no answer of its kind.
         """
         own = self._own(data, limits)
         if own is not None and split in (None, *SPLITS):
             split = split or "test"
             chosen = getattr(own, split)
-            probabilities, labels = self.probabilities(own.inputs(chosen)), chosen.labels
+            outputs, labels = self.outputs(own.inputs(chosen)), chosen.labels
         else:
             if split not in (None, _ALL):
                 raise DataError(f"{_name(data)} has no {split} split. Score all its rows with {_ALL!r}.")
             split, rows = _ALL, self.read(data, limits=limits)
             labels = self._labels(rows)
             self._tell(rows)
-            probabilities = self.probabilities(rows.inputs)
-        scores = evaluate(probabilities, labels, class_names=self.contract.class_names)
-        return Scored(_name(data), split, scores, "rows", is_familiar=own is not None and split != "test")
+            outputs = self.outputs(rows.inputs)
+        output = self.contract.output
+        return output.scored(
+            output.score(outputs, labels),
+            data=_name(data),
+            split=split,
+            examples="rows",
+            is_familiar=own is not None and split != "test",
+        )
 
     def _own(self, data: Any, limits: Limits | None) -> TableDataset | None:
         """Returns the table as the model's search divided it; `None` where it is another."""
@@ -219,23 +183,17 @@ class TablePredictor:
             return None
         try:
             seed = self._run.search_settings().seed
-            dataset = load(data, target=self.contract.target, seed=seed, limits=limits)
+            dataset = load(data, target=self.contract.target, asks=self.contract.output.asks, seed=seed, limits=limits)
         except KevoError:
             return None
         is_own = dataset.fingerprint() == self._run.settings.get("fingerprint")
-        return dataset if is_own and dataset.class_names == self.contract.class_names else None
+        return dataset if is_own and dataset.output == self.contract.output else None
 
-    def _labels(self, rows: _Rows) -> npt.NDArray[np.int64]:
-        """Returns the classes of a table's rows, as positions in the model's."""
+    def _labels(self, rows: _Rows) -> npt.NDArray[Any]:
+        """Returns the answers of a table's rows."""
         if rows.target is None:
-            raise DataError(f"The table has no column {self.contract.target!r}, which holds the classes. Add it.")
-        positions = {name: place for place, name in enumerate(self.contract.class_names)}
-        if unknown := sorted(set(rows.target) - set(positions)):
-            raise DataError(
-                f"The column {self.contract.target!r} holds {listed(unknown)}. Expected the model's classes: "
-                f"{listed(self.contract.class_names)}."
-            )
-        return np.array([positions[value] for value in rows.target], np.int64)
+            raise DataError(f"The table has no column {self.contract.target!r}, which holds the answers. Add it.")
+        return self.contract.output.parse(rows.target)
 
     def _tell(self, rows: _Rows) -> None:
         for text in rows.notes:
@@ -262,18 +220,14 @@ class TablePredictor:
             list(self._oddities(table)),
         )
 
-    def probabilities(self, inputs: Inputs) -> npt.NDArray[np.float32]:
-        """Returns the class probabilities of raw columns, shape (n, num_classes).
+    def outputs(self, inputs: Inputs) -> npt.NDArray[np.float32]:
+        """Returns the outputs for raw columns, shape (n, any).
 
         Raises:
-            ModelError: what the model says are no probabilities.
+            ModelError: what the model says is no answer of its kind.
         """
         found = forward(self.model, inputs)
-        if not are_probabilities(found):
-            raise ModelError(
-                f"The outputs of {self._name} are no class probabilities: they do not lie between 0 and 1, or do not "
-                "sum to 1. Expected a model that ends in a softmax."
-            )
+        self.contract.output.check(found, self._name)
         return found
 
     def _oddities(self, table: Table) -> Iterator[str]:

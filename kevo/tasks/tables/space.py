@@ -139,6 +139,11 @@ def from_json(value: str | Mapping[str, Any] | object) -> Space:
     return Space(**value)
 
 
+def without_classes(space: Space) -> Space:
+    """Returns a space without the genes that mean something for classes only."""
+    return dataclasses.replace(space, label_smoothing=(0.0,), balance_classes=(False,))
+
+
 def declare(space: Space, *, num_rows: int, are_balanced: bool = True) -> HyperParameters:
     """Declares the genes of `space` that make sense for a data set.
 

@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo.tasks.outputs.classes.answers import class_answers
-from kevo.tasks.tables.dataset import TableDataset
+from kevo.tasks.tables.dataset import Split, TableDataset
 from kevo.tasks.tables.preparing import prepare, preprocessing
 from kevo.tasks.task import StageData
 from kevo.training.answers import Answers
@@ -57,18 +56,20 @@ class PreparedRows:
         dataset, numbers, found = self._dataset, str(genome["numbers"]), []
         for part in split.split("+"):
             if (numbers, part) not in self._features:
-                inputs = dataset.inputs(getattr(dataset, part))
-                self._features[numbers, part] = prepare(self.layers(genome), dataset.columns, inputs)
+                self._features[numbers, part] = self.prepared(genome, getattr(dataset, part))
             found.append(self._features[numbers, part])
         return found
+
+    def prepared(self, genome: Genome, split: Split) -> npt.NDArray[np.float32]:
+        """Returns the prepared rows of any split for a genome, shape (n, num_features), without keeping them."""
+        return prepare(self.layers(genome), self._dataset.columns, self._dataset.inputs(split))
 
     def answers(self, genome: Genome, split: str) -> Answers:
         """Returns the answers of a split for a genome."""
         dataset = self._dataset
-        return class_answers(
+        return dataset.output.answers(
             np.concatenate([getattr(dataset, part).labels for part in split.split("+")]),
-            validation_labels=dataset.validation.labels,
-            num_classes=dataset.num_classes,
+            validation_targets=dataset.validation.labels,
             class_weights=dataset.class_weights() if genome["balance_classes"] else None,
             label_smoothing=float(genome["label_smoothing"]),
         )

@@ -1,4 +1,4 @@
-"""Tabular classification beside a search's scheduler: genes, forecasts, and the scoring of models."""
+"""A table's task beside a search's scheduler: genes, forecasts, and the scoring of models."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from kevo.errors import RunError, SettingsError
 from kevo.runs import layout
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
-from kevo.tasks.outputs.classes import evaluation
-from kevo.tasks.outputs.classes.evaluation import Evaluation
-from kevo.tasks.outputs.classes.objectives import OBJECTIVES
-from kevo.tasks.tables import baseline, contract, costs, networks, space
-from kevo.tasks.tables.baseline import Baseline
-from kevo.tasks.tables.contract import Contract
+from kevo.system.text import metric_name
+from kevo.tasks.outputs import reference
+from kevo.tasks.outputs.classes.output import Classes
+from kevo.tasks.outputs.reference import Reference
+from kevo.tasks.tables import contract, costs, networks, references, space
+from kevo.tasks.tables.contract import ROWS, Contract
 from kevo.tasks.tables.costs import Forecast
 from kevo.tasks.tables.dataset import Split, TableDataset
 from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.trainer import TableTrainer
-from kevo.tasks.task import AnyKind, Member, Outputs, SearchSettings, Work, kind_of
+from kevo.tasks.task import AnyKind, Member, Outputs, Scores, SearchSettings, Work, kind_of
 from tuners.genome import Genome, SearchSpace
 
 
@@ -44,16 +44,18 @@ class TableTask:
     notes: Sequence[str] = ()
 
     def __init__(self, dataset: TableDataset, settings: SearchSettings) -> None:
-        self.kind: AnyKind = kind_of("tables")
+        self.kind: AnyKind = kind_of(ROWS[dataset.output.asks])
         self.dataset = dataset
         self._settings = settings
-        self._objective = OBJECTIVES[settings.objective]
+        self._objective = settings.objectives[0]
         self._run: Run | None = None
         self._note: Callable[[str], object] = lambda text: None
         self._space = space.from_json(settings.space)
+        if not isinstance(dataset.output, Classes):
+            self._space = space.without_classes(self._space)
         self._num_features = sum(column.num_features for column in dataset.columns)
         self._forecast = Forecast(
-            num_train=len(dataset.train), num_features=self._num_features, num_classes=dataset.num_classes
+            num_train=len(dataset.train), num_features=self._num_features, num_outputs=dataset.output.size
         )
         self.hyperparameters: keras_tuner.HyperParameters = space.declare(
             self._space, num_rows=len(dataset.train), are_balanced=dataset.class_weights() is None
@@ -78,19 +80,21 @@ class TableTask:
         """None: the first candidate, a small dense network, is trained in seconds."""
 
     def attach(self, run: Run, *, work: Path | None, note: Callable[[str], object]) -> None:
-        """Remembers the run folder, in which an earlier session may have left the baseline."""
+        """Remembers the run folder, in which an earlier session may have left references."""
         self._run, self._note = run, note
 
     def prepare(self, *, may_go_on: Callable[[], bool]) -> None:
-        """Trains the baseline, unless an earlier session has, and says how good it is on the validation rows."""
+        """Trains the references, unless an earlier session has, and says how good they are on the validation rows."""
         if self._run is None or not may_go_on():
             return
-        found = self._known_baseline()
+        found = self._known_references()
         if found is None:
-            found = baseline.fit(self.dataset, seed=self._settings.seed)
-            self._run.write_json(layout.BASELINE, found.to_json())
-        score = found.validation.value(self._objective.metric.removeprefix("val_"))
-        self._note(f"{baseline.NAME} has {self._settings.objective} {score:.3f} on the same validation rows.")
+            found = references.fit(self.dataset, seed=self._settings.seed)
+            self._run.write_json(layout.BASELINE, reference.to_json(found))
+        metric = self._objective.metric
+        for one in found:
+            score = one.validation.value(metric.removeprefix("val_"))
+            self._note(f"{one.name} has {metric_name(metric)} {score:.3f} on the same validation rows.")
 
     def trainer(self, *, strategy: tf.distribute.Strategy | None = None) -> TableTrainer:
         """A trainer in this process."""
@@ -157,29 +161,29 @@ class TableTask:
 
     @property
     def output_shape(self) -> tuple[int, int]:
-        """Validation rows and classes."""
-        return len(self.dataset.validation), self.dataset.num_classes
+        """Validation rows and outputs."""
+        return len(self.dataset.validation), self.dataset.output.size
 
     def are_valid(self, outputs: Outputs) -> bool:
-        """Whether they are class probabilities."""
-        return evaluation.are_probabilities(outputs)
+        """Whether they are answers of the kind that is asked."""
+        return self.dataset.output.are_valid(outputs)
 
     def predict(
         self, model: keras.Model, split: str, *, watch: Callable[[], object] | None = None
     ) -> npt.NDArray[np.float32]:
-        """Class probabilities of a split's rows."""
+        """Outputs for a split's rows."""
         return forward(model, self.dataset.inputs(self._split(split)), watch=watch or (lambda: None))
 
-    def score(self, outputs: npt.NDArray[np.floating], split: str) -> Evaluation:
-        """Accuracy, F1 and the confusion matrix."""
-        return evaluation.evaluate(outputs, self._split(split).labels, class_names=self.dataset.class_names)
+    def score(self, outputs: npt.NDArray[np.floating], split: str) -> Scores:
+        """Scores of the kind of answer."""
+        return self.dataset.output.score(outputs, self._split(split).labels)
 
     def loss(self, outputs: npt.NDArray[np.floating], split: str) -> float:
-        """Cross-entropy."""
-        return evaluation.cross_entropy(outputs, self._split(split).labels)
+        """Cross-entropy, or the mean squared error."""
+        return self.dataset.output.loss(outputs, self._split(split).labels)
 
     def combine(self, members: Sequence[Member]) -> keras.Model:
-        """The weighted mean of several classifiers."""
+        """The weighted mean of several models."""
         models, weights = [one.model for one in members], [one.weight for one in members]
         return networks.weighted_mean(models, weights, self.dataset.columns)
 
@@ -191,17 +195,17 @@ class TableTask:
         """None: there is nothing that candidates share."""
 
     def write_contract(self, run: Run) -> None:
-        """Writes which columns the model takes, and the names of the classes in the order of its outputs."""
-        run.write_labels(self.dataset.class_names)
+        """Writes which columns the model takes, and the names of its outputs in their order."""
+        run.write_labels(self.dataset.output.names)
         contract.write(Contract.of(self.dataset), run.path)
 
-    def _known_baseline(self) -> Baseline | None:
-        """Reads the baseline of an earlier session; a damaged file is set aside."""
+    def _known_references(self) -> list[Reference] | None:
+        """Reads the references of an earlier session; a damaged file is set aside."""
         if self._run is None or not (path := self._run.path / layout.BASELINE).is_file():
             return None
         try:
             with damage(path):
-                return Baseline.from_json(self._run.read_json(layout.BASELINE))
+                return reference.from_json(self._run.read_json(layout.BASELINE), self.kind.parse_scores)
         except RunError as error:
             self._note(self._run.set_aside(layout.BASELINE, str(error)))
             return None
@@ -211,7 +215,7 @@ class TableTask:
         return split
 
     def _num_parameters(self, genome: Genome) -> int:
-        return costs.num_parameters(genome, num_features=self._num_features, num_classes=self.dataset.num_classes)
+        return costs.num_parameters(genome, num_features=self._num_features, num_outputs=self.dataset.output.size)
 
     def _smallest(self) -> list[Genome]:
         """Returns the smallest network of the space where parameters are limited: chance alone might miss it."""

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.tasks.tables import costs, networks
 from kevo.tasks.tables.columns import Column
 from kevo.tasks.tables.dataset import TableDataset
@@ -34,7 +33,7 @@ class TrainedTable:
     """A trained candidate.
 
     Args:
-        network: A model from prepared columns to class probabilities, with the weights of the best epoch.
+        network: A model from prepared columns to outputs, with the weights of the best epoch.
         prepares: What prepares the columns.
         columns: The columns.
         metrics: Those of the best epoch; empty after a refit.
@@ -43,7 +42,7 @@ class TrainedTable:
         is_paused: Whether the training ended for the sake of a pause only.
         is_cut_short: Whether its time was up before its end.
         share: The part of the last stage's epochs that was trained.
-        outputs: The class probabilities of the validation rows, shape (n, num_classes); `None` where there was no time.
+        outputs: Those for the validation rows, shape (n, any); `None` where there was no time.
     """
 
     network: keras.Model
@@ -63,7 +62,7 @@ class TrainedTable:
         return int(self.network.count_params())
 
     def deployable(self) -> keras.Model:
-        """Returns the model as it is saved: raw columns in, class probabilities out."""
+        """Returns the model as it is saved: raw columns in, outputs out."""
         return networks.deployable(self.network, self.prepares, self.columns)
 
     def costs(self, names: Iterable[str], *, seconds: float) -> dict[str, float]:
@@ -92,7 +91,7 @@ class TableTrainer:
     ) -> None:
         self._dataset = dataset
         self._rows = PreparedRows(dataset)
-        self._objective = OBJECTIVES[settings.objective]
+        self._objective = settings.objectives[0]
         self._seed = settings.seed
         self._strategy = strategy
         self._leader = leader
@@ -155,7 +154,7 @@ class TableTrainer:
         keras.utils.set_random_seed(seed)
         try:
             with contextlib.nullcontext() if self._strategy is None else self._strategy.scope():
-                network = networks.network(genome, num_features=validation.shape[1], num_classes=dataset.num_classes)
+                network = networks.network(genome, num_features=validation.shape[1], output=dataset.output)
                 fit.begin(network)
                 self._run(fit, network, genome, validation)
         except OutOfTimeError as error:

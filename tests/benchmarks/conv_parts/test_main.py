@@ -6,6 +6,7 @@ from benchmarks.conv_parts.measuring import CHANGES, Measurement
 from benchmarks.conv_parts.report import report
 from kevo.tasks.images import networks, recipes
 from kevo.tasks.images.space import preset
+from tests.support.outputs import classes
 from tests.support.search_spaces import declared
 
 
@@ -27,7 +28,7 @@ def test_every_change_makes_another_network_or_training(change: str) -> None:
     recipe = declared(image_size=32).default(recipes.recipe(preset("default"), image_size=32))
     changed = {**recipe, **CHANGES[change]}
     assert (changed == recipe) == (change == "the recipe")
-    assert networks.conv_network(changed, num_classes=10).output.shape == (None, 10)
+    assert networks.conv_network(changed, output=classes(10)).output.shape == (None, 10)
 
 
 def test_gains_are_those_over_the_recipe_with_the_same_seed() -> None:

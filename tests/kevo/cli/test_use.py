@@ -15,6 +15,7 @@ from kevo.tasks.tables import contract
 from kevo.tasks.tables.contract import Contract
 from kevo.tasks.tables.networks import deployable, network
 from kevo.tasks.tables.preparing import prepare, preprocessing
+from tests.support.outputs import classes
 from tests.support.samples import CONV_GENOME, stripes
 from tests.support.tables import GENOME, small_dataset, write_csv
 
@@ -36,7 +37,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     keras.utils.set_random_seed(0)
-    networks.deployable(networks.conv_network(CONV_GENOME, num_classes=3)).save(folder / "some.keras")
+    networks.deployable(networks.conv_network(CONV_GENOME, output=classes(3))).save(folder / "some.keras")
     (folder / "labels.json").write_text(json.dumps(["level", "none", EVIL]))
     return folder / "some.keras"
 
@@ -72,7 +73,7 @@ def test_evaluate_prints_one_object(model: Path, pictures: Path, tmp_path: Path)
 
 def test_two_classes_have_a_positive_one(model: Path, tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
-    networks.deployable(networks.conv_network(CONV_GENOME, num_classes=2)).save(tmp_path / "two.keras")
+    networks.deployable(networks.conv_network(CONV_GENOME, output=classes(2))).save(tmp_path / "two.keras")
     (tmp_path / "names.txt").write_text("well\nill\n")
     values, labels = stripes(9)
     np.savez(tmp_path / "some.npz", x=values, y=np.minimum(labels, 1), class_names=["ill", "well"])
@@ -122,7 +123,7 @@ def table_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keras.utils.set_random_seed(0)
     prepares = preprocessing(dataset, "standardize")
     features = prepare(prepares, dataset.columns, dataset.inputs(dataset.train))
-    whole = deployable(network(GENOME, num_features=features.shape[1], num_classes=2), prepares, dataset.columns)
+    whole = deployable(network(GENOME, num_features=features.shape[1], output=classes(2)), prepares, dataset.columns)
     whole.save(folder / "best.keras")
     contract.write(Contract.of(dataset), folder)
     return folder / "best.keras"
@@ -160,8 +161,8 @@ def test_a_model_of_tables_is_scored(table_model: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["predict", "MODEL", "DATA", "--grad-cam", "drawings"], "Grad-CAM draws on pictures"),
-        (["predict", "MODEL", "DATA", "--labels", "names.txt"], "the task.json beside it names the classes"),
-        (["evaluate", "MODEL", "DATA", "--labels", "names.txt"], "the task.json beside it names the classes"),
+        (["predict", "MODEL", "DATA", "--labels", "names.txt"], "the task.json beside it names what it answers"),
+        (["evaluate", "MODEL", "DATA", "--labels", "names.txt"], "the task.json beside it names what it answers"),
         (["evaluate", "MODEL", "DATA", "--split", "test"], "things has no test split"),
         (["evaluate", "MODEL", "digits"], "Expected a .csv file"),
     ],

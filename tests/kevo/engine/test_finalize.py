@@ -28,6 +28,7 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.task import ImageTask
 from kevo.tasks.outputs.classes import evaluation
 from kevo.tasks.outputs.classes.evaluation import are_probabilities
+from tests.support.outputs import classes
 from tests.support.samples import CONV_GENOME, pretrained_genome
 from tests.support.searches import SETTINGS, Diary
 
@@ -46,7 +47,7 @@ def ended(path: Path, dataset: ImageDataset, *, seconds: float = 0.0, **changes:
     one = Session(run, ImageTask(dataset, settings, {}), settings, Diary(), started=time.monotonic() - seconds)
     labels = dataset.validation.labels
     for number, biases in enumerate(BIASES):
-        network = networks.conv_network({**CONV_GENOME, "conv/image_size": 8 * (1 + number % 2)}, num_classes=3)
+        network = networks.conv_network({**CONV_GENOME, "conv/image_size": 8 * (1 + number % 2)}, output=classes(3))
         kernel, _ = network.layers[-1].get_weights()
         network.layers[-1].set_weights([np.zeros_like(kernel), np.array(biases)])
         probabilities = np.tile(softmax(biases), (len(labels), 1))

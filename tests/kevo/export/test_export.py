@@ -22,6 +22,7 @@ from kevo.export.formats import FORMATS
 from kevo.runs.folder import Run
 from kevo.runs.ownership import signed
 from kevo.tasks.images import datasets, networks
+from tests.support.outputs import classes
 from tests.support.samples import CONV_GENOME, pretrained_genome, stripes
 
 NEEDS_ONNX = pytest.mark.skipif(
@@ -48,13 +49,13 @@ def trained(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     values = {"data": str(pictures), "fingerprint": dataset.fingerprint(), "search": settings.to_json()}
     run = Run.create(tmp_path_factory.mktemp("runs") / "run", signed(values))
     run.write_labels(LABELS)
-    network = networks.conv_network(CONV_GENOME, num_classes=3)
+    network = networks.conv_network(CONV_GENOME, output=classes(3))
     network.compile("adam", "sparse_categorical_crossentropy")
     network.optimizer.learning_rate = 0.02
     network.fit(dataset.train.pictures, dataset.train.labels, epochs=8, batch_size=16, verbose=0)
     best = networks.deployable(network)
     best.save(run.path / "best.keras")
-    other = networks.conv_network({**CONV_GENOME, "conv/image_size": 10, "conv/summary": "flatten"}, num_classes=3)
+    other = networks.conv_network({**CONV_GENOME, "conv/image_size": 10, "conv/summary": "flatten"}, output=classes(3))
     members = [networks.Member(best, 0.75), networks.Member(networks.deployable(other, mirror=True), 0.25)]
     networks.weighted_mean(members).save(run.path / "ensemble.keras")
     return run.path
@@ -114,7 +115,7 @@ def test_an_export_predicts_what_the_model_does(format: str, model: str, run: Pa
 def pretrained(tmp_path: Path) -> Path:
     genome = pretrained_genome("mobilenet_v2", "block_3_expand_relu", mobilenet_v2__alpha=0.35)
     extractor = networks.feature_extractor(genome, whole=networks.backbone(genome, weights=None))
-    head = networks.head(genome, num_features=extractor.output.shape[-1], num_classes=3)
+    head = networks.head(genome, num_features=extractor.output.shape[-1], output=classes(3))
     networks.deployable(networks.join(extractor, head)).save(tmp_path / "small.keras")
     return tmp_path / "small.keras"
 
@@ -256,7 +257,7 @@ def test_hostile_models_and_folders(run: Path, tmp_path: Path) -> None:
 def test_what_is_no_classifier_of_pictures(tmp_path: Path) -> None:
     flat = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])
     flat.save(tmp_path / "flat.keras")
-    with pytest.raises(ModelError, match="is no classifier of pictures"):
+    with pytest.raises(ModelError, match="is no model of pictures"):
         export(tmp_path / "flat.keras", format="keras")
     (tmp_path / "text.keras").write_text("text")
     with pytest.raises(ModelError, match="is no .keras file"):

@@ -18,6 +18,7 @@ from kevo.tasks.images import cache_savings
 from kevo.tasks.images.cache_savings import CacheSavings
 from kevo.tasks.images.datasets import ImageDataset, load
 from kevo.tasks.images.datasets.dataset import Skipped
+from kevo.tasks.outputs.classes.output import Classes
 from tests.support.samples import CONV_GENOME, FINE_TUNED, pretrained_genome, stripes
 from tests.support.searches import Diary, record
 from tests.support.stranger import Stranger
@@ -79,7 +80,7 @@ def test_its_code_loads_the_model(result: SearchResult, stranger: Stranger, tmp_
 def test_hostile_names_are_nothing_but_names(dataset: ImageDataset, result: SearchResult) -> None:
     names = (HOSTILE, "", "plain")
     renamed = dataclasses.replace(
-        dataset, name=HOSTILE, class_names=names, skipped=(Skipped(HOSTILE, HOSTILE), Skipped("b", "empty"))
+        dataset, name=HOSTILE, output=Classes(names), skipped=(Skipped(HOSTILE, HOSTILE), Skipped("b", "empty"))
     )
 
     def by_name(values: dict) -> dict:

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.tasks.images.datasets.levels import UNKNOWN, Whites
+from kevo.tasks.outputs import parsing
+from kevo.tasks.outputs.classes.output import Classes
+from kevo.tasks.outputs.output import Output
 from kevo.tasks.task import Skipped
-
-_BALANCED = 1.5
-"""Up to this ratio between the largest and the smallest class, weights would change less than chance does."""
 
 SPLITS = ("train", "validation", "test")
 _HANDED_OVER = ("train", "validation")
@@ -34,15 +34,16 @@ SPLIT_ALIASES = {
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Pictures with their labels.
+    """Pictures with their answers.
 
     Args:
         pictures: Raw RGB pixels 0-255 of shape (n, size, size, 3).
-        labels: Positions in the data set's class names, of shape (n,).
+        labels: The answers: positions in the data set's class names, shape (n,); numbers, shape (n,); or 1 for each of
+            several labels that a picture has, and else 0, shape (n, num_labels).
     """
 
     pictures: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
+    labels: npt.NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -113,11 +114,11 @@ NO_REPEATS = Repeats()
 
 @dataclass(frozen=True, slots=True)
 class ImageDataset:
-    """Pictures of one size in classes, for training, choosing and measuring.
+    """Pictures of one size with their answers, for training, choosing and measuring.
 
     Args:
         name: A short name, fit for a file.
-        class_names: The classes, in the order of a model's outputs.
+        output: What is asked of each picture.
         train: What models learn from.
         validation: What decides between them.
         test: What is looked at once, at the end.
@@ -129,7 +130,7 @@ class ImageDataset:
     """
 
     name: str
-    class_names: tuple[str, ...]
+    output: Output
     train: Split
     validation: Split
     test: Split
@@ -149,7 +150,7 @@ class ImageDataset:
         for split in _HANDED_OVER:
             np.save(folder / f"{split}-pictures.npy", getattr(self, split).pictures)
             np.save(folder / f"{split}-labels.npy", getattr(self, split).labels)
-        (folder / "names.json").write_text(json.dumps({"name": self.name, "classes": self.class_names}))
+        (folder / "names.json").write_text(json.dumps({"name": self.name, **self.output.to_json()}))
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -163,12 +164,17 @@ class ImageDataset:
             for split in _HANDED_OVER
         )
         test = Split(train.pictures[:0], train.labels[:0])
-        return cls(names["name"], tuple(names["classes"]), train, validation, test)
+        return cls(names["name"], parsing.output(names), train, validation, test)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes, in the order of a model's outputs; with other answers what each output stands for."""
+        return self.output.names
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
-        return len(self.class_names)
+        """How many classes there are, or other outputs."""
+        return self.output.size
 
     @property
     def image_size(self) -> int:
@@ -176,20 +182,12 @@ class ImageDataset:
         return int(self.train.pictures.shape[1])
 
     def class_weights(self) -> dict[int, float] | None:
-        """Weighs the classes so that each counts the same in training.
-
-        Returns:
-            For each label `n / (k * count)`, with n training pictures in k classes, as scikit-learn's "balanced";
-            `None` when the largest class has at most 1.5 times the pictures of the smallest.
-        """
-        counts = np.bincount(self.train.labels, minlength=self.num_classes)
-        if counts.max() <= _BALANCED * counts.min():
-            return None
-        return {label: len(self.train) / (self.num_classes * int(count)) for label, count in enumerate(counts)}
+        """Weights with which each class counts the same in training; `None` where there is nothing to balance."""
+        return self.output.class_weights(self.train.labels)
 
     def fingerprint(self) -> str:
-        """Returns a string that two data sets share only if their pictures, labels, splits and classes are the same."""
-        digest = hashlib.blake2b("\0".join(self.class_names).encode(), digest_size=16)
+        """Returns a string that two data sets share only if their pictures, answers and splits are the same."""
+        digest = hashlib.blake2b("\0".join(self.output.names).encode(), digest_size=16)
         for split in (self.train, self.validation, self.test):
             digest.update(repr(split.pictures.shape).encode())
             digest.update(np.ascontiguousarray(split.pictures).data)
@@ -209,9 +207,12 @@ class ImageDataset:
         made = "; * from train" if self.made_splits else ""
         skipped = f"; {len(self.skipped)} skipped" if self.skipped else ""
         return (
-            f"{self.name}: {total} pictures of {self.image_size} x {self.image_size} px in {self.num_classes} classes "
+            f"{self.name}: {total} pictures of {self.image_size} x {self.image_size} px{self._asked()} "
             f"({', '.join(sizes)}{made}){skipped}"
         )
+
+    def _asked(self) -> str:
+        return f" in {self.output.summary()}" if isinstance(self.output, Classes) else f", {self.output.summary()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

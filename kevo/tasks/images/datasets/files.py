@@ -24,6 +24,7 @@ from kevo.system import archives
 from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS, Limits, natural
 from kevo.tasks.images.datasets.layouts import Folder, understand
 from kevo.tasks.images.datasets.pictures import File
+from kevo.tasks.images.datasets.targets import CLASS_LABELS, Targets
 from kevo.tasks.task import Skipped
 
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini", "icon\r"}
@@ -144,8 +145,8 @@ def open_archive(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def list_csv(path: Path, *, groups: str | None = None) -> Listing:
-    """Lists the pictures that a CSV of `path,label[,split]` names.
+def list_csv(path: Path, *, groups: str | None = None, targets: Targets = CLASS_LABELS) -> Listing:
+    """Lists the pictures that a CSV of `path,label[,split]` names; with other answers, they are the labels.
 
     The delimiter is a comma, semicolon, tab or bar. Paths are absolute or relative to the CSV's folder; backslashes
     count as slashes, and an extension may be missing where one file fits. The split is `train`, `validation` (or `val`)
@@ -167,11 +168,13 @@ def list_csv(path: Path, *, groups: str | None = None) -> Listing:
     except (OSError, csv.Error) as error:
         raise DataError(f"Cannot read {path} as CSV: {error}.") from error
     header = [name.strip().casefold() for name in rows[0]] if rows else []
-    if not {"path", "label"} <= set(header):
+    if "path" not in header or (targets == CLASS_LABELS and "label" not in header):
         raise DataError(
             f"{path} must begin with the line path,label or path,label,split. Its columns are: "
             f"{', '.join(rows[0]) if rows else 'none'}, parted by {_DELIMITERS[delimiter]}."
         )
+    columns = targets.columns(header, groups=groups)
+    needed = ("path",) if targets.may_be_empty else ("path", *columns)
     files: list[Listed] = []
     skipped: list[Skipped] = []
     names: set[str] = set()
@@ -180,7 +183,7 @@ def list_csv(path: Path, *, groups: str | None = None) -> Listing:
         values = dict(zip(header, (value.strip() for value in row), strict=False))
         if not any(values.values()):
             continue
-        for column in ("path", "label"):
+        for column in needed:
             if not values.get(column):
                 raise DataError(f"Row {number} of {path} has no {column}. Fill it in, or remove the row.")
         split = SPLIT_ALIASES.get((values.get("split") or "train").casefold())
@@ -188,13 +191,14 @@ def list_csv(path: Path, *, groups: str | None = None) -> Listing:
             raise DataError(
                 f"Row {number} of {path} has the split {values['split']!r}. Expected train, validation or test."
             )
-        names.add(values["label"])
+        label = targets.text(values, columns, row=number)
+        names.add(label)
         splits.add(split)
         file = _csv_file(path.parent, values["path"])
         if isinstance(file, Skipped):
             skipped.append(file)
         else:
-            files.append(Listed(file, values["label"], split, values.get((groups or "").strip().casefold()) or None))
+            files.append(Listed(file, label, split, values.get((groups or "").strip().casefold()) or None))
     if not names:
         raise DataError(f"{path} names no pictures. Expected a row path,label[,split] for each.")
     return _listing(files, splits, names, skipped)

@@ -1,4 +1,4 @@
-"""Pictures to score a classifier with that is there already: its classes are given, and no split is made."""
+"""Pictures to score a model with that is there already: what it answers is given, and no split is made."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from kevo.errors import DataError
 from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets.dataset import SPLITS, Split
 from kevo.tasks.images.datasets.loading import Found
+from kevo.tasks.outputs.classes.output import Classes
+from kevo.tasks.outputs.output import Output
 
 ALL = "all"
 """Every picture that a source has, whatever its split."""
@@ -17,14 +19,14 @@ ALL = "all"
 _MOST_NAMED = 5
 
 
-def choose(found: Found, *, class_names: Sequence[str], split: str | None = None) -> tuple[str, Split]:
-    """Takes the pictures of one split, with the labels that a classifier has for them.
+def choose(found: Found, output: Output, *, split: str | None = None) -> tuple[str, Split]:
+    """Takes the pictures of one split, with the answers that a model may have for them.
 
-    Classes are matched by name, whatever their order in the source. The source may lack some of the classifier's.
+    Classes are matched by name, whatever their order in the source. The source may lack some of the model's.
 
     Args:
         found: What the source holds.
-        class_names: The classifier's classes, in the order of its outputs.
+        output: What the model answers.
         split: `train`, `validation`, `test`, as the source divides its pictures, or `all`. `None` takes the test split
             where the source has one, else all pictures.
 
@@ -32,11 +34,11 @@ def choose(found: Found, *, class_names: Sequence[str], split: str | None = None
         Which split it is, and its pictures.
 
     Raises:
-        DataError: the source has no such split, or pictures of a class that the classifier does not know.
+        DataError: the source has no such split, or answers of another kind, or of a class that the model does not know.
 
     Example:
         >>> from kevo.tasks.images.datasets.loading import read
-        >>> split, digits = choose(read("digits"), class_names=list("9876543210"))
+        >>> split, digits = choose(read("digits"), Classes(tuple("9876543210")))
         >>> split, len(digits), digits.labels[:3].tolist()
         ('all', 1797, [9, 8, 7])
     """
@@ -49,6 +51,11 @@ def choose(found: Found, *, class_names: Sequence[str], split: str | None = None
             f"with {ALL!r}."
         )
     chosen = given if split == ALL else [split]
+    pictures = [found.pictures[name] for name in chosen]
+    joined = pictures[0] if len(pictures) == 1 else picture_arrays.joined(pictures)
+    if not isinstance(output, Classes):
+        return split, Split(joined, output.parse([str(one) for name in chosen for one in found.labels[name]]))
+    class_names = output.names
     labels = [_name(label, found.class_names) for name in chosen for label in found.labels[name]]
     positions = {name: position for position, name in enumerate(class_names)}
     if unknown := [name for name in dict.fromkeys(labels) if name not in positions]:
@@ -56,11 +63,7 @@ def choose(found: Found, *, class_names: Sequence[str], split: str | None = None
             f"{found.name} has pictures of {_listed(unknown)}, which the model does not know: it tells apart "
             f"{_listed(class_names)}. Give pictures of its classes, under the names that it has for them."
         )
-    pictures = [found.pictures[name] for name in chosen]
-    return split, Split(
-        pictures[0] if len(pictures) == 1 else picture_arrays.joined(pictures),
-        np.array([positions[name] for name in labels], np.int64),
-    )
+    return split, Split(joined, np.array([positions[name] for name in labels], np.int64))
 
 
 def _name(label: int | str, class_names: Sequence[str] | None) -> str:

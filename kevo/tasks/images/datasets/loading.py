@@ -10,13 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
+
 from kevo.errors import DataError, SettingsError
 from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets import arrays, builtin, files, pictures, repeats, splitting
 from kevo.tasks.images.datasets import groups as grouping
 from kevo.tasks.images.datasets.dataset import ImageDataset, Limits, Split, natural
 from kevo.tasks.images.datasets.levels import UNKNOWN, Whites
+from kevo.tasks.images.datasets.targets import CLASS_LABELS, Targets, as_texts
 from kevo.tasks.images.picture_arrays import Pictures
+from kevo.tasks.outputs.classes.output import CLASSIFICATION, Classes
+from kevo.tasks.outputs.labels.output import Labels
+from kevo.tasks.outputs.numbers.output import REGRESSION, Numbers
+from kevo.tasks.outputs.numbers.output import parse as parse_numbers
+from kevo.tasks.outputs.output import Output
 from kevo.tasks.task import Skipped
 
 VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
@@ -59,8 +67,9 @@ def load(
     image_size: int | None = None,
     limits: Limits | None = None,
     groups: str | None = None,
+    targets: Targets = CLASS_LABELS,
 ) -> ImageDataset:
-    """Reads pictures in classes, decodes them once, and makes the splits that are missing.
+    """Reads pictures with their answers, decodes them once, and makes the splits that are missing.
 
     Files may be JPEG, PNG, GIF (its first frame), BMP, TIFF, WebP, AVIF, JPEG 2000, PPM, PCX, SGI or ICO, of any colors
     and depth. What is transparent is put on white, and cameras' orientation is applied. A file that cannot be used is
@@ -93,12 +102,13 @@ def load(
         limits: What to refuse. Defaults to `Limits()`.
         groups: Which pictures are never in different splits, such as those of one patient: a column of the CSV, or a
             regular expression for their paths; see `groups.group`.
+        targets: What is asked of the pictures: classes, or numbers or labels, which a CSV file or arrays hold.
 
     Returns:
         The data set. The same source, seed and machine give the same arrays in the same order.
 
     Raises:
-        DataError: the source cannot be read, or is no data set for classification.
+        DataError: the source cannot be read, or is no data set that can be learned from.
         SettingsError: `seed`, `image_size` or a fraction is out of range.
 
     Example:
@@ -115,8 +125,10 @@ def load(
             "`validation_fraction` and `test_fraction` must be positive and leave something to train on. Received: "
             f"{validation_fraction} and {test_fraction}."
         )
-    found = read(source, image_size=image_size, limits=limits, groups=groups)
-    return divide(found, seed=seed, validation_fraction=validation_fraction, test_fraction=test_fraction)
+    found = read(source, image_size=image_size, limits=limits, groups=groups, targets=targets)
+    return divide(
+        found, seed=seed, validation_fraction=validation_fraction, test_fraction=test_fraction, targets=targets
+    )
 
 
 def divide(
@@ -125,12 +137,13 @@ def divide(
     seed: int,
     validation_fraction: float = VALIDATION_FRACTION,
     test_fraction: float = TEST_FRACTION,
+    targets: Targets = CLASS_LABELS,
 ) -> ImageDataset:
     """Makes the splits that a source lacks; arguments and errors as for `load`."""
     fractions = {"validation": validation_fraction, "test": test_fraction}
     if "train" not in found.pictures:
         raise DataError(f"{found.name} has no train split, only: {', '.join(found.pictures) or 'nothing'}. Add one.")
-    labels, class_names = splitting.number_labels(found.labels, found.class_names)
+    output, labels = _answers(found, targets)
     splits = {split: Split(found.pictures[split], labels[split]) for split in labels}
     missing = {split: fraction for split, fraction in fractions.items() if split not in splits}
     if "validation" in missing:
@@ -138,9 +151,8 @@ def divide(
     note = None
     if missing:
         own_groups = None if found.groups is None else found.groups["train"]
-        made, note = splitting.make_splits(
-            splits["train"], missing, class_names=class_names, seed=seed, groups=own_groups
-        )
+        strata = output.strata(splits["train"].labels)
+        made, note = splitting.make_splits(splits["train"], missing, strata=strata, seed=seed, groups=own_groups)
         splits |= made
         # As long as another split is a part of the same array, that takes up room with all its pictures.
         views = {split: one for split, one in splits.items() if one.pictures.base is found.pictures["train"].base}
@@ -149,10 +161,13 @@ def divide(
             for split, one in views.items()
             if one.pictures.base is not None
         }
-    counted = repeats.count(splits, class_names)
+    counted = repeats.count(splits, output.names if isinstance(output, Classes) else ())
+    if isinstance(output, Numbers):
+        # What is predicted by is not to know of other splits.
+        output = Numbers.of(output.name, splits["train"].labels)
     return ImageDataset(
         name=found.name,
-        class_names=class_names,
+        output=output,
         skipped=tuple(sorted(found.skipped, key=lambda skipped: natural(skipped.path))),
         made_splits=tuple(missing),
         train=splits["train"],
@@ -171,6 +186,7 @@ def read(
     limits: Limits | None = None,
     whites: Whites | None = None,
     groups: str | None = None,
+    targets: Targets = CLASS_LABELS,
 ) -> Found:
     """Reads a source without making missing splits; arguments and errors as for `load`.
 
@@ -180,13 +196,14 @@ def read(
         limits: What to refuse.
         whites: The values that are white in the pictures of a model that is to see these; `None` chooses them.
         groups: Which pictures belong together, see `load`.
+        targets: What is asked, see `load`.
 
     Example:
         >>> sorted(read("digits").pictures)
         ['train']
     """
     source = builtin.DEFAULT_NAME if source is None else source
-    reading = _Reading(image_size, limits or Limits(), whites, groups)
+    reading = _Reading(image_size, limits or Limits(), whites, groups, targets)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if builtin.is_meant(source):
@@ -234,9 +251,29 @@ class _Reading:
     limits: Limits
     whites: Whites | None
     groups: str | None
+    targets: Targets
+
+
+def _answers(found: Found, targets: Targets) -> tuple[Output, dict[str, npt.NDArray[Any]]]:
+    """Returns what is asked, and the answers of each split."""
+    if targets.asks == CLASSIFICATION:
+        labels, class_names = splitting.number_labels(found.labels, found.class_names)
+        return Classes(class_names), dict(labels)
+    texts = {split: list(map(str, one)) for split, one in found.labels.items()}
+    if targets.asks == REGRESSION:
+        name = targets.target or "number"
+        numbers = {split: parse_numbers(one, name) for split, one in texts.items()}
+        return Numbers.of(name, numbers["train"]), dict(numbers)
+    output = Labels.of(texts["train"])
+    return output, {split: output.parse(one) for split, one in texts.items()}
 
 
 def _read_path(path: Path, name: str, reading: _Reading) -> Found:
+    if reading.targets.asks != CLASSIFICATION and path.suffix.casefold() not in (".csv", ".npz"):
+        raise DataError(
+            f"{path} tells classes of pictures only. Expected a .csv with a column `path` and one of answers, or an "
+            f".npz, for {reading.targets.asks}."
+        )
     if path.is_dir():
         return _from_files(name, files.list_folder(path), path, reading)
     match path.suffix.casefold():
@@ -244,7 +281,9 @@ def _read_path(path: Path, name: str, reading: _Reading) -> Found:
             with files.list_zip(path, reading.limits) as listing:
                 return _from_files(name, listing, path, reading)
         case ".csv":
-            return _from_files(name, files.list_csv(path, groups=reading.groups), path, reading)
+            return _from_files(
+                name, files.list_csv(path, groups=reading.groups, targets=reading.targets), path, reading
+            )
         case ".npz":
             return _from_arrays(name, *arrays.from_npz(path, reading.limits), reading)
     raise DataError(f"Cannot read {path}. Expected a folder, or a .zip, .csv or .npz file.")
@@ -255,6 +294,8 @@ def _from_arrays(name: str, source: Mapping[Any, Any], class_names: Sequence[str
         raise SettingsError(
             "`groups` needs pictures in files, in a folder, a .zip or a .csv: arrays have neither columns nor paths."
         )
+    if reading.targets.asks != CLASSIFICATION:
+        source, class_names = as_texts(source, reading.targets, class_names), None
     splits = arrays.from_mapping(source)
     found, whites, note = arrays.to_pictures(
         {split: one.blocks for split, one in splits.items()}, image_size=reading.image_size, whites=reading.whites

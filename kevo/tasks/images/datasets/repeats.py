@@ -22,7 +22,7 @@ def count(splits: Mapping[str, Split], class_names: Sequence[str]) -> Repeats:
 
     Args:
         splits: The pictures of train, validation and test.
-        class_names: The names of the classes.
+        class_names: The names of the classes; none where the answers are no classes, which may be any for a picture.
     """
     order = [split for split in SPLITS if split in splits]
     keys = {split: list(map(digest, splits[split].pictures)) for split in order}
@@ -35,7 +35,7 @@ def count(splits: Mapping[str, Split], class_names: Sequence[str]) -> Repeats:
         across[split] = Repeated(int(exact.sum()), int(near.sum()), len(exact))
         known |= set(keys[split])
     classes: dict[bytes, set[int]] = {}
-    for split in order:
+    for split in order if class_names else ():
         for key, label in zip(keys[split], splits[split].labels.tolist(), strict=True):
             classes.setdefault(key, set()).add(label)
     twice = [labels for labels in classes.values() if len(labels) > 1]

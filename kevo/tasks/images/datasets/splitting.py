@@ -94,19 +94,19 @@ def make_splits(
     pool: Split,
     fractions: Mapping[str, float],
     *,
-    class_names: Sequence[str],
+    strata: tuple[Labels, Sequence[str]],
     seed: int,
     groups: Sequence[str] | None = None,
 ) -> tuple[dict[str, Split], str | None]:
-    """Takes new splits out of the training pictures, the same part of every class.
+    """Takes new splits out of the training pictures, the same part of every stratum, such as a class.
 
-    Each class keeps at least one picture in every split. Identical pictures and near copies stay together, since one
+    Each stratum keeps at least one picture in every split. Identical pictures and near copies stay together, since one
     of them would give the other away, as long as that leaves enough different ones. The order of the pictures stays.
 
     Args:
         pool: The pictures to divide.
         fractions: For each new split, its part of the pool.
-        class_names: The names of the classes.
+        strata: For each picture its stratum, and the names of the strata; see `Output.strata`.
         seed: The same seed divides the same pictures alike.
         groups: The group of each picture; those of one are never divided, and nothing else is kept together then.
             `None` for no groups.
@@ -115,18 +115,19 @@ def make_splits(
         The new splits, and `train` with what is left; and what there is to say of copies.
 
     Raises:
-        DataError: a class has too few different pictures.
+        DataError: a stratum has too few different pictures.
     """
+    labels, names = strata
     if groups is not None:
         return _cut(
-            pool, divide_groups(groups, pool.labels, fractions, class_names=class_names, examples="pictures", seed=seed)
+            pool, divide_groups(groups, labels, fractions, class_names=names, examples="pictures", seed=seed)
         ), None
     keys, num_near = alike(pool.pictures)
     divided = partial(
         divide,
-        labels=pool.labels,
+        labels=labels,
         fractions=fractions,
-        class_names=class_names,
+        class_names=names,
         examples="pictures",
         seed=seed,
         across_classes=True,

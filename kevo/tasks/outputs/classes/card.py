@@ -1,133 +1,57 @@
-"""The model card of a classifier; its sections are those of Mitchell et al. 2019.
-
-"Model cards for model reporting", doi:10.1145/3287560.3287596.
-"""
+"""What the model card of a classifier says."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from kevo.system.markdown import code, table
+from kevo.tasks.outputs.card import CardText
 from kevo.tasks.outputs.classes.evaluation import Evaluation, remarks
+from kevo.tasks.outputs.words import Words
 
 _MAX_CLASSES = 200
 """How many classes have a line of their own."""
+_FEW = 30
+"""With fewer test examples, the scores of a class say little."""
 _SPLITS = ("train", "validation", "test")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CardWords:
-    """The words for a kind of examples, and its sentences on the card.
-
-    Args:
-        one: An example: `picture`.
-        many: Examples: `pictures`.
-        part: What a source consists of: `file`.
-        takes: Returns what the model takes, from the data set and the genome.
-        load: Python that loads the model and predicts one example, without kevo.
-        scope: What the model does with what is no example at all.
-        unknown: What may matter and is not known of the examples.
-        stored: Returns how the examples are kept, from the data set; empty where there is nothing to say.
-        alike: What may stand in several splits.
-        weighing: Returns how classes of different sizes count in training, from the data set.
-        ethics: What kevo does not know of the examples.
-        repeats: Returns sentences on examples that stand in several splits, from the data set.
-        uncounted: What the cost of a search leaves out.
-    """
-
-    one: str
-    many: str
-    part: str
-    takes: Callable[[Any, Mapping[str, Any]], str]
-    load: str
-    scope: str
-    unknown: str
-    stored: Callable[[Any], str]
-    alike: str
-    weighing: Callable[[Any], str]
-    ethics: str
-    repeats: Callable[[Any], Sequence[str]] = lambda dataset: ()
-    uncounted: str = ""
-
-    @property
-    def parts(self) -> str:
-        """Several parts of a source."""
-        return f"{self.part}s"
-
-
-def card(words: CardWords, dataset: Any, outcome: Any) -> dict[str, Sequence[str]]:
-    """Returns the paragraphs of each section, in Markdown. Names that come from anywhere mean nothing in it.
+def card_text(words: Words, dataset: Any, outcome: Any) -> CardText:
+    """Returns what a classifier's card says; see `CardText`.
 
     Args:
         words: What the examples are called.
         dataset: The data.
         outcome: What the search found.
     """
-    return {
-        f"Model card: {words.many} of {code(dataset.name)} in {dataset.num_classes} classes": [
-            _summary(words, outcome.test, words.repeats(dataset)),
-            *_warning(words, outcome),
-        ],
-        "Model details": [f"- {words.takes(dataset, outcome.genome)}", *_ensemble(words, outcome)],
-        "How to load it": [f"In the folder of this card, without kevo:\n\n```python\n{words.load}```"],
-        "Intended use": list(_use(words, dataset)),
-        "Factors": [
-            f"Results are told apart by class only. Whatever else may matter ({words.unknown}) is not known of them, "
-            "so that nobody has looked whether the model is worse for some."
-        ],
-        "Metrics": [
-            f"Accuracy is the share of {words.many} whose likeliest class is the true one; its interval (Wilson 1927, "
-            f"doi:10.1080/01621459.1927.10502953) knows of chance in the choice of the {words.many}, and of nothing "
-            "else. Balanced accuracy and macro F1 count every class the same. Cross-entropy is lower for probabilities "
-            "that are sure where they are right, and unsure where not."
-        ],
-        "Evaluation data": [
-            f"{len(dataset.test)} test {words.many}, {_origin(words, dataset, 'test')} They were looked at once, when "
-            "all was decided."
-        ],
-        "Training data": list(_training_data(words, dataset, outcome)),
-        "Quantitative analyses": list(_analyses(words, outcome)),
-        "Ethical considerations": [words.ethics],
-        "Caveats and recommendations": [_caveats(words, dataset, outcome)],
-        "What the search cost": [words.uncounted] if words.uncounted else [],
-    }
-
-
-def _summary(words: CardWords, test: Evaluation, repeats: Sequence[str]) -> str:
-    claim = f". {' '.join(repeats)}" if repeats else " that played no part in training or choosing the model."
-    return (
-        f"**Accuracy {_percent(test.accuracy)} on {test.num_examples} test {words.many}** ({_interval(test)}){claim} "
-        f"Evolved by kevo, {date.today().isoformat()}."
+    test: Evaluation = outcome.test
+    name, share = test.most_frequent
+    ensemble = outcome.ensemble and outcome.ensemble.test
+    return CardText(
+        title=f"in {dataset.num_classes} classes",
+        claim=f"Accuracy {_percent(test.accuracy)}",
+        interval=_interval(test),
+        warning=f"always to answer {code(name)} is right for {_percent(share)} of the test {words.many}."
+        if test.is_chance
+        else "",
+        ensemble=f"an accuracy of {_percent(ensemble.accuracy)} ({_interval(ensemble)})" if ensemble else "",
+        use=list(_use(words, dataset)),
+        factors="Results are told apart by class only.",
+        metrics=f"Accuracy is the share of {words.many} whose likeliest class is the true one; its interval (Wilson "
+        f"1927, doi:10.1080/01621459.1927.10502953) knows of chance in the choice of the {words.many}, and of nothing "
+        "else. Balanced accuracy and macro F1 count every class the same. Cross-entropy is lower for probabilities "
+        "that are sure where they are right, and unsure where not.",
+        alike="every class",
+        counts=_counts(dataset),
+        analyses=list(_analyses(words, outcome)),
+        caveats=list(_caveats(words, dataset, test)),
     )
 
 
-def _warning(words: CardWords, outcome: Any) -> Iterator[str]:
-    test: Evaluation = outcome.test
-    if test.is_chance:
-        name, share = test.most_frequent
-        yield (
-            f"**It may be no better than a guess**: always to answer {code(name)} is right for {_percent(share)} of "
-            f"the test {words.many}. {outcome.advice}".rstrip()
-        )
-
-
-def _ensemble(words: CardWords, outcome: Any) -> Iterator[str]:
-    if outcome.ensemble is not None:
-        test = outcome.ensemble.test
-        yield (
-            f"- Beside it stands {code(outcome.ensemble.model_path.name)}, {len(outcome.ensemble.members)} models as "
-            f"one, with an accuracy of {_percent(test.accuracy)} on the same test {words.many} ({_interval(test)}). "
-            "This card is about the single model."
-        )
-
-
-def _use(words: CardWords, dataset: Any) -> Iterator[str]:
+def _use(words: Words, dataset: Any) -> Iterator[str]:
     yield (
         f"To tell which of {dataset.num_classes} classes a {words.one} belongs to, for {words.many} like those it was "
         f"measured on. It always answers with one of these classes, {words.scope}: its probability is no sign that a "
@@ -136,38 +60,17 @@ def _use(words: CardWords, dataset: Any) -> Iterator[str]:
     names = ", ".join(map(code, dataset.class_names[:_MAX_CLASSES]))
     more = dataset.num_classes - _MAX_CLASSES
     yield f"The classes, in the order of the outputs: {names}{f' and {more} more' if more > 0 else ''}."
-    yield (
-        "Out of scope: decisions about people, and any use in which a wrong answer does harm, unless it was measured "
-        "there before."
-    )
 
 
-def _training_data(words: CardWords, dataset: Any, outcome: Any) -> Iterator[str]:
-    many = words.many
-    learned = (
-        f"It learned from the training and the validation {many}: a like model that had learned from the training "
-        f"{many} only was chosen by the validation {many}."
-        if outcome.is_refit
-        else f"It learned from the training {many}; the validation {many} chose it among the candidates."
-    )
-    yield (
-        f"{code(dataset.name)}: {len(dataset.train)} training {many} and {len(dataset.validation)} validation {many}, "
-        f"{_origin(words, dataset, 'validation')} {words.stored(dataset)}{learned}"
-    )
+def _counts(dataset: Any) -> str:
     counts = [np.bincount(getattr(dataset, split).labels, minlength=dataset.num_classes) for split in _SPLITS]
     shown = dataset.class_names[:_MAX_CLASSES]
     rows = ([code(name), *(str(one[label]) for one in counts)] for label, name in enumerate(shown))
     total = ["all", *(str(one.sum()) for one in counts)]
-    yield f"{many.capitalize()} in each split:\n\n{table(['class', *_SPLITS], [*rows, total])}"
-    if not dataset.skipped:
-        yield f"No {words.part} was skipped."
-        return
-    reasons = Counter(skipped.reason for skipped in dataset.skipped)
-    listed = "\n".join(f"- {num} of {code(reason)}" for reason, num in reasons.most_common(10))
-    yield f"{len(dataset.skipped)} {words.parts} could not be used, for reasons such as:\n\n{listed}"
+    return table(["class", *_SPLITS], [*rows, total])
 
 
-def _analyses(words: CardWords, outcome: Any) -> Iterator[str]:
+def _analyses(words: Words, outcome: Any) -> Iterator[str]:
     splits: list[tuple[str, Evaluation]] = [("test", outcome.test), ("validation", outcome.validation)]
     yield table(
         ["", *(split for split, _ in splits)],
@@ -180,14 +83,6 @@ def _analyses(words: CardWords, outcome: Any) -> Iterator[str]:
             ["cross-entropy", *(f"{scores.cross_entropy:.4f}" for _, scores in splits)],
         ],
     )
-    yield (
-        f"The validation {words.many} chose the model, and its scores on them are too good for that reason. The scores "
-        + (
-            "of its like that had not learned from them stand here."
-            if outcome.is_refit
-            else f"of the test {words.many} count."
-        )
-    )
     test: Evaluation = outcome.test
     names = list(test.support)[:_MAX_CLASSES]
     rows = (
@@ -199,36 +94,15 @@ def _analyses(words: CardWords, outcome: Any) -> Iterator[str]:
         yield "Most often taken for another:\n\n" + "\n".join(confused)
 
 
-def _caveats(words: CardWords, dataset: Any, outcome: Any) -> str:
-    many = words.many
-    lines = [
-        f"The model knows these classes only, and only as these {many} show them.",
-        f"Its scores hold for {many} from the same source. Measure it on {many} of your own before you rely on it.",
-        "Its probabilities are not calibrated.",
-    ]
-    if "test" in dataset.made_splits:
-        lines.append(
-            f"The test {many} were taken out of the same collection by chance. {words.alike} may stand on both sides, "
-            "unless they are identical: then the scores are too good."
+def _caveats(words: Words, dataset: Any, test: Evaluation) -> Iterator[str]:
+    yield f"The model knows these classes only, and only as these {words.many} show them."
+    yield "Its probabilities are not calibrated."
+    if scarce := [name for name, num in test.support.items() if num < _FEW]:
+        yield (
+            f"{len(scarce)} of {dataset.num_classes} classes have fewer than {_FEW} test {words.many}: their rows say "
+            "little."
         )
-    scarce = [name for name, num in outcome.test.support.items() if num < 30]
-    if scarce:
-        lines.append(
-            f"{len(scarce)} of {dataset.num_classes} classes have fewer than 30 test {many}: their rows say little."
-        )
-    lines += remarks(outcome.test, examples=many)
-    if outcome.interrupted:
-        lines.append("The search was interrupted: if it goes on it may find a better model.")
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def _origin(words: CardWords, dataset: Any, split: str) -> str:
-    if split in dataset.made_splits:
-        return (
-            f"taken by chance out of the training {words.many}, the same part of every class; identical {words.many} "
-            "stayed together."
-        )
-    return "as the source divided them."
+    yield from remarks(test, examples=words.many)
 
 
 def _confused(scores: Evaluation) -> Sequence[str]:

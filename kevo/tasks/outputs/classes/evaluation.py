@@ -45,6 +45,11 @@ class Evaluation:
         return dataclasses.asdict(self)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The classes, in the order of the outputs."""
+        return tuple(self.support)
+
+    @property
     def macro_precision(self) -> float:
         """The mean precision of the classes."""
         return float(np.mean(list(self.precision.values())))

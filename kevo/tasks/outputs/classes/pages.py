@@ -2,51 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from kevo.runs import layout
-from kevo.runs.predictions import read_predictions
-from kevo.system.text import plural
-from kevo.tasks.outputs.classes.card import CardWords, card
+from kevo.tasks.outputs.card import CardText
+from kevo.tasks.outputs.classes import evaluation
+from kevo.tasks.outputs.classes.card import card_text
 from kevo.tasks.outputs.classes.confusion_matrix import confusion_matrix
-from kevo.tasks.outputs.classes.evaluation import Evaluation, are_probabilities, remarks
-from kevo.tasks.pages import Block, Known, Paragraph, Section, Share, Table, Thumbnails
+from kevo.tasks.outputs.classes.evaluation import Evaluation
+from kevo.tasks.outputs.classes.objectives import OBJECTIVES
+from kevo.tasks.outputs.classes.output import CLASSIFICATION
+from kevo.tasks.outputs.pages import AnswerPages, outputs_of_test
+from kevo.tasks.outputs.words import Shown, Words
+from kevo.tasks.pages import Block, Known, Paragraph, Section, Share, Table
 
-_MOST_ROWS = 200
 _MOST_WRONG = 12
 _SPLITS = ("train", "validation", "test")
-_NOT_YET = "The test {} are looked at once, at the end of the search."
-
-Wrong = tuple[int, str, str, float]
-"""A wrong answer: the example's place in the test split, its class, what it was taken for, and how sure that seemed."""
 
 
-class ClassPages:
+class ClassPages(AnswerPages):
     """Pages of a task with one class of several as its answer.
 
     Args:
-        words: What its examples are called, and what the model card says of them.
-        use: Returns lines of Python that use a saved model, and the examples that commands take; from the run folder
-            and the model's file.
-        show: Draws wrong answers; `None` where they cannot be shown.
+        words: What its examples are called, and their part of the pages.
     """
 
-    def __init__(
-        self,
-        words: CardWords,
-        *,
-        use: Callable[[Path, Path], tuple[list[str], list[list[str]]]],
-        show: Callable[[Any, Sequence[Wrong]], Thumbnails] | None = None,
-    ) -> None:
-        self._words = words
-        self._many = words.many
-        self._use = use
-        self._show = show
+    has_right_answers = True
+    wrong_title = "Most confidently wrong"
+    reference_head = ("accuracy", "cross-entropy")
+
+    def __init__(self, words: Words) -> None:
+        super().__init__(words, asks=CLASSIFICATION, objectives=OBJECTIVES, parse_scores=evaluation.parse)
 
     def headline(self, test: Evaluation) -> tuple[str, str]:
         """Returns the test accuracy, and its interval."""
@@ -73,7 +63,7 @@ class ClassPages:
 
     def remarks(self, test: Evaluation) -> Sequence[str]:
         """Says which classes are never predicted, and what to do."""
-        return remarks(test, examples=self._many)
+        return evaluation.remarks(test, examples=self._many)
 
     def details(self, test: Evaluation, validation: Evaluation) -> Sequence[tuple[str, str]]:
         """Returns scores that count every class the same, and of two classes sensitivity and specificity."""
@@ -88,22 +78,13 @@ class ClassPages:
             rows.append((f"Specificity ({negative} found)", f"{test.specificity:.1%}"))
         return [*rows, ("Validation accuracy", f"{validation.accuracy:.1%}")]
 
-    def sections(self, known: Known) -> Sequence[Section]:
-        """Returns the confusion matrix, the most confident mistakes, the balance of classes, and skipped examples."""
-        return [
-            Section("confusion", "Confusion matrix", tuple(self._confusion(known))),
-            *([Section("wrong", "Most confidently wrong", (self._wrong(known),))] if self._show else []),
-            Section("balance", "Classes by split", tuple(self._balance(known))),
-            Section("skipped", f"Skipped {self._words.parts}", tuple(self._skipped(known))),
-        ]
+    def reference_scores(self, scores: Evaluation) -> tuple[str, ...]:
+        """Accuracy and cross-entropy."""
+        return f"{scores.accuracy:.1%}", f"{scores.cross_entropy:.3f}"
 
-    def how_to_use(self, run_folder: Path, model: Path) -> tuple[list[str], list[list[str]]]:
-        """Returns Python and commands that predict, evaluate and export."""
-        return self._use(run_folder, model)
-
-    def card(self, run: Any, dataset: Any, outcome: Any) -> Mapping[str, Sequence[str]]:
-        """Returns the sections of the model card; see `kevo.tasks.outputs.classes.card`."""
-        return card(self._words, dataset, outcome)
+    def text(self, dataset: Any, outcome: Any) -> CardText:
+        """The part of the model card."""
+        return card_text(self._words, dataset, outcome)
 
     def ranked_score(self, scores: Evaluation) -> tuple[float, float, float]:
         """Returns the accuracy and its interval."""
@@ -111,16 +92,41 @@ class ClassPages:
 
     def is_right(self, path: Path, dataset: Any, test: Evaluation) -> npt.NDArray[np.bool_] | None:
         """Returns which test examples are given their class."""
-        labels, outputs = dataset.test.labels, _outputs(path, dataset)
+        labels, outputs = dataset.test.labels, outputs_of_test(path, dataset)
         if outputs is None:
             return None
         right: npt.NDArray[np.bool_] = outputs.argmax(axis=1) == labels
         # In half precision two classes may look alike. More than that, and the file is not of this model.
         return right if abs(right.mean() - test.accuracy) <= 1.5 / len(labels) else None
 
+    def measured(self, known: Known) -> Sequence[Section]:
+        """The confusion matrix, and scores by class."""
+        return [Section("confusion", "Confusion matrix", tuple(self._confusion(known)))]
+
+    def worst(self, dataset: Any, outputs: npt.NDArray[np.float32]) -> Sequence[Shown] | str:
+        """The most confident mistakes."""
+        labels, names = dataset.test.labels, dataset.class_names
+        predicted, confidence = outputs.argmax(axis=1), np.minimum(1.0, outputs.max(axis=1))
+        places = np.flatnonzero(predicted != labels)
+        places = places[np.argsort(-confidence[places], kind="stable")][:_MOST_WRONG]
+        if not len(places):
+            return f"The model took no test {self._words.one} for another class."
+        return [
+            (
+                int(place),
+                f"{names[labels[place]]}, taken for {names[predicted[place]]} with {confidence[place]:.1%}",
+                f"{names[labels[place]]} taken for {names[predicted[place]]}, {confidence[place]:.1%} sure",
+            )
+            for place in places
+        ]
+
+    def balance(self, known: Known) -> Section:
+        """The examples of each class in each split."""
+        return Section("balance", "Classes by split", tuple(self._balance(known)))
+
     def _confusion(self, known: Known) -> list[Block]:
         if known.test is None:
-            return [Paragraph(_NOT_YET.format(self._many))]
+            return [self.not_yet()]
         test: Evaluation = known.test
         f1 = test.f1
         rows = tuple(
@@ -131,20 +137,6 @@ class ClassPages:
         table = Table("Scores by class", head, rows, numbers=(1, 2, 3, 4))
         repeats = [] if known.dataset is None else self._words.repeats(known.dataset)
         return [*map(Paragraph, (*self.remarks(test), *repeats)), confusion_matrix(test, examples=self._many), table]
-
-    def _wrong(self, known: Known) -> Block:
-        one = self._words.one
-        if known.test is None:
-            return Paragraph(_NOT_YET.format(self._many))
-        if known.dataset is None or self._show is None:
-            return Paragraph(known.reason)
-        outputs = _outputs(known.run_folder / layout.TEST_PREDICTIONS, known.dataset)
-        if outputs is None:
-            return Paragraph(f"The run folder does not tell, or not any more, what the model made of each test {one}.")
-        wrong = _most_confident(outputs, known.dataset)
-        if not wrong:
-            return Paragraph(f"The model took no test {one} for another class.")
-        return self._show(known.dataset, wrong)
 
     def _balance(self, known: Known) -> list[Block]:
         label = f"{self._many.capitalize()} by class and split"
@@ -178,31 +170,3 @@ class ClassPages:
         )
         head = ("Class", *_SPLITS, "Share of train")
         return [Paragraph(text + (taken if made else "")), Table(label, head, tuple(rows), numbers=(1, 2, 3))]
-
-    def _skipped(self, known: Known) -> list[Block]:
-        part = self._words.part
-        if known.dataset is None:
-            return [Paragraph(known.reason)]
-        skipped = known.dataset.skipped
-        if not skipped:
-            return [Paragraph(f"Every {part} could be used.")]
-        rows = tuple((one.path, one.reason) for one in skipped[:_MOST_ROWS])
-        left_out = f", the first {_MOST_ROWS} of them here" if len(skipped) > _MOST_ROWS else ""
-        table = Table(f"Skipped {self._words.parts}", (part.capitalize(), "Why"), rows, sentences=(1,))
-        return [Paragraph(f"{plural(len(skipped), part)} could not be used{left_out}."), table]
-
-
-def _outputs(path: Path, dataset: Any) -> npt.NDArray[np.float32] | None:
-    shape = dataset.num_examples("test"), dataset.num_classes
-    return read_predictions(path, shape=shape, are_valid=are_probabilities)
-
-
-def _most_confident(outputs: npt.NDArray[np.float32], dataset: Any) -> list[Wrong]:
-    labels, names = dataset.test.labels, dataset.class_names
-    predicted, confidence = outputs.argmax(axis=1), outputs.max(axis=1)
-    places = np.flatnonzero(predicted != labels)
-    places = places[np.argsort(-confidence[places], kind="stable")][:_MOST_WRONG]
-    return [
-        (int(place), names[labels[place]], names[predicted[place]], min(1.0, float(confidence[place])))
-        for place in places
-    ]

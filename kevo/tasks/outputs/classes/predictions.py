@@ -3,7 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+from kevo.tasks.outputs.located import Located
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction(Located):
+    """The class of an example.
+
+    Args:
+        probabilities: For each class how likely it is, the likeliest first.
+    """
+
+    probabilities: dict[str, float] = field(kw_only=False)
+
+    @property
+    def label(self) -> str:
+        """The likeliest class."""
+        return next(iter(self.probabilities))
+
+    @property
+    def probability(self) -> float:
+        """How likely that class is."""
+        return self.probabilities[self.label]
+
+    def line(self, *, top: int = 1) -> str:
+        """Returns the likeliest classes with their probabilities, and the example's name."""
+        return line(self.name, self.probabilities, top=top)
+
+    def to_json(self, *, top: int | None = None) -> dict[str, Any]:
+        """Returns the same as JSON values; of `top` classes, or of all."""
+        values = {**self.place(), **to_json(self.probabilities, top=top)}
+        return values if self.grad_cam is None else {**values, "grad_cam": str(self.grad_cam)}
 
 
 def line(name: str, probabilities: Mapping[str, float], *, top: int) -> str:

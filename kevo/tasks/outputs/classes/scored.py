@@ -40,7 +40,7 @@ class Scored:
     num_familiar: int = 0
 
     @property
-    def confusion(self) -> CountMatrix:
+    def drawing(self) -> CountMatrix:
         """How many examples of each class were taken for which."""
         return confusion_matrix(self.scores, examples=self.examples)
 

@@ -107,7 +107,7 @@ def test_one_generation_has_one_whole_number() -> None:
     for figure in (
         plots.fitness_by_generation(SEARCH[:2], objective=OBJECTIVES["accuracy"]),
         plots.seconds_by_generation(SEARCH[:2]),
-        plots.learning_curves(trial(0, history=SEARCH[0].history[:1], stages=["train"])),
+        plots.learning_curves(trial(0, history=SEARCH[0].history[:1], stages=["train"]), kind=KIND),
     ):
         axes = figure.axes[0]
         low, high = axes.get_xlim()
@@ -127,7 +127,7 @@ def test_seconds_by_generation() -> None:
 
 
 def test_learning_curves() -> None:
-    accuracy, loss = plots.learning_curves(SEARCH[0]).axes
+    accuracy, loss = plots.learning_curves(SEARCH[0], kind=KIND).axes
     assert lines(accuracy)["training"] == ([1, 2, 3], [0.5, 0.7, 0.9])
     assert lines(accuracy)["validation"] == ([1, 2, 3], [0.4, 0.6, 0.8])
     assert lines(loss)["training"] == ([1, 2, 3], [1.5, 0.9, 0.3])
@@ -137,7 +137,7 @@ def test_learning_curves() -> None:
 
 def test_learning_curves_leave_out_what_is_missing() -> None:
     history = [{"loss": 2.0, "val_cross_entropy": math.nan}, {"loss": 1.0}]
-    accuracy, loss = plots.learning_curves(trial(0, history=history, stages=["train", "train"])).axes
+    accuracy, loss = plots.learning_curves(trial(0, history=history, stages=["train", "train"]), kind=KIND).axes
     assert lines(accuracy) == {} and words(accuracy) == ["No accuracy was recorded"]
     assert lines(loss) == {"training": ([1, 2], [2.0, 1.0])}
 
@@ -179,8 +179,8 @@ def test_confusion_matrix_of_a_class_without_pictures() -> None:
     assert np.asarray(axes.images[0].get_array()).tolist() == [[0, 0], [0.25, 0.75]]
 
 
-def test_parameters_against_accuracy() -> None:
-    (axes,) = plots.parameters_against_accuracy([*SEARCH, trial(7, fitness=0.8)], kind=KIND).axes
+def test_parameters_against_score() -> None:
+    (axes,) = plots.parameters_against_score([*SEARCH, trial(7, fitness=0.8)], kind=KIND).axes
     drawn = {str(dots.get_label()): np.asarray(dots.get_offsets()).tolist() for dots in axes.collections}
     assert drawn == {
         "conv stack": [[1000, 0.2], [2000, 0.6], [4000, 0.5], [6000, 0.95], [8000, 0.8]],
@@ -192,7 +192,7 @@ def test_parameters_against_accuracy() -> None:
 
 def test_families_keep_their_color() -> None:
     def color(records: list[TrialRecord]) -> list[float]:
-        (axes,) = plots.parameters_against_accuracy(records, kind=KIND).axes
+        (axes,) = plots.parameters_against_score(records, kind=KIND).axes
         (dots,) = (dots for dots in axes.collections if dots.get_label() == "fine-tuned backbone")
         return np.asarray(dots.get_facecolor())[0].tolist()
 
@@ -205,7 +205,7 @@ def test_nothing_completed_says_so(records: list[TrialRecord]) -> None:
         plots.fitness_by_generation(records, objective=OBJECTIVES["accuracy"]),
         minutes(records),
         plots.parallel_coordinates(records, objective=OBJECTIVES["accuracy"]),
-        plots.parameters_against_accuracy(records, kind=KIND),
+        plots.parameters_against_score(records, kind=KIND),
         plots.front_of(records, front=[], objectives=[OBJECTIVES["accuracy"], Objective("params", "min")]),
     ):
         assert words(figure.axes[0]) == ["No candidate completed"]
@@ -415,8 +415,8 @@ def hostile_figures() -> list[Figure]:
     return [
         plots.fitness_by_generation(strange, objective=OBJECTIVES["accuracy"]),
         minutes(strange),
-        plots.parameters_against_accuracy(strange, kind=KIND),
-        plots.learning_curves(strange[0]),
+        plots.parameters_against_score(strange, kind=KIND),
+        plots.learning_curves(strange[0], kind=KIND),
         plots.gene_importance({HOSTILE: 1.0}),
         plots.parallel_coordinates(strange, objective=OBJECTIVES["accuracy"]),
         plots.family_tree(strange, winner=replace(strange[-1], parents=("0000", "0003"), origin=HOSTILE), kind=KIND),

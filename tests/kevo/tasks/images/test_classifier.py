@@ -20,6 +20,7 @@ from kevo.errors import DataError, ModelError
 from kevo.tasks.images import datasets, networks
 from kevo.tasks.images.classifier import Classifier
 from kevo.tasks.images.datasets import Skipped
+from tests.support.outputs import classes
 from tests.support.samples import CONV_GENOME, stripes
 from tests.support.searches import SETTINGS
 
@@ -58,7 +59,7 @@ def saved(folder: Path, model: keras.Model, names: list[str] | None = None) -> P
 
 def conv(num_classes: int = 3) -> keras.Model:
     keras.utils.set_random_seed(0)
-    return networks.conv_network(CONV_GENOME, num_classes=num_classes)
+    return networks.conv_network(CONV_GENOME, output=classes(num_classes))
 
 
 def test_is_what_kevo_offers() -> None:
@@ -113,7 +114,7 @@ def test_all_ways_to_read_a_picture_are_one(run: Path, whites: dict[str, int], t
     (folder / "task.json").write_text(json.dumps({**contract, "whites": whites}))
     # The recipe on the model card, which needs no kevo, up to its prediction.
     card = (folder / "model_card.md").read_text()
-    recipe = card.partition("```python\n")[2].partition("```")[0].partition("probabilities =")[0]
+    recipe = card.partition("```python\n")[2].partition("```")[0].partition("outputs =")[0]
     names: dict[str, Any] = {}
     with contextlib.chdir(folder):
         exec(recipe, names)
@@ -306,7 +307,7 @@ def lambda_model() -> keras.Model:
         (lambda folder: folder / "absent.keras", "There is no model .*absent.keras"),
         (lambda folder: folder, "holds no best.keras"),
         (lambda folder: saved(folder, lambda_model(), NAMES), "refused: it holds code, in a Lambda layer"),
-        (lambda folder: saved(folder, conv(2), NAMES), "has 2 outputs, and there are 3 class names"),
+        (lambda folder: saved(folder, conv(2), NAMES), "has 2 outputs, and there are 3 names of them"),
         (lambda folder: saved(folder, conv()), "has no labels.json beside it. Name its classes: --labels FILE"),
         (lambda folder: saved(folder, conv(), ["a", "a", "b"]), "labels.json holds no class names"),
         (lambda folder: h5(folder), "model.h5 is no .keras file"),

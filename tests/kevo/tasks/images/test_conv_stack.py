@@ -11,6 +11,7 @@ from kevo.tasks.images import costs, networks
 from kevo.tasks.images.describe import describe
 from kevo.tasks.images.genes import connection
 from kevo.tasks.images.genome_check import check_genome
+from tests.support.outputs import classes
 from tests.support.samples import CONV_GENOME
 from tests.support.search_spaces import declared
 
@@ -25,7 +26,7 @@ SHORTCUT = {"conv/shortcut": True, "conv/drop_path": 0.0}
 
 
 def layers_of(genome: dict[str, Any], kind: type[keras.layers.Layer]) -> list[Any]:
-    return [one for one in networks.conv_network(genome, num_classes=3).layers if type(one) is kind]
+    return [one for one in networks.conv_network(genome, output=classes(3)).layers if type(one) is kind]
 
 
 @pytest.mark.parametrize(
@@ -44,9 +45,9 @@ def layers_of(genome: dict[str, Any], kind: type[keras.layers.Layer]) -> list[An
 def test_every_part_goes_with_every_pooling(pooling: str, is_early: bool, changes: dict[str, Any]) -> None:
     genome = {**DEEP, "conv/pooling": pooling, "conv/early_pooling": is_early, **changes}
     check_genome(genome)
-    network = networks.conv_network(genome, num_classes=3)
+    network = networks.conv_network(genome, output=classes(3))
     assert network(np.zeros((2, 16, 16, 3), np.float32)).shape == (2, 3)
-    assert network.count_params() == costs.num_parameters(genome, num_classes=3)
+    assert network.count_params() == costs.num_parameters(genome, output=classes(3))
     assert network.layers[-3].output.shape[1:3] == (2, 2)
 
 
@@ -61,14 +62,14 @@ def test_only_the_first_convolution_of_a_separable_stack_is_full() -> None:
     maps = sum(side**2 * num for side, num in zip(sides, inputs, strict=True))
     maps += sum(3 * side**2 * filters for side, filters in ((16, 4), (8, 8), (4, 12)))
     head = 2 * 12 * 3
-    assert costs.pass_cost(genome) == costs.flops(networks.conv_network(genome, num_classes=3)) - head + 300 * maps
+    assert costs.pass_cost(genome) == costs.flops(networks.conv_network(genome, output=classes(3))) - head + 300 * maps
 
 
 def test_a_shortcut_leads_around_all_convolutions_but_the_first() -> None:
     genome = {**DEEP, **SHORTCUT, "conv/batch_norm": False}
     assert len(layers_of(genome, keras.layers.Add)) == 3
     assert not layers_of({**genome, **{f"conv/block_{block}/num_convs": 1 for block in (1, 2, 3)}}, keras.layers.Add)
-    network = networks.conv_network({**genome, "conv/num_blocks": 1}, num_classes=3)
+    network = networks.conv_network({**genome, "conv/num_blocks": 1}, output=classes(3))
     for one in [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)][1:]:
         one.set_weights([np.zeros_like(weight) for weight in one.get_weights()])
     (added,) = (layer for layer in network.layers if isinstance(layer, keras.layers.Add))

@@ -13,6 +13,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from kevo.objective import COSTS
 from kevo.tasks.images import backbones, costs, genes, networks
 from kevo.tasks.images.space import PRESETS
+from tests.support.outputs import classes
 from tests.support.samples import CONV_GENOME, pretrained_genome
 from tuners.genome import SearchSpace
 
@@ -20,9 +21,9 @@ from tuners.genome import SearchSpace
 def built(genome: dict[str, Any], num_classes: int) -> keras.Model:
     """The network of a genome as training puts it together."""
     if genome["family"] == "conv":
-        return networks.conv_network(genome, num_classes=num_classes)
+        return networks.conv_network(genome, output=classes(num_classes))
     extractor = networks.feature_extractor(genome, whole=networks.backbone(genome, weights=None))
-    head = networks.head(genome, num_features=extractor.output.shape[-1], num_classes=num_classes)
+    head = networks.head(genome, num_features=extractor.output.shape[-1], output=classes(num_classes))
     return networks.join(extractor, head)
 
 

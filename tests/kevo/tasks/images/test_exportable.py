@@ -11,6 +11,7 @@ from kevo.runs.folder import Run
 from kevo.runs.ownership import SIGNATURE, signed
 from kevo.tasks.images import datasets
 from kevo.tasks.images.exportable import Exam, exam
+from kevo.tasks.outputs.classes.output import Classes
 from tests.support.samples import stripes
 
 LABELS = ("across", "down", "none")
@@ -33,7 +34,7 @@ def run(pictures: Path, tmp_path: Path) -> Run:
 
 
 def examined(run: Run | None, data: Path | None = None) -> Exam:
-    return exam(run, None if data is None else str(data), class_names=LABELS, num_classes=3)
+    return exam(run, None if data is None else str(data), output=Classes(LABELS), num_outputs=3)
 
 
 def test_pictures_are_those_of_the_search(run: Run, pictures: Path) -> None:
@@ -66,4 +67,4 @@ def test_pictures_may_be_of_other_classes(run: Run, pictures: Path, tmp_path: Pa
     with pytest.raises(DataError, match="Expected the same"):
         examined(run, tmp_path / "other.npz")
     with pytest.raises(DataError, match="has 3 classes, and the model 2. Expected as many"):
-        exam(None, str(pictures), class_names=None, num_classes=2)
+        exam(None, str(pictures), output=None, num_outputs=2)

@@ -12,6 +12,7 @@ from kevo.tasks.images.first_answer import first_answer
 from kevo.tasks.images.genome_check import check_genome
 from kevo.tasks.images.task import ImageTask
 from kevo.training.effort import Effort
+from tests.support.outputs import classes
 from tests.support.searches import SETTINGS
 from tests.support.trainers import trainer
 
@@ -20,7 +21,7 @@ def test_it_is_a_genome_of_a_linear_network(dataset: ImageDataset) -> None:
     genome = first_answer(dataset).genome
     check_genome(genome)
     assert describe(genome).startswith("no convolution at 16 px, flattened; L2 0.001; adam")
-    network = networks.conv_network(genome, num_classes=3)
+    network = networks.conv_network(genome, output=classes(3))
     assert network.count_params() == costs.num_parameters(genome, num_classes=3) == 3 * (16 * 16 * 3 + 1)
 
 

@@ -11,6 +11,7 @@ from keras import layers
 from kevo.errors import ModelError
 from kevo.tasks.images import networks
 from kevo.tasks.images.gradcam import GradCam, overlay
+from tests.support.outputs import classes
 from tests.support.samples import CONV_GENOME, pretrained_genome
 
 
@@ -72,14 +73,16 @@ def by_hand(network: keras.Model, layer: str, pictures: np.ndarray, classes: np.
 @pytest.mark.parametrize("pooling", ["average", "stride"])
 def test_agrees_with_the_papers_equations(pooling: str) -> None:
     keras.utils.set_random_seed(3)
-    network = networks.conv_network({**CONV_GENOME, "conv/pooling": pooling, "conv/summary": "flatten"}, num_classes=3)
+    network = networks.conv_network(
+        {**CONV_GENOME, "conv/pooling": pooling, "conv/summary": "flatten"}, output=classes(3)
+    )
     pictures = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)).astype(np.uint8)
     grad_cam = GradCam(networks.deployable(network))
     activations = [layer.name for layer in network.layers if isinstance(layer, layers.Activation)]
     assert grad_cam.layer == activations[-1]
-    classes = np.array([2, 1])
-    expected = by_hand(network, grad_cam.layer, pictures.astype(np.float32), classes)
-    assert grad_cam.heat(pictures, classes) == pytest.approx(expected, abs=2e-3)
+    chosen = np.array([2, 1])
+    expected = by_hand(network, grad_cam.layer, pictures.astype(np.float32), chosen)
+    assert grad_cam.heat(pictures, chosen) == pytest.approx(expected, abs=2e-3)
 
 
 def test_the_model_predicts_as_before() -> None:
@@ -105,7 +108,7 @@ def test_finds_the_last_maps_inside_a_saved_backbone(
     genome = {**pretrained_genome(backbone, cut), **alpha}
     keras.utils.set_random_seed(0)
     extractor = networks.feature_extractor(genome, whole=networks.backbone(genome, weights=None))
-    head = networks.head(genome, num_features=extractor.output.shape[-1], num_classes=2)
+    head = networks.head(genome, num_features=extractor.output.shape[-1], output=classes(2))
     networks.deployable(networks.join(extractor, head), mirror=mirror).save(tmp_path / "model.keras")
     model = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     grad_cam = GradCam(model)

@@ -14,6 +14,7 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.linear_probes import LinearProbes, Probe, linear_error, probe
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.task import ImageTask
+from tests.support.outputs import classes
 from tests.support.samples import CONV_GENOME, pretrained_genome
 from tests.support.searches import SETTINGS
 from tuners.genome import Genome
@@ -84,10 +85,11 @@ def test_a_linear_head_is_judged_by_what_it_did_not_see() -> None:
     seeing = blind.copy()
     seeing[:, :3] += 3 * np.eye(3)[labels]
     # Guessing the mean of (1, -1, -1) leaves 1 - (1/3)^2.
-    assert linear_error(blind, labels) == pytest.approx(8 / 9, rel=0.1)
-    assert linear_error(seeing, labels) < 0.5
+    targets = classes(3).linear_targets(labels)
+    assert linear_error(blind, targets) == pytest.approx(8 / 9, rel=0.1)
+    assert linear_error(seeing, targets) < 0.5
     # Hundreds of features of nothing do not look like something.
-    assert linear_error(rng.normal(size=(100, 400)), labels[:100]) > 0.8
+    assert linear_error(rng.normal(size=(100, 400)), targets[:100]) > 0.8
 
 
 def test_bodies_that_are_clearly_behind_are_told() -> None:
@@ -104,7 +106,7 @@ def test_bodies_that_are_clearly_behind_are_told() -> None:
     for summary, strength in (("average", 2.0), ("max", 1.0)):
         place = networks.feature_columns({**genome, "pretrained/summary": summary}, whole=whole).start
         features[:, place] += strength * labels
-    probes = LinearProbes(labels)
+    probes = LinearProbes(classes(2), labels)
     assert not probes.is_behind(genome)
     probes.learn(genome, features, whole=whole)
     maximum, shallow = {**genome, "pretrained/summary": "max"}, {**genome, "mobilenet_v2/cut": "block_3_expand_relu"}
@@ -116,7 +118,7 @@ def test_bodies_that_are_clearly_behind_are_told() -> None:
     tuned = {**maximum, "pretrained/tuning": "fine_tune"}
     probes.errors[next(key for key in probes.errors if "'max'" in key and "out_relu" in key)] = 1.25 * error
     assert probes.is_behind(maximum) and not probes.is_behind(tuned)
-    assert LinearProbes(labels, probes.errors).is_behind(maximum)
+    assert LinearProbes(classes(2), labels, probes.errors).is_behind(maximum)
 
 
 def test_a_search_begins_with_the_best_and_remembers_them(tmp_path: Path, dataset: ImageDataset) -> None:

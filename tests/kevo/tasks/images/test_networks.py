@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kevo.tasks.images import networks
+from tests.support.outputs import classes
 from tests.support.samples import CONV_GENOME, pretrained_genome
 from tests.support.stranger import Stranger
 
@@ -28,7 +29,7 @@ def test_a_conv_stack_has_the_layers_that_its_genome_says() -> None:
         "head/dropout": 0.3,
         "conv/l2": 0.01,
     }
-    network = networks.conv_network(genome, num_classes=3)
+    network = networks.conv_network(genome, output=classes(3))
     convs = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
     assert [(layer.filters, layer.kernel_size) for layer in convs] == [(4, (5, 5)), (4, (5, 5)), (6, (1, 1))]
     assert all(float(layer.kernel_regularizer.l2) == pytest.approx(0.01) for layer in convs)
@@ -43,7 +44,7 @@ def test_a_conv_stack_has_the_layers_that_its_genome_says() -> None:
 def test_early_pooling_halves_the_map_after_the_first_convolution_of_a_block(pooling: str) -> None:
     blocks = {"conv/block_1/num_convs": 2, "conv/block_2/num_convs": 3, "conv/pooling": pooling}
     late, early = (
-        networks.conv_network({**CONV_GENOME, **blocks, "conv/early_pooling": is_early}, num_classes=3)
+        networks.conv_network({**CONV_GENOME, **blocks, "conv/early_pooling": is_early}, output=classes(3))
         for is_early in (False, True)
     )
     before = {"max": 0, "average": 0, "stride": 1}[pooling]
@@ -66,7 +67,7 @@ def test_no_number_of_blocks_makes_a_small_picture_vanish(size: int, pooling: st
         for gene, value in (("filters", 4), ("kernel_size", 7), ("num_convs", 1))
     }
     shape = {"conv/image_size": size, "conv/num_blocks": 5, "conv/pooling": pooling, "conv/summary": summary}
-    network = networks.conv_network({**CONV_GENOME, **blocks, **shape}, num_classes=2)
+    network = networks.conv_network({**CONV_GENOME, **blocks, **shape}, output=classes(2))
     probabilities = network(np.zeros((2, size, size, 3), np.float32)).numpy()
     assert probabilities.shape == (2, 2)
     assert probabilities.sum(axis=1) == pytest.approx(1.0)
@@ -80,7 +81,7 @@ def test_a_head_stands_on_pooled_features(summary: str) -> None:
     genome = pretrained_genome("mobilenet_v2", "block_6_expand_relu", pretrained__summary=summary)
     genome["mobilenet_v2/alpha"] = 0.35
     extractor = networks.feature_extractor(genome, whole=networks.backbone(genome, weights=None))
-    head = networks.head(genome, num_features=extractor.output.shape[-1], num_classes=4)
+    head = networks.head(genome, num_features=extractor.output.shape[-1], output=classes(4))
     network = networks.join(extractor, head)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
     expected = head(extractor(pictures)).numpy()
@@ -91,7 +92,7 @@ def test_a_head_stands_on_pooled_features(summary: str) -> None:
 
 def test_a_deployed_model_takes_any_size_and_needs_only_stock_layers(tmp_path: Path) -> None:
     genome = {**CONV_GENOME, "augment": True, "augment/flip": "horizontal"}
-    network = networks.conv_network(genome, num_classes=3)
+    network = networks.conv_network(genome, output=classes(3))
     networks.deployable(network).save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     assert all(type(layer).__module__.startswith("keras.") for layer in loaded._flatten_layers())
@@ -107,7 +108,7 @@ def test_a_deployed_model_takes_any_size_and_needs_only_stock_layers(tmp_path: P
 
 def test_a_mirrored_model_predicts_the_mean_of_both_sides(stranger: Stranger, tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
-    network = networks.conv_network({**CONV_GENOME, "conv/summary": "flatten"}, num_classes=3)
+    network = networks.conv_network({**CONV_GENOME, "conv/summary": "flatten"}, output=classes(3))
     networks.deployable(network, mirror=True).save(tmp_path / "model.keras")
     pictures = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3)).astype(np.uint8)
     plain, turned = (network.predict(one, verbose=0) for one in (pictures, pictures[:, :, ::-1]))
@@ -128,7 +129,7 @@ def test_a_mirrored_model_predicts_the_mean_of_both_sides(stranger: Stranger, tm
 def test_a_saved_model_preprocesses_as_keras_does(backbone: str, cut: str, module: Any, tmp_path: Path) -> None:
     genome = pretrained_genome(backbone, cut)
     extractor = networks.feature_extractor(genome, whole=networks.backbone(genome, weights=None))
-    head = networks.head(genome, num_features=extractor.output.shape[-1], num_classes=3)
+    head = networks.head(genome, num_features=extractor.output.shape[-1], output=classes(3))
     networks.deployable(networks.join(extractor, head)).save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
 
@@ -173,7 +174,7 @@ def test_a_saved_ensemble_is_the_weighted_mean_where_kevo_does_not_exist(strange
     members = []
     for size, weight in ((8, 0.2), (16, 0.5), (12, 0.3)):
         keras.utils.set_random_seed(size)
-        network = networks.conv_network({**CONV_GENOME, "conv/image_size": size}, num_classes=3)
+        network = networks.conv_network({**CONV_GENOME, "conv/image_size": size}, output=classes(3))
         members.append(networks.Member(networks.deployable(network), weight))
     networks.weighted_mean(members).save(tmp_path / "ensemble.keras")
     rng = np.random.default_rng(0)
@@ -192,7 +193,7 @@ def test_heads_on_the_same_features_share_their_pass(tmp_path: Path) -> None:
     members = []
     for seed, (weight, mirror) in enumerate(((0.5, False), (0.3, True), (0.2, False))):
         keras.utils.set_random_seed(seed)
-        network = networks.join(extractor, networks.head(genome, num_features=48, num_classes=3))
+        network = networks.join(extractor, networks.head(genome, num_features=48, output=classes(3)))
         networks.deployable(network, mirror=mirror).save(tmp_path / f"{seed}.keras")
         member = keras.models.load_model(tmp_path / f"{seed}.keras", safe_mode=True)
         members.append(networks.Member(member, weight, "the same", mirror))

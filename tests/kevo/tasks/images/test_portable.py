@@ -6,6 +6,7 @@ import pytest
 
 from kevo.tasks.images import networks
 from kevo.tasks.images.portable import Squash, own_size, portable
+from tests.support.outputs import classes
 from tests.support.samples import CONV_GENOME
 
 
@@ -17,7 +18,7 @@ def test_products_of_matrices_resize_as_tensorflow_does(size: tuple[int, int]) -
 
 
 def test_a_picture_of_the_right_size_is_left_alone() -> None:
-    model = networks.deployable(networks.conv_network(CONV_GENOME, num_classes=3))
+    model = networks.deployable(networks.conv_network(CONV_GENOME, output=classes(3)))
     assert own_size(model) == (16, 16)
     pixels = keras.ops.ones((1, 16, 16, 3))
     assert Squash((16, 16))(pixels) is pixels
@@ -56,5 +57,5 @@ def test_layers_that_resize_are_seen_as_the_operation_is(is_sequential: bool, an
 
 
 def test_portable_models_share_their_weights() -> None:
-    model = networks.deployable(networks.conv_network(CONV_GENOME, num_classes=3))
+    model = networks.deployable(networks.conv_network(CONV_GENOME, output=classes(3)))
     assert [id(one) for one in portable(model, size=None).weights] == [id(one) for one in model.weights]

@@ -9,6 +9,7 @@ import pytest
 
 from kevo.tasks.tables.columns import Column
 from kevo.tasks.tables.dataset import Split, TableDataset, column_from_json, describe_columns, read
+from tests.support.outputs import classes
 from tests.support.tables import small_dataset
 
 
@@ -37,7 +38,7 @@ def test_what_workers_get_is_never_unpickled(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda dataset: {"class_names": ("a", "b")},
+        lambda dataset: {"output": classes(2)},
         lambda dataset: {"target": "other"},
         lambda dataset: {"columns": (dataclasses.replace(dataset.columns[0], name="x"), *dataset.columns[1:])},
         lambda dataset: {"train": dataset.validation, "validation": dataset.train},

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kevo.tasks.outputs.classes.evaluation import accuracy, cross_entropy
 from kevo.tasks.tables.importance import dumps, permutation_importance, read
 
 PLACES = {"signal": [1, 2], "noise": [0]}
+JUDGES = {"score": accuracy, "loss": cross_entropy}
 
 
 def table(num_rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -26,17 +28,17 @@ def predict(features: np.ndarray) -> np.ndarray:
 def test_what_a_model_needs_comes_first() -> None:
     features, labels = table(400)
     before = features.copy()
-    signal, noise = permutation_importance(predict, features, labels, places=PLACES)
+    signal, noise = permutation_importance(predict, features, labels, places=PLACES, **JUDGES)
     assert (signal.column, noise.column) == ("signal", "noise")
-    assert signal.accuracy == pytest.approx(0.5, abs=0.05)
-    assert signal.cross_entropy == pytest.approx(0.5 * np.log(9), rel=0.1)
+    assert signal.score == pytest.approx(0.5, abs=0.05)
+    assert signal.loss == pytest.approx(0.5 * np.log(9), rel=0.1)
     assert signal.deviation > 0
-    assert (noise.accuracy, noise.cross_entropy, noise.deviation) == pytest.approx((0, 0, 0))
+    assert (noise.score, noise.loss, noise.deviation) == pytest.approx((0, 0, 0))
     np.testing.assert_array_equal(features, before)
 
 
 def test_the_seed_decides() -> None:
-    found = [permutation_importance(predict, *table(100), places=PLACES, seed=seed) for seed in (0, 0, 1)]
+    found = [permutation_importance(predict, *table(100), places=PLACES, **JUDGES, seed=seed) for seed in (0, 0, 1)]
     assert found[0] == found[1] != found[2]
 
 
@@ -45,17 +47,17 @@ def test_large_tables_are_measured_by_less(num_columns: int, num_passes: int) ->
     features, labels = table(5000)
     seen: list[int] = []
     places = {str(number): [0] for number in range(num_columns)}
-    permutation_importance(lambda one: seen.append(len(one)) or predict(one), features, labels, places=places)
+    permutation_importance(lambda one: seen.append(len(one)) or predict(one), features, labels, places=places, **JUDGES)
     assert seen == [1000] * num_passes
 
 
 def test_what_is_written_can_be_read(tmp_path: Path) -> None:
-    found = permutation_importance(predict, *table(50), places={"größe\n": [1, 2], "b": [0]})
+    found = permutation_importance(predict, *table(50), places={"größe\n": [1, 2], "b": [0]}, **JUDGES)
     (tmp_path / "found.json").write_text(dumps(found))
     assert read(tmp_path / "found.json") == found
 
 
-NO_NUMBER = '[{"column": "a", "accuracy": NaN, "cross_entropy": 0, "deviation": 0}]'
+NO_NUMBER = '[{"column": "a", "score": NaN, "loss": 0, "deviation": 0}]'
 
 
 @pytest.mark.parametrize("content", ["", "[" * 100_000, "7", "[{}]", NO_NUMBER])

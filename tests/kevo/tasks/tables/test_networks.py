@@ -13,6 +13,7 @@ from kevo.tasks.tables.dataset import TableDataset
 from kevo.tasks.tables.loading import load
 from kevo.tasks.tables.networks import deployable, network, weighted_mean
 from kevo.tasks.tables.preparing import forward, prepare, preprocessing
+from tests.support.outputs import classes
 from tests.support.stranger import Stranger
 from tests.support.tables import GENOME, small_dataset
 
@@ -27,7 +28,7 @@ def built(dataset: TableDataset, **changes: Any) -> tuple[keras.Model, keras.Mod
     genome = {**GENOME, **changes}
     prepares = preprocessing(dataset, genome["numbers"])
     features = prepare(prepares, dataset.columns, dataset.inputs(dataset.validation))
-    trained = network(genome, num_features=features.shape[1], num_classes=dataset.num_classes)
+    trained = network(genome, num_features=features.shape[1], output=dataset.output)
     return trained, deployable(trained, prepares, dataset.columns), features
 
 
@@ -48,14 +49,14 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> TableDataset:
     ],
 )
 def test_layers(changes: dict[str, Any], kinds: list[str]) -> None:
-    model = network({**GENOME, **changes}, num_features=5, num_classes=3)
+    model = network({**GENOME, **changes}, num_features=5, output=classes(3))
     assert [type(layer).__name__ for layer in model.layers[1:]] == kinds
     assert model.output.shape == (None, 3)
     assert [layer.units for layer in model.layers if isinstance(layer, keras.layers.Dense)][-1] == 3
 
 
 def test_regularization_counts_for_all_weights() -> None:
-    model = network({**GENOME, "l2": 0.5}, num_features=5, num_classes=3)
+    model = network({**GENOME, "l2": 0.5}, num_features=5, output=classes(3))
     kernels = [layer.kernel for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     assert float(sum(model.losses)) == pytest.approx(sum(0.5 * float((one.numpy() ** 2).sum()) for one in kernels))
 

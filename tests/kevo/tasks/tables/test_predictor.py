@@ -20,6 +20,7 @@ from kevo.tasks.tables.predictor import TablePredictor
 from kevo.tasks.tables.preparing import forward, prepare, preprocessing
 from kevo.tasks.tables.reading import Limits
 from kevo.tasks.task import Skipped
+from tests.support.outputs import classes
 from tests.support.tables import GENOME, small_dataset, write_csv
 
 
@@ -30,7 +31,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dataset = small_dataset(folder)
     prepares = preprocessing(dataset, "standardize")
     features = prepare(prepares, dataset.columns, dataset.inputs(dataset.train))
-    trained = network(GENOME, num_features=features.shape[1], num_classes=2)
+    trained = network(GENOME, num_features=features.shape[1], output=classes(2))
     deployable(trained, prepares, dataset.columns).save(folder / "best.keras")
     contract.write(Contract.of(dataset), folder)
     return folder
@@ -66,7 +67,7 @@ def test_predictions_are_those_of_the_model(predictor: TablePredictor, tmp_path:
 
 
 def test_rows_are_predicted_as_in_training(predictor: TablePredictor, dataset: TableDataset, tmp_path: Path) -> None:
-    found = predictor.probabilities(predictor.read(tmp_path / "things.csv").inputs)
+    found = predictor.outputs(predictor.read(tmp_path / "things.csv").inputs)
     expected = forward(predictor.model, dataset.inputs(dataset.train))
     assert {tuple(row) for row in np.round(expected, 5)} <= {tuple(row) for row in np.round(found, 5)}
 
@@ -161,7 +162,7 @@ def test_a_classless_table_cannot_be_scored(predictor: TablePredictor, tmp_path:
         predictor.evaluate(without(write_csv(tmp_path / "new.csv", 10), "kind"))
     other = tmp_path / "other.csv"
     other.write_text("weight,color,grade,noise,kind\n1,red,1,1,medium\n")
-    with pytest.raises(DataError, match="'kind' holds 'medium'. Expected the model's classes: 'heavy', 'light'"):
+    with pytest.raises(DataError, match="rows of 'medium'. Expected the model's classes: 'heavy', 'light'"):
         predictor.evaluate(other)
 
 
@@ -203,8 +204,8 @@ def test_the_contract_must_fit_the_model(home: Path, predictor: TablePredictor) 
     takes = predictor.contract
     with pytest.raises(ModelError, match="takes the columns .* Take both from the same search"):
         TablePredictor(predictor.model, dataclasses.replace(takes, columns=takes.columns[1:]))
-    with pytest.raises(ModelError, match=r"Expected class probabilities, \(None, 3\)"):
-        TablePredictor(predictor.model, dataclasses.replace(takes, class_names=("a", "b", "c")))
+    with pytest.raises(ModelError, match=r"Expected those of its task.json, 3 classes: \(None, 3\)"):
+        TablePredictor(predictor.model, dataclasses.replace(takes, output=classes(3)))
     x = keras.Input((4,))
     with pytest.raises(ModelError, match="takes the columns none"):
         TablePredictor(keras.Model(x, keras.layers.Dense(2)(x)), takes)
@@ -214,7 +215,7 @@ def test_what_is_no_probability_is_refused(predictor: TablePredictor, dataset: T
     outputs = keras.layers.Rescaling(2.0)(predictor.model.output)
     doubled = TablePredictor(keras.Model(predictor.model.input, outputs), predictor.contract)
     with pytest.raises(ModelError, match="no class probabilities"):
-        doubled.probabilities(dataset.inputs(dataset.validation))
+        doubled.outputs(dataset.inputs(dataset.validation))
 
 
 def test_the_contract_is_plain_json(home: Path) -> None:

@@ -1,7 +1,6 @@
 """Whole searches, from a CSV file to a model that takes its raw columns."""
 
 import csv
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +10,8 @@ from sklearn.datasets import load_breast_cancer, load_wine
 import kevo
 from kevo.result import SearchResult
 from kevo.runs import layout
+from kevo.tasks.outputs import reference
 from kevo.tasks.tables import contract, importance
-from kevo.tasks.tables.baseline import Baseline
 from kevo.tasks.tables.predictor import TablePredictor
 from tests.support.searches import Diary
 from tests.support.stranger import Stranger
@@ -79,18 +78,18 @@ def test_what_is_known_beside_the_model_is_in_the_run_folder(search: Search) -> 
     folder = search.result.run_folder
     known = contract.read(folder)
     assert known.target == "kind"
-    assert known.class_names == tuple(search.result.test.support)
+    assert known.output.names == tuple(search.result.test.support)
     found = importance.read(folder / layout.EXPLANATION)
     assert {one.column for one in found} == {column.name for column in known.columns}
-    assert found[0].cross_entropy > 0
-    values = json.loads((folder / layout.BASELINE).read_text(encoding="utf-8"))
-    assert Baseline.from_json(values).test.num_examples == search.result.test.num_examples
+    assert found[0].loss > 0
+    trees, linear = reference.read(folder, search.result.kind.parse_scores)
+    assert trees.test.num_examples == linear.test.num_examples == search.result.test.num_examples
 
 
-def test_the_report_tells_of_columns_and_of_the_baseline(search: Search, tmp_path: Path) -> None:
+def test_the_report_tells_of_columns_and_of_the_references(search: Search, tmp_path: Path) -> None:
     path = search.result.report(tmp_path / "report.html")
     html = path.read_text(encoding="utf-8")
-    for words in ("Against boosted trees", "Columns that matter", "HistGradientBoosting", "Confusion matrix"):
+    for words in ("Against other models", "Columns that matter", "HistGradientBoosting", "Confusion matrix"):
         assert words in html
     assert importance.read(search.result.run_folder / layout.EXPLANATION)[0].column in html
 

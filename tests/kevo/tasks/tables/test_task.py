@@ -11,13 +11,15 @@ import kevo
 from kevo.errors import SettingsError
 from kevo.runs import layout
 from kevo.runs.folder import Run
-from kevo.tasks.tables import baseline, contract, costs
+from kevo.tasks.outputs import reference
+from kevo.tasks.tables import contract, costs, references
 from kevo.tasks.tables.dataset import TableDataset
 from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.space import check_genome
 from kevo.tasks.tables.task import TableTask
 from kevo.tasks.task import Member
 from kevo.training.effort import Effort
+from tests.support.outputs import classes
 from tests.support.tables import GENOME, small_dataset
 from tuners.genome import SearchSpace
 
@@ -57,17 +59,17 @@ def test_large_networks_are_not_worth_training(dataset: TableDataset) -> None:
 def test_the_smallest_network_may_have_a_narrow_layer(dataset: TableDataset) -> None:
     # With many classes a narrow layer takes fewer parameters than none.
     train = dataclasses.replace(dataset.train, labels=np.arange(len(dataset.train)) % 100)
-    wide = dataclasses.replace(dataset, class_names=tuple(map(str, range(100))), train=train)
+    wide = dataclasses.replace(dataset, output=classes(100), train=train)
     task = TableTask(wide, kevo.Settings(task="tables", max_params=10_000))
     genome = SearchSpace.from_hyperparameters(task.hyperparameters).default(task.seeds[-1])
     num_features = sum(column.num_features for column in wide.columns)
     options = [
         costs.num_parameters(
-            {**genome, "num_layers": num, "layer_1/units": 16}, num_features=num_features, num_classes=100
+            {**genome, "num_layers": num, "layer_1/units": 16}, num_features=num_features, num_outputs=100
         )
         for num in (0, 1)
     ]
-    assert costs.num_parameters(genome, num_features=num_features, num_classes=100) == min(options)
+    assert costs.num_parameters(genome, num_features=num_features, num_outputs=100) == min(options)
 
 
 def test_no_network_may_be_small_enough(dataset: TableDataset) -> None:
@@ -123,29 +125,30 @@ def test_the_contract_is_in_the_run_folder(task: TableTask, dataset: TableDatase
     assert contract.read(run.path).columns == dataset.columns
 
 
-def test_the_baseline_is_trained_once(task: TableTask, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_references_are_trained_once(task: TableTask, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     notes: list[str] = []
     task.attach(run, work=None, note=notes.append)
     task.prepare(may_go_on=lambda: True)
     kept = (run.path / layout.BASELINE).read_bytes()
     assert notes[0].startswith("HistGradientBoosting has accuracy 0.")
-    monkeypatch.setattr(baseline, "fit", lambda *_, **__: pytest.fail("trained twice"))
+    monkeypatch.setattr(references, "fit", lambda *_, **__: pytest.fail("trained twice"))
     task.prepare(may_go_on=lambda: True)
-    assert notes[1] == notes[0]
+    assert notes[2:] == notes[:2]
     assert (run.path / layout.BASELINE).read_bytes() == kept
 
 
-def test_a_damaged_baseline_is_set_aside(task: TableTask, run: Run) -> None:
+def test_a_damaged_file_of_references_is_set_aside(task: TableTask, run: Run) -> None:
     notes: list[str] = []
     task.attach(run, work=None, note=notes.append)
     (run.path / layout.BASELINE).write_text("{}")
     task.prepare(may_go_on=lambda: True)
-    assert len(notes) == 2
+    assert len(notes) == 3
     assert layout.BASELINE in notes[0]
-    assert baseline.Baseline.from_json(run.read_json(layout.BASELINE)).validation.num_examples > 0
+    found = reference.read(run.path, task.kind.parse_scores)
+    assert [one.validation.num_examples for one in found] == [task.dataset.num_examples("validation")] * 2
 
 
-def test_without_time_there_is_no_baseline(task: TableTask, run: Run) -> None:
+def test_without_time_there_is_no_reference(task: TableTask, run: Run) -> None:
     task.attach(run, work=None, note=pytest.fail)
     task.prepare(may_go_on=lambda: False)
     assert not (run.path / layout.BASELINE).exists()

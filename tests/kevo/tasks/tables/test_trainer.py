@@ -17,6 +17,7 @@ from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.stages import TRAIN
 from kevo.tasks.tables.trainer import TableTrainer
 from kevo.training.effort import CandidateError, Earlier, Effort
+from tests.support.outputs import classes
 from tests.support.tables import GENOME, small_dataset
 
 SETTINGS = kevo.Settings(task="tables")
@@ -116,7 +117,7 @@ def test_progress_is_told(trainer: TableTrainer) -> None:
 def test_costs(dataset: TableDataset, trainer: TableTrainer) -> None:
     trained = trainer.train(GENOME, Effort(num_epochs=1))
     num_features = sum(column.num_features for column in dataset.columns)
-    expected = network(GENOME, num_features=num_features, num_classes=2).count_params()
+    expected = network(GENOME, num_features=num_features, output=classes(2)).count_params()
     found = trained.costs(("params", "seconds", "flops", "bytes"), seconds=7.0)
     assert (found["params"], found["seconds"]) == (expected, 7.0) == (trained.num_parameters, 7.0)
     assert found["flops"] == 2 * (16 * num_features + 2 * 16)

@@ -50,5 +50,5 @@ def test_json_holds_all_scores() -> None:
 
 
 def test_the_confusion_matrix_has_names() -> None:
-    found = scored(2).confusion
+    found = scored(2).drawing
     assert (found.counts, found.names) == (((2, 0), (0, 2)), ("class 0", "class 1"))

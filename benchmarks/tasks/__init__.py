@@ -1,0 +1,1 @@
+"""kevo, cheap references and a network by hand on tasks that are no classes of pictures."""

@@ -1,0 +1,73 @@
+"""Compares kevo with cheap references and a network by hand on tables.
+
+    python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --minutes 1 --sets titanic,auto_mpg
+    python -m benchmarks.tasks --write
+
+Each seed divides the rows anew, the same way for all. Each is measured once; the report is made of all measurements in
+the results file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from benchmarks.support import project
+from benchmarks.support.command_line import add_data_option, log, names_from, parser
+from benchmarks.support.results import ResultsFile, measure_missing
+from benchmarks.tasks.measuring import SETS, Job, Measurement, measure
+from benchmarks.tasks.report import report
+
+RESULTS = project.RESULTS / "tasks.jsonl"
+REPORT = project.PAGES / "tasks.md"
+
+
+def jobs(arguments: argparse.Namespace) -> list[Job]:
+    """Returns the jobs in their order: seed by seed, each with all data sets."""
+    return [
+        Job(name=name, minutes=minutes, seed=seed, data=arguments.data.resolve())
+        for seed in arguments.seeds
+        for name in arguments.sets
+        for minutes in arguments.minutes
+    ]
+
+
+def _key(one: Job | Measurement) -> tuple[int, float, int]:
+    return list(SETS).index(one.name), one.minutes, one.seed
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Runs the missing measurements and prints the report. Returns the exit code: 1 if one failed, else 0."""
+    options = parser(__doc__)
+    add_data_option(options)
+    options.add_argument("--seeds", type=int, nargs="*", default=(), help="seeds to measure; none: only report")
+    options.add_argument("--minutes", type=float, nargs="*", default=(1,), help="how long kevo may search")
+    options.add_argument(
+        "--sets", type=names_from(SETS), default=list(SETS), help=f"with commas between: {', '.join(SETS)}"
+    )
+    options.add_argument("--fresh", action="store_true", help="measure again what the file holds already")
+    options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
+    arguments = options.parse_args(given)
+    results = ResultsFile(RESULTS, Measurement.from_json, key=_key)
+    went_well = measure_missing(
+        results,
+        jobs(arguments),
+        key=_key,
+        title=lambda job: f"{job.name}, {job.minutes:g} minutes, seed {job.seed}",
+        measure=measure,
+        summary=lambda row: f"{SETS[row.name].score} {row.kevo:.4f}, references {row.references}",
+        fresh=arguments.fresh,
+    )
+    if not (found := results.read()):
+        log(f"Nothing is measured in {results.path}. Name seeds: --seeds 0 1 2.")
+        return 1
+    text = report(found)
+    print(text)
+    if arguments.write:
+        REPORT.write_text(text, encoding="utf-8")
+    return 0 if went_well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

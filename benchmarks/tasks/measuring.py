@@ -1,0 +1,158 @@
+"""One measurement: test scores of kevo, its references and a network by hand on the same splits of one data set."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.support.processes import in_its_own_process, machine
+
+_EPOCHS, _PATIENCE, _BATCH_SIZE = 200, 20, 32
+"""Of the training by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Rows to learn.
+
+    Args:
+        title: What they are.
+        path: Their place below the folder with the data.
+        target: The column that is predicted.
+        score: The score that counts; higher is better.
+    """
+
+    title: str
+    path: str
+    target: str
+    score: str
+
+
+SETS: Mapping[str, DataSet] = {
+    "titanic": DataSet("Titanic, 891 rows", "titanic/titanic.csv", "survived", "accuracy"),
+    "telco_churn": DataSet("Telco churn, 7,043 rows", "telco_churn/telco_churn.csv", "Churn", "accuracy"),
+    "auto_mpg": DataSet("Auto MPG, 398 rows", "auto_mpg/mpg.csv", "mpg", "r2"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """The result of one measurement.
+
+    Args:
+        name: A name of `SETS`.
+        minutes: The time that kevo had.
+        seed: Seed of the splits, the search and the training by hand.
+        kevo: Test score of the best single model.
+        ensemble: Test score of the ensemble; that of the single model where there is none.
+        references: Test score of each reference.
+        by_hand: Test score of the network by hand.
+        num_candidates: How many candidates kevo trained.
+        seconds: How long kevo took.
+        machine: Describes the machine.
+    """
+
+    name: str
+    minutes: float
+    seed: int
+    kevo: float
+    ensemble: float
+    references: dict[str, float]
+    by_hand: float
+    num_candidates: int
+    seconds: float
+    machine: str
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Measurement:
+        """Returns the measurement from decoded JSON of its fields."""
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A measurement that is still to be made; the fields are those of `Measurement`."""
+
+    name: str
+    minutes: float
+    seed: int
+    data: Path
+
+
+def measure(job: Job) -> Measurement:
+    """Searches, and trains a network by hand on the same splits, each in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        values = in_its_own_process(_searched, job, Path(folder), time.monotonic())
+    by_hand = in_its_own_process(_trained_by_hand, job)
+    return Measurement(
+        name=job.name,
+        minutes=job.minutes,
+        seed=job.seed,
+        by_hand=by_hand,
+        machine=machine("tensorflow", "keras"),
+        **values,
+    )
+
+
+def _searched(job: Job, folder: Path, began: float) -> dict[str, Any]:
+    import kevo
+    from kevo.tasks.outputs import reference
+
+    one = SETS[job.name]
+    settings = kevo.Settings(max_time=60 * job.minutes, options={"target": one.target}, seed=job.seed)
+    result = kevo.search(job.data / one.path, settings, out=folder / "run", started=began)
+    found = reference.read(result.run_folder, result.kind.parse_scores)
+    best = float(result.test.value(one.score))
+    return {
+        "kevo": best,
+        "ensemble": best if result.ensemble is None else float(result.ensemble.test.value(one.score)),
+        "references": {one_.name: float(one_.test.value(one.score)) for one_ in found},
+        "num_candidates": result.trials_completed,
+        "seconds": result.seconds,
+    }
+
+
+def _trained_by_hand(job: Job) -> float:
+    """Trains what a person with some practice would write first: 64-32, dropout, Adam, early stopping.
+
+    It sees the same prepared columns as kevo's networks with standardized numbers.
+    """
+    import keras
+    import numpy as np
+    from keras import layers
+
+    from kevo.tasks.outputs.classes.output import Classes
+    from kevo.tasks.tables.loading import load, suggested
+    from kevo.tasks.tables.stages import PreparedRows
+
+    one = SETS[job.name]
+    keras.utils.set_random_seed(job.seed)
+    asks, _ = suggested(job.data / one.path, target=one.target)
+    dataset = load(job.data / one.path, target=one.target, asks=asks, seed=job.seed)
+    rows, genome = PreparedRows(dataset), {"numbers": "standardize"}
+    train, validation, test = (
+        rows.prepared(genome, split) for split in (dataset.train, dataset.validation, dataset.test)
+    )
+    inputs = keras.Input(train.shape[1:])
+    x = inputs
+    for units in (64, 32):
+        x = layers.Dropout(0.2)(layers.Dense(units, activation="relu")(x))
+    model = keras.Model(inputs, dataset.output.finish(x, regularizer=None))
+    is_of_classes = isinstance(dataset.output, Classes)
+    loss: Any = "sparse_categorical_crossentropy" if is_of_classes else "mse"
+    model.compile("adam", loss)
+    model.fit(
+        train,
+        dataset.train.labels,
+        validation_data=(validation, dataset.validation.labels),
+        epochs=_EPOCHS,
+        batch_size=_BATCH_SIZE,
+        callbacks=[keras.callbacks.EarlyStopping(patience=_PATIENCE, restore_best_weights=True)],
+        verbose=0,
+    )
+    outputs = np.asarray(model.predict(test, verbose=0))
+    return float(dataset.output.score(outputs, dataset.test.labels).value(one.score))

@@ -1,0 +1,1 @@
+"""Any number of labels at once as what is asked."""

@@ -1,0 +1,1 @@
+"""A number as what is asked."""

@@ -1,0 +1,48 @@
+"""Answers that are numbers: errors count in standard deviations of the target."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from kevo.tasks.outputs.numbers.evaluation import measure
+from kevo.training.answers import Answers
+
+
+class ScaledHuber(keras.losses.Loss):  # type: ignore[misc]
+    """Huber's loss of errors in units of the target's spread: squared for small ones, absolute for large ones.
+
+    An outlier then pulls no more than a few ordinary examples (Huber 1964, "Robust estimation of a location parameter",
+    doi:10.1214/aoms/1177703732).
+
+    Args:
+        scale: The target's standard deviation.
+    """
+
+    def __init__(self, scale: float) -> None:
+        super().__init__(name="scaled_huber")
+        self._scale = scale
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each example, shape (n,)."""
+        return keras.losses.huber(y_true / self._scale, y_pred / self._scale)
+
+
+def number_answers(
+    targets: npt.NDArray[np.float32], *, validation_targets: npt.NDArray[np.float32], deviation: float
+) -> Answers:
+    """Returns the answers of a network with a number as its output.
+
+    Args:
+        targets: Of the examples that are learned from, shape (n,).
+        validation_targets: Of the validation examples, shape (m,).
+        deviation: The standard deviation of the targets.
+    """
+    return Answers(
+        targets=targets.reshape(-1, 1),
+        loss=ScaledHuber(deviation),
+        validation_targets=validation_targets,
+        measure=measure,
+    )

@@ -1,0 +1,109 @@
+"""Strong models of other kinds on the same splits: is a network worth it for this table?
+
+Gradient-boosted trees are hard to beat on tables (Grinsztajn, Oyallon and Varoquaux 2022, "Why do tree-based models
+still outperform deep learning on typical tabular data?", arXiv:2207.08815), and so are linear models on small ones.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kevo.tasks.outputs.classes.output import Classes
+from kevo.tasks.outputs.reference import Reference
+from kevo.tasks.tables.dataset import Split, TableDataset
+from kevo.tasks.tables.stages import PreparedRows
+
+TREES = "HistGradientBoosting"
+_WORDS = "of scikit-learn, with its default settings"
+_MAX_CELLS = 10_000_000
+"""Rows times columns that are learned from: more takes minutes."""
+_MAX_ITERATIONS = 1000
+_PENALTIES = tuple(10.0**power for power in range(-3, 5))
+
+_Rows = npt.NDArray[np.floating]
+
+
+def fit(dataset: TableDataset, *, seed: int) -> list[Reference]:
+    """Trains boosted trees and a linear model, and scores both.
+
+    Args:
+        dataset: The data set. Of more than ten million values, as many training rows are taken by chance.
+        seed: Seed of what is left to chance.
+    """
+    return [trees(dataset, seed=seed), linear(dataset, seed=seed)]
+
+
+def trees(dataset: TableDataset, *, seed: int) -> Reference:
+    """Trains scikit-learn's histogram gradient boosting with its default settings; arguments as for `fit`."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    # What stands for categories may not be mistaken for amounts; trees handle missing numbers by themselves.
+    kinds = [column.kind for column in dataset.columns if column.kind != "category"]
+    is_categorical = np.array([kind == "code" for kind in kinds] + [True] * dataset.train.categories.shape[1])
+    kind = HistGradientBoostingClassifier if isinstance(dataset.output, Classes) else HistGradientBoostingRegressor
+    model = kind(random_state=seed, categorical_features=is_categorical)
+    return _reference(TREES, model, dataset, lambda name: _matrix(dataset, getattr(dataset, name)), seed)
+
+
+def linear(dataset: TableDataset, *, seed: int) -> Reference:
+    """Trains logistic or ridge regression on the columns as networks see them; arguments as for `fit`."""
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+
+    rows, genome = PreparedRows(dataset), {"numbers": "standardize"}
+
+    def prepared(name: str) -> _Rows:
+        if name == "test":
+            return rows.prepared(genome, dataset.test)
+        return rows.features(genome, name)[0]
+
+    if isinstance(dataset.output, Classes):
+        model: Any = LogisticRegression(max_iter=_MAX_ITERATIONS)
+        return _reference("Logistic regression", model, dataset, prepared, seed)
+    return _reference("Ridge regression", RidgeCV(_PENALTIES), dataset, prepared, seed)
+
+
+def _reference(name: str, model: Any, dataset: TableDataset, matrix: Callable[[str], _Rows], seed: int) -> Reference:
+    from threadpoolctl import threadpool_limits
+
+    began = time.monotonic()
+    x, y = matrix("train"), dataset.train.labels
+    if len(x) > (most := _MAX_CELLS // x.shape[1]):
+        chosen = np.random.default_rng(seed).permutation(len(x))[:most]
+        x, y = x[chosen], y[chosen]
+
+    def outputs(rows: _Rows) -> _Rows:
+        if not isinstance(dataset.output, Classes):
+            return np.asarray(model.predict(rows)).reshape(-1, 1)
+        # A class is a position in the class names.
+        probabilities = np.zeros((len(rows), dataset.output.size))
+        probabilities[:, model.classes_] = model.predict_proba(rows)
+        return probabilities
+
+    def scores(split: str) -> Any:
+        return dataset.output.score(outputs(matrix(split)), getattr(dataset, split).labels)
+
+    # On a busy machine its threads wait for each other far longer than one takes.
+    with threadpool_limits(1):
+        model.fit(x, y)
+        return Reference(name, _WORDS, scores("validation"), scores("test"), time.monotonic() - began)
+
+
+def _matrix(dataset: TableDataset, split: Split) -> npt.NDArray[np.float64]:
+    """Returns numbers, codes as positions among their values, and categories side by side, shape (n, num_columns)."""
+    columns = [column for column in dataset.columns if column.kind != "category"]
+    numbers = split.numbers.astype(np.float64)
+    for place, column in enumerate(columns):
+        if column.kind == "code":
+            numbers[:, place] = _positions(numbers[:, place], np.array(column.values, np.float64))
+    return np.concatenate([numbers, split.categories], axis=1)
+
+
+def _positions(values: npt.NDArray[np.float64], known: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Returns the positions of values among the known ones; NaN for unknown values."""
+    places = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return np.where(known[places] == values, places, np.nan)

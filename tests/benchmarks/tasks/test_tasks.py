@@ -1,0 +1,58 @@
+"""kevo on tables, beside cheap models: the report, and what is measured."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.tasks import __main__ as tasks
+from benchmarks.tasks import measuring
+from benchmarks.tasks.measuring import Measurement
+from benchmarks.tasks.report import report
+
+
+def measured(kevo: float, seed: int = 0, **changes: object) -> Measurement:
+    values = {
+        "name": "auto_mpg",
+        "minutes": 1.0,
+        "ensemble": kevo,
+        "references": {"Trees": 0.8, "Line": 0.7 + seed / 10},
+        "by_hand": 0.5,
+        "num_candidates": 9,
+        "seconds": 60.0,
+        "machine": "2 cores",
+        **changes,
+    }
+    return Measurement(kevo=kevo, seed=seed, **values)  # type: ignore[arg-type]
+
+
+def test_the_better_reference_of_each_seed_counts() -> None:
+    *_, line = report([measured(0.9, 0), measured(0.7, 1), measured(0.85, 2)]).strip().splitlines()
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells == [
+        measuring.SETS["auto_mpg"].title,
+        "R2",
+        "1",
+        "3",
+        "0.850 (0.700 to 0.900)",
+        "0.850 (0.700 to 0.900)",
+        "Trees 0.800 (0.800 to 0.800); Line 0.800 (0.700 to 0.900)",
+        "0.500 (0.500 to 0.500)",
+        "-0.050",
+    ]
+
+
+def test_each_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = list[tuple[str, float, int]]()
+
+    def measure(job: measuring.Job) -> Measurement:
+        begun.append((job.name, job.minutes, job.seed))
+        return measured(0.5, job.seed, name=job.name, minutes=job.minutes)
+
+    monkeypatch.setattr(tasks, "measure", measure)
+    monkeypatch.setattr(tasks, "RESULTS", tmp_path / "results.jsonl")
+    monkeypatch.setattr(tasks, "REPORT", tmp_path / "tasks.md")
+    assert tasks.main(["--sets", "titanic"]) == 1, "nothing is measured"
+    given = ["--sets", "titanic,auto_mpg", "--minutes", "2", "--seeds", "0", "1", "--write"]
+    assert tasks.main(given) == tasks.main(given) == 0
+    assert begun == [(name, 2.0, seed) for seed in (0, 1) for name in ("titanic", "auto_mpg")]
+    assert (tmp_path / "tasks.md").read_text().count("| 2 | 2 | 0.500 (0.500 to 0.500) |") == 2

@@ -1,0 +1,115 @@
+"""Whole searches for a number, from a CSV file to a model that takes its raw columns."""
+
+import csv
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import kevo
+from kevo.cli import main
+from kevo.errors import ExportError, SettingsError
+from kevo.export import export
+from kevo.result import SearchResult
+from kevo.runs import layout
+from kevo.tasks.tables.contract import read
+from kevo.tasks.tables.predictor import TablePredictor
+from tests.support.searches import Diary
+from tests.support.stranger import Stranger
+
+SETTINGS = kevo.Settings(
+    options={"target": "price"}, max_trials=2, epochs=15, num_finalists=1, population=2, space="small", workers=0
+)
+
+
+class Search(NamedTuple):
+    """A search that has ended, its CSV file, and what it said."""
+
+    data: Path
+    result: SearchResult
+    notes: list[str]
+
+
+def write_csv(path: Path, num_rows: int = 300, *, seed: int = 0) -> Path:
+    """Writes boats whose price follows from their length and kind; `euros` is the price in another unit."""
+    rng = np.random.default_rng(seed)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["boat_id", "length", "kind", "euros", "price"])
+        for row in range(num_rows):
+            length, kind = rng.normal(10, 3), ["sail", "motor"][int(rng.integers(2))]
+            price = 1000 * (length + 5 * (kind == "motor")) + 500 * rng.normal()
+            shown = "" if row % 20 == 7 else f"{length:.4f}"
+            writer.writerow([7 * row % num_rows, shown, kind, f"{price * 0.9:.5f}", f"{price:.4f}"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory: pytest.TempPathFactory) -> Search:
+    folder = tmp_path_factory.mktemp("boats")
+    path, diary = write_csv(folder / "boats.csv"), Diary()
+    return Search(path, kevo.search(path, SETTINGS, out=folder / "run", listener=diary), diary.notes)
+
+
+def test_a_search_decides_for_numbers_and_says_so(search: Search) -> None:
+    assert search.result.task == "table-regression"
+    assert search.result.test.r2 > 0.5
+    words = "holds 300 different numbers: amounts, for regression. Take them for classes with --task classification."
+    assert any(words in note for note in search.notes)
+    assert any(note.startswith("Ridge regression has R2 0.") for note in search.notes)
+    assert "Left out 'euros': its numbers lie on a line with the target's: it repeats the target." in search.notes
+    assert not any(note.startswith("No model card") for note in search.notes)
+    assert search.result.summary().startswith("test       R2 0.")
+
+
+def test_the_model_takes_raw_columns_where_kevo_is_not(search: Search, stranger: Stranger, tmp_path: Path) -> None:
+    card = (search.result.run_folder / layout.MODEL_CARD).read_text(encoding="utf-8")
+    assert "mean absolute error" in card
+    script = card.partition("```python\n")[2].partition("```")[0]
+    for name in (layout.MODEL, layout.TASK):
+        (tmp_path / name).write_bytes((search.result.run_folder / name).read_bytes())
+    (tmp_path / "new.csv").write_bytes(write_csv(tmp_path / "others.csv", 40, seed=1).read_bytes())
+    answers = [float(line) for line in stranger.run(script, folder=tmp_path).splitlines()]
+    predicted = [one.value for one in TablePredictor.open(search.result.run_folder).predict(tmp_path / "new.csv")]
+    assert predicted == pytest.approx(answers, rel=1e-5)
+    with (tmp_path / "new.csv").open(encoding="utf-8") as file:
+        true = [float(row["price"]) for row in csv.DictReader(file)]
+    assert np.corrcoef(true, answers)[0, 1] > 0.8
+    assert read(search.result.run_folder).output.names == ("price",)
+
+
+def test_commands(search: Search, tmp_path: Path) -> None:
+    run, runner = str(search.result.run_folder), CliRunner()
+
+    def said(*words: str) -> str:
+        done = runner.invoke(main, list(words), catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    first = json.loads(said("predict", run, str(search.data), "--json").splitlines()[0])
+    assert set(first) == {"path", "row", "value"}
+    assert "R2                   " in said("evaluate", run, str(search.data))
+    assert json.loads(said("evaluate", run, str(search.data), "--json"))["r2"] == search.result.test.r2
+    assert "test R2" in said("compare", run, run, "--all")
+    said("report", run, "--out", str(tmp_path / "report.html"))
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for words in ("Against other models", "Columns that matter", "Predicted and true numbers", "Numbers by split"):
+        assert words in html
+    assert "R2" in said("status", run)
+
+
+def test_what_is_missing_is_refused(search: Search) -> None:
+    with pytest.raises(ExportError, match="takes the columns of a table, and is written in no other format"):
+        export(search.result.run_folder, format="onnx")
+    with pytest.raises(SettingsError, match="Unknown objective 'accuracy'. Expected one of: r2, mae, rmse"):
+        kevo.search(search.data, objective="accuracy", options={"target": "price"})
+    with pytest.raises(SettingsError, match="Grad-CAM draws on pictures"):
+        next(TablePredictor.open(search.result.run_folder).predict(search.data, grad_cam=Path("x")))
+
+
+def test_a_search_may_be_taken_up_again(search: Search) -> None:
+    again = kevo.resume(search.result.run_folder)
+    assert again.test == search.result.test
