@@ -8,6 +8,7 @@ pictures that are made here, from the command to its first model.
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -53,7 +54,8 @@ def main(given: Sequence[str] | None = None) -> None:
     arguments = options.parse_args(given)
     command = shlex.join(["python", "-m", "benchmarks.scaling", *(sys.argv[1:] if given is None else given)])
     about = ABOUT.format(further=f"{arguments.further:g}")
-    parts = [about, f"    {command}", f"{machine('tensorflow', 'keras')}."]
+    load = f"{os.getloadavg()[0]:.1f} processes at work beside it when it began"
+    parts = [about, f"    {command}", f"{machine('tensorflow', 'keras')}, {load}."]
     costs = [in_its_own_process(candidates.measure, mark, 50) for mark in sorted(arguments.marks)]
     if costs:
         rows = [

@@ -104,8 +104,8 @@ class TrialRecord:
             raise ValueError(f"Times are finite. Received: seconds {self.seconds}, finished_at {self.finished_at}.")
 
     def to_json(self) -> dict[str, Any]:
-        """Returns a mapping of JSON values, from which `from_json` makes the same record."""
-        return dataclasses.asdict(self)
+        """Returns a mapping of JSON values, from which `from_json` makes the same record; both share their parts."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:

@@ -48,8 +48,10 @@ def near_pairs(parts: list[Pictures]) -> Pairs:
     side = parts[0].shape[1]
     if side < _MIN_SIDE:
         return np.empty((0, 2), np.int64)
-    small = np.concatenate([_small(part) for part in parts])
-    hashes = np.concatenate([_hashes(small[start : start + _CHUNK]) for start in range(0, len(small), _CHUNK)])
+    small = [_small(part) for part in parts]
+    hashes = np.concatenate(
+        [_hashes(one[start : start + _CHUNK]) for one in small for start in range(0, len(one), _CHUNK)]
+    )
     candidates = _candidates(hashes)
     are_near = [_are_near(small, candidates[start : start + _CHUNK]) for start in range(0, len(candidates), _CHUNK)]
     return candidates[np.concatenate(are_near)] if are_near else candidates
@@ -91,8 +93,19 @@ def _candidates(hashes: npt.NDArray[np.uint64]) -> Pairs:
     return np.unique(np.concatenate(found), axis=0)
 
 
-def _are_near(small: Pictures, pairs: Pairs) -> npt.NDArray[np.bool_]:
-    first, second = (small[pairs[:, which]] for which in (0, 1))
+def _rows(parts: list[Pictures], positions: npt.NDArray[np.int64]) -> Pictures:
+    """Returns pictures by their positions in all parts together: as one array these would take as much room again."""
+    found = np.empty((len(positions), *parts[0].shape[1:]), np.uint8)
+    start = 0
+    for part in parts:
+        is_here = (positions >= start) & (positions < start + len(part))
+        found[is_here] = part[positions[is_here] - start]
+        start += len(part)
+    return found
+
+
+def _are_near(small: list[Pictures], pairs: Pairs) -> npt.NDArray[np.bool_]:
+    first, second = (_rows(small, pairs[:, which]) for which in (0, 1))
     are_equal = (first == second).all(axis=(1, 2, 3))
     # How bright a picture is in all does not matter, and colors suffer most where a picture is saved anew.
     grey, other = first @ _LUMA, second @ _LUMA
