@@ -14,7 +14,7 @@ from kevo.execution import devices
 from kevo.system import memory
 from kevo.system.text import byte_size
 from kevo.system.versions import version
-from kevo.tasks.task import all_kinds
+from kevo.tasks.task import input_kinds
 
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scikit-learn", "grpcio")
 
@@ -30,7 +30,7 @@ def findings() -> Iterator[tuple[str, str]]:
     yield "--strategy auto", str(devices.plan("auto", num_workers=None, num_gpus=devices.num_gpus()))
     if os.environ.get(devices.TF_CONFIG):
         yield devices.TF_CONFIG, _cluster()
-    for kind in all_kinds():
+    for kind in input_kinds():
         yield from kind.findings()
     yield "free on disk", f"{byte_size(shutil.disk_usage(Path.cwd()).free)} here"
 

@@ -11,7 +11,7 @@ from kevo.cli.console import format_json, user_errors
 from kevo.errors import SearchFailedError
 from kevo.system.quiet import quiet_tensorflow
 from kevo.system.text import byte_size, count, printable
-from kevo.tasks.task import all_kinds
+from kevo.tasks.task import input_kinds
 
 
 @click.command()
@@ -75,7 +75,7 @@ def doctor() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each backbone, a line each.")
 def backbones(as_json: bool) -> None:
     """Lists the pretrained backbones: size, accuracy on ImageNet, what is downloaded, widths and cut points."""
-    found = [one for kind in all_kinds() for one in kind.pretrained()]
+    found = [one for kind in input_kinds() for one in kind.pretrained()]
     for one in found:
         if as_json:
             click.echo(json.dumps(one.to_json()))

@@ -865,6 +865,11 @@ def all_kinds() -> tuple[AnyKind, ...]:
     return tuple(map(_loaded, TASKS))
 
 
+def input_kinds() -> tuple[AnyKind, ...]:
+    """The first row for each kind of data: what it says of resources holds for the others too."""
+    return tuple({kind.inputs: kind for kind in reversed(all_kinds())}.values())[::-1]
+
+
 def asked_words() -> tuple[str, ...]:
     """The words for what may be asked, such as `regression`."""
     return tuple(dict.fromkeys(kind.asks for kind in all_kinds()))
