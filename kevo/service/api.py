@@ -133,7 +133,9 @@ def get_data(one: Sent, request: Request) -> dict[str, Any]:
     return server_of(request).upload_json(one)
 
 
-@router.get("/data/{data}/thumbs/{number}")
+@router.get(
+    "/data/{data}/thumbs/{number}", response_class=FileResponse, responses={200: {"content": {"image/png": {}}}}
+)
 def get_thumbnail(one: Sent, number: int, request: Request) -> FileResponse:
     """Shows a small picture of an upload, made anew from one of its pictures."""
     path = server_of(request).uploads.thumbnail(one, number)
@@ -347,7 +349,7 @@ class NewExport(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(max_length=_LONGEST_NAME)]
+    name: Annotated[str, Field(max_length=_LONGEST_NAME, json_schema_extra={"enum": list(exports.KINDS)})]
 
 
 @router.post("/searches/{search}/exports", status_code=202)

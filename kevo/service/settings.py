@@ -16,7 +16,7 @@ def _whole(value: object) -> object:
 
 
 _READ = BeforeValidator(_whole)
-Whole = Annotated[int, _READ, Field(ge=1, le=10**6, strict=True)]
+Whole = Annotated[int, Field(ge=1, le=10**6, strict=True), _READ]
 Seconds = Annotated[float, Field(gt=0, le=10**9, strict=True)]
 
 
@@ -29,13 +29,13 @@ class SearchSettings(BaseModel):
     max_trials: Whole | None = None
     patience: Whole | None = None
     epochs: Whole | None = None
-    num_rungs: Annotated[int, _READ, Field(ge=1, le=3, strict=True)] | None = None
-    population: Annotated[int, _READ, Field(ge=2, le=10_000, strict=True)] | None = None
+    num_rungs: Annotated[int, Field(ge=1, le=3, strict=True), _READ] | None = None
+    population: Annotated[int, Field(ge=2, le=10_000, strict=True), _READ] | None = None
     space: Literal["small", "default", "wide"] | None = None
     objective: Literal["accuracy", "macro_f1", "loss"] | None = None
     minimize: list[Literal["params", "seconds", "flops", "bytes"]] | None = None
-    max_params: Annotated[int, _READ, Field(ge=1, le=10**13, strict=True)] | None = None
-    seed: Annotated[int, _READ, Field(ge=0, le=MAX_SEED, strict=True)] | None = None
+    max_params: Annotated[int, Field(ge=1, le=10**13, strict=True), _READ] | None = None
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED, strict=True), _READ] | None = None
 
 
 class Limits(BaseModel):

@@ -87,6 +87,16 @@ def test_a_whole_number_may_have_a_point(served: Serving) -> None:
     assert client.post("/api/v1/searches", json={"data": "digits", "settings": {"epochs": 5.5}}).status_code == 422
 
 
+def test_the_schema_says_what_may_be_set(served: Serving) -> None:
+    _, client = served
+    fields = client.get("/api/v1/settings").json()["schema"]["properties"]
+    assert fields["epochs"]["anyOf"][0] == {"type": "integer", "minimum": 1, "maximum": 10**6}
+    assert set(fields) == {
+        "max_time", "max_trials", "patience", "epochs", "num_rungs", "population", "space", "objective", "minimize",
+        "max_params", "seed",
+    }  # fmt: skip
+
+
 def test_a_queue_is_full_at_some_time(served: Serving) -> None:
     _, client = served
     answers = [client.post("/api/v1/searches", json={"data": "digits"}).status_code for _ in range(21)]
