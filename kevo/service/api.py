@@ -464,32 +464,20 @@ def get_settings(request: Request) -> dict[str, Any]:
     }
 
 
-class Heard(BaseModel):
-    """Where somebody listens."""
-
-    search: str | None
-    last: int | None
-
-
-def heard(
+@router.get("/events", response_class=StreamingResponse)
+def get_events(
     request: Request,
     search: str | None = None,
     last_event_id: Annotated[str | None, Header()] = None,
-) -> Heard:
-    """Looks up what somebody wants to hear of, before the stream begins: later it would be too late for a 404."""
-    if search is not None:
-        job_of(search, request)
-    match = _EVENT_ID.fullmatch(last_event_id or "")
-    return Heard(search=search, last=int(match[2]) if match and match[1] == search else None)
-
-
-@router.get("/events", response_class=StreamingResponse)
-def get_events(asked: Annotated[Heard, Depends(heard)], request: Request) -> Response:
+) -> Response:
     """Tells what happens, as server-sent events; 204 to whoever comes back when all is over."""
     server, user = server_of(request), user_of(request)
     if server.hub.num_readers >= _MOST_STREAMS:
         raise HTTPException(429, f"{_MOST_STREAMS} streams are open already. Close some of them.")
-    job = None if asked.search is None else job_of(asked.search, request)
+    # Before the stream begins: inside of it, it would be too late for a 404.
+    job = None if search is None else job_of(search, request)
+    match = _EVENT_ID.fullmatch(last_event_id or "")
+    last = int(match[2]) if match and match[1] == search else None
 
     def is_over() -> bool:
         return job is not None and server.searches.state(job) in jobs.ENDED
@@ -501,15 +489,15 @@ def get_events(asked: Annotated[Heard, Depends(heard)], request: Request) -> Res
         found = server.searches.all_of(user)
         return {"searches": [{"id": one.id, "state": server.searches.state(one)} for one in found]}, 0
 
-    has_heard_all = asked.last is not None and job is not None and asked.last >= server.searches.num_candidates(job)
+    has_heard_all = last is not None and job is not None and last >= server.searches.num_candidates(job)
     if has_heard_all and is_over():
         return Response(status_code=204)
     told = events.stream(
         server.hub,
-        events.Reader(user, asked.search),
+        events.Reader(user, search),
         snapshot=snapshot,
         replay=lambda number: [] if job is None else server.searches.candidates_after(job, number),
-        last=asked.last,
+        last=last,
         is_over=is_over,
     )
     return StreamingResponse(told, media_type="text/event-stream", headers={"x-accel-buffering": "no"})

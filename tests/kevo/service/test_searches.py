@@ -175,6 +175,23 @@ def test_a_finished_one_goes_on_with_more_only(served: Serving) -> None:
     assert client.post(f"/api/v1/searches/{job.id}/resume", json={"max_time": 1e9}).status_code == 422
 
 
+def test_events_of_an_ended_search_end(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, state="finished")
+    put_run(server, job, (record("0", 0.5), record("1", 0.75, number=1)))
+    address = f"/api/v1/events?search={job.id}"
+    told = client.get(address)
+    assert told.headers["content-type"].startswith("text/event-stream")
+    kinds = [line for line in told.text.splitlines() if line.startswith(("event", "id"))]
+    assert kinds == [f"id: {job.id}:2:1", "event: snapshot", f"id: {job.id}:2:2", "event: bye"]
+    # Whoever was cut off hears what was missed, and whoever heard all is told not to come back.
+    again = client.get(address, headers={"last-event-id": f"{job.id}:1:7"}).text
+    assert again.count("event: candidate") == 1 and '"number": 1' in again
+    assert client.get(address, headers={"last-event-id": f"{job.id}:2:7"}).status_code == 204
+    assert client.get(address, headers={"last-event-id": "nonsense"}).status_code == 200
+    assert client.get("/api/v1/events?search=0123456789abcdef").status_code == 404
+
+
 def test_removing_frees_what_it_says(served: Serving) -> None:
     server, client = served
     job = put_search(server, state="finished")
