@@ -204,13 +204,25 @@ class Budget:
         can_end = work.seconds <= min(left, _LARGEST_SHARE * whole)
         return can_end and work.own + _SHARED_COST * work.shared <= _EXPECTED_SHARE * whole
 
-    def num_final_epochs(self, record: TrialRecord, records: Mapping[str, TrialRecord], *, left: float | None) -> int:
-        """Returns for how many epochs a candidate could be trained once more when so much time is left for it."""
+    def num_final_epochs(
+        self, record: TrialRecord, records: Mapping[str, TrialRecord], work: Work, *, left: float | None
+    ) -> int:
+        """Returns for how many epochs a candidate could be trained once more when so much time is left for it.
+
+        Args:
+            record: The candidate.
+            records: All of them by their names.
+            work: The forecast for it.
+            left: How many seconds are left.
+        """
         longest = self._settings.resolved_final_epochs
         if left is None:
             return longest
-        seconds_per_epoch = max(1e-6, seconds_spent(record, records) / num_last_epochs(record))
-        return min(longest, int(_CERTAIN_SHARE * left / seconds_per_epoch))
+        seconds_per_epoch = seconds_spent(record, records) / num_last_epochs(record)
+        if work.per_epoch is not None:
+            # In a short training most of the time may be that in which the network was built.
+            seconds_per_epoch = min(seconds_per_epoch, work.per_epoch)
+        return min(longest, int(_CERTAIN_SHARE * left / max(1e-6, seconds_per_epoch)))
 
     @property
     def _training_seconds(self) -> float | None:

@@ -160,7 +160,7 @@ class FinalTrainings:
                 return FinalTraining(trial_id, genome, self._tuning(left), record)
             if kept.continues is not None:
                 return FinalTraining(trial_id, genome, self._plain(self._settings.epochs, left), record, record)
-            more = self._budget.num_final_epochs(record, self._archive.records, left=left)
+            more = self._num_epochs(record, left)
             num_epochs = min(self._settings.resolved_final_epochs, kept.stages.count(kept.stages[-1]) + more)
             return FinalTraining(trial_id, genome, self._plain(num_epochs, left), record)
         return None
@@ -176,7 +176,7 @@ class FinalTrainings:
         trial_id = full_length_id(record)
         if (tuned := self._tuned(record, left)) is not None:
             return FinalTraining(trial_id, tuned, self._tuning(left), record)
-        num_epochs = self._budget.num_final_epochs(record, self._archive.records, left=left)
+        num_epochs = self._num_epochs(record, left)
         so_far = self._settings.epochs - 1 if record.is_paused else num_last_epochs(record)
         if left is None or num_epochs > so_far:
             num_epochs = self._settings.resolved_final_epochs if is_last else num_epochs
@@ -185,6 +185,9 @@ class FinalTrainings:
             return None
         # With too little time to begin again, a candidate that paused still has some of its epochs before it.
         return FinalTraining(trial_id, record.genome, self._plain(self._settings.epochs, left), record, record)
+
+    def _num_epochs(self, record: TrialRecord, left: float | None) -> int:
+        return self._budget.num_final_epochs(record, self._archive.records, self._task.work(record.genome), left=left)
 
     def _plain(self, num_epochs: int, left: float | None) -> Effort:
         return Effort(num_epochs, left, patience=2 * PATIENCE)

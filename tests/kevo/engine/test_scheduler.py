@@ -122,7 +122,9 @@ def test_the_best_is_trained_for_as_long_as_there_is_time(
     settings = dataclasses.replace(SETTINGS, max_time=1000.0, num_finalists=2)
     whole = {"history": [METRICS] * 3, "stages": ["train"] * 3, "seconds": 20.0, "is_paused": False}
     records = record("second", 0.7, **whole), record("best", 0.8, **whole)
-    begun = list(tasks(evolved(tmp_path, dataset, settings, *records, seconds=950.0 - left)))
+    one = evolved(tmp_path, dataset, settings, *records, seconds=950.0 - left)
+    one._task.work = lambda genome, *, tune_epochs=None: Work(0.0, 20.0)  # type: ignore[method-assign]
+    begun = list(tasks(one))
     if num_epochs is None:
         assert begun == []
     else:
@@ -304,6 +306,15 @@ def test_what_the_final_trainings_leave_over_goes_back_to_the_evolution(tmp_path
     assert list(tasks(one)) == [] and one.is_over
 
 
+def test_what_it_took_to_build_a_network_is_not_counted_for_each_epoch(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = in_time(tmp_path, dataset, per_epoch=1.0, seconds=339.0)
+    one._exhausted_with = math.inf
+    one._archive.add(record("1", 0.8, is_paused=False, seconds=10.0), save=lambda path: path.write_text("a model"))
+    final = one.next("a")
+    # 41 seconds are left for it and for the refit, and nine tenths of its own are certain.
+    assert isinstance(final, TrialSpec) and final.trial_id == "1-full" and final.effort.num_epochs == 16
+
+
 def test_the_winner_is_refit_before_the_time_is_up(tmp_path: Path, dataset: ImageDataset) -> None:
     one = in_time(tmp_path, dataset, per_epoch=1.0, seconds=340.0)
     ended = {"is_paused": False, "seconds": 20.0}
@@ -457,6 +468,7 @@ def test_a_finalist_that_had_paused_goes_on_once_more_from_where_it_broke_off(
 ) -> None:
     settings = dataclasses.replace(RUNGS, max_time=1000.0, num_finalists=1)
     one = evolved(tmp_path, dataset, settings, seconds=950.0 - 2.0)
+    one._task.work = lambda genome, *, tune_epochs=None: Work(0.0, 20.0)  # type: ignore[method-assign]
     one._archive.add(record("1", 0.8, seconds=20.0), save=lambda path: path.write_text("a model"))
     first = one.next("a")
     assert isinstance(first, TrialSpec) and (first.continues, len(first.history)) == ("1", 1)
