@@ -97,9 +97,11 @@ def kill(lock: Path) -> None:
 
 def _holders(lock: Path) -> Iterator[int]:
     """Yields the processes that inherited a lock; this one has closed it."""
+    # A link shows where a file really lies.
+    place = str(lock.resolve())
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if int(folder.name) != os.getpid() and any(
-                os.readlink(link) == str(lock) for link in (folder / "fd").iterdir()
+                os.readlink(link) == place for link in (folder / "fd").iterdir()
             ):
                 yield os.getpgid(int(folder.name))

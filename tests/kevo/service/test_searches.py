@@ -343,7 +343,9 @@ def test_a_process_holds_the_lock_as_long_as_it_lives(tmp_path: Path) -> None:
 
 
 def test_a_process_can_be_killed_by_its_lock_alone(tmp_path: Path) -> None:
-    lock = tmp_path / "lock"
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    lock = tmp_path / "link" / "lock"
     child = launching.start(
         ["worker", "127.0.0.1:9", "--data", "digits"], folder=tmp_path, lock=lock, log=tmp_path / "log"
     )
