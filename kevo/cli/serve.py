@@ -26,6 +26,9 @@ _SOURCES = ("imagenet", "none")
 """What stands for weights beside paths."""
 
 
+_BUILT_IN = "digits"
+
+
 class Size(click.ParamType[int]):
     """A number of bytes such as 500MB or 4GiB."""
 
@@ -52,6 +55,10 @@ class NamedPath(click.ParamType[tuple[str, Path]]):
         name, equals, path = str(value).partition("=")
         if not equals or not _NAME.fullmatch(name):
             self.fail(f"{value!r} names no data. Expected NAME=PATH.", param, ctx)
+        if name == _BUILT_IN:
+            self.fail(
+                f"{name} is there already, and means the pictures that kevo brings. Take another name.", param, ctx
+            )
         if not Path(path).exists():
             self.fail(f"There is no {path}.", param, ctx)
         return name, Path(path).absolute()

@@ -167,6 +167,21 @@ def test_all_settings_reach_the_command(served: Serving) -> None:
     assert context.params["minimize"] == ("params", "bytes") and context.params["data"] == "-x.zip"
 
 
+def test_data_of_the_machine_is_searched_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "pets").mkdir()
+    with serving(tmp_path / "root", data={"pets": tmp_path / "pets"}) as (server, client):
+        assert client.get("/api/v1/data").json() == {"data": [], "there": ["digits", "pets"]}
+        values = client.post("/api/v1/searches", json={"data": "pets"}).json()
+        job = server.searches._jobs[values["id"]]
+        assert values["data_name"] == "pets" and server._source(job) == str(tmp_path / "pets")
+        assert str(tmp_path) not in client.get(f"/searches/{job.id}").text
+        assert "/searches/new?data=pets" in client.get("/data/new").text
+        # An upload that is gone fails its search, and no other.
+        job.data = "0123456789abcdef"
+        server.searches._begin(job)
+        assert server.searches.state(job) == "failed" and "not there any more" in job.words
+
+
 def test_a_finished_one_goes_on_with_more_only(served: Serving) -> None:
     server, client = served
     job = put_search(server, state="finished")
