@@ -391,12 +391,16 @@ def get_export(job: Asked, name: str, request: Request) -> FileResponse:
 
 @router.post("/searches/{search}/predict")
 async def predict(
-    job: Asked, request: Request, top: Annotated[int | None, Query(ge=1, le=10_000)] = None, model: str = "best"
+    job: Asked,
+    request: Request,
+    top: Annotated[int | None, Query(ge=1, le=10_000)] = None,
+    model: str = "best",
+    grad_cam: bool = False,
 ) -> dict[str, Any]:
-    """Predicts a picture, the body of the request, or up to 32 pictures, its parts."""
+    """Predicts a picture, the body, or up to 32 pictures, its parts; `grad_cam` draws what speaks for each class."""
     server = server_of(request)
     pictures = await pictures_of(request)
-    return await predicted(server, model_of(server, job, model), pictures, top=top)
+    return await predicted(server, model_of(server, job, model), pictures, top=top, draws=grad_cam)
 
 
 async def pictures_of(request: Request) -> list[tuple[str, bytes]]:
@@ -433,7 +437,7 @@ def model_of(server: Server, job: Job, model: str = "best") -> Path:
 
 
 async def predicted(
-    server: Server, path: Path, pictures: list[tuple[str, bytes]], *, top: int | None
+    server: Server, path: Path, pictures: list[tuple[str, bytes]], *, top: int | None, draws: bool = False
 ) -> dict[str, Any]:
     """Returns what a model says of pictures, and why some cannot be used.
 
@@ -443,7 +447,7 @@ async def predicted(
         ModelError: it cannot be loaded.
     """
     blobs = [content for _, content in pictures]
-    answer = await server.models.predict(path, blobs, top=top, wait=_MODEL_SECONDS)
+    answer = await server.models.predict(path, blobs, top=top, wait=_MODEL_SECONDS, draws=draws)
     for one in [*answer["predictions"], *answer["skipped"]]:
         one["name"] = pictures[one.pop("place")][0][:_LONGEST_NAME]
     if not answer["predictions"]:

@@ -76,6 +76,7 @@ class Models:
         top: int | None,
         wait: float,
         raw: tuple[int, int] | None = None,
+        draws: bool = False,
     ) -> dict[str, Any]:
         """Predicts examples.
 
@@ -85,6 +86,7 @@ class Models:
             top: So many classes, the likeliest first; `None` for all.
             wait: Seconds until the model must be there.
             raw: Width and height of pictures that come as pixels and not as files.
+            draws: Whether each answer has a drawing of what in the picture speaks for its class, as PNG in base64.
 
         Returns:
             `predictions` and `skipped`; each tells the `place` of its example.
@@ -97,7 +99,9 @@ class Models:
         await self._ready(model, wait)
         async with model.turn:
             model.used = time.monotonic()
-            head = json.dumps({"lengths": [len(blob) for blob in blobs], "top": top, "raw": raw}).encode()
+            head = json.dumps(
+                {"lengths": [len(blob) for blob in blobs], "top": top, "raw": raw, "draws": draws}
+            ).encode()
             try:
                 answer = await asyncio.wait_for(
                     _ask(model.child, [LENGTH.pack(len(head)), head, *blobs]), _SILENCE_SECONDS

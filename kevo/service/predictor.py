@@ -6,11 +6,13 @@ the examples follow an object that tells their lengths. They are kept in memory 
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
 import struct
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +23,8 @@ from kevo.tasks.saved_model import kind_of_model
 from kevo.tasks.task import Predictor, Skipped
 
 LENGTH = struct.Struct("!I")
+_MEMORY = "/dev/shm"
+"""A folder that is no disk."""
 
 
 def main(model: str) -> None:
@@ -40,13 +44,13 @@ def main(model: str) -> None:
         blobs = [sys.stdin.buffer.read(length) for length in asked["lengths"]]
         try:
             files = [_as_file(blob, asked["raw"]) for blob in blobs] if asked["raw"] else blobs
-            _write(output, _answer(predictor, files, asked["top"]))
+            _write(output, _answer(predictor, files, asked["top"], draws=asked["draws"]))
         except KevoError as error:
             _write(output, {"error": str(error)})
 
 
-def _answer(predictor: Predictor, blobs: list[bytes], top: int | None) -> dict[str, Any]:
-    """Predicts examples, which are named by their places."""
+def _answer(predictor: Predictor, blobs: list[bytes], top: int | None, *, draws: bool) -> dict[str, Any]:
+    """Predicts examples, which are named by their places; `draws` adds drawings of what speaks for each answer."""
     descriptors = [_in_memory(blob) for blob in blobs]
     paths = {f"/proc/self/fd/{descriptor}": place for place, descriptor in enumerate(descriptors)}
     skipped: list[dict[str, Any]] = []
@@ -55,10 +59,13 @@ def _answer(predictor: Predictor, blobs: list[bytes], top: int | None) -> dict[s
         skipped.append({"place": paths[one.path], "reason": one.reason})
 
     try:
-        found = []
-        for prediction in predictor.predict(list(paths), skip=skip):
-            values = prediction.to_json(top=top)
-            found.append({"place": paths[values.pop("path")], **values})
+        with tempfile.TemporaryDirectory(dir=_MEMORY if os.path.isdir(_MEMORY) else None) as folder:
+            found = []
+            for prediction in predictor.predict(list(paths), skip=skip, grad_cam=Path(folder) if draws else None):
+                values = prediction.to_json(top=top)
+                if (drawing := values.get("grad_cam")) is not None:
+                    values["grad_cam"] = base64.b64encode(Path(drawing).read_bytes()).decode()
+                found.append({"place": paths[values.pop("path")], **values})
         return {"predictions": found, "skipped": skipped}
     finally:
         for descriptor in descriptors:

@@ -9,6 +9,8 @@ const card = document.getElementById("card");
 const percent = new Intl.NumberFormat(document.documentElement.lang, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 droppable(form.querySelector(".drop"), input);
+const why = document.getElementById("why");
+why.closest("p").hidden = false;
 
 function pause(seconds) {
   return new Promise((done) => setTimeout(done, 1000 * seconds));
@@ -18,9 +20,16 @@ function shown(one, file) {
   const article = card.content.cloneNode(true).firstElementChild;
   article.querySelector("h2").textContent = one.name;
   const image = article.querySelector("img");
-  if (file) image.src = URL.createObjectURL(file);
+  if (one.grad_cam) {
+    const bytes = Uint8Array.from(atob(one.grad_cam), (letter) => letter.charCodeAt(0));
+    image.src = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
+    image.alt = form.dataset.why;
+    image.className = "wide";
+  } else if (file) image.src = URL.createObjectURL(file);
   else image.remove();
-  for (const [label, value] of Object.entries(one.probabilities)) {
+  // Objects put names that are numbers first.
+  const likeliest = Object.entries(one.probabilities).sort((first, second) => second[1] - first[1]);
+  for (const [label, value] of likeliest) {
     const row = document.createElement("li");
     const name = document.createElement("span");
     const number = document.createElement("span");
@@ -54,12 +63,13 @@ async function predict() {
   for (const file of files) body.append("pictures", file);
   answers.replaceChildren();
   said.textContent = form.dataset.work;
+  const address = form.dataset.address + (why.checked ? "&grad_cam=true" : "");
   try {
-    let answer = await fetch(form.dataset.address, { method: "POST", body });
+    let answer = await fetch(address, { method: "POST", body });
     while (answer.status === 503) {
       said.textContent = form.dataset.wait;
       await pause(Number(answer.headers.get("retry-after") ?? 5));
-      answer = await fetch(form.dataset.address, { method: "POST", body });
+      answer = await fetch(address, { method: "POST", body });
     }
     const values = await answer.json();
     if (!answer.ok) {
@@ -80,3 +90,4 @@ form.addEventListener("submit", (event) => {
   predict();
 });
 input.addEventListener("change", predict);
+why.addEventListener("change", predict);

@@ -128,6 +128,8 @@ def test_the_whole_way(server: Process, browser: Any, zips: Path, picture: Path,
     page.locator(".answer-card").wait_for()
     assert page.locator(".answer-card h2").inner_text() == "new.png"
     wait(lambda: page.locator(".answer-card img").evaluate("one => one.naturalWidth") == 40)
+    shares = page.locator(".answer-card .number").all_inner_texts()
+    assert shares == sorted(shares, key=lambda share: float(share.rstrip("%")), reverse=True)
     visitor.check()
     visitor.context.close()
 

@@ -1,5 +1,6 @@
 """A real server, a real search: killed, adopted, stopped, gone on with, used."""
 
+import base64
 import contextlib
 import json
 import os
@@ -143,6 +144,10 @@ def test_a_search_from_its_begin_to_its_use(tmp_path: Path) -> None:
     assert [(one["name"], one["reason"]) for one in both["skipped"]] == [
         ("text.jpg", "is no picture of a known format")
     ]
+    drawn = server.client.post(f"/api/v1/searches/{search}/predict?grad_cam=true", content=picture.read_bytes())
+    assert drawn.status_code == 200, drawn.text
+    (drawing,) = drawn.json()["predictions"]
+    assert drawing["label"] == one["label"] and base64.b64decode(drawing["grad_cam"]).startswith(b"\x89PNG")
     page = server.client.post(f"/searches/{search}/try", files=many)
     assert page.status_code == 200 and "a.png" in page.text and "is no picture of a known format" in page.text
     tensor = {"name": "x", "shape": [1, 8, 8, 3], "datatype": "UINT8", "data": [20, 200, 90] * 64}
