@@ -7,7 +7,7 @@ import os
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FailedTrialError, FatalError
 from keras_tuner.src.distribute.utils import is_chief_oracle
+from keras_tuner.src.engine.hyperparameters.hyperparameter import HyperParameter
 
 from tuners import remote
 from tuners.genome import Genome, SearchSpace
@@ -89,6 +90,8 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         self.seed = seed
         self._given_tuner_id = kwargs.get("tuner_id")
         self._is_idle = False
+        # Names whose ranges are others than those that the search began with; `None` for one that begins anew.
+        self._changed: set[str] | None = None
         oracle = GeneticOracle(
             objective=objective,
             max_trials=max_trials,
@@ -207,24 +210,48 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             write_json(path, self.get_state())
 
     def reload(self) -> None:
-        """Takes up the search in the project folder, and warns of ranges that are others now: the old ones stay."""
+        """Takes up the search in the project folder, and warns of ranges that are others now: the old ones stay.
+
+        What is declared in `run_trial` alone is compared when a trial asks for it.
+        """
         declared = self.oracle.get_space()
         super().reload()
         if self._is_worker():
             return
+        self._changed = set()
         with contextlib.suppress(Exception):
             # A space may be declared in `run_trial` instead; what is wrong with a model, its trials tell.
-            self.hypermodel.build(declared)
-        known = {one.name: one.get_config() for one in self.oracle.get_space().space}
-        names = dict.fromkeys(
-            one.name for one in declared.space if known.get(one.name, one.get_config()) != one.get_config()
+            self._build_every_scope(declared.copy, lambda hp: declared.merge(hp, overwrite=False))
+        self._compare(declared.space)
+
+    def _compare(self, asked: Iterable[HyperParameter]) -> None:
+        """Warns of ranges that are others than those that the search began with, of each name once."""
+        if self._changed is None:
+            return
+        known = {_place(one): one.get_config() for one in self.oracle.get_space().space}
+        found = dict.fromkeys(
+            one.name
+            for one in asked
+            if known.get(_place(one), one.get_config()) != one.get_config() and one.name not in self._changed
         )
-        if names:
+        if found:
+            self._changed.update(found)
             warnings.warn(
                 f"The search in {self.project_dir} goes on with the ranges that it began with. They are others now for "
-                f"{', '.join(map(repr, names))}: start anew with `overwrite=True`, or in another `project_name`.",
+                f"{', '.join(map(repr, found))}: start anew with `overwrite=True`, or in another `project_name`.",
                 stacklevel=2,
             )
+
+    def _watch(self, hp: keras_tuner.HyperParameters) -> None:
+        """Compares what a trial asks for with what the search knows."""
+        retrieve = hp._retrieve
+
+        def compare_and_retrieve(asked: HyperParameter) -> Any:
+            if hp._exists(asked.name, asked.conditions):
+                self._compare([asked])
+            return retrieve(asked)
+
+        hp._retrieve = compare_and_retrieve
 
     def _get_tuner_fname(self) -> str:
         # Keras Tuner looks for this file before it knows the `tuner_id` that it was given.
@@ -236,15 +263,28 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         Its own way fills up the values at random, so that the same seed could meet another space, and loses the values
         of names that occur in several scopes.
         """
+        self._build_every_scope(self.oracle.get_space, self.oracle.update_space)
+
+    def _build_every_scope(
+        self,
+        space: Callable[[], keras_tuner.HyperParameters],
+        update: Callable[[keras_tuner.HyperParameters], object],
+    ) -> None:
+        """Builds the hypermodel until every conditional scope was active once.
+
+        Args:
+            space: Returns a copy of the space as it is known so far.
+            update: Adds what a build has met.
+        """
         known: list[Any] = []
         waiting: list[Any] = [[]]
         while waiting:
             scope = waiting.pop(0)
-            hp = self.oracle.get_space()
+            hp = space()
             asked = {**hp.values, **{condition.name: condition.values[0] for condition in scope}}
             hp.values = SearchSpace.from_hyperparameters(hp).default(asked)
             self.hypermodel.build(hp)
-            self.oracle.update_space(hp)
+            update(hp)
             known.extend(copy.deepcopy([scope, *hp.active_scopes]))
             waiting = [other for other in waiting if other not in known]
             waiting.extend(other for other in copy.deepcopy(hp.inactive_scopes) if other not in [*known, *waiting])
@@ -256,6 +296,8 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         What a hypermodel has forked ends here.
         """
         process = os.getpid()
+        if self._changed is not None:
+            self._watch(trial.hyperparameters)
         try:
             self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
         except FatalError:
@@ -272,6 +314,11 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             if os.getpid() != process:
                 # A second process would go on with the same search, in the same files.
                 os._exit(1)
+
+
+def _place(hyperparameter: HyperParameter) -> tuple[str, str]:
+    """Returns a name, and the conditions under which it counts: a name may stand in several scopes."""
+    return hyperparameter.name, json.dumps([one.get_config() for one in hyperparameter.conditions])
 
 
 def _reason(error: BaseException) -> str:

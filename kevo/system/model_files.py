@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kevo.system import model_sizes
+
 if TYPE_CHECKING:
     import keras
 
@@ -29,28 +31,22 @@ _NEW_DEFAULTS: Mapping[str, Any] = {
 """Arguments at their defaults, which Keras versions that do not know them refuse."""
 
 
-def load(path: Path) -> keras.Model:
+def load(path: Path, *, limit: int | None = None) -> keras.Model:
     """Loads a model from a `.keras` file, uncompiled.
 
     Args:
         path: The file.
+        limit: The memory that may be used, in bytes; `None` for no limit.
 
     Raises:
+        ModelSizeError: it asks for more memory than it may; nothing was built then.
         Exception: whatever Keras raises where the file is damaged, or holds code of its own.
     """
     import keras
 
     with renamed_inputs():
+        model_sizes.check(path, limit)
         return keras.models.load_model(path, compile=False, safe_mode=True)
-
-
-def layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Yields the layers of a model and of the models in it."""
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            yield from layers(layer)
-        else:
-            yield layer
 
 
 def save(model: keras.Model, path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from kevo.errors import ModelError
 from kevo.runs import checksums, layout
 from kevo.runs.atomic_files import loads
-from kevo.system import memory, model_files
-from kevo.system.text import byte_size, printable
+from kevo.system import memory, model_files, model_sizes
+from kevo.system.text import printable
 from kevo.tasks.task import AUTO, TASKS, AnyKind, kind_of
 
 if TYPE_CHECKING:
@@ -20,11 +19,6 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".keras"
 _LONGEST_REASON = 200
-_MOST_INPUTS = 4096 * 4096 * 4
-_MEMORY_SHARE = 1 / 4
-"""The part of the memory that a model's file, or one layer's outputs for one example, may take."""
-_BYTES = 4
-"""Bytes of a number."""
 
 
 def model_file(path: Path) -> Path:
@@ -93,7 +87,9 @@ def load_model(path: Path, *, expected: str) -> keras.Model:
         )
     _check_archive(path, expected)
     try:
-        model = model_files.load(path)
+        model = model_files.load(path, limit=memory.usable())
+    except model_sizes.ModelSizeError as error:
+        raise ModelError(f"{path} {error}") from None
     except Exception as error:
         # Whatever may be wrong with a file that may come from anybody.
         if "code execution" in str(error):
@@ -106,7 +102,6 @@ def load_model(path: Path, *, expected: str) -> keras.Model:
         ) from error
     if not isinstance(model, keras.Model) or not model.built:
         raise ModelError(f"{path} holds no model, but a {type(model).__name__}. Expected {expected}.")
-    _check_size(model, path)
     return model
 
 
@@ -117,50 +112,13 @@ def _check_archive(path: Path, expected: str) -> None:
         ModelError: it is one.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            num_bytes = sum(member.file_size for member in archive.infolist())
+        model_sizes.check_archive(path, memory.usable())
+    except model_sizes.ModelSizeError as error:
+        raise ModelError(f"{path} {error}") from None
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise ModelError(f"Cannot open {path} as a model: {_reason(error)}. Expected {expected}.") from error
-    limit = memory.usable()
-    if limit is not None and num_bytes > limit * _MEMORY_SHARE:
-        raise ModelError(
-            f"{path} unpacks to {byte_size(num_bytes)}, too much for the {byte_size(limit)} of memory that may be used "
-            "here. Use it on a machine with more."
-        )
     if (flaw := checksums.flaw(path)) is not None:
         raise ModelError(f"Cannot open {path} as a model: {printable(flaw)[:_LONGEST_REASON]}. Restore the file.")
-
-
-def _check_size(model: keras.Model, path: Path) -> None:
-    """Refuses a model that takes huge inputs, or would need more memory for one example than there is.
-
-    Raises:
-        ModelError: it is one.
-    """
-    largest = max((math.prod(filter(None, one.shape)) for one in model.inputs or ()), default=0)
-    if largest > _MOST_INPUTS:
-        raise ModelError(
-            f"{path} takes {largest:,} numbers for one example. Expected at most {_MOST_INPUTS:,}: models of pictures "
-            "that are so large do not come from kevo."
-        )
-    limit = memory.usable()
-    needed = _BYTES * max([largest, *map(_num_outputs, model_files.layers(model))])
-    if limit is not None and needed > limit * _MEMORY_SHARE:
-        raise ModelError(
-            f"{path} needs {byte_size(needed)} at least for one example, too much for the {byte_size(limit)} of memory "
-            "that may be used here. Use it on a machine with more."
-        )
-
-
-def _num_outputs(layer: keras.layers.Layer) -> int:
-    """Returns how many numbers a layer makes of one example at least; 0 where that is not known."""
-    import keras
-
-    try:
-        return sum(math.prod(filter(None, one.shape)) for one in keras.tree.flatten(layer.output))
-    except AttributeError:
-        # It was never called, or several times.
-        return 0
 
 
 def _values(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kevo.system import model_files
+from kevo.system import model_sizes
 
 
 class UnbiasedStatistics:
@@ -27,7 +27,7 @@ class UnbiasedStatistics:
     def __init__(self, model: keras.Model) -> None:
         self._layers = [
             layer
-            for layer in model_files.layers(model)
+            for layer in model_sizes.layers(model)
             if isinstance(layer, keras.layers.BatchNormalization)
             and not np.any(layer.moving_mean)
             and np.all(np.asarray(layer.moving_variance) == 1)

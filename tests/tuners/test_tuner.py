@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -516,3 +517,46 @@ def test_ranges_that_have_grown_are_said_when_a_search_is_taken_up(tmp_path: Pat
     ):
         tuner = GeneticTuner(build(9), **options)
     assert {one.name: getattr(one, "max_value", None) for one in tuner.oracle.get_space().space}["units"] == 4
+
+
+def test_ranges_that_only_some_models_ask_for_are_compared_too(tmp_path: Path) -> None:
+    def build(largest: int) -> Callable[[Any], keras.Model]:
+        def model(hp: Any) -> keras.Model:
+            kind = hp.Choice("kind", ["small", "large"])
+            with hp.conditional_scope("kind", ["large"]):
+                units = hp.Int("units", 2, largest) if kind == "large" else 1
+            return keras.Sequential([keras.Input((2,)), keras.layers.Dense(units)])
+
+        return model
+
+    options = {"objective": "val_loss", "max_trials": 2, "directory": tmp_path, "overwrite": False}
+    GeneticTuner(build(4), **options)
+    GeneticTuner(build(4), **options)
+    with pytest.warns(UserWarning, match="others now for 'units': start"):
+        GeneticTuner(build(9), **options)
+
+
+def test_ranges_that_are_declared_in_run_trial_are_compared_as_trials_ask_for_them(tmp_path: Path) -> None:
+    class Late(GeneticTuner):
+        largest = 4
+
+        def run_trial(self, trial: Any, **kwargs: Any) -> float:
+            x = trial.hyperparameters.Int("x", 0, self.largest)
+            if x > 0:
+                trial.hyperparameters.Float("y", 0, self.largest)
+            return float(x)
+
+    def search(max_trials: int) -> GeneticTuner:
+        tuner = Late(max_trials=max_trials, seed=1, directory=tmp_path, overwrite=False)
+        tuner.search(verbose=0)
+        return tuner
+
+    search(4)
+    search(6)
+    Late.largest = 9
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        tuner = search(9)
+    named = [word for one in warned for word in ("'x'", "'y'") if word in str(one.message)]
+    assert named == ["'x'", "'y'"]
+    assert all(trial.hyperparameters.values["x"] <= 4 for trial in tuner.oracle.trials.values())

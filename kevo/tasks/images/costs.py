@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kevo.system import model_files
+from kevo.system import model_sizes
 from kevo.tasks.images import backbones, conv_costs
 from kevo.tasks.images.genes import image_size, variant
 from tuners.genome import Genome
@@ -120,7 +120,7 @@ def flops(network: keras.Model) -> int:
         network: A model with inputs of a fixed size.
     """
     total = 0
-    for layer in model_files.layers(network):
+    for layer in model_sizes.layers(network):
         weights = sum(math.prod(kernel.shape) for kernel in _kernels(layer))
         # Every weight of a kernel is used once at each place of the output.
         total += 2 * weights * math.prod(layer.output.shape[1:-1]) if weights else 0
@@ -169,7 +169,7 @@ def _extractors(name: str, alpha: float | None, size: int) -> dict[str, _Extract
 
 
 def _cost(network: keras.Model) -> float:
-    maps = (layer.output.shape[1:] for layer in model_files.layers(network) if _kernels(layer))
+    maps = (layer.output.shape[1:] for layer in model_sizes.layers(network) if _kernels(layer))
     return float(flops(network) + _FLOPS_PER_VALUE * sum(math.prod(shape) for shape in maps))
 
 
