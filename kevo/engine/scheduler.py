@@ -263,8 +263,7 @@ class Scheduler:
         partial_trainings.forget(self._archive.folder, record.trial_id)
         # Only now: whatever fails before leaves the trial to be run again.
         del self._running[worker]
-        if running.trial is not None:
-            self._end(running.trial, record)
+        self._end(running.trial, record)
         self._expect_closing()
         self._listener.trial_ended(record, self._archive.winner)
 
@@ -308,8 +307,7 @@ class Scheduler:
         record = self._record(running, TrialResult(seconds=0.0, reason=reason))
         self._archive.add(record)
         partial_trainings.forget(self._archive.folder, trial_id)
-        if trial is not None:
-            self._end(trial, record)
+        self._end(trial, record)
         self._listener.trial_ended(record, self._archive.winner)
 
     @_exclusive
@@ -583,8 +581,11 @@ class Scheduler:
         if is_telling and running.goes_on_from is None:
             self._task.note_duration(running.task.genome, work, seconds)
 
-    def _end(self, trial: Trial, record: TrialRecord) -> None:
-        """Tells the oracle the result of a trial, and has it keep a copy of the record."""
+    def _end(self, trial: Trial | None, record: TrialRecord) -> None:
+        """Tells the oracle the result of a trial, and has it keep a copy of the record; of others a file does."""
+        if trial is None:
+            self._archive.folder.write_json(layout.record_copy(record.trial_id), record.to_json())
+            return
         self.oracle.annotate(trial.trial_id, loads(dumps(record.to_json()).encode()))
         if record.fitness is None:
             trial.status, trial.message = TrialStatus.FAILED, record.reason

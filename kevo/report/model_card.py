@@ -64,7 +64,7 @@ def card(
     parts = []
     for level, (title, lines) in enumerate(sections.items()):
         parts += [f"{'#' if level == 0 else '##'} {title}", *lines]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, layout.CARD_END]) + "\n"
 
 
 def _size(run: Run, result: Outcome, flops: float | None) -> Iterator[str]:

@@ -60,6 +60,10 @@ ORACLE = f"{SEARCH}/oracle.json"
 """The part of that state that says that there is one."""
 ORACLE_TRIALS = f"{SEARCH}/trial_*/trial.json"
 """The pattern of the oracle's trials. Each that has ended holds a copy of its record as `note`."""
+RECORD_COPIES = f"{SEARCH}/record_*.json"
+"""The pattern of the copies of records of trials that are not the oracle's."""
+CARD_END = "<!-- The end of the card. -->"
+"""The last line of the model card."""
 UNFINISHED = "unfinished"
 """Folder: trainings under way, from their best epochs."""
 DAMAGED = "damaged"
@@ -81,6 +85,11 @@ LOCK = ".lock"
 def checkpoint(trial_id: str) -> str:
     """Returns the name of a trial's model, which is there if it may still be needed."""
     return f"{CHECKPOINTS}/{trial_id}.keras"
+
+
+def record_copy(trial_id: str) -> str:
+    """Returns the name of the copy of the record of a trial that is not the oracle's."""
+    return f"{SEARCH}/record_{trial_id}.json"
 
 
 def refit_model(trial_id: str) -> str:

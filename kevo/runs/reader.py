@@ -311,12 +311,13 @@ def mend_trials(run: Run, *, check: Check) -> tuple[list[TrialRecord], list[str]
 
 
 def read_copies(run: Run, check: Check) -> list[TrialRecord]:
-    """Returns the records that the oracle keeps copies of; what cannot be read is left out."""
+    """Returns the records of which there are copies; what cannot be read is left out."""
     found: dict[str, TrialRecord] = {}
-    for path in sorted(run.path.glob(layout.ORACLE_TRIALS)):
+    for path in (*sorted(run.path.glob(layout.ORACLE_TRIALS)), *sorted(run.path.glob(layout.RECORD_COPIES))):
         with contextlib.suppress(RunError, *DAMAGE):
-            if (note := loads(read_bytes(path))["note"]) is not None:
-                record = TrialRecord.from_json(note)
+            values = loads(read_bytes(path))
+            if (values := values["note"] if path.match(layout.ORACLE_TRIALS) else values) is not None:
+                record = TrialRecord.from_json(values)
                 check(record)
                 found[record.trial_id] = record
     return list(found.values())
@@ -328,7 +329,7 @@ def damaged_files(run: Run) -> dict[str, str]:
         layout.LABELS: lambda path: read_class_names(run),
         layout.TASK: lambda path: run.read_json(layout.TASK),
         layout.RESULT: lambda path: read_outcome(run),
-        layout.MODEL_CARD: _check_text,
+        layout.MODEL_CARD: _check_card,
         layout.TEST_PREDICTIONS: lambda path: np.lib.format.open_memmap(path, mode="r"),
         layout.MODEL: _check_model,
         layout.ENSEMBLE: _check_model,
@@ -346,9 +347,9 @@ def damaged_files(run: Run) -> dict[str, str]:
     return found
 
 
-def _check_text(path: Path) -> None:
-    if not read_bytes(path).decode().endswith("\n"):
-        raise ValueError("it ends in the middle of a line")
+def _check_card(path: Path) -> None:
+    if not read_bytes(path).decode().endswith(f"{layout.CARD_END}\n"):
+        raise ValueError("its end is missing")
 
 
 def _check_model(path: Path) -> None:
