@@ -15,6 +15,7 @@ from PIL import Image
 from kevo.errors import DataError
 from kevo.tasks.images import datasets
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.datasets.targets import suggested
 
 PAGE = Path(__file__).parents[2] / "docs" / "pictures.md"
 RNG = np.random.default_rng(0)
@@ -171,7 +172,7 @@ def _(folder: Path) -> None:
     assert with_file(folder / "empty", "new.png", b"").skipped[0].reason == "is empty"
 
 
-@row("HEIC, DICOM, JPEG XL, SVG, PDF, films, pointers of Git LFS")
+@row("HEIC, DICOM, JPEG XL, SVG, PDF, raw pictures of cameras, films, sound, archives, text, pointers of Git LFS")
 def _(folder: Path) -> None:
     dataset = with_file(folder, "new.jpg", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
     assert dataset.skipped[0].reason == "is a pointer of Git LFS and not the picture itself: run git lfs pull"
@@ -237,9 +238,39 @@ def _(folder: Path) -> None:
     refused(classes(folder, "bus", first=1), "may mean two things")
 
 
-@row("images/ and masks/ with the same file names")
+@row("images/ and masks/, JPEGImages/ and SegmentationClass/, or pairs by other names of which one has few colors")
 def _(folder: Path) -> None:
-    refused(classes(folder, "images", "masks"), "pictures and their masks")
+    refused(classes(folder / "plain", "images", "masks"), "pictures and their masks")
+    refused(classes(folder / "voc", "JPEGImages", "SegmentationClass"), "pictures and their masks")
+    pairs = classes(folder / "pairs", "a")
+    (pairs / "b").mkdir()
+    for number in range(8):
+        mask(pairs / "b" / f"{number}.png")
+    refused(pairs, "files in a/ and b/, as pictures and their masks")
+
+
+def mask(path: Path) -> None:
+    image = Image.new("L", (16, 16))
+    image.paste(255, (4, 4, 10, 10))
+    image.save(path)
+
+
+@row("x.png and x_mask.png, or images/ and masks/, inside the folder of a class")
+def _(folder: Path) -> None:
+    classes(folder, "cat", "dog")
+    for number in range(8):
+        mask(folder / "cat" / f"{number}_mask.png")
+    dataset = datasets.load(folder)
+    assert len(everything(dataset)) == 16 and {one.reason for one in dataset.skipped} >= {"is a mask of 0.png"}
+    assert dataset.notes[0].startswith("There are masks beside the pictures of the classes")
+
+
+@row("images/ beside a folder of .txt, .xml or .json")
+def _(folder: Path) -> None:
+    classes(folder, "images")
+    (folder / "annotations").mkdir()
+    (folder / "annotations" / "instances.json").write_text("{}")
+    refused(folder, "for detection")
 
 
 @row("a class without a picture")
@@ -302,8 +333,42 @@ def _(folder: Path) -> None:
 
 @row("columns that are called otherwise")
 def _(folder: Path) -> None:
+    dataset = table(folder, lines(folder).replace("path,label", "Image Name,species"))
+    assert len(everything(dataset)) == 16
+    assert dataset.notes[0] == "The column 'image name' names the pictures and 'species' their classes."
+
+
+@row("pictures in a folder beside the CSV")
+def _(folder: Path) -> None:
+    text = lines(folder / "photos")
+    dataset = table(folder, text)
+    assert len(everything(dataset)) == 16
+    assert dataset.notes[0] == "The column 'path' names the pictures, in photos/."
+
+
+@row("columns that cannot be told")
+def _(folder: Path) -> None:
     (folder / "data.csv").write_text("picture;kind\na.png;cat\n")
-    refused(folder / "data.csv", "Its columns are: picture, kind, parted by semicolons")
+    refused(folder / "data.csv", "Its columns are: picture, kind, parted by semicolons.*--target COLUMN")
+
+
+def asked(folder: Path, text: str) -> tuple[str, str]:
+    (folder / "data.csv").write_text(text)
+    return suggested(folder / "data.csv", target=None, groups=None)
+
+
+@row("path and one column of numbers, or a column label with numbers that are not whole")
+def _(folder: Path) -> None:
+    for header, value in (("path,age", "31"), ("path,label", "31.5")):
+        asks, note = asked(folder, f"{header}\na.png,{value}\nb.png,7\n")
+        assert asks == "regression" and "holds numbers: regression" in note
+
+
+@row("path,labels with `red;round`, or several columns of 0 and 1")
+def _(folder: Path) -> None:
+    for text in ("path,labels\na.png,red;round\nb.png,red\n", "path,red,round\na.png,1,1\nb.png,1,0\n"):
+        asks, note = asked(folder, text)
+        assert asks == "multilabel" and note
 
 
 @row("(pictures, labels), integers 0-255")
@@ -373,12 +438,25 @@ def _(folder: Path) -> None:
     assert dataset.made_splits == ("validation",)
 
 
-@row("two data sets without names")
+@row("two data sets in a tuple, or three")
+def _(folder: Path) -> None:
+    import tensorflow as tf
+
+    whole = tf.data.Dataset.from_tensor_slices((PICTURES, LABELS))
+    parts = whole.take(12), whole.skip(12).take(6), whole.skip(18)
+    dataset = datasets.load(parts[:2])
+    assert (len(dataset.validation), dataset.made_splits) == (6, ("test",))
+    assert dataset.notes[0].startswith("The data sets are taken for train and validation in this order")
+    dataset = datasets.load(parts)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test), dataset.made_splits) == (12, 6, 6, ())
+
+
+@row("data sets and arrays in one tuple")
 def _(folder: Path) -> None:
     import tensorflow as tf
 
     source = tf.data.Dataset.from_tensor_slices((PICTURES, LABELS))
-    refused((source, source), r'Expected a mapping: \{"train": first, "validation": second\}')
+    refused((source, (PICTURES, LABELS)), r'Expected a mapping: \{"train": first, "validation": second')
 
 
 @row("labels without names")

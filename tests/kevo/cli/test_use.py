@@ -49,7 +49,7 @@ def kevo(*arguments: object) -> Result:
 def test_evaluate_prints_a_table(model: Path, pictures: Path) -> None:
     done = kevo("evaluate", model, pictures)
     assert done.exit_code == 0, done.stderr
-    assert done.stderr.splitlines() == ["Skipped: none/broken.jpg is no picture of a known format."]
+    assert done.stderr.splitlines() == ["Skipped: none/broken.jpg is text and no picture."]
     lines = done.stdout.splitlines()
     assert lines[0] == f"{pictures.name}, all pictures: 12 pictures"
     assert "95 % interval" in lines[2] and "\x1b" not in done.stdout
@@ -67,7 +67,7 @@ def test_evaluate_prints_one_object(model: Path, pictures: Path, tmp_path: Path)
     assert values["split"] == "train" and values["num_examples"] == 12 and values["sensitivity"] is None
     assert values["interval"][0] <= values["accuracy"] <= values["interval"][1]
     assert set(values["f1"]) == set(values["support"]) == {"level", "none", EVIL}
-    assert values["skipped"] == [{"path": "none/broken.jpg", "reason": "is no picture of a known format"}]
+    assert values["skipped"] == [{"path": "none/broken.jpg", "reason": "is text and no picture"}]
     assert Image.open(tmp_path / "confusion.png").format == "PNG"
 
 
@@ -88,7 +88,7 @@ def test_two_classes_have_a_positive_one(model: Path, tmp_path: Path) -> None:
 def test_predict_prints_a_line_for_each_picture(model: Path, pictures: Path) -> None:
     done = kevo("predict", model, pictures / "none", pictures / EVIL / "0.png", "--top", "2")
     assert done.exit_code == 0, done.stderr
-    assert done.stderr.splitlines() == [f"Skipped: {pictures / 'none' / 'broken.jpg'} is no picture of a known format."]
+    assert done.stderr.splitlines() == [f"Skipped: {pictures / 'none' / 'broken.jpg'} is text and no picture."]
     lines = done.stdout.splitlines()
     assert len(lines) == 5 and "\x1b" not in done.stdout
     assert lines[0].endswith(f"  {pictures / 'none' / '2.png'}")

@@ -17,7 +17,7 @@ from PIL import Image
 from kevo.errors import DataError
 from kevo.system import memory
 from kevo.tasks.images import picture_arrays
-from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, Limits
+from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS, Limits
 from kevo.tasks.images.datasets.files import open_archive
 from kevo.tasks.images.datasets.levels import UNKNOWN, Levels, Whites, describe, to_bytes
 from kevo.tasks.images.datasets.pictures import choose_size, for_each, resize
@@ -55,13 +55,31 @@ class Numbers:
     is_ordered: bool = True
 
 
-def are_two_pairs(source: Any) -> bool:
-    """Whether `source` is ((pictures, labels), (pictures, labels)), as Keras's `load_data()` returns it."""
-    if not (isinstance(source, tuple | list) and len(source) == 2):
-        return False
+_SPLITS_OF_PAIRS = {2: ("train", "test"), 3: SPLITS}
+_SPLITS_OF_DATA_SETS = {2: ("train", "validation"), 3: SPLITS}
+
+
+def splits_of(source: Any) -> dict[str, Any] | None:
+    """Names splits that come without names, in the order in which Keras returns them.
+
+    Two pairs ((pictures, labels), (pictures, labels)) are train and test, as `load_data()` has them; two data sets are
+    train and validation, as `image_dataset_from_directory(subset="both")` has them. Of either, three are all splits.
+
+    Args:
+        source: A tuple or a list of them.
+
+    Returns:
+        The splits; `None` where it is something else.
+    """
+    if not isinstance(source, tuple | list) or len(source) not in _SPLITS_OF_PAIRS:
+        return None
+    if all(map(is_tf_dataset, source)):
+        return dict(zip(_SPLITS_OF_DATA_SETS[len(source)], source, strict=True))
     pairs = [one for one in source if isinstance(one, tuple | list) and len(one) == 2]
     # Two pictures with two labels are two pairs as well.
-    return len(pairs) == 2 and all(len(getattr(pictures, "shape", ())) >= 3 for pictures, _ in pairs)
+    if len(pairs) < len(source) or not all(len(getattr(pictures, "shape", ())) >= 3 for pictures, _ in pairs):
+        return None
+    return dict(zip(_SPLITS_OF_PAIRS[len(source)], source, strict=True))
 
 
 def from_mapping(source: Mapping[Any, Any]) -> dict[str, Numbers]:

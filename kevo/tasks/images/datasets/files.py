@@ -21,8 +21,10 @@ from typing import BinaryIO
 
 from kevo.errors import DataError, os_reason
 from kevo.system import archives
+from kevo.tasks.images.datasets import csv_columns
 from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS, Limits, natural
-from kevo.tasks.images.datasets.layouts import Folder, understand
+from kevo.tasks.images.datasets.folders import Folder
+from kevo.tasks.images.datasets.layouts import understand
 from kevo.tasks.images.datasets.pictures import File
 from kevo.tasks.images.datasets.targets import CLASS_LABELS, Targets
 from kevo.tasks.task import Skipped
@@ -150,8 +152,8 @@ def list_csv(path: Path, *, groups: str | None = None, targets: Targets = CLASS_
 
     The delimiter is a comma, semicolon, tab or bar. Paths are absolute or relative to the CSV's folder; backslashes
     count as slashes, and an extension may be missing where one file fits. The split is `train`, `validation` (or `val`)
-    or `test`; no value means `train`. Other columns are ignored, but for that called as `groups` is: it says which
-    pictures belong together.
+    or `test`; no value means `train`. Columns by other names are found by what is in them where they can be told, see
+    `csv_columns`. Others are ignored, but for that called as `groups` is: it says which pictures belong together.
 
     Raises:
         DataError: the CSV cannot be read, lacks a column or a value, or names an unknown split.
@@ -168,10 +170,14 @@ def list_csv(path: Path, *, groups: str | None = None, targets: Targets = CLASS_
     except (OSError, csv.Error) as error:
         raise DataError(f"Cannot read {path} as CSV: {error}.") from error
     header = [name.strip().casefold() for name in rows[0]] if rows else []
-    if "path" not in header or (targets == CLASS_LABELS and "label" not in header):
+    group = (groups or "").strip().casefold()
+    has_classes = targets == CLASS_LABELS
+    found = csv_columns.find(header, rows[1:], path.parent, is_file=_is_file, other=[group], has_classes=has_classes)
+    header = found.header
+    if "path" not in header or (has_classes and "label" not in header):
         raise DataError(
             f"{path} must begin with the line path,label or path,label,split. Its columns are: "
-            f"{', '.join(rows[0]) if rows else 'none'}, parted by {_DELIMITERS[delimiter]}."
+            f"{', '.join(rows[0]) if rows else 'none'}, parted by {_DELIMITERS[delimiter]}.{found.hint}"
         )
     columns = targets.columns(header, groups=groups)
     needed = ("path",) if targets.may_be_empty else ("path", *columns)
@@ -194,14 +200,14 @@ def list_csv(path: Path, *, groups: str | None = None, targets: Targets = CLASS_
         label = targets.text(values, columns, row=number)
         names.add(label)
         splits.add(split)
-        file = _csv_file(path.parent, values["path"])
+        file = _csv_file(found.folder, values["path"])
         if isinstance(file, Skipped):
             skipped.append(file)
         else:
-            files.append(Listed(file, label, split, values.get((groups or "").strip().casefold()) or None))
+            files.append(Listed(file, label, split, values.get(group) or None))
     if not names:
         raise DataError(f"{path} names no pictures. Expected a row path,label[,split] for each.")
-    return _listing(files, splits, names, skipped)
+    return _listing(files, splits, names, skipped, (found.note,) if found.note else ())
 
 
 def check_regular(path: Path) -> None:
@@ -227,7 +233,8 @@ def _delimiter(text: str) -> str:
 
 def _csv_file(folder: Path, name: str) -> File | Skipped:
     """Finds a picture, also by a path as Windows has it, or without its extension where one file fits."""
-    found = next((path for path in _meant(folder, name) if path.exists()), folder / name)
+    # `Path.exists` raises where a name is too long.
+    found = next((path for path in _meant(folder, name) if os.path.exists(path)), folder / name)
     try:
         status = found.stat()
     except (OSError, ValueError) as error:
@@ -235,6 +242,10 @@ def _csv_file(folder: Path, name: str) -> File | Skipped:
     if not stat.S_ISREG(status.st_mode):
         return Skipped(name, "is no file")
     return File(name, status.st_size, partial(_open, str(found)))
+
+
+def _is_file(folder: Path, name: str) -> bool:
+    return any(os.path.isfile(path) for path in _meant(folder, name))
 
 
 def _meant(folder: Path, name: str) -> Iterator[Path]:

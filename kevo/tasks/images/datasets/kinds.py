@@ -6,9 +6,12 @@ NUM_BYTES = 512
 """So many first bytes tell."""
 
 _CONVERT = "convert it to JPEG or PNG"
+_FILM = "is a film: export its frames as JPEG or PNG"
+_RAW = f"is a raw picture of a camera: {_CONVERT}"
 _BRANDS = {
     "HEIC": (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
     "AVIF": (b"avif", b"avis"),
+    "sound": (b"M4A ", b"M4B "),
     "a film": (b"isom", b"iso2", b"mp41", b"mp42", b"qt  ", b"M4V ", b"avc1", b"3gp4", b"3gp5"),
     "a raw picture of a camera": (b"crx ",),
 }
@@ -25,9 +28,43 @@ _BEGINNINGS = (
     (b"\x89HDF", "is HDF5: export its pictures as JPEG or PNG"),
     (b"\x93NUMPY", "is an array of NumPy: save pictures and labels as one .npz"),
     (b"PK\x03\x04", "is a zip archive: unpack it"),
+    (b"Rar!", "is a RAR archive: unpack it"),
+    (b"7z\xbc\xaf", "is a 7z archive: unpack it"),
     (b"\x1f\x8b", "is compressed with gzip: unpack it"),
-    (b"\x1aE\xdf\xa3", "is a film: export its frames as JPEG or PNG"),
+    (b"BZh", "is compressed with bzip2: unpack it"),
+    (b"\xfd7zXZ", "is compressed with xz: unpack it"),
+    (b"\x28\xb5\x2f\xfd", "is compressed with zstd: unpack it"),
+    (b"\x1aE\xdf\xa3", _FILM),
+    (b"FLV\x01", _FILM),
+    (b"\0\0\x01\xba", _FILM),
+    (b"OggS", _FILM),
+    (b"ID3", "is sound: kevo learns from pictures"),
+    (b"fLaC", "is sound: kevo learns from pictures"),
+    (b"FUJIFILM", _RAW),
+    (b"II\x2a\0\x10\0\0\0CR", _RAW),
+    (b"IIRO", _RAW),
+    (b"IIRS", _RAW),
+    (b"IIU\0", _RAW),
+    (b"\0MRM", _RAW),
+    (b"FOVb", _RAW),
+    (b"II\xbc\x01", f"is JPEG XR: {_CONVERT}"),
+    (b"qoif", f"is QOI: {_CONVERT}"),
+    (b"BPG\xfb", f"is BPG: {_CONVERT}"),
+    (b"FLIF", f"is FLIF: {_CONVERT}"),
+    (b"DDS ", f"is a texture (DDS): {_CONVERT}"),
+    (b"icns", f"is an icon of macOS: {_CONVERT}"),
+    (b"gimp xcf", f"is a file of GIMP: {_CONVERT}"),
+    (b"\xd7\xcd\xc6\x9a", f"is WMF: {_CONVERT}"),
+    (b"NRRD000", "is NRRD: export its slices as PNG"),
+    (b"ObjectType = Image", "is MetaImage: export its slices as PNG"),
+    (b"MATLAB 5.0 MAT-file", "is a file of MATLAB: export its pictures as JPEG or PNG"),
+    (b"PAR1", "is a table (Parquet): export its pictures as JPEG or PNG"),
+    (b"SQLite format 3", "is a database (SQLite): export its pictures as JPEG or PNG"),
+    (b"\xd0\xcf\x11\xe0", "is a document of Office: save its pictures as JPEG or PNG"),
 )
+_TAR, _TAR_PLACE = b"ustar", 257
+_RIFF = {b"AVI ": _FILM, b"WAVE": "is sound: kevo learns from pictures"}
+_TEXT = "is text and no picture"
 _UNKNOWN = "is no picture of a known format"
 
 
@@ -52,13 +89,29 @@ def name(head: bytes) -> str:
         return "is DICOM: export it as PNG"
     if head[:4] == b"\x5c\x01\0\0" or head[344:348] in (b"n+1\0", b"ni1\0"):
         return "is NIfTI: export its slices as PNG"
+    if head[_TAR_PLACE : _TAR_PLACE + len(_TAR)] == _TAR:
+        return "is a tar archive: unpack it"
+    if head[:4] == b"RIFF" and head[8:12] in _RIFF:
+        return _RIFF[head[8:12]]
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<svg", b"<?xml")) and b"<svg" in text:
         return f"is SVG: {_CONVERT}"
     if text.startswith((b"<!doctype html", b"<html")):
         return "is a web page and not the picture itself: download it again"
-    return next((words for beginning, words in _BEGINNINGS if head.startswith(beginning)), _UNKNOWN)
+    found = next((words for beginning, words in _BEGINNINGS if head.startswith(beginning)), None)
+    return found or (_TEXT if _is_text(head) else _UNKNOWN)
 
 
 def _named(kind: str) -> str:
-    return f"is {kind}: {'export its frames as JPEG or PNG' if kind == 'a film' else _CONVERT}"
+    return {"a film": _FILM, "sound": "is sound: kevo learns from pictures"}.get(kind, f"is {kind}: {_CONVERT}")
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether all of it is text; the last letter may be cut in the middle."""
+    try:
+        words = head.decode()
+    except UnicodeDecodeError as error:
+        if not head or error.start < len(head) - 3:
+            return False
+        words = head[: error.start].decode()
+    return bool(words) and all(letter.isprintable() or letter.isspace() for letter in words)

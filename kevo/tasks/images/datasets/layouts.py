@@ -7,48 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from kevo.errors import DataError
+from kevo.tasks.images.datasets import masks
 from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS
-from kevo.tasks.images.datasets.pictures import File
+from kevo.tasks.images.datasets.folders import Folder
 from kevo.tasks.task import Skipped
 
-_MASKS = {"annotation", "groundtruth", "gt", "label", "mask", "seg", "segmentation", "target"}
-_IMAGES = {"image", "images", "img", "input", "jpg", "original", "photo", "pic", "picture", "raw"}
-_PAIRED = 0.9
-"""The share of files with the same names from which two folders are pairs of pictures and masks."""
 _BESIDE = "stands beside the folders of the splits"
-
-
-@dataclass(slots=True, eq=False)
-class Folder:
-    """A folder of a tree.
-
-    Args:
-        path: Its path in the tree, with a slash at the end.
-        folders: The folders in it, by name.
-        files: The files in it, by name.
-    """
-
-    path: str = ""
-    folders: dict[str, Folder] = field(default_factory=dict)
-    files: dict[str, File] = field(default_factory=dict)
-
-    def folder(self, name: str) -> Folder:
-        """The subfolder of this name, made where it is missing."""
-        return self.folders.setdefault(name, Folder(f"{self.path}{name}/"))
-
-    def all_files(self) -> list[File]:
-        """The files at any depth."""
-        files: list[File] = []
-        folders = [self]
-        while folders:
-            folder = folders.pop()
-            files += folder.files.values()
-            folders += folder.folders.values()
-        return files
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +71,13 @@ def understand(root: Folder, source: str) -> Layout:
             notes.append(f"The folders are taken for splits: {listed}.")
     else:
         splits = {"train": root}
+    num_skipped = len(skipped)
     for folder in splits.values():
-        _refuse_masks(folder, source)
+        masks.refuse(folder, source)
+        for inner in folder.folders.values():
+            skipped += masks.leave_out(inner)
+    if len(skipped) > num_skipped:
+        notes.append("There are masks beside the pictures of the classes: they are left out.")
     return Layout(splits, skipped, tuple(notes))
 
 
@@ -178,29 +151,3 @@ def _inside(folder: Folder) -> Folder:
             break
         folder = inner
     return folder
-
-
-def _refuse_masks(folder: Folder, source: str) -> None:
-    """Refuses pictures and their masks, which look like two classes.
-
-    Raises:
-        DataError: that is what these are.
-    """
-    named = {name: {word.removesuffix("s") for word in _words(name)} for name in folder.folders}
-    for mask in (name for name, words in named.items() if words & _MASKS):
-        for image in (name for name, words in named.items() if words & _IMAGES and name != mask):
-            stems = [_stems(folder.folders[name]) for name in (image, mask)]
-            if len(stems[0] & stems[1]) >= _PAIRED * max(1, min(map(len, stems))):
-                raise DataError(
-                    f"{source} holds pairs of files in {image}/ and {mask}/, as pictures and their masks are: they are "
-                    "for segmentation, and kevo learns classes of whole pictures. Expected one folder of pictures "
-                    "for each class."
-                )
-
-
-def _stems(folder: Folder) -> set[str]:
-    """The names of files without what tells a mask from its picture."""
-    return {
-        "_".join(word for word in _words(PurePosixPath(file.path).stem) if word.removesuffix("s") not in _MASKS)
-        for file in folder.all_files()
-    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import os
 import re
@@ -30,6 +31,7 @@ from kevo.tasks.task import Skipped
 VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
 _MOST_VALIDATION = 5000
 """So many pictures tell accuracies apart to within a point: all others are better learned from."""
+_IN_ORDER = 'The data sets are taken for {} in this order: to have it otherwise, write {{"train": ..., "test": ...}}.'
 _NUMBERED = "No class names are given: each class is called by the number that the source's labels have for it."
 
 
@@ -87,9 +89,11 @@ def load(
             - A pair of arrays (pictures, labels): pictures of shape (n, height, width[, 1, 3 or 4]), either integers
               0-255, 16-bit integers, floats 0-1 or floats 0-255; labels are integers, strings or one-hot.
               Pictures of several sizes are a list of arrays. Two such pairs, as Keras's `load_data()` returns them, are
-              train and test.
+              train and test; three are train, validation and test.
             - A `tf.data.Dataset` of such pairs, batched or not, with its `class_names` where a reader of Keras gave it
-              some. It may yield another order each time: its pictures are sorted by label and content.
+              some. It may yield another order each time: its pictures are sorted by label and content. Two of them,
+              as `image_dataset_from_directory(subset="both")` returns them, are train and validation; three are train,
+              validation and test.
             - A mapping of `train`, `validation` and `test` to any of the two.
         seed: Seed of the splits.
         validation_fraction: What to take for validation out of each class's training pictures, when no validation split
@@ -223,19 +227,20 @@ def read(
         return _from_arrays("tf_data", {"train": source}, None, reading)
     if isinstance(source, Mapping):
         return _from_arrays("arrays", source, None, reading)
-    if arrays.are_two_pairs(source):
-        return _from_arrays("arrays", dict(zip(("train", "test"), source, strict=True)), None, reading)
+    if (several := arrays.splits_of(source)) is not None:
+        found = _from_arrays("arrays", several, None, reading)
+        return dataclasses.replace(found, notes=(_IN_ORDER.format(" and ".join(several)), *found.notes))
     if isinstance(source, tuple | list) and any(map(arrays.is_tf_dataset, source)):
         raise DataError(
-            f"Received {len(source)} data sets without a word which is which. Expected a mapping: "
-            '{"train": first, "validation": second}, or "test" for the one that is looked at once, at the end.'
+            f"Received {len(source)} values, of which some are data sets, without a word which is which. Expected a "
+            'mapping: {"train": first, "validation": second, "test": third}.'
         )
     if isinstance(source, tuple | list) and len(source) == 2:
         return _from_arrays("arrays", {"train": source}, None, reading)
     raise DataError(
         f"Cannot read pictures from {type(source).__name__}{_length(source)}. Expected a path, a built-in name, a pair "
-        "(pictures, labels), two such pairs as load_data() returns them, a tf.data.Dataset, or a mapping of train, "
-        "validation and test to such pairs or data sets."
+        "(pictures, labels), two such pairs as load_data() returns them, a tf.data.Dataset or several, or a mapping of "
+        "train, validation and test to such pairs or data sets."
     )
 
 

@@ -197,7 +197,7 @@ def resize(image: Image.Image, size: int) -> Pictures:
     return np.asarray(square, np.uint8)
 
 
-class _UnusableError(Exception):
+class UnusableError(Exception):
     """Says why a picture is skipped."""
 
 
@@ -207,7 +207,7 @@ def _attempt(function: Callable[..., _Answer], *arguments: Any) -> tuple[_Answer
         return function(*arguments), None
     except MemoryError:
         raise
-    except _UnusableError as error:
+    except UnusableError as error:
         return None, str(error)
     except OSError as error:
         return None, f"cannot be read: {os_reason(error)}"
@@ -217,12 +217,21 @@ def _attempt(function: Callable[..., _Answer], *arguments: Any) -> tuple[_Answer
 
 
 @contextlib.contextmanager
-def _opened(file: File, limits: Limits) -> Iterator[Image.Image]:
+def opened(file: File, limits: Limits) -> Iterator[Image.Image]:
+    """Opens a picture without decoding it.
+
+    Args:
+        file: Its file.
+        limits: What is too much.
+
+    Raises:
+        UnusableError: it is none, or too large.
+    """
     if file.num_bytes == 0:
-        raise _UnusableError("is empty")
+        raise UnusableError("is empty")
     if file.num_bytes > limits.max_file_bytes:
-        raise _UnusableError(f"is larger than {limits.max_file_bytes:,} bytes")
-    too_large = _UnusableError(f"has more than {limits.max_pixels:,} pixels")
+        raise UnusableError(f"is larger than {limits.max_file_bytes:,} bytes")
+    too_large = UnusableError(f"has more than {limits.max_pixels:,} pixels")
     with file.open() as stream:
         try:
             image = Image.open(stream, formats=[name for name in _FORMATS if name in Image.OPEN])
@@ -230,30 +239,30 @@ def _opened(file: File, limits: Limits) -> Iterator[Image.Image]:
             raise too_large from None
         except UnidentifiedImageError:
             stream.seek(0)
-            raise _UnusableError(kinds.name(stream.read(kinds.NUM_BYTES))) from None
+            raise UnusableError(kinds.name(stream.read(kinds.NUM_BYTES))) from None
         if image.width * image.height > limits.max_pixels:
             raise too_large
         yield image
 
 
 def _measure(file: File, limits: Limits) -> _Measured:
-    with _opened(file, limits) as image:
+    with opened(file, limits) as image:
         if not deep.is_deep(image):
             return _Measured(image.size)
-        values, _ = deep.values(image, partial(_opened, file, limits))
+        values, _ = deep.values(image, partial(opened, file, limits))
         found, is_float = Levels.of(values), image.mode == "F"
         try:
             found.white(is_float=is_float)
         except ValueError as error:
-            raise _UnusableError(f"has {error}: expected up to 16 bits, or floats 0-1 or 0-255") from None
+            raise UnusableError(f"has {error}: expected up to 16 bits, or floats 0-1 or 0-255") from None
         return _Measured(image.size, found, is_float)
 
 
 def _decode(file: File, limits: Limits, whites: Whites, out: Pictures) -> None:
     size = len(out)
-    with _opened(file, limits) as image:
+    with opened(file, limits) as image:
         if deep.is_deep(image):
-            values, opacity = deep.values(image, partial(_opened, file, limits))
+            values, opacity = deep.values(image, partial(opened, file, limits))
             white = whites.given(is_float=image.mode == "F")
             rgb = _on_white(Image.fromarray(to_bytes(values, white or 65535)).convert("RGB"), Image.fromarray(opacity))
         else:

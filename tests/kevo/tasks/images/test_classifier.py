@@ -144,7 +144,7 @@ def test_a_search_keeps_its_white_for_predictions(tmp_path: Path) -> None:
 def test_pictures_that_cannot_be_read_are_one_error(run: Path, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     for path, message in (
-        (tmp_path / "text.png", "is no picture of a known format"),
+        (tmp_path / "text.png", "is text and no picture"),
         (tmp_path / "none.png", "cannot be found"),
         (tmp_path, "is a folder. Expected the file of one picture"),
     ):
@@ -186,10 +186,10 @@ def test_what_is_no_picture_is_named_and_stepped_over(classifier: Classifier, pi
         ("circle", "is a link to a folder that it lies in"),
         ("empty.jpg", "is empty"),
         ("pipe.png", "is no file"),
-        ("words.txt", "is no picture of a known format"),
+        ("words.txt", "is text and no picture"),
         ("absent.png", "cannot be found: No such file or directory"),
     ]
-    with pytest.raises(DataError, match=r"words\.txt is no picture of a known format\. Leave it out"):
+    with pytest.raises(DataError, match=r"words\.txt is text and no picture\. Leave it out"):
         list(classifier.predict(tmp_path / "words.txt"))
 
 

@@ -427,8 +427,10 @@ def test_what_load_data_returns_is_train_and_test(tf: Any) -> None:
     dataset = datasets.load(((COLORS, LABELS), (COLORS[:6], LABELS[:6])))
     assert (len(dataset.test), dataset.made_splits) == (6, ("validation",))
     source = tf.data.Dataset.from_tensor_slices((COLORS, LABELS))
-    with pytest.raises(DataError, match=r'Received 2 data sets .* Expected a mapping: \{"train": first, "validation"'):
-        datasets.load((source, source))
+    assert datasets.load((source, source)).made_splits == ("test",)
+    assert datasets.load(((COLORS, LABELS),) * 3).made_splits == ()
+    with pytest.raises(DataError, match=r'some are data sets, .* Expected a mapping: \{"train": first, "validation"'):
+        datasets.load((source, (COLORS, LABELS)))
     two = datasets.load({"train": (COLORS, LABELS), "test": [[COLORS[0], COLORS[1]], LABELS[:2]]}).test
     np.testing.assert_array_equal(two.pictures, COLORS[:2])
 

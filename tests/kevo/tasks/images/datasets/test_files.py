@@ -17,6 +17,7 @@ from PIL import Image
 from kevo.errors import DataError
 from kevo.tasks.images import datasets
 from kevo.tasks.images.datasets import ImageDataset, Limits, Split
+from kevo.tasks.images.datasets.files import list_csv
 
 SIDE = 8
 SHADES = {"cat": 0, "dog": 60, "emu": 120}
@@ -155,7 +156,7 @@ def test_what_is_no_picture_is_skipped_and_named(make: Make, tmp_path: Path) -> 
     reasons = skipped(dataset)
     assert list(reasons) == ["cat/9.txt", "cat/10.png", "dog/cut.png", "emu/vector.svg", "list.txt"]
     assert reasons["cat/10.png"] == "is empty"
-    assert reasons["cat/9.txt"] == "is no picture of a known format"
+    assert reasons["cat/9.txt"] == "is text and no picture"
     assert reasons["emu/vector.svg"] == "is SVG: convert it to JPEG or PNG"
     assert reasons["list.txt"] == "lies in no class folder"
     assert dataset.summary().endswith("; 5 skipped")
@@ -225,7 +226,7 @@ def test_a_class_may_be_called_test(make: Make, tmp_path: Path) -> None:
         (pictures("val/") | pictures("test/"), r"test, val stand without a train/ folder beside them"),
         (
             {"cat/0.png": b"", "dog/0.png": b"x"},
-            r"has no train picture that can be read. cat/0.png is empty. dog/0.png is n",
+            r"has no train picture that can be read. cat/0.png is empty. dog/0.png is text",
         ),
     ],
 )
@@ -449,6 +450,15 @@ def test_csv_rows_keep_their_order_and_may_lie_anywhere(tmp_path: Path) -> None:
     assert shades(dataset.train)[:7] == [125, 124, 123, 122, 121, 120, 65]
 
 
+def test_a_name_that_is_too_long_for_a_file_is_skipped(tmp_path: Path) -> None:
+    rows = [f"{name}.png,{name}" for name in ("cat", "dog")]
+    for name in ("cat", "dog"):
+        (tmp_path / f"{name}.png").write_bytes(png(0))
+    (tmp_path / "pictures.csv").write_text("\n".join(["path,label", *rows, f"{'x' * 300},cat"]))
+    listing = list_csv(tmp_path / "pictures.csv")
+    assert len(listing.files) == 2 and "cannot be found in" in listing.skipped[0].reason
+
+
 def test_csv_rows_without_a_file_are_skipped_and_named(tmp_path: Path) -> None:
     folder(tmp_path, pictures())
     text = rows(pictures())
@@ -475,7 +485,10 @@ def test_csv_as_other_programs_write_it(delimiter: str, tmp_path: Path) -> None:
     [
         ("", r"must begin with the line path,label or path,label,split. Its columns are: none"),
         ("file,class\na.png,cat\n", r"Its columns are: file, class"),
-        ("path;class\na.png;cat\n", r"Its columns are: path, class, parted by semicolons"),
+        (
+            "path;breed;size\na.png;cat;3\n",
+            r"Its columns are: path, breed, size, parted by semicolons.*of their classes",
+        ),
         ("path,label\n", r"names no pictures. Expected a row path,label\[,split\] for each"),
         ("path,label\na.png\n", r"Row 2 of .* has no label. Fill it in, or remove the row"),
         ("path,label\na.png,cat\n,dog\n", r"Row 3 of .* has no path"),

@@ -5,7 +5,8 @@ import io
 import pytest
 
 from kevo.errors import DataError
-from kevo.tasks.images.datasets.layouts import Folder, understand
+from kevo.tasks.images.datasets.folders import Folder
+from kevo.tasks.images.datasets.layouts import understand
 from kevo.tasks.images.datasets.pictures import File
 
 

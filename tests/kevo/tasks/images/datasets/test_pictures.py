@@ -243,7 +243,7 @@ NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), d
     ("content", "expected"),
     [
         (b"", "is empty"),
-        (b"not a picture at all", "is no picture of a known format"),
+        (b"not a picture at all", "is text and no picture"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "is SVG: convert it to JPEG or PNG"),
         (
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n",
