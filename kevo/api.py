@@ -135,6 +135,7 @@ def resume(
     secret: str | None = None,
     distribution_strategy: tf.distribute.Strategy | None = None,
     cache: str | None = None,
+    trust: bool = False,
 ) -> SearchResult:
     """Goes on with a search that was interrupted, or with a finished one for longer, from all candidates so far.
 
@@ -154,6 +155,8 @@ def resume(
         distribution_strategy: As for `search`. It is not written down: give it again.
         cache: Where features are kept from now on, as in `Settings`. Defaults to where they were; where the search was
             begun by somebody else, to the user's own cache.
+        trust: Whether what somebody else's settings name may be used: files of weights, and an expression that is
+            searched in paths. Otherwise a folder that names them is refused.
 
     Raises:
         RunError: the folder holds no run or one whose settings are damaged, or the pictures or weights have changed
@@ -180,6 +183,18 @@ def resume(
             f"Somebody else has begun the search in {run.path}, or its settings have changed, so that nothing outside "
             f"of it is read unasked. If it learns from the {kind.examples} in {source}, say so: "
             f"{shlex.join(['kevo', 'resume', str(run.path), '--data', source])}"
+        )
+    if not trust and not run.is_own and (named := kind.foreign(settings)):
+        again = [
+            "kevo",
+            "resume",
+            str(run.path),
+            *(["--data", str(source)] if isinstance(source, str) else []),
+            "--trust",
+        ]
+        raise RunError(
+            f"Somebody else has begun the search in {run.path}, or its settings have changed, and it would use "
+            f"{' and '.join(named)}. If all of that is as it should be, say so: {shlex.join(again)}"
         )
     if source is None or (data is None and not isinstance(source, str)):
         raise RunError(

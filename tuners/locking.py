@@ -1,15 +1,21 @@
-"""Keeps two processes from searching in one folder."""
+"""Keeps two processes from searching in one folder.
+
+The lock is a file that only those may open who may write into the folder: whoever opens a file can lock it.
+"""
 
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_NAME = ".lock"
+_WRITERS = 0o222
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Holds a folder's lock, which goes with the process, however that ends.
+    """Holds a folder's lock, a file in it that stays, which goes with the process, however that ends.
 
     Where the folder is missing, or its file system has no locks, nothing is held.
 
@@ -20,11 +26,17 @@ def alone(folder: Path) -> Iterator[None]:
         RuntimeError: Another search is at work in the folder.
     """
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        writers = folder.stat().st_mode & _WRITERS
+        # Who may write may read.
+        mode = writers | writers << 1
+        descriptor = os.open(folder / _NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, mode)
     except OSError:
         yield
         return
     try:
+        # The file may be older, or of a user with another mask.
+        with suppress(OSError):
+            os.fchmod(descriptor, mode)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

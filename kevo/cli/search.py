@@ -190,6 +190,11 @@ def search(
     type=click.IntRange(min=1),
     help="End the evolution when so many candidates in a row have brought nothing new, those of before included.",
 )
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="Use the files of weights and the expression for paths that somebody else's settings name.",
+)
 @LISTEN
 @SECRET
 @TENSORBOARD
@@ -204,6 +209,7 @@ def resume(
     max_time: float | None,
     max_trials: int | None,
     patience: int | None,
+    trust: bool,
     as_json: bool,
     quiet: bool,
     listen: str | None,
@@ -232,6 +238,7 @@ def resume(
                 listen=listen,
                 secret=secret,
                 cache=cache,
+                trust=trust,
             ),
             settings,
             _trackers(tensorboard, mlflow, energy),

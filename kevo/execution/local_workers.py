@@ -13,7 +13,7 @@ from tuners.execution.local_pool import LocalPool
 
 _JOB = "kevo.execution.job:build"
 _MEMORY_SHARE = 0.8
-"""The part of the machine's memory that workers may take together."""
+"""The part of the memory that is left beside this process that workers may take together."""
 _RECYCLED_AT = 0.5
 """The part of its own share that a worker may hold between two trials."""
 
@@ -55,5 +55,5 @@ def local_pool(arguments: Mapping[str, Any], *, plan: Plan, folder: Path, note: 
 
 def share(plan: Plan) -> int | None:
     """Returns the bytes of memory that one worker may take; `None` where the machine does not tell how much it has."""
-    usable = memory.usable()
-    return None if usable is None else int(_MEMORY_SHARE * usable / max(1, plan.num_workers * plan.num_shares))
+    left = memory.left_for_workers()
+    return None if left is None else int(_MEMORY_SHARE * left / max(1, plan.num_workers * plan.num_shares))

@@ -17,6 +17,9 @@ _OWN_GROUPS = Path("/proc/self/cgroup")
 """The control groups of this process, one in each line: see cgroups(7)."""
 _GROUPS = Path("/sys/fs/cgroup")
 """Where their limits stand."""
+_STEP = 256 * 1024**2
+_LEAST_SHARE = 4
+"""So large a part of the memory is left for workers at least: what is mapped into memory can be let go of."""
 _share: int | None = None
 
 
@@ -27,10 +30,12 @@ class Limit:
     Args:
         num_bytes: How much it is.
         words: What sets it; empty for the machine itself.
+        is_shared: Whether it holds for all processes of a search together, and not for each.
     """
 
     num_bytes: int
     words: str = ""
+    is_shared: bool = True
 
     def __str__(self) -> str:
         return f"{byte_size(self.num_bytes)} of memory{f' ({self.words})' if self.words else ''}"
@@ -73,6 +78,19 @@ def usable() -> int | None:
     return min(known, default=None)
 
 
+def left_for_workers() -> int | None:
+    """Returns how much memory the worker processes of this one may take together; `None` where that is not known.
+
+    What this process holds itself is not theirs, but for a limit that holds for each process. Steps are coarse, so that
+    searches are alike.
+    """
+    found = limit()
+    if found is None:
+        return None
+    held = -(-(resident() or 0) // _STEP) * _STEP if found.is_shared else 0
+    return max(found.num_bytes - held, found.num_bytes // _LEAST_SHARE)
+
+
 def children() -> list[int]:
     """Returns the numbers of the processes that this one has started; none where that cannot be known."""
     with contextlib.suppress(psutil.Error, OSError):
@@ -89,7 +107,7 @@ def _limits() -> Iterator[Limit]:
             yield Limit(int(path.read_text()), "the limit of its job or container, a control group")
     address_space, _ = resource.getrlimit(resource.RLIMIT_AS)
     if address_space != resource.RLIM_INFINITY:
-        yield Limit(address_space, "the limit of ulimit -v")
+        yield Limit(address_space, "the limit of ulimit -v", is_shared=False)
 
 
 def _group_files() -> Iterator[Path]:

@@ -696,6 +696,9 @@ class TaskKind(Protocol[D]):
     def absolute(self, weights: Mapping[str, str]) -> dict[str, str]:
         """`Settings.weights` that mean the same from every folder."""
 
+    def foreign(self, settings: SearchSettings) -> Sequence[str]:
+        """What settings make use of that is not in the run folder, beside the data and the cache, in words."""
+
     def source(self, data: Any) -> str | None:
         """The place where data can be read again; `None` for data in memory."""
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import kevo
-from kevo.errors import RunError, SearchFailedError, SettingsError, WeightsError
+from kevo.errors import DataError, RunError, SearchFailedError, SettingsError, WeightsError
 from kevo.result import SearchResult
 from kevo.runs.folder import Run
 from kevo.runs.reader import read_trials
@@ -236,3 +236,16 @@ def test_a_limit_below_the_smallest_network_is_refused_before_any_training(tmp_p
     with pytest.raises(SettingsError, match=f"has {smallest - 1} parameters or fewer: the smallest .* has {smallest}"):
         kevo.search(stripes(60), settings, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_what_a_strangers_settings_name_is_used_only_where_it_is_trusted(tmp_path: Path) -> None:
+    settings = kevo.Settings(weights={"mobilenet_v2": "/elsewhere/weights.h5"}, options={"groups": "a(b)"})
+    Run.create(tmp_path / "run", {"search": settings.to_json(), "data": None, "fingerprint": ""})
+    (tmp_path / "data.csv").write_text("path,label\n")
+    with pytest.raises(RunError) as caught:
+        kevo.resume(tmp_path / "run", tmp_path / "data.csv")
+    assert "the weights /elsewhere/weights.h5 of mobilenet_v2 and the expression 'a(b)' for groups" in str(caught.value)
+    assert str(caught.value).endswith("--trust")
+    # Only then anything is read.
+    with pytest.raises(DataError, match="names no pictures"):
+        kevo.resume(tmp_path / "run", tmp_path / "data.csv", trust=True)

@@ -60,3 +60,21 @@ def test_without_a_folder_or_locks_nothing_is_held(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(fcntl, "flock", refuse)
     with alone(tmp_path):
         pass
+
+
+@pytest.mark.parametrize(("folder", "file"), [(0o755, 0o600), (0o775, 0o660), (0o500, 0o000)])
+def test_only_who_may_write_into_the_folder_may_open_its_lock(folder: int, file: int, tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch(0o644)
+    tmp_path.chmod(folder)
+    try:
+        with alone(tmp_path):
+            assert (tmp_path / ".lock").stat().st_mode & 0o777 == file
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_lock_is_no_link_to_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / ".lock").symlink_to(tmp_path / "elsewhere")
+    with alone(tmp_path / "folder"):
+        assert not (tmp_path / "elsewhere").exists()

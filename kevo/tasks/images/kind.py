@@ -134,6 +134,17 @@ class Images:
 
         return {name: absolute(source) for name, source in weights.items()}
 
+    def foreign(self, settings: SearchSettings) -> Sequence[str]:
+        """Files of weights, and an expression for the paths of pictures."""
+        found = [
+            f"the weights {source} of {name}"
+            for name, source in settings.weights.items()
+            if source not in ("imagenet", "none")
+        ]
+        if (groups := settings.options.get("groups")) is not None:
+            found.append(f"the expression {groups!r} for groups of pictures")
+        return found
+
     def source(self, data: Any) -> str | None:
         """The path or built-in name; `None` for data in memory."""
         from kevo.tasks.images.datasets import builtin

@@ -197,7 +197,8 @@ class PicturePredictor:
 
     def _groups(self, data: Any) -> str | None:
         """Returns the groups of the model's search, where these may be its pictures."""
-        if self._run is None or not isinstance(data, str | Path):
+        # An expression of somebody else's may take for ever.
+        if self._run is None or not self._run.is_own or not isinstance(data, str | Path):
             return None
         try:
             is_own = self._run.settings.get("data") == str(Path(data).resolve())

@@ -118,6 +118,10 @@ class Tables:
         """Returns the weights as they are: there are none."""
         return dict(weights)
 
+    def foreign(self, settings: SearchSettings) -> Sequence[str]:
+        """Nothing."""
+        return ()
+
     def source(self, data: Any) -> str | None:
         """Returns the path of a CSV file; `None` for data in memory."""
         return str(Path(data).resolve()) if isinstance(data, str | os.PathLike) else None

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,44 @@ def test_children_are_known() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         assert child.pid in memory.children()
         child.communicate(b"\n")
+
+
+def test_workers_get_what_their_parent_leaves_of_a_common_limit(groups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (groups / "memory.max").write_text(f"{8 * 1024**3}\n")
+    monkeypatch.setattr(memory, "resident", lambda: 1024**3 - 5)
+    assert memory.left_for_workers() == 7 * 1024**3
+    monkeypatch.setattr(memory, "resident", lambda: 9 * 1024**3)
+    assert memory.left_for_workers() == 2 * 1024**3
+    limit = 3 * 1024**3
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (limit, limit))
+    assert memory.left_for_workers() == limit
+
+
+@pytest.fixture
+def real_group() -> Iterator[Path]:
+    """A control group of 1.2 GB, of whichever version there is."""
+    roots = [(Path("/sys/fs/cgroup"), "memory.max"), (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes")]
+    for root, name in roots:
+        group = root / f"kevo-test-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        if not (group / name).exists():
+            # The controller of memory is elsewhere.
+            group.rmdir()
+            continue
+        (group / name).write_text("1200005120")
+        yield group
+        group.rmdir()
+        return
+    pytest.skip("No control group can be made here: that takes root, and a memory controller.")
+
+
+def test_the_limit_of_a_real_control_group_is_seen(real_group: Path) -> None:
+    code = "import os, sys; open(sys.argv[1], 'w').write(str(os.getpid())); from kevo.system import memory; "
+    code += "print(memory.usable(), memory.limit().words)"
+    command = [sys.executable, "-c", code, str(real_group / "cgroup.procs")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    # The kernel rounds to whole pages.
+    assert done.stdout.split(" ", 1) == ["1200005120", "the limit of its job or container, a control group\n"]
