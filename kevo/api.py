@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from kevo.execution.endpoint import Endpoint
 from kevo.progress import Listener, NullListener, for_stderr
 from kevo.progress.trackers import TrackerGroup
 from kevo.result import SearchResult
-from kevo.runs import layout, reader
+from kevo.runs import layout, ranking, reader
 from kevo.runs.atomic_files import DAMAGE, damage
 from kevo.runs.folder import Run, new_folder
 from kevo.runs.ownership import signed
@@ -30,6 +31,9 @@ from kevo.tasks.task import AnyKind, Dataset, Task, choose
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+_NUM_SEEDS = 5
+"""So many of the best candidates of an earlier search are seeds of another one."""
 
 
 def search(
@@ -43,6 +47,7 @@ def search(
     listen: str | None = None,
     secret: str | None = None,
     distribution_strategy: tf.distribute.Strategy | None = None,
+    seeds: str | Path | Sequence[Mapping[str, Any]] | None = None,
     **options: Any,
 ) -> SearchResult:
     """Evolves the best network for `data` and saves it.
@@ -63,6 +68,9 @@ def search(
             does not hide what is said. Defaults to `KEVO_SECRET` in the environment, if that is there.
         distribution_strategy: Spreads each candidate over several devices, in this process, as Keras Tuner's argument
             of this name does. `None` for what `Settings(strategy=...)` says.
+        seeds: The run folder of an earlier search, whose five best candidates the evolution begins with after its own
+            first ones; or their genomes, as in `Settings(seeds=...)`. That the new search goes on from what they found,
+            and has not found it, its scores do not say.
         **options: Fields of `Settings` in place of `settings`, such as `max_time="15m"`.
 
     Returns:
@@ -85,6 +93,7 @@ def search(
         task=kind.name,
         weights=kind.absolute(settings.weights),
         cache=_absolute(settings.cache),
+        seeds=settings.seeds if seeds is None else _seeds(seeds, kind),
     )
     _ensure_room(settings, endpoint)
     if settings.strategy != "auto" and distribution_strategy is None:
@@ -224,6 +233,27 @@ def _settings(settings: Settings | None, options: Mapping[str, Any]) -> Settings
     if options:
         raise SettingsError(f"Received both `settings` and {', '.join(options)}. Put all of them into `Settings`.")
     return settings
+
+
+def _seeds(seeds: str | Path | Sequence[Mapping[str, Any]], kind: AnyKind) -> tuple[Mapping[str, Any], ...]:
+    """Returns genomes as they are, or the best of the search in a run folder."""
+    if not isinstance(seeds, str | Path):
+        return tuple(seeds)
+    run = Run.open(seeds)
+    settings = run.search_settings()
+    if settings.kind.name != kind.name:
+        raise SettingsError(
+            f"The search in {seeds} is of the task {settings.kind.name}, and this one of {kind.name}. Expected seeds "
+            "of the same task."
+        )
+    check = functools.partial(reader.check_record, objectives=settings.objectives)
+    best = ranking.ranked(reader.read_trials(run, check=check), settings.objectives[0])
+    # Genomes by what is in them: a finalist has that of its candidate.
+    different = {tuple(sorted(record.genome.items())): record.genome for record in best}
+    found = tuple(different.values())[:_NUM_SEEDS]
+    if not found:
+        raise RunError(f"No candidate of the search in {seeds} has finished. Expected one to begin with.")
+    return found
 
 
 def _extended(run: Run, settings: Settings, limits: Mapping[str, Any]) -> Settings:

@@ -40,6 +40,11 @@ class SearchResult(Outcome):
         return model_files.load(self.model_path)
 
     @property
+    def classifier(self) -> Any:
+        """The best model in use, as `kevo.Classifier.open` has it; of another task, what predicts its examples."""
+        return self.kind.predictor(self.run_folder)
+
+    @property
     def trials(self) -> Any:
         """All trials with their genes and metrics, in the order in which they finished.
 

@@ -39,7 +39,7 @@ from kevo.progress.status_writer import StatusWriter
 from kevo.progress.trackers import TrackerGroup
 from kevo.report import model_card
 from kevo.result import SearchResult
-from kevo.runs import checksums, energy, failure, layout, reader, stop_request
+from kevo.runs import checksums, energy, failure, layout, phases, reader, stop_request
 from kevo.runs.atomic_files import writing
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
@@ -48,7 +48,7 @@ from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system import memory
 from kevo.system.interrupts import Interrupt, Interrupts, Terminations, redelivering
-from kevo.system.text import byte_size
+from kevo.system.text import byte_size, plural
 from kevo.tasks.task import Dataset, Outputs, Task
 from tuners.execution.executor import Cause, Executor
 from tuners.execution.foreman import BrokenError, Foreman
@@ -57,6 +57,11 @@ from tuners.remote import SECRET_VARIABLE
 
 _PROCESS_BYTES = 10**9
 """The memory of a process that has loaded TensorFlow and trains a small network, roughly."""
+
+
+def _seeds(settings: Settings) -> Iterator[str]:
+    if settings.seeds:
+        yield f"The evolution begins with {plural(len(settings.seeds), 'candidate')} of another search too."
 
 
 class Session:
@@ -114,12 +119,14 @@ class Session:
         ):
             # Whoever asked an earlier session to stop did not mean this one.
             stop_request.take(self._folder)
+            self._listener.phase_began(phases.READING, phases.words(phases.READING))
             self._folder.replace_search_settings(self._settings)
             plan = self._plan()
             notes = [
                 *filter(None, (lock, _shortage(plan.num_workers))),
                 *self._dataset.notes,
                 *self._task.notes,
+                *_seeds(self._settings),
                 *self._archive.read(read_outputs=self._read_outputs),
                 *self._mended(),
             ]
@@ -141,6 +148,7 @@ class Session:
                     with self._work_folder() as work:
                         shared = None if self._trains_here else work
                         self._task.attach(self._folder, work=shared, note=self._listener.note)
+                        self._listener.phase_began(phases.PROBING, phases.words(phases.PROBING))
                         self._task.prepare(may_go_on=self._may_prepare)
                         is_interrupted = self._train_all(plan, work)
                     return self._finish(interrupted=is_interrupted)
@@ -224,6 +232,7 @@ class Session:
         return False
 
     def _train(self, plan: Plan, work: Path) -> None:
+        self._listener.phase_began(phases.EVOLVING, "gets the workers ready")
         executor = self._executor(plan, work)
         scheduler = Scheduler(self._archive, self._task, self._settings, self._listener, budget=self._budget)
         shape, checks = self._task.output_shape, [self._interrupts.check]
@@ -277,6 +286,7 @@ class Session:
     def _finish(self, *, interrupted: bool) -> SearchResult:
         """Hands the best over, with everything that a person looks at."""
         self._listener.closed()
+        self._listener.phase_began(phases.SCORING, phases.words(phases.SCORING))
         self._terminations.ignore()
         closing = Finalizer(
             self._folder,
@@ -328,6 +338,7 @@ class Session:
 
     def _write_card(self, result: SearchResult) -> None:
         """Writes the model card; the result stands also where that fails."""
+        self._listener.phase_began(phases.WRITING, phases.words(phases.WRITING))
         try:
             savings = self._task.savings(list(self._archive.records.values()))
             flops = self._task.costs(result.best_model, result.genome, ("flops",), seconds=result.seconds)

@@ -32,6 +32,7 @@ MAX_SEED = 2**31 - 1
 _MAX_RUNGS = 3
 _MOST = {"population": 10_000, "workers": 1024, "num_finalists": 1000, "max_params": 10**13, "max_time": 10**9}
 """The largest values of settings: beyond them, a machine would be busy with nothing else."""
+_MOST_SEEDS, _MOST_GENES = 100, 1000
 _MOST_OF_ALL = 10**6
 """The largest value of all other settings but the seed."""
 
@@ -46,6 +47,15 @@ def _is_number(value: object) -> bool:
 
 def _are_words(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+
+
+def _are_genomes(value: object) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) <= _MOST_SEEDS
+        and all(isinstance(one, Mapping) and len(one) <= _MOST_GENES and _are_words([*one.keys()]) for one in value)
+        and all(isinstance(gene, str) or _is_number(gene) or gene in (0, 1) for one in value for gene in one.values())
+    )
 
 
 def _is_path(value: object) -> bool:
@@ -76,6 +86,7 @@ _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "Any": (lambda value: value is not None, "a preset's name or a space"),
     "Mapping[str, str]": (_is_map_of_words, "a mapping of names to strings"),
     "tuple[str, ...]": (_are_words, "a tuple of names"),
+    "tuple[Mapping[str, Any], ...]": (_are_genomes, "a tuple of at most 100 genomes"),
 }
 """What each annotation of the settings means: nobody else checks JSON that comes from a file."""
 
@@ -112,6 +123,8 @@ class Settings:
             `flops` (of one picture) and `bytes` (of the saved model). The search then looks for a front of candidates
             that no other beats in everything.
         max_params: How many parameters a candidate may have; larger ones are never trained. `None` for no limit.
+        seeds: Genomes that the evolution begins with after the task's own, such as the best of an earlier search; see
+            `kevo.search`. What of them is not in the space takes its default there.
         cache: The folder in which the features of frozen backbones are kept for later searches. `None` for
             `kevo/features` in the user's cache (`$XDG_CACHE_HOME`, or else `~/.cache`); `none` keeps them for this
             search only: in its run folder, or in memory without workers.
@@ -144,6 +157,7 @@ class Settings:
     objective: str = AUTO
     minimize: tuple[str, ...] = ()
     max_params: int | None = None
+    seeds: tuple[Mapping[str, Any], ...] = ()
     cache: str | None = None
     workers: int | None = None
     strategy: str = "auto"
@@ -220,6 +234,8 @@ class Settings:
         if _are_words(costs):
             # JSON has lists only, and naming a cost twice counts once.
             object.__setattr__(self, "minimize", tuple(dict.fromkeys(costs)))
+        if _are_genomes(self.seeds):
+            object.__setattr__(self, "seeds", tuple(map(_plain, self.seeds)))
 
     @property
     def kind(self) -> AnyKind:
@@ -288,6 +304,7 @@ class Settings:
         values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         values["weights"] = dict(self.weights)
         values["minimize"] = list(self.minimize)
+        values["seeds"] = list(map(dict, self.seeds))
         values["options"] = dict(self.options)
         if not isinstance(self.space, str):
             values["space"] = {key: list(genes) for key, genes in dataclasses.asdict(self.space).items()}

@@ -79,13 +79,19 @@ def sources(folder: Path) -> list[Target]:
     """
 
     def listed(content: bytes) -> None:
-        _load_bytes(content, ".csv", folder, datasets.load)
+        with _workspace(folder) as space:
+            for name, shades in _LISTED.items():
+                (space / name).mkdir()
+                for shade in shades:
+                    (space / name / f"{shade}.png").write_bytes(_png(shade))
+            (space / "data.csv").write_bytes(content)
+            refused(lambda: datasets.load(space / "data.csv"))
 
     return [
         Target("folders and zips of pictures", layouts(), lambda layout: _load_layout(layout, folder), 100),
         Target("arrays of pictures", arrays(), lambda pair: refused(lambda: datasets.load(pair)), 100),
         Target("npz files", npz_files(), lambda content: _load_bytes(content, ".npz", folder, datasets.load), 100),
-        Target("lists of pictures as CSV", csv_files(), listed, 40),
+        Target("lists of pictures as CSV", csv_files() | listings(), listed, 100),
         Target("tables as CSV", csv_files(), lambda text: _load_bytes(text, ".csv", folder, _load_table), 100),
         Target("arrays of rows", rows(), lambda pair: refused(lambda: loading.load(pair)), 100),
     ]
@@ -336,6 +342,34 @@ def csv_files(draw: st.DrawFn) -> bytes:
     content = stream.getvalue().encode()
     kinds = [content, content, content, content[:-1], b"\xff" + content, b"\xef\xbb\xbf" + content]
     return draw(st.sampled_from(kinds))
+
+
+_LISTED = {"cat": range(20, 120, 10), "dog": range(130, 230, 10)}
+
+
+@st.composite
+def listings(draw: st.DrawFn) -> bytes:
+    """Draws lists of pictures that are there, under columns of any names and in any order, and some odd rows."""
+    names = (
+        draw(st.sampled_from(["path", "image", "id", "File Name", "x"])),
+        draw(st.sampled_from(["label", "class", "kind", "y", ""])),
+    )
+    more = draw(st.lists(st.sampled_from(["split", "set", "patient", "path", "label", ""]), max_size=2))
+    slash, ending = draw(st.sampled_from("/\\")), draw(st.sampled_from([".png", "", ".jpg"]))
+    odd = st.sampled_from(["", "train", "test", "../x.png", "cat", "\0", "nan", "x" * 300])
+    rows = [
+        [f"{name}{slash}{shade}{ending}", name, *(draw(odd) for _ in more)]
+        for name, shades in _LISTED.items()
+        for shade in shades
+    ]
+    for row in rows[: draw(st.integers(0, 3))]:
+        row[draw(st.integers(0, len(row) - 1))] = draw(odd)
+    columns = draw(st.permutations(range(2 + len(more))))
+    lines = [[*names, *more], *rows] if draw(st.booleans()) else [["path", "label", *more], *rows]
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=draw(st.sampled_from(",;\t|")))
+    writer.writerows([[line[column] for column in columns] for line in lines])
+    return stream.getvalue().encode()
 
 
 def _load_bytes(content: bytes, suffix: str, folder: Path, load: Callable[[Path], object]) -> None:

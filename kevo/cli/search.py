@@ -126,6 +126,12 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Same seed, same search, with one worker and no time limit.",
 )
+@click.option(
+    "--seeds",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Begin with the five best candidates of an earlier search too.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: kevo-runs/NAME-TIME]")
 @TENSORBOARD
 @MLFLOW
@@ -135,6 +141,7 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
 def search(
     data: str | None,
     weights: tuple[tuple[str, str], ...],
+    seeds: Path | None,
     out: Path | None,
     as_json: bool,
     quiet: bool,
@@ -166,7 +173,14 @@ def search(
             return
         _announce(
             lambda listener: api.search(
-                data, settings, out=out, listener=listener, started=started, listen=listen, secret=secret
+                data,
+                settings,
+                out=out,
+                listener=listener,
+                started=started,
+                listen=listen,
+                secret=secret,
+                seeds=seeds,
             ),
             settings,
             _trackers(tensorboard, mlflow, energy),

@@ -19,7 +19,7 @@ from kevo.errors import RunError, describe_error
 from kevo.objective import Objective
 from kevo.progress import Listener
 from kevo.report import plots
-from kevo.runs import checksums, layout, reader
+from kevo.runs import checksums, layout, phases, reader
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Ensemble, EnsembleMember, FrontMember, Outcome, describe_ensemble, describe_front
 from kevo.runs.predictions import write_predictions
@@ -280,6 +280,7 @@ class Finalizer:
             num_networks = int(min(self._seconds_left() / (_MEMBER_COST * scoring_seconds), MAX_MEMBERS))
             if num_networks < 1:
                 raise NoEnsembleError(TIME_IS_UP)
+            self._listener.phase_began(phases.COMBINING, phases.words(phases.COMBINING))
             best = result if found is None else found
             found = self._ensemble(self._library.weighed(saved, outputs, num_networks), best.validation)
         except NoEnsembleError as error:

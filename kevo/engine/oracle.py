@@ -66,7 +66,7 @@ def oracle(
             max_retries_per_trial=max_retries,
             # A space with a hopeless corner must not end the search: it learns to avoid it.
             max_consecutive_failed_trials=10**9,
-            seeds=list(task.seeds),
+            seeds=[*task.seeds, *settings.seeds],
             cheaper=task.cheaper,
             feasible=feasible,
             cost=cost,

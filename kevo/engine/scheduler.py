@@ -27,7 +27,7 @@ from kevo.engine.ensemble import EnsembleLibrary
 from kevo.engine.final_training import FinalTraining, FinalTrainings
 from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.progress import Listener
-from kevo.runs import layout
+from kevo.runs import layout, phases
 from kevo.runs.atomic_files import dumps, loads
 from kevo.runs.records import FIRST, TrialRecord
 from kevo.settings import Settings
@@ -111,6 +111,7 @@ class Scheduler:
         self._exhausted_with: float | None = None
         """So many seconds were left for the evolution when the oracle had nothing more; `None` before."""
         self._is_stopped = False
+        self._phase: tuple[str, str] | None = None
         self._finals = FinalTrainings(archive, settings, budget, task)
         self._library = EnsembleLibrary(archive.folder, task, settings)
         self._weighed = list[str]()
@@ -487,11 +488,30 @@ class Scheduler:
             heard_at=time.monotonic(),
             goes_on_from=model,
         )
+        self._tell_phase(trial_id, is_evolved=trial is not None, full_length=full_length)
         self._listener.trial_started(
             number, self._kind.describe(genome), self._left if trial else self._budget.left, worker
         )
         self._pin()
         return task
+
+    def _tell_phase(self, trial_id: str, *, is_evolved: bool, full_length: bool) -> None:
+        """Tells the listener what a training that begins is for, unless it knows."""
+        if full_length:
+            running = sum(one.full_length for one in self._running.values())
+            ended = sum(record.full_length for record in self._archive.records.values())
+            # Candidates that came after others have had theirs have one of their own.
+            num = max(ended + running, len(self._archive.finalists))
+            phase = phases.FINALS, f"final training {ended + running} of {num}"
+        elif is_evolved:
+            phase = phases.EVOLVING, phases.words(phases.EVOLVING)
+        elif trial_id == FIRST:
+            phase = phases.EVOLVING, "trains a first model, in seconds"
+        else:
+            phase = phases.REFITTING, phases.words(phases.REFITTING)
+        if phase != self._phase:
+            self._phase = phase
+            self._listener.phase_began(*phase)
 
     def _pin(self) -> None:
         """Keeps the models that are just gone on from."""

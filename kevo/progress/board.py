@@ -50,6 +50,8 @@ class Board(NullListener):
     last_failure: TrialRecord | None = None
     num_skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How many of what were stepped over, for which reason."""
+    phase: str = ""
+    """What the search is doing, in words."""
     is_closed: bool = False
     _opened_at: float = 0.0
 
@@ -59,6 +61,9 @@ class Board(NullListener):
         bests = ranking.winners(opening.records, objectives, num_judged=opening.num_judged)
         for record, best in zip(opening.records, bests, strict=True):
             self._take(record, best)
+
+    def phase_began(self, phase: str, words: str) -> None:
+        self.phase = words
 
     def skipped(self, what: str, reason: str, num: int) -> None:
         self.num_skipped[what, reason] += num

@@ -51,6 +51,9 @@ class Listener(Protocol):
     def search_started(self, opening: SearchStarted) -> None:
         """The data is read, and all is ready for the first candidate."""
 
+    def phase_began(self, phase: str, words: str) -> None:
+        """Another phase of the search begins: one of `kevo.runs.phases.PHASES`, and what it is, in words."""
+
     def note(self, text: str) -> None:
         """Something that a user should know."""
 
@@ -77,6 +80,7 @@ class NullListener:
     """A listener that does nothing."""
 
     def search_started(self, opening: SearchStarted) -> None: ...
+    def phase_began(self, phase: str, words: str) -> None: ...
     def note(self, text: str) -> None: ...
     def skipped(self, what: str, reason: str, num: int) -> None: ...
     def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None: ...

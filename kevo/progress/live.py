@@ -82,6 +82,10 @@ class Live:
         with self._told():
             self._board.search_started(opening)
 
+    def phase_began(self, phase: str, words: str) -> None:
+        with self._told():
+            self._board.phase_began(phase, words)
+
     def note(self, text: str) -> None:
         with self._told():
             self._lines.append(Text(self._paper.text(text)))

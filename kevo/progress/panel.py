@@ -133,7 +133,7 @@ def _header(board: Board, paper: Paper) -> Text:
     else:
         name, left = board.opening.run_folder.name, board.seconds_left
         time = f"{_whole(board.seconds)} so far" if left is None else f"{_whole(left)} left"
-        time = f"scores and saves the best, {time}" if board.is_closed else time
+        time = f"{board.phase}, {time}" if board.phase else time
     time = paper.cropped(time, paper.width - 8)
     name = paper.cropped(name, paper.width - len(time) - 8)
     line = Text(f"{rule}{rule} ", "dim")
@@ -204,7 +204,7 @@ def _population(board: Board, paper: Paper) -> list[Text]:
 
 def _running(board: Board, paper: Paper, *, rows: int) -> list[Text]:
     if not board.running and board.opening is not None and not board.is_closed:
-        return [Text("      nothing trains at the moment", "dim")]
+        return [Text(f"      nothing trains: {board.phase or 'the search begins'}", "dim")]
     running = sorted(board.running.items())
     num_shown = len(running) if len(running) <= rows else max(0, rows - 1)
     lines = [_training(number, one, board.clock() - one.began, paper) for number, one in running[:num_shown]]

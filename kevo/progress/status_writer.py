@@ -41,6 +41,7 @@ class StatusWriter:
         self._trainings: dict[int, Training] = {}
         self._settings: Settings | None = None
         self._ended: Ended | None = None
+        self._phase: tuple[str, str] | None = None
         self._lock = threading.Lock()
         self._has_news = False
         self._sizes: Sizes | None = None
@@ -72,6 +73,12 @@ class StatusWriter:
             best=None if opening.best is None else status.best(opening.best, opening.settings),
         )
         self._listener.search_started(opening)
+
+    def phase_began(self, phase: str, words: str) -> None:
+        """Notes what the search is doing."""
+        with self._lock:
+            self._phase, self._has_news = (phase, words), True
+        self._listener.phase_began(phase, words)
 
     def note(self, text: str) -> None:
         """Keeps a note, and passes it on."""
@@ -138,7 +145,14 @@ class StatusWriter:
             self._has_news = False
         # On a full disk the search ends by its records, not by this.
         with contextlib.suppress(RunError):
-            status.write(self._run, trainings, seconds=self._seconds(), ended=self._ended, sizes=self._measured())
+            status.write(
+                self._run,
+                trainings,
+                seconds=self._seconds(),
+                ended=self._ended,
+                sizes=self._measured(),
+                phase=self._phase,
+            )
 
     def _measured(self) -> Sizes:
         began = time.monotonic()

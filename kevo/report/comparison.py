@@ -159,11 +159,12 @@ def _rows(known: Sequence[Facts]) -> Iterator[Row]:
     yield row("run", "kevo", (one.kevo_version for one in known))
     searches = [one.search for one in known]
     for name in (item.name for item in dataclasses.fields(Settings)):
-        # Spaces are compared gene by gene, and weights wherever their files lie.
-        if name not in ("space", "weights"):
+        # Spaces are compared gene by gene, weights wherever their files lie, and seeds by their number.
+        if name not in ("space", "weights", "seeds"):
             yield row("settings", _name(name), (one and getattr(one, name) for one in searches), _format_value)
     presets = (one and (one.space if isinstance(one.space, str) else "of its own") for one in searches)
     yield row("settings", "space", presets)
+    yield row("settings", "seeds", (one and len(one.seeds) for one in searches), _format_value)
     yield row("settings", "weights", (one and _weights(one) for one in searches), _format_value)
     spaces = [one and one.kind.varied(one) for one in searches]
     for name in dict.fromkeys(name for one in spaces for name in one or ()):

@@ -15,7 +15,7 @@ from kevo.tasks.task import AnyKind, named_by
 
 _FLAGS = {"num_rungs": "--rungs"}
 """Options of `kevo search` that are called otherwise than their settings."""
-_PYTHON_ONLY = ("final_epochs", "num_finalists")
+_PYTHON_ONLY = ("final_epochs", "num_finalists", "seeds")
 
 
 def how_to_repeat(facts: Facts) -> str:

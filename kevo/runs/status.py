@@ -15,14 +15,17 @@ from kevo.runs import failure, layout, notes, reader
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome, finite
+from kevo.runs.phases import PHASES
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system.text import byte_size, duration, metric_name
+from kevo.tasks.task import AUTO
 
 State = Literal["running", "interrupted", "failed", "finished"]
 _GO_ON = "; go on with: kevo resume {run}"
 _HINTS: Mapping[State, str] = {"running": "", "interrupted": _GO_ON, "failed": _GO_ON, "finished": ""}
 _MEASURING_SECONDS = 10.0
+_MOST_WORDS = 200
 """For so long the size of a folder counts."""
 
 
@@ -130,6 +133,8 @@ class Status:
         num_bytes_of_checkpoints: The size of the models in it that may still be needed.
         failure: Why its last session failed; `None` where it did not.
         notes: What it has told its user, the newest at the end; the last 100.
+        phase: What it is doing, one of `kevo.runs.phases.PHASES`; `None` where no session is at work.
+        phase_words: The same in words; empty where that is unknown.
     """
 
     run_folder: Path
@@ -145,6 +150,8 @@ class Status:
     num_bytes_of_checkpoints: int
     failure: str | None = None
     notes: tuple[str, ...] = ()
+    phase: str | None = None
+    phase_words: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values."""
@@ -170,6 +177,7 @@ def write(
     seconds: float,
     ended: Ended | None = None,
     sizes: Sizes | None = None,
+    phase: tuple[str, str] | None = None,
 ) -> None:
     """Writes what a search at work is doing.
 
@@ -179,6 +187,7 @@ def write(
         seconds: How long the search has taken.
         ended: The trials that have ended; `None` where that is to be read from their records.
         sizes: Those of the folder; `None` where that is to be measured.
+        phase: What it is doing, one of `phases.PHASES`, and the same in words.
 
     Raises:
         RunError: the folder cannot be written.
@@ -189,6 +198,7 @@ def write(
         "trainings": list(map(dataclasses.asdict, trainings)),
         "ended": ended and dataclasses.asdict(ended),
         "sizes": sizes,
+        "phase": phase,
     }
     run.write_json(layout.STATUS, values)
 
@@ -269,6 +279,8 @@ class StatusReader:
             num_bytes_of_checkpoints=sizes.checkpoints,
             failure=None if failed is None else failed.words,
             notes=notes.read(run),
+            phase=None if live is None or live.phase is None else live.phase[0],
+            phase_words="" if live is None or live.phase is None else live.phase[1],
         )
 
     def _counted(self, ended: Ended) -> Ended:
@@ -326,8 +338,10 @@ def describe_status(status: Status) -> Iterator[str]:
             f"now         {training.number + 1}: {epoch}, with {training.worker}, "
             f"for {duration(max(0.0, time.time() - training.started_at))}, {training.words}"
         )
-    if status.state == "running" and not status.trainings:
-        yield "now         nothing trains: the search begins, or writes what it found"
+    if status.state == "running" and status.phase_words:
+        yield f"phase       {'' if status.trainings else 'nothing trains: '}{status.phase_words}"
+    elif status.state == "running" and not status.trainings:
+        yield "phase       nothing trains: the search begins, or ends"
     yield (
         f"disk        {byte_size(status.num_bytes)}, "
         f"{byte_size(status.num_bytes_of_checkpoints)} of it models that may still be needed"
@@ -341,6 +355,7 @@ class _Live(NamedTuple):
     trainings: tuple[Training, ...]
     ended: Ended | None
     sizes: Sizes | None
+    phase: tuple[str, str] | None
 
 
 def _live(run: Run) -> _Live | None:
@@ -360,7 +375,16 @@ def _live(run: Run) -> _Live | None:
             tuple(map(Training.from_json, values["trainings"])),
             ended and Ended.from_json(ended),
             sizes and Sizes(*map(int, sizes)),
+            _phase(values.get("phase")),
         )
+
+
+def _phase(value: object) -> tuple[str, str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2 or value[0] not in PHASES:
+        raise ValueError("its phase is none of a search")
+    return value[0], str(value[1])[:_MOST_WORDS]
 
 
 def best(record: TrialRecord, settings: Settings) -> Best:
@@ -368,6 +392,6 @@ def best(record: TrialRecord, settings: Settings) -> Best:
     return Best(
         number=record.number,
         words=settings.kind.describe(record.genome),
-        objective=settings.objective,
+        objective=next(iter(settings.kind.objectives)) if settings.objective == AUTO else settings.objective,
         score=record.metrics[settings.objectives[0].metric],
     )

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 import kevo
+from kevo import api
 from kevo.errors import DataError, RunError, SearchFailedError, SettingsError, WeightsError
 from kevo.result import SearchResult
 from kevo.runs.folder import Run
+from kevo.runs.phases import PHASES
 from kevo.runs.reader import read_trials
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.task import kind_of
 from tests.support.samples import stripes
 from tests.support.searches import SETTINGS, TINY, Diary
 from tests.support.stranger import Stranger
@@ -55,6 +58,23 @@ def test_the_run_folder_reads_without_kevo(found: tuple[SearchResult, Diary]) ->
     assert json.loads((folder / "settings.json").read_text())["search"]["epochs"] == 3
     pictures = {path.name for path in (folder / "plots").glob("*.png")}
     assert len(pictures) == 5
+
+
+def test_each_phase_is_told(found: tuple[SearchResult, Diary]) -> None:
+    phases = ["reading", "probing", "evolving", "finals", "refitting", "scoring", "combining", "writing"]
+    assert found[1].phases == phases == list(PHASES)
+
+
+def test_a_search_may_begin_with_the_best_of_another(found: tuple[SearchResult, Diary], tmp_path: Path) -> None:
+    first, (best, *others) = found[0].run_folder, api._seeds(found[0].run_folder, SETTINGS.kind)
+    records = sorted(read_trials(Run.open(first)), key=lambda record: record.fitness or 0.0, reverse=True)
+    assert best == records[0].genome and best not in others
+    with pytest.raises(SettingsError, match="is of the task images, and this one of tables"):
+        api._seeds(first, kind_of("tables"))
+    Run.create(tmp_path / "empty", {"search": SETTINGS.to_json()})
+    with pytest.raises(RunError, match="No candidate of the search in .* has finished"):
+        api._seeds(tmp_path / "empty", SETTINGS.kind)
+    assert api._seeds([best], SETTINGS.kind) == (best,)
 
 
 def test_what_an_ensemble_is_chosen_from_is_kept(found: tuple[SearchResult, Diary], dataset: ImageDataset) -> None:

@@ -20,6 +20,7 @@ from kevo.tasks.images.space import of, preset
         Settings(max_trials=None, max_time=90.0, space="wide", weights={"vgg16": "none"}, objective="loss", seed=7),
         Settings(space=dataclasses.replace(preset("small"), filters=(4, 8))),
         Settings(minimize=("params", "seconds"), max_params=20_000, cache="features"),
+        Settings(seeds=({"family": "conv", "conv/l2": 1e-4, "conv/batch_norm": True}, {})),
     ],
 )
 def test_to_json_and_back(settings: Settings) -> None:
@@ -47,6 +48,8 @@ def test_to_json_and_back(settings: Settings) -> None:
         ({"space": 3}, "`space` must be a preset's name or a Space"),
         ({"cache": ""}, "`cache` must be a path or None. Received: ''"),
         ({"cache": "nu\0ll"}, "`cache` must be a path or None"),
+        ({"seeds": [{"family": ["conv"]}]}, "`seeds` must be a tuple of at most 100 genomes"),
+        ({"seeds": [{}] * 101}, "`seeds` must be a tuple of at most 100 genomes"),
         ({"max_params": 0}, "`max_params` must be positive. Received: 0"),
         ({"minimize": ("size",)}, "`minimize` holds 'size'. Expected some of: params, seconds, flops, bytes"),
     ],

@@ -71,6 +71,7 @@ class Diary:
     def __init__(self) -> None:
         self.openings: list[SearchStarted] = []
         self.notes: list[str] = []
+        self.phases: list[str] = []
         self.num_skipped: Counter[tuple[str, str]] = Counter()
         self.started: list[str] = []
         self.records: list[TrialRecord] = []
@@ -79,6 +80,10 @@ class Diary:
 
     def search_started(self, opening: SearchStarted) -> None:
         self.openings.append(opening)
+
+    def phase_began(self, phase: str, words: str) -> None:
+        if phase not in self.phases[-1:]:
+            self.phases.append(phase)
 
     def note(self, text: str) -> None:
         self.notes.append(text)

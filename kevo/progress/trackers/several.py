@@ -67,6 +67,10 @@ class TrackerGroup:
         """Tells all."""
         self._tell(lambda one: one.skipped(what, reason, num))
 
+    def phase_began(self, phase: str, words: str) -> None:
+        """Tells all."""
+        self._tell(lambda one: one.phase_began(phase, words))
+
     def note(self, text: str) -> None:
         """Tells all."""
         self._tell(lambda one: one.note(text))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
@@ -324,6 +325,24 @@ def get(name: str) -> Backbone:
     near = difflib.get_close_matches(name, BACKBONES, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise UnknownBackboneError(f"Unknown backbone {name!r}.{hint} Expected one of: {', '.join(BACKBONES)}.")
+
+
+def named(name: str) -> str:
+    """The name of a backbone in the table, also where it is written as in `keras.applications`.
+
+    Raises:
+        UnknownBackboneError: No backbone has this name.
+
+    Example:
+        >>> named("MobileNetV2"), named("EfficientNetV2B0")
+        ('mobilenet_v2', 'efficientnet_v2_b0')
+    """
+    plain = {_letters(one): one for one in BACKBONES}
+    return plain.get(_letters(name)) or get(name).name
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
 
 
 def network(backbone: Backbone, *, image_size: int | None = None, alpha: float | None = None) -> keras.Model:

@@ -130,9 +130,10 @@ class Images:
 
     def absolute(self, weights: Mapping[str, str]) -> dict[str, str]:
         """The same weights with absolute paths."""
+        from kevo.tasks.images.backbones import named
         from kevo.tasks.images.pretrained_weights import absolute
 
-        return {name: absolute(source) for name, source in weights.items()}
+        return {named(name): absolute(source) for name, source in weights.items()}
 
     def foreign(self, settings: SearchSettings) -> Sequence[str]:
         """Files of weights, and an expression for the paths of pictures."""

@@ -18,7 +18,7 @@ from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.tasks.images import networks
 from kevo.tasks.images.contract import Contract, read_contract, read_known
-from kevo.tasks.images.datasets import Limits, Skipped, Split, loose
+from kevo.tasks.images.datasets import Limits, Skipped, Split, arrays, loose
 from kevo.tasks.images.datasets.dataset import digest, natural
 from kevo.tasks.images.datasets.held_out import choose
 from kevo.tasks.images.datasets.loading import Found, divide, read
@@ -126,7 +126,7 @@ class PicturePredictor:
 
     def predict(
         self,
-        paths: str | Path | Iterable[str | Path],
+        paths: str | Path | Iterable[str | Path] | npt.NDArray[Any],
         *,
         skip: Callable[[Skipped], object] | None = None,
         grad_cam: str | Path | None = None,
@@ -136,7 +136,8 @@ class PicturePredictor:
         Each picture is read as those that the model was trained with, see `kevo.read_picture`.
 
         Args:
-            paths: Files and folders; in a folder every file at any depth, hidden ones aside.
+            paths: Files and folders; in a folder every file at any depth, hidden ones aside. Or pictures as an array
+                of shape (n, height, width[, 1, 3 or 4]), which are then called by their places.
             skip: Is told about a file that cannot be used. `None` raises an error there.
             grad_cam: A folder for drawings of what speaks for the predicted class, see `gradcam`. `None` draws
                 none.
@@ -145,7 +146,7 @@ class PicturePredictor:
             One prediction for each picture, in order.
 
         Raises:
-            DataError: a picture cannot be read, and nobody is told.
+            DataError: a picture cannot be read, and nobody is told; or an array is none of pictures.
             ModelError: the model is none for Grad-CAM, or its outputs are no answers of their kind.
             SettingsError: the model does not classify, and a drawing was asked for.
             RunError: a drawing cannot be written.
@@ -155,6 +156,11 @@ class PicturePredictor:
                 f"Grad-CAM draws what speaks for one class of several, and {self._name} answers with "
                 f"{self.output.returns}. Leave it out."
             )
+        if isinstance(paths, np.ndarray):
+            if grad_cam is not None:
+                raise DataError("Grad-CAM draws into pictures of files. Received an array. Name the files.")
+            yield from self._predicted_array(paths)
+            return
         drawer = None if grad_cam is None else Drawer(self.model, Path(grad_cam))
         files = self._files([paths] if isinstance(paths, str | Path) else paths, skip or _refuse)
         while chunk := list(itertools.islice(files, _CHUNK)):
@@ -237,6 +243,14 @@ class PicturePredictor:
                 yield file, decoded.pictures[0]
             else:
                 skip(Skipped(file.path, reason))
+
+    def _predicted_array(self, pictures: npt.NDArray[Any]) -> Iterator[Prediction]:
+        # All of them together tell which value is white.
+        blocks = arrays.from_mapping({"train": (pictures, np.zeros(len(pictures), int))})["train"].blocks
+        read, _, _ = arrays.to_pictures({"train": blocks}, image_size=self.image_size, whites=self._whites)
+        for start in range(0, len(pictures), _CHUNK):
+            outputs = self.outputs(read["train"][start : start + _CHUNK])
+            yield from self.output.predictions(outputs, [Located(path=str(start + n)) for n in range(len(outputs))])
 
     def _predicted(self, chunk: list[tuple[File, Pictures]], drawer: Drawer | None) -> Iterator[Prediction]:
         places: dict[tuple[int, ...], list[int]] = defaultdict(list)

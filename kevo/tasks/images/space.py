@@ -243,4 +243,8 @@ def of(settings: SearchSettings) -> Space:
         UnknownBackboneError: weights are named for a backbone that is not in the table.
     """
     space = from_json(settings.space)
-    return dataclasses.replace(space, backbones=tuple(settings.weights)) if settings.weights else space
+    return (
+        dataclasses.replace(space, backbones=tuple(map(backbones.named, settings.weights)))
+        if settings.weights
+        else space
+    )

@@ -106,6 +106,16 @@ def evolved(
     return one
 
 
+def test_genomes_of_another_search_are_trained_after_those_of_the_task(tmp_path: Path, dataset: ImageDataset) -> None:
+    seed = {**CONV_GENOME, "learning_rate": 0.0123, "from": "elsewhere"}
+    plain = scheduler(tmp_path / "plain", dataset, dataclasses.replace(SETTINGS, max_trials=9))
+    num = len(plain._task.seeds)
+    one = scheduler(tmp_path / "seeded", dataset, dataclasses.replace(SETTINGS, max_trials=9, seeds=(seed,)))
+    begun = [task.genome for task in itertools.islice(tasks(one), num + 1)]
+    assert begun[:num] == [task.genome for task in itertools.islice(tasks(plain), num)]
+    assert begun[num]["learning_rate"] == 0.0123 and "from" not in begun[num]
+
+
 def test_finalists_are_not_begun_when_the_time_is_up(tmp_path: Path, dataset: ImageDataset) -> None:
     one = scheduler(tmp_path, dataset, dataclasses.replace(RUNGS, max_time=60.0), PAUSED, seconds=60.0)
     assert list(tasks(one)) == [] and listener(one).started == [] and one.is_over

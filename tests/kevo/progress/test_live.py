@@ -122,12 +122,15 @@ def test_what_goes_on_is_told_from_the_first_moment_to_the_last() -> None:
     one = Board(ACCURACY, clock=lambda: 0.0)
     assert shown(one, 60, 20)[0].endswith("reads the data ──")
     one.search_started(OPENING)
-    assert "nothing trains at the moment" in shown(one, 60, 20)[1]
+    assert "nothing trains: the search begins" in shown(one, 60, 20)[1]
+    one.phase_began("probing", "looks at the data")
+    assert "looks at the data, " in shown(one, 60, 20)[0] and "nothing trains: looks at" in shown(one, 60, 20)[1]
     one.trial_started(0, "conv stack", None, "worker-0")
     one.trial_lost(0, "killed")
     assert one.running == {}
     one.trial_started(0, "conv stack", None, "worker-0")
     one.closed()
+    one.phase_began("scoring", "scores and saves the best")
     assert "scores and saves the best, 3 min 57 s left" in shown(one, 60, 20)[0] and one.running == {}
 
 

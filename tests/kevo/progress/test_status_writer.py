@@ -35,11 +35,22 @@ def awaited(run: Run, number: int) -> Status:
     return found
 
 
+def left_without_phase(run: Run) -> bool:
+    found = status.read(run.path)
+    return found.phase is None and found.phase_words == ""
+
+
 def test_a_search_at_work_tells_what_it_is_at(tmp_path: Path) -> None:
     run = run_folder(tmp_path)
     diary = Diary()
     with run.locked(), StatusWriter(run, diary, seconds=lambda: 100.0) as publisher:
-        assert "nothing trains" in command("status", run.path).stdout
+        assert "nothing trains: the search begins" in command("status", run.path).stdout
+        publisher.phase_began("finals", "final training 2 of 3")
+        until = time.monotonic() + 20
+        while status.read(run.path).phase is None and time.monotonic() < until:
+            time.sleep(0.02)
+        assert (status.read(run.path).phase, status.read(run.path).phase_words) == ("finals", "final training 2 of 3")
+        assert "phase       nothing trains: final training 2 of 3" in command("status", run.path).stdout
         publisher.trial_started(3, "conv stack", 60.0, "worker-1")
         publisher.trial_started(4, "another", 60.0, "worker-2")
         publisher.progress(3, "train", 1.5, 20, {"accuracy": 0.5})
@@ -60,6 +71,7 @@ def test_a_search_at_work_tells_what_it_is_at(tmp_path: Path) -> None:
         )
         publisher.note("so far")
     assert diary.started == ["conv stack", "another"] and diary.records == [done]
+    assert diary.phases == ["finals"] and left_without_phase(run)
     assert diary.notes == ["so far"] and diary.lost == [(4, "killed")]
     assert not (run.path / "status.json").exists() and not [*run.path.glob(".partial-*")]
     left = status.read(run.path)

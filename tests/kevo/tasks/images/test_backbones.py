@@ -85,6 +85,15 @@ def test_alphas_are_those_that_keras_publishes() -> None:
     }
 
 
+def test_names_are_found_as_keras_writes_them() -> None:
+    for row in BACKBONES.values():
+        function = row.builder.rpartition(":")[2]
+        assert backbones.named(row.name) == backbones.named(function) == row.name
+    assert backbones.named("Mobilenet-V2") == "mobilenet_v2"
+    with pytest.raises(UnknownBackboneError, match="Unknown backbone 'MobileNet9'"):
+        backbones.named("MobileNet9")
+
+
 def test_an_unknown_name_gets_the_nearest_one_offered() -> None:
     with pytest.raises(UnknownBackboneError, match=r"^Unknown backbone 'resnet5'. Did you mean 'resnet50'\? Expected"):
         backbones.get("resnet5")

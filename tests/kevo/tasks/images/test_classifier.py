@@ -81,6 +81,22 @@ def test_predicts_files_and_folders_in_order(classifier: Classifier, pictures: P
         assert one.label == NAMES[expected.argmax()] and one.probability == one.probabilities[one.label]
 
 
+def test_arrays_are_predicted_as_their_files_are(
+    classifier: Classifier, run: Path, pictures: Path, tmp_path: Path
+) -> None:
+    files = sorted(pictures.rglob("*.png"))[:3]
+    array = np.stack([np.asarray(Image.open(path).convert("RGB")) for path in files])
+    found = list(classifier.predict(array))
+    assert [one.path for one in found] == ["0", "1", "2"]
+    assert [one.probabilities for one in found] == [one.probabilities for one in classifier.predict(files)]
+    with pytest.raises(DataError, match="Expected .n, height, width"):
+        list(classifier.predict(array[0, 0]))
+    with pytest.raises(DataError, match="Grad-CAM draws into pictures of files"):
+        list(classifier.predict(array, grad_cam=tmp_path))
+    again = kevo.SearchResult.open(run).classifier
+    assert isinstance(again, Classifier) and again.class_names == classifier.class_names
+
+
 def odd_pictures(folder: Path) -> list[Path]:
     """Pictures that readers disagree on."""
     rng = np.random.default_rng(3)
