@@ -247,9 +247,13 @@ class Settings:
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """The objective, and then the costs that are minimized beside it."""
+        return with_costs(self.kind.objectives[self.resolved_objective], self.minimize)
+
+    @property
+    def resolved_objective(self) -> str:
+        """The name of the objective, also when it was left open."""
         objectives = self.kind.objectives
-        name = self.objective if self.objective in objectives else next(iter(objectives))
-        return with_costs(objectives[name], self.minimize)
+        return self.objective if self.objective in objectives else next(iter(objectives))
 
     @property
     def resolved_max_time(self) -> float | None:

@@ -19,7 +19,6 @@ from kevo.runs.phases import PHASES
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system.text import byte_size, duration, metric_name
-from kevo.tasks.task import AUTO
 
 State = Literal["running", "interrupted", "failed", "finished"]
 _GO_ON = "; go on with: kevo resume {run}"
@@ -392,6 +391,6 @@ def best(record: TrialRecord, settings: Settings) -> Best:
     return Best(
         number=record.number,
         words=settings.kind.describe(record.genome),
-        objective=next(iter(settings.kind.objectives)) if settings.objective == AUTO else settings.objective,
+        objective=settings.resolved_objective,
         score=record.metrics[settings.objectives[0].metric],
     )

@@ -108,7 +108,7 @@ def _columns(run: Run, task: Task) -> Any:
     for gene in task.hyperparameters.space:
         domains.setdefault(gene.name, set()).update(getattr(gene, "values", ()))
     objectives = settings.kind.objectives
-    compared = (objectives[settings.objective].metric, *(name for one in objectives.values() for name in one.metrics))
+    compared = (settings.objectives[0].metric, *(name for one in objectives.values() for name in one.metrics))
     metrics = [f"best/{name}" for name in dict.fromkeys(compared)]
     metrics += [f"cost/{name}" for name in dict.fromkeys(("seconds", "params", *settings.minimize))]
     return summary_v2.hparams_config_pb(
