@@ -9,12 +9,14 @@ import os
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kevo.errors import KevoError, RunError, SettingsError, WeightsError
 from kevo.execution import devices
+from kevo.execution.cluster import Cluster
 from kevo.execution.endpoint import Endpoint
 from kevo.progress import Listener, NullListener, for_stderr
 from kevo.progress.trackers import TrackerGroup
@@ -46,6 +48,9 @@ def search(
     started: float | None = None,
     listen: str | None = None,
     secret: str | None = None,
+    cluster: str | None = None,
+    cpus_per_trial: float | None = None,
+    gpus_per_trial: float | None = None,
     distribution_strategy: tf.distribute.Strategy | None = None,
     seeds: str | Path | Sequence[Mapping[str, Any]] | None = None,
     **options: Any,
@@ -66,6 +71,11 @@ def search(
             for nowhere.
         secret: What they must show; needed for any address that other machines can reach. It keeps strangers out, and
             does not hide what is said. Defaults to `KEVO_SECRET` in the environment, if that is there.
+        cluster: Trains on a Ray cluster: `auto` for the one of this machine or of `RAY_ADDRESS`, or its head's
+            `HOST:PORT`. Then `Settings(workers=...)` is the number of trials at a time, by default as many as fit.
+            `None` trains on this machine.
+        cpus_per_trial: Cores that each trial gets of the cluster. Defaults to 1.
+        gpus_per_trial: GPUs that each trial gets of the cluster, such as 0.5 or 2. Defaults to 1 where there are any.
         distribution_strategy: Spreads each candidate over several devices, in this process, as Keras Tuner's argument
             of this name does. `None` for what `Settings(strategy=...)` says.
         seeds: The run folder of an earlier search, whose five best candidates the evolution begins with after its own
@@ -86,6 +96,7 @@ def search(
     """
     started = time.monotonic() if started is None else started
     endpoint = _endpoint(listen, secret, distribution_strategy)
+    machines = _cluster(cluster, cpus_per_trial, gpus_per_trial, distribution_strategy)
     settings = _settings(settings, options)
     kind, decision = choose(settings.task, data, settings.options)
     settings = dataclasses.replace(
@@ -96,38 +107,41 @@ def search(
         seeds=settings.seeds if seeds is None else _seeds(seeds, kind),
     )
     _ensure_room(settings, endpoint)
-    if settings.strategy != "auto" and distribution_strategy is None:
+    _ensure_fit(settings, machines)
+    if machines is None and settings.strategy != "auto" and distribution_strategy is None:
         # Tells at once what cannot be.
         workers = 1 if settings.workers == 0 else settings.workers
         devices.plan(settings.strategy, num_workers=workers, num_gpus=devices.num_gpus())
-    dataset = kind.load(data, settings)
-    task = kind.open(dataset, settings)
-    run = Run.create(
-        (_new_folder(dataset.name) if out is None else Path(out)).absolute(),
-        signed(
-            {
-                "kevo": versions.KEVO,
-                "versions": versions.installed(),
-                "data": kind.source(data),
-                "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-                "fingerprint": dataset.fingerprint(),
-                "num_validation": dataset.num_examples("validation"),
-                "search": settings.to_json(),
-                "identity": task.identity,
-            }
-        ),
-    )
-    with _watched(settings, verbose, listener) as watching:
-        return Session(
-            run,
-            task,
-            settings,
-            watching,
-            started=started,
-            endpoint=endpoint,
-            strategy=distribution_strategy,
-            decision=decision,
-        ).run()
+    with nullcontext() if machines is None else machines.connected():
+        dataset = kind.load(data, settings)
+        task = kind.open(dataset, settings)
+        run = Run.create(
+            (_new_folder(dataset.name) if out is None else Path(out)).absolute(),
+            signed(
+                {
+                    "kevo": versions.KEVO,
+                    "versions": versions.installed(),
+                    "data": kind.source(data),
+                    "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+                    "fingerprint": dataset.fingerprint(),
+                    "num_validation": dataset.num_examples("validation"),
+                    "search": settings.to_json(),
+                    "identity": task.identity,
+                }
+            ),
+        )
+        with _watched(settings, verbose, listener) as watching:
+            return Session(
+                run,
+                task,
+                settings,
+                watching,
+                started=started,
+                endpoint=endpoint,
+                cluster=machines,
+                strategy=distribution_strategy,
+                decision=decision,
+            ).run()
 
 
 def resume(
@@ -142,6 +156,9 @@ def resume(
     started: float | None = None,
     listen: str | None = None,
     secret: str | None = None,
+    cluster: str | None = None,
+    cpus_per_trial: float | None = None,
+    gpus_per_trial: float | None = None,
     distribution_strategy: tf.distribute.Strategy | None = None,
     cache: str | None = None,
     trust: bool = False,
@@ -161,6 +178,9 @@ def resume(
         started: As for `search`.
         listen: As for `search`. Workers that were there before come back to the same address.
         secret: As for `search`.
+        cluster: As for `search`. It is not written down: give it again, or another one.
+        cpus_per_trial: As for `search`.
+        gpus_per_trial: As for `search`.
         distribution_strategy: As for `search`. It is not written down: give it again.
         cache: Where features are kept from now on, as in `Settings`. Defaults to where they were; where the search was
             begun by somebody else, to the user's own cache.
@@ -174,6 +194,7 @@ def resume(
     """
     started = time.monotonic() if started is None else started
     endpoint = _endpoint(listen, secret, distribution_strategy)
+    machines = _cluster(cluster, cpus_per_trial, gpus_per_trial, distribution_strategy)
     run = Run.open(Path(run_folder).absolute())
     settings = run.search_settings()
     limits = {"max_time": max_time, "max_trials": max_trials, "patience": patience}
@@ -209,18 +230,27 @@ def resume(
         raise RunError(
             f"The search in {run.path} read its {kind.examples} from Python. Give them again: resume(run, data)."
         )
-    dataset = kind.load(source, settings)
-    if dataset.fingerprint() != run.settings.get("fingerprint"):
-        raise RunError(
-            f"The {kind.examples} in {source} have changed since the search in {run.path} began, so that its scores "
-            "cannot be compared with new ones. Put them back, or start a new search."
-        )
-    _ensure_room(settings, endpoint)
-    task = _reopened(run, kind, dataset, settings)
-    with _watched(settings, verbose, listener) as watching:
-        return Session(
-            run, task, settings, watching, started=started, endpoint=endpoint, strategy=distribution_strategy
-        ).run()
+    with nullcontext() if machines is None else machines.connected():
+        dataset = kind.load(source, settings)
+        if dataset.fingerprint() != run.settings.get("fingerprint"):
+            raise RunError(
+                f"The {kind.examples} in {source} have changed since the search in {run.path} began, so that its "
+                "scores cannot be compared with new ones. Put them back, or start a new search."
+            )
+        _ensure_room(settings, endpoint)
+        _ensure_fit(settings, machines)
+        task = _reopened(run, kind, dataset, settings)
+        with _watched(settings, verbose, listener) as watching:
+            return Session(
+                run,
+                task,
+                settings,
+                watching,
+                started=started,
+                endpoint=endpoint,
+                cluster=machines,
+                strategy=distribution_strategy,
+            ).run()
 
 
 def _settings(settings: Settings | None, options: Mapping[str, Any]) -> Settings:
@@ -290,6 +320,34 @@ def _endpoint(listen: str | None, secret: str | None, strategy: tf.distribute.St
     endpoint = Endpoint.at(listen, secret=secret)
     endpoint.ensure_free()
     return endpoint
+
+
+def _cluster(
+    address: str | None, cpus: float | None, gpus: float | None, strategy: tf.distribute.Strategy | None
+) -> Cluster | None:
+    if address is None:
+        if cpus is not None or gpus is not None:
+            raise SettingsError(
+                "Received CPUs or GPUs for each trial, and no cluster. Name the cluster: auto, HOST:PORT."
+            )
+        return None
+    if strategy is not None:
+        raise SettingsError(
+            "Received both `cluster` and `distribution_strategy`, which trains in this process only. Give one of them."
+        )
+    return Cluster(address, 1.0 if cpus is None else cpus, gpus)
+
+
+def _ensure_fit(settings: Settings, cluster: Cluster | None) -> None:
+    if cluster is None:
+        return
+    if settings.workers == 0:
+        raise SettingsError("Received a cluster and 0 workers. Expected 1 or more, or none for as many as fit.")
+    if settings.strategy == "multiworker":
+        raise SettingsError(
+            "The strategy multiworker spreads a candidate over two processes of one machine. On a cluster, give each "
+            "trial several GPUs of one machine with gpus_per_trial (--gpus-per-trial) instead."
+        )
 
 
 def _ensure_room(settings: Settings, endpoint: Endpoint | None) -> None:

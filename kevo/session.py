@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import shlex
 import shutil
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -15,6 +16,7 @@ import tensorflow as tf
 from kevo.engine.archive import Archive
 from kevo.engine.budget import Budget
 from kevo.engine.finalize import BrokenModelError, Finalizer
+from kevo.engine.messages import TrialResult
 from kevo.engine.scheduler import Scheduler
 from kevo.errors import (
     KevoError,
@@ -24,7 +26,8 @@ from kevo.errors import (
     SearchInterruptedError,
     describe_error,
 )
-from kevo.execution import devices, first_trial
+from kevo.execution import claims, devices, first_trial
+from kevo.execution.cluster import Cluster
 from kevo.execution.devices import Plan
 from kevo.execution.endpoint import Endpoint, seen_from_elsewhere
 from kevo.execution.job import TrialWork
@@ -74,6 +77,7 @@ class Session:
         listener: Is told what happens.
         started: When it began, by `time.monotonic`.
         endpoint: Where workers from elsewhere may join; `None` for nowhere.
+        cluster: Where trials run, which this process is connected to; `None` for this machine.
         strategy: Spreads each candidate over several devices, in this process; `None` for what the settings say.
         decision: What was decided about the task, in words; empty where that went without saying.
     """
@@ -87,6 +91,7 @@ class Session:
         *,
         started: float,
         endpoint: Endpoint | None = None,
+        cluster: Cluster | None = None,
         strategy: tf.distribute.Strategy | None = None,
         decision: str = "",
     ) -> None:
@@ -98,6 +103,7 @@ class Session:
         self._listener: Listener
         self._listener = self._trackers = TrackerGroup([listener])
         self._endpoint = endpoint
+        self._cluster = cluster
         self._strategy = strategy
         self._archive = Archive(run, settings, num_judged=task.dataset.num_examples("validation"))
         self._budget = Budget(settings, started=started)
@@ -178,9 +184,13 @@ class Session:
     @property
     def _trains_here(self) -> bool:
         """Whether this process trains, and no other."""
+        if self._cluster is not None:
+            return False
         return self._strategy is not None or (self._settings.workers == 0 and self._endpoint is None)
 
     def _plan(self) -> Plan:
+        if self._cluster is not None:
+            return Plan((), is_mirrored=False)
         workers = 1 if self._trains_here else self._settings.workers
         return devices.plan(self._settings.strategy, num_workers=workers, num_gpus=devices.num_gpus())
 
@@ -188,6 +198,8 @@ class Session:
         """Tells the listener the state at the start of this session."""
         if self._strategy is not None:
             devices = f"a strategy that was given, {type(self._strategy).__name__}"
+        elif self._cluster is not None:
+            devices = self._cluster.describe()
         else:
             devices = str(plan) if plan.num_workers else "workers from elsewhere"
         opening = SearchStarted(
@@ -228,6 +240,8 @@ class Session:
         except BrokenError as error:
             if error.cause is Cause.DISK:
                 raise RunError(f"{str(error).rstrip('.')}. Make room or permit writing there.") from error
+            if error.cause is Cause.CLUSTER:
+                raise RunError(f"{str(error).rstrip('.')}.") from error
             raise SearchFailedError(str(error)) from error
         return False
 
@@ -249,22 +263,31 @@ class Session:
                 checks.append(stack.enter_context(remote).check)
                 note(self._invitation(remote.address))
 
+            has_workers = plan.num_workers or self._cluster is not None
+
             def train_first() -> None:
                 # In the time that workers take to start. On a GPU all of this process would stay for the whole search.
-                if plan.num_workers and not self._trains_here and not devices.num_gpus():
+                if has_workers and not self._trains_here and not devices.num_gpus():
                     first_trial.train(
                         scheduler, TrialRunner(self._task.trainer(), costs=self._settings.minimize), check
                     )
 
-            Foreman(PlainScheduler(scheduler, shape=shape), executor, check=check, meanwhile=train_first).run()
+            plain = PlainScheduler(scheduler, shape=shape, refute=self._refute())
+            Foreman(plain, executor, check=check, meanwhile=train_first).run()
+
+    def _refute(self) -> Callable[[TrialResult, Path], str | None] | None:
+        """Returns what checks results that come from other machines."""
+        if self._cluster is None:
+            return None
+        return functools.partial(claims.refute, task=self._task, objective=self._archive.objective)
 
     def _executor(self, plan: Plan, work: Path) -> Executor:
-        """Returns the executor of this machine."""
+        """Returns what runs the trials."""
         if self._trains_here:
             strategy = self._strategy or (devices.mirrored() if plan.is_mirrored else None)
             runner = TrialRunner(self._task.trainer(strategy=strategy), costs=self._settings.minimize)
             return InProcess(TrialWork(runner), work)
-        if plan.num_workers:
+        if plan.num_workers or self._cluster is not None:
             self._dataset.write(work / "data")
         arguments = {
             "data": str(work / "data"),
@@ -273,6 +296,14 @@ class Session:
             "is_mirrored": plan.is_mirrored,
             "fingerprint": self._dataset.fingerprint() if plan.is_spread else None,
         }
+        if self._cluster is not None:
+            return self._cluster.pool(
+                {name: arguments[name] for name in ("data", "settings", "arguments")},
+                num_workers=self._settings.workers,
+                folder=work,
+                shared=[work / "data", *self._task.worker_files()],
+                note=self._listener.note,
+            )
         return local_pool(arguments, plan=plan, folder=work, note=self._listener.note)
 
     def _invitation(self, address: str) -> str:

@@ -7,7 +7,7 @@ import os
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from keras_tuner.errors import FailedTrialError, FatalError
 from keras_tuner.src.distribute.utils import is_chief_oracle
 from keras_tuner.src.engine.hyperparameters.hyperparameter import HyperParameter
 
-from tuners import remote
+from tuners import cluster_trials, remote
 from tuners.genome import Genome, SearchSpace
 from tuners.locking import alone
 from tuners.oracle import GeneticOracle, write_json
@@ -64,6 +64,10 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         feasible: Tells of a trial's values whether they may be trained at all.
         cost: Says how many seconds a trial with these values is going to take; counts with `Settings(per_second=True)`.
             By default that is learned from the trials so far.
+        cluster: Runs the trials on a Ray cluster: `auto` for the one of this machine or of `RAY_ADDRESS`, or its head's
+            `HOST:PORT`. Trials run side by side, as many as fit, so that the same seed may give another search.
+            `None` runs them in this process.
+        resources: What each trial gets of the cluster: `cpus`, 1 by default, and `gpus`, which may be a fraction.
         **kwargs: Those of `keras_tuner.Tuner`: `directory`, `project_name`, `overwrite`, `distribution_strategy`,
             `executions_per_trial` and so on. The directory must be local: files in it are replaced in one step.
     """
@@ -85,9 +89,13 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         seeds: Sequence[Genome] = ({},),
         feasible: Callable[[Genome], bool] | None = None,
         cost: Callable[[Genome], float] | None = None,
+        cluster: str | None = None,
+        resources: Mapping[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
         self.seed = seed
+        self._cluster = cluster
+        self._resources = dict(resources or {})
         self._given_tuner_id = kwargs.get("tuner_id")
         self._is_idle = False
         # Names whose ranges are others than those that the search began with; `None` for one that begins anew.
@@ -136,6 +144,7 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
 
         Raises:
             ChiefLostError: A worker's chief was away for too long.
+            ClusterError: The cluster cannot be used, or not safely.
             RuntimeError: Another process searches in the same folder, or the trials that ran all failed; see
                 `max_consecutive_failed_trials`.
         """
@@ -151,6 +160,11 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
                     self.oracle.verbose = fit_kwargs.get("verbose", self.oracle.verbose)
                     self.save()
                     remote.serve(self.oracle)
+                elif self._cluster is not None:
+                    self.oracle.verbose = fit_kwargs.get("verbose", self.oracle.verbose)
+                    self.on_search_begin()
+                    cluster_trials.search(self, fit_args, fit_kwargs, cluster=self._cluster, resources=self._resources)
+                    self.on_search_end()
                 else:
                     super().search(*fit_args, **fit_kwargs)
             finally:

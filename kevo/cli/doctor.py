@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import kevo
 from kevo.errors import SettingsError
 from kevo.execution import devices
+from kevo.execution.cluster import Cluster, describe_token, shared_versions
 from kevo.system import memory
-from kevo.system.text import byte_size
+from kevo.system.text import byte_size, plural
 from kevo.system.versions import version
 from kevo.tasks.task import input_kinds
 
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scikit-learn", "grpcio")
+
+
+_ANSWER_SECONDS = 60.0
+"""How long a machine of a cluster may take to say its versions."""
 
 
 def findings() -> Iterator[tuple[str, str]]:
@@ -33,6 +39,47 @@ def findings() -> Iterator[tuple[str, str]]:
     for kind in input_kinds():
         yield from kind.findings()
     yield "free on disk", f"{byte_size(shutil.disk_usage(Path.cwd()).free)} here"
+
+
+def cluster_findings(address: str) -> Iterator[tuple[str, str]]:
+    """Yields what is looked at on a Ray cluster, and what was found.
+
+    Args:
+        address: As for `kevo.search`.
+
+    Raises:
+        SettingsError: there is no such cluster, or it cannot be used safely.
+    """
+    cluster = Cluster(address)
+    with cluster.connected():
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        yield "cluster", f"{ray.get_runtime_context().gcs_address}, Ray {ray.__version__}"
+        yield "token", describe_token()
+        yield "here", ", ".join(f"{name} {version}" for name, version in shared_versions().items())
+        yield "a search has", cluster.describe()
+        look = ray.remote(num_cpus=0)(shared_versions)
+        for node in ray.nodes():
+            if node["Alive"]:
+                strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                yield node["NodeManagerHostname"], _machine(node, look.options(scheduling_strategy=strategy).remote())
+
+
+def _machine(node: Mapping[str, Any], versions: Any) -> str:
+    """Says in words what a machine has, and what differs there."""
+    import ray
+
+    has, here = node["Resources"], shared_versions()
+    words = [plural(int(has.get("CPU", 0)), "CPU"), plural(int(has.get("GPU", 0)), "GPU")]
+    words.append(f"{byte_size(int(has.get('memory', 0)))} of memory")
+    try:
+        there = ray.get([versions], timeout=_ANSWER_SECONDS)[0]
+    except ray.exceptions.RayError as error:
+        lines = str(error).strip().splitlines()
+        return ", ".join([*words, f"cannot run kevo: {lines[-1] if lines else type(error).__name__}"])
+    different = [f"{name} {there.get(name)}" for name in here if there.get(name) != here[name]]
+    return ", ".join([*words, *(different or ["the same versions"])])
 
 
 def _cluster() -> str:

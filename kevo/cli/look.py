@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from kevo.cli.console import format_json, user_errors
+from kevo.cli.options import CLUSTER
 from kevo.errors import SearchFailedError
 from kevo.system.quiet import quiet_tensorflow
 from kevo.system.text import byte_size, count, printable
@@ -61,12 +62,13 @@ def stop(run: Path, wait: float) -> None:
 
 
 @click.command()
-def doctor() -> None:
-    """Says what kevo finds on this machine: versions, devices, memory."""
-    with quiet_tensorflow():
-        from kevo.cli.doctor import findings
+@CLUSTER
+def doctor(cluster: str | None) -> None:
+    """Says what kevo finds on this machine: versions, devices, memory; with --cluster, on the machines of a cluster."""
+    with user_errors(), quiet_tensorflow():
+        from kevo.cli.doctor import cluster_findings, findings
 
-        found = list(findings())
+        found = list(findings() if cluster is None else cluster_findings(cluster))
     for what, value in found:
         click.echo(printable(f"{what:<18}{value}"))
 

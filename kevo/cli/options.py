@@ -76,6 +76,22 @@ SECRET = click.option(
     help="A file with the secret that workers must show. It keeps strangers out, but does not hide what is said.  "
     "[default: KEVO_SECRET in the environment]",
 )
+CLUSTER = click.option(
+    "--cluster",
+    metavar="auto|HOST:PORT",
+    help="Train on a Ray cluster that is running: auto for that of this machine or of RAY_ADDRESS, or the address of "
+    "its head. Needs the extra ray.",
+)
+CPUS = click.option(
+    "--cpus-per-trial",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Cores of the cluster for each trial.  [default: 1]",
+)
+GPUS = click.option(
+    "--gpus-per-trial",
+    type=click.FloatRange(min=0),
+    help="GPUs of the cluster for each trial: 0, a part of one, or several.  [default: 1 where there are any]",
+)
 JSON = click.option(
     "--json",
     "as_json",

@@ -14,7 +14,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kevo.cli.console import INTERRUPTED, format_json, user_errors
-from kevo.cli.options import CACHE, ENERGY, JSON, LISTEN, MLFLOW, SECRET, TENSORBOARD, Duration, WeightsPair
+from kevo.cli.options import (
+    CACHE,
+    CLUSTER,
+    CPUS,
+    ENERGY,
+    GPUS,
+    JSON,
+    LISTEN,
+    MLFLOW,
+    SECRET,
+    TENSORBOARD,
+    Duration,
+    WeightsPair,
+)
 from kevo.execution.devices import Cluster
 from kevo.objective import COSTS
 from kevo.progress import for_stderr
@@ -111,6 +124,9 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @LISTEN
 @SECRET
+@CLUSTER
+@CPUS
+@GPUS
 @click.option(
     "--strategy",
     type=click.Choice(list(STRATEGIES)),
@@ -147,6 +163,9 @@ def search(
     quiet: bool,
     listen: str | None,
     secret: str | None,
+    cluster: str | None,
+    cpus_per_trial: float | None,
+    gpus_per_trial: float | None,
     tensorboard: bool,
     mlflow: str | None,
     energy: str | None,
@@ -168,7 +187,7 @@ def search(
         )
         with quiet_tensorflow():
             from kevo import api
-        if settings.strategy == "multiworker" and (cluster := Cluster.from_environment()) and cluster.index:
+        if settings.strategy == "multiworker" and (peers := Cluster.from_environment()) and peers.index:
             _follow(data, settings, quiet)
             return
         _announce(
@@ -181,6 +200,9 @@ def search(
                 listen=listen,
                 secret=secret,
                 seeds=seeds,
+                cluster=cluster,
+                cpus_per_trial=cpus_per_trial,
+                gpus_per_trial=gpus_per_trial,
             ),
             settings,
             _trackers(tensorboard, mlflow, energy),
@@ -211,6 +233,9 @@ def search(
 )
 @LISTEN
 @SECRET
+@CLUSTER
+@CPUS
+@GPUS
 @TENSORBOARD
 @MLFLOW
 @ENERGY
@@ -228,6 +253,9 @@ def resume(
     quiet: bool,
     listen: str | None,
     secret: str | None,
+    cluster: str | None,
+    cpus_per_trial: float | None,
+    gpus_per_trial: float | None,
     tensorboard: bool,
     mlflow: str | None,
     energy: str | None,
@@ -251,6 +279,9 @@ def resume(
                 started=started,
                 listen=listen,
                 secret=secret,
+                cluster=cluster,
+                cpus_per_trial=cpus_per_trial,
+                gpus_per_trial=gpus_per_trial,
                 cache=cache,
                 trust=trust,
             ),

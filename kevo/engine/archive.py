@@ -180,6 +180,10 @@ class Archive:
         records = ChainMap({record.trial_id: record}, self._records)
         return record.trial_id in self._needed(records, self._ranking.with_one(record), evolved)
 
+    def leads(self, record: TrialRecord) -> bool:
+        """Tells whether a new candidate would win now."""
+        return self._ranking.with_one(record)[0].trial_id == record.trial_id
+
     def add(
         self,
         record: TrialRecord,

@@ -229,6 +229,14 @@ class Scheduler:
         return running.refits is not None or self._archive.wants(self._record(running, outcome))
 
     @_exclusive
+    def leads(self, worker: str, outcome: TrialResult) -> bool:
+        """Tells whether a worker's trial would win now."""
+        running = self._running.get(worker)
+        if running is None or outcome.reason is not None or running.refits is not None:
+            return False
+        return self._archive.leads(self._record(running, outcome))
+
+    @_exclusive
     def finish(
         self,
         worker: str,

@@ -20,10 +20,19 @@ class PlainScheduler:
     Args:
         scheduler: Decides.
         shape: The shape of a model's outputs for the validation split.
+        refute: Is told a result and its model where the trial would be the best so far, and returns why the result is
+            wrong. `None` where results are believed: those of this machine's own processes.
     """
 
-    def __init__(self, scheduler: Scheduler, *, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        *,
+        shape: tuple[int, ...],
+        refute: Callable[[TrialResult, Path], str | None] | None = None,
+    ) -> None:
         self._scheduler = scheduler
+        self._refute = refute
         self._shape = shape
         self.model_for = scheduler.model_for
         self.hear = scheduler.hear
@@ -68,7 +77,13 @@ class PlainScheduler:
             save = (folder / MODEL).replace if (folder / MODEL).is_file() else None
             outputs = read_predictions(folder / OUTPUTS, shape=self._shape, are_valid=self._scheduler.are_valid)
         try:
-            self._scheduler.finish(worker, TrialResult.from_json(result), save=save, outputs=outputs)
+            parsed = TrialResult.from_json(result)
+            if self._refute is not None:
+                self._scheduler.check(parsed)
+                is_best = save is not None and folder is not None and self._scheduler.leads(worker, parsed)
+                if is_best and folder is not None and (reason := self._refute(parsed, folder / MODEL)) is not None:
+                    parsed, save, outputs = parsed.failed(reason), None, None
+            self._scheduler.finish(worker, parsed, save=save, outputs=outputs)
         except KevoError:
             raise
         except (LookupError, TypeError, ValueError) as error:

@@ -563,6 +563,9 @@ class Task(Protocol):
     def worker_arguments(self) -> dict[str, Any]:
         """JSON values from which `TaskKind.trainer` makes the trainer of another process."""
 
+    def worker_files(self) -> list[Path]:
+        """The files that `worker_arguments` names by their paths, for workers on other machines."""
+
     def terms(self) -> dict[str, Any]:
         """JSON values that a worker on another machine must find there too."""
 

@@ -11,6 +11,7 @@ from tests.support.project import ROOT
 # From the bottom up. A module belongs to the longest name that fits. Rooms on the same floor do not know each other.
 FLOORS = """
 tuners.execution.channel tuners.execution.executor tuners.execution.processes
+tuners.execution.node_files tuners.execution.ray_cluster
 tuners.execution.in_process tuners.execution.local_pool tuners.execution.foreman
 tuners.execution
 tuners.genome
@@ -19,7 +20,7 @@ tuners.survival tuners.pareto tuners.surrogate tuners.fidelity
 tuners.settings
 tuners.evolution
 tuners.oracle tuners.locking
-tuners.remote
+tuners.remote tuners.cluster_trials
 tuners.tuner
 tuners
 

@@ -113,6 +113,8 @@ class Cause(Enum):
     """Files cannot be written."""
     START = "start"
     """Workers die before they are ready."""
+    CLUSTER = "cluster"
+    """The machines that workers run on cannot be reached any more."""
 
 
 @dataclass(frozen=True, slots=True)

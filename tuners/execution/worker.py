@@ -1,4 +1,4 @@
-"""A worker process of `LocalPool`: makes the work that it is told, and runs one trial after the other.
+"""A worker process: makes the work that it is told, and runs one trial after the other.
 
 python -m tuners.execution.worker FD    talks over the socket FD, and ends when its standard input closes
 """
@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any, Protocol
 
 from tuners.execution.channel import Channel
 from tuners.execution.executor import (
@@ -35,10 +36,20 @@ _PROGRESS_SECONDS = 0.2
 _NAME = "worker"
 
 
+class Messages(Protocol):
+    """Carries messages between a worker and its pool; see `Channel`."""
+
+    def send(self, message: Json) -> None:
+        """Sends a message."""
+
+    def receive(self, seconds: float | None = 0.0) -> dict[str, Any] | None:
+        """Returns the next message; `None` where there is none."""
+
+
 class _Loop:
     """Runs trials in this process for the pool at the other end of a channel."""
 
-    def __init__(self, channel: Channel, work: Work, folder: Path) -> None:
+    def __init__(self, channel: Messages, work: Work, folder: Path) -> None:
         self._channel = channel
         self._executor = InProcess(work, folder, name=_NAME)
         self._told_at = 0.0
@@ -92,15 +103,22 @@ class _Loop:
                 self._executor.withdraw(_NAME)
 
 
-def main() -> int:
-    """Works for the process that started this one; returns the exit code."""
-    end_with_parent()
-    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
-    given = channel.receive(None) or {}
+def serve(channel: Messages, job: str, arguments: Json, folder: Path) -> bool:
+    """Makes the work of this process, and runs the trials that its pool sends.
+
+    Args:
+        channel: Where the pool is.
+        job: What makes the work: `module:function`, see `executor.Job`.
+        arguments: Its arguments by name.
+        folder: For the files of trials.
+
+    Returns:
+        Whether the pool has said that the search is over.
+    """
     last: Event
     try:
-        work: Work = pkgutil.resolve_name(given["job"])(**given["arguments"])
-        return 0 if _Loop(channel, work, Path(given["folder"])).run() else 1
+        work: Work = pkgutil.resolve_name(job)(**arguments)
+        return _Loop(channel, work, folder).run()
     except UnfitError as error:
         last = WorkerLost(str(error))
     except OSError as error:
@@ -109,7 +127,15 @@ def main() -> int:
     print(last.reason, file=sys.stderr)
     with contextlib.suppress(OSError):
         channel.send(to_message(last))
-    return 1
+    return False
+
+
+def main() -> int:
+    """Works for the process that started this one; returns the exit code."""
+    end_with_parent()
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    given = channel.receive(None) or {}
+    return 0 if serve(channel, given["job"], given["arguments"], Path(given["folder"])) else 1
 
 
 if __name__ == "__main__":

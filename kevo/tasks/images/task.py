@@ -170,6 +170,11 @@ class ImageTask:
         """The weights, and where features are kept."""
         return {"weights": to_json(self._usable), "cache": str(self._store.folder) if self._store else None}
 
+    def worker_files(self) -> list[Path]:
+        """The files of pretrained weights."""
+        paths = (one.path for one in by_width(self._usable).values())
+        return [path for path in paths if path is not None and path.is_file()]
+
     def terms(self) -> dict[str, Any]:
         """The pictures and weights that a worker on another machine must have too."""
         return remote.terms(self.dataset, self._usable)

@@ -104,6 +104,10 @@ class TableTask:
         """Nothing beside the data and the settings."""
         return {}
 
+    def worker_files(self) -> list[Path]:
+        """None."""
+        return []
+
     def terms(self) -> dict[str, Any]:
         """The same rows."""
         return {"fingerprint": self.dataset.fingerprint()}

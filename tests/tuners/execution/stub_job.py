@@ -10,8 +10,15 @@ from typing import Any
 from tuners.execution.executor import KeepCheckpoint, ReportProgress, UnfitError
 
 
-def build(*, folder: str, fails: str | None = None) -> "Stub":
-    """Makes the work, or fails in one of several ways."""
+def build(*, folder: str, notes: str | None = None, fails: str | None = None, data: str | None = None) -> "Stub":
+    """Makes the work, or fails in one of several ways.
+
+    Args:
+        folder: The worker's own.
+        notes: Where it leaves what tests look for; by default there too.
+        fails: How it fails.
+        data: A file or folder that it needs.
+    """
     print("The job begins.")
     if fails == "unfit":
         raise UnfitError("it has no partner")
@@ -21,14 +28,31 @@ def build(*, folder: str, fails: str | None = None) -> "Stub":
         time.sleep(600)
     if fails is not None:
         raise RuntimeError(fails)
-    return Stub(Path(folder))
+    return Stub(Path(notes or folder), data=None if data is None else Path(data))
+
+
+def versions() -> dict[str, str]:
+    """Returns what a worker says of its machine."""
+    return {"stub": os.environ.get("STUB_VERSION", "1")}
+
+
+def memory_use(part: float) -> float:
+    """Returns how much of its memory a worker takes; its share are 400 MB more than it begins with."""
+    with open("/proc/self/statm") as statm:
+        held = int(statm.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    _first.append(held)
+    return (held - _first[0]) / 400e6
+
+
+_first: list[int] = []
 
 
 class Stub:
     """Runs trials: mappings with the `acts` of each, one after the other, and its `result`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, data: Path | None = None) -> None:
         self._folder = folder
+        self._data = data
         self._ballast: list[bytes] = []
 
     def perform(
@@ -58,7 +82,15 @@ class Stub:
                 case "disk":
                     raise OSError("no room")
         text = None if earlier is None else earlier.read_text()
-        facts = {"pid": os.getpid(), "session": os.getsid(0), "place": os.environ.get("STUB_PLACE"), "earlier": text}
+        facts: dict[str, Any] = {
+            "pid": os.getpid(),
+            "session": os.getsid(0),
+            "place": os.environ.get("STUB_PLACE"),
+            "earlier": text,
+        }
+        if self._data is not None:
+            facts["data"] = {path.name: path.read_text() for path in sorted(self._data.iterdir())}
+            facts["place"] = str(self._data)
         return Ended({**facts, **trial.get("result", {})}, trial.get("saves", "a model"))
 
     def close(self) -> None:

@@ -1,0 +1,43 @@
+"""Checks what workers on other machines say of their models, before one of them becomes the best of a search."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from kevo.engine.messages import TrialResult
+from kevo.errors import describe_error
+from kevo.objective import Objective
+from kevo.system import model_files
+from kevo.tasks.task import Task
+
+_TOLERANCE = 0.02
+"""How much a score may differ, absolutely or as a part: other machines round in other ways."""
+
+
+def refute(result: TrialResult, model_path: Path, *, task: Task, objective: Objective) -> str | None:
+    """Loads a model, and compares its size and its score on the validation split with a result.
+
+    Args:
+        result: What a worker says of the model.
+        model_path: The model.
+        task: Predicts and scores.
+        objective: What is compared.
+
+    Returns:
+        Why the result is wrong, in words; `None` if it is right.
+    """
+    try:
+        model = model_files.load(model_path)
+        outputs = task.predict(model, "validation")
+    except Exception as error:
+        return f"its model cannot be used here: {describe_error(error)}"
+    # What a saved model puts before its network is not trained, and is not counted.
+    least, most = (sum(math.prod(one.shape) for one in these) for these in (model.trainable_weights, model.weights))
+    if not least <= (result.num_parameters or 0) <= most:
+        return f"its worker claimed {result.num_parameters} parameters, but its model has {most}"
+    name = objective.metric.removeprefix("val_")
+    claimed, score = result.metrics[objective.metric], task.score(outputs, "validation").value(name)
+    if not math.isclose(claimed, score, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
+        return f"its worker claimed {objective.metric} {claimed:.4f}, but its model reaches {score:.4f}"
+    return None

@@ -1,0 +1,171 @@
+"""A search on a Ray cluster of two machines."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kevo import api
+from kevo.errors import SettingsError
+from kevo.execution.cluster import Cluster
+from kevo.runs import reader
+from kevo.runs.folder import Run
+from tests.support.ray_nodes import two_nodes
+
+pytest.importorskip("ray")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    with two_nodes() as made:
+        yield made
+
+
+def workers() -> list[int]:
+    """The processes of actors."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (path / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if words.startswith(b"ray::RayWorker"):
+            found.append(int(path.name))
+    return found
+
+
+def kevo(*words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "kevo", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_a_worker_is_killed_in_mid_training_and_the_training_goes_on(cluster: Any, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    limits = ["--max-trials", "1", "--space", "small", "--epochs", "300"]
+    process = kevo("search", "digits", *limits, "--out", str(run), "--cluster", cluster.address, "--workers", "1")
+    until = time.monotonic() + 150
+    while not list(run.glob("unfinished/*.json")) and time.monotonic() < until and process.poll() is None:
+        time.sleep(0.05)
+    killed = workers()
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    out, err = process.communicate(timeout=250)
+    assert process.returncode == 0, err
+    assert killed and "its worker was killed or has crashed, perhaps for want of memory" in err
+    result, records = json.loads(out), reader.read_trials(Run.open(run))
+    assert all(record.status == "completed" for record in records)
+    assert result["validation"]["accuracy"] > 0.8
+    # Another worker has trained the rest only.
+    assert records[0].num_epochs == len(records[0].history) and records[0].seconds > 30
+
+
+@pytest.mark.long
+def test_doctor_names_the_machines_of_a_cluster(cluster: Any) -> None:
+    process = kevo("doctor", "--cluster", cluster.address)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    lines = out.splitlines()
+    assert lines[0].startswith(f"cluster           {cluster.address}, Ray ")
+    assert lines[1] == "token             from RAY_AUTH_TOKEN; RAY_AUTH_MODE is token"
+    assert lines[3] == "a search has      a cluster of 2 machines, room for 2 workers (each one's CPUs: 1)"
+    assert len(lines) == 6 and all("1 CPU, 0 GPUs, " in line and "the same versions" in line for line in lines[4:])
+
+
+@pytest.mark.long
+def test_a_genetic_tuner_of_a_script_runs_its_trials_on_a_cluster(cluster: Any, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(_SCRIPT)
+    command = [sys.executable, str(script), cluster.address, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["status"] == ["COMPLETED"] * 6 and result["continued"] == ["0", "1", "2"]
+    # Neither is this process, and the weights have come back.
+    assert result["accuracy"] > 0.5 and "work" not in result["files"]
+    assert all(pid != os.getpid() for pid in result["pids"]) and len(set(result["pids"])) == 2
+
+
+_SCRIPT = """
+import json, os, sys
+import keras
+from sklearn.datasets import load_wine
+from tuners import GeneticTuner, Settings
+
+x, y = load_wine(return_X_y=True)
+x = (x - x.mean(axis=0)) / x.std(axis=0)
+address, folder = sys.argv[1:]
+
+def build_model(hp):
+    with open(os.path.join(folder, f"pid-{os.getpid()}"), "w"):
+        pass
+    units = hp.Choice("units", [8, 16, 32, 64])
+    model = keras.Sequential([keras.layers.Dense(units, "relu"), keras.layers.Dense(3, "softmax")])
+    rate = hp.Float("rate", 1e-3, 1e-1, sampling="log", default=1e-2)
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+if __name__ == "__main__":
+    settings = Settings(population_size=3, rungs=(1, 3))
+    tuner = GeneticTuner(
+        build_model, objective="val_accuracy", max_trials=6, seed=0, settings=settings, directory=folder,
+        project_name="wine", cluster=address,
+    )
+    for path in list(os.listdir(folder)):
+        if path.startswith("pid-"):
+            os.remove(os.path.join(folder, path))
+    tuner.search(x, y, validation_data=(x, y), verbose=0)
+    pids = [int(path[4:]) for path in os.listdir(folder) if path.startswith("pid-")]
+    trials = list(tuner.oracle.trials.values())
+    continued = [trial.hyperparameters.values.get("tuner/trial_id") for trial in trials]
+    print(json.dumps({
+        "status": [trial.status for trial in trials],
+        "continued": sorted(filter(None, continued)),
+        "accuracy": tuner.get_best_models()[0].evaluate(x, y, verbose=0)[1],
+        "pids": pids,
+        "files": os.listdir(os.path.join(folder, "wine")),
+    }))
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"cpus_per_trial": 0.0}, "Received 0.0 CPUs for each trial. Expected more than 0."),
+        ({"gpus_per_trial": 1.5}, "Received 1.5 GPUs for each trial. Expected 0, a part of one, or a whole number."),
+        ({"gpus_per_trial": -1.0}, "Received -1.0 GPUs"),
+    ],
+)
+def test_a_share_that_no_trial_can_have_is_refused(given: dict[str, float], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        Cluster("auto", **given)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"cluster": "127.0.0.1:1"}, "No Ray cluster answers at 127.0.0.1:1"),
+        ({"cluster": "auto", "workers": 0}, "Received a cluster and 0 workers"),
+        ({"cluster": "auto", "strategy": "multiworker"}, "two processes of one machine"),
+        ({"gpus_per_trial": 1.0}, "Received CPUs or GPUs for each trial, and no cluster"),
+    ],
+)
+def test_a_search_that_cannot_run_on_a_cluster_is_refused_first(
+    tmp_path: Path, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(SettingsError, match=words):
+        api.search("digits", out=tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_a_cluster_nothing_of_ray_is_imported() -> None:
+    code = "import sys, kevo.api, kevo.cli, tuners; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
