@@ -437,7 +437,13 @@ def model_of(server: Server, job: Job, model: str = "best") -> Path:
 
 
 async def predicted(
-    server: Server, path: Path, pictures: list[tuple[str, bytes]], *, top: int | None, draws: bool = False
+    server: Server,
+    path: Path,
+    pictures: list[tuple[str, bytes]],
+    *,
+    top: int | None,
+    draws: bool = False,
+    wait: float = _MODEL_SECONDS,
 ) -> dict[str, Any]:
     """Returns what a model says of pictures, and why some cannot be used.
 
@@ -447,7 +453,7 @@ async def predicted(
         ModelError: it cannot be loaded.
     """
     blobs = [content for _, content in pictures]
-    answer = await server.models.predict(path, blobs, top=top, wait=_MODEL_SECONDS, draws=draws)
+    answer = await server.models.predict(path, blobs, top=top, wait=wait, draws=draws)
     for one in [*answer["predictions"], *answer["skipped"]]:
         one["name"] = pictures[one.pop("place")][0][:_LONGEST_NAME]
     if not answer["predictions"]:

@@ -38,6 +38,7 @@ _PAGE = 20
 _ROWS = 50
 _LAST = 5
 _FORM_BYTES = 2**16
+_FORM_SECONDS = 280.0
 _LANGUAGE = "kevo-lang"
 _YEAR = 365 * 24 * 3600
 _SHADES = 8
@@ -439,7 +440,8 @@ async def post_try(job: Asked, request: Request) -> Response:
     server = server_of(request)
     try:
         pictures = await api.pictures_of(request)
-        answer = await api.predicted(server, api.model_of(server, job), pictures, top=5)
+        # A form that is sent again has lost its pictures: it waits for the model.
+        answer = await api.predicted(server, api.model_of(server, job), pictures, top=5, wait=_FORM_SECONDS)
     except (KevoError, HTTPException) as error:
         status = error.status_code if isinstance(error, HTTPException) else api.status_of(error)
         words = str(error.detail if isinstance(error, HTTPException) else error)

@@ -46,6 +46,7 @@ class Visitor:
         self.address = str(server.client.base_url).rstrip("/")
         self.context = browser.new_context(base_url=self.address, **options)
         self.elsewhere: list[str] = []
+        self.streams: list[str] = []
         self.said: list[str] = []
         self.context.on("request", self.note)
         self.context.set_default_timeout(SLOW)
@@ -60,6 +61,8 @@ class Visitor:
     def note(self, request: Any) -> None:
         if not request.url.startswith((f"{self.address}/", "blob:")):
             self.elsewhere.append(request.url)
+        if request.url.endswith("/events"):
+            self.streams.append(request.url)
 
     def click(self, role: str, name: str, address: str) -> None:
         """Clicks on what leads to an address."""
@@ -158,20 +161,16 @@ def test_the_main_way_needs_no_script(server: Process, browser: Any, zips: Path,
 
 def test_many_tabs_share_one_stream(server: Process, browser: Any) -> None:
     visitor = Visitor(browser, server)
-    streams: list[str] = []
-    visitor.context.on(
-        "request", lambda request: streams.append(request.url) if request.url.endswith("/events") else None
-    )
     tabs = [visitor.context.new_page() for _ in range(8)]
     for tab in tabs:
         tab.goto("/")
     # The first page holds the stream, and when it is closed one of the others does.
-    assert streams == []
+    assert len(visitor.streams) == 1
     visitor.page.close()
     search = server.post("/searches", {"data": "digits", "name": "seen in every tab"}).json()["id"]
     for tab in tabs:
         tab.get_by_role("link", name="seen in every tab").wait_for()
-    assert len(streams) == 1
+    assert len(visitor.streams) == 2
     server.post(f"/searches/{search}/stop")
     server.post(f"/searches/{search}/stop", {"now": True})
     visitor.context.close()
