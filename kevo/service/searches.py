@@ -486,9 +486,10 @@ class _Watched:
         if found is None:
             return
         values = found.to_json()
-        if values["trainings"] != self._told_trainings:
-            self._told_trainings = values["trainings"]
-            told = {"id": job.id, **{key: values[key] for key in ("trainings", "seconds", "seconds_left", "best")}}
+        if (at := (values["trainings"], found.phase)) != self._told_trainings:
+            self._told_trainings = at
+            names = ("phase", "phase_words", "trainings", "seconds", "seconds_left", "best")
+            told = {"id": job.id, **{name: values[name] for name in names}}
             hub.publish(Event("training", job.id, job.owner, told, number))
         if len(found.notes) != self._num_notes:
             for text in found.notes[self._num_notes :]:

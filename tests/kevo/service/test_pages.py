@@ -100,10 +100,17 @@ def test_a_search_at_work_is_followed_without_a_script_too(served: Serving, stat
     told = {"started_at": 1.0, "metrics": {"accuracy": 0.75, "loss": None}}
     with run.locked():
         run.write_json(
-            "status.json", {"seconds": 9.0, "written_at": 0, "trainings": [{**training, **told}], "ended": None}
+            "status.json",
+            {
+                "seconds": 9.0,
+                "written_at": 0,
+                "trainings": [{**training, **told}],
+                "phase": ["evolving", f"evolves {HOSTILE}"],
+            },
         )
         page = checked(client.get(f"/searches/{job.id}").text)
     assert '<noscript><meta http-equiv="refresh"' in page and "epoch 3 of 20" in page and "0.750" in page
+    assert "evolves &lt;img" in page
     assert ("Stop and keep the best" in page) == (state != "stopping")
     assert "<polyline" in page and "The same as a table" in page and "<img" not in page
 
