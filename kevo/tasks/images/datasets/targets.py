@@ -16,13 +16,16 @@ from typing import Any
 import numpy as np
 
 from kevo.errors import DataError
+from kevo.tasks.images.datasets import csv_columns
 from kevo.tasks.outputs.classes.output import CLASSIFICATION
 from kevo.tasks.outputs.labels.output import MULTILABEL, SEPARATOR
 from kevo.tasks.outputs.numbers.output import REGRESSION
 
 _DELIMITERS = ",;\t|"
 _MAX_LINE = 2**20
-"""So many letters of a file are looked at for its header."""
+"""So many letters of a line are looked at for its header."""
+_NUM_LOOKED_AT = 12
+"""So many lines tell which column names files."""
 _ARCHIVES = (".zip", ".npz")
 _PATH, _LABEL, _LABELS, _SPLIT = "path", "label", "labels", "split"
 _YES, _NO = ("1", "1.0", "true", "yes"), ("", "0", "0.0", "false", "no")
@@ -224,7 +227,7 @@ def _are_amounts(values: Sequence[str], *, are_classes: bool) -> bool:
 
 
 def _is_list(path: Path) -> bool:
-    """Returns whether a file is a CSV with a column `path`."""
+    """Returns whether a file is a CSV with a column of the names of files, `path` or another."""
     if path.suffix.casefold() != ".csv" or not path.is_file():
         return False
     try:
@@ -234,9 +237,16 @@ def _is_list(path: Path) -> bool:
 
 
 def _header(path: Path) -> list[str]:
+    """Returns the names of the columns in lower case, `path` and `split` for those that mean that."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        first = file.readline(_MAX_LINE)
-    return [name.strip().casefold() for name in next(csv.reader([first], delimiter=_delimiter(first)), [])]
+        lines = [line for line in (file.readline(_MAX_LINE) for _ in range(_NUM_LOOKED_AT)) if line]
+    header, *rows = list(csv.reader(lines, delimiter=_delimiter(lines[0]))) if lines else [[]]
+    names = [name.strip().casefold() for name in header]
+    return csv_columns.find(names, rows, path.parent, is_file=_is_file, has_classes=False).header
+
+
+def _is_file(folder: Path, name: str) -> bool:
+    return os.path.isfile(folder / name.replace("\\", "/"))
 
 
 def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:

@@ -58,6 +58,16 @@ def test_a_table_is_no_list_of_pictures(tmp_path: Path) -> None:
     assert holds_pictures(tmp_path) and not holds_pictures(tmp_path / "absent")
 
 
+def test_columns_by_other_names_are_found_by_their_files(tmp_path: Path) -> None:
+    path = write(tmp_path, "species", ["cat", "dog"])
+    path.write_text(path.read_text().replace("path,", "Image Name,"))
+    assert holds_pictures(path)
+    assert suggested(path, target=None, groups=None) == ("classification", "")
+    path.write_text(path.read_text().replace("cat", "3.5").replace("dog", "4.5"))
+    assert suggested(path, target=None, groups=None)[0] == "regression"
+    assert datasets.loading.read(path, targets=Targets("regression")).labels == {"train": ["3.5", "4.5"]}
+
+
 def test_arrays_tell_what_is_asked() -> None:
     pictures = np.zeros((3, 8, 8, 3), np.uint8)
     one_hot, flags = np.eye(3), np.array([[1, 1, 0], [0, 0, 0], [0, 1, 0]])
