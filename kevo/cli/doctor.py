@@ -18,6 +18,8 @@ from kevo.system.text import byte_size, plural
 from kevo.system.versions import version
 from kevo.tasks.task import input_kinds
 
+_EXTRAS = {"onnx": "onnx", "mlflow": "mlflow", "codecarbon": "codecarbon", "serve": "fastapi"}
+"""A package of each extra."""
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scikit-learn", "grpcio")
 
 
@@ -29,6 +31,7 @@ def findings() -> Iterator[tuple[str, str]]:
     """Yields what is looked at, and what was found."""
     yield "kevo", f"{kevo.__version__}, Python {platform.python_version()}"
     yield "packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    yield "extras", ", ".join(f"{extra} ({package} {version(package)})" for extra, package in _EXTRAS.items())
     limit = memory.limit()
     yield "processor", f"{devices.num_cores()} cores"
     yield "memory", "unknown" if limit is None else ", ".join(filter(None, (byte_size(limit.num_bytes), limit.words)))

@@ -144,6 +144,7 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option(
     "--seeds",
+    "seeds_of",
     type=click.Path(path_type=Path),
     metavar="RUN",
     help="Begin with the five best candidates of an earlier search too.",
@@ -157,7 +158,7 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
 def search(
     data: str | None,
     weights: tuple[tuple[str, str], ...],
-    seeds: Path | None,
+    seeds_of: Path | None,
     out: Path | None,
     as_json: bool,
     quiet: bool,
@@ -199,7 +200,7 @@ def search(
                 started=started,
                 listen=listen,
                 secret=secret,
-                seeds=seeds,
+                seeds=seeds_of,
                 cluster=cluster,
                 cpus_per_trial=cpus_per_trial,
                 gpus_per_trial=gpus_per_trial,

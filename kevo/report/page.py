@@ -48,6 +48,7 @@ def page(facts: Facts, known: Known) -> str:
         "front": ("Accuracy, size and time", sections.trade_offs(facts, draw)),
         "learning": ("Learning curves", sections.learning(facts, draw)),
         **{one.key: (one.title, blocks(one.blocks, draw)) for one in facts.kind.pages().sections(known)},
+        "candidates": ("All candidates", sections.candidates(facts)),
         "failures": ("What failed, and why", sections.failures(facts, draw)),
         "repeat": ("How to repeat it", sections.repeating(facts)),
     }

@@ -19,6 +19,7 @@ Draw = Callable[[str], Html | None]
 """Returns the figure of this name, if there is one."""
 
 _MOST_ROWS = 200
+_MOST_CANDIDATES = 1000
 _MOST_MEMBERS = 12
 _MOST_NAMED = 8
 _NOTHING_YET = "No candidate has a fitness yet."
@@ -83,6 +84,36 @@ def trade_offs(facts: Facts, draw: Draw) -> Html:
 def learning(facts: Facts, draw: Draw) -> Html:
     """How the winner learned."""
     return draw("learning_curves") or _note(_NOTHING_YET)
+
+
+def candidates(facts: Facts) -> Html:
+    """All trainings, the best first and what failed at the end, folded up."""
+    if not facts.records:
+        return _note("No candidate has ended yet.")
+    objective = facts.objectives[0]
+    done = [record for record in facts.records if record.fitness is not None]
+    done.sort(key=lambda record: objective.rank(record.metrics), reverse=True)
+    ordered = [*done, *facts.failed]
+    rows = [
+        [
+            f"{record.number + 1}{' full' if record.full_length else ''}",
+            "failed" if record.fitness is None else _value(objective.metric, record.metrics[objective.metric]),
+            count(record.num_parameters) if record.num_parameters else "",
+            str(record.num_epochs),
+            duration(record.seconds),
+            record.origin or "",
+            facts.describe(record.genome),
+        ]
+        for record in ordered[:_MOST_CANDIDATES]
+    ]
+    head = ["Candidate", _metric(objective.metric), "Parameters", "Epochs", "Took", "Made by", "What it is"]
+    left_out = len(ordered) - len(rows)
+    return tag(
+        "details",
+        tag("summary", f"{plural(len(ordered), 'training')}, the best first"),
+        table(head, rows, label="All candidates", numbers=range(1, 5), sentences=[6]),
+        _note(f"And {left_out:,} more: result.trials and trials.jsonl have all of them.") if left_out else None,
+    )
 
 
 def failures(facts: Facts, draw: Draw) -> Html:

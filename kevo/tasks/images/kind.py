@@ -292,6 +292,8 @@ class Images:
         folder = default_folder()
         kept = sum(path.stat().st_size for path in folder.glob("*.npy")) if folder.is_dir() else 0
         yield "features", f"{folder}, {byte_size(kept)}"
+        cached = [one.name for one in self.pretrained() if one.is_cached]
+        yield "weights", f"{', '.join(cached) or 'none'} in the cache of Keras; others are downloaded when first used"
 
     def describe(self, genome: Genome) -> str:
         """A genome in words."""

@@ -244,6 +244,7 @@ def test_doctor_says_what_there_is(tmp_path: Path) -> None:
     assert done.returncode == 0 and done.stderr == ""
     found = dict(re.split(r" {2,}", line, maxsplit=1) for line in done.stdout.splitlines())
     assert {"kevo", "packages", "processor", "memory", "GPUs", "--strategy auto", "features"} <= found.keys()
+    assert found["weights"].endswith("others are downloaded when first used") and "mlflow (mlflow " in found["extras"]
     assert "tensorflow 2." in found["packages"] and "worker" in found["--strategy auto"]
 
 

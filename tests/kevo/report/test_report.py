@@ -43,7 +43,7 @@ from tests.support.searches import TINY, record
 
 SECTIONS = [
     *("answer", "fitness", "family", "genes", "front", "learning", "confusion"),
-    *("wrong", "balance", "skipped", "failures", "repeat"),
+    *("wrong", "balance", "skipped", "candidates", "failures", "repeat"),
 ]
 HOSTILE = '"onload="alert(1)</style></title><script>alert(2)</script>--><img src=x onerror=alert(3)>$a_b$'
 NAMES = ["across", "down", "none"]
@@ -254,6 +254,9 @@ def test_the_answer_comes_first(page: Page, run: Run) -> None:
 
 def test_what_a_person_wants_to_know_is_there(page: Page, run: Run) -> None:
     assert "2 of 32 trainings failed" in page.words("failures")
+    listed = page.words("candidates")
+    assert listed.startswith("All candidates32 trainings, the best first") and listed.count("failed") == 2
+    assert listed.count("conv stack") > 20
     # What differs in numbers only is one reason.
     assert page.words("failures").count("out of memory") == 1
     assert "31, 32" in page.words("failures")
