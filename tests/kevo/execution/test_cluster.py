@@ -69,6 +69,25 @@ def test_a_worker_is_killed_in_mid_training_and_the_training_goes_on(cluster: An
 
 
 @pytest.mark.long
+@pytest.mark.timeout(200)
+def test_the_loss_of_the_head_ends_a_search_with_words(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with two_nodes() as own:
+        limits = ["--max-trials", "1", "--space", "small", "--epochs", "10000"]
+        process = kevo("search", "digits", *limits, "--out", str(run), "--cluster", own.address)
+        until = time.monotonic() + 100
+        while not workers() and time.monotonic() < until and process.poll() is None:
+            time.sleep(0.05)
+        own.head_node.kill_gcs_server()
+        _, err = process.communicate(timeout=90)
+    assert process.returncode == 1 and "Traceback" not in err
+    assert err.splitlines()[-1] == (
+        "Error: The head of the cluster has not answered for 30 seconds. Nothing that finished is lost. "
+        f"Go on with: kevo resume {run}"
+    )
+
+
+@pytest.mark.long
 def test_doctor_names_the_machines_of_a_cluster(cluster: Any) -> None:
     process = kevo("doctor", "--cluster", cluster.address)
     out, err = process.communicate(timeout=120)
