@@ -10,6 +10,7 @@ from kevo.objective import COSTS
 from kevo.report.drawings import front, priced
 from kevo.report.markup import Html, join, table, tag, verbatim
 from kevo.report.repeating import how_to_repeat
+from kevo.runs import layout
 from kevo.runs.reader import Facts
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
@@ -112,7 +113,7 @@ def candidates(facts: Facts) -> Html:
         "details",
         tag("summary", f"{plural(len(ordered), 'training')}, the best first"),
         table(head, rows, label="All candidates", numbers=range(1, 5), sentences=[6]),
-        _note(f"And {left_out:,} more: result.trials and trials.jsonl have all of them.") if left_out else None,
+        _note(f"And {left_out:,} more: result.trials and {layout.TRIALS} have all of them.") if left_out else None,
     )
 
 
