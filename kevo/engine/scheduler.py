@@ -39,6 +39,8 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _ENSEMBLES_AHEAD = 2
 """So many times as long as an ensemble takes before the end it is looked whether there is to be one."""
+_LATEST_WORKER = 120.0
+"""A worker that is not there so many seconds after the time was up is not waited for."""
 _MAX_LOSSES = 2
 """A training that took so many workers with it is not begun again."""
 
@@ -137,7 +139,7 @@ class Scheduler:
         if self._is_stopped or self._running:
             return self._is_stopped
         if (left := self._budget.left) is not None and left <= 0:
-            return self._first_answer() is None
+            return self._first_answer() is None or left <= -_LATEST_WORKER
         max_trials = self._settings.max_trials
         has_evolved = not self._may_evolve or self._has_settled
         has_evolved |= max_trials is not None and len(self.oracle.end_order) >= max_trials

@@ -120,7 +120,7 @@ class Place:
     @property
     def report(self) -> Path:
         """Its report, where one was asked for."""
-        return self.folder / "report.html"
+        return self.folder / layout.REPORT
 
     @property
     def has_begun(self) -> bool:

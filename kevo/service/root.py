@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from kevo.errors import RunError, os_reason
+from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_text, dumps, loads, writing
 from kevo.runs.atomic_files import read as read_bytes
 
@@ -61,7 +62,7 @@ class Root:
         with writing(self.path):
             for folder in (self.path, self.uploads, self.searches):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            self._lock = os.open(self.path / layout.LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:

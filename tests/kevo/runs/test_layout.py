@@ -16,6 +16,9 @@ FOLDERS = sorted(value for value in NAMES.values() if "." not in value)
 COMMON = {
     "search": "a command, a function and a key of the settings too",
     "damaged": "said of other files too",
+    "exports": "a key of answers over HTTP too",
+    "predictions": "a key of answers over HTTP too",
+    "work": "an argument of worker processes too",
 }
 """Names of folders that are words of their own."""
 SOURCES = sorted(path for path in (ROOT / "kevo").rglob("*.py") if path.name != "layout.py")
