@@ -120,10 +120,8 @@ def ensure_trusted(address: str) -> None:
     mode = os.environ.get(_MODE)
     if mode is None and token_source() is not None:
         os.environ[_MODE] = "token"
-        from ray import _raylet
-
         # It has read the variable before.
-        _raylet.Config.initialize("")
+        importlib.import_module("ray._raylet").Config.initialize("")
     elif mode is None and not _is_loopback(split(address)[0]):
         raise ClusterError(
             f"Other machines may reach the cluster at {address}, and no token of Ray's is here: whoever reaches it "
