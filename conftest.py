@@ -12,7 +12,12 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 SERVICE = ["kevo/service/*.py", "tests/kevo/service/*.py"]
 """What needs the extra `serve`."""
-collect_ignore_glob = SERVICE if importlib.util.find_spec("fastapi") is None else []
+RAY = ["tuners/execution/ray_pool.py"]
+"""What needs the extra `ray`; its tests skip by themselves."""
+collect_ignore_glob = [
+    *(SERVICE if importlib.util.find_spec("fastapi") is None else ()),
+    *(RAY if importlib.util.find_spec("ray") is None else ()),
+]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -141,11 +141,16 @@ def _outlined(config: dict[str, Any]) -> Iterator[Any]:
     waiting = list(global_state.get_global_attribute(_WAITING) or [])
     try:
         with keras.StatelessScope(initialize_variables=False):
-            # An optimizer is never loaded.
-            plain = {key: value for key, value in config.items() if key != _COMPILED}
-            yield keras.saving.deserialize_keras_object(plain, safe_mode=True)
+            yield keras.saving.deserialize_keras_object(_uncompiled(config), safe_mode=True)
     finally:
         global_state.set_global_attribute(_WAITING, waiting)
+
+
+def _uncompiled(config: Any) -> Any:
+    """Returns a configuration without optimizers, those of models in the model included: none is ever loaded."""
+    if isinstance(config, dict):
+        return {key: _uncompiled(value) for key, value in config.items() if key != _COMPILED}
+    return [_uncompiled(value) for value in config] if isinstance(config, list) else config
 
 
 def _size(variable: Any) -> int:

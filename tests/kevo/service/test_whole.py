@@ -141,15 +141,13 @@ def test_a_search_from_its_begin_to_its_use(tmp_path: Path) -> None:
     assert [one["name"] for one in both["predictions"]] == ["a.png"] and len(
         both["predictions"][0]["probabilities"]
     ) == 1
-    assert [(one["name"], one["reason"]) for one in both["skipped"]] == [
-        ("text.jpg", "is no picture of a known format")
-    ]
+    assert [(one["name"], one["reason"]) for one in both["skipped"]] == [("text.jpg", "is text and no picture")]
     drawn = server.client.post(f"/api/v1/searches/{search}/predict?grad_cam=true", content=picture.read_bytes())
     assert drawn.status_code == 200, drawn.text
     (drawing,) = drawn.json()["predictions"]
     assert drawing["label"] == one["label"] and base64.b64decode(drawing["grad_cam"]).startswith(b"\x89PNG")
     page = server.client.post(f"/searches/{search}/try", files=many)
-    assert page.status_code == 200 and "a.png" in page.text and "is no picture of a known format" in page.text
+    assert page.status_code == 200 and "a.png" in page.text and "is text and no picture" in page.text
     tensor = {"name": "x", "shape": [1, 8, 8, 3], "datatype": "UINT8", "data": [20, 200, 90] * 64}
     inferred = server.client.post(f"/v2/models/{search}/infer", json={"id": "7", "inputs": [tensor]}).json()
     (output,) = inferred["outputs"]

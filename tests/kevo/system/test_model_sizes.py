@@ -124,3 +124,12 @@ def test_layers_with_random_numbers_and_vocabularies_are_priced(tmp_path: Path) 
     outputs = keras.layers.Dense(1)(keras.layers.Dropout(0.1)(found))
     keras.Model(words, outputs).save(tmp_path / "model.keras")
     check(tmp_path / "model.keras", None)
+
+
+def test_models_in_a_model_may_be_compiled(tmp_path: Path) -> None:
+    inner = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
+    inner.compile("adam", "mse")
+    inputs = keras.Input((8,))
+    keras.Model(inputs, keras.layers.Dense(2)(inner(inputs))).save(tmp_path / "model.keras")
+    check(tmp_path / "model.keras", 10**9)
+    assert len(model_files.load(tmp_path / "model.keras").weights) == 4

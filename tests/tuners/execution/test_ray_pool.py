@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.ray_nodes import two_nodes
-from tests.tuners.execution.contract import (  # noqa: F401
+# Before anything that is a test by its name: what is skipped here must hold none.
+ray = pytest.importorskip("ray")
+from tests.support.ray_nodes import two_nodes  # noqa: E402
+from tests.tuners.execution.contract import (  # noqa: E402, F401
     run,
     test_a_check_ends_the_search_in_the_middle_of_a_trial,
     test_a_full_disk_ends_the_search,
@@ -19,13 +21,14 @@ from tests.tuners.execution.contract import (  # noqa: F401
     test_progress_and_checkpoints_are_told,
     test_trials_run_one_after_the_other_and_only_wanted_files_are_fetched,
 )
-from tests.tuners.execution.script import Script
-from tuners.execution import foreman
-from tuners.execution.executor import Cause, Executor
-from tuners.execution.foreman import BrokenError
-
-ray = pytest.importorskip("ray")
-from tuners.execution import ray_cluster, ray_pool  # noqa: E402
+from tests.tuners.execution.script import Script  # noqa: E402
+from tuners.execution import (  # noqa: E402
+    foreman,
+    ray_cluster,
+    ray_pool,
+)
+from tuners.execution.executor import Cause, Executor  # noqa: E402
+from tuners.execution.foreman import BrokenError  # noqa: E402
 from tuners.execution.ray_pool import RayPool  # noqa: E402
 from tuners.execution.ray_worker import Resources  # noqa: E402
 

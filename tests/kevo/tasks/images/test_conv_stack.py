@@ -47,7 +47,7 @@ def test_every_part_goes_with_every_pooling(pooling: str, is_early: bool, change
     check_genome(genome)
     network = networks.conv_network(genome, output=classes(3))
     assert network(np.zeros((2, 16, 16, 3), np.float32)).shape == (2, 3)
-    assert network.count_params() == costs.num_parameters(genome, output=classes(3))
+    assert network.count_params() == costs.num_parameters(genome, num_classes=3)
     assert network.layers[-3].output.shape[1:3] == (2, 2)
 
 
