@@ -204,8 +204,8 @@ def test_a_second_ctrl_c_stops_at_once(folder: Path, tmp_path: Path, is_finishin
         if is_finishing:
             told = list(takewhile(lambda line: "keeping the best so far" not in line, process.stderr or []))
         else:
-            # While it waits for its worker.
-            time.sleep(0.3)
+            # While it waits for its worker, or has only begun to score.
+            time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate()
     assert process.returncode == 130, stderr
