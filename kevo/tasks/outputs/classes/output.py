@@ -15,7 +15,7 @@ from kevo.tasks.outputs.classes import evaluation
 from kevo.tasks.outputs.classes.evaluation import Evaluation, are_probabilities
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.tasks.outputs.classes.predictions import Prediction
-from kevo.tasks.outputs.classes.scored import Scored
+from kevo.tasks.outputs.classes.scored import ScoredClasses
 from kevo.tasks.outputs.located import Located
 
 if TYPE_CHECKING:
@@ -156,9 +156,9 @@ class Classes:
             found.append(Prediction(named, path=place.path, row=place.row, grad_cam=place.grad_cam))
         return found
 
-    def scored(self, scores: Evaluation, **facts: Any) -> Scored:
+    def scored(self, scores: Evaluation, **facts: Any) -> ScoredClasses:
         """Scores by class."""
-        return Scored(scores=scores, **facts)
+        return ScoredClasses(scores=scores, **facts)
 
     def to_json(self) -> dict[str, Any]:
         """The names of the classes."""

@@ -3,49 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
 
 from kevo.tasks.outputs.labels.evaluation import THRESHOLD, LabelEvaluation
 from kevo.tasks.outputs.labels.figures import bars
+from kevo.tasks.outputs.scored import ScoredExamples
 from kevo.tasks.pages import Bars
-from kevo.tasks.task import Skipped
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredLabels:
-    """How predicted labels did on examples; the fields are those of the `Scored` of classes."""
+class ScoredLabels(ScoredExamples[LabelEvaluation]):
+    """How predicted labels did on examples."""
 
-    data: str
-    split: str
-    scores: LabelEvaluation
-    examples: str
-    is_familiar: bool = False
-    skipped: tuple[Skipped, ...] = ()
-    num_familiar: int = 0
+    __slots__ = ()
 
     @property
     def drawing(self) -> Bars:
         """The average precision of each label."""
         return bars(self.scores, examples=self.examples)
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns all scores as JSON values."""
-        return {
-            "data": self.data,
-            "split": self.split,
-            "is_familiar": self.is_familiar,
-            "num_familiar": self.num_familiar,
-            **self.scores.to_json(),
-            "skipped": [asdict(skipped) for skipped in self.skipped],
-        }
-
-    def lines(self) -> Iterator[str]:
+    def details(self) -> Iterator[str]:
         """Yields the scores as lines of a terminal."""
         scores = self.scores
-        which = f"all {self.examples}" if self.split == "all" else f"the {self.split} split"
-        yield f"{self.data}, {which}: {scores.num_examples:,} {self.examples}"
-        yield ""
         low, high = scores.interval
         yield f"average precision     {scores.average_precision:.3f}  (95 % interval {low:.3f} to {high:.3f})"
         yield f"of a guess            {scores.prevalence:.3f}"

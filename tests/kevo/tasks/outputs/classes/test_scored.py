@@ -5,15 +5,15 @@ import json
 import numpy as np
 
 from kevo.tasks.outputs.classes.evaluation import evaluate
-from kevo.tasks.outputs.classes.scored import Scored
+from kevo.tasks.outputs.classes.scored import ScoredClasses
 from kevo.tasks.task import Skipped
 
 
-def scored(num_classes: int, *, split: str = "test") -> Scored:
+def scored(num_classes: int, *, split: str = "test") -> ScoredClasses:
     labels = np.arange(2 * num_classes) % num_classes
     names = [f"class {number}" for number in range(num_classes)]
     scores = evaluate(np.eye(num_classes)[labels], labels, class_names=names)
-    return Scored("things", split, scores, "rows", skipped=(Skipped("a.csv", "is empty"),))
+    return ScoredClasses("things", split, scores, "rows", skipped=(Skipped("a.csv", "is empty"),))
 
 
 def test_lines_name_the_examples() -> None:
