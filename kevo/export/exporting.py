@@ -95,11 +95,12 @@ def export(
     row = formats.get(format, quantize=quantize)
     if num_calibration < 1:
         raise SettingsError(f"`num_calibration` must be at least 1. Received: {num_calibration}.")
-    converter = row.converter()
     source = sources.find(Path(run), model=model)
     path = places.place(source, row, quantize=quantize, out=None if out is None else Path(out))
     kind = kind_of_model(source.path)
     exportable = kind.exportable(source.path, run=source.run, data=None if data is None else str(data))
+    # A model that has no other formats is refused first: nobody is to install what does not help.
+    converter = row.converter()
     labels_path = places.labels_place(path, exportable.labels)
     shape = exportable.fixed_shape if row.is_fixed_size else exportable.shape
     if shape is None:
