@@ -29,7 +29,10 @@ from kevo.session import Session
 from kevo.settings import NO_CACHE, Settings
 from kevo.system import versions
 from kevo.system.quiet import quiet_natives
-from kevo.tasks.task import AnyKind, Dataset, Task, choose
+from kevo.tasks.protocols.dataset import Dataset
+from kevo.tasks.protocols.kind import AnyKind
+from kevo.tasks.protocols.task import Task
+from kevo.tasks.registry import choose
 
 if TYPE_CHECKING:
     import tensorflow as tf

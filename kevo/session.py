@@ -52,7 +52,9 @@ from kevo.settings import Settings
 from kevo.system import memory
 from kevo.system.interrupts import Interrupt, Interrupts, Terminations, redelivering
 from kevo.system.text import byte_size, plural
-from kevo.tasks.task import Dataset, Outputs, Task
+from kevo.tasks.protocols.dataset import Dataset
+from kevo.tasks.protocols.scores import Outputs
+from kevo.tasks.protocols.task import Task
 from tuners.execution.executor import Cause, Executor
 from tuners.execution.foreman import BrokenError, Foreman
 from tuners.execution.in_process import InProcess

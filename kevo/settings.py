@@ -13,7 +13,8 @@ from typing import Any, Self
 from kevo.errors import SettingsError
 from kevo.objective import COSTS, Objective, with_costs
 from kevo.system.text import seconds_in
-from kevo.tasks.task import AUTO, TASKS, AnyKind, all_kinds, asked_words, kind_of, named_by
+from kevo.tasks.protocols.kind import AnyKind
+from kevo.tasks.registry import AUTO, TASKS, all_kinds, asked_words, kind_of, named_by
 
 DEFAULT_MAX_TIME = 240.0
 """How many seconds a search takes when nobody says how long it may, by time or by candidates."""
@@ -110,8 +111,8 @@ class Settings:
         num_rungs: Candidates pause after a third of their epochs, with 3 rungs after a ninth already, and only the best
             of their kind go on. 1 trains every candidate at once. Each part of a training counts for `max_trials`.
         population: How many candidates make a generation.
-        task: What is learned: `classification`, `regression`, the name of one task of `kevo.tasks.task.TASKS`, such as
-            `images`, or `auto`: what the data tell of.
+        task: What is learned: `classification`, `regression`, the name of one task of `kevo.tasks.registry.TASKS`, such
+            as `images`, or `auto`: what the data tell of.
         options: Settings that only the task has, by name.
         space: What is searched: a preset's name (`small`, `default`, `wide`) or a space of the task's, such as
             `kevo.Space` for images.

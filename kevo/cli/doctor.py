@@ -16,7 +16,7 @@ from kevo.execution.cluster import Cluster, describe_token, shared_versions
 from kevo.system import memory
 from kevo.system.text import byte_size, plural
 from kevo.system.versions import version
-from kevo.tasks.task import input_kinds
+from kevo.tasks.registry import input_kinds
 
 _EXTRAS = {"onnx": "onnx", "mlflow": "mlflow", "codecarbon": "codecarbon", "serve": "fastapi"}
 """A package of each extra."""

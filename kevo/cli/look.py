@@ -12,7 +12,7 @@ from kevo.cli.options import CLUSTER
 from kevo.errors import SearchFailedError
 from kevo.system.quiet import quiet_tensorflow
 from kevo.system.text import byte_size, count, printable
-from kevo.tasks.task import input_kinds
+from kevo.tasks.registry import input_kinds
 
 
 @click.command()

@@ -35,7 +35,7 @@ from kevo.settings import MAX_SEED, STRATEGIES, Settings
 from kevo.system.interrupts import Terminations
 from kevo.system.quiet import quiet_natives, quiet_tensorflow
 from kevo.system.text import printable
-from kevo.tasks.task import AUTO, TASKS, all_kinds, asked_words
+from kevo.tasks.registry import AUTO, TASKS, all_kinds, asked_words
 
 if TYPE_CHECKING:
     from kevo.progress import Listener

@@ -12,8 +12,10 @@ from kevo.cli.console import FAILED, format_json, user_errors
 from kevo.runs import layout
 from kevo.system.quiet import quiet_tensorflow
 from kevo.system.text import printable
+from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.protocols.kind import AnyKind
+from kevo.tasks.protocols.use import Predictor, Scored
 from kevo.tasks.saved_model import kind_of_model
-from kevo.tasks.task import AnyKind, Predictor, Scored, Skipped
 
 _LABELS = click.option(
     "--labels",

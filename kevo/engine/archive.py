@@ -18,7 +18,7 @@ from kevo.runs.folder import Run
 from kevo.runs.predictions import write_predictions
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
-from kevo.tasks.task import Outputs
+from kevo.tasks.protocols.scores import Outputs
 from tuners import pareto
 
 _MAX_PAUSED = 4

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
-from kevo.tasks.task import Work
+from kevo.tasks.protocols.task import Work
 
 _LARGEST_SHARE = 1 / 4
 """The part of the training's time after which a candidate is stopped."""

@@ -9,7 +9,7 @@ from kevo.engine.archive import full_length_id
 from kevo.objective import Objective
 from kevo.runs.outcome import DefaultRecipe
 from kevo.runs.records import TrialRecord
-from kevo.tasks.task import AnyKind
+from kevo.tasks.protocols.kind import AnyKind
 
 
 def default_recipe(records: Iterable[TrialRecord], objective: Objective, kind: AnyKind) -> DefaultRecipe | None:

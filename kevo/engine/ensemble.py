@@ -11,7 +11,8 @@ from kevo.runs.folder import Run
 from kevo.runs.predictions import read_predictions
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
-from kevo.tasks.task import Outputs, Scores, Task
+from kevo.tasks.protocols.scores import Outputs, Scores
+from kevo.tasks.protocols.task import Task
 from kevo.training import ensemble_selection
 
 MAX_MEMBERS = 5

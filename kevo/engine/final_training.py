@@ -15,7 +15,7 @@ from kevo.engine.budget import Budget, num_last_epochs, seconds_spent
 from kevo.runs import layout
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
-from kevo.tasks.task import Task
+from kevo.tasks.protocols.task import Task
 from kevo.training.effort import PATIENCE, Effort
 from kevo.training.history import num_best_epochs
 from tuners.genome import Genome

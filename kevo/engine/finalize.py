@@ -26,7 +26,8 @@ from kevo.runs.predictions import write_predictions
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system import model_files
-from kevo.tasks.task import Member, Outputs, Scores, Task
+from kevo.tasks.protocols.scores import Outputs, Scores
+from kevo.tasks.protocols.task import Member, Task
 
 _MEMBER_COST = 1.5
 """How much longer it takes with a member than with the best model alone: it is loaded twice, and saved once more."""

@@ -18,7 +18,7 @@ from kevo.runs import layout
 from kevo.runs.atomic_files import damage, writing
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
-from kevo.tasks.task import Task
+from kevo.tasks.protocols.task import Task
 from tuners.evolution import Individual, Origin
 from tuners.genome import Genome, SearchSpace
 from tuners.oracle import GeneticOracle

@@ -31,7 +31,8 @@ from kevo.runs import layout, phases
 from kevo.runs.atomic_files import dumps, loads
 from kevo.runs.records import FIRST, TrialRecord
 from kevo.settings import Settings
-from kevo.tasks.task import FirstAnswer, Outputs, Task, Work
+from kevo.tasks.protocols.scores import Outputs
+from kevo.tasks.protocols.task import FirstAnswer, Task, Work
 from kevo.training.effort import CandidateError, Effort
 from tuners.genome import Genome
 

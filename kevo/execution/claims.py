@@ -9,7 +9,7 @@ from kevo.engine.messages import TrialResult
 from kevo.errors import describe_error
 from kevo.objective import Objective
 from kevo.system import model_files
-from kevo.tasks.task import Task
+from kevo.tasks.protocols.task import Task
 
 _TOLERANCE = 0.02
 """How much a score may differ, absolutely or as a part: other machines round in other ways."""

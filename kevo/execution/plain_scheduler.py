@@ -10,7 +10,7 @@ from kevo.engine.scheduler import Scheduler
 from kevo.errors import KevoError, describe_error
 from kevo.execution.job import MODEL, OUTPUTS
 from kevo.runs.predictions import read_predictions
-from kevo.tasks.task import Outputs
+from kevo.tasks.protocols.scores import Outputs
 from tuners.execution.executor import Json
 
 

@@ -24,7 +24,7 @@ from kevo.settings import Settings
 from kevo.system import versions
 from kevo.system.interrupts import redelivering
 from kevo.system.memory import resident, usable
-from kevo.tasks.task import Task
+from kevo.tasks.protocols.task import Task
 from tuners.execution.executor import Withdrawn
 from tuners.genome import Genome
 from tuners.remote import ChiefLostError, ChiefRefusedError, Client, RemoteError, SearchOverError

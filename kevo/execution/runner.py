@@ -13,7 +13,8 @@ from pathlib import Path
 from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.errors import describe_error, os_reason
 from kevo.system import model_files
-from kevo.tasks.task import Outputs, Trained, Trainer
+from kevo.tasks.protocols.scores import Outputs
+from kevo.tasks.protocols.training import Trained, Trainer
 from kevo.training.effort import CandidateError, Earlier, Keep, Progress
 
 _ROOM_BYTES = 16 * 1024**2

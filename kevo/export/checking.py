@@ -8,7 +8,7 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from kevo.tasks.task import Predict
+from kevo.tasks.protocols.export import Predict
 
 MAX_DIFFERENCE = 1e-3
 """By how much a probability may differ where numbers are stored as floats."""

@@ -13,8 +13,8 @@ from kevo.export.checking import MAX_ACCURACY_LOSS, MAX_DIFFERENCE
 from kevo.export.formats import Format, Job
 from kevo.export.keras_file import calling
 from kevo.runs import layout
+from kevo.tasks.protocols.export import Accuracies, Predict
 from kevo.tasks.saved_model import kind_of_model
-from kevo.tasks.task import Accuracies, Predict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

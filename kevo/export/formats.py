@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from kevo.errors import SettingsError
 from kevo.system import versions
-from kevo.tasks.task import Exportable, Predict
+from kevo.tasks.protocols.export import Exportable, Predict
 
 QUANTIZATIONS = ("none", "int8")
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kevo.export.formats import Job
 from kevo.system import model_files
-from kevo.tasks.task import Predict
+from kevo.tasks.protocols.export import Predict
 
 
 def write(job: Job, path: Path) -> None:

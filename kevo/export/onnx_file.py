@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.export.formats import Job
-from kevo.tasks.task import Predict
+from kevo.tasks.protocols.export import Predict
 
 
 def write(job: Job, path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from kevo.export.formats import Job
-from kevo.tasks.task import Exportable, Predict
+from kevo.tasks.protocols.export import Exportable, Predict
 
 _SIGNATURE = "serving_default"
 

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from kevo.export.formats import Job
 from kevo.export.saved_model import write_signature
-from kevo.tasks.task import Predict
+from kevo.tasks.protocols.export import Predict
 
 
 def write(job: Job, path: Path) -> None:

@@ -11,7 +11,7 @@ from kevo.objective import Objective
 from kevo.progress.events import NullListener, SearchStarted
 from kevo.runs import ranking
 from kevo.runs.records import TrialRecord
-from kevo.tasks.task import AnyKind
+from kevo.tasks.protocols.kind import AnyKind
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from kevo.runs import layout, reader
 from kevo.runs.reader import Facts
 from kevo.settings import Settings
 from kevo.system.text import duration
-from kevo.tasks.task import AnyKind
+from kevo.tasks.protocols.kind import AnyKind
 
 _SIGNIFICANT = 0.05
 _UNKNOWN = "-"

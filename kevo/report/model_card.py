@@ -16,7 +16,7 @@ from kevo.runs.outcome import Outcome
 from kevo.system import versions
 from kevo.system.markdown import code, table
 from kevo.system.text import byte_size, duration
-from kevo.tasks.task import Savings
+from kevo.tasks.protocols.task import Savings
 
 _DETAILS, _COST = "Model details", "What the search cost"
 """The task's section in which a model's size and genes stand."""

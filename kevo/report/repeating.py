@@ -11,7 +11,8 @@ import numpy as np
 
 from kevo.runs.reader import Facts
 from kevo.settings import Settings
-from kevo.tasks.task import AnyKind, named_by
+from kevo.tasks.protocols.kind import AnyKind
+from kevo.tasks.registry import named_by
 
 _FLAGS = {"num_rungs": "--rungs"}
 """Options of `kevo search` that are called otherwise than their settings."""

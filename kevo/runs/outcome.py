@@ -13,7 +13,8 @@ from kevo.objective import COSTS, Objective
 from kevo.runs import layout
 from kevo.system import model_files
 from kevo.system.text import count, duration, metric_name, plural
-from kevo.tasks.task import DEFAULT, TASKS, AnyKind, kind_of
+from kevo.tasks.protocols.kind import AnyKind
+from kevo.tasks.registry import DEFAULT, TASKS, kind_of
 
 if TYPE_CHECKING:
     import keras
@@ -142,7 +143,7 @@ class Outcome:
         hypervolume: How much of what is thinkable the front covers, from 0 to 1: accuracy counts from 0 to 1, costs and
             losses from those of the worst candidate down to 0. `None` without a front.
         ensemble: `None` where there is none that is better than the best model, or there was no time for one.
-        task: The name of the task, one of `kevo.tasks.task.TASKS`.
+        task: The name of the task, one of `kevo.tasks.registry.TASKS`.
         is_chance: Whether the best model may be no better than the same answer to every example, as far as the test
             split tells.
         advice: What to do about that; empty where it is better.

@@ -30,7 +30,7 @@ from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.system import archives
 from kevo.system.text import plural
-from kevo.tasks.task import AnyKind
+from kevo.tasks.protocols.kind import AnyKind
 
 _MOST_METADATA = 2**16
 _MOST_WORDS = 400

@@ -19,8 +19,9 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from kevo.errors import KevoError
+from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.protocols.use import Predictor
 from kevo.tasks.saved_model import kind_of_model
-from kevo.tasks.task import Predictor, Skipped
 
 LENGTH = struct.Struct("!I")
 _MEMORY = "/dev/shm"

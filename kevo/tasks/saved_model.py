@@ -12,7 +12,8 @@ from kevo.runs import checksums, layout
 from kevo.runs.atomic_files import loads
 from kevo.system import memory, model_files, model_sizes
 from kevo.system.text import printable
-from kevo.tasks.task import AUTO, TASKS, AnyKind, kind_of
+from kevo.tasks.protocols.kind import AnyKind
+from kevo.tasks.registry import AUTO, TASKS, kind_of
 
 if TYPE_CHECKING:
     import keras

@@ -32,7 +32,8 @@ kevo.training.loop
 kevo.training.stage
 kevo.training
 kevo.tasks.pages
-kevo.tasks.task
+kevo.tasks.protocols
+kevo.tasks.registry
 kevo.settings
 
 kevo.runs.layout kevo.runs.atomic_files
@@ -71,7 +72,8 @@ KNOW_TUNERS = ("kevo.engine", "kevo.execution", "kevo.tasks", "kevo.session")
 SEARCHING = ("kevo.engine", "kevo.execution", "kevo.session", "kevo.api", "kevo.result", "kevo.training")
 KNOW_THE_COMMAND = ("kevo.__main__",)
 TASK_TABLE = (
-    "kevo.tasks.task",
+    "kevo.tasks.protocols",
+    "kevo.tasks.registry",
     "kevo.tasks.pages",
     "kevo.tasks.saved_model",
     "kevo.tasks.public",

@@ -15,7 +15,7 @@ from tests.support.project import ROOT
         "import kevo.cli",
         "import tuners.evolution",
         "import kevo.runs.reader, kevo.runs.status",
-        "from kevo.tasks import task; task.all_kinds()",
+        "from kevo.tasks import registry; registry.all_kinds()",
         "import runpy; sys.argv[1:] = ['--help']; runpy.run_module('kevo', run_name='__main__')",
     ],
 )

@@ -17,7 +17,7 @@ from kevo.runs.folder import Run
 from kevo.runs.phases import PHASES
 from kevo.runs.reader import read_trials
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.task import kind_of
+from kevo.tasks.registry import kind_of
 from tests.support.samples import stripes
 from tests.support.searches import SETTINGS, TINY, Diary
 from tests.support.stranger import Stranger

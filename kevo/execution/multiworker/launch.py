@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from kevo.errors import SettingsError, WorkerError
 from kevo.execution.devices import Cluster
-from kevo.tasks.task import choose
+from kevo.tasks.registry import choose
 from tuners.execution.processes import end_with_parent
 
 if TYPE_CHECKING:

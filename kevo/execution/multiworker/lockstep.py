@@ -39,7 +39,7 @@ import tensorflow as tf
 from kevo.errors import describe_error
 from kevo.execution.devices import Cluster
 from kevo.execution.multiworker.rendezvous import Line, MissingError, answered, called
-from kevo.tasks.task import StageData
+from kevo.tasks.protocols.training import StageData
 from kevo.training.answers import Answers
 from kevo.training.loop import Loop
 from kevo.training.stage import StageSpec

@@ -20,7 +20,7 @@ from kevo.runs.records import TrialRecord
 from kevo.system import versions
 
 if TYPE_CHECKING:
-    from kevo.tasks.task import Task
+    from kevo.tasks.protocols.task import Task
 
 COUNTRY_VARIABLE = "CODECARBON_COUNTRY_ISO_CODE"
 _METERS = {"intel_rapl": "RAPL counters", "windows_emi": "Windows' energy meter", "intel_power_gadget": "Power Gadget"}

@@ -28,7 +28,8 @@ from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
 from kevo.system import model_files, versions
 from kevo.system.markdown import code
-from kevo.tasks.task import AnyKind, Task
+from kevo.tasks.protocols.kind import AnyKind
+from kevo.tasks.protocols.task import Task
 
 _PARENT, _TRIAL, _NOTE = "mlflow.parentRunId", "kevo.trial_id", "mlflow.note.content"
 _ENVIRONMENT = {
@@ -80,7 +81,7 @@ class MLflow(NullListener):
 
     def on_search_begin(self, run: Run, task: Task) -> None:
         """Begins the search's run, or goes on with it, and logs the candidates that are not there yet."""
-        self._kind = task.kind
+        self._kind = run.search_settings().kind
         self._model_name = self._model_name or f"kevo-{task.dataset.name}"
         records = reader.read_trials(run)
         self._later(lambda: self._begin(run, task, records))

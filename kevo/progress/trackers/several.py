@@ -12,7 +12,7 @@ from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
 
 if TYPE_CHECKING:
-    from kevo.tasks.task import Task
+    from kevo.tasks.protocols.task import Task
 
 
 @runtime_checkable

@@ -19,7 +19,7 @@ from kevo.runs.atomic_files import writing
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
-from kevo.tasks.task import Task
+from kevo.tasks.protocols.task import Task
 
 _EXPERIMENT = "search"
 """The run that says what the columns of the table are."""

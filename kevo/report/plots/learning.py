@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from kevo.report.plots.style import BLUE, GREY, VERMILION, Drawn, count_along, empty, label, legend, short
 from kevo.runs.records import TrialRecord
 from kevo.system.text import metric_name
-from kevo.tasks.task import AnyKind
+from kevo.tasks.protocols.kind import AnyKind
 
 
 def learning_curves(record: TrialRecord, *, kind: AnyKind) -> Figure:

@@ -17,7 +17,7 @@ from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_bytes
 from kevo.runs.records import TrialRecord
 from kevo.tasks.pages import Drawing
-from kevo.tasks.task import AnyKind
+from kevo.tasks.protocols.kind import AnyKind
 
 
 def save_all(

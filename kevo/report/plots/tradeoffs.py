@@ -27,7 +27,7 @@ from kevo.report.plots.style import (
 )
 from kevo.runs.records import TrialRecord
 from kevo.system.text import metric_name
-from kevo.tasks.task import AnyKind, NetworkKind
+from kevo.tasks.protocols.kind import AnyKind, NetworkKind
 
 
 def parameters_against_score(records: Iterable[TrialRecord], *, kind: AnyKind) -> Figure:

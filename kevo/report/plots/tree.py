@@ -12,7 +12,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from kevo.report.plots.style import BLUE, GREY, Drawn, gene_label, short, value_label
 from kevo.runs.records import TrialRecord
-from kevo.tasks.task import AnyKind
+from kevo.tasks.protocols.kind import AnyKind
 
 _MOST_SHOWN = 16
 _MOST_CHANGES = 3

@@ -24,7 +24,7 @@ from kevo.tasks.images.features import (
 from kevo.tasks.images.genes import speed_key
 from kevo.tasks.images.networks import POOLINGS
 from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.task import Work
+from kevo.tasks.protocols.task import Work
 from tuners.genome import Genome
 
 _SECONDS_PER_FLOP = 2e-11

@@ -22,8 +22,8 @@ from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.labels.output import Labels
 from kevo.tasks.outputs.numbers.output import Numbers
 from kevo.tasks.outputs.output import Output
+from kevo.tasks.protocols.export import Accuracies, Predict
 from kevo.tasks.saved_model import home, load_model
-from kevo.tasks.task import Accuracies, Predict
 
 Shape = tuple[int | None, ...]
 """(batch, height, width, 3); `None` stands for any number."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.task import FirstAnswer
+from kevo.tasks.protocols.task import FirstAnswer
 from tuners.genome import Genome
 
 _IMAGE_SIZE = 16

@@ -15,7 +15,7 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.genes import declare as declare_genes
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.outputs.numbers.output import Numbers
-from kevo.tasks.task import SearchSettings
+from kevo.tasks.protocols.task import SearchSettings
 from tuners.genome import Genome, SearchSpace
 
 _NUM_SAMPLES = 1000

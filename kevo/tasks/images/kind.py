@@ -21,16 +21,11 @@ from kevo.tasks.images.rows import ROWS
 from kevo.tasks.images.space import Space
 from kevo.tasks.outputs.asked import CLASSES, LABELS, NUMBERS, Asked
 from kevo.tasks.pages import Drawing, Pages
-from kevo.tasks.task import (
-    InputSpec,
-    NetworkKind,
-    Pretrained,
-    Scores,
-    SearchSettings,
-    StageData,
-    TaskKind,
-    TaskOption,
-)
+from kevo.tasks.protocols.export import InputSpec
+from kevo.tasks.protocols.kind import NetworkKind, Pretrained, TaskKind, TaskOption
+from kevo.tasks.protocols.scores import Scores
+from kevo.tasks.protocols.task import SearchSettings
+from kevo.tasks.protocols.training import StageData
 from tuners.genome import Genome
 
 if TYPE_CHECKING:

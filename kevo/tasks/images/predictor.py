@@ -30,8 +30,8 @@ from kevo.tasks.images.picture_arrays import Pictures
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.located import Located
 from kevo.tasks.outputs.output import Output
+from kevo.tasks.protocols.use import Prediction, Scored
 from kevo.tasks.saved_model import home, load_model, model_file
-from kevo.tasks.task import Prediction, Scored
 
 _CHUNK = 32
 """Pictures in memory at a time."""

@@ -14,7 +14,7 @@ from kevo.tasks.images.datasets import ImageDataset, load
 from kevo.tasks.images.features import default_folder
 from kevo.tasks.images.task_trainer import ImageTrainer
 from kevo.tasks.images.usable_weights import Usable, by_width
-from kevo.tasks.task import SearchSettings
+from kevo.tasks.protocols.task import SearchSettings
 
 
 def terms(dataset: ImageDataset, usable: Usable) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from kevo.errors import SettingsError, SpaceError
 from kevo.tasks.images import backbones
-from kevo.tasks.task import SearchSettings
+from kevo.tasks.protocols.task import SearchSettings
 
 
 @dataclass(frozen=True, slots=True)

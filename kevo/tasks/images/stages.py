@@ -14,7 +14,7 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import TRAIN_AND_VALIDATION, FeatureCache, parts, sample, test_time_views
 from kevo.tasks.images.genes import image_size
 from kevo.tasks.images.inference import num_at_once
-from kevo.tasks.task import StageData
+from kevo.tasks.protocols.training import StageData
 from kevo.training.answers import Answers
 from kevo.training.candidate_fit import CandidateFit
 from kevo.training.effort import Effort

@@ -38,7 +38,10 @@ from kevo.tasks.images.task_trainer import ImageTrainer
 from kevo.tasks.images.usable_weights import Usable, by_width, to_json
 from kevo.tasks.outputs import reference
 from kevo.tasks.outputs.classes.output import Classes
-from kevo.tasks.task import AnyKind, FirstAnswer, Member, Outputs, Scores, SearchSettings, Work, kind_of
+from kevo.tasks.protocols.kind import AnyKind
+from kevo.tasks.protocols.scores import Outputs, Scores
+from kevo.tasks.protocols.task import FirstAnswer, Member, SearchSettings, Work
+from kevo.tasks.registry import kind_of
 from tuners.genome import Genome
 
 _T = TypeVar("_T")
@@ -62,7 +65,7 @@ class ImageTask:
     def __init__(
         self, dataset: ImageDataset, settings: SearchSettings, usable: Usable, *, notes: Sequence[str] = ()
     ) -> None:
-        self.kind: AnyKind = kind_of(ROWS[dataset.output.asks])
+        self._kind: AnyKind = kind_of(ROWS[dataset.output.asks])
         self.dataset = dataset
         self.notes = notes
         self._settings = settings
@@ -300,7 +303,7 @@ class ImageTask:
         """Trains the reference, unless an earlier session has, and says how good it is on the validation pictures."""
         if self._run is None:
             return
-        found = self._known(layout.BASELINE, lambda values: reference.from_json(values, self.kind.parse_scores))
+        found = self._known(layout.BASELINE, lambda values: reference.from_json(values, self._kind.parse_scores))
         if not found:
             size = min(space.of(self._settings).pretrained_image_sizes)
             found = [references.fit(self.dataset, weights, image_size=size, seed=self._settings.seed)]

@@ -15,7 +15,7 @@ from kevo.tasks.images.features import FeatureCache
 from kevo.tasks.images.initial_population import is_small_enough
 from kevo.tasks.images.trainer import Trained, Trainer
 from kevo.tasks.images.usable_weights import Usable
-from kevo.tasks.task import SearchSettings
+from kevo.tasks.protocols.task import SearchSettings
 from kevo.training.effort import Earlier, Effort, Keep, Progress
 from tuners.genome import Genome
 

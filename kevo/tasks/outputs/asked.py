@@ -20,7 +20,7 @@ from kevo.tasks.outputs.numbers import objectives as number_objectives
 from kevo.tasks.outputs.numbers.figures import scatter
 from kevo.tasks.outputs.numbers.output import REGRESSION
 from kevo.tasks.pages import Drawing
-from kevo.tasks.task import Scores
+from kevo.tasks.protocols.scores import Scores
 
 
 @dataclass(frozen=True, slots=True)

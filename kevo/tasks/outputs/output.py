@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.objective import Objective
-from kevo.tasks.task import Prediction, Scored, Scores, Skipped
+from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.protocols.scores import Scores
+from kevo.tasks.protocols.use import Prediction, Scored
 
 if TYPE_CHECKING:
     import keras

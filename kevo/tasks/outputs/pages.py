@@ -19,7 +19,7 @@ from kevo.tasks.outputs.card import CardText, card
 from kevo.tasks.outputs.reference import Reference
 from kevo.tasks.outputs.words import Shown, Words
 from kevo.tasks.pages import Block, Known, Paragraph, Section, Table
-from kevo.tasks.task import Scores
+from kevo.tasks.protocols.scores import Scores
 
 _MOST_ROWS = 200
 _NOT_YET = "The test {} are looked at once, at the end of the search."

@@ -10,7 +10,7 @@ from typing import Any
 from kevo.objective import Objective
 from kevo.runs import layout
 from kevo.runs.atomic_files import loads
-from kevo.tasks.task import Scores
+from kevo.tasks.protocols.scores import Scores
 
 ParseScores = Callable[[Mapping[str, Any]], Scores]
 

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
 
 from kevo.tasks.pages import Drawing
-from kevo.tasks.task import Scores, Skipped
+from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.protocols.scores import Scores
 
 _Scores = TypeVar("_Scores", bound=Scores)
 

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from kevo.system.text import plural
 from kevo.tasks.outputs import parsing
 from kevo.tasks.outputs.output import Output
+from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.tables.columns import Column, Kind
-from kevo.tasks.task import Skipped
 
 SPLITS = ("train", "validation", "test")
 Inputs = dict[str, npt.NDArray[Any]]

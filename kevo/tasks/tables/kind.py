@@ -16,20 +16,15 @@ from kevo.runs import layout
 from kevo.tasks.outputs import asked
 from kevo.tasks.outputs.asked import Asked
 from kevo.tasks.pages import Drawing, Pages
+from kevo.tasks.protocols.export import InputSpec
+from kevo.tasks.protocols.kind import NetworkKind, Pretrained, TaskKind, TaskOption
+from kevo.tasks.protocols.scores import Scores
+from kevo.tasks.protocols.task import SearchSettings
+from kevo.tasks.protocols.training import StageData
 from kevo.tasks.tables import space as spaces
 from kevo.tasks.tables.contract import ROWS
 from kevo.tasks.tables.reading import is_csv
 from kevo.tasks.tables.space import Space
-from kevo.tasks.task import (
-    InputSpec,
-    NetworkKind,
-    Pretrained,
-    Scores,
-    SearchSettings,
-    StageData,
-    TaskKind,
-    TaskOption,
-)
 from tuners.genome import Genome
 
 if TYPE_CHECKING:

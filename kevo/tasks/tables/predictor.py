@@ -15,6 +15,8 @@ from kevo.errors import DataError, KevoError, ModelError, SettingsError
 from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.tasks.outputs.located import Located
+from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.protocols.use import Prediction, Scored
 from kevo.tasks.saved_model import home, load_model, model_file
 from kevo.tasks.tables import contract
 from kevo.tasks.tables.columns import count_missing, encode, typed
@@ -23,7 +25,6 @@ from kevo.tasks.tables.dataset import SPLITS, Inputs, TableDataset
 from kevo.tasks.tables.loading import load
 from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.reading import Limits, Table, from_array, is_csv, listed, read_csv
-from kevo.tasks.task import Prediction, Scored, Skipped
 
 _ALL = "all"
 """Every row of a table."""

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from kevo.tasks.protocols.training import StageData
 from kevo.tasks.tables.dataset import Split, TableDataset
 from kevo.tasks.tables.preparing import prepare, preprocessing
-from kevo.tasks.task import StageData
 from kevo.training.answers import Answers
 from kevo.training.effort import Effort
 from kevo.training.stage import StageSpec

@@ -20,13 +20,16 @@ from kevo.system.text import metric_name
 from kevo.tasks.outputs import reference
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.reference import Reference
+from kevo.tasks.protocols.kind import AnyKind
+from kevo.tasks.protocols.scores import Outputs, Scores
+from kevo.tasks.protocols.task import Member, SearchSettings, Work
+from kevo.tasks.registry import kind_of
 from kevo.tasks.tables import contract, costs, networks, references, space
 from kevo.tasks.tables.contract import ROWS, Contract
 from kevo.tasks.tables.costs import Forecast
 from kevo.tasks.tables.dataset import Split, TableDataset
 from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.trainer import TableTrainer
-from kevo.tasks.task import AnyKind, Member, Outputs, Scores, SearchSettings, Work, kind_of
 from tuners.genome import Genome, SearchSpace
 
 
@@ -44,7 +47,7 @@ class TableTask:
     notes: Sequence[str] = ()
 
     def __init__(self, dataset: TableDataset, settings: SearchSettings) -> None:
-        self.kind: AnyKind = kind_of(ROWS[dataset.output.asks])
+        self._kind: AnyKind = kind_of(ROWS[dataset.output.asks])
         self.dataset = dataset
         self._settings = settings
         self._objective = settings.objectives[0]
@@ -209,7 +212,7 @@ class TableTask:
             return None
         try:
             with damage(path):
-                return reference.from_json(self._run.read_json(layout.BASELINE), self.kind.parse_scores)
+                return reference.from_json(self._run.read_json(layout.BASELINE), self._kind.parse_scores)
         except RunError as error:
             self._note(self._run.set_aside(layout.BASELINE, str(error)))
             return None

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.tables import costs, networks
 from kevo.tasks.tables.columns import Column
 from kevo.tasks.tables.dataset import TableDataset
 from kevo.tasks.tables.stages import TRAIN, PreparedRows, split_to_learn
-from kevo.tasks.task import SearchSettings
 from kevo.training.candidate_fit import CandidateFit
 from kevo.training.effort import CandidateError, Earlier, Effort, OutOfTimeError, Progress
 from kevo.training.loop import EpochLoop

@@ -37,7 +37,7 @@ from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.task import ImageTask
 from kevo.tasks.images.task_trainer import ImageTrainer
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
-from kevo.tasks.task import Work
+from kevo.tasks.protocols.task import Work
 from kevo.training.effort import CandidateError, Effort
 from tests.support.samples import CONV_GENOME, pretrained_genome, stripes
 from tests.support.searches import PAUSED, RUNGS, SETTINGS, Diary, record

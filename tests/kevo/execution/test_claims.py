@@ -8,7 +8,7 @@ import pytest
 from kevo.engine.messages import TrialResult
 from kevo.execution import claims
 from kevo.settings import Settings
-from kevo.tasks.task import Task
+from kevo.tasks.protocols.task import Task
 
 
 @pytest.fixture(scope="module")

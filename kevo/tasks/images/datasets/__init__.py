@@ -3,6 +3,6 @@
 from kevo.tasks.images.datasets.builtin import BUILT_IN_NAMES, DEFAULT_NAME
 from kevo.tasks.images.datasets.dataset import ImageDataset, Limits, Split
 from kevo.tasks.images.datasets.loading import load
-from kevo.tasks.task import Skipped
+from kevo.tasks.protocols.dataset import Skipped
 
 __all__ = ["BUILT_IN_NAMES", "DEFAULT_NAME", "ImageDataset", "Limits", "Skipped", "Split", "load"]

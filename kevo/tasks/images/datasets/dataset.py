@@ -16,7 +16,7 @@ from kevo.tasks.images.datasets.levels import UNKNOWN, Whites
 from kevo.tasks.outputs import parsing
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.output import Output
-from kevo.tasks.task import Skipped
+from kevo.tasks.protocols.dataset import Skipped
 
 SPLITS = ("train", "validation", "test")
 _HANDED_OVER = ("train", "validation")

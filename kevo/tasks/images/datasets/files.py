@@ -27,7 +27,7 @@ from kevo.tasks.images.datasets.folders import Folder
 from kevo.tasks.images.datasets.layouts import understand
 from kevo.tasks.images.datasets.pictures import File
 from kevo.tasks.images.datasets.targets import CLASS_LABELS, Targets
-from kevo.tasks.task import Skipped
+from kevo.tasks.protocols.dataset import Skipped
 
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini", "icon\r"}
 """What file managers leave behind, besides names that begin with a dot; ignored in silence."""

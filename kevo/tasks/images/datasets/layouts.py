@@ -14,7 +14,7 @@ from kevo.errors import DataError
 from kevo.tasks.images.datasets import masks
 from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS
 from kevo.tasks.images.datasets.folders import Folder
-from kevo.tasks.task import Skipped
+from kevo.tasks.protocols.dataset import Skipped
 
 _BESIDE = "stands beside the folders of the splits"
 

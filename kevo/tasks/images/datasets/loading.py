@@ -26,7 +26,7 @@ from kevo.tasks.outputs.labels.output import Labels
 from kevo.tasks.outputs.numbers.output import REGRESSION, Numbers
 from kevo.tasks.outputs.numbers.output import parse as parse_numbers
 from kevo.tasks.outputs.output import Output
-from kevo.tasks.task import Skipped
+from kevo.tasks.protocols.dataset import Skipped
 
 VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
 _MOST_VALIDATION = 5000

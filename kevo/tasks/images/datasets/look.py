@@ -13,7 +13,7 @@ from kevo.errors import DataError
 from kevo.tasks.images.datasets import files, pictures, splitting
 from kevo.tasks.images.datasets.dataset import Limits
 from kevo.tasks.images.datasets.loading import read
-from kevo.tasks.task import Skipped
+from kevo.tasks.protocols.dataset import Skipped
 
 _THUMBNAIL = 96
 """The side of a small picture, in pixels."""

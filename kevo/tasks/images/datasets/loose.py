@@ -15,7 +15,7 @@ from PIL import Image
 from kevo.errors import os_reason
 from kevo.tasks.images.datasets.dataset import natural
 from kevo.tasks.images.datasets.pictures import File, orientation
-from kevo.tasks.task import Skipped
+from kevo.tasks.protocols.dataset import Skipped
 
 _TURNED = (5, 6, 7, 8)
 """The orientations of a camera that swap a picture's sides."""

@@ -17,7 +17,7 @@ from kevo.errors import DataError
 from kevo.tasks.images.datasets.dataset import Limits
 from kevo.tasks.images.datasets.folders import Folder
 from kevo.tasks.images.datasets.pictures import File, opened
-from kevo.tasks.task import Skipped
+from kevo.tasks.protocols.dataset import Skipped
 
 _MASKS = {
     *("ann", "anno", "annot", "annotation", "groundtruth", "gt", "label", "mask", "seg", "segmentation", "target"),

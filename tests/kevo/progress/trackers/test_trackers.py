@@ -28,7 +28,7 @@ from kevo.runs import reader
 from kevo.runs.folder import Run
 from kevo.tasks.images.datasets import ImageDataset, load
 from kevo.tasks.images.task import ImageTask
-from kevo.tasks.task import Task
+from kevo.tasks.protocols.task import Task
 from tests.support.samples import CONV_GENOME, stripes
 from tests.support.searches import SETTINGS, Diary, record
 

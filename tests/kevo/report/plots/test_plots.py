@@ -18,7 +18,7 @@ from kevo.runs import ranking
 from kevo.runs.records import TrialRecord
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.tasks.pages import Bars, CountMatrix
-from kevo.tasks.task import kind_of
+from kevo.tasks.registry import kind_of
 
 KIND = kind_of("images")
 

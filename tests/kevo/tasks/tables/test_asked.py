@@ -8,8 +8,8 @@ import pytest
 
 import kevo
 from kevo.errors import DataError, SettingsError
+from kevo.tasks.registry import choose
 from kevo.tasks.tables.loading import load, suggested
-from kevo.tasks.task import choose
 from tests.support.tables import write_csv
 
 

@@ -10,9 +10,9 @@ import pytest
 
 import kevo
 from kevo.errors import DataError, SettingsError, SpaceError
+from kevo.tasks.registry import all_kinds, kind_of, named_by
 from kevo.tasks.tables.kind import KIND
 from kevo.tasks.tables.space import PRESETS, Space
-from kevo.tasks.task import all_kinds, kind_of, named_by
 from kevo.training.effort import Effort
 from tests.support.tables import GENOME, write_csv
 

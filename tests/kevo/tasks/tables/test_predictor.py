@@ -12,6 +12,7 @@ import pytest
 import kevo
 from kevo.errors import DataError, ModelError, SettingsError
 from kevo.runs import layout
+from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.tables import contract
 from kevo.tasks.tables.contract import Contract
 from kevo.tasks.tables.dataset import TableDataset
@@ -19,7 +20,6 @@ from kevo.tasks.tables.networks import deployable, network
 from kevo.tasks.tables.predictor import TablePredictor
 from kevo.tasks.tables.preparing import forward, prepare, preprocessing
 from kevo.tasks.tables.reading import Limits
-from kevo.tasks.task import Skipped
 from tests.support.outputs import classes
 from tests.support.tables import GENOME, small_dataset, write_csv
 

@@ -12,12 +12,13 @@ from kevo.errors import SettingsError
 from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.tasks.outputs import reference
+from kevo.tasks.protocols.task import Member
+from kevo.tasks.registry import kind_of
 from kevo.tasks.tables import contract, costs, references
 from kevo.tasks.tables.dataset import TableDataset
 from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.space import check_genome
 from kevo.tasks.tables.task import TableTask
-from kevo.tasks.task import Member
 from kevo.training.effort import Effort
 from tests.support.outputs import classes
 from tests.support.tables import GENOME, small_dataset
@@ -144,7 +145,7 @@ def test_a_damaged_file_of_references_is_set_aside(task: TableTask, run: Run) ->
     task.prepare(may_go_on=lambda: True)
     assert len(notes) == 3
     assert layout.BASELINE in notes[0]
-    found = reference.read(run.path, task.kind.parse_scores)
+    found = reference.read(run.path, kind_of("tables").parse_scores)
     assert [one.validation.num_examples for one in found] == [task.dataset.num_examples("validation")] * 2
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from kevo.tasks.outputs.classes.evaluation import evaluate
 from kevo.tasks.outputs.classes.scored import ScoredClasses
-from kevo.tasks.task import Skipped
+from kevo.tasks.protocols.dataset import Skipped
 
 
 def scored(num_classes: int, *, split: str = "test") -> ScoredClasses:
