@@ -131,7 +131,7 @@ class Session:
             self._folder.replace_search_settings(self._settings)
             plan = self._plan()
             notes = [
-                *filter(None, (lock, _shortage(plan.num_workers))),
+                *filter(None, (lock, self._surplus(plan.num_workers), _shortage(plan.num_workers))),
                 *self._dataset.notes,
                 *self._task.notes,
                 *_seeds(self._settings),
@@ -193,8 +193,20 @@ class Session:
     def _plan(self) -> Plan:
         if self._cluster is not None:
             return Plan((), is_mirrored=False)
-        workers = 1 if self._trains_here else self._settings.workers
-        return devices.plan(self._settings.strategy, num_workers=workers, num_gpus=devices.num_gpus())
+        workers, num_gpus = 1 if self._trains_here else self._settings.workers, devices.num_gpus()
+        if workers is not None:
+            # A folder from elsewhere may ask for a thousand.
+            workers = min(workers, devices.most_workers(num_gpus=num_gpus))
+        return devices.plan(self._settings.strategy, num_workers=workers, num_gpus=num_gpus)
+
+    def _surplus(self, num_workers: int) -> str | None:
+        """Says that fewer workers are started than were asked for; `None` where that is not so."""
+        if self._trains_here or self._cluster is not None or (self._settings.workers or 0) <= num_workers:
+            return None
+        return (
+            f"{self._settings.workers:,} workers were asked for, and {num_workers:,} are started: "
+            f"this machine has {plural(devices.num_cores(), 'core')}."
+        )
 
     def _open(self, plan: Plan) -> None:
         """Tells the listener the state at the start of this session."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
+_WORKERS_FOR_EACH = 4
+"""So many workers may share a core or a GPU: with more, a machine is busy with nothing but starting them."""
 TF_CONFIG = "TF_CONFIG"
 
 
@@ -202,6 +204,11 @@ def num_cores() -> int:
     """Counts the cores that this process may use."""
     # Not every system tells.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def most_workers(*, num_gpus: int) -> int:
+    """Returns how many worker processes this machine may be asked for at most."""
+    return _WORKERS_FOR_EACH * max(num_cores(), num_gpus)
 
 
 def share_memory() -> None:
