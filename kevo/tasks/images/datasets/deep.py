@@ -30,6 +30,17 @@ def is_deep(image: Image.Image) -> bool:
     return _is_one_channel(image) or bool(_raw_modes(image))
 
 
+def is_cut(image: Image.Image) -> bool:
+    """Whether a picture that is not deep holds 16 bits of each color, of which Pillow keeps the upper 8."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return 16 in image.tag_v2.get(_BITS_PER_SAMPLE, ())
+    # The last argument of packed rows is the number of bytes of a value.
+    return any(
+        tile.codec_name == "SGI16" or (tile.codec_name == "sgi_rle" and tile.args[-1] == 2)
+        for tile in getattr(image, "tile", ())
+    )
+
+
 def values(image: Image.Image, reopen: Callable[[], AbstractContextManager[Image.Image]]) -> tuple[Values, Values]:
     """Reads a deep picture.
 

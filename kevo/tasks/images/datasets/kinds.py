@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import IO, Any
+
+from PIL import TiffImagePlugin
+
 NUM_BYTES = 512
 """So many first bytes tell."""
 
 _CONVERT = "convert it to JPEG or PNG"
 _FILM = "is a film: export its frames as JPEG or PNG"
-_RAW = f"is a raw picture of a camera: {_CONVERT}"
+RAW = f"is a raw picture of a camera: {_CONVERT}"
 _BRANDS = {
     "HEIC": (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
     "AVIF": (b"avif", b"avis"),
@@ -40,13 +45,13 @@ _BEGINNINGS = (
     (b"OggS", _FILM),
     (b"ID3", "is sound: kevo learns from pictures"),
     (b"fLaC", "is sound: kevo learns from pictures"),
-    (b"FUJIFILM", _RAW),
-    (b"II\x2a\0\x10\0\0\0CR", _RAW),
-    (b"IIRO", _RAW),
-    (b"IIRS", _RAW),
-    (b"IIU\0", _RAW),
-    (b"\0MRM", _RAW),
-    (b"FOVb", _RAW),
+    (b"FUJIFILM", RAW),
+    (b"II\x2a\0\x10\0\0\0CR", RAW),
+    (b"IIRO", RAW),
+    (b"IIRS", RAW),
+    (b"IIU\0", RAW),
+    (b"\0MRM", RAW),
+    (b"FOVb", RAW),
     (b"II\xbc\x01", f"is JPEG XR: {_CONVERT}"),
     (b"qoif", f"is QOI: {_CONVERT}"),
     (b"BPG\xfb", f"is BPG: {_CONVERT}"),
@@ -62,6 +67,13 @@ _BEGINNINGS = (
     (b"SQLite format 3", "is a database (SQLite): export its pictures as JPEG or PNG"),
     (b"\xd0\xcf\x11\xe0", "is a document of Office: save its pictures as JPEG or PNG"),
 )
+_TIFF = (b"II*\0", b"MM\0*")
+_TIFF_HEAD = 8
+_IS_REDUCED, _COMPRESSION, _PHOTOMETRIC, _MORE_PICTURES, _DNG = 254, 259, 262, 330, 50706
+_RAW_COMPRESSIONS = (32767, 32769, 32770, 34713, 65000, 65535)
+"""Of Sony, Epson, Samsung, Nikon, Kodak and Pentax."""
+_RAW_COLORS = (32803, 34892)
+"""A filter of colors before the sensor, and its values without it."""
 _TAR, _TAR_PLACE = b"ustar", 257
 _RIFF = {b"AVI ": _FILM, b"WAVE": "is sound: kevo learns from pictures"}
 _TEXT = "is text and no picture"
@@ -100,6 +112,49 @@ def name(head: bytes) -> str:
         return "is a web page and not the picture itself: download it again"
     found = next((words for beginning, words in _BEGINNINGS if head.startswith(beginning)), None)
     return found or (_TEXT if _is_text(head) else _UNKNOWN)
+
+
+def name_file(stream: IO[bytes]) -> str:
+    """Says what a file is that could not be read as a picture, and what to do with it.
+
+    Args:
+        stream: Its content, at any place.
+    """
+    stream.seek(0)
+    head = stream.read(NUM_BYTES)
+    if head.startswith(_TIFF):
+        known = name(head)
+        return known if known != _UNKNOWN else RAW if is_raw(_tags(stream)) else f"is a TIFF of a rare kind: {_CONVERT}"
+    return name(head)
+
+
+def is_raw(tags: Mapping[int, Any]) -> bool:
+    """Tells whether a TIFF is a raw picture of a camera, such as NEF, ARW, PEF or DNG.
+
+    Most begin with a small copy of the picture, which any reader of TIFF finds, and name the raw one beside it.
+
+    Args:
+        tags: Those of its first picture.
+    """
+    return (
+        _DNG in tags
+        or tags.get(_PHOTOMETRIC) in _RAW_COLORS
+        or tags.get(_COMPRESSION) in _RAW_COMPRESSIONS
+        or (tags.get(_IS_REDUCED) == 1 and _MORE_PICTURES in tags)
+    )
+
+
+def _tags(stream: IO[bytes]) -> Mapping[int, Any]:
+    """Returns the tags of a TIFF that may be damaged, as far as they can be read."""
+    try:
+        stream.seek(0)
+        found = TiffImagePlugin.ImageFileDirectory_v2(stream.read(_TIFF_HEAD))
+        stream.seek(found.next)
+        found.load(stream)
+        return dict(found)
+    except Exception:
+        # Decoders meet broken files with errors of every kind.
+        return {}
 
 
 def _named(kind: str) -> str:

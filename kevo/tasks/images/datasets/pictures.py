@@ -12,9 +12,10 @@ from functools import partial
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from kevo.errors import SettingsError, os_reason
+from kevo.system.text import plural
 from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets import deep, kinds
 from kevo.tasks.images.datasets.dataset import Limits
@@ -96,6 +97,9 @@ def decode(files: Sequence[File], *, image_size: int | None, limits: Limits, whi
         warnings.filterwarnings("ignore", module=r"PIL\.")
         attempts = [_attempt(_measure, file, limits) for file in files]
         measured = [found for found, _ in attempts if found is not None]
+        cut = [
+            file.path for file, (found, _) in zip(files, attempts, strict=True) if found is not None and found.is_cut
+        ]
         whites, reason_beyond, notes = _whites(measured, UNKNOWN if whites is None else whites.filled())
         size = choose_size([one.shape for one in measured], image_size=image_size) if measured else SIZES[0]
         pictures = picture_arrays.empty((len(files), size, size, 3))
@@ -106,16 +110,26 @@ def decode(files: Sequence[File], *, image_size: int | None, limits: Limits, whi
                 return reason
             return _attempt(_decode, files[position], limits, whites, pictures[position])[1]
 
+        if cut:
+            notes = (
+                *notes,
+                f"Of {plural(len(cut), 'file')} with 16 bits of each color only the upper 8 are read ({cut[0]}): save "
+                "them as PNG where their colors are too dark so.",
+            )
         return Decoded(pictures, for_each(fill, range(len(files)), size=size), whites, notes)
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """Width and height of a picture, in pixels, and the levels of one with more than 8 bits."""
+    """Width and height of a picture, in pixels, and the levels of one with more than 8 bits.
+
+    Such a one is cut where not all of its bits can be read.
+    """
 
     shape: tuple[int, int]
     levels: Levels | None = None
     is_float: bool = False
+    is_cut: bool = False
 
 
 def _whites(
@@ -238,8 +252,9 @@ def opened(file: File, limits: Limits) -> Iterator[Image.Image]:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise too_large from None
         except UnidentifiedImageError:
-            stream.seek(0)
-            raise UnusableError(kinds.name(stream.read(kinds.NUM_BYTES))) from None
+            raise UnusableError(kinds.name_file(stream)) from None
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and kinds.is_raw(image.tag_v2):
+            raise UnusableError(kinds.RAW)
         if image.width * image.height > limits.max_pixels:
             raise too_large
         yield image
@@ -248,7 +263,7 @@ def opened(file: File, limits: Limits) -> Iterator[Image.Image]:
 def _measure(file: File, limits: Limits) -> _Measured:
     with opened(file, limits) as image:
         if not deep.is_deep(image):
-            return _Measured(image.size)
+            return _Measured(image.size, is_cut=deep.is_cut(image))
         values, _ = deep.values(image, partial(opened, file, limits))
         found, is_float = Levels.of(values), image.mode == "F"
         try:

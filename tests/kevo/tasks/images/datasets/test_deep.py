@@ -108,8 +108,23 @@ def test_every_layout_of_a_tiff_keeps_all_bits(order: str, options: dict[str, bo
 
 
 def test_packed_planes_keep_their_upper_byte() -> None:
-    found = read(tiff(COLORS * 257, "<", planar=True, packed=True))
+    found = read(tiff(COLORS * 257, "<", planar=True, packed=True), png(COLORS * 257))
     np.testing.assert_array_equal(found.pictures[0], COLORS)
+    assert found.notes[-1].startswith(
+        "Of 1 file with 16 bits of each color only the upper 8 are read (picture): save them as PNG"
+    )
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_sgi_keeps_the_upper_byte_and_says_so(mode: str) -> None:
+    stream = io.BytesIO()
+    whole = Image.fromarray(COLORS.astype(np.uint8)).convert(mode)
+    whole.save(stream, "SGI", bpc=2)
+    found = read(stream.getvalue())
+    assert "only the upper 8 are read" in found.notes[0]
+    stream = io.BytesIO()
+    whole.save(stream, "SGI", bpc=1)
+    assert read(stream.getvalue()).notes == ()
 
 
 def test_transparency_of_16_bits_is_put_on_white() -> None:

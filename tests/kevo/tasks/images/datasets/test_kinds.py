@@ -1,8 +1,11 @@
 """Files that are no pictures that kevo reads are named."""
 
+import io
+import struct
+
 import pytest
 
-from kevo.tasks.images.datasets.kinds import name
+from kevo.tasks.images.datasets.kinds import name, name_file
 
 
 @pytest.mark.parametrize(
@@ -44,3 +47,41 @@ from kevo.tasks.images.datasets.kinds import name
 )
 def test_each_kind_is_named_with_the_way_out(head: bytes, expected: str) -> None:
     assert name(head) == expected
+
+
+def tiff(tags: dict[int, int], order: str) -> bytes:
+    """A TIFF that holds these tags, a short number each, and no picture."""
+    entries = b"".join(struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0) for tag, value in sorted(tags.items()))
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(tags))
+    return head + entries + bytes(4)
+
+
+RARE = "is a TIFF of a rare kind: convert it to JPEG or PNG"
+RAW = "is a raw picture of a camera: convert it to JPEG or PNG"
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        # Of Nikon, Sony and Adobe: a small copy first, and what the sensor saw below it.
+        ({254: 1, 262: 2, 330: 200}, RAW),
+        ({262: 32803}, RAW),
+        ({262: 34892}, RAW),
+        ({259: 65535}, RAW),
+        ({259: 34713}, RAW),
+        ({262: 1, 50706: 1}, RAW),
+        # A picture with smaller copies, and a kind that no camera writes.
+        ({254: 0, 262: 2, 330: 200}, RARE),
+        ({262: 8}, RARE),
+        ({}, RARE),
+    ],
+)
+def test_raw_pictures_that_are_tiff_inside_are_named(tags: dict[int, int], expected: str, order: str) -> None:
+    assert name_file(io.BytesIO(tiff(tags, order))) == expected
+
+
+def test_a_tiff_that_is_cut_in_its_tags_is_named() -> None:
+    whole = tiff({259: 65535}, "<")
+    for num_bytes in range(4, len(whole)):
+        assert name_file(io.BytesIO(whole[:num_bytes])) in (RARE, RAW)

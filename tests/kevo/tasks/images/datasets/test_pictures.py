@@ -340,3 +340,19 @@ def test_rows_stand_in_the_order_of_the_files(side: int) -> None:
     pictures, reasons = found.pictures, found.reasons
     assert set(reasons) == {None}
     assert pictures[:, 0, 0, 0].tolist() == list(range(40))
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        # A small copy of a raw picture is a sound TIFF, and not what was photographed.
+        ({254: 1, 330: 8}, "is a raw picture of a camera: convert it to JPEG or PNG"),
+        ({50706: 1}, "is a raw picture of a camera: convert it to JPEG or PNG"),
+        ({254: 1}, None),
+        ({330: 8}, None),
+    ],
+)
+def test_the_small_copy_in_a_raw_picture_is_not_taken_for_it(tags: dict[int, int], expected: str | None) -> None:
+    content = encoded(Image.fromarray(COLORS), "TIFF", tiffinfo=tags)
+    (found,) = decode([file(content)], image_size=None, limits=Limits()).reasons
+    assert found == expected
