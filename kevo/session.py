@@ -62,6 +62,8 @@ from tuners.remote import SECRET_VARIABLE
 
 _PROCESS_BYTES = 10**9
 """The memory of a process that has loaded TensorFlow and trains a small network, roughly."""
+_PROCESS_ADDRESSES = 4 * 10**9
+"""Its address space, of which it uses a part."""
 
 
 def _seeds(settings: Settings) -> Iterator[str]:
@@ -256,7 +258,7 @@ class Session:
                 raise RunError(f"{str(error).rstrip('.')}. Make room or permit writing there.") from error
             if error.cause is Cause.CLUSTER:
                 raise RunError(f"{str(error).rstrip('.')}.") from error
-            raise SearchFailedError(str(error)) from error
+            raise SearchFailedError(" ".join(filter(None, [str(error), _shortage(plan.num_workers)]))) from error
         return False
 
     def _train(self, plan: Plan, work: Path) -> None:
@@ -436,7 +438,16 @@ class Session:
 def _shortage(num_workers: int) -> str | None:
     """Returns a warning where there is little memory for a search's processes; `None` where there is enough."""
     limit = memory.limit()
-    if limit is None or limit.num_bytes >= (1 + num_workers) * _PROCESS_BYTES:
+    if limit is None:
+        return None
+    if not limit.is_shared:
+        if limit.num_bytes >= _PROCESS_ADDRESSES:
+            return None
+        return (
+            f"Only {limit} may be used by each process here, and one that trains asks for about "
+            f"{byte_size(_PROCESS_ADDRESSES)}, though it uses a part of that: allow more."
+        )
+    if limit.num_bytes >= (1 + num_workers) * _PROCESS_BYTES:
         return None
     return (
         f"Only {limit} may be used here, and a search needs about {byte_size(_PROCESS_BYTES)} for itself and as much "

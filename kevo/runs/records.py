@@ -16,6 +16,8 @@ _MOST_EPOCHS = 10**6
 _MOST_PARAMETERS = 10**13
 _MOST_SECONDS = 1e10
 """Three hundred years."""
+_LARGEST = 1e300
+"""The largest score or loss: the distance of larger ones could not be computed, nor drawn."""
 
 
 FIRST = "first"
@@ -121,7 +123,7 @@ class TrialRecord:
                 generation=_whole(values, "generation", _MOST_TRIALS),
                 genome=dict(values["genome"]),
                 status=values["status"],
-                fitness=None if values["fitness"] is None else float(values["fitness"]),
+                fitness=None if values["fitness"] is None else _number(values["fitness"], "fitness"),
                 metrics=_numbers(values["metrics"]),
                 history=[_numbers(epoch) for epoch in values["history"]],
                 stages=[str(stage) for stage in values["stages"]],
@@ -162,4 +164,11 @@ def _seconds(values: Mapping[str, Any], name: str) -> float:
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    return {str(name): math.nan if value is None else float(value) for name, value in values.items()}
+    return {str(name): math.nan if value is None else _number(value, str(name)) for name, value in values.items()}
+
+
+def _number(value: Any, name: str) -> float:
+    number = float(value)
+    if math.isfinite(number) and abs(number) > _LARGEST:
+        raise ValueError(f"`{name}` must be {_LARGEST:g} at most, or its negative. Received: {number:g}")
+    return number

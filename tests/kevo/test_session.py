@@ -81,10 +81,16 @@ def test_a_request_to_end_hands_the_best_over(found: tuple[SearchResult, Diary],
 
 
 def test_little_memory_is_said_with_what_sets_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "limit", lambda: memory.Limit(1_200_000_000, "the limit of ulimit -v"))
+    monkeypatch.setattr(memory, "limit", lambda: memory.Limit(1_200_000_000, "the limit of its job"))
     words = session._shortage(1)
-    assert words is not None and words.startswith("Only 1.2 GB of memory (the limit of ulimit -v) may be used here")
+    assert words is not None and words.startswith("Only 1.2 GB of memory (the limit of its job) may be used here")
     assert session._shortage(0) is None
+    # What each process may take hangs on no other.
+    for num_bytes, is_little in ((2_000_000_000, True), (4_000_000_000, False)):
+        limit = memory.Limit(num_bytes, "the limit of ulimit -v", is_shared=False)
+        monkeypatch.setattr(memory, "limit", lambda limit=limit: limit)
+        assert (session._shortage(9) is not None) is is_little
+        assert not is_little or "(the limit of ulimit -v) may be used by each process" in str(session._shortage(9))
     monkeypatch.setattr(memory, "limit", lambda: None)
     assert session._shortage(9) is None
 

@@ -1,8 +1,12 @@
-"""`kevo resume` and the looks at a run folder that somebody else has made: nothing outside of it is used unasked."""
+"""`kevo search` and `kevo resume`: within the limits of a job, and with a run folder that somebody else has made."""
 
 import dataclasses
 import json
+import os
+import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,8 @@ import kevo
 from kevo.cli import main
 from kevo.execution.devices import num_cores
 from tests.support.audit import watched
+from tests.support.control_groups import group, join
+from tests.support.project import ROOT
 from tests.support.samples import stripes
 from tests.support.searches import SETTINGS, Diary
 
@@ -138,3 +144,41 @@ def test_no_search_starts_more_workers_than_a_machine_can_bear(made: Path, tmp_p
     most = 4 * num_cores()
     assert diary.openings[0].devices.startswith(f"{most} workers")
     assert f"1,024 workers were asked for, and {most} are started: this machine has" in diary.notes[-1]
+
+
+def limited(folder: Path, limit: Callable[[], object]) -> subprocess.CompletedProcess[str]:
+    """A whole search of digits with a worker, in a process that is limited before it begins."""
+    few = ["--max-trials", "1", "--epochs", "1", "--population", "2", "--space", "small", "--cache", "none"]
+    command = [sys.executable, "-m", "kevo", "search", "digits", "--out", str(folder / "run"), *few]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, preexec_fn=limit, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("megabytes", "ends_with_a_model"), [(1200, True), (600, False)])
+def test_a_search_in_a_small_job_ends_with_a_model_or_with_the_limit(
+    tmp_path: Path, megabytes: int, ends_with_a_model: bool
+) -> None:
+    with group(megabytes * 4096 * 245) as made:
+        done = limited(tmp_path, lambda: join(made))
+    # The kernel has ended nothing: the search itself says what happened.
+    assert done.returncode == (0 if ends_with_a_model else 1), done.stderr
+    assert (tmp_path / "run" / "best.keras").exists() is ends_with_a_model
+    named = f"Only {megabytes * 4096 * 245 / 1e9:.1f} GB" if ends_with_a_model else "MB of memory"
+    assert f"{named}" in done.stderr and "the limit of its job or container, a control group" in done.stderr
+    assert "Traceback" not in done.stderr
+    if not ends_with_a_model:
+        assert "the limit of its job or container" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("gigabytes", "ends_with_a_model"), [(4, True), (2, False)])
+def test_a_search_under_ulimit_ends_with_a_model_or_with_the_limit(
+    tmp_path: Path, gigabytes: int, ends_with_a_model: bool
+) -> None:
+    size = gigabytes * 10**9
+    done = limited(tmp_path, lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size)))
+    assert done.returncode == (0 if ends_with_a_model else 1), done.stderr
+    assert (tmp_path / "run" / "best.keras").exists() is ends_with_a_model
+    assert ("the limit of ulimit -v" in done.stderr.splitlines()[-1]) is not ends_with_a_model
+    assert "Traceback" not in done.stderr and "too large" not in done.stderr

@@ -59,11 +59,21 @@ def test_what_contradicts_itself_is_no_record(changes: dict[str, Any]) -> None:
         ("planned_epochs", 10**9),
         ("tune_epochs", 10**9),
         ("trial_id", "0" * 300),
+        ("fitness", 1.5e308),
+        ("fitness", -(10**301)),
     ],
 )
 def test_every_number_has_a_range(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
         TrialRecord.from_json({**RECORD.to_json(), name: value})
+
+
+@pytest.mark.parametrize("values", [{"metrics": {"loss": 1e301}}, {"history": [{"loss": -1e301}] * 2}])
+def test_scores_and_losses_have_a_range(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"`loss` must be 1e\+300 at most"):
+        TrialRecord.from_json({**RECORD.to_json(), **values})
+    # A training may diverge.
+    assert TrialRecord.from_json({**RECORD.to_json(), "metrics": {"loss": math.inf}}).metrics["loss"] == math.inf
 
 
 @pytest.mark.parametrize("name", ["genome", "metrics", "history", "seconds", "finished_at", "planned_epochs"])

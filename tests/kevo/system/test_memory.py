@@ -4,12 +4,12 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kevo.system import memory
+from tests.support.control_groups import group, join
 
 WHOLE = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
@@ -105,31 +105,10 @@ def test_workers_get_what_their_parent_leaves_of_a_common_limit(groups: Path, mo
     assert memory.left_for_workers() == limit
 
 
-@pytest.fixture
-def real_group() -> Iterator[Path]:
-    """A control group of 1.2 GB, of whichever version there is."""
-    roots = [(Path("/sys/fs/cgroup"), "memory.max"), (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes")]
-    for root, name in roots:
-        group = root / f"kevo-test-{os.getpid()}"
-        try:
-            group.mkdir()
-        except OSError:
-            continue
-        if not (group / name).exists():
-            # The controller of memory is elsewhere.
-            group.rmdir()
-            continue
-        (group / name).write_text("1200005120")
-        yield group
-        group.rmdir()
-        return
-    pytest.skip("No control group can be made here: that takes root, and a memory controller.")
-
-
-def test_the_limit_of_a_real_control_group_is_seen(real_group: Path) -> None:
-    code = "import os, sys; open(sys.argv[1], 'w').write(str(os.getpid())); from kevo.system import memory; "
-    code += "print(memory.usable(), memory.limit().words)"
-    command = [sys.executable, "-c", code, str(real_group / "cgroup.procs")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+def test_the_limit_of_a_real_control_group_is_seen() -> None:
+    code = "from kevo.system import memory; print(memory.usable(), memory.limit().words)"
+    with group(1200005120) as made:
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, preexec_fn=lambda: join(made))
     # The kernel rounds to whole pages.
     assert done.stdout.split(" ", 1) == ["1200005120", "the limit of its job or container, a control group\n"]
