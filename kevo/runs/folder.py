@@ -11,11 +11,11 @@ import os
 import shutil
 import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, Self
 
-from kevo.errors import KevoError, RunError
+from kevo.errors import KevoError, RunError, os_reason
 from kevo.runs import layout, lock
 from kevo.runs.atomic_files import (
     PARTIAL,
@@ -205,6 +205,27 @@ class Run:
         """
         path = self.path / layout.TRIALS
         return read(path, start=start).split(b"\n")[:-1] if path.exists() else []
+
+    def each_trial_line(self, *, start: int = 0) -> Iterator[bytes]:
+        """Yields the lines of the finished trials one by one, each with its end: there may be tens of thousands.
+
+        Args:
+            start: How many bytes to leave out.
+
+        Raises:
+            RunError: the file cannot be read.
+        """
+        path = self.path / layout.TRIALS
+        if not path.exists():
+            return
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            raise RunError(f"Cannot read {path}: {os_reason(error)}.") from error
+        with file:
+            file.seek(start)
+            # One that was not written to its end does not count yet.
+            yield from takewhile(lambda line: line.endswith(b"\n"), file)
 
     def set_lines_aside(self, numbers: Collection[int]) -> Path:
         """Moves lines of the finished trials to a file of their own.

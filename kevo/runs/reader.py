@@ -8,8 +8,10 @@ one part each, and refuse it where it is damaged.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
+import sys
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -229,11 +231,14 @@ class TrialReader:
         check: Raises an error where a record is not one of the search. Defaults to none.
         start: How many bytes of the records to leave out: those of trials that are known otherwise. What trials
             continue is not looked at then.
+        is_brief: Whether records are kept without genomes and without the metrics of each epoch, which are most of
+            them; `whole` reads one again.
     """
 
-    def __init__(self, run: Run, *, check: Check | None = None, start: int = 0) -> None:
+    def __init__(self, run: Run, *, check: Check | None = None, start: int = 0, is_brief: bool = False) -> None:
         self._run = run
         self._check = check
+        self._is_brief = is_brief
         self._start = start
         self._file: int | None = None
         self._begin()
@@ -256,9 +261,9 @@ class TrialReader:
             self._begin()
             self._file = file
         new: dict[str, TrialRecord] = {}
-        for line in self._run.trial_lines(start=self._offset):
+        for line in self._run.each_trial_line(start=self._offset):
             self._num_lines += 1
-            self._offset += len(line) + 1
+            self._offset += len(line)
             try:
                 record = TrialRecord.from_json(loads(line))
                 if self._check is not None:
@@ -272,11 +277,28 @@ class TrialReader:
                     f"Line {self._num_lines} of {path} is damaged: {describe_damage(error)}. Restore it; kevo resume "
                     "sets it aside and goes on without that candidate."
                 ) from error
+            if self._is_brief:
+                self._places[record.trial_id] = self._offset - len(line)
+                metrics = {sys.intern(name): value for name, value in record.metrics.items()}
+                record = dataclasses.replace(record, genome={}, metrics=metrics, history=[], stages=[])
             self._records[record.trial_id] = new[record.trial_id] = record
         return list(new.values())
 
+    def whole(self, record: TrialRecord) -> TrialRecord:
+        """Reads a trial again that is kept in brief.
+
+        Raises:
+            RunError: its line is not there any more.
+        """
+        path = self._run.path / layout.TRIALS
+        with damage(path):
+            return TrialRecord.from_json(
+                loads(next(self._run.each_trial_line(start=self._places[record.trial_id]), b""))
+            )
+
     def _begin(self) -> None:
         self._records: dict[str, TrialRecord] = {}
+        self._places: dict[str, int] = {}
         self._offset, self._num_lines = self._start, 0
 
 

@@ -239,7 +239,7 @@ class StatusReader:
     def __init__(self, path: str | Path) -> None:
         self._run = Run.open(path, without=layout.SEARCH)
         self._settings = self._run.search_settings()
-        self._trials = reader.TrialReader(self._run, check=self._check)
+        self._trials = reader.TrialReader(self._run, check=self._check, is_brief=True)
         self._sizes: Sizes | None = None
         self._measured_at = 0.0
 
@@ -292,6 +292,9 @@ class StatusReader:
         """Returns when the last trial ended, and all that have, by their records."""
         self._trials.update()
         records = self._trials.records
+        if outcome is not None and all(record.trial_id != outcome.trial_id for record in records):
+            # By its genome it may be known.
+            records = reader.read_trials(self._run, check=self._check)
         seconds = max((record.finished_at for record in records), default=0.0)
         num_judged = reader.num_judged(self._run.settings, outcome)
         winner = reader.find_winner(records, self._settings.objectives, num_judged=num_judged, outcome=outcome)
@@ -300,7 +303,7 @@ class StatusReader:
             num_bytes=self._run.num_trial_bytes,
             completed=completed,
             failed=failed,
-            best=None if winner is None else best(winner, self._settings),
+            best=None if winner is None else best(self._trials.whole(winner), self._settings),
         )
 
     def _measured(self) -> Sizes:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from kevo.errors import KevoError, ModelError
+from kevo.service.frames import LENGTH
 from kevo.service.launching import environment
-from kevo.service.predictor import LENGTH
 
 _MOST_ALIVE = 2
 _IDLE_SECONDS = 600.0

@@ -10,7 +10,6 @@ import base64
 import io
 import json
 import os
-import struct
 import sys
 import tempfile
 from pathlib import Path
@@ -19,11 +18,11 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from kevo.errors import KevoError
+from kevo.service.frames import LENGTH
 from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.protocols.use import Predictor
 from kevo.tasks.saved_model import kind_of_model
 
-LENGTH = struct.Struct("!I")
 _MEMORY = "/dev/shm"
 """A folder that is no disk."""
 

@@ -31,6 +31,8 @@ _KILL_SECONDS = 120.0
 """A search that was asked to stop and is still at work after this time is killed."""
 MOST_QUEUED = 20
 """So many searches of one user may wait."""
+_MOST_WATCHED = 64
+"""Of so many searches is kept in memory what was read of them last."""
 
 
 class Candidate(NamedTuple):
@@ -382,7 +384,14 @@ class Searches:
 
     def _watching(self, job: Job) -> _Watched:
         with self._lock:
-            return self._watched.setdefault(job.id, _Watched(job, self.place(job).run))
+            watched = self._watched.pop(job.id, None) or _Watched(job, self.place(job).run)
+            # The last one is the one that was asked for last. Those at work are told about: they stay.
+            self._watched[job.id] = watched
+            if len(self._watched) > _MOST_WATCHED:
+                ended = (name for name in self._watched if self._states.get(name) not in jobs.ALIVE)
+                if (oldest := next(ended, job.id)) != job.id:
+                    del self._watched[oldest]
+            return watched
 
 
 class _Watched:
@@ -419,14 +428,19 @@ class _Watched:
             if self._settings != settings:
                 # A search that goes on has other limits.
                 self._settings, self._reader, self._status = settings, None, ((), None)
+            known = self._status[1]
             # While it runs, time goes on too.
-            if self._status[0] != changed or changed[0] >= 0:
+            if self._status[0] != changed or (known is not None and known.state == "running"):
                 try:
                     self._reader = self._reader or StatusReader(self._run)
-                    self._status = changed, self._reader.read()
+                    known = self._reader.read()
                 except KevoError:
-                    self._status = changed, None
-            return self._status[1]
+                    known = None
+                if known is None or known.state != "running":
+                    # It has read all candidates, and of one that has ended it reads no more.
+                    self._reader = None
+                self._status = changed, known
+            return known
 
     def outcome(self) -> Outcome | None:
         changed = _changed(self._run / layout.RESULT)

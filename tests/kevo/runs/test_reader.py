@@ -347,6 +347,19 @@ def test_trials_are_read_on_from_where_they_were_read_last(tmp_path: Path) -> No
     assert [trial.fitness for trial in one.update()] == [0.75] and len(one.records) == 1
 
 
+def test_trials_are_kept_in_brief_and_one_is_read_again(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", {})
+    one = reader.TrialReader(run, is_brief=True)
+    whole = [searches.record(trial_id, 0.5) for trial_id in ("1", "2", "3")]
+    for record in whole[:2]:
+        run.append_trial(record)
+    one.update()
+    run.append_trial(whole[2])
+    one.update()
+    assert [(trial.genome, trial.history, trial.metrics) for trial in one.records] == [({}, [], whole[0].metrics)] * 3
+    assert [one.whole(trial) for trial in one.records] == whole
+
+
 @pytest.mark.parametrize("line", ["{}", json.dumps(searches.record("2", 0.5, continues="7").to_json())])
 def test_a_damaged_line_is_named_by_its_number(line: str, tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", {})

@@ -4,10 +4,13 @@ import configparser
 import subprocess
 import sys
 
+import pytest
+
 from kevo.cli import main
 from tests.support.project import ROOT
 
 
+@pytest.mark.bar(14)
 def test_it_loads_neither_tensorflow_nor_figures() -> None:
     code = """
 import sys
@@ -19,6 +22,7 @@ print(sorted(heavy & sys.modules.keys()))
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.bar(17)
 def test_a_page_brings_all_that_it_needs() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
@@ -31,6 +35,7 @@ def test_a_page_brings_all_that_it_needs() -> None:
     assert sum(path.stat().st_size for path in (folder / "static").iterdir()) < 40_000
 
 
+@pytest.mark.bar(9)
 def test_no_page_asks_elsewhere() -> None:
     texts = [path.read_text() for name in ("templates", "static") for path in (ROOT / "kevo/service" / name).iterdir()]
     assert [text for text in texts if "https://" in text or "//cdn" in text] == []

@@ -1,7 +1,5 @@
 """The whole way of a person, in a real browser: Chromium by Playwright, where both are installed."""
 
-import re
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,18 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.kevo.service.test_whole import Process, wait
+from tests.support.serve_process import Process, wait
 from tests.support.serving import pets, png
 
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
-]
-SLOW = 240_000
-"""Milliseconds that a page may take on a machine that trains."""
+browsing = pytest.importorskip("tests.support.browsing", reason="the extra `browser` is not installed")
+browser = browsing.browser
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900), browsing.needs_chromium]
 
 
 @pytest.fixture(scope="module")
@@ -30,50 +22,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     server.end(signal.SIGTERM)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        # Chromium needs that where it runs as root.
-        found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
-class Visitor:
-    """Somebody with a browser, who asks nobody but the server."""
-
-    def __init__(self, browser: Any, server: Process, **options: Any) -> None:
-        self.address = str(server.client.base_url).rstrip("/")
-        self.context = browser.new_context(base_url=self.address, **options)
-        self.elsewhere: list[str] = []
-        self.streams: list[str] = []
-        self.said: list[str] = []
-        self.context.on("request", self.note)
-        self.context.set_default_timeout(SLOW)
-        self.page = self.context.new_page()
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.goto("/login")
-        self.page.fill("#token", server.token)
-        self.page.press("#token", "Enter")
-        self.page.wait_for_url(f"{self.address}/")
-
-    def note(self, request: Any) -> None:
-        if not request.url.startswith((f"{self.address}/", "blob:")):
-            self.elsewhere.append(request.url)
-        if request.url.endswith("/events"):
-            self.streams.append(request.url)
-
-    def click(self, role: str, name: str, address: str) -> None:
-        """Clicks on what leads to an address."""
-        self.page.get_by_role(role, name=name).click()
-        self.page.wait_for_url(re.compile(f"{address}$"))
-
-    def check(self) -> None:
-        """A page is as wide as the window, and nothing on it was refused or broken."""
-        wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 0, self.page.url
-        assert self.elsewhere == [] and self.said == []
+def visitor_of(browser: Any, server: Process, **options: Any) -> Any:
+    return browsing.Visitor(browser, str(server.client.base_url), server.token, **options)
 
 
 @pytest.fixture(scope="module")
@@ -90,68 +40,76 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-def test_the_whole_way(server: Process, browser: Any, zips: Path, picture: Path, width: int) -> None:
-    visitor = Visitor(browser, server, viewport={"width": width, "height": 800}, locale="en")
-    page = visitor.page
-    visitor.click("link", "New search", "/data/new")
+@pytest.mark.bar(9)
+@pytest.mark.parametrize(("width", "locale"), [(360, "es-ES"), (1280, "en")])
+def test_the_whole_way_by_keyboard(
+    server: Process, browser: Any, zips: Path, picture: Path, width: int, locale: str
+) -> None:
+    visitor = visitor_of(browser, server, viewport={"width": width, "height": 800}, locale=locale)
+    page, words = visitor.page, visitor.words
+    visitor.press("New search", "/data/new")
     visitor.check()
     # A file of the wrong kind is refused before it is sent, and the reason is what is read next.
-    page.set_input_files("#file", str(picture))
-    page.get_by_role("button", name="Upload").click()
-    assert page.locator("#error").inner_text() == "Choose a file that ends in .zip or .npz."
+    visitor.choose("Drop a .zip here", picture)
+    visitor.press("Upload")
+    assert page.locator("#error").inner_text() == words("Choose a file that ends in .zip or .npz.")
     assert page.evaluate("document.activeElement.id") == "error"
-    page.set_input_files("#file", str(zips))
-    visitor.click("button", "Upload", "/data/[0-9a-f]{16}")
-    assert "3 classes, 18 pictures" in page.inner_text("main") and "dog <i>" in page.inner_text("main")
+    visitor.choose("Drop a .zip here", zips)
+    visitor.press("Upload", "/data/[0-9a-f]{16}")
+    assert words("{classes} classes, {pictures} pictures", classes=3, pictures=18) in page.inner_text("main")
+    assert "dog <i>" in page.inner_text("main")
     page.locator(".thumbs img").first.scroll_into_view_if_needed()
     wait(lambda: page.locator(".thumbs img").first.evaluate("one => one.naturalWidth") > 0)
     visitor.check()
-    visitor.click("link", "Search on these", "/searches/new.*")
+    visitor.press("Search on these", "/searches/new.*")
     assert page.input_value("#name") == "pets <b>"
-    page.fill("#max_time_other", "10m")
-    page.get_by_text("More settings").click()
-    page.fill("#epochs", "2")
-    page.select_option("#space", "small")
+    visitor.type("Or another time, such as 90s, 20m or 2h30m", "10m")
+    visitor.press("More settings")
+    visitor.type("Epochs of a candidate", "2")
+    visitor.tab_to("How wide to search")
+    page.keyboard.press("ArrowDown")
+    assert page.input_value("#space") == "small"
     visitor.check()
     # The page follows by itself: nobody loads it again.
-    visitor.click("button", "Start the search", "/searches/[0-9a-f]{16}")
-    page.get_by_role("heading", name="Last candidates").wait_for()
-    assert page.title().startswith("running")
+    visitor.press("Start the search", "/searches/[0-9a-f]{16}")
+    page.get_by_role("heading", name=words("Last candidates")).wait_for()
+    assert page.title().startswith(words("running"))
     visitor.check()
-    page.get_by_role("button", name="Stop and keep the best").click()
-    page.get_by_role("heading", name="Result").wait_for()
+    visitor.press("Stop and keep the best")
+    page.get_by_role("heading", name=words("Result")).wait_for()
     assert "test accuracy" in page.inner_text("main") and page.locator(".matrix tbody tr").count() == 3
     visitor.check()
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download the model").click()
+        visitor.press("Download the model")
     assert download.value.suggested_filename == "best.keras"
-    visitor.click("link", "Try it", "/try")
-    page.set_input_files("#pictures", str(picture))
+    visitor.press("Try it", "/try")
+    visitor.choose("Drop pictures here", picture)
     page.locator(".answer-card").wait_for()
     assert page.locator(".answer-card h2").inner_text() == "new.png"
     wait(lambda: page.locator(".answer-card img").evaluate("one => one.naturalWidth") == 40)
     shares = page.locator(".answer-card .number").all_inner_texts()
-    assert shares == sorted(shares, key=lambda share: float(share.rstrip("%")), reverse=True)
+    numbers = [float(share.rstrip(" %").replace(",", ".")) for share in shares]
+    assert numbers == sorted(numbers, reverse=True)
     visitor.check()
     visitor.context.close()
 
 
+@pytest.mark.bar(9)
 def test_the_main_way_needs_no_script(server: Process, browser: Any, zips: Path, picture: Path) -> None:
-    visitor = Visitor(
+    visitor = visitor_of(
         browser, server, java_script_enabled=False, locale="es-ES", viewport={"width": 360, "height": 800}
     )
     page = visitor.page
     page.goto("/data/new")
     page.set_input_files("#file", str(zips))
-    visitor.click("button", "Subir", "/data/[0-9a-f]{16}")
+    visitor.click("button", "Upload", "/data/[0-9a-f]{16}")
     assert "3 clases, 18 imágenes" in page.inner_text("main")
-    visitor.click("link", "Buscar con estas", "/searches/new.*")
+    visitor.click("link", "Search on these", "/searches/new.*")
     page.fill("#max_time_other", "100s")
-    visitor.click("button", "Empezar la búsqueda", "/searches/[0-9a-f]{16}")
+    visitor.click("button", "Start the search", "/searches/[0-9a-f]{16}")
     # It loads itself again every ten seconds, by what stands in `noscript`.
     page.get_by_role("heading", name="Resultado").wait_for()
-    visitor.click("link", "Probarlo", "/try")
+    visitor.click("link", "Try it", "/try")
     page.set_input_files("#pictures", str(picture))
     page.get_by_role("button", name="Predecir").click()
     assert page.locator(".answer-card h2").inner_text() == "new.png"
@@ -159,9 +117,10 @@ def test_the_main_way_needs_no_script(server: Process, browser: Any, zips: Path,
     visitor.context.close()
 
 
+@pytest.mark.bar(16)
 def test_many_tabs_share_one_stream(server: Process, browser: Any) -> None:
-    visitor = Visitor(browser, server)
-    tabs = [visitor.context.new_page() for _ in range(8)]
+    visitor = visitor_of(browser, server)
+    tabs = [visitor.context.new_page() for _ in range(11)]
     for tab in tabs:
         tab.goto("/")
     # The first page holds the stream, and when it is closed one of the others does.

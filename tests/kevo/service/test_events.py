@@ -4,6 +4,8 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from kevo.service import events
 from kevo.service.events import Event, Hub, Reader, stream
 
@@ -43,6 +45,7 @@ class Story:
         return [parsed(text)[1] async for text in self.told]
 
 
+@pytest.mark.bar(5)
 def test_a_stream_begins_with_everything_and_ends_with_bye() -> None:
     async def run() -> None:
         story = Story(known=2)
@@ -62,6 +65,7 @@ def test_a_stream_begins_with_everything_and_ends_with_bye() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.bar(5)
 def test_who_comes_back_hears_what_was_missed() -> None:
     async def run() -> None:
         story = Story(known=5, last=3)
@@ -78,6 +82,7 @@ def test_who_comes_back_hears_what_was_missed() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.bar(5)
 def test_a_slow_reader_gets_a_snapshot_and_no_queue() -> None:
     async def run() -> None:
         story = Story(known=1)
@@ -94,6 +99,7 @@ def test_a_slow_reader_gets_a_snapshot_and_no_queue() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.bar(7)
 def test_all_streams_end_with_the_server() -> None:
     async def run() -> None:
         story = Story(reader=Reader("me", None))

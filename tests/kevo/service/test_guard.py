@@ -28,6 +28,7 @@ def signed_in(client: TestClient) -> str:
     return cookie.partition(";")[0]
 
 
+@pytest.mark.bar(1)
 def test_a_token_is_always_asked_for(client: TestClient) -> None:
     for path in ("/api/v1/searches", "/api/v1/openapi.json", "/api/v1/events", "/v2/models", "/api/v1/nowhere"):
         answer = client.get(path, headers={"authorization": ""})
@@ -41,6 +42,7 @@ def test_a_token_is_always_asked_for(client: TestClient) -> None:
     assert client.get("/api/v1/searches", headers={"authorization": f"Basic {TOKEN}"}).status_code == 401
 
 
+@pytest.mark.bar(1)
 @pytest.mark.parametrize("host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1", "127.0.0.1:80", "", "[::1]:99"])
 def test_another_host_is_refused(client: TestClient, host: str) -> None:
     for path in ("/", "/api/v1/health", "/login", "/static/style.css"):
@@ -64,6 +66,7 @@ def test_a_proxy_s_name_is_known() -> None:
     assert not is_loopback("0.0.0.0") and not is_loopback("kevo.example")
 
 
+@pytest.mark.bar(1)
 @pytest.mark.parametrize(
     "headers",
     [
@@ -98,6 +101,7 @@ def test_who_is_unknown_is_told_so_first(client: TestClient) -> None:
     assert client.post("/login", data={"token": TOKEN}, headers={"authorization": ""}).status_code == 403
 
 
+@pytest.mark.bar(1)
 @pytest.mark.parametrize("headers", [{"origin": ADDRESS}, {"sec-fetch-site": "same-origin"}])
 def test_its_own_pages_can(client: TestClient, headers: dict[str, str]) -> None:
     given = {"authorization": "", "cookie": signed_in(client), **headers}
@@ -111,6 +115,7 @@ def test_who_signs_out_is_out(client: TestClient) -> None:
     assert client.get("/api/v1/searches", headers=given).status_code == 401
 
 
+@pytest.mark.bar(1)
 def test_every_answer_says_what_a_page_may_do(client: TestClient) -> None:
     for path in ("/", "/login", "/api/v1/searches", "/api/v1/nowhere", "/nowhere", "/static/live.js", "/api/v1/health"):
         headers = client.get(path).headers
@@ -120,6 +125,7 @@ def test_every_answer_says_what_a_page_may_do(client: TestClient) -> None:
     assert "unsafe" not in POLICY
 
 
+@pytest.mark.bar(4)
 def test_a_body_is_counted_while_it_comes(client: TestClient) -> None:
     # Its length is said, and is too much.
     answer = client.post("/api/v1/searches", content=b" " * 70_000, headers={"content-type": "application/json"})
@@ -136,6 +142,7 @@ def test_a_body_is_counted_while_it_comes(client: TestClient) -> None:
     assert client.post("/searches", content=b"a" * 70_000).status_code == 413
 
 
+@pytest.mark.bar(4)
 def test_an_endless_body_is_read_no_further(tmp_path: Path) -> None:
     """The application sees no more than may be, and the answer is 413 even if it takes that for another error."""
     seen: list[int] = []

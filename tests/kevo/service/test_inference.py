@@ -49,6 +49,7 @@ def test_other_numbers_are_refused(data: list[Any]) -> None:
         _pixels(tensor(data))
 
 
+@pytest.mark.bar(18)
 @pytest.mark.parametrize(
     ("shape", "datatype", "status"),
     [

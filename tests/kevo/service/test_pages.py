@@ -55,6 +55,7 @@ def checked(page: str) -> str:
     return page
 
 
+@pytest.mark.bar(12)
 def test_an_empty_server_says_how_to_begin(served: Serving) -> None:
     _, client = served
     page = checked(client.get("/").text)
@@ -64,6 +65,7 @@ def test_an_empty_server_says_how_to_begin(served: Serving) -> None:
     assert "Sign in" in checked(client.get("/login").text)
 
 
+@pytest.mark.bar(12, 20)
 @pytest.mark.parametrize(
     ("state", "words", "expected"),
     [
@@ -88,6 +90,7 @@ def test_every_state_says_what_to_do(served: Serving, state: str, words: str, ex
         assert "Error: ?[2J &lt;b&gt;" in page and "Try again" in page
 
 
+@pytest.mark.bar(12, 20)
 @pytest.mark.parametrize("state", ["starting", "running", "stopping"])
 def test_a_search_at_work_is_followed_without_a_script_too(served: Serving, state: str) -> None:
     server, client = served
@@ -115,6 +118,7 @@ def test_a_search_at_work_is_followed_without_a_script_too(served: Serving, stat
     assert "<polyline" in page and "The same as a table" in page and "<img" not in page
 
 
+@pytest.mark.bar(20)
 def test_a_result_is_shown_with_its_interval_and_confusions(served: Serving) -> None:
     server, client = served
     job = put_search(server, state="finished")
@@ -127,6 +131,7 @@ def test_a_result_is_shown_with_its_interval_and_confusions(served: Serving) -> 
     assert "/searches/" not in client.get("/?state=failed").text.partition("<tbody>")[2]
 
 
+@pytest.mark.bar(12)
 @pytest.mark.parametrize("name", ["settings.json", "result.json", "trials.jsonl", "status.json"])
 def test_a_damaged_run_folder_breaks_no_page(served: Serving, name: str) -> None:
     server, client = served
@@ -173,6 +178,7 @@ def test_a_search_is_begun_by_a_form(served: Serving) -> None:
     assert server.searches.state(job) == "cancelled"
 
 
+@pytest.mark.bar(20)
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
@@ -201,6 +207,7 @@ def test_going_on_is_asked_for_by_a_form(served: Serving) -> None:
     assert server.searches.state(job) == "queued" and job.settings["max_time"] == 1200
 
 
+@pytest.mark.bar(13)
 def test_a_model_is_tried_only_where_there_is_one(served: Serving) -> None:
     server, client = served
     job = put_search(server, state="stopped")
@@ -217,6 +224,7 @@ def test_a_model_is_tried_only_where_there_is_one(served: Serving) -> None:
     assert form.status_code == 409 and "There is no such model yet" in checked(form.text)
 
 
+@pytest.mark.bar(15)
 def test_many_searches_are_shown_in_pages(served: Serving) -> None:
     server, client = served
     for number in range(25):

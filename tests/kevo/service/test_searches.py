@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from kevo.cli import main
 from kevo.errors import SearchFailedError
 from kevo.runs import failure
-from kevo.service import jobs, launching
+from kevo.service import jobs, launching, searches
 from kevo.service.jobs import Job, Place
 from kevo.service.server import Server
 from tests.support.searches import failed, record
@@ -103,6 +103,7 @@ def test_a_queue_is_full_at_some_time(served: Serving) -> None:
     assert answers == [201] * 20 + [429]
 
 
+@pytest.mark.bar(10)
 def test_users_take_turns(served: Serving) -> None:
     server, _ = served
     for name, owner in [("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b"), ("b2", "b")]:
@@ -121,6 +122,7 @@ def test_what_waits_can_be_taken_out_and_put_in_again(served: Serving) -> None:
     assert client.post(f"{address}/resume").status_code == 409
 
 
+@pytest.mark.bar(6)
 def test_a_search_at_work_is_asked_to_stop_once(served: Serving) -> None:
     server, client = served
     job = put_search(server)
@@ -190,6 +192,7 @@ def test_a_finished_one_goes_on_with_more_only(served: Serving) -> None:
     assert client.post(f"/api/v1/searches/{job.id}/resume", json={"max_time": 1e9}).status_code == 422
 
 
+@pytest.mark.bar(5)
 def test_events_of_an_ended_search_end(served: Serving) -> None:
     server, client = served
     job = put_search(server, state="finished")
@@ -207,6 +210,7 @@ def test_events_of_an_ended_search_end(served: Serving) -> None:
     assert client.get("/api/v1/events?search=0123456789abcdef").status_code == 404
 
 
+@pytest.mark.bar(19)
 def test_removing_frees_what_it_says(served: Serving) -> None:
     server, client = served
     job = put_search(server, state="finished")
@@ -218,6 +222,7 @@ def test_removing_frees_what_it_says(served: Serving) -> None:
     assert client.delete(f"/api/v1/searches/{job.id}").status_code == 404
 
 
+@pytest.mark.bar(19)
 def test_a_page_asks_before_it_removes(served: Serving) -> None:
     server, client = served
     job = put_search(server, state="finished")
@@ -227,6 +232,7 @@ def test_a_page_asks_before_it_removes(served: Serving) -> None:
     assert not server.searches.place(job).folder.exists()
 
 
+@pytest.mark.bar(10)
 def test_others_have_none_of_it(served: Serving) -> None:
     server, client = served
     job = put_search(server, state="finished")
@@ -243,6 +249,7 @@ def test_others_have_none_of_it(served: Serving) -> None:
     assert client.get("/api/v1/searches").json()["total"] == 0
 
 
+@pytest.mark.bar(4)
 def test_only_named_files_are_handed_out(served: Serving, tmp_path: Path) -> None:
     server, client = served
     job = put_search(server, state="finished")
@@ -263,6 +270,7 @@ def test_only_named_files_are_handed_out(served: Serving, tmp_path: Path) -> Non
     assert client.get(f"{address}/labels.json").status_code == 404
 
 
+@pytest.mark.bar(15)
 def test_candidates_are_paged_and_read_once(served: Serving) -> None:
     server, client = served
     job = put_search(server, state="finished")
@@ -277,6 +285,18 @@ def test_candidates_are_paged_and_read_once(served: Serving) -> None:
     with (run.path / "trials.jsonl").open("a") as file:
         file.write("half a li")
     assert client.get(address).json()["total"] == 4
+
+
+@pytest.mark.bar(15)
+def test_only_some_searches_are_kept_in_memory(served: Serving) -> None:
+    server, client = served
+    first = put_search(server, state="finished", name="the first")
+    put_run(server, first, (record("0", 0.5),))
+    for _ in range(searches._MOST_WATCHED + 5):
+        put_search(server, state="finished")
+    assert len(server.searches._watched) == searches._MOST_WATCHED and first.id not in server.searches._watched
+    # What is not kept is read again.
+    assert client.get(f"/api/v1/searches/{first.id}/candidates").json()["total"] == 1
 
 
 def verdict(server: Server, job: Job, exit_code: int | None = None) -> tuple[str, str]:
@@ -307,6 +327,7 @@ def test_how_it_ended_is_told_by_its_files(served: Serving) -> None:
     assert verdict(server, job, -9)[0] == "lost"
 
 
+@pytest.mark.bar(8)
 def test_a_search_that_is_lost_goes_on_by_itself_but_not_for_ever(served: Serving) -> None:
     server, client = served
     job = put_search(server)
@@ -319,6 +340,7 @@ def test_a_search_that_is_lost_goes_on_by_itself_but_not_for_ever(served: Servin
     assert "3 times in a row" in job.words
 
 
+@pytest.mark.bar(8)
 def test_a_server_finds_everything_as_it_was(tmp_path: Path) -> None:
     with serving(tmp_path / "root") as (server, _):
         alive, gone, done = (put_search(server, name=name) for name in ("alive", "gone", "done"))
@@ -348,6 +370,7 @@ def test_a_damaged_one_is_left_out(tmp_path: Path) -> None:
         assert (server.root.searches / job.id).is_dir()
 
 
+@pytest.mark.bar(8)
 def test_a_process_holds_the_lock_as_long_as_it_lives(tmp_path: Path) -> None:
     lock, log = tmp_path / "lock", tmp_path / "log"
     assert not launching.is_alive(lock)

@@ -33,6 +33,7 @@ def left(server: Server) -> list[str]:
     return sorted(str(path.relative_to(server.root.path)) for path in server.root.path.rglob("*") if path.is_file())
 
 
+@pytest.mark.bar(3, 20)
 def test_what_it_holds_is_told(served: Serving, upload: str) -> None:
     server, client = served
     values = client.get(f"/api/v1/data/{upload}").json()
@@ -53,6 +54,7 @@ def test_small_pictures_are_shown(served: Serving, upload: str) -> None:
         assert client.get(f"/api/v1/data/{upload}/thumbs/{number}").status_code in (404, 422)
 
 
+@pytest.mark.bar(20)
 def test_its_page_shows_hostile_names_as_text(served: Serving, upload: str) -> None:
     page = served[1].get(f"/data/{upload}").text
     assert "&lt;img src=x onerror=alert(1)&gt;" in page and "<img src=x" not in page
@@ -70,6 +72,7 @@ def test_the_same_file_is_known_again(served: Serving, upload: str) -> None:
     assert client.get(f"/api/v1/data/{second['id']}").status_code == 404
 
 
+@pytest.mark.bar(4)
 @pytest.mark.parametrize(
     ("name", "content", "status", "words"),
     [
@@ -93,6 +96,7 @@ def test_what_is_refused_leaves_nothing(
     assert [path.name for path in server.root.uploads.iterdir()] == [upload]
 
 
+@pytest.mark.bar(4)
 def test_an_upload_without_a_length_is_counted(served: Serving, upload: str) -> None:
     server, client = served
     before = left(server)
@@ -100,6 +104,7 @@ def test_an_upload_without_a_length_is_counted(served: Serving, upload: str) -> 
     assert answer.status_code == 413 and "More has come" in answer.json()["detail"] and left(server) == before
 
 
+@pytest.mark.bar(4)
 @pytest.mark.parametrize("name", ["..%2f..%2fx.zip", "..%5c..%5cx.zip", "%2fetc%2fpasswd.zip"])
 def test_no_name_is_a_path(served: Serving, upload: str, name: str) -> None:
     server, client = served
@@ -108,6 +113,7 @@ def test_no_name_is_a_path(served: Serving, upload: str, name: str) -> None:
     assert [path.name for path in server.root.uploads.iterdir()] == [upload]
 
 
+@pytest.mark.bar(4)
 def test_a_form_does_the_same(served: Serving, upload: str) -> None:
     server, client = served
     page = client.post("/data", files={"file": ("x.csv", b"path,label")}, headers={"origin": ADDRESS})
@@ -122,6 +128,7 @@ def test_a_form_does_the_same(served: Serving, upload: str) -> None:
     assert client.get(f"/data/{identity}").status_code == 404
 
 
+@pytest.mark.bar(19)
 def test_what_a_search_needs_stays(served: Serving, upload: str) -> None:
     server, client = served
     job = put_search(server)
@@ -133,6 +140,7 @@ def test_what_a_search_needs_stays(served: Serving, upload: str) -> None:
     server.searches.remove(job)
 
 
+@pytest.mark.bar(10)
 def test_others_have_none_of_it(served: Serving, upload: str) -> None:
     server, client = served
     server.uploads._known[upload].owner = "somebody else"
@@ -156,6 +164,7 @@ def test_uploads_are_there_after_a_restart_and_half_ones_are_not(tmp_path: Path)
         assert not list(server.root.partial.iterdir()) and len(list(server.root.uploads.iterdir())) == 1
 
 
+@pytest.mark.bar(4)
 def test_a_full_disk_is_told_before_anything_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from kevo.service import uploads
 

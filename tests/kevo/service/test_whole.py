@@ -1,86 +1,22 @@
 """A real server, a real search: killed, adopted, stopped, gone on with, used."""
 
 import base64
-import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx2
 import psutil
 import pytest
 
 from kevo.service import launching
 from tests.support.project import ROOT
+from tests.support.serve_process import Process, listening, wait
 from tests.support.serving import png
 
-SECONDS = 280.0
 
-
-class Process:
-    """`kevo serve` as a process of its own."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.ready = folder / "ready"
-        self.ready.unlink(missing_ok=True)
-        self.log = folder / "said"
-        arguments = ["serve", "--root", str(folder / "root"), "--port", "0", "--ready-file", str(self.ready), *options]
-        with self.log.open("ab") as output:
-            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-            self.child = subprocess.Popen(
-                [sys.executable, "-m", "kevo", *arguments], stderr=output, stdout=output, env=environment, cwd=folder
-            )
-        wait(self.ready.exists)
-        values = json.loads(self.ready.read_text())
-        self.token = values["token"]
-        headers = {"authorization": f"Bearer {self.token}"}
-        self.client = httpx2.Client(base_url=values["url"], headers=headers, timeout=120)
-
-    def get(self, path: str) -> Any:
-        return self.client.get(f"/api/v1{path}").json()
-
-    def post(self, path: str, values: Any = None) -> httpx2.Response:
-        return self.client.post(f"/api/v1{path}", json={} if values is None else values)
-
-    def end(self, number: int) -> int:
-        self.child.send_signal(number)
-        code = self.child.wait(60)
-        self.client.close()
-        return code
-
-
-def wait(is_so: Callable[[], Any]) -> Any:
-    """Returns what is so, as soon as it is."""
-    until = time.monotonic() + SECONDS
-    while not (found := is_so()):
-        assert time.monotonic() < until
-        time.sleep(0.1)
-    return found
-
-
-@contextlib.contextmanager
-def listening(server: Process, search: str) -> Iterator[list[str]]:
-    """Hears the events of a search until its stream ends by itself."""
-    heard: list[str] = []
-
-    def listen() -> None:
-        with server.client.stream("GET", f"/api/v1/events?search={search}") as answer:
-            heard.extend(line for line in answer.iter_lines() if line)
-
-    thread = threading.Thread(target=listen, daemon=True)
-    thread.start()
-    yield heard
-    thread.join(60)
-    assert not thread.is_alive()
-
-
+@pytest.mark.bar(6, 8, 13, 18)
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_search_from_its_begin_to_its_use(tmp_path: Path) -> None:
@@ -193,6 +129,7 @@ def test_a_search_from_its_begin_to_its_use(tmp_path: Path) -> None:
     assert server.end(signal.SIGINT) == 0
 
 
+@pytest.mark.bar(13, 18)
 @pytest.mark.long
 def test_a_server_that_only_predicts(tmp_path: Path) -> None:
     import keras
@@ -212,6 +149,7 @@ def test_a_server_that_only_predicts(tmp_path: Path) -> None:
     assert server.end(signal.SIGTERM) == 0
 
 
+@pytest.mark.bar(2)
 @pytest.mark.long
 def test_it_is_refused_where_others_could_reach_it_without_a_token_of_the_owner_s(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "kevo", "serve", "--root", str(tmp_path / "root"), "--port", "0"]

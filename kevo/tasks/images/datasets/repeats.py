@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from kevo.tasks.images.datasets.copies import near_pairs
 from kevo.tasks.images.datasets.dataset import NOT_REPEATED, SPLITS, Repeated, Repeats, Split, digest
@@ -49,6 +47,10 @@ def alike(pictures: npt.NDArray[np.uint8]) -> tuple[list[bytes | int], int]:
     Returns:
         A key for each picture, and how many have a near copy that is not identical.
     """
+    # Whoever only shows pages about pictures does without it.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     keys: list[bytes | int] = list(map(digest, pictures))
     pairs = near_pairs([pictures])
     num = len(pictures)

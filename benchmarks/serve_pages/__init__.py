@@ -1,0 +1,1 @@
+"""Pages of `kevo serve` with many searches and candidates: time, memory, and optuna-dashboard beside them."""

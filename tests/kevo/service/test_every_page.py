@@ -1,0 +1,154 @@
+"""Every page in every state, in a real browser: as wide as the window, light and dark, and axe finds nothing."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+
+from kevo.service import jobs
+from kevo.service.app import create_app
+from kevo.service.guard import Hosts
+from kevo.service.jobs import Job
+from kevo.service.root import Root
+from kevo.service.server import Config, Server
+from kevo.service.tokens import Gate, TokenFile
+from tests.support.searches import failed, record
+from tests.support.serve_process import wait
+from tests.support.serving import TOKEN, pets, put_run, put_search, write_result
+
+browsing = pytest.importorskip("tests.support.browsing", reason="the extra `browser` is not installed")
+browser = browsing.browser
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900), pytest.mark.bar(9, 12, 20), browsing.needs_chromium]
+HOSTILE = "<img src=x onerror=alert(1)>\u202e../"
+LONG = "a name that is very long and has no end in sight " * 4
+RECORDS = (record("0", 0.5), record("1", 0.75, number=1, finished_at=9.0), failed(2))
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+    with Root(tmp_path_factory.mktemp("pages") / "root") as root, socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        server = Server(root, Gate(root.tokens, root.sign_ins, given=TOKEN), Config(is_paused=True))
+        # Whether a search is alive is looked up again twice a second: here some only seem so.
+        server.searches.tick = lambda: None  # type: ignore[method-assign]
+        app = create_app(server, Hosts("127.0.0.1", port), port=port)
+        running = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
+        thread = threading.Thread(target=running.run, args=([listener],))
+        thread.start()
+        wait(lambda: running.started)
+        yield server, f"http://127.0.0.1:{port}"
+        server.hub.close()
+        running.should_exit = True
+        thread.join(60)
+
+
+def at_work(server: Server, state: str, alive: contextlib.ExitStack) -> Job:
+    job = put_search(server, name=f"{state} {HOSTILE}")
+    run = put_run(server, job, RECORDS)
+    alive.enter_context(run.locked())
+    server.searches._set(job, state)
+    training = {"number": 2, "words": HOSTILE, "worker": "here", "stage": "train", "epoch": 3, "num_epochs": 20}
+    told = {"started_at": 1.0, "metrics": {"accuracy": 0.75, "loss": None}}
+    values = {"seconds": 9.0, "written_at": 0, "trainings": [{**training, **told}], "phase": ["evolving", "evolves"]}
+    run.write_json("status.json", values)
+    return job
+
+
+def ended(server: Server, state: str, *, has_result: bool = False, records: Any = RECORDS, words: str = "") -> Job:
+    job = put_search(server, state=state, name=f"{state} {LONG if has_result else HOSTILE}", words=words)
+    run = put_run(server, job, records)
+    if has_result:
+        write_result(run, interrupted=state == "stopped", class_names=("cat", HOSTILE, LONG))
+    return job
+
+
+@pytest.fixture(scope="module")
+def pages(served: tuple[Server, str]) -> Iterator[dict[str, str]]:
+    """The addresses of all pages, by names for their pictures."""
+    server, address = served
+    found: dict[str, str] = {}
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    with httpx2.Client(base_url=address, headers=headers) as client:
+        answer = client.put("/api/v1/data/pets.zip", content=pets(("cat", HOSTILE.replace("/", ""), "owl")))
+        assert answer.status_code == 201, answer.text
+        upload = answer.json()["id"]
+    found |= {"data": "/data", "data-new": "/data/new", "data-one": f"/data/{upload}"}
+    found |= {"data-delete": f"/data/{upload}/delete", "search-new": f"/searches/new?data={upload}"}
+    queued = put_search(server, name=HOSTILE)
+    cancelled = put_search(server, state="cancelled", name="cancelled")
+    alive = contextlib.ExitStack()
+    states = {state: at_work(server, state, alive) for state in (jobs.STARTING, jobs.RUNNING, jobs.STOPPING)}
+    states["failed"] = ended(server, "failed", words=f"No candidate could be trained. {HOSTILE}")
+    states["failed-all"] = ended(server, "failed", records=tuple(failed(number) for number in range(3)))
+    states["stopped-without"] = ended(server, "stopped", records=())
+    states["stopped"] = ended(server, "stopped", has_result=True)
+    states["finished"] = ended(server, "finished", has_result=True)
+    damaged = ended(server, "finished", has_result=True)
+    (server.searches.place(damaged).run / "result.json").write_text('{"half')
+    states["damaged"] = damaged
+    found |= {f"search-{name}": f"/searches/{job.id}" for name, job in states.items()}
+    found |= {"search-queued": f"/searches/{queued.id}", "search-cancelled": f"/searches/{cancelled.id}"}
+    done = states["finished"].id
+    for name in ("candidates", "delete", "try"):
+        found[f"search-{name}"] = f"/searches/{done}/{name}"
+    with alive:
+        yield found | {"searches": "/", "searches-failed": "/?state=failed", "api": "/api", "error": "/searches/none"}
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_every_page_can_be_used_by_everybody(
+    served: tuple[Server, str], browser: Any, pages: dict[str, str], width: int
+) -> None:
+    server, address = served
+    # Whoever is new has nothing yet.
+    token = TokenFile(server.root.tokens).add(f"new-{width}")
+    visitor = browsing.Visitor(browser, address, token, viewport={"width": width, "height": 800}, locale="en")
+    for name, path in (("searches-none", "/"), ("data-none", "/data")):
+        visitor.page.goto(path)
+        visitor.keep_picture(name)
+        visitor.check()
+    visitor.context.close()
+    visitor = browsing.Visitor(browser, address, TOKEN, viewport={"width": width, "height": 800}, locale="en")
+    for name, path in pages.items():
+        visitor.page.goto(path)
+        visitor.page.locator("h1").wait_for()
+        # The browser says so itself where a page is an error.
+        visitor.said = [text for text in visitor.said if "status of 404" not in text]
+        visitor.keep_picture(name)
+        visitor.check()
+    visitor.page.get_by_role("button", name="Sign out").click()
+    visitor.page.wait_for_url("**/login")
+    visitor.keep_picture("login")
+    visitor.check()
+    visitor.context.close()
+
+
+def test_a_reader_hears_where_things_are(served: tuple[Server, str], browser: Any, pages: dict[str, str]) -> None:
+    _, address = served
+    visitor = browsing.Visitor(browser, address, TOKEN, locale="en")
+    page = visitor.page
+    page.goto(pages["search-running"])
+    # Landmarks, one headline, and the state in words and first in the title.
+    assert page.get_by_role("banner").count() == page.get_by_role("main").count() == 1
+    assert page.get_by_role("navigation").count() >= 1 and page.get_by_role("heading", level=1).count() == 1
+    assert page.title().startswith("running") and page.get_by_text("running", exact=True).count() >= 1
+    assert page.get_by_role("status").count() >= 1
+    names = [one.get_attribute("aria-label") for one in page.get_by_role("progressbar").all()]
+    assert names and all(names)
+    # The first thing that Tab reaches leads past the navigation.
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    # A figure has words, and the same as a table.
+    figure = page.get_by_role("img", name="The best score on the validation pictures by time")
+    assert figure.count() == 1
+    page.get_by_text("The same as a table").click()
+    assert page.get_by_role("table").first.is_visible()
+    visitor.context.close()
