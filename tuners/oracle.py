@@ -26,6 +26,7 @@ from keras_tuner.src.engine.oracle import LOCKS, THREADS
 from tuners import pareto
 from tuners.evolution import Evolution, Individual, Pause
 from tuners.genome import Genome, SearchSpace
+from tuners.patience import Deadline, Patience
 from tuners.settings import Settings
 
 _P = ParamSpec("_P")
@@ -110,9 +111,13 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         feasible: Tells of a trial's values whether they may be trained at all.
         cost: Says how many seconds a trial with these values is going to take; counts with `Settings(per_second=True)`.
             By default that is learned from the trials so far.
+        max_time: No trial begins so many seconds after the first one was asked for; `None` for no limit. One that runs
+            then is not broken off, and a search that is taken up has this time anew.
+        patience: The search ends when so many trials in a row have brought nothing new: no better score, or with
+            several objectives none that belongs to the front. `None` to go on.
 
     Raises:
-        ValueError: There are weights in the settings, but not one for each objective.
+        ValueError: There are weights in the settings, but not one for each objective; or a limit is not positive.
     """
 
     def __init__(
@@ -130,7 +135,10 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         cheaper: Callable[[Genome], Sequence[Genome]] = lambda values: (),
         feasible: Callable[[Genome], bool] | None = None,
         cost: Callable[[Genome], float] | None = None,
+        max_time: float | None = None,
+        patience: int | None = None,
     ) -> None:
+        self.deadline, self._patience = Deadline(max_time), Patience(patience)
         self.objectives = [create_objective(one) for one in (objective if isinstance(objective, list) else [objective])]
         super().__init__(
             objective=self.objectives[0],
@@ -224,9 +232,18 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         """Whether `stop` was called."""
         return self._stopped.is_set()
 
+    @property
+    def ending(self) -> str | None:
+        """Why no trial begins any more although some are left, in words; `None` where one may begin."""
+        if self._patience.is_over:
+            return f"The last {self._patience.num_in_vain} trials have brought nothing new."
+        if self.deadline.is_over():
+            return f"The {self.deadline.seconds:g} seconds of `max_time` are over."
+        return None
+
     @_exclusive
     def create_trial(self, tuner_id: str) -> Trial:
-        if self._stopped.is_set():
+        if self._stopped.is_set() or (tuner_id not in self.ongoing_trials and self.ending is not None):
             self.tuner_ids.discard(tuner_id)
             return Trial(self.get_space(), status=TrialStatus.STOPPED)
         is_rerun = bool(self._retry_queue) and tuner_id not in self.ongoing_trials
@@ -379,6 +396,9 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         )
         completed = (trial_id for trial_id in self._numbers if self.trials[trial_id].status == TrialStatus.COMPLETED)
         self._ranking = sorted((self._rank(self.trials[trial_id]) for trial_id in completed), key=_place)
+        self._patience = Patience(self._patience.limit)
+        for trial_id in self.end_order:
+            self._wait(self._numbers[trial_id])
 
     @_exclusive
     def save(self) -> None:
@@ -505,6 +525,14 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
             bisect.insort(self._ranking, self._rank(trial), key=_place)
         elif trial.status != TrialStatus.INVALID:
             self._evolution.fail(number, genome=genome)
+        if trial.status != TrialStatus.INVALID:
+            self._wait(number)
+
+    def _wait(self, number: int) -> None:
+        """Counts a trial that has ended for the patience."""
+        one = self._evolution.individuals[number]
+        fitness = None if one.fitness is None else (one.fitness,)
+        self._patience.tell(one.objectives or fitness, rung=one.rung)
 
     def _rank(self, trial: Trial) -> tuple[int, float, int, Trial]:
         one = self._evolution.individuals[self._numbers[trial.trial_id]]
@@ -512,6 +540,10 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
 
     def _trial_id(self, number: int) -> str:
         return next(trial_id for trial_id, other in self._numbers.items() if other == number)
+
+    def values_of(self, trial: Trial) -> list[float]:
+        """Returns the values of the objectives of a trial that completed."""
+        return [float(self._value(trial, one)) for one in self.objectives]
 
     def _points(self, trial: Trial) -> tuple[float, ...]:
         """Returns the fitness of a completed trial for each objective; greater is better."""

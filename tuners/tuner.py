@@ -4,12 +4,13 @@ import contextlib
 import copy
 import json
 import os
+import sys
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
@@ -17,11 +18,14 @@ from keras_tuner.errors import FailedTrialError, FatalError
 from keras_tuner.src.distribute.utils import is_chief_oracle
 from keras_tuner.src.engine.hyperparameters.hyperparameter import HyperParameter
 
-from tuners import cluster_trials, remote
+from tuners import cluster_trials, figures, history, remote, report
 from tuners.genome import Genome, SearchSpace
 from tuners.locking import alone
 from tuners.oracle import GeneticOracle, write_json
 from tuners.settings import Settings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Seconds between two questions for a trial while the oracle waits for a generation to end.
 _IDLE_SECONDS = 0.2
@@ -64,6 +68,10 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         feasible: Tells of a trial's values whether they may be trained at all.
         cost: Says how many seconds a trial with these values is going to take; counts with `Settings(per_second=True)`.
             By default that is learned from the trials so far.
+        max_time: No trial begins so many seconds after the first one; `None` for no limit. One that runs then is not
+            broken off, and a search that is taken up has this time anew.
+        patience: The search ends when so many trials in a row have brought nothing new: no better score, or with
+            several objectives none that belongs to the front. `None` to go on.
         cluster: Runs the trials on a Ray cluster: `auto` for the one of this machine or of `RAY_ADDRESS`, or its head's
             `HOST:PORT`. Trials run side by side, as many as fit, so that the same seed may give another search.
             `None` runs them in this process.
@@ -89,6 +97,8 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         seeds: Sequence[Genome] = ({},),
         feasible: Callable[[Genome], bool] | None = None,
         cost: Callable[[Genome], float] | None = None,
+        max_time: float | None = None,
+        patience: int | None = None,
         cluster: str | None = None,
         resources: Mapping[str, float] | None = None,
         **kwargs: Any,
@@ -113,7 +123,11 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             seeds=seeds,
             feasible=feasible,
             cost=cost,
+            max_time=max_time,
+            patience=patience,
         )
+        # Of a worker, the oracle is its chief's from now on.
+        self._evolved = oracle
         if self._is_worker():
             # A worker that begins later must not remove what the chief has written.
             kwargs["overwrite"] = False
@@ -155,6 +169,7 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             if self._files() != self._seen:
                 # Another process has searched here since.
                 self.oracle.reload()
+            self._evolved.deadline.start_again()
             try:
                 if is_chief_oracle():
                     self.oracle.verbose = fit_kwargs.get("verbose", self.oracle.verbose)
@@ -169,6 +184,68 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
                     super().search(*fit_args, **fit_kwargs)
             finally:
                 self._seen = self._files()
+            if (ending := self._evolved.ending) is not None and fit_kwargs.get("verbose", 1):
+                print(ending)
+
+    def trials(self) -> Any:
+        """Returns all trials as a table: what became of each, its scores and its genes; see `tuners.history.rows`.
+
+        A `pandas.DataFrame` if pandas is installed, and otherwise a list of dicts.
+        """
+        return history.table(history.rows(self._known()))
+
+    def front(self) -> list[Trial]:
+        """Returns the trials that no other beats in every objective; with one objective, the best one."""
+        return self._known().front()
+
+    def importance(self) -> dict[str, float]:
+        """Returns how much each hyperparameter mattered, as shares; empty where that cannot be told.
+
+        It takes 24 completed trials at least: see `tuners.importance`.
+        """
+        return history.shares(self._known())
+
+    def plot_fitness(self) -> "Figure":
+        """Draws the score of each trial, and the best so far."""
+        return figures.fitness(self._known())
+
+    def plot_front(self) -> "Figure":
+        """Draws the first objective against each other one, and in each panel what is not beaten there.
+
+        Raises:
+            ValueError: There is one objective only.
+        """
+        return figures.front(self._known())
+
+    def plot_importance(self) -> "Figure":
+        """Draws which hyperparameters mattered."""
+        return figures.importance(self.importance())
+
+    def report(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Writes a page about the search, with figures and all trials, and returns its path.
+
+        Args:
+            path: The file. By default `report.html` in the project's folder.
+        """
+        written = Path(path or Path(self.project_dir, "report.html"))
+        written.write_text(report.page(self._known(), title=self.project_name), encoding="utf-8")
+        return written
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} in {self.project_dir}: {history.summary(self._known())}>"
+
+    def _repr_html_(self) -> str:
+        return report.fragment(self._known())
+
+    def _known(self) -> GeneticOracle:
+        """Returns the oracle, which a worker does not have.
+
+        Raises:
+            RuntimeError: This process is a worker.
+        """
+        if self._is_worker():
+            raise RuntimeError("This process is a worker and does not know the trials. Ask in its chief's process.")
+        return self._evolved
 
     def _files(self) -> dict[str, tuple[int, int]]:
         """Returns the trials on disk, and when they were written."""
@@ -321,7 +398,7 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             trial.status = TrialStatus.FAILED if is_final else TrialStatus.INVALID
             trial.message = f"{_reason(error)}\n\n{traceback.format_exc()}"
             if not is_final:
-                traceback.print_exc()
+                print(f"Trial {trial.trial_id} failed: {_reason(error)}", file=sys.stderr)
         else:
             trial.status = TrialStatus.COMPLETED
         finally:

@@ -16,11 +16,13 @@ tuners.execution.in_process tuners.execution.local_pool tuners.execution.foreman
 tuners.execution
 tuners.genome
 tuners.operators
-tuners.survival tuners.pareto tuners.surrogate tuners.fidelity
+tuners.survival tuners.pareto tuners.surrogate tuners.fidelity tuners.importance tuners.patience
 tuners.settings
 tuners.evolution
 tuners.oracle tuners.locking
-tuners.remote tuners.cluster_trials
+tuners.remote tuners.cluster_trials tuners.history
+tuners.figures
+tuners.report
 tuners.tuner
 tuners
 
@@ -68,7 +70,7 @@ HEIGHTS = {room: height for height, line in enumerate(FLOORS.splitlines()) for r
 
 FILES = modules(ROOT, ("tuners", "kevo"))
 
-KNOW_TUNERS = ("kevo.engine", "kevo.execution", "kevo.tasks", "kevo.session")
+KNOW_TUNERS = ("kevo.engine", "kevo.execution", "kevo.tasks", "kevo.session", "kevo.report.gene_importance")
 SEARCHING = ("kevo.engine", "kevo.execution", "kevo.session", "kevo.api", "kevo.result", "kevo.training")
 KNOW_THE_COMMAND = ("kevo.__main__",)
 TASK_TABLE = (
