@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from kevo.errors import KevoError, RunError, SettingsError, WeightsError
 from kevo.execution import devices
 from kevo.execution.cluster import Cluster
-from kevo.execution.endpoint import Endpoint
 from kevo.progress import Listener, NullListener, for_stderr
 from kevo.progress.trackers import TrackerGroup
 from kevo.result import SearchResult
@@ -49,8 +48,6 @@ def search(
     verbose: bool | None = None,
     listener: Listener | None = None,
     started: float | None = None,
-    listen: str | None = None,
-    secret: str | None = None,
     cluster: str | None = None,
     cpus_per_trial: float | None = None,
     gpus_per_trial: float | None = None,
@@ -69,11 +66,6 @@ def search(
             so where no listener is given.
         listener: Is told about progress. Defaults to nobody.
         started: From when on `max_time` counts, by `time.monotonic`. Defaults to this call.
-        listen: Host and port where workers from elsewhere may join, such as `127.0.0.1:8000`: those that the command
-            `kevo worker` starts. They train beside those of `Settings(workers=...)`, or alone if these are 0. `None`
-            for nowhere.
-        secret: What they must show; needed for any address that other machines can reach. It keeps strangers out, and
-            does not hide what is said. Defaults to `KEVO_SECRET` in the environment, if that is there.
         cluster: Trains on a Ray cluster: `auto` for the one of this machine or of `RAY_ADDRESS`, or its head's
             `HOST:PORT`. Then `Settings(workers=...)` is the number of trials at a time, by default as many as fit.
             `None` trains on this machine.
@@ -98,7 +90,6 @@ def search(
         >>> result.best_model.predict(pictures)  # doctest: +SKIP
     """
     started = time.monotonic() if started is None else started
-    endpoint = _endpoint(listen, secret, distribution_strategy)
     machines = _cluster(cluster, cpus_per_trial, gpus_per_trial, distribution_strategy)
     settings = _settings(settings, options)
     kind, decision = choose(settings.task, data, settings.options)
@@ -109,7 +100,6 @@ def search(
         cache=_absolute(settings.cache),
         seeds=settings.seeds if seeds is None else _seeds(seeds, kind),
     )
-    _ensure_room(settings, endpoint)
     _ensure_fit(settings, machines)
     if machines is None and settings.strategy != "auto" and distribution_strategy is None:
         # Tells at once what cannot be.
@@ -140,7 +130,6 @@ def search(
                 settings,
                 watching,
                 started=started,
-                endpoint=endpoint,
                 cluster=machines,
                 strategy=distribution_strategy,
                 decision=decision,
@@ -157,8 +146,6 @@ def resume(
     verbose: bool | None = None,
     listener: Listener | None = None,
     started: float | None = None,
-    listen: str | None = None,
-    secret: str | None = None,
     cluster: str | None = None,
     cpus_per_trial: float | None = None,
     gpus_per_trial: float | None = None,
@@ -179,8 +166,6 @@ def resume(
         verbose: As for `search`.
         listener: Is told about progress. Defaults to nobody.
         started: As for `search`.
-        listen: As for `search`. Workers that were there before come back to the same address.
-        secret: As for `search`.
         cluster: As for `search`. It is not written down: give it again, or another one.
         cpus_per_trial: As for `search`.
         gpus_per_trial: As for `search`.
@@ -196,7 +181,6 @@ def resume(
         KevoError: as `search`.
     """
     started = time.monotonic() if started is None else started
-    endpoint = _endpoint(listen, secret, distribution_strategy)
     machines = _cluster(cluster, cpus_per_trial, gpus_per_trial, distribution_strategy)
     run = Run.open(Path(run_folder).absolute())
     settings = run.search_settings()
@@ -240,7 +224,6 @@ def resume(
                 f"The {kind.examples} in {source} have changed since the search in {run.path} began, so that its "
                 "scores cannot be compared with new ones. Put them back, or start a new search."
             )
-        _ensure_room(settings, endpoint)
         _ensure_fit(settings, machines)
         task = _reopened(run, kind, dataset, settings)
         with _watched(settings, verbose, listener) as watching:
@@ -250,7 +233,6 @@ def resume(
                 settings,
                 watching,
                 started=started,
-                endpoint=endpoint,
                 cluster=machines,
                 strategy=distribution_strategy,
             ).run()
@@ -313,18 +295,6 @@ def _absolute(cache: str | None) -> str | None:
     return cache if cache in (None, NO_CACHE) else os.path.abspath(os.path.expanduser(cache))
 
 
-def _endpoint(listen: str | None, secret: str | None, strategy: tf.distribute.Strategy | None) -> Endpoint | None:
-    if listen is None:
-        return None
-    if strategy is not None:
-        raise SettingsError(
-            "Received both `listen` and `distribution_strategy`, which trains in this process only. Give one of them."
-        )
-    endpoint = Endpoint.at(listen, secret=secret)
-    endpoint.ensure_free()
-    return endpoint
-
-
 def _cluster(
     address: str | None, cpus: float | None, gpus: float | None, strategy: tf.distribute.Strategy | None
 ) -> Cluster | None:
@@ -350,14 +320,6 @@ def _ensure_fit(settings: Settings, cluster: Cluster | None) -> None:
         raise SettingsError(
             "The strategy multiworker spreads a candidate over two processes of one machine. On a cluster, give each "
             "trial several GPUs of one machine with gpus_per_trial (--gpus-per-trial) instead."
-        )
-
-
-def _ensure_room(settings: Settings, endpoint: Endpoint | None) -> None:
-    if settings.strategy == "multiworker" and endpoint is not None:
-        raise SettingsError(
-            "With the strategy multiworker all processes train one candidate at a time: workers from elsewhere cannot "
-            "join. Leave out the address to listen at, or take another strategy."
         )
 
 

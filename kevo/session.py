@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-import shlex
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -29,14 +28,10 @@ from kevo.errors import (
 from kevo.execution import claims, devices, first_trial
 from kevo.execution.cluster import Cluster
 from kevo.execution.devices import Plan
-from kevo.execution.endpoint import Endpoint, seen_from_elsewhere
 from kevo.execution.job import TrialWork
 from kevo.execution.local_workers import local_pool
 from kevo.execution.plain_scheduler import PlainScheduler
-from kevo.execution.remote_pool import RemotePool
-from kevo.execution.remote_worker import terms
 from kevo.execution.runner import TrialRunner
-from kevo.execution.scheduler_service import SchedulerService
 from kevo.progress import Listener, SearchStarted
 from kevo.progress.status_writer import StatusWriter
 from kevo.progress.trackers import TrackerGroup
@@ -58,7 +53,6 @@ from kevo.tasks.protocols.task import Task
 from tuners.execution.executor import Cause, Executor
 from tuners.execution.foreman import BrokenError, Foreman
 from tuners.execution.in_process import InProcess
-from tuners.remote import SECRET_VARIABLE
 
 _PROCESS_BYTES = 10**9
 """The memory of a process that has loaded TensorFlow and trains a small network, roughly."""
@@ -80,7 +74,6 @@ class Session:
         settings: How it is to run.
         listener: Is told what happens.
         started: When it began, by `time.monotonic`.
-        endpoint: Where workers from elsewhere may join; `None` for nowhere.
         cluster: Where trials run, which this process is connected to; `None` for this machine.
         strategy: Spreads each candidate over several devices, in this process; `None` for what the settings say.
         decision: What was decided about the task, in words; empty where that went without saying.
@@ -94,7 +87,6 @@ class Session:
         listener: Listener,
         *,
         started: float,
-        endpoint: Endpoint | None = None,
         cluster: Cluster | None = None,
         strategy: tf.distribute.Strategy | None = None,
         decision: str = "",
@@ -106,7 +98,6 @@ class Session:
         self._settings = settings
         self._listener: Listener
         self._listener = self._trackers = TrackerGroup([listener])
-        self._endpoint = endpoint
         self._cluster = cluster
         self._strategy = strategy
         self._archive = Archive(run, settings, num_judged=task.dataset.num_examples("validation"))
@@ -190,7 +181,7 @@ class Session:
         """Whether this process trains, and no other."""
         if self._cluster is not None:
             return False
-        return self._strategy is not None or (self._settings.workers == 0 and self._endpoint is None)
+        return self._strategy is not None or self._settings.workers == 0
 
     def _plan(self) -> Plan:
         if self._cluster is not None:
@@ -217,7 +208,7 @@ class Session:
         elif self._cluster is not None:
             devices = self._cluster.describe()
         else:
-            devices = str(plan) if plan.num_workers else "workers from elsewhere"
+            devices = str(plan)
         opening = SearchStarted(
             run_folder=self._folder.path,
             settings=self._settings,
@@ -265,31 +256,15 @@ class Session:
         self._listener.phase_began(phases.EVOLVING, "gets the workers ready")
         executor = self._executor(plan, work)
         scheduler = Scheduler(self._archive, self._task, self._settings, self._listener, budget=self._budget)
-        shape, checks = self._task.output_shape, [self._interrupts.check]
+        check = self._interrupts.check
 
-        def check() -> None:
-            for one in checks:
-                one()
+        def train_first() -> None:
+            # In the time that workers take to start. On a GPU all of this process would stay for the whole search.
+            if not self._trains_here and not devices.num_gpus():
+                first_trial.train(scheduler, TrialRunner(self._task.trainer(), costs=self._settings.minimize), check)
 
-        with contextlib.ExitStack() as stack:
-            if self._endpoint is not None:
-                hello, note = terms(self._task, self._settings), self._listener.note
-                service = SchedulerService(scheduler, work, shape=shape, hello=hello)
-                remote = RemotePool(service, self._endpoint, is_alone=not plan.num_workers, note=note)
-                checks.append(stack.enter_context(remote).check)
-                note(self._invitation(remote.address))
-
-            has_workers = plan.num_workers or self._cluster is not None
-
-            def train_first() -> None:
-                # In the time that workers take to start. On a GPU all of this process would stay for the whole search.
-                if has_workers and not self._trains_here and not devices.num_gpus():
-                    first_trial.train(
-                        scheduler, TrialRunner(self._task.trainer(), costs=self._settings.minimize), check
-                    )
-
-            plain = PlainScheduler(scheduler, shape=shape, refute=self._refute())
-            Foreman(plain, executor, check=check, meanwhile=train_first).run()
+        plain = PlainScheduler(scheduler, shape=self._task.output_shape, refute=self._refute())
+        Foreman(plain, executor, check=check, meanwhile=train_first).run()
 
     def _refute(self) -> Callable[[TrialResult, Path], str | None] | None:
         """Returns what checks results that come from other machines."""
@@ -303,14 +278,12 @@ class Session:
             strategy = self._strategy or (devices.mirrored() if plan.is_mirrored else None)
             runner = TrialRunner(self._task.trainer(strategy=strategy), costs=self._settings.minimize)
             return InProcess(TrialWork(runner), work)
-        if plan.num_workers or self._cluster is not None:
-            self._dataset.write(work / "data")
+        self._dataset.write(work / "data")
         arguments = {
             "data": str(work / "data"),
             "settings": self._settings.to_json(),
             "arguments": self._task.worker_arguments(),
             "is_mirrored": plan.is_mirrored,
-            "fingerprint": self._dataset.fingerprint() if plan.is_spread else None,
         }
         if self._cluster is not None:
             return self._cluster.pool(
@@ -321,14 +294,6 @@ class Session:
                 note=self._listener.note,
             )
         return local_pool(arguments, plan=plan, folder=work, note=self._listener.note)
-
-    def _invitation(self, address: str) -> str:
-        """Says how workers from elsewhere join."""
-        words = ["kevo", "worker", seen_from_elsewhere(address), "--data", str(self._folder.settings["data"] or "DATA")]
-        words += self._task.join_options()
-        shown = f", and the secret of this search, as {SECRET_VARIABLE} or with --secret-file"
-        has_secret = self._endpoint is not None and self._endpoint.secret
-        return f"Workers join with: {shlex.join(words)}{shown if has_secret else ''}"
 
     def _finish(self, *, interrupted: bool) -> SearchResult:
         """Hands the best over, with everything that a person looks at."""

@@ -23,7 +23,7 @@ STRATEGIES: Mapping[str, str] = {
     "auto": "one candidate for each GPU, or each on several GPUs where there are fewer workers than that",
     "none": "every candidate on one device",
     "mirrored": "every candidate on several GPUs of this machine at once",
-    "multiworker": "every candidate in several processes at once: those that TF_CONFIG names, or two of this machine",
+    "multiworker": "every candidate in several processes: two of this machine, or one on each machine of a cluster",
 }
 """Over which devices candidates are spread, in words."""
 NO_CACHE = "none"
@@ -129,9 +129,8 @@ class Settings:
         cache: The folder in which the features of frozen backbones are kept for later searches. `None` for
             `kevo/features` in the user's cache (`$XDG_CACHE_HOME`, or else `~/.cache`); `none` keeps them for this
             search only: in its run folder, or in memory without workers.
-        workers: How many processes train candidates side by side; 0 trains in the search's own process, for debuggers,
-            or, where workers from elsewhere may join, leaves the training to them. `None` for one, or for one on each
-            GPU where there are several.
+        workers: How many processes train candidates side by side; 0 trains in the search's own process, for debuggers.
+            `None` for one, or for one on each GPU where there are several; on a cluster for as many as fit.
         strategy: How candidates use several GPUs: `auto`, `none` or `mirrored`; or several processes, `multiworker`;
             see `kevo.execution.devices` and `kevo.execution.multiworker.lockstep`.
         seed: Seed of the splits, the evolution and the training, from 0 to 2**31 - 1. With one worker, or none, and no

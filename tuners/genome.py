@@ -417,7 +417,7 @@ def _pick(rng: np.random.Generator, options: Sequence[_Option]) -> _Option:
 
 
 def _parents_first(genes: Iterable[Gene]) -> tuple[Gene, ...]:
-    """Moves genes behind all genes that their conditions name: over gRPC, Keras Tuner sorts a space by type."""
+    """Moves genes behind all genes that their conditions name: a space may have any order."""
     waiting, ordered = list(genes), []
     while waiting:
         names = {gene.name for gene in waiting}

@@ -42,7 +42,7 @@ def alone(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise RuntimeError(
                 f"Another search is at work in {folder}, expected none: two would train the same trials. Wait for it, "
-                "or choose another `project_name`. Several processes share a search as chief and workers."
+                "or choose another `project_name`."
             ) from error
         except OSError:
             pass

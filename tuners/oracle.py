@@ -313,7 +313,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
     @_exclusive
     def end_trial(self, trial: Trial) -> None:
         ended, trial_id = self.trials[trial.trial_id], trial.trial_id
-        # Over gRPC the worker's trial is a copy.
+        # Of another process comes a copy of the trial.
         ended.hyperparameters, ended.status, ended.message = trial.hyperparameters, trial.status, trial.message
         self.update_space(ended.hyperparameters)
         self._follow_space()

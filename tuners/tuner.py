@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FailedTrialError, FatalError
-from keras_tuner.src.distribute.utils import is_chief_oracle
 from keras_tuner.src.engine.hyperparameters.hyperparameter import HyperParameter
 
-from tuners import cluster_trials, figures, history, remote, report
+from tuners import cluster_trials, figures, history, report
 from tuners.genome import Genome, SearchSpace
 from tuners.locking import alone
 from tuners.oracle import GeneticOracle, write_json
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 _IDLE_SECONDS = 0.2
 # What Keras Tuner calls a project without a name.
 _PROJECT = "untitled_project"
+# What the names of the environment variables for its chief and workers begin with.
+_CHIEF_VARIABLES = "KERASTUNER_"
 # Letters of an error that the one-line reason of a failed trial keeps.
 _REASON_LENGTH = 300
 
@@ -80,7 +81,7 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             `executions_per_trial` and so on. The directory must be local: files in it are replaced in one step.
     """
 
-    oracle: Any
+    oracle: GeneticOracle
 
     def __init__(
         self,
@@ -103,6 +104,7 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         resources: Mapping[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
+        _refuse_keras_tuners_chief()
         self.seed = seed
         self._cluster = cluster
         self._resources = dict(resources or {})
@@ -126,21 +128,12 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             max_time=max_time,
             patience=patience,
         )
-        # Of a worker, the oracle is its chief's from now on.
-        self._evolved = oracle
-        if self._is_worker():
-            # A worker that begins later must not remove what the chief has written.
-            kwargs["overwrite"] = False
-        elif kwargs.get("overwrite"):
+        if kwargs.get("overwrite"):
             folder = Path(kwargs.get("directory") or ".", kwargs.get("project_name") or _PROJECT)
             with alone(folder):
                 # Nothing is removed under a search that is at work.
                 pass
         super().__init__(oracle, hypermodel, **kwargs)
-        if self._is_worker():
-            client = remote.join(oracle, tuner_id=self.tuner_id)
-            client.multi_worker, client.should_report = self.oracle.multi_worker, self.oracle.should_report
-            self.oracle = client
         # A project is taken up again only if this was saved: a kill during the first trial must not lose it.
         self.save()
         self._seen = self._files()
@@ -148,34 +141,22 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
     def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
         """Searches until the trials are used up.
 
-        Where Keras Tuner's environment variables name this process a chief, it serves the trials to the workers and
-        returns when the search is over; a worker returns when its chief says so. Only a chief at a loopback address
-        does without the secret in KEVO_SECRET.
-
         Args:
             *fit_args: Go to `run_trial`; for a Keras model, to its `fit`.
             **fit_kwargs: Likewise.
 
         Raises:
-            ChiefLostError: A worker's chief was away for too long.
             ClusterError: The cluster cannot be used, or not safely.
             RuntimeError: Another process searches in the same folder, or the trials that ran all failed; see
                 `max_consecutive_failed_trials`.
         """
-        if self._is_worker():
-            super().search(*fit_args, **fit_kwargs)
-            return
         with alone(Path(self.project_dir)):
             if self._files() != self._seen:
                 # Another process has searched here since.
                 self.oracle.reload()
-            self._evolved.deadline.start_again()
+            self.oracle.deadline.start_again()
             try:
-                if is_chief_oracle():
-                    self.oracle.verbose = fit_kwargs.get("verbose", self.oracle.verbose)
-                    self.save()
-                    remote.serve(self.oracle)
-                elif self._cluster is not None:
+                if self._cluster is not None:
                     self.oracle.verbose = fit_kwargs.get("verbose", self.oracle.verbose)
                     self.on_search_begin()
                     cluster_trials.search(self, fit_args, fit_kwargs, cluster=self._cluster, resources=self._resources)
@@ -184,7 +165,7 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
                     super().search(*fit_args, **fit_kwargs)
             finally:
                 self._seen = self._files()
-            if (ending := self._evolved.ending) is not None and fit_kwargs.get("verbose", 1):
+            if (ending := self.oracle.ending) is not None and fit_kwargs.get("verbose", 1):
                 print(ending)
 
     def trials(self) -> Any:
@@ -192,22 +173,22 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
 
         A `pandas.DataFrame` if pandas is installed, and otherwise a list of dicts.
         """
-        return history.table(history.rows(self._known()))
+        return history.table(history.rows(self.oracle))
 
     def front(self) -> list[Trial]:
         """Returns the trials that no other beats in every objective; with one objective, the best one."""
-        return self._known().front()
+        return self.oracle.front()
 
     def importance(self) -> dict[str, float]:
         """Returns how much each hyperparameter mattered, as shares; empty where that cannot be told.
 
         It takes 24 completed trials at least: see `tuners.importance`.
         """
-        return history.shares(self._known())
+        return history.shares(self.oracle)
 
     def plot_fitness(self) -> "Figure":
         """Draws the score of each trial, and the best so far."""
-        return figures.fitness(self._known())
+        return figures.fitness(self.oracle)
 
     def plot_front(self) -> "Figure":
         """Draws the first objective against each other one, and in each panel what is not beaten there.
@@ -215,7 +196,7 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         Raises:
             ValueError: There is one objective only.
         """
-        return figures.front(self._known())
+        return figures.front(self.oracle)
 
     def plot_importance(self) -> "Figure":
         """Draws which hyperparameters mattered."""
@@ -228,24 +209,14 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             path: The file. By default `report.html` in the project's folder.
         """
         written = Path(path or Path(self.project_dir, "report.html"))
-        written.write_text(report.page(self._known(), title=self.project_name), encoding="utf-8")
+        written.write_text(report.page(self.oracle, title=self.project_name), encoding="utf-8")
         return written
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} in {self.project_dir}: {history.summary(self._known())}>"
+        return f"<{type(self).__name__} in {self.project_dir}: {history.summary(self.oracle)}>"
 
     def _repr_html_(self) -> str:
-        return report.fragment(self._known())
-
-    def _known(self) -> GeneticOracle:
-        """Returns the oracle, which a worker does not have.
-
-        Raises:
-            RuntimeError: This process is a worker.
-        """
-        if self._is_worker():
-            raise RuntimeError("This process is a worker and does not know the trials. Ask in its chief's process.")
-        return self._evolved
+        return report.fragment(self.oracle)
 
     def _files(self) -> dict[str, tuple[int, int]]:
         """Returns the trials on disk, and when they were written."""
@@ -293,8 +264,7 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         return model
 
     def save(self) -> None:
-        if not self._is_worker():
-            self.oracle.save()
+        self.oracle.save()
         path = self._get_tuner_fname()
         # It never changes.
         if not os.path.exists(path):
@@ -307,8 +277,6 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
         """
         declared = self.oracle.get_space()
         super().reload()
-        if self._is_worker():
-            return
         self._changed = set()
         with contextlib.suppress(Exception):
             # A space may be declared in `run_trial` instead; what is wrong with a model, its trials tell.
@@ -405,6 +373,19 @@ class GeneticTuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner is n
             if os.getpid() != process:
                 # A second process would go on with the same search, in the same files.
                 os._exit(1)
+
+
+def _refuse_keras_tuners_chief() -> None:
+    """Raises an error where the environment asks for Keras Tuner's own chief and workers.
+
+    Its chief waits for ever for a worker that died, and trusts whoever reaches its port.
+    """
+    if found := sorted(name for name in os.environ if name.startswith(_CHIEF_VARIABLES)):
+        raise RuntimeError(
+            f"Received {', '.join(found)} in the environment, which ask for Keras Tuner's own chief and workers. Unset "
+            "them; to train on several machines, start a Ray cluster and give GeneticTuner(cluster='auto'), or its "
+            "head's HOST:PORT."
+        )
 
 
 def _place(hyperparameter: HyperParameter) -> tuple[str, str]:

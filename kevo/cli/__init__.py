@@ -19,7 +19,6 @@ def main() -> None:
 for command in (
     search.search,
     search.resume,
-    search.worker,
     look.status,
     look.runs,
     look.stop,

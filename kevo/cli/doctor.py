@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import kevo
-from kevo.errors import SettingsError
 from kevo.execution import devices
 from kevo.execution.cluster import Cluster, describe_token, shared_versions
 from kevo.system import memory
@@ -20,7 +18,7 @@ from kevo.tasks.registry import input_kinds
 
 _EXTRAS = {"onnx": "onnx", "mlflow": "mlflow", "codecarbon": "codecarbon", "serve": "fastapi"}
 """A package of each extra."""
-_PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scikit-learn", "grpcio")
+_PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scikit-learn")
 
 
 _ANSWER_SECONDS = 60.0
@@ -37,8 +35,6 @@ def findings() -> Iterator[tuple[str, str]]:
     yield "memory", "unknown" if limit is None else ", ".join(filter(None, (byte_size(limit.num_bytes), limit.words)))
     yield "GPUs", ", ".join(_gpus()) or "none that TensorFlow sees"
     yield "--strategy auto", str(devices.plan("auto", num_workers=None, num_gpus=devices.num_gpus()))
-    if os.environ.get(devices.TF_CONFIG):
-        yield devices.TF_CONFIG, _cluster()
     for kind in input_kinds():
         yield from kind.findings()
     yield "free on disk", f"{byte_size(shutil.disk_usage(Path.cwd()).free)} here"
@@ -83,13 +79,6 @@ def _machine(node: Mapping[str, Any], versions: Any) -> str:
         return ", ".join([*words, f"cannot run kevo: {lines[-1] if lines else type(error).__name__}"])
     different = [f"{name} {there.get(name)}" for name in here if there.get(name) != here[name]]
     return ", ".join([*words, *(different or ["the same versions"])])
-
-
-def _cluster() -> str:
-    try:
-        return f"{devices.Cluster.from_environment()}; for --strategy multiworker"
-    except SettingsError as error:
-        return str(error)
 
 
 def _gpus() -> Iterator[str]:

@@ -63,19 +63,6 @@ CACHE = click.option(
     help="Where features of frozen backbones are kept for later searches; none keeps them for this search only.  "
     "[default: kevo/features in the user's cache]",
 )
-LISTEN = click.option(
-    "--listen",
-    metavar="HOST:PORT",
-    help="Let workers from elsewhere join here: see kevo worker. Port 0 takes a free one; whatever other machines can "
-    "reach needs a secret.",
-)
-SECRET = click.option(
-    "--secret-file",
-    "secret",
-    type=SecretFile(),
-    help="A file with the secret that workers must show. It keeps strangers out, but does not hide what is said.  "
-    "[default: KEVO_SECRET in the environment]",
-)
 CLUSTER = click.option(
     "--cluster",
     metavar="auto|HOST:PORT",

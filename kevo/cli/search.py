@@ -1,4 +1,4 @@
-"""Commands that train: a search, one that goes on, a worker for one."""
+"""Commands that train: a search, and one that goes on."""
 
 from __future__ import annotations
 
@@ -21,14 +21,11 @@ from kevo.cli.options import (
     ENERGY,
     GPUS,
     JSON,
-    LISTEN,
     MLFLOW,
-    SECRET,
     TENSORBOARD,
     Duration,
     WeightsPair,
 )
-from kevo.execution.devices import Cluster
 from kevo.objective import COSTS
 from kevo.progress import for_stderr
 from kevo.settings import MAX_SEED, STRATEGIES, Settings
@@ -119,11 +116,9 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--workers",
     type=click.IntRange(min=0),
-    help="Processes that train candidates side by side; 0 trains in the search's own process, or with --listen only "
-    "elsewhere.  [default: 1, or one on each GPU]",
+    help="Processes that train candidates side by side; 0 trains in the search's own process.  [default: 1, or one on "
+    "each GPU; on a cluster as many as fit]",
 )
-@LISTEN
-@SECRET
 @CLUSTER
 @CPUS
 @GPUS
@@ -132,8 +127,8 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
     type=click.Choice(list(STRATEGIES)),
     default="auto",
     show_default=True,
-    help="How candidates use several GPUs: one on each GPU, or, mirrored, each on several; or, multiworker, several "
-    "processes: with TF_CONFIG set, the same command is started for each of them, and the first one searches.",
+    help="How candidates use several GPUs: one on each GPU, or, mirrored, each on several; or, multiworker, each in "
+    "several processes: two of this machine, or one on each machine of a cluster.",
 )
 @click.option(
     "--seed",
@@ -162,8 +157,6 @@ def search(
     out: Path | None,
     as_json: bool,
     quiet: bool,
-    listen: str | None,
-    secret: str | None,
     cluster: str | None,
     cpus_per_trial: float | None,
     gpus_per_trial: float | None,
@@ -188,9 +181,6 @@ def search(
         )
         with quiet_tensorflow():
             from kevo import api
-        if settings.strategy == "multiworker" and (peers := Cluster.from_environment()) and peers.index:
-            _follow(data, settings, quiet)
-            return
         _announce(
             lambda listener: api.search(
                 data,
@@ -198,8 +188,6 @@ def search(
                 out=out,
                 listener=listener,
                 started=started,
-                listen=listen,
-                secret=secret,
                 seeds=seeds_of,
                 cluster=cluster,
                 cpus_per_trial=cpus_per_trial,
@@ -232,8 +220,6 @@ def search(
     is_flag=True,
     help="Use the files of weights and the expression for paths that somebody else's settings name.",
 )
-@LISTEN
-@SECRET
 @CLUSTER
 @CPUS
 @GPUS
@@ -252,8 +238,6 @@ def resume(
     trust: bool,
     as_json: bool,
     quiet: bool,
-    listen: str | None,
-    secret: str | None,
     cluster: str | None,
     cpus_per_trial: float | None,
     gpus_per_trial: float | None,
@@ -278,8 +262,6 @@ def resume(
                 patience=patience,
                 listener=listener,
                 started=started,
-                listen=listen,
-                secret=secret,
                 cluster=cluster,
                 cpus_per_trial=cpus_per_trial,
                 gpus_per_trial=gpus_per_trial,
@@ -291,60 +273,6 @@ def resume(
             quiet=quiet,
             as_json=as_json,
         )
-
-
-@click.command()
-@click.argument("scheduler", metavar="HOST:PORT")
-@click.option("--data", required=True, help="The data of the search, as for kevo search.")
-@click.option(
-    "--weights",
-    type=WeightsPair(),
-    multiple=True,
-    help="NAME=PATH: where pretrained weights are here that the search has from a file. May be repeated.",
-)
-@CACHE
-@SECRET
-@click.option("--quiet", is_flag=True, help="Print nothing.")
-def worker(
-    scheduler: str,
-    data: str,
-    weights: tuple[tuple[str, str], ...],
-    cache: str | None,
-    secret: str | None,
-    quiet: bool,
-) -> None:
-    """Trains candidates for the search that listens at HOST:PORT, until it is over.
-
-    Its data and pretrained weights must be here too: --data says where, and --weights NAME=PATH for those that the
-    search has from a file. Several workers may run on one machine, and they may come and go while the search runs.
-    """
-    with user_errors():
-        with quiet_tensorflow():
-            from kevo.execution import remote_worker
-        is_over = remote_worker.join(
-            scheduler,
-            data=data,
-            requests=dict(weights),
-            cache=cache,
-            secret=secret,
-            note=(lambda text: None) if quiet else (lambda text: click.echo(printable(text), err=True)),
-        )
-    if not is_over:
-        # Its memory has grown: the same command goes on in a new process.
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-
-
-def _follow(data: str | None, settings: Settings, quiet: bool) -> None:
-    from kevo.execution.multiworker.launch import follow
-
-    note: Callable[[str], object] = (
-        (lambda text: None) if quiet else (lambda text: click.echo(printable(text), err=True))
-    )
-    with quiet_natives():
-        is_over = follow(data, settings, note=note)
-    if not is_over:
-        # TensorFlow joins processes once only: the same command goes on in a new one.
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _announce(

@@ -1,7 +1,7 @@
 """Gives the trials of a search to workers, and takes in their results.
 
 All state of a running search is here: the oracle that breeds candidates, the archive of those that ended, the budget
-and the forecast. Workers are only names; calls may come from several threads.
+and the forecast. Workers are only names; all calls come from one thread.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
 
 from keras_tuner.engine.trial import Trial, TrialStatus
 
@@ -36,8 +34,6 @@ from kevo.tasks.protocols.task import FirstAnswer, Task, Work
 from kevo.training.effort import CandidateError, Effort
 from tuners.genome import Genome
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 _ENSEMBLES_AHEAD = 2
 """So many times as long as an ensemble takes before the end it is looked whether there is to be one."""
 _LATEST_WORKER = 120.0
@@ -68,17 +64,6 @@ class _Running:
     refits: TrialRecord | None = None
 
 
-def _exclusive(method: Callable[Concatenate[Scheduler, _P], _R]) -> Callable[Concatenate[Scheduler, _P], _R]:
-    """Lets one thread at a time into the methods of a scheduler so marked."""
-
-    @functools.wraps(method)
-    def alone(self: Scheduler, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        with self._lock:
-            return method(self, *args, **kwargs)
-
-    return alone
-
-
 class Scheduler:
     """The head of one session of a search.
 
@@ -105,7 +90,6 @@ class Scheduler:
         self._settings = settings
         self._listener = listener
         self._budget = budget
-        self._lock = threading.RLock()
         self._running: dict[str, _Running] = {}
         self._numbers = {record.trial_id: record.number for record in archive.records.values()}
         self._next_number = 1 + max(self._numbers.values(), default=-1)
@@ -134,7 +118,6 @@ class Scheduler:
         self._expect_closing()
 
     @property
-    @_exclusive
     def is_over(self) -> bool:
         """Whether no trial is left, or no time for one; also if no worker is there to ask."""
         if self._is_stopped or self._running:
@@ -150,7 +133,6 @@ class Scheduler:
         """Ends the search: no worker gets another trial, and running ones are not waited for."""
         self._is_stopped = True
 
-    @_exclusive
     def next(self, worker: str) -> TrialSpec | Idle:
         """Returns a worker's next trial. Its former one counts as lost."""
         if self._is_stopped:
@@ -195,7 +177,6 @@ class Scheduler:
             return task
         return Idle.OVER
 
-    @_exclusive
     def begin_first(self, worker: str) -> TrialSpec | None:
         """Begins the model that is trained in seconds, where time is limited: from then on there is an answer.
 
@@ -213,7 +194,6 @@ class Scheduler:
         effort = Effort(num_epochs, seconds, num_examples=answer.num_examples)
         return self._begin(worker, FIRST, answer.genome, effort, 0, None)
 
-    @_exclusive
     def tell(self, worker: str, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> bool:
         """Takes down how far a worker is, and returns whether it is to go on."""
         running = self._running.get(worker)
@@ -223,7 +203,6 @@ class Scheduler:
         self._listener.progress(running.task.number, stage, done, total, metrics)
         return True
 
-    @_exclusive
     def wants(self, worker: str, outcome: TrialResult) -> bool:
         """Tells whether the model of a worker's trial may be needed."""
         running = self._running.get(worker)
@@ -231,7 +210,6 @@ class Scheduler:
             return False
         return running.refits is not None or self._archive.wants(self._record(running, outcome))
 
-    @_exclusive
     def leads(self, worker: str, outcome: TrialResult) -> bool:
         """Tells whether a worker's trial would win now."""
         running = self._running.get(worker)
@@ -239,7 +217,6 @@ class Scheduler:
             return False
         return self._archive.leads(self._record(running, outcome))
 
-    @_exclusive
     def finish(
         self,
         worker: str,
@@ -288,13 +265,6 @@ class Scheduler:
         if result.learned:
             self._task.check_learned(result.learned)
 
-    @_exclusive
-    def trial_of(self, worker: str) -> str | None:
-        """Returns the trial that a worker is at; `None` where it has no task."""
-        running = self._running.get(worker)
-        return None if running is None else running.task.trial_id
-
-    @_exclusive
     def lose(self, worker: str, reason: str, *, is_its_fault: bool = True) -> None:
         """Notes that a worker is gone. Its trial is given to the next one that asks.
 
@@ -322,25 +292,21 @@ class Scheduler:
         self._end(trial, record)
         self._listener.trial_ended(record, self._archive.winner)
 
-    @_exclusive
     def hear(self, worker: str) -> None:
         """Takes down that a worker gave a sign of life."""
         if (running := self._running.get(worker)) is not None:
             running.heard_at = time.monotonic()
 
-    @_exclusive
     def silence(self, worker: str) -> tuple[float, float]:
         """Returns for how long nothing was heard of a worker, and how long its training should take, in seconds."""
         running = self._running.get(worker)
         return (0.0, 0.0) if running is None else (time.monotonic() - running.heard_at, running.work.seconds)
 
-    @_exclusive
     def model_for(self, worker: str) -> Path | None:
         """Returns the model that a worker's task goes on from."""
         running = self._running.get(worker)
         return None if running is None else running.goes_on_from
 
-    @_exclusive
     def keep(
         self,
         worker: str,

@@ -140,7 +140,7 @@ def build(*, work: str, folder: str, arguments: Mapping[str, Any], **others: Any
     if cache is not None and Path(cache).is_relative_to(work) and not Path(work).is_dir():
         # Features are to be kept for this search only, and its folder is on another machine.
         arguments = {**arguments, "cache": str(Path(folder, "features"))}
-    return job.build(arguments=arguments, folder=folder, is_spread=False, fingerprint=None, share=None, **others)
+    return job.build(arguments=arguments, folder=folder, is_spread=False, share=None, **others)
 
 
 def describe_token() -> str:

@@ -14,10 +14,9 @@ Under any strategy the batch size and the learning rate stay a candidate's own: 
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from kevo.errors import SettingsError
 from kevo.system.text import plural
@@ -28,63 +27,6 @@ if TYPE_CHECKING:
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _WORKERS_FOR_EACH = 4
 """So many workers may share a core or a GPU: with more, a machine is busy with nothing but starting them."""
-TF_CONFIG = "TF_CONFIG"
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """The processes that train every candidate together, and which of them this one is.
-
-    Args:
-        addresses: Host and port of each. The first one searches, the others follow it.
-        index: The place of this one among them.
-    """
-
-    addresses: tuple[str, ...]
-    index: int
-
-    @classmethod
-    def from_environment(cls) -> Self | None:
-        """Reads `TF_CONFIG`, as TensorFlow documents it; `None` where that is not set.
-
-        Raises:
-            SettingsError: it does not say of at least two processes which one this is.
-
-        Example:
-            >>> cluster = Cluster(("first:2222", "second:2222"), 1)
-            >>> print(cluster)
-            process 1 of 0 to 1: first:2222, second:2222
-            >>> cluster.in_environment()["TF_CONFIG"]
-            '{"cluster": {"worker": ["first:2222", "second:2222"]}, "task": {"type": "worker", "index": 1}}'
-        """
-        text = os.environ.get(TF_CONFIG, "")
-        if not text.strip():
-            return None
-        try:
-            found = json.loads(text)
-            tasks = [
-                (kind, index) for kind in ("chief", "worker") for index in range(len(found["cluster"].get(kind, ())))
-            ]
-            addresses = tuple(found["cluster"][kind][index] for kind, index in tasks)
-            place = tasks.index((found["task"]["type"], int(found["task"]["index"])))
-            if len(addresses) < 2 or not all(_port(address) for address in addresses):
-                raise ValueError
-        except (AttributeError, LookupError, TypeError, ValueError):
-            raise SettingsError(
-                f"TF_CONFIG must name two processes or more, and which one of them this is. Received: {text}. Expected "
-                'something like {"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, '
-                '"task": {"type": "worker", "index": 0}}.'
-            ) from None
-        return cls(addresses, place)
-
-    def in_environment(self) -> dict[str, str]:
-        """Returns the variable that tells a process of it."""
-        task = {"type": "worker", "index": self.index}
-        return {TF_CONFIG: json.dumps({"cluster": {"worker": self.addresses}, "task": task})}
-
-    def __str__(self) -> str:
-        """Says in words which process this is."""
-        return f"process {self.index} of 0 to {len(self.addresses) - 1}: {', '.join(self.addresses)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +36,22 @@ class Plan:
     Args:
         gpus: For each worker process the numbers of its GPUs, none where there are none.
         is_mirrored: Whether a candidate is spread over all of its worker's GPUs.
-        is_spread: Whether it is spread over several processes.
-        num_shares: How many processes of this machine share a worker's devices.
+        is_spread: Whether it is spread over two processes.
     """
 
     gpus: tuple[tuple[int, ...], ...]
     is_mirrored: bool
     is_spread: bool = False
-    num_shares: int = 1
 
     @property
     def num_workers(self) -> int:
         """How many worker processes there are."""
         return len(self.gpus)
+
+    @property
+    def num_processes(self) -> int:
+        """How many processes train: the workers, and those that train along with them."""
+        return self.num_workers * (2 if self.is_spread else 1)
 
     def environment(self, worker: int, *, num_cores: int) -> dict[str, str]:
         """Returns the environment variables that keep a worker on its devices.
@@ -115,7 +60,7 @@ class Plan:
             worker: Its place among the workers, from 0.
             num_cores: Of the machine, for all workers together.
         """
-        threads = str(max(1, num_cores // (self.num_workers * self.num_shares)))
+        threads = str(max(1, num_cores // self.num_processes))
         # Without a GPU nothing is hidden: there is nothing to share.
         # Where only some GPUs may be used at all, numbers count among these.
         visible = [name for name in os.environ.get(_VISIBLE, "").split(",") if name]
@@ -133,8 +78,8 @@ class Plan:
     def __str__(self) -> str:
         """Describes the workers and their devices."""
         if self.is_spread:
-            where = "two processes of this machine" if self.num_shares > 1 else "the processes that TF_CONFIG names"
-            return f"every candidate over {where}, {plural(len(self.gpus[0]), 'GPU') if self.gpus[0] else 'CPU'} here"
+            have = plural(len(self.gpus[0]), "GPU") if self.gpus[0] else "CPU"
+            return f"every candidate over two processes of this machine, {have}"
         if not any(self.gpus):
             return f"{plural(self.num_workers, 'worker')} on the CPU, no strategy"
         each = " and ".join(plural(num, "GPU") for num in sorted({len(one) for one in self.gpus}))
@@ -179,25 +124,12 @@ def plan(strategy: str, *, num_workers: int | None, num_gpus: int) -> Plan:
 
 
 def _spread(*, num_gpus: int) -> Plan:
-    cluster = Cluster.from_environment()
-    if cluster is not None and cluster.index:
-        raise SettingsError(
-            f"By TF_CONFIG this is {cluster}. Only process 0 searches; here the command `kevo search`, with the same "
-            "arguments, follows it."
-        )
-    num_shares = 1 if cluster else 2
-    if num_gpus % num_shares:
+    if num_gpus % 2:
         raise SettingsError(
             f"Two processes cannot share {plural(num_gpus, 'GPU')} evenly. Set CUDA_VISIBLE_DEVICES to an even number "
             "of them, or take another strategy."
         )
-    return Plan((tuple(range(num_gpus)),), is_mirrored=False, is_spread=True, num_shares=num_shares)
-
-
-def _port(address: str) -> int:
-    """Returns the port of an address, as HOST:PORT; 0 where there is none."""
-    host, _, port = address.rpartition(":")
-    return int(port) if host and port.isdecimal() else 0
+    return Plan((tuple(range(num_gpus)),), is_mirrored=False, is_spread=True)
 
 
 def num_cores() -> int:

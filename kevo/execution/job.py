@@ -12,13 +12,12 @@ import keras
 from kevo.engine.messages import TrialSpec
 from kevo.execution.devices import mirrored
 from kevo.execution.multiworker.launch import leading
-from kevo.execution.multiworker.lockstep import Leader, PartedError
-from kevo.execution.multiworker.rendezvous import MissingError
+from kevo.execution.multiworker.lockstep import Leader
 from kevo.execution.runner import FinishedTrial, TrialRunner
 from kevo.runs.predictions import write_predictions
 from kevo.settings import Settings
 from kevo.system import memory
-from tuners.execution.executor import Json, KeepCheckpoint, ReportProgress, UnfitError
+from tuners.execution.executor import Json, KeepCheckpoint, ReportProgress
 
 MODEL, OUTPUTS = "model.keras", "outputs.npy"
 """The files of a trial: its model, and what that answers for the validation split."""
@@ -74,11 +73,9 @@ class TrialWork:
             values = {"history": list(history), "stages": list(stages), "seconds": seconds}
             keep(lambda folder: model.save(folder / MODEL), values)
 
-        try:
-            done = self._runner.run(TrialSpec.from_json(trial), earlier=earlier, progress=progress, keep=keep_model)
-        except PartedError as error:
-            raise UnfitError(str(error)) from error
-        return TrialOutput(done)
+        return TrialOutput(
+            self._runner.run(TrialSpec.from_json(trial), earlier=earlier, progress=progress, keep=keep_model)
+        )
 
     def close(self) -> None:
         """Releases the memory of the trials."""
@@ -92,7 +89,6 @@ def build(
     arguments: Mapping[str, Any],
     is_mirrored: bool,
     is_spread: bool,
-    fingerprint: str | None,
     share: int | None,
     folder: str,
 ) -> TrialWork:
@@ -103,10 +99,9 @@ def build(
         settings: Those of the search, as `Settings.to_json` writes them.
         arguments: What the trainer needs besides; see `Task.worker_arguments`.
         is_mirrored: Whether each trial is spread over all devices of this process.
-        is_spread: Whether each trial is spread over several processes, which this one leads.
-        fingerprint: That of the data set; only where trials are spread.
+        is_spread: Whether each trial is spread over this process and one that it starts.
         share: The bytes of memory that this process may count on; `None` for all of the machine.
-        folder: For the files of the processes that this one starts.
+        folder: For the files of the process that this one starts.
 
     Raises:
         UnfitError: the processes that are to train together cannot be joined.
@@ -118,12 +113,7 @@ def build(
     leader: Leader | None = None
     stack = contextlib.ExitStack()
     if is_spread:
-        given = {"data": data, "settings": settings, "fingerprint": fingerprint, "folder": folder}
-        try:
-            leader = stack.enter_context(leading(given))
-        except MissingError as error:
-            raise UnfitError(str(error)) from error
-        stack.callback(leader.end)
+        leader = stack.enter_context(leading(data=data, settings=settings, folder=folder))
     strategy = mirrored() if is_mirrored else None
     trainer = parsed.kind.trainer(dataset, parsed, arguments, strategy=strategy, leader=leader)
     return TrialWork(TrialRunner(trainer, costs=parsed.minimize), on_close=stack.close)

@@ -33,7 +33,7 @@ def local_pool(arguments: Mapping[str, Any], *, plan: Plan, folder: Path, note: 
     def unfit(reason: str) -> Mapping[str, Any]:
         """Goes on without the processes that trained along."""
         if not pool.has_started:
-            raise SearchFailedError(f"{reason} Start the same command there too, or take another strategy.")
+            raise SearchFailedError(f"{reason} Take another strategy.")
         note(f"{reason} The search goes on in one process; kevo resume spreads it again.")
         return {**given, "is_spread": False}
 
@@ -56,4 +56,4 @@ def local_pool(arguments: Mapping[str, Any], *, plan: Plan, folder: Path, note: 
 def share(plan: Plan) -> int | None:
     """Returns the bytes of memory that one worker may take; `None` where the machine does not tell how much it has."""
     left = memory.left_for_workers()
-    return None if left is None else int(_MEMORY_SHARE * left / max(1, plan.num_workers * plan.num_shares))
+    return None if left is None else int(_MEMORY_SHARE * left / max(1, plan.num_processes))

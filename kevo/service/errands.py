@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kevo.service.launching import environment
 from kevo.system.text import printable
 
 _SECONDS = 900.0
@@ -97,7 +96,6 @@ class Errands:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env=environment(),
                 start_new_session=True,
             )
             try:

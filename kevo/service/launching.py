@@ -51,7 +51,6 @@ def start(arguments: Sequence[str], *, folder: Path, lock: Path, log: Path) -> s
                 stderr=output,
                 pass_fds=(held,),
                 start_new_session=True,
-                env=environment(),
             )
         # Its workers inherit that. Where it has ended already there is nothing to be done.
         with contextlib.suppress(OSError):
@@ -59,11 +58,6 @@ def start(arguments: Sequence[str], *, folder: Path, lock: Path, log: Path) -> s
         return child
     finally:
         os.close(held)
-
-
-def environment() -> dict[str, str]:
-    """Returns the environment of a child: that of the server, in which there is no token."""
-    return {name: value for name, value in os.environ.items() if name != "KEVO_SECRET"}
 
 
 def is_alive(lock: Path) -> bool:

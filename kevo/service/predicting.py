@@ -16,7 +16,6 @@ from typing import Any
 
 from kevo.errors import KevoError, ModelError
 from kevo.service.frames import LENGTH
-from kevo.service.launching import environment
 
 _MOST_ALIVE = 2
 _IDLE_SECONDS = 600.0
@@ -149,7 +148,7 @@ class Models:
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.DEVNULL,
-                    env={**environment(), "TF_CPP_MIN_LOG_LEVEL": "3"},
+                    env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
                     start_new_session=True,
                 )
                 ready = asyncio.get_running_loop().create_task(_until_ready(child))

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from kevo.errors import DataError, KevoError, RunError
-from kevo.service.launching import environment
 from kevo.service.root import Root, new_id, num_bytes, read_json, write_json
 from kevo.system.text import byte_size, printable
 
@@ -276,7 +275,6 @@ async def _look(path: Path, name: str, thumbnails: Path) -> dict[str, Any]:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-        env=environment(),
         start_new_session=True,
     )
     try:

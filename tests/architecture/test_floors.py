@@ -20,7 +20,7 @@ tuners.survival tuners.pareto tuners.surrogate tuners.fidelity tuners.importance
 tuners.settings
 tuners.evolution
 tuners.oracle tuners.locking
-tuners.remote tuners.cluster_trials tuners.history
+tuners.cluster_trials tuners.history
 tuners.figures
 tuners.report
 tuners.tuner
@@ -56,7 +56,7 @@ kevo.engine.oracle kevo.engine.final_training kevo.engine.default_recipe kevo.en
 kevo.engine.finalize kevo.engine.scheduler
 kevo.engine
 
-kevo.execution.devices kevo.execution.endpoint
+kevo.execution.devices
 kevo.execution
 kevo.result
 kevo.session

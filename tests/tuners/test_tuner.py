@@ -560,3 +560,11 @@ def test_ranges_that_are_declared_in_run_trial_are_compared_as_trials_ask_for_th
     named = [word for one in warned for word in ("'x'", "'y'") if word in str(one.message)]
     assert named == ["'x'", "'y'"]
     assert all(trial.hyperparameters.values["x"] <= 4 for trial in tuner.oracle.trials.values())
+
+
+@pytest.mark.parametrize("name", ["KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"])
+def test_keras_tuners_own_chief_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "chief")
+    with pytest.raises(RuntimeError, match=rf"^Received {name} in the environment.*GeneticTuner\(cluster='auto'\)"):
+        GeneticTuner(max_trials=1, directory=tmp_path)
+    assert not list(tmp_path.iterdir())

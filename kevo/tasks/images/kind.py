@@ -203,32 +203,6 @@ class Images:
 
         return stages.stage_data(dataset, seed=seed)
 
-    def join(
-        self,
-        data: Any,
-        settings: SearchSettings,
-        terms: Mapping[str, Any],
-        *,
-        address: str,
-        requests: Mapping[str, str],
-        cache: str | None,
-        note: Callable[[str], object],
-        strategy: tf.distribute.Strategy | None = None,
-    ) -> ImageTrainer:
-        """The trainer of a worker on another machine, which has the same pictures and weights."""
-        from kevo.tasks.images import remote
-
-        return remote.join(
-            data,
-            settings,
-            terms,
-            address=address,
-            requests=requests,
-            cache=cache,
-            note=note,
-            strategy=strategy,
-        )
-
     def input_specs(self, model: keras.Model) -> Sequence[InputSpec]:
         """Pixels 0-255 of any height and width."""
         return [InputSpec("", np.uint8, (-1, -1, -1, 3))]

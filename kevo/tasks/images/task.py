@@ -22,7 +22,7 @@ from kevo.runs.records import TrialRecord
 from kevo.settings import NO_CACHE
 from kevo.system.array_store import ArrayStore
 from kevo.system.text import metric_name
-from kevo.tasks.images import cache_savings, costs, networks, recipes, references, remote, space
+from kevo.tasks.images import cache_savings, costs, networks, recipes, references, space
 from kevo.tasks.images.contract import Contract, write_known
 from kevo.tasks.images.cost_model import Forecast
 from kevo.tasks.images.datasets import ImageDataset, Split
@@ -177,14 +177,6 @@ class ImageTask:
         """The files of pretrained weights."""
         paths = (one.path for one in by_width(self._usable).values())
         return [path for path in paths if path is not None and path.is_file()]
-
-    def terms(self) -> dict[str, Any]:
-        """The pictures and weights that a worker on another machine must have too."""
-        return remote.terms(self.dataset, self._usable)
-
-    def join_options(self) -> list[str]:
-        """The options of the command with which a worker on another machine joins."""
-        return remote.options(self._usable)
 
     def obstacle(self, genome: Genome) -> str | None:
         """Too many parameters, or frozen features that others are clearly better than."""

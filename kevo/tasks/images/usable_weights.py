@@ -96,62 +96,8 @@ def from_json(values: Iterable[Mapping[str, Any]]) -> Usable:
     return _by_backbone(Weights(**{**one, "path": one["path"] and Path(one["path"])}) for one in values)
 
 
-def to_terms(usable: Usable) -> list[dict[str, Any]]:
-    """Returns the facts by which workers on other machines know the same weights, as JSON values."""
-    return [
-        {"backbone": one.backbone, "alpha": one.alpha, "source": one.source, "checksum": _checksum(one)}
-        for one in by_width(usable).values()
-    ]
-
-
-def find_by_terms(terms: Sequence[Mapping[str, Any]], requests: Mapping[str, str], *, address: str) -> Usable:
-    """Finds the weights on this machine that a search on another one uses.
-
-    Args:
-        terms: What `to_terms` returned there.
-        requests: Where the weights of a backbone are here, for those that the search has from a file.
-        address: Where the search listens, for the messages.
-
-    Raises:
-        WeightsError: Weights that the search uses are missing here, or are others.
-    """
-    sources = {one["backbone"]: one["source"] for one in terms}
-    for name, source in sources.items():
-        if source == "file" and requests.get(name, source) in ("imagenet", "none", "file"):
-            raise WeightsError(
-                f"The search at {address} has the weights of {name} from a file. Give this worker the same one: "
-                f"--weights {name}=PATH."
-            )
-        if source != "file" and requests.get(name, source) != source:
-            raise WeightsError(
-                f"The search at {address} has {name} with --weights {name}={source}, not {requests[name]}. Leave it "
-                "out here."
-            )
-    resolved = resolve({name: requests.get(name, source) for name, source in sources.items()})
-    here = by_width(resolved.available)
-    found = []
-    for one in terms:
-        name, alpha = one["backbone"], one["alpha"]
-        mine = here.get((name, alpha))
-        if mine is None:
-            reason = resolved.unavailable.get(name, f"those here are not of the width that it uses, {alpha}.")
-            raise WeightsError(f"The search at {address} uses weights of {name} that are missing here: {reason}")
-        if _checksum(mine) != one["checksum"]:
-            raise WeightsError(
-                f"The weights of {name} in {mine.path} are not those of the search at {address}: their checksum is "
-                f"{_checksum(mine)}, expected {one['checksum']}. Give --weights {name}=PATH the same file."
-            )
-        found.append(mine)
-    return _by_backbone(found)
-
-
 def _by_backbone(weights: Iterable[Weights]) -> Usable:
     usable: dict[str, tuple[Weights, ...]] = {}
     for one in weights:
         usable[one.backbone] = (*usable.get(one.backbone, ()), one)
     return usable
-
-
-def _checksum(one: Weights) -> str | None:
-    # Keras publishes its own, and checks them; to read the others would mean to download all of them now.
-    return one.checksum() if one.source == "file" else None

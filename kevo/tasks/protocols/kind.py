@@ -197,34 +197,6 @@ class TaskKind(Protocol[D]):
     def stage_data(self, dataset: D, *, seed: int) -> StageData:
         """The stage data of a process that trains along with others."""
 
-    def join(
-        self,
-        data: Any,
-        settings: SearchSettings,
-        terms: Mapping[str, Any],
-        *,
-        address: str,
-        requests: Mapping[str, str],
-        cache: str | None,
-        note: Callable[[str], object],
-        strategy: tf.distribute.Strategy | None = None,
-    ) -> Trainer:
-        """The trainer of a worker on another machine.
-
-        Args:
-            data: The data there.
-            settings: Those of the search.
-            terms: `Task.terms`.
-            address: Where the search listens.
-            requests: Where pretrained weights are there.
-            cache: Where computed arrays are kept there, as in `kevo.Settings`.
-            note: Is told what a user should know.
-            strategy: Spreads each candidate over several devices.
-
-        Raises:
-            KevoError: the data or the weights are not those of the search.
-        """
-
     network_kinds: tuple[NetworkKind, ...]
     """The kinds of networks that it searches."""
 

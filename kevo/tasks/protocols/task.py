@@ -166,12 +166,6 @@ class Task(Protocol):
     def worker_files(self) -> list[Path]:
         """The files that `worker_arguments` names by their paths, for workers on other machines."""
 
-    def terms(self) -> dict[str, Any]:
-        """JSON values that a worker on another machine must find there too."""
-
-    def join_options(self) -> list[str]:
-        """The options of `kevo worker` with which such a worker joins."""
-
     def obstacle(self, genome: Genome) -> str | None:
         """Why a genome is not worth training, in a few words; `None` if it is."""
 

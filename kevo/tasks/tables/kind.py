@@ -163,30 +163,6 @@ class Tables:
 
         return stages.stage_data(dataset)
 
-    def join(
-        self,
-        data: Any,
-        settings: SearchSettings,
-        terms: Mapping[str, Any],
-        *,
-        address: str,
-        requests: Mapping[str, str],
-        cache: str | None,
-        note: Callable[[str], object],
-        strategy: tf.distribute.Strategy | None = None,
-    ) -> TableTrainer:
-        """Returns the trainer of a worker on another machine, which has the same table."""
-        from kevo.errors import DataError
-        from kevo.tasks.tables.trainer import TableTrainer
-
-        dataset = self.load(data, settings)
-        if (found := dataset.fingerprint()) != terms["fingerprint"]:
-            raise DataError(
-                f"The rows in {data} are not those of the search at {address}: their fingerprint is {found}, expected "
-                f"{terms['fingerprint']}. Give --data the same file."
-            )
-        return TableTrainer(dataset, settings, strategy=strategy)
-
     def network_kind(self, genome: Genome) -> NetworkKind:
         """Returns whether a network has hidden layers."""
         return _DENSE if genome.get("num_layers") else _LINEAR

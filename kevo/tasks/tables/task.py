@@ -111,14 +111,6 @@ class TableTask:
         """None."""
         return []
 
-    def terms(self) -> dict[str, Any]:
-        """The same rows."""
-        return {"fingerprint": self.dataset.fingerprint()}
-
-    def join_options(self) -> list[str]:
-        """None."""
-        return []
-
     def obstacle(self, genome: Genome) -> str | None:
         """Too many parameters."""
         limit = self._settings.max_params

@@ -726,7 +726,7 @@ def test_a_model_that_cannot_be_saved_fails_alone(tmp_path: Path, dataset: Image
     assert (failed.status, failed.reason) == ("failed", "its model cannot be saved") and failed.seconds == 1.0
     assert (failed.metrics, failed.history, failed.num_parameters) == ({}, [], None)
     assert one.oracle.trials[failed.trial_id].status == "FAILED" and one._task.learned == {"errors": {"b": 0.1}}
-    assert one.trial_of("worker") is None and isinstance(one.next("worker"), TrialSpec)
+    assert one.model_for("worker") is None and isinstance(one.next("worker"), TrialSpec)
     assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.execution.job import MODEL, OUTPUTS, TrialOutput, TrialWork, build
-from kevo.execution.multiworker.lockstep import PartedError
 from kevo.execution.plain_scheduler import PlainScheduler
 from kevo.execution.runner import FinishedTrial, TrialRunner
 from kevo.tasks.images.datasets import ImageDataset
@@ -85,14 +84,14 @@ def test_a_trial_under_way_is_kept_as_a_model_and_plain_values(tmp_path: Path) -
 
 def test_processes_that_have_parted_are_no_failure_of_the_trial() -> None:
     def run(spec: TrialSpec, **options: Any) -> FinishedTrial:
-        raise PartedError("the processes have parted")
+        raise UnfitError("the processes have parted")
 
     with pytest.raises(UnfitError, match="the processes have parted"):
         perform(work(run))
 
 
 def test_a_job_without_its_data_is_no_failure_of_a_trial(tmp_path: Path) -> None:
-    given = {"arguments": {}, "is_mirrored": False, "is_spread": False, "fingerprint": None, "share": None}
+    given = {"arguments": {}, "is_mirrored": False, "is_spread": False, "share": None}
     with pytest.raises(OSError, match="nowhere"):
         build(data=str(tmp_path / "nowhere"), settings=SETTINGS.to_json(), folder=str(tmp_path), **given)
 

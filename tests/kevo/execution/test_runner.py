@@ -11,18 +11,12 @@ import pytest
 
 import kevo
 from kevo.engine.messages import TrialResult
-from kevo.execution.remote_worker import work
-from kevo.execution.runner import FinishedTrial, TrialRunner
-from kevo.execution.scheduler_service import RemoteScheduler, SchedulerService
+from kevo.execution.runner import FinishedTrial
 from kevo.tasks.images import networks
-from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.task_trainer import ImageTrainer
 from kevo.tasks.images.trainer import Trained
 from kevo.training.effort import CandidateError
-from tests.kevo.engine.test_scheduler import listener, scheduler
 from tests.support.samples import stripes
 from tests.support.searches import SETTINGS, Diary
-from tuners.remote import Client, Server
 
 DONE = TrialResult(
     seconds=1.0, metrics={"val_accuracy": 0.5}, num_parameters=6, learned={"errors": {"a": 0.5}, "speeds": []}
@@ -94,36 +88,3 @@ def test_a_candidate_whose_model_cannot_be_saved_fails_alone(tmp_path: Path, mon
     assert [one.status for one in diary.records] == ["completed", "failed", "completed"]
     assert diary.records[1].reason == "its model cannot be saved: RuntimeError: it does not say"
     assert result.model_path.is_file() and not list((tmp_path / "run").rglob(".partial-*"))
-
-
-@pytest.fixture
-def service(tmp_path: Path, dataset: ImageDataset) -> SchedulerService:
-    (tmp_path / "work").mkdir()
-    one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_trials=1, epochs=1))
-    return SchedulerService(one, tmp_path / "work", shape=(48, 3), hello={})
-
-
-@pytest.mark.parametrize("is_full", [False, True])
-def test_a_worker_tells_a_full_disk_from_a_model_that_cannot_be_saved(
-    service: SchedulerService,
-    dataset: ImageDataset,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
-    is_full: bool,
-) -> None:
-    if not is_full:
-        made_stubborn(monkeypatch, 0)
-    folder = request.getfixturevalue("full_disk") if is_full else tmp_path
-    runner = TrialRunner(ImageTrainer(dataset, SETTINGS, {}))
-    with Server(service.scheduler.oracle, calls=service.calls) as server:
-        client = Client(None, address=server.address, tuner_id="guest")
-        there = RemoteScheduler(client, folder, search=service.search)
-        if is_full:
-            with pytest.raises(OSError, match="No space left"):
-                work(there, runner, folder=folder)
-        else:
-            assert work(there, runner, folder=folder)
-        client.close()
-    reasons = [one.reason for one in listener(service.scheduler).records]
-    assert reasons == ([] if is_full else ["its model cannot be saved: RuntimeError: it does not say"])

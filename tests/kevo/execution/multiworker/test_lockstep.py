@@ -4,23 +4,24 @@ import dataclasses
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
 
 import kevo
-from kevo.cli.doctor import findings
 from kevo.errors import SettingsError
-from kevo.execution.devices import Cluster, plan
+from kevo.execution.devices import plan
+from kevo.execution.multiworker.launch import leading
+from kevo.execution.multiworker.line import LocalLine
 from tests.support.samples import stripes
 from tests.support.searches import SETTINGS, Diary
+from tuners.execution.executor import UnfitError
 
 ROOT = Path(__file__).parents[4]
-TWO = '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}'
 
 
 def descendants(of: int) -> dict[int, str]:
@@ -40,87 +41,53 @@ def descendants(of: int) -> dict[int, str]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("config", "cluster"),
-    [
-        (TWO, Cluster(("a:1", "b:2"), 1)),
-        (
-            '{"cluster": {"chief": ["c:3"], "worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}',
-            Cluster(("c:3", "a:1"), 1),
-        ),
-        ("", None),
-    ],
-)
-def test_tf_config_says_who_trains(monkeypatch: pytest.MonkeyPatch, config: str, cluster: Cluster | None) -> None:
-    monkeypatch.setenv("TF_CONFIG", config)
-    assert Cluster.from_environment() == cluster
-    if cluster is not None:
-        monkeypatch.setenv("TF_CONFIG", cluster.in_environment()["TF_CONFIG"])
-        assert Cluster.from_environment() == cluster
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        "{",
-        "[]",
-        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}',
-        '{"cluster": {"worker": ["a:1", "b"]}, "task": {"type": "worker", "index": 0}}',
-        '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 2}}',
-        '{"cluster": {"worker": ["a:1", "b:2"], "ps": ["c:3"]}, "task": {"type": "ps", "index": 0}}',
-        '{"cluster": {"worker": [1, 2]}, "task": {"type": "worker", "index": 0}}',
-    ],
-)
-def test_what_tf_config_lacks_is_said(monkeypatch: pytest.MonkeyPatch, config: str) -> None:
-    monkeypatch.setenv("TF_CONFIG", config)
-    with pytest.raises(SettingsError, match="TF_CONFIG must name two processes or more"):
-        Cluster.from_environment()
-
-
-def test_who_searches_and_on_which_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TF_CONFIG", raising=False)
+def test_two_processes_share_the_devices_of_one_worker() -> None:
     here = plan("multiworker", num_workers=None, num_gpus=4)
-    assert (here.gpus, here.is_spread, here.num_shares, here.num_workers) == (((0, 1, 2, 3),), True, 2, 1)
+    assert (here.gpus, here.is_spread, here.num_processes, here.num_workers) == (((0, 1, 2, 3),), True, 2, 1)
     assert here.environment(0, num_cores=8)["TF_NUM_INTRAOP_THREADS"] == "4"
     with pytest.raises(SettingsError, match="cannot share 1 GPU evenly"):
         plan("multiworker", num_workers=None, num_gpus=1)
-    monkeypatch.setenv("TF_CONFIG", TWO.replace('"index": 1', '"index": 0'))
-    assert plan("multiworker", num_workers=None, num_gpus=1).num_shares == 1
-    monkeypatch.setenv("TF_CONFIG", TWO)
-    with pytest.raises(SettingsError, match="Only process 0 searches"):
-        plan("multiworker", num_workers=None, num_gpus=0)
-    assert dict(findings())["TF_CONFIG"].startswith("process 1 of 0 to 1: a:1, b:2")
 
 
 def test_all_processes_train_one_candidate_at_a_time() -> None:
     for workers in (0, 2):
         with pytest.raises(SettingsError, match="one candidate at a time"):
             kevo.Settings(strategy="multiworker", workers=workers)
-    with pytest.raises(SettingsError, match="cannot join"):
-        kevo.search(stripes(60), kevo.Settings(strategy="multiworker"), listen="127.0.0.1:0")
+
+
+def test_what_is_said_is_heard_with_its_bytes_until_the_other_end_is_closed() -> None:
+    one, other = map(LocalLine, Pipe())
+    one.say({"epoch": 1}, b"12")
+    one.say({"over": True})
+    one.close()
+    assert [other.hear(), other.hear()] == [({"epoch": 1}, b"12"), ({"over": True}, b"")]
+    with pytest.raises(OSError):
+        other.hear()
+    with pytest.raises(OSError):
+        other.say({})
+    other.close()
 
 
 @pytest.mark.long
-def test_two_processes_learn_what_one_learns() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
-        addresses = tuple(f"127.0.0.1:{one.getsockname()[1]}" for one in (first, second))
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "kevo", "search", "digits", "--strategy", "multiworker"]
-    with subprocess.Popen(
-        command, env={**environment, **Cluster(addresses, 1).in_environment()}, stderr=subprocess.PIPE, text=True
-    ) as follower:
-        try:
-            done = subprocess.run(
-                [sys.executable, str(Path(__file__).with_name("lockstep_process.py"))],
-                env={**environment, **Cluster(addresses, 0).in_environment()},
-                capture_output=True,
-                text=True,
-            )
-            assert done.returncode == 0, done.stderr
-            _, notes = follower.communicate()
-        finally:
-            follower.kill()
-    assert follower.returncode == 0 and notes.endswith("Trains along.\n"), notes
+def test_a_second_process_that_cannot_read_the_data_is_told(tmp_path: Path) -> None:
+    settings = kevo.Settings(task="images").to_json()
+    with (
+        pytest.raises(UnfitError, match=r"cannot train along: its worker ended with exit code 1"),
+        leading(data=str(tmp_path / "nowhere"), settings=settings, folder=str(tmp_path)),
+    ):
+        pass
+    assert "nowhere" in (tmp_path / "follower.log").read_text()
+
+
+@pytest.mark.long
+def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("lockstep_process.py")), str(tmp_path)],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
     plain, together, changed = json.loads(done.stdout)
     assert together["losses"] == pytest.approx(plain["losses"], abs=1e-3)
     assert abs(together["hits"] - plain["hits"]) <= 2
@@ -142,8 +109,7 @@ class Killer(Diary):
 
 @pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="/proc is missing: no way to find processes")
-def test_a_process_that_is_lost_costs_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TF_CONFIG", raising=False)
+def test_a_process_that_is_lost_costs_nothing_but_time(tmp_path: Path) -> None:
     changes = {"strategy": "multiworker", "workers": 1, "max_trials": 1, "num_finalists": 1, "final_epochs": 3}
     diary = Killer()
     result = kevo.search(stripes(120), dataclasses.replace(SETTINGS, **changes), out=tmp_path / "run", listener=diary)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kevo.errors import WeightsError
-from kevo.tasks.images import backbones, usable_weights
+from kevo.tasks.images import usable_weights
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.space import Space
 
@@ -24,10 +24,6 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty cache of Keras's that nothing can be downloaded to."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
-
-
-def terms(source: str, checksum: str | None = None) -> list[dict[str, object]]:
-    return [{"backbone": "mobilenet_v2", "alpha": 0.35, "source": source, "checksum": checksum}]
 
 
 def test_what_was_asked_for_is_found_however_small_the_pictures() -> None:
@@ -65,34 +61,3 @@ def test_a_search_does_not_go_on_without_the_weights_it_began_with(offline: None
 def test_workers_of_the_same_machine_read_what_the_search_found(tmp_path: Path) -> None:
     usable = {**USABLE, "mobilenet_v2": (Weights("mobilenet_v2", "file", tmp_path / "own.weights.h5", 0.35),)}
     assert usable_weights.from_json(json.loads(json.dumps(usable_weights.to_json(usable)))) == usable
-
-
-def test_weights_must_be_the_same_everywhere(tmp_path: Path) -> None:
-    found = usable_weights.find_by_terms(usable_weights.to_terms(USABLE), {"vgg19": "unused.h5"}, address="host:1")
-    assert found == USABLE
-    usable = usable_weights.find_by_terms(terms("none"), {"vgg16": "unused.h5"}, address="scheduler:1")
-    assert [one.alpha for one in usable["mobilenet_v2"]] == [0.35]
-    with pytest.raises(WeightsError, match="--weights mobilenet_v2=PATH"):
-        usable_weights.find_by_terms(terms("file", "blake2b:00"), {}, address="scheduler:1")
-    with pytest.raises(WeightsError, match="has mobilenet_v2 with --weights mobilenet_v2=none, not mine.h5"):
-        usable_weights.find_by_terms(terms("none"), {"mobilenet_v2": "mine.h5"}, address="scheduler:1")
-    with pytest.raises(WeightsError, match="There is no weights file"):
-        usable_weights.find_by_terms(
-            terms("file", "blake2b:00"), {"mobilenet_v2": str(tmp_path / "gone.h5")}, address="scheduler:1"
-        )
-
-
-def test_a_worker_with_another_file_or_width_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "own.weights.h5"
-    backbones.network(backbones.get("mobilenet_v2"), alpha=0.35).save_weights(path)
-    mine = {"mobilenet_v2": str(path)}
-    checksum = Weights("mobilenet_v2", "file", path, 0.35).checksum()
-    usable = usable_weights.find_by_terms(terms("file", checksum), mine, address="host:1")
-    assert usable == {"mobilenet_v2": (Weights("mobilenet_v2", "file", path, 0.35),)}
-    with pytest.raises(
-        WeightsError, match=f"are not those of the search at host:1: .* {checksum}, expected blake2b:00"
-    ):
-        usable_weights.find_by_terms(terms("file", "blake2b:00"), mine, address="host:1")
-    wider = [{**terms("file", checksum)[0], "alpha": 1.4}]
-    with pytest.raises(WeightsError, match="missing here: those here are not of the width that it uses, 1.4"):
-        usable_weights.find_by_terms(wider, mine, address="host:1")

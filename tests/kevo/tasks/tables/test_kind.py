@@ -113,19 +113,6 @@ def test_genomes() -> None:
         KIND.check_genome({**GENOME, "num_layers": 2})
 
 
-def test_a_worker_elsewhere_needs_the_same_rows(tmp_path: Path) -> None:
-    path = write_csv(tmp_path / "things.csv")
-    settings = kevo.Settings(options={"target": "kind"})
-    terms = KIND.open(KIND.load(path, settings), settings).terms()
-
-    def join(path: Path) -> Any:
-        return KIND.join(path, settings, terms, address="host:1", requests={}, cache=None, note=print)
-
-    assert join(path).news() == {}
-    with pytest.raises(DataError, match="are not those of the search at host:1"):
-        join(write_csv(tmp_path / "others.csv", seed=1))
-
-
 def test_kinds_of_networks() -> None:
     kinds = [KIND.network_kind(genome) for genome in (GENOME, {**GENOME, "num_layers": 0})]
     assert [kind.words for kind in kinds] == ["dense network", "linear model"]

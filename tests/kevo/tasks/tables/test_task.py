@@ -93,7 +93,7 @@ def test_forecasts_learn(task: TableTask) -> None:
 def test_candidates_teach_nothing(task: TableTask) -> None:
     task.learn({})
     task.check_learned({})
-    assert (task.learned, task.identity, task.worker_arguments(), task.join_options()) == ({}, {}, {}, [])
+    assert (task.learned, task.identity, task.worker_arguments(), task.worker_files()) == ({}, {}, {}, [])
     with pytest.raises(ValueError, match="'errors'"):
         task.check_learned({"errors": {}})
 
