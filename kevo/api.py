@@ -36,6 +36,8 @@ from kevo.tasks.registry import choose
 if TYPE_CHECKING:
     import tensorflow as tf
 
+_READING_SHARE = 1 / 4
+"""Of the time of a search: reading the data may take so much of it."""
 _NUM_SEEDS = 5
 """So many of the best candidates of an earlier search are seeds of another one."""
 
@@ -106,7 +108,10 @@ def search(
         workers = 1 if settings.workers == 0 else settings.workers
         devices.plan(settings.strategy, num_workers=workers, num_gpus=devices.num_gpus())
     with nullcontext() if machines is None else machines.connected():
-        dataset = kind.load(data, settings)
+        limit = settings.resolved_max_time
+        dataset = kind.load(data, settings, seconds=None if limit is None else _READING_SHARE * limit)
+        # The same examples whenever the search goes on, on whatever machine.
+        settings = dataclasses.replace(settings, max_examples=dataset.max_examples or settings.max_examples)
         task = kind.open(dataset, settings)
         run = Run.create(
             (_new_folder(dataset.name) if out is None else Path(out)).absolute(),

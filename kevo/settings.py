@@ -31,7 +31,14 @@ NO_CACHE = "none"
 MAX_SEED = 2**31 - 1
 """What every generator of random numbers takes."""
 _MAX_RUNGS = 3
-_MOST = {"population": 10_000, "workers": 1024, "num_finalists": 1000, "max_params": 10**13, "max_time": 10**9}
+_MOST = {
+    "max_examples": 10**9,
+    "population": 10_000,
+    "workers": 1024,
+    "num_finalists": 1000,
+    "max_params": 10**13,
+    "max_time": 10**9,
+}
 """The largest values of settings: beyond them, a machine would be busy with nothing else."""
 _MOST_SEEDS, _MOST_GENES = 100, 1000
 _MOST_OF_ALL = 10**6
@@ -104,6 +111,8 @@ class Settings:
             but `max_trials`, or for four minutes where that is `None` too.
         patience: The evolution ends when so many candidates in a row have brought nothing new: no better one, or with
             `minimize` none that belongs to the front. The best are still trained at full length. `None` to go on.
+        max_examples: How many pictures or rows of the data to use at most: a random part of each class. `None` for all,
+            except where reading them would take more than a quarter of `max_time`.
         epochs: How many epochs a candidate trains at most in each of its stages.
         final_epochs: The same for the best candidates, which are trained once more at the end; `None` for twice
             `epochs`.
@@ -145,6 +154,7 @@ class Settings:
     max_trials: int | None = None
     max_time: float | None = None
     patience: int | None = None
+    max_examples: int | None = None
     epochs: int = 20
     final_epochs: int | None = None
     num_finalists: int = 3

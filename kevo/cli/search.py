@@ -74,6 +74,12 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
     type=click.IntRange(min=1),
     help="End the evolution when so many candidates in a row have brought nothing new.",
 )
+@click.option(
+    "--max-examples",
+    type=click.IntRange(min=1),
+    help="Use so many pictures or rows at most, a random part of each class.  [default: all, as far as reading them "
+    "takes a quarter of --max-time]",
+)
 @click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True, help="Epochs of a candidate.")
 @click.option(
     "--rungs",

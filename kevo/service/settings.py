@@ -28,6 +28,7 @@ class SearchSettings(BaseModel):
     max_time: Seconds | None = None
     max_trials: Whole | None = None
     patience: Whole | None = None
+    max_examples: Annotated[int, Field(ge=1, le=10**9, strict=True), _READ] | None = None
     epochs: Whole | None = None
     num_rungs: Annotated[int, Field(ge=1, le=3, strict=True), _READ] | None = None
     population: Annotated[int, Field(ge=2, le=10_000, strict=True), _READ] | None = None

@@ -23,6 +23,7 @@ from kevo.tasks.outputs.labels.output import Labels
 from kevo.tasks.outputs.numbers.output import Numbers
 from kevo.tasks.outputs.output import Output
 from kevo.tasks.protocols.export import Accuracies, Predict
+from kevo.tasks.sampling import Sampling
 from kevo.tasks.saved_model import home, load_model
 
 Shape = tuple[int | None, ...]
@@ -228,7 +229,6 @@ def exam(run: Run | None, data: str | None, *, output: Output | None, num_output
     if data is not None:
         options = {} if run is None else dict(run.search_settings().options)
         return _of(_dataset(data, seed, output, num_outputs, target=options.get("target")))
-    options = {} if run is None else dict(run.search_settings().options)
     if run is not None and isinstance(stored, str) and not run.is_own:
         note = (
             f"Somebody else has begun the search, or its settings have changed: the pictures in {stored} were not "
@@ -236,7 +236,8 @@ def exam(run: Run | None, data: str | None, *, output: Output | None, num_output
         )
     elif run is not None and isinstance(stored, str):
         try:
-            dataset = _dataset(stored, seed, output, num_outputs, **options)
+            search = run.search_settings()
+            dataset = _dataset(stored, seed, output, num_outputs, **search.options, most=search.max_examples)
         except KevoError as error:
             note = f"The pictures of the search cannot be used: {error} Others can be named with --data."
         else:
@@ -257,9 +258,11 @@ def _dataset(
     *,
     groups: str | None = None,
     target: str | None = None,
+    most: int | None = None,
 ) -> ImageDataset:
     targets = CLASS_LABELS if output is None else Targets(output.asks, target)
-    dataset = datasets.load(data, seed=seed, groups=groups, targets=targets)
+    sampling = Sampling(most, seed=seed)
+    dataset = datasets.load(data, seed=seed, groups=groups, targets=targets, sampling=sampling)
     if isinstance(output, Classes | Labels) and dataset.output != output:
         raise DataError(
             f"{data} has the classes {_listed(dataset.class_names)}, and the model {_listed(output.names)}. "

@@ -151,13 +151,15 @@ class Images:
             return str(data) if builtin.is_meant(data) else str(Path(data).resolve())
         return None
 
-    def load(self, data: Any, settings: SearchSettings) -> ImageDataset:
+    def load(self, data: Any, settings: SearchSettings, *, seconds: float | None = None) -> ImageDataset:
         """Reads pictures; see `kevo.tasks.images.datasets.load`."""
         from kevo.tasks.images.datasets import load
         from kevo.tasks.images.datasets.targets import Targets
+        from kevo.tasks.sampling import Sampling
 
         targets = Targets(self.asks, settings.options.get(TARGET))
-        return load(data, seed=settings.seed, groups=settings.options.get("groups"), targets=targets)
+        sampling = Sampling(settings.max_examples, seconds, settings.seed)
+        return load(data, seed=settings.seed, groups=settings.options.get("groups"), targets=targets, sampling=sampling)
 
     def read(self, folder: Path) -> ImageDataset:
         """Maps the pictures that another process laid ready into memory."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from kevo.errors import DataError, KevoError, ModelError, SettingsError
 from kevo.runs import layout
 from kevo.runs.folder import Run
+from kevo.settings import Settings
 from kevo.tasks.images import networks
 from kevo.tasks.images.contract import Contract, read_contract, read_known
 from kevo.tasks.images.datasets import Limits, Skipped, Split, arrays, loose
@@ -31,6 +32,7 @@ from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.located import Located
 from kevo.tasks.outputs.output import Output
 from kevo.tasks.protocols.use import Prediction, Scored
+from kevo.tasks.sampling import EVERYTHING, Sampling
 from kevo.tasks.saved_model import home, load_model, model_file
 
 _CHUNK = 32
@@ -180,7 +182,14 @@ class PicturePredictor:
             ModelError: what the model says is no answer of its kind.
         """
         targets = self._targets()
-        found = read(data, image_size=self.image_size, whites=self._whites, groups=self._groups(data), targets=targets)
+        found = read(
+            data,
+            image_size=self.image_size,
+            whites=self._whites,
+            groups=self._groups(data),
+            targets=targets,
+            sampling=self._sampling(data),
+        )
         skipped = tuple(sorted(found.skipped, key=lambda one: natural(one.path)))
         own = self._own_splits(found, targets)
         if own is not None and split in (None, *own):
@@ -204,11 +213,22 @@ class PicturePredictor:
     def _groups(self, data: Any) -> str | None:
         """Returns the groups of the model's search, where these may be its pictures."""
         # An expression of somebody else's may take for ever.
-        if self._run is None or not self._run.is_own or not isinstance(data, str | Path):
+        is_trusted = self._run is not None and self._run.is_own
+        search = self._search_of(data) if is_trusted else None
+        return None if search is None else search.options.get("groups")
+
+    def _sampling(self, data: Any) -> Sampling:
+        """Returns which part of the pictures the model's search used, where these may be its pictures."""
+        search = self._search_of(data)
+        return EVERYTHING if search is None else Sampling(search.max_examples, seed=search.seed)
+
+    def _search_of(self, data: Any) -> Settings | None:
+        """Returns the settings of the model's search, where these may be its pictures."""
+        if self._run is None or not isinstance(data, str | Path):
             return None
         try:
             is_own = self._run.settings.get("data") == str(Path(data).resolve())
-            return self._run.search_settings().options.get("groups") if is_own else None
+            return self._run.search_settings() if is_own else None
         except KevoError:
             return None
 

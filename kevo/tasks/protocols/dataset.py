@@ -36,6 +36,10 @@ class Dataset(Protocol):
         """Parts of the source that could not be used."""
 
     @property
+    def max_examples(self) -> int | None:
+        """What its reading was limited to, as in `Settings.max_examples`; `None` where the whole source was read."""
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Decisions that were made while reading, in words."""
 

@@ -153,8 +153,14 @@ class TaskKind(Protocol[D]):
     def source(self, data: Any) -> str | None:
         """The place where data can be read again; `None` for data in memory."""
 
-    def load(self, data: Any, settings: SearchSettings) -> D:
+    def load(self, data: Any, settings: SearchSettings, *, seconds: float | None = None) -> D:
         """Reads a source, and makes the splits that it lacks.
+
+        Args:
+            data: The source.
+            settings: How the search is to run.
+            seconds: How long reading may take. Where all would take longer, and the settings do not say how much to
+                read, a part of the source is read, and `Dataset.max_examples` tells how much. `None` for any time.
 
         Raises:
             DataError: the source cannot be read, or is no data of this task.

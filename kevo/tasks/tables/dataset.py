@@ -67,6 +67,7 @@ class TableDataset:
         unused: The names of the columns that models do not see.
         notes: What was decided about the columns, in words.
         made_splits: The splits that the source did not give and that were taken out of `train`.
+        max_examples: What reading was limited to; `None` where all rows are used.
     """
 
     name: str
@@ -79,6 +80,7 @@ class TableDataset:
     unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     made_splits: tuple[str, ...] = ()
+    max_examples: int | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:

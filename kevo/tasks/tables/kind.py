@@ -23,6 +23,7 @@ from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.protocols.training import StageData
 from kevo.tasks.tables import space as spaces
 from kevo.tasks.tables.contract import ROWS
+from kevo.tasks.tables.options import KEEP, TARGET, kept_columns
 from kevo.tasks.tables.reading import is_csv
 from kevo.tasks.tables.space import Space
 from tuners.genome import Genome
@@ -35,11 +36,6 @@ if TYPE_CHECKING:
     from kevo.tasks.tables.predictor import TablePredictor
     from kevo.tasks.tables.task import TableTask
     from kevo.tasks.tables.trainer import TableTrainer
-
-TARGET = "target"
-"""The option that names the column to be predicted."""
-KEEP = "keep"
-"""The option that names columns to learn from whatever they seem to be."""
 
 _DENSE = NetworkKind("d", "dense network")
 _LINEAR = NetworkKind("l", "linear model")
@@ -121,13 +117,19 @@ class Tables:
         """Returns the path of a CSV file; `None` for data in memory."""
         return str(Path(data).resolve()) if isinstance(data, str | os.PathLike) else None
 
-    def load(self, data: Any, settings: SearchSettings) -> TableDataset:
-        """Reads a table; see `kevo.tasks.tables.loading.load`."""
+    def load(self, data: Any, settings: SearchSettings, *, seconds: float | None = None) -> TableDataset:
+        """Reads a table, which takes little time; see `kevo.tasks.tables.loading.load`."""
+        from kevo.tasks.sampling import Sampling
         from kevo.tasks.tables.loading import load
 
-        kept = settings.options.get(KEEP, "")
-        keep = [name.strip() for name in kept.split(",") if name.strip()]
-        return load(data, target=settings.options.get(TARGET), asks=self.asks, keep=keep, seed=settings.seed)
+        return load(
+            data,
+            target=settings.options.get(TARGET),
+            asks=self.asks,
+            keep=kept_columns(settings.options),
+            seed=settings.seed,
+            sampling=Sampling(settings.max_examples, seed=settings.seed),
+        )
 
     def read(self, folder: Path) -> TableDataset:
         """Reads what `TableDataset.write` wrote."""

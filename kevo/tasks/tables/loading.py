@@ -19,6 +19,7 @@ from kevo.tasks.outputs.classes.stratified import divide
 from kevo.tasks.outputs.numbers.output import REGRESSION, Numbers
 from kevo.tasks.outputs.numbers.output import parse as parse_numbers
 from kevo.tasks.outputs.output import Output
+from kevo.tasks.sampling import EVERYTHING, Sampling, sample, sentence
 from kevo.tasks.tables.columns import (
     Column,
     Kind,
@@ -70,6 +71,7 @@ def load(
     validation_fraction: float = VALIDATION_FRACTION,
     test_fraction: float = TEST_FRACTION,
     limits: Limits | None = None,
+    sampling: Sampling = EVERYTHING,
 ) -> TableDataset:
     """Reads a table, decides the kind of each column, and makes missing splits.
 
@@ -89,6 +91,7 @@ def load(
             split has the same part of the low and the high ones.
         test_fraction: The same for the test split.
         limits: What to refuse. Defaults to `Limits()`.
+        sampling: How many rows to use.
 
     Returns:
         The data set. The same source and seed give the same arrays in the same order.
@@ -109,6 +112,10 @@ def load(
             f"{validation_fraction} and {test_fraction}."
         )
     name, target, found = _find(source, target, limits)
+    total = sum(len(one.target) for one in found.values())
+    max_examples = None if sampling.most is None or sampling.most >= total else sampling.most
+    if max_examples is not None:
+        found = _part(found, max_examples, asks=asks, seed=sampling.seed)
     output, labels = _answers({split: one.target for split, one in found.items()}, target, asks)
     kinds, unused, notes = _decide(found["train"].table, labels["train"], keep)
     values = {split: _typed(one.table, kinds, split) for split, one in found.items()}
@@ -119,6 +126,8 @@ def load(
         strata, names = output.strata(labels["train"])
         rows |= divide(keys, strata, missing, class_names=names, examples="rows", seed=seed)
     columns = tuple(_column(name, kind, values["train"][name][rows["train"]]) for name, kind in kinds.items())
+    if max_examples is not None:
+        notes.append(sentence(sum(len(one.target) for one in found.values()), total, examples="rows"))
     _check_size(columns, len(labels["train"]))
     if isinstance(output, Numbers):
         output = Numbers.of(target, labels["train"][rows["train"]])
@@ -134,8 +143,25 @@ def load(
         unused=tuple(unused),
         notes=tuple(notes),
         made_splits=tuple(missing),
+        max_examples=max_examples,
         **splits,
     )
+
+
+def _part(found: Mapping[str, _Found], most: int, *, asks: str, seed: int) -> dict[str, _Found]:
+    """Leaves rows out: of classes the same part of each."""
+    places = [(split, place) for split, one in found.items() for place in range(len(one.target))]
+    strata = [(split, found[split].target[place] if asks == CLASSIFICATION else "") for split, place in places]
+    taken: dict[str, list[int]] = {split: [] for split in found}
+    for position in sample(strata, most, seed=seed):
+        split, place = places[position]
+        taken[split].append(place)
+    return {split: _rows(found[split], chosen) for split, chosen in taken.items()}
+
+
+def _rows(one: _Found, chosen: Sequence[int]) -> _Found:
+    columns: dict[str, Any] = {name: [values[place] for place in chosen] for name, values in one.table.columns.items()}
+    return _Found(Table(columns, len(chosen)), [one.target[place] for place in chosen])
 
 
 def suggested(source: Any, *, target: str | None = None) -> tuple[str, str]:

@@ -17,12 +17,14 @@ from kevo.runs.folder import Run
 from kevo.tasks.outputs.located import Located
 from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.protocols.use import Prediction, Scored
+from kevo.tasks.sampling import Sampling
 from kevo.tasks.saved_model import home, load_model, model_file
 from kevo.tasks.tables import contract
 from kevo.tasks.tables.columns import count_missing, encode, typed
 from kevo.tasks.tables.contract import Contract
 from kevo.tasks.tables.dataset import SPLITS, Inputs, TableDataset
 from kevo.tasks.tables.loading import load
+from kevo.tasks.tables.options import kept_columns
 from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.reading import Limits, Table, from_array, is_csv, listed, read_csv
 
@@ -183,8 +185,16 @@ class TablePredictor:
         if self._run is None:
             return None
         try:
-            seed = self._run.search_settings().seed
-            dataset = load(data, target=self.contract.target, asks=self.contract.output.asks, seed=seed, limits=limits)
+            search = self._run.search_settings()
+            dataset = load(
+                data,
+                target=self.contract.target,
+                asks=self.contract.output.asks,
+                keep=kept_columns(search.options),
+                seed=search.seed,
+                limits=limits,
+                sampling=Sampling(search.max_examples, seed=search.seed),
+            )
         except KevoError:
             return None
         is_own = dataset.fingerprint() == self._run.settings.get("fingerprint")

@@ -127,6 +127,7 @@ class ImageDataset:
         notes: What was decided while reading, in words.
         whites: The values that were white, of numbers that did not come as 0-255.
         repeats: Which pictures stand in several splits, or under several classes.
+        max_examples: What reading was limited to; `None` where the whole source was read.
     """
 
     name: str
@@ -139,6 +140,7 @@ class ImageDataset:
     notes: tuple[str, ...] = ()
     whites: Whites = UNKNOWN
     repeats: Repeats = NO_REPEATS
+    max_examples: int | None = None
 
     def num_examples(self, split: str) -> int:
         """How many pictures a split has: `train`, `validation` or `test`."""

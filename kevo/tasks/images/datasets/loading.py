@@ -6,11 +6,13 @@ import dataclasses
 import difflib
 import os
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from kevo.errors import DataError, SettingsError
@@ -27,8 +29,13 @@ from kevo.tasks.outputs.numbers.output import REGRESSION, Numbers
 from kevo.tasks.outputs.numbers.output import parse as parse_numbers
 from kevo.tasks.outputs.output import Output
 from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.sampling import EVERYTHING, Sampling, sample, sentence
 
 VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
+_WORTH_TIMING, _NUM_TIMED = 4096, 512
+"""More pictures than these may take long to read, and so many tell how long."""
+_DECODING_SHARE = 0.4
+"""Of the time from the first file to what workers read: copies are looked for, and splits are written to the disk."""
 _MOST_VALIDATION = 5000
 """So many pictures tell accuracies apart to within a point: all others are better learned from."""
 _IN_ORDER = 'The data sets are taken for {} in this order: to have it otherwise, write {{"train": ..., "test": ...}}.'
@@ -48,6 +55,7 @@ class Found:
         notes: What was decided while reading, in words.
         whites: The values that were white, of numbers that did not come as 0-255.
         groups: The groups of the pictures of each split, where they were asked for.
+        max_examples: What reading was limited to; `None` where the whole source was read.
     """
 
     name: str
@@ -58,6 +66,7 @@ class Found:
     notes: tuple[str, ...] = ()
     whites: Whites = UNKNOWN
     groups: Mapping[str, list[str]] | None = None
+    max_examples: int | None = None
 
 
 def load(
@@ -70,6 +79,7 @@ def load(
     limits: Limits | None = None,
     groups: str | None = None,
     targets: Targets = CLASS_LABELS,
+    sampling: Sampling = EVERYTHING,
 ) -> ImageDataset:
     """Reads pictures with their answers, decodes them once, and makes the splits that are missing.
 
@@ -107,6 +117,7 @@ def load(
         groups: Which pictures are never in different splits, such as those of one patient: a column of the CSV, or a
             regular expression for their paths; see `groups.group`.
         targets: What is asked of the pictures: classes, or numbers or labels, which a CSV file or arrays hold.
+        sampling: How many pictures to read.
 
     Returns:
         The data set. The same source, seed and machine give the same arrays in the same order.
@@ -129,7 +140,7 @@ def load(
             "`validation_fraction` and `test_fraction` must be positive and leave something to train on. Received: "
             f"{validation_fraction} and {test_fraction}."
         )
-    found = read(source, image_size=image_size, limits=limits, groups=groups, targets=targets)
+    found = read(source, image_size=image_size, limits=limits, groups=groups, targets=targets, sampling=sampling)
     return divide(
         found, seed=seed, validation_fraction=validation_fraction, test_fraction=test_fraction, targets=targets
     )
@@ -180,6 +191,7 @@ def divide(
         notes=(*found.notes, *([note] if note else []), *counted.sentences()),
         whites=found.whites,
         repeats=counted,
+        max_examples=found.max_examples,
     )
 
 
@@ -191,6 +203,7 @@ def read(
     whites: Whites | None = None,
     groups: str | None = None,
     targets: Targets = CLASS_LABELS,
+    sampling: Sampling = EVERYTHING,
 ) -> Found:
     """Reads a source without making missing splits; arguments and errors as for `load`.
 
@@ -201,13 +214,14 @@ def read(
         whites: The values that are white in the pictures of a model that is to see these; `None` chooses them.
         groups: Which pictures belong together, see `load`.
         targets: What is asked, see `load`.
+        sampling: How many pictures to read, see `load`.
 
     Example:
         >>> sorted(read("digits").pictures)
         ['train']
     """
     source = builtin.DEFAULT_NAME if source is None else source
-    reading = _Reading(image_size, limits or Limits(), whites, groups, targets)
+    reading = _Reading(image_size, limits or Limits(), whites, groups, targets, sampling)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if builtin.is_meant(source):
@@ -257,6 +271,7 @@ class _Reading:
     whites: Whites | None
     groups: str | None
     targets: Targets
+    sampling: Sampling
 
 
 def _answers(found: Found, targets: Targets) -> tuple[Output, dict[str, npt.NDArray[Any]]]:
@@ -312,11 +327,70 @@ def _from_arrays(name: str, source: Mapping[Any, Any], class_names: Sequence[str
         found[split], labels[split] = splitting.in_own_order(found[split], labels[split])
     is_numbered = class_names is None and not any(isinstance(label, str) for label in labels.get("train", ()))
     notes = [*([note] if note else []), *([_NUMBERED] if is_numbered else [])]
-    return Found(name, found, labels, class_names, notes=tuple(notes), whites=whites)
+    read = Found(name, found, labels, class_names, notes=tuple(notes), whites=whites)
+    return _limited(read, reading)
+
+
+def _limited(found: Found, reading: _Reading) -> Found:
+    """Leaves out what is more than was asked for, of pictures that are in memory already."""
+    most, total = reading.sampling.most, sum(map(len, found.labels.values()))
+    if most is None or most >= total:
+        return found
+    places = [(split, place) for split, labels in found.labels.items() for place in range(len(labels))]
+    strata = [_stratum(split, found.labels[split][place], reading) for split, place in places]
+    taken: dict[str, list[int]] = {split: [] for split in found.labels}
+    for position in sample(strata, most, seed=reading.sampling.seed):
+        split, place = places[position]
+        taken[split].append(place)
+    note = sentence(sum(map(len, taken.values())), total, examples="pictures")
+    labels: dict[str, Any] = {
+        split: [found.labels[split][place] for place in chosen] for split, chosen in taken.items()
+    }
+    return dataclasses.replace(
+        found,
+        pictures={split: picture_arrays.taken(found.pictures[split], chosen) for split, chosen in taken.items()},
+        labels=labels,
+        notes=(*found.notes, note),
+        max_examples=most,
+    )
+
+
+def _stratum(split: str, label: int | str, reading: _Reading) -> tuple[str, int | str]:
+    return split, label if reading.targets.asks == CLASSIFICATION else ""
+
+
+def _limit(listed: Sequence[files.Listed], reading: _Reading) -> tuple[int | None, float | None]:
+    """Returns how many of the files to read at most, `None` for all; and how long all would take, where that is why.
+
+    Where the time may not do for all, some are read to see how long one takes.
+    """
+    asked, total = reading.sampling, len(listed)
+    if asked.most is not None:
+        return (asked.most if asked.most < total else None), None
+    if asked.seconds is None or total <= _WORTH_TIMING:
+        return None, None
+    some = np.random.default_rng(asked.seed).permutation(total)[:_NUM_TIMED].tolist()
+    began = time.monotonic()
+    pictures.decode(
+        [listed[place].file for place in some],
+        image_size=reading.image_size,
+        limits=reading.limits,
+        whites=reading.whites,
+    )
+    seconds = (time.monotonic() - began) * total / len(some) / _DECODING_SHARE
+    most = max(_WORTH_TIMING, int(total * asked.seconds / seconds))
+    return (most, seconds) if most < total else (None, None)
 
 
 def _from_files(name: str, listing: files.Listing, path: Path, reading: _Reading) -> Found:
     listed = sorted(listing.files, key=lambda entry: listing.splits.index(entry.split))
+    notes = list(listing.notes)
+    most, seconds = _limit(listed, reading)
+    if most is not None:
+        total, strata = len(listed), [_stratum(entry.split, entry.label, reading) for entry in listed]
+        listed = [listed[place] for place in sample(strata, most, seed=reading.sampling.seed)]
+        allowed = reading.sampling.seconds
+        notes.append(sentence(len(listed), total, examples="pictures", seconds=seconds, allowed=allowed))
     found = pictures.decode(
         [entry.file for entry in listed],
         image_size=reading.image_size,
@@ -343,7 +417,7 @@ def _from_files(name: str, listing: files.Listing, path: Path, reading: _Reading
         start += num_pictures
     labels = [entry.label for entry in good]
     own_groups: dict[str, list[str]] | None = None
-    notes = [*listing.notes, *found.notes]
+    notes += found.notes
     if reading.groups is not None:
         names, note = grouping.group(good, reading.groups)
         own_groups = {split: names[part] for split, part in slices.items()}
@@ -357,4 +431,5 @@ def _from_files(name: str, listing: files.Listing, path: Path, reading: _Reading
         notes=tuple(notes),
         whites=found.whites,
         groups=own_groups,
+        max_examples=most,
     )

@@ -15,8 +15,9 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from kevo.errors import DataError, SettingsError
 from kevo.tasks.images import datasets
-from kevo.tasks.images.datasets import BUILT_IN_NAMES, DEFAULT_NAME, ImageDataset, Split
+from kevo.tasks.images.datasets import BUILT_IN_NAMES, DEFAULT_NAME, ImageDataset, Split, loading
 from kevo.tasks.images.datasets.dataset import natural
+from kevo.tasks.sampling import Sampling
 
 ROOT = Path(__file__).parents[5]
 SHARED = Path("..") / "shared" / "data"
@@ -311,3 +312,55 @@ def test_fingerprint_tells_pictures_labels_and_splits_apart() -> None:
         datasets.load((pictures, labels), seed=1),
     ]
     assert original not in {other.fingerprint() for other in others}
+
+
+def many(folder: Path, num: int, *, splits: tuple[str, ...] = ("",)) -> Path:
+    """Writes different pictures of two classes into each split, three of four of the first class."""
+    for split in splits:
+        for number in range(num):
+            inner = folder / split / ("odd" if number % 4 == 0 else "even")
+            inner.mkdir(parents=True, exist_ok=True)
+            pixels = np.random.default_rng([number, len(split)]).integers(0, 256, (9, 9, 3), np.uint8)
+            Image.fromarray(pixels).save(inner / f"{number}.png")
+    return folder
+
+
+def test_a_part_of_each_class_of_a_folder_is_read(tmp_path: Path) -> None:
+    dataset = datasets.load(many(tmp_path / "many", 80), sampling=Sampling(40, seed=3))
+    labels = np.concatenate([dataset.train.labels, dataset.validation.labels, dataset.test.labels])
+    assert np.bincount(labels).tolist() == [30, 10]
+    assert dataset.max_examples == 40
+    assert "40 of 80 pictures are used, a random part of each class: no more were asked for." in dataset.notes
+    again = datasets.load(tmp_path / "many", sampling=Sampling(40, seed=3))
+    assert again.fingerprint() == dataset.fingerprint()
+
+
+def test_given_splits_keep_their_parts(tmp_path: Path) -> None:
+    folder = many(tmp_path / "many", 80, splits=("train", "test"))
+    dataset = datasets.load(folder, sampling=Sampling(80))
+    assert len(dataset.train) + len(dataset.validation) == len(dataset.test) == 40
+
+
+def test_as_many_as_there_are_is_everything(tmp_path: Path) -> None:
+    folder = many(tmp_path / "many", 24)
+    dataset = datasets.load(folder, sampling=Sampling(24))
+    assert dataset.max_examples is None
+    assert dataset.fingerprint() == datasets.load(folder).fingerprint()
+
+
+def test_a_part_of_arrays_is_used() -> None:
+    pictures, labels = numbered(np.arange(200) % 2)
+    dataset = datasets.load((pictures, labels), sampling=Sampling(100))
+    assert sum(dataset.num_examples(split) for split in ("train", "validation", "test")) == 100
+    assert dataset.max_examples == 100
+
+
+@pytest.mark.parametrize(("seconds", "is_part"), [(1e-6, True), (1e6, False)])
+def test_what_takes_too_long_to_read_is_read_in_part(
+    seconds: float, is_part: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "_WORTH_TIMING", 20)
+    dataset = datasets.load(many(tmp_path / "many", 80), sampling=Sampling(seconds=seconds))
+    num = sum(dataset.num_examples(split) for split in ("train", "validation", "test"))
+    assert (num, dataset.max_examples) == ((25, 20) if is_part else (80, None))
+    assert any("--max-examples 80." in note for note in dataset.notes) == is_part
