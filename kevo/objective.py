@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 StandardError = Callable[[float, int], float]
 """Returns the standard error of a score over a number of examples."""
@@ -22,6 +23,13 @@ def binomial_error(share: float, num_examples: int) -> float:
         0.03
     """
     return math.sqrt(share * (1 - share) / num_examples)
+
+
+class Uninformed(Protocol):
+    """Scores that know what an answer without a model would have."""
+
+    def uninformed(self, metric: str) -> float | None:
+        """Returns the value of a metric, `val_` aside; `None` where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,10 @@ class Objective:
     def metrics(self) -> tuple[str, ...]:
         """The names of the metrics by which candidates are compared."""
         return (self.metric,) if self.tie_breaker is None else (self.metric, self.tie_breaker)
+
+    def level(self, scores: Uninformed) -> float | None:
+        """Returns what the same answer to every example would score; `None` where that is not known."""
+        return scores.uninformed(self.metric.removeprefix("val_"))
 
     def tie(self, metrics: Mapping[str, float]) -> float:
         """Returns the value of the tie-breaker, the lower the better; 0 where there is none."""

@@ -46,7 +46,7 @@ class SearchResult(Outcome):
 
     @property
     def trials(self) -> Any:
-        """All trials with their genes and metrics, in the order in which they finished.
+        """All trials with their genes and metrics, in the order in which they finished, numbered as in the report.
 
         A `pandas.DataFrame` if pandas is installed, and otherwise a list of dicts.
         """
@@ -86,7 +86,8 @@ class SearchResult(Outcome):
         """Draws the score of the candidates against their size."""
         from kevo.report import plots
 
-        return plots.parameters_against_score(self._facts.records, kind=self.kind)
+        level = next(iter(self.kind.objectives.values())).level(self.validation)
+        return plots.parameters_against_score(self._facts.records, kind=self.kind, level=level)
 
     def plot_importance(self) -> Figure:
         """Draws which genes mattered."""
@@ -205,7 +206,7 @@ def open(run_folder: str | Path) -> SearchResult:
 
 def _row(record: TrialRecord) -> dict[str, Any]:
     facts = {
-        "number": record.number,
+        "number": record.number + 1,
         "trial_id": record.trial_id,
         "generation": record.generation,
         "origin": record.origin,

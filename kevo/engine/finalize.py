@@ -19,7 +19,7 @@ from kevo.errors import RunError, describe_error
 from kevo.objective import Objective
 from kevo.progress import Listener
 from kevo.report import plots
-from kevo.runs import checksums, layout, phases, reader
+from kevo.runs import checksums, layout, phases, ranking, reader
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Ensemble, EnsembleMember, FrontMember, Outcome, describe_ensemble, describe_front
 from kevo.runs.predictions import write_predictions
@@ -112,6 +112,7 @@ class Finalizer:
         scoring_seconds = self._budget.seconds - began
         with self._folder.replacing(layout.TEST_PREDICTIONS) as path:
             write_predictions(path, predicted)
+        front = ranking.informed(front, self._objectives[0], self._objectives[0].level(validation))
         result = Outcome(
             run_folder=folder,
             model_path=folder / layout.MODEL,
@@ -154,6 +155,7 @@ class Finalizer:
             winner=winner,
             kind=self._kind,
             drawings=self._kind.drawings(result.test),
+            level=next(iter(self._kind.objectives.values())).level(validation),
         )
         if front:
             plots.save_front(folder, records, front=front, objectives=self._objectives)

@@ -15,6 +15,7 @@ from kevo.objective import COSTS, Objective
 from kevo.report import plots
 from kevo.report.gene_importance import importance
 from kevo.report.plots.style import gene_label
+from kevo.runs import ranking
 from kevo.runs.reader import Facts
 from kevo.runs.records import TrialRecord
 from kevo.system.text import metric_name
@@ -114,14 +115,17 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
 def priced(facts: Facts) -> tuple[list[TrialRecord], list[Objective]]:
     """Returns the candidates with their costs among their metrics, and the objectives to compare them by.
 
-    Size and time are known of every candidate, whether the search minimized them or not.
+    Size and time are known of every candidate, whether the search minimized them or not. Of a search that has ended,
+    those that are no better than an answer without a model are left out: the smallest of them would beat all others in
+    size.
     """
+    level = None if facts.outcome is None else facts.objective.level(facts.outcome.validation)
     costs = dict.fromkeys(("params", "seconds", *(one.metric for one in facts.objectives[1:])))
     measured = [
         dataclasses.replace(
             record, metrics={"params": float(record.num_parameters), "seconds": record.seconds, **record.metrics}
         )
-        for record in facts.rivals
+        for record in ranking.informed(facts.rivals, facts.objective, level)
         if record.num_parameters
     ]
     return measured, [facts.objective, *(Objective(cost, "min") for cost in costs)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from kevo.system.text import printable
 
-_VOID = ("meta", "img")
+_VOID = ("meta", "img", "input")
 _MANY_ROWS = 20
 
 
@@ -53,6 +53,7 @@ def table(
     label: str,
     numbers: Sequence[int] = (),
     sentences: Sequence[int] = (),
+    orders: Sequence[tuple[str, Sequence[int]]] = (),
 ) -> Html:
     """Returns a table that scrolls by itself where it is wider than the page, or very long.
 
@@ -64,16 +65,48 @@ def table(
         label: What the table is, for those who hear it.
         numbers: Columns that hold numbers.
         sentences: Columns that hold many words.
+        orders: Orders of the rows to choose from, without a script: what each is called, and the place of each row in
+            it. The first is that of the rows as they are.
     """
     kinds = [
         "number" if place in numbers else "sentence" if place in sentences else "word" for place in range(len(head))
     ]
     columns = (tag("th", name, scope="col", class_=kind) for name, kind in zip(head, kinds, strict=True))
-    body = [tag("tr", *_cells(row, kinds, head if sentences else None)) for row in rows]
-    looks = {"class_": "stacked"} if sentences else {}
+    body = [
+        tag("tr", *_cells(row, kinds, head if sentences else None), **_places(place, orders))
+        for place, row in enumerate(rows)
+    ]
+    names = [*(["stacked"] if sentences else []), *(["ordered"] if orders else [])]
+    looks = {"class_": " ".join(names)} if names else {}
+    if orders:
+        looks["style"] = f"--columns: {len(head)}"
     inner = tag("table", tag("thead", tag("tr", *columns)), tag("tbody", *body), **looks)
     kind = "scroll long" if len(body) > _MANY_ROWS else "scroll"
-    return tag("div", inner, class_=kind, role="region", aria_label=label, tabindex="0")
+    region = tag("div", inner, class_=kind, role="region", aria_label=label, tabindex="0")
+    return tag("div", _choices(label, orders), region, class_="orders") if orders else region
+
+
+def _places(place: int, orders: Sequence[tuple[str, Sequence[int]]]) -> dict[str, str]:
+    """Returns the attribute that says where a row stands in each order."""
+    words = "; ".join(f"--by-{number}: {places[place]}" for number, (_, places) in enumerate(orders))
+    return {"style": words} if words else {}
+
+
+def _choices(label: str, orders: Sequence[tuple[str, Sequence[int]]]) -> Html:
+    """Returns buttons of which one at a time is pressed; the style sheet puts the rows in its order."""
+    buttons = [
+        tag(
+            "label",
+            tag("input", type="radio", name_=f"order of {label}", class_=f"by-{number}", **_checked(number)),
+            words,
+        )
+        for number, (words, _) in enumerate(orders)
+    ]
+    return tag("fieldset", tag("legend", "Order"), *buttons)
+
+
+def _checked(number: int) -> dict[str, str]:
+    return {} if number else {"checked": "checked"}
 
 
 def _cells(row: Sequence[str], kinds: Sequence[str], heads: Sequence[str] | None) -> Iterable[Html]:

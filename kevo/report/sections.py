@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -57,10 +58,10 @@ def trade_offs(facts: Facts, draw: Draw) -> Html:
     if not measured:
         return _note(_NOTHING_YET)
     members = front(measured, objectives)
-    head = ["Candidate (trial)", *(_metric(one.metric) for one in objectives), "What it is"]
+    head = ["Candidate", *(_metric(one.metric) for one in objectives), "What it is"]
     rows = [
         [
-            f"{record.number + 1} ({record.trial_id})",
+            str(record.number + 1),
             *(_value(one.metric, record.metrics[one.metric]) for one in objectives),
             facts.describe(record.genome),
         ]
@@ -108,13 +109,29 @@ def candidates(facts: Facts) -> Html:
         for record in ordered[:_MOST_CANDIDATES]
     ]
     head = ["Candidate", _metric(objective.metric), "Parameters", "Epochs", "Took", "Made by", "What it is"]
+    listed = ordered[: len(rows)]
+    orders = [
+        ("the best first", range(len(rows))),
+        ("by number", _places([record.number for record in listed])),
+        ("the smallest first", _places([record.num_parameters or math.inf for record in listed])),
+        ("the fastest first", _places([record.seconds for record in listed])),
+        ("the longest trained first", _places([-record.num_epochs for record in listed])),
+    ]
     left_out = len(ordered) - len(rows)
     return tag(
         "details",
         tag("summary", f"{plural(len(ordered), 'training')}, the best first"),
-        table(head, rows, label="All candidates", numbers=range(1, 5), sentences=[6]),
+        table(head, rows, label="All candidates", numbers=range(1, 5), sentences=[6], orders=orders),
         _note(f"And {left_out:,} more: result.trials and {layout.TRIALS} have all of them.") if left_out else None,
     )
+
+
+def _places(values: Sequence[float]) -> list[int]:
+    """Returns the place of each value when they are sorted, the smallest first; equals keep their order."""
+    places = [0] * len(values)
+    for place, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        places[index] = place
+    return places
 
 
 def failures(facts: Facts, draw: Draw) -> Html:

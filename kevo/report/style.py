@@ -37,6 +37,16 @@ th, td { padding: 0.3rem 0.9rem 0.3rem 0; border-bottom: 1px solid var(--line); 
 thead th { position: sticky; top: 0; background: var(--paper); white-space: nowrap; }
 tbody th { font-weight: 500; }
 th, td { min-width: 4.5rem; max-width: 34rem; }
+.orders fieldset { display: flex; flex-wrap: wrap; gap: 0.2rem 1rem; margin: 0.6rem 0; border: 0; padding: 0; }
+.orders legend { float: left; margin-right: 1rem; padding: 0; color: var(--faint); }
+.ordered { display: grid; grid-template-columns: repeat(var(--columns), auto); width: max-content; max-width: 100%; }
+.ordered thead, .ordered tbody { display: contents; }
+.ordered tr { display: grid; grid-template-columns: subgrid; grid-column: 1 / -1; order: var(--by-0); }
+.ordered thead tr { order: -1; position: sticky; top: 0; background: var(--paper); }
+.orders:has(.by-1:checked) tbody tr { order: var(--by-1); }
+.orders:has(.by-2:checked) tbody tr { order: var(--by-2); }
+.orders:has(.by-3:checked) tbody tr { order: var(--by-3); }
+.orders:has(.by-4:checked) tbody tr { order: var(--by-4); }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .sentence { min-width: 18rem; overflow-wrap: anywhere; }
 .bar { display: inline-block; height: 0.7rem; background: var(--mark); vertical-align: baseline; }
@@ -57,6 +67,8 @@ figcaption { font-size: 0.88rem; margin-top: 0.3rem; max-width: 46rem; }
 @media (max-width: 40rem) {
   .stacked, .stacked tbody { display: block; }
   .stacked thead, .stacked td:empty { display: none; }
+  .stacked.ordered { display: flex; flex-direction: column; width: auto; }
+  .stacked.ordered tbody { display: contents; }
   .stacked tr { display: flex; flex-wrap: wrap; gap: 0 1rem; padding: 0.4rem 0; border-bottom: 1px solid var(--line); }
   .stacked th, .stacked td { min-width: 0; padding: 0; border: 0; text-align: left; white-space: normal; }
   .stacked th { font-weight: 600; }

@@ -33,6 +33,20 @@ def ranked(records: Iterable[TrialRecord], objective: Objective) -> list[TrialRe
     return sorted(rivals(records), key=lambda record: objective.rank(record.metrics), reverse=True)
 
 
+def informed(records: Sequence[TrialRecord], objective: Objective, level: float | None) -> list[TrialRecord]:
+    """Returns the trials that are better than an answer without a model; all of them where none is.
+
+    Args:
+        records: Trials with a fitness.
+        objective: What they compete for.
+        level: What such an answer scores; `None` where that is not known.
+    """
+    if level is None:
+        return list(records)
+    sign = 1 if objective.direction == "max" else -1
+    return [one for one in records if sign * one.metrics[objective.metric] > sign * level] or list(records)
+
+
 class Ranking(Sequence[TrialRecord]):
     """The rivals among trials, in the order in which they win.
 

@@ -123,6 +123,7 @@ def test_trials_are_a_table(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = results.open(run.path).trials
     assert type(trials) is Table
     assert [row["fitness"] for row in trials] == [0.5, 0.9, 0.7]
+    assert [row["number"] for row in trials] == [1, 2, 3]
     assert trials[1]["trial_id"] == "1" and trials[1]["origin"] == "seed" and trials[1]["optimizer"] == "adam"
     first, *rows, last = repr(trials).splitlines()
     assert first.split()[:3] == ["number", "trial_id", "generation"] and len(rows) == 3

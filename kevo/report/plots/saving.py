@@ -28,6 +28,7 @@ def save_all(
     winner: TrialRecord,
     kind: AnyKind,
     drawings: Sequence[Drawing],
+    level: float | None = None,
 ) -> list[Path]:
     """Draws every figure of a finished search into the folder `plots` of its run folder.
 
@@ -38,6 +39,7 @@ def save_all(
         winner: The best of them.
         kind: The task.
         drawings: What the task adds.
+        level: As for `parameters_against_score`.
 
     Returns:
         The paths of the figures.
@@ -50,7 +52,7 @@ def save_all(
         "seconds": seconds_by_generation(records),
         "learning_curves": learning_curves(winner, kind=kind),
         **{drawing.name: task_figure(drawing) for drawing in drawings},
-        "parameters": parameters_against_score(records, kind=kind),
+        "parameters": parameters_against_score(records, kind=kind, level=level),
     }
     return [_save(run_folder, name, figure) for name, figure in figures.items()]
 

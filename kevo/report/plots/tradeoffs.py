@@ -30,12 +30,13 @@ from kevo.system.text import metric_name
 from kevo.tasks.protocols.kind import AnyKind, NetworkKind
 
 
-def parameters_against_score(records: Iterable[TrialRecord], *, kind: AnyKind) -> Figure:
+def parameters_against_score(records: Iterable[TrialRecord], *, kind: AnyKind, level: float | None = None) -> Figure:
     """Draws the score of the candidates against their size.
 
     Args:
         records: The candidates. Those that failed have no place.
         kind: The task.
+        level: What an answer without a model scores. Candidates that are no better are not on the line, unless all are.
 
     Returns:
         The figure. Kinds of networks differ in color and shape; the line joins the candidates that no other beats in
@@ -53,7 +54,7 @@ def parameters_against_score(records: Iterable[TrialRecord], *, kind: AnyKind) -
         return empty(figure, axes, "No candidate completed")
     points = [point for of_kind in members.values() for point in of_kind]
     axes.plot(
-        *zip(*_front(points), strict=True),
+        *zip(*_front([one for one in points if level is None or one[1] > level] or points), strict=True),
         color="black",
         drawstyle="steps-post",
         linewidth=1,
@@ -92,7 +93,8 @@ def front_of(
 
     Returns:
         The figure, with one axes for each cost, logarithmic where the candidates differ by more than a factor of ten.
-        The front is drawn in large dots, named by trial where there is room, all others in small ones.
+        Each has a line of its own through those that none beats in these two respects: in large dots, with the numbers
+        of the candidates where there is room. Others of the front are unbeaten only with all costs together.
     """
     if not front:
         return empty(*single("Front", "", ""), "No candidate completed")
@@ -107,11 +109,23 @@ def front_of(
         def places(records: Iterable[TrialRecord], cost: str = price.metric) -> list[tuple[float, float]]:
             return sorted((record.metrics[cost], record.metrics[quality.metric]) for record in records)
 
+        # Who is unbeaten in all respects may well be beaten in these two.
+        unbeaten = set(_front(places(front), is_min=quality.direction == "min"))
+        beaten = [place for place in places(front) if place not in unbeaten]
         if others:
             axes.plot(*zip(*places(others), strict=True), ".", color=GREY, label="candidates")
-        # Only with a single cost do the members lie on one line.
-        style = {"linestyle": "-" if len(prices) == 1 else "none", "drawstyle": "steps-post", "markersize": 7}
-        axes.plot(*zip(*places(front), strict=True), "o", color=BLUE, label="front", **style)
+        if beaten:
+            axes.plot(
+                *zip(*beaten, strict=True), "o", color=BLUE, markerfacecolor="white", label="front, by other costs"
+            )
+        axes.plot(
+            *zip(*sorted(unbeaten), strict=True),
+            "o-",
+            color=BLUE,
+            drawstyle="steps-post",
+            markersize=7,
+            label="front",
+        )
         _scale(axes, [cost for cost, _ in places([*others, *front])])
         axes.margins(y=0.1)
         legend(axes)
@@ -120,7 +134,7 @@ def front_of(
     figure.draw_without_rendering()
     for axes, price in zip(panels, prices, strict=True):
         _name_where_there_is_room(
-            axes, {one.trial_id: (one.metrics[price.metric], one.metrics[quality.metric]) for one in front}
+            axes, {str(one.number + 1): (one.metrics[price.metric], one.metrics[quality.metric]) for one in front}
         )
     return figure
 
@@ -143,10 +157,16 @@ def _name_where_there_is_room(axes: Axes, places: Mapping[str, tuple[float, floa
             axes.annotate(name, place, xytext=(0, 6), textcoords="offset points", ha="center", fontsize=8)
 
 
-def _front(points: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Returns the points that none beats in both respects: smaller, and more accurate."""
-    front: list[tuple[int, float]] = []
-    for size, score in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not front or score > front[-1][1]:
+def _front(points: Iterable[tuple[float, float]], *, is_min: bool = False) -> list[tuple[float, float]]:
+    """Returns the points that none beats in both respects: smaller, and more accurate.
+
+    Args:
+        points: Size and score of each.
+        is_min: Whether lower scores are better.
+    """
+    sign = -1 if is_min else 1
+    front: list[tuple[float, float]] = []
+    for size, score in sorted(points, key=lambda point: (point[0], -sign * point[1])):
+        if not front or sign * score > sign * front[-1][1]:
             front.append((size, score))
     return front

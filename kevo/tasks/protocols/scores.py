@@ -26,6 +26,9 @@ class Scores(Protocol):
     def is_chance(self) -> bool:
         """Whether the same answer to every example may be as good, as far as these examples tell."""
 
+    def uninformed(self, metric: str) -> float | None:
+        """The value of `metric` that the same answer to every example would have; `None` where that is not known."""
+
     def value(self, metric: str) -> float:
         """The score that an objective calls `metric`, `val_` aside."""
 

@@ -4,9 +4,11 @@ import base64
 import dataclasses
 import io
 import json
+import math
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -68,7 +70,7 @@ class Page(HTMLParser):
         self.elements.append((tag, dict(attrs)))
         if tag == "section":
             self._section = str(dict(attrs)["id"])
-        if tag not in ("meta", "img"):
+        if tag not in ("meta", "img", "input"):
             self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -265,7 +267,30 @@ def test_what_a_person_wants_to_know_is_there(page: Page, run: Run) -> None:
     assert "Every file could be used." in page.words("skipped")
     assert f"kevo search --max-trials 12 --space small --workers 0 {run.settings['data']}" in page.words("repeat")
     assert run.settings["fingerprint"] in page.words("repeat") and "2.99.1" in page.words("repeat")
-    assert "Candidate (trial)" in page.words("front")
+    assert "(trial)" not in page.words("front")
+
+
+def test_candidates_are_put_in_order_without_a_script(page: Page, run: Run) -> None:
+    records = reader.read_trials(run)
+    rows = [str(one["style"]) for one in page.all("tr") if "--by-0" in str(one.get("style"))]
+    assert len(rows) == len(records) == 32
+    numbers = [int(found) for found in re.findall(r'--by-4: \d+"><th scope="row" class="word">(\d+)', page.source)]
+    known = {record.number + 1: record for record in records}
+    keys: list[Callable[[TrialRecord], float]] = [
+        lambda one: one.number,
+        lambda one: one.num_parameters or math.inf,
+        lambda one: one.seconds,
+        lambda one: -one.num_epochs,
+    ]
+    for place, key in enumerate(keys, start=1):
+        places = [int(re.findall(rf"--by-{place}: (\d+)", row)[0]) for row in rows]
+        assert sorted(places) == list(range(32))
+        shown = [number for _, number in sorted(zip(places, numbers, strict=True))]
+        assert [key(known[number]) for number in shown] == sorted(key(one) for one in records)
+    (checked,) = (one for one in page.all("input") if "checked" in one)
+    assert checked["class"] == "by-0" and len(page.all("input")) == 5
+    # Each of them has its line in the style sheet.
+    assert all(f".orders:has(.by-{place}:checked)" in page.source for place in range(1, 5))
 
 
 def test_the_most_confidently_wrong_pictures_are_shown(page: Page, run: Run) -> None:

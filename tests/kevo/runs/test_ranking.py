@@ -140,3 +140,12 @@ def test_who_beats_another_would_win_beside_it(num_judged: int | None, objective
         assert found is expected
         outcomes.add(found)
     assert outcomes == {True, False}
+
+
+def test_what_is_no_better_than_no_model_is_left_out_unless_all_are() -> None:
+    records = [scored(str(number), accuracy, 1.0) for number, accuracy in enumerate([0.2, 0.5, 0.500001, 0.9])]
+    accuracy = OBJECTIVES["accuracy"]
+    assert ranking.informed(records, accuracy, 0.5) == records[2:]
+    assert ranking.informed(records, accuracy, None) == ranking.informed(records, accuracy, 0.9) == records
+    falling = Objective("val_accuracy", "min")
+    assert ranking.informed(records, falling, 0.5) == records[:1]

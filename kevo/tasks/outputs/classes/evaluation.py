@@ -107,6 +107,18 @@ class Evaluation:
         name = max(self.support, key=self.support.__getitem__)
         return name, self.support[name] / self.num_examples
 
+    def uninformed(self, metric: str) -> float | None:
+        """What always answering with the most frequent class, or with the classes' shares, would score."""
+        _, share = self.most_frequent
+        if metric == "accuracy":
+            return share
+        if metric == "macro_f1":
+            return 2 * share / (1 + share) / len(self.support)
+        if metric == "cross_entropy":
+            shares = [num / self.num_examples for num in self.support.values() if num]
+            return -sum(one * math.log(one) for one in shares)
+        return None
+
     @property
     def is_chance(self) -> bool:
         """Whether always answering with the most frequent class may be as good: the interval goes down to its share.

@@ -61,6 +61,10 @@ class LabelEvaluation:
         """The labels, in the order of the outputs."""
         return tuple(self.support)
 
+    def uninformed(self, metric: str) -> float | None:
+        """The average precision of a guess; of other scores it is not known."""
+        return self.prevalence if metric == "average_precision" else None
+
     @property
     def is_chance(self) -> bool:
         """Whether a guess may be as good: the interval goes down to its average precision."""

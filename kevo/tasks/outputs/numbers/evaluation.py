@@ -57,6 +57,12 @@ class NumberEvaluation:
         """None: there are no classes."""
         return ()
 
+    def uninformed(self, metric: str) -> float | None:
+        """What always answering with the mean would score; of absolute errors, with the median."""
+        mean_mse = self.rmse**2 / (1 - self.r2) if self.r2 < 1 else math.inf
+        known = {"r2": 0.0, "mae": self.mean_mae, "mse": mean_mse, "rmse": math.sqrt(mean_mse)}
+        return known.get(metric)
+
     @property
     def is_chance(self) -> bool:
         """Whether always answering with the mean may be as good: the interval of R2 goes down to 0."""

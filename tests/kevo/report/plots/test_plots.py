@@ -187,6 +187,10 @@ def test_parameters_against_score() -> None:
         "fine-tuned backbone": [[5000, 0.9]],
     }
     assert lines(axes)["Pareto front"] == ([1000, 2000, 5000, 6000], [0.2, 0.6, 0.9, 0.95])
+    # What is as good as no model is the smallest, and no achievement.
+    for level, sizes in ((0.2, [2000, 5000, 6000]), (0.99, [1000, 2000, 5000, 6000])):
+        (axes,) = plots.parameters_against_score(SEARCH, kind=KIND, level=level).axes
+        assert lines(axes)["Pareto front"][0] == sizes
     assert axes.get_xscale() == "log"
 
 
@@ -263,8 +267,8 @@ def test_the_front_stands_out_from_all_others() -> None:
     assert drawn["candidates"] == ([30_000], [0.4])
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Parameters", "Validation accuracy")
     assert axes.get_xscale() == "log"
-    # The name of the second would lie on that of the first.
-    assert words(axes) == ["0003", "0000"]
+    # As the terminal and the report number candidates; that of the second would lie on that of the first.
+    assert words(axes) == ["4", "1"]
 
 
 def test_each_cost_has_axes_of_its_own(tmp_path: Path) -> None:
@@ -272,8 +276,11 @@ def test_each_cost_has_axes_of_its_own(tmp_path: Path) -> None:
     params, seconds = plots.front_of(COSTLY, front=FRONT, objectives=objectives).axes
     assert (params.get_xscale(), seconds.get_xscale()) == ("log", "linear")
     assert seconds.get_xlabel() == "Seconds of training"
-    assert [line.get_linestyle() for axes in (params, seconds) for line in axes.lines] == ["None"] * 4
-    assert words(seconds) == ["0003", "0001", "0000"]
+    # In seconds the best is the fastest too, and beats the two that are unbeaten by parameters.
+    assert lines(params)["front"] == ([1000, 20_000, 21_000], [0.5, 0.9, 0.91])
+    assert lines(seconds)["front"] == ([4], [0.91])
+    assert lines(seconds)["front, by other costs"] == ([5, 6], [0.5, 0.9])
+    assert words(seconds) == ["4", "2", "1"]
     path = plots.save_front(tmp_path, FRONT, front=FRONT, objectives=objectives)
     with Image.open(path) as picture:
         assert path == tmp_path / "plots" / "front.png" and picture.width > picture.height

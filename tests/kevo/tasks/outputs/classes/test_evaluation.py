@@ -165,3 +165,13 @@ def test_probabilities_are_from_nothing_and_sum_to_one(rows: list[list[float]], 
 def test_probabilities_must_fit_the_labels(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="must have the shape"):
         evaluation.cross_entropy(np.ones(shape), np.array([0, 1]))
+
+
+def test_an_answer_without_a_model_is_known() -> None:
+    labels = np.repeat([0, 1, 2], [50, 30, 20])
+    shares = np.array([0.5, 0.3, 0.2])
+    scores = evaluate(np.eye(3)[labels], labels, class_names=list("abc"))
+    same = evaluate(np.tile(shares, (100, 1)), labels, class_names=list("abc"))
+    for metric in ("accuracy", "macro_f1", "cross_entropy"):
+        assert scores.uninformed(metric) == pytest.approx(same.value(metric))
+    assert scores.uninformed("params") is None

@@ -45,6 +45,13 @@ def test_a_guess_is_chance() -> None:
     assert found.interval[0] <= found.average_precision <= found.interval[1]
 
 
+def test_an_answer_without_a_model_is_known_by_its_average_precision() -> None:
+    rng = np.random.default_rng(0)
+    labels = (rng.random((400, 2)) < 0.3).astype(float)
+    scores = evaluate(labels, labels, names=["a", "b"])
+    assert scores.uninformed("average_precision") == scores.prevalence and scores.uninformed("macro_f1") is None
+
+
 def test_every_objective_reads_metrics_that_are_measured() -> None:
     measured = measure(PROBABILITIES, LABELS)
     assert {name for one in OBJECTIVES.values() for name in one.metrics} == measured.keys()

@@ -74,3 +74,13 @@ def test_scores_as_json() -> None:
 def test_what_are_no_scores(change: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError)):
         parse({**evaluate(PREDICTED, TRUE).to_json(), **change})
+
+
+def test_an_answer_without_a_model_is_known() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.exponential(size=101)
+    scores = evaluate((true + rng.normal(size=101))[:, None], true)
+    mean, median = (evaluate(np.full((101, 1), middle), true) for middle in (true.mean(), np.median(true)))
+    for metric, same in (("r2", mean), ("rmse", mean), ("mse", mean), ("mae", median)):
+        assert scores.uninformed(metric) == pytest.approx(same.value(metric), abs=1e-9)
+    assert scores.uninformed("params") is None
