@@ -126,6 +126,7 @@ def _result(run: Run, num_candidates: int) -> dict[str, Any]:
     return {
         "run_folder": str(run.path),
         "model_path": str(run.path / layout.MODEL),
+        "trial_id": "00000",
         "genome": dict(_GENOME),
         "words": "conv stack",
         "num_parameters": 1234,

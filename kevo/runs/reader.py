@@ -296,6 +296,16 @@ class TrialReader:
                 loads(next(self._run.each_trial_line(start=self._places[record.trial_id]), b""))
             )
 
+    def named(self, genome: Mapping[str, Any]) -> set[str]:
+        """Returns the names of the trials of a genome, also where they are kept in brief.
+
+        Raises:
+            RunError: the folder is damaged.
+        """
+        with damage(self._run.path / layout.TRIALS):
+            found = (TrialRecord.from_json(loads(line)) for line in self._run.each_trial_line(start=self._start))
+            return {record.trial_id for record in found if record.genome == genome}
+
     def _begin(self) -> None:
         self._records: dict[str, TrialRecord] = {}
         self._places: dict[str, int] = {}

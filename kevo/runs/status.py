@@ -294,7 +294,11 @@ class StatusReader:
         records = self._trials.records
         if outcome is not None and all(record.trial_id != outcome.trial_id for record in records):
             # By its genome it may be known.
-            records = reader.read_trials(self._run, check=self._check)
+            alike = self._trials.named(outcome.genome)
+            records = [
+                dataclasses.replace(record, genome=outcome.genome) if record.trial_id in alike else record
+                for record in records
+            ]
         seconds = max((record.finished_at for record in records), default=0.0)
         num_judged = reader.num_judged(self._run.settings, outcome)
         winner = reader.find_winner(records, self._settings.objectives, num_judged=num_judged, outcome=outcome)

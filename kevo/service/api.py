@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
+from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
@@ -40,6 +41,19 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 router = APIRouter(prefix="/api/v1", responses=ERRORS)
+
+
+def body_of(*kinds: str) -> dict[str, Any]:
+    """Returns what the description of the service says of a body that is read as it comes."""
+    schema = {"type": "string", "format": "binary", "minLength": 1}
+    return {"requestBody": {"required": True, "content": {kind: {"schema": schema} for kind in kinds}}}
+
+
+_UPLOADS = "|".join(suffix.removeprefix(".") for suffix in MEMBERS)
+FileName = Annotated[
+    str, PathParameter(alias="data", json_schema_extra={"pattern": rf"^[A-Za-z0-9_-]+\.({_UPLOADS})$"})
+]
+"""What the description says of the names of files: other names are taken too, where they end so."""
 
 Name = Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -107,8 +121,8 @@ def health() -> dict[str, Any]:
     return {"ok": True, "kevo": versions.KEVO}
 
 
-@router.put("/data/{name}", status_code=201)
-async def put_data(name: str, request: Request) -> JSONResponse:
+@router.put("/data/{data}", status_code=201, openapi_extra=body_of(*dict.fromkeys(MEMBERS.values())))
+async def put_data(name: FileName, request: Request) -> JSONResponse:
     """Takes in a .zip or .npz of pictures, as the body of the request, and says what it holds."""
     server, length = server_of(request), _length(request)
     suffix = server.uploads.check(name, length)
@@ -302,7 +316,9 @@ def get_file(job: Asked, name: str, request: Request) -> Response:
     return FileResponse(path, filename=name, media_type="application/octet-stream")
 
 
-@router.get("/searches/{search}/report", response_class=FileResponse)
+@router.get(
+    "/searches/{search}/report", response_class=FileResponse, responses={202: {"description": "It is being made"}}
+)
 async def get_report(job: Asked, request: Request) -> Response:
     """Shows the report of a search; 202 while it is being made."""
     server = server_of(request)
@@ -389,7 +405,7 @@ def get_export(job: Asked, name: str, request: Request) -> FileResponse:
     return FileResponse(path, filename=name, media_type="application/octet-stream")
 
 
-@router.post("/searches/{search}/predict")
+@router.post("/searches/{search}/predict", openapi_extra=body_of("image/*"))
 async def predict(
     job: Asked,
     request: Request,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kevo.errors import os_reason
 from kevo.system.text import printable
 
 _SECONDS = 900.0
@@ -87,17 +88,22 @@ class Errands:
     async def _run(self, errand: Errand, arguments: Sequence[str], folder: Path, output: Path | None) -> None:
         async with self._turn:
             errand.state = "running"
-            child = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "kevo",
-                *arguments,
-                cwd=folder,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )
+            try:
+                child = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "kevo",
+                    *arguments,
+                    cwd=folder,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                # The search was removed while this waited for its turn.
+                errand.state, errand.words = "failed", f"It cannot be begun: {os_reason(error)}."
+                return
             try:
                 printed, said = await asyncio.wait_for(child.communicate(), _SECONDS)
             except TimeoutError:

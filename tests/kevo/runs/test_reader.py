@@ -358,6 +358,7 @@ def test_trials_are_kept_in_brief_and_one_is_read_again(tmp_path: Path) -> None:
     one.update()
     assert [(trial.genome, trial.history, trial.metrics) for trial in one.records] == [({}, [], whole[0].metrics)] * 3
     assert [one.whole(trial) for trial in one.records] == whole
+    assert one.named(whole[0].genome) == {"1", "2", "3"} and one.named({}) == set()
 
 
 @pytest.mark.parametrize("line", ["{}", json.dumps(searches.record("2", 0.5, continues="7").to_json())])

@@ -1,15 +1,21 @@
 """A real server, a real search: killed, adopted, stopped, gone on with, used."""
 
 import base64
+import functools
+import io
 import json
+import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
 
+from benchmarks.serve_pages.making import make
 from kevo.service import launching
 from tests.support.project import ROOT
 from tests.support.serve_process import Process, listening, wait
@@ -144,6 +150,12 @@ def test_a_server_that_only_predicts(tmp_path: Path) -> None:
     (one,) = answer.json()["predictions"]
     assert set(one["probabilities"]) == {"cat", "dog"} and sum(one["probabilities"].values()) == pytest.approx(1)
     assert server.client.get("/v2/models/pets").json()["outputs"][0]["parameters"]["class_names"] == ["cat", "dog"]
+    # A picture of hundreds of millions of pixels is refused, and the server has not held it.
+    content = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(content, "PNG")
+    answer = server.client.post("/api/v1/models/pets/predict", content=content.getvalue())
+    assert answer.status_code == 422 and "pixels" in answer.json()["detail"]
+    assert psutil.Process(server.child.pid).memory_info().rss < 150e6
     assert server.client.get("/").status_code == 404
     assert "kevo serves pets at" in server.log.read_text() and "token add NAME" in server.log.read_text()
     assert server.end(signal.SIGTERM) == 0
@@ -164,3 +176,107 @@ def test_one_server_has_a_folder(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "Another kevo serve is at work" in done.stderr
     assert first.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.bar(5)
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_all_events_of_a_search_are_heard_once(tmp_path: Path) -> None:
+    server = Process(tmp_path)
+    settings = {"max_trials": 4, "epochs": 2, "space": "small"}
+    search = server.post("/searches", {"data": "digits", "settings": settings}).json()["id"]
+    # Whoever is cut off after the second candidate comes back with what it heard last.
+    heard: list[tuple[str, str]] = []
+    headers: dict[str, str] = {}
+    while heard[-1:] != [("bye", "")]:
+        with server.client.stream("GET", f"/api/v1/events?search={search}", headers=headers) as answer:
+            assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/event-stream")
+            identity = kind = ""
+            for line in answer.iter_lines():
+                name, _, value = line.partition(": ")
+                if name == "id":
+                    identity = value
+                elif name == "event":
+                    kind = value
+                elif name == "data":
+                    data = json.loads(value)
+                    about = data.get("state", "") if kind == "state" else str(data.get("number", ""))
+                    heard.append((kind, about if kind in ("state", "candidate") else ""))
+                    headers = {"last-event-id": identity}
+                    if len([one for one in heard if one[0] == "candidate"]) == 2 and kind == "candidate":
+                        break
+    assert heard[0] == ("snapshot", "")
+    candidates = [about for kind, about in heard if kind == "candidate"]
+    # The model that a search begins with is one too.
+    assert len(candidates) == server.get(f"/searches/{search}/candidates")["total"] >= 4
+    assert len(set(candidates)) == len(candidates)
+    states = [about for kind, about in heard if kind == "state"]
+    assert states[-1] == "finished" and "running" in states
+    # To an ended search nobody comes back.
+    again = server.client.get(f"/api/v1/events?search={search}", headers=headers)
+    assert again.status_code == 204
+    assert server.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.bar(7)
+@pytest.mark.long
+def test_streams_end_with_the_server(tmp_path: Path) -> None:
+    server = Process(tmp_path, "--paused")
+    search = server.post("/searches", {"data": "digits"}).json()["id"]
+    with listening(server, search) as first, listening(server, search) as second, listening(server, search) as third:
+        wait(lambda: all(any("snapshot" in line for line in heard) for heard in (first, second, third)))
+        assert server.end(signal.SIGTERM) == 0
+    assert all("event: bye" in heard for heard in (first, second, third))
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.bar(8)
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_server_and_search_are_killed_at_any_instant(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    server = Process(tmp_path)
+    settings = {"max_trials": 500, "max_time": 3600, "epochs": 1, "space": "small"}
+    search = server.post("/searches", {"data": "digits", "settings": settings}).json()["id"]
+    lock = tmp_path / "root" / "jobs" / search / "lock"
+    known = 0
+    for instant in range(10):
+        wait(functools.partial(launching.is_alive, lock))
+        time.sleep(rng.uniform(0, 8))
+        if instant % 3 != 1:
+            assert server.end(signal.SIGKILL) == -signal.SIGKILL
+        if instant % 3 != 2:
+            launching.kill(lock)
+        if instant % 3 != 1:
+            server = Process(tmp_path)
+        found = server.get(f"/searches/{search}/candidates")["total"]
+        assert found >= known
+        known = found
+        assert len(set(launching._holders(lock))) <= 1
+        if server.get(f"/searches/{search}")["state"] == "failed":
+            # Three times in a row without a word is enough: a person tries again.
+            assert server.post(f"/searches/{search}/resume").status_code == 202
+    server.post(f"/searches/{search}/stop", {"now": True})
+    wait(lambda: not launching.is_alive(lock))
+    assert server.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.bar(14, 15)
+@pytest.mark.long
+def test_many_searches_and_candidates_take_little_memory(tmp_path: Path) -> None:
+    search = make(tmp_path / "root", num_searches=300, num_candidates=20_000)
+    server = Process(tmp_path, "--paused")
+    for path in (
+        "/",
+        "/?page=15",
+        f"/searches/{search}",
+        f"/searches/{search}/candidates?page=400",
+        "/?state=finished",
+    ):
+        page = server.client.get(path)
+        # However many there are, a page is one page.
+        assert page.status_code == 200 and len(page.content) < 60_000
+    for number in range(100):
+        assert server.client.get(f"/?page={number % 15 + 1}").status_code == 200
+    assert psutil.Process(server.child.pid).memory_info().rss < 120e6
+    assert server.end(signal.SIGTERM) == 0
