@@ -4,9 +4,9 @@
     python -m benchmarks.fuzz --minutes 1 --seed 7
     python -m benchmarks.fuzz --write
 
-All inputs are drawn by hypothesis from the seed. A traceback, an input that takes longer than a minute, more memory
-than `--gigabytes` and a file outside of the run folder are faults; the smallest input that shows one is printed. An
-error that a user can mend is none.
+All inputs are drawn by hypothesis from the seed. A traceback, an input that takes more than a minute of processor time
+or ten minutes in all, more memory than `--gigabytes` and a file outside of the run folder are faults; the smallest
+input that shows one is printed. An error that a user can mend is none.
 
 Exit codes: 0 no faults, 1 faults.
 """
@@ -43,9 +43,11 @@ ABOUT = """\
 Inputs in which anything may be wrong, as `python -m benchmarks.fuzz` drew them with hypothesis: values of JSON files of
 a run folder, cut and missing files, layouts of folders and zips, arrays of any type and range, tables. Each is used as
 a user would use it, and is either used or refused by one clear line. A fault is a traceback, an input that takes over a
-minute, too much memory, or a file outside of the run folder."""
+minute of processor time or ten minutes in all, too much memory, or a file outside of the run folder."""
 _SECONDS = 60
-"""How long one input may take."""
+"""How much processor time one input may take: other work on the machine does not count."""
+_MOST_SECONDS = 600
+"""How long one input may take in all: what waits takes no processor time."""
 
 
 @dataclass(slots=True)
@@ -100,11 +102,11 @@ def _try(target: Target, tally: Tally, *, seed: int) -> None:
     """Draws inputs of one target from a seed; a fault is shown with the smallest input that leads to it."""
 
     def once(value: Any) -> None:
-        began, before = time.monotonic(), targets.num_refusals()
+        began, before = time.process_time(), targets.num_refusals()
         _within(_SECONDS, lambda: target.tries(value))
         tally.tried += 1
         tally.refused += targets.num_refusals() > before
-        tally.slowest = max(tally.slowest, time.monotonic() - began)
+        tally.slowest = max(tally.slowest, time.process_time() - began)
 
     try:
         _drawn(target, once, seed=seed)()
@@ -136,18 +138,22 @@ def _seeded(number: int) -> Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def _within(seconds: float, ask: Callable[[], object]) -> None:
-    """Asks for something; raises an error that nothing catches where that takes too long."""
+    """Asks for something; raises an error that nothing catches where that takes too much processor time, or waits."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise _LateError(f"It took longer than {seconds:g} seconds.")
+        raise _LateError(f"It took more than {seconds:g} seconds of processor time, or {_MOST_SECONDS} seconds in all.")
 
-    previous = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    numbers = (signal.SIGPROF, signal.SIGALRM)
+    previous = [signal.signal(number, end) for number in numbers]
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, _MOST_SECONDS)
     try:
         ask()
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
 
 
 def report(tallies: dict[str, Tally], *, minutes: float, first_seed: int) -> str:
@@ -164,7 +170,7 @@ def report(tallies: dict[str, Tally], *, minutes: float, first_seed: int) -> str
             "",
             f"{minutes:g} minutes, from seed {first_seed} on.",
             "",
-            "| input | tried | used | refused in one line | faults | slowest, s |",
+            "| input | tried | used | refused in one line | faults | slowest, processor seconds |",
             "| --- | --- | --- | --- | --- | --- |",
             *lines,
         ]

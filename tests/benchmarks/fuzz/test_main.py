@@ -43,9 +43,23 @@ def test_an_error_without_words_is_a_fault(words: str) -> None:
     assert tried(lambda number: targets.refused(lambda: refuse(number))).faults == 1
 
 
-def test_what_takes_too_long_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fuzz, "_SECONDS", 0.05)
-    assert tried(lambda number: time.sleep(60), share=1).faults == 1
+def compute(seconds: float) -> None:
+    began = time.process_time()
+    while time.process_time() - began < seconds:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "act"), [("_SECONDS", lambda number: compute(60)), ("_MOST_SECONDS", lambda number: time.sleep(60))]
+)
+def test_what_takes_too_long_is_a_fault(name: str, act: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuzz, name, 0.05)
+    assert tried(act, share=1).faults == 1
+
+
+def test_waiting_for_the_machine_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuzz, "_SECONDS", 0.5)
+    assert tried(lambda number: time.sleep(0.8), share=1).faults == 0
 
 
 def faults(found: list[Target], *, share: int) -> dict[str, int]:
