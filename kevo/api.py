@@ -321,11 +321,6 @@ def _ensure_fit(settings: Settings, cluster: Cluster | None) -> None:
         return
     if settings.workers == 0:
         raise SettingsError("Received a cluster and 0 workers. Expected 1 or more, or none for as many as fit.")
-    if settings.strategy == "multiworker":
-        raise SettingsError(
-            "The strategy multiworker spreads a candidate over two processes of one machine. On a cluster, give each "
-            "trial several GPUs of one machine with gpus_per_trial (--gpus-per-trial) instead."
-        )
 
 
 def _reopened(run: Run, kind: AnyKind, dataset: Dataset, settings: Settings) -> Task:

@@ -7,14 +7,14 @@ import functools
 import gc
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
 from kevo.engine.archive import Archive
 from kevo.engine.budget import Budget
-from kevo.engine.finalize import BrokenModelError, Finalizer
+from kevo.engine.finalize import BrokenModelError, Finalizer, WrongScoreError
 from kevo.engine.messages import TrialResult
 from kevo.engine.scheduler import Scheduler
 from kevo.errors import (
@@ -206,7 +206,7 @@ class Session:
         if self._strategy is not None:
             devices = f"a strategy that was given, {type(self._strategy).__name__}"
         elif self._cluster is not None:
-            devices = self._cluster.describe()
+            devices = self._cluster.describe(is_spread=self._settings.strategy == "multiworker")
         else:
             devices = str(plan)
         opening = SearchStarted(
@@ -272,6 +272,12 @@ class Session:
             return None
         return functools.partial(claims.refute, task=self._task, objective=self._archive.objective)
 
+    def _refute_score(self) -> Callable[[Mapping[str, float], Outputs], str | None] | None:
+        """Returns what checks the final model of a search that other machines have trained for."""
+        if self._cluster is None:
+            return None
+        return functools.partial(claims.refute_score, task=self._task, objective=self._archive.objective)
+
     def _executor(self, plan: Plan, work: Path) -> Executor:
         """Returns what runs the trials."""
         if self._trains_here:
@@ -289,6 +295,7 @@ class Session:
             return self._cluster.pool(
                 {name: arguments[name] for name in ("data", "settings", "arguments")},
                 num_workers=self._settings.workers,
+                is_spread=self._settings.strategy == "multiworker",
                 folder=work,
                 shared=[work / "data", *self._task.worker_files()],
                 note=self._listener.note,
@@ -307,6 +314,7 @@ class Session:
             self._listener,
             self._budget,
             objectives=self._archive.objectives,
+            refute=self._refute_score(),
         )
         self._result = result = SearchResult.of(self._handed_over(closing, interrupted))
         for remark in self._settings.kind.pages().remarks(result.test):
@@ -329,6 +337,9 @@ class Session:
                     interrupted=interrupted,
                     lost=None if self._archive.winner is saved[0] else self._archive.winner,
                 )
+            except WrongScoreError as error:
+                closing.unusable.add(error.name)
+                self._listener.note(f"{error}.")
             except BrokenModelError as error:
                 if checksums.flaw(self._folder.path / error.name) is not None:
                     self._listener.note(self._folder.set_aside(error.name, str(error)))
@@ -345,7 +356,7 @@ class Session:
         raise self._nothing_found(interrupted, failures)
 
     def _usable(self, unusable: Collection[str]) -> list[TrialRecord]:
-        """Returns the trials with a model on disk, the best first, without those that cannot be loaded."""
+        """Returns the trials with a model on disk, the best first, without those that cannot be used."""
         return [record for record in self._archive.saved if layout.checkpoint(record.trial_id) not in unusable]
 
     def _write_card(self, result: SearchResult) -> None:

@@ -7,7 +7,7 @@ import filecmp
 import math
 import operator
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -43,6 +43,8 @@ class Finalizer:
         listener: Is told about the ensemble and the front.
         budget: Its time.
         objectives: What was to be improved, the objective of its settings first.
+        refute: Is told the scores that were claimed for a winner, and what its model answers for the validation split;
+            returns why they do not fit, in words. `None` where scores are believed.
     """
 
     def __init__(
@@ -54,7 +56,9 @@ class Finalizer:
         budget: Budget,
         *,
         objectives: Sequence[Objective],
+        refute: Callable[[Mapping[str, float], Outputs], str | None] | None = None,
     ) -> None:
+        self._refute = refute
         self._folder = run
         self._task = task
         self._kind = settings.kind
@@ -64,7 +68,7 @@ class Finalizer:
         self._objectives = objectives
         self._library = EnsembleLibrary(run, task, settings)
         self.unusable: set[str] = set()
-        """Models that cannot be loaded, by their names in the run folder; their files are left as they are."""
+        """Models that cannot be used, by their names in the run folder; their files are left as they are."""
 
     def hand_over(
         self,
@@ -88,6 +92,10 @@ class Finalizer:
             hypervolume: What the front covers, see `Outcome`.
             interrupted: Whether the search was ended by hand. Then there is no new ensemble.
             lost: The candidate that has won, if its model is gone.
+
+        Raises:
+            BrokenModelError: the winner's model cannot be loaded.
+            WrongScoreError: it is not as good as was claimed.
         """
         folder, winner = self._folder.path, saved[0]
         earlier = self._earlier_ensemble()
@@ -178,11 +186,13 @@ class Finalizer:
         """
         name, refit = layout.checkpoint(winner.trial_id), layout.refit_model(winner.trial_id)
         model, outputs = None, self._library.kept_outputs(winner)
-        if outputs is None:
+        if outputs is None or self._refute is not None:
             model = self._loaded(name)
             outputs = self._task.predict(model, "validation")
             with self._folder.replacing(layout.predictions(winner.trial_id)) as path:
                 write_predictions(path, outputs)
+        if self._refute is not None and (reason := self._refute(winner.metrics, outputs)) is not None:
+            raise WrongScoreError(self._folder.path, name, reason)
         if refit not in self.unusable and (self._folder.path / refit).is_file():
             again = self._loaded(refit)
             losses = (self._task.loss(one, "validation") for one in (self._task.predict(again, "validation"), outputs))
@@ -363,6 +373,20 @@ class BrokenModelError(Exception):
         super().__init__(f"{folder / name} cannot be loaded: {describe_error(cause)}")
         self.name = name
         self.cause = cause
+
+
+class WrongScoreError(Exception):
+    """A model is not as good as was claimed.
+
+    Args:
+        folder: The run folder.
+        name: The model's name in it.
+        reason: What was claimed and found, in words.
+    """
+
+    def __init__(self, folder: Path, name: str, reason: str) -> None:
+        super().__init__(f"{folder / name} is passed over: {reason}")
+        self.name = name
 
 
 def _num_ended(records: Sequence[TrialRecord], status: str) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from kevo.engine.messages import TrialResult
 from kevo.errors import describe_error
 from kevo.objective import Objective
 from kevo.system import model_files
+from kevo.tasks.protocols.scores import Outputs
 from kevo.tasks.protocols.task import Task
 
 _TOLERANCE = 0.02
@@ -36,8 +38,23 @@ def refute(result: TrialResult, model_path: Path, *, task: Task, objective: Obje
     least, most = (sum(math.prod(one.shape) for one in these) for these in (model.trainable_weights, model.weights))
     if not least <= (result.num_parameters or 0) <= most:
         return f"its worker claimed {result.num_parameters} parameters, but its model has {most}"
-    name = objective.metric.removeprefix("val_")
-    claimed, score = result.metrics[objective.metric], task.score(outputs, "validation").value(name)
-    if not math.isclose(claimed, score, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
-        return f"its worker claimed {objective.metric} {claimed:.4f}, but its model reaches {score:.4f}"
+    return refute_score(result.metrics, outputs, task=task, objective=objective)
+
+
+def refute_score(claimed: Mapping[str, float], outputs: Outputs, *, task: Task, objective: Objective) -> str | None:
+    """Compares what a model answers for the validation split with the score that was claimed for it.
+
+    Args:
+        claimed: The scores, by the names of their metrics.
+        outputs: What the model answers.
+        task: Scores.
+        objective: What is compared.
+
+    Returns:
+        Why the claim is wrong, in words; `None` if it is right.
+    """
+    found = task.score(outputs, "validation").value(objective.metric.removeprefix("val_"))
+    said = claimed[objective.metric]
+    if not math.isclose(said, found, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
+        return f"its worker claimed {objective.metric} {said:.4f}, but its model reaches {found:.4f}"
     return None

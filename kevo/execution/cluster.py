@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tuners.execution.ray_pool import RayPool
     from tuners.execution.ray_worker import Resources
 
+_MEMBER_JOB = "kevo.execution.multiworker.launch:train_along"
 _MEMORY_SHARE = 0.8
 """The part of a machine's memory that workers may take together."""
 
@@ -74,20 +75,33 @@ class Cluster:
             gpus = 1.0 if any(node.get("GPU") for node in nodes()) else 0.0
         return Resources(cpus=self.cpus_per_trial, gpus=gpus)
 
-    def describe(self) -> str:
-        """Says in words which machines there are, and what a trial gets."""
+    def num_processes(self) -> int:
+        """Returns how many processes train a trial together where it is spread: one on each machine, at least two."""
+        from tuners.execution.ray_pool import nodes
+
+        return max(2, sum(self.resources().num_trials(node) > 0 for node in nodes()))
+
+    def describe(self, *, is_spread: bool = False) -> str:
+        """Says in words which machines there are, and what a trial gets.
+
+        Args:
+            is_spread: Whether every trial is spread over several machines.
+        """
         from tuners.execution.ray_pool import nodes
 
         found, each = list(nodes()), self.resources()
-        num = sum(map(each.num_trials, found))
         share = f"CPUs: {each.cpus:g}" + (f", GPUs: {each.gpus:g}" if each.gpus else "")
-        return f"a cluster of {plural(len(found), 'machine')}, room for {plural(num, 'worker')} (each one's {share})"
+        room = f"room for {plural(sum(map(each.num_trials, found)), 'worker')}"
+        if is_spread:
+            room = f"every candidate over {self.num_processes()} processes"
+        return f"a cluster of {plural(len(found), 'machine')}, {room} (each one's {share})"
 
     def pool(
         self,
         arguments: Mapping[str, Any],
         *,
         num_workers: int | None,
+        is_spread: bool,
         folder: Path,
         shared: Sequence[Path],
         note: Callable[[str], object],
@@ -97,6 +111,7 @@ class Cluster:
         Args:
             arguments: Those of `kevo.execution.job.build` that are the same on all machines.
             num_workers: How many workers there are to be; `None` for as many as fit.
+            is_spread: Whether every trial is spread over all machines. Then there is one worker.
             folder: For their files here.
             shared: Files and folders that the arguments name.
             note: Is told what a user should know.
@@ -107,10 +122,12 @@ class Cluster:
         threads = str(max(1, int(each.cpus)))
         return RayPool(
             f"{__name__}:build",
-            {**arguments, "is_mirrored": each.gpus > 1, "work": str(folder)},
+            {**arguments, "is_mirrored": each.gpus > 1 and not is_spread, "work": str(folder)},
             folder=folder,
             resources=each,
-            num_workers=num_workers,
+            num_workers=1 if is_spread else num_workers,
+            member_job=_MEMBER_JOB,
+            num_processes=self.num_processes() if is_spread else 1,
             shared=shared,
             environment={
                 "TF_CPP_MIN_LOG_LEVEL": "3",

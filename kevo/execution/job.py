@@ -12,6 +12,7 @@ import keras
 from kevo.engine.messages import TrialSpec
 from kevo.execution.devices import mirrored
 from kevo.execution.multiworker.launch import leading
+from kevo.execution.multiworker.line import Outgoing
 from kevo.execution.multiworker.lockstep import Leader
 from kevo.execution.runner import FinishedTrial, TrialRunner
 from kevo.runs.predictions import write_predictions
@@ -91,6 +92,8 @@ def build(
     is_spread: bool,
     share: int | None,
     folder: str,
+    members: Sequence[Outgoing] = (),
+    addresses: Sequence[str] = (),
 ) -> TrialWork:
     """Makes the work of one worker process.
 
@@ -102,6 +105,8 @@ def build(
         is_spread: Whether each trial is spread over this process and one that it starts.
         share: The bytes of memory that this process may count on; `None` for all of the machine.
         folder: For the files of the process that this one starts.
+        members: Processes on a cluster that each trial is spread over, beside this one.
+        addresses: Host and port where TensorFlow is to listen in each of them, this one first.
 
     Raises:
         UnfitError: the processes that are to train together cannot be joined.
@@ -114,6 +119,9 @@ def build(
     stack = contextlib.ExitStack()
     if is_spread:
         leader = stack.enter_context(leading(data=data, settings=settings, folder=folder))
+    elif members:
+        leader = Leader(members, addresses, seed=parsed.seed)
+        stack.callback(leader.end)
     strategy = mirrored() if is_mirrored else None
     trainer = parsed.kind.trainer(dataset, parsed, arguments, strategy=strategy, leader=leader)
     return TrialWork(TrialRunner(trainer, costs=parsed.minimize), on_close=stack.close)

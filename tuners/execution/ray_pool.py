@@ -20,6 +20,8 @@ from typing import Any
 
 import ray
 from ray import exceptions
+from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from tuners.execution.executor import (
     Broken,
@@ -33,7 +35,7 @@ from tuners.execution.executor import (
     from_message,
 )
 from tuners.execution.node_files import Shared, read_folder, write_folder
-from tuners.execution.ray_worker import RayWorker, Resources
+from tuners.execution.ray_worker import RayMember, RayWorker, Resources
 
 _GRACE_SECONDS = 10.0
 """How long workers may take to end when the search is over."""
@@ -54,6 +56,10 @@ class _Worker:
     name: str
     actor: Any
     stream: Any
+    members: Sequence[Any] = ()
+    """The actors that train along."""
+    group: Any = None
+    """The places of all of them."""
     placed_at: float | None = None
     """When it has told that it has a machine."""
     num_trials: int = 0
@@ -110,6 +116,9 @@ class RayPool:
         environment: What is added to the environment of each worker.
         versions: What returns the versions that all must share: `module:function`. `None` compares none.
         memory_use: See `RayWorker`.
+        num_processes: How many processes run each trial together, on different machines where that is possible; each of
+            them gets `resources`. They are placed together or not at all.
+        member_job: What those beside the worker do, if there are any; see `RayMember`.
         note: Is told what a user should know.
     """
 
@@ -125,6 +134,8 @@ class RayPool:
         environment: Mapping[str, str] | None = None,
         versions: str | None = None,
         memory_use: str | None = None,
+        num_processes: int = 1,
+        member_job: str = "",
         note: Callable[[str], object] = lambda text: None,
     ) -> None:
         self._job = job
@@ -136,6 +147,8 @@ class RayPool:
         self._environment = environment or {}
         self._versions = versions
         self._memory_use = memory_use
+        self._num_processes = num_processes
+        self._member_job = member_job
         self._note = note
         self._numbers = itertools.count()
         self._workers: dict[str, _Worker] = {}
@@ -218,7 +231,7 @@ class RayPool:
         if num is None:
             nodes = [node["Resources"] for node in self._watch.nodes if node["Alive"]]
             # One that waits for a place is how a cluster that grows by itself hears of it.
-            num = max(1, sum(map(self._resources.num_trials, nodes)))
+            num = max(1, sum(map(self._resources.num_trials, nodes)) // self._num_processes)
         num -= self._num_refused
         while len(self._workers) < num:
             self._start()
@@ -232,24 +245,39 @@ class RayPool:
             "num_gpus": self._resources.gpus,
             "max_restarts": 0,
             "max_task_retries": 0,
-            # One for the stream of messages, one for orders.
-            "max_concurrency": 2,
         }
+        common = {
+            "arguments": self._arguments,
+            "shared": self._shared,
+            "environment": dict(self._environment),
+            "versions": self._versions,
+        }
+        group, members, places = None, [], [dict[str, Any]()] * self._num_processes
+        if self._num_processes > 1:
+            bundle = {"CPU": self._resources.cpus, "GPU": self._resources.gpus}
+            group = placement_group([bundle] * self._num_processes, strategy="SPREAD")
+            places = [
+                {"scheduling_strategy": PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index)}
+                for index in range(self._num_processes)
+            ]
+            member = ray.remote(RayMember)
+            members = [
+                member.options(**options, **place).remote(job=self._member_job, **common) for place in places[1:]
+            ]
         actor = (
             ray.remote(RayWorker)
-            .options(**options)
+            # One thread for the stream of messages, one for orders.
+            .options(**options, **places[0], max_concurrency=2)
             .remote(
                 job=self._job,
-                arguments=self._arguments,
-                shared=self._shared,
-                environment=dict(self._environment),
-                versions=self._versions,
                 memory_use=self._memory_use,
                 resources=self._resources,
+                members=members,
+                **common,
             )
         )
         stream = actor.messages.options(num_returns="streaming").remote()
-        self._workers[name] = _Worker(name, actor, stream)
+        self._workers[name] = _Worker(name, actor, stream, members, group)
 
     def _listen(self, worker: _Worker, receive: Receive) -> None:
         """Takes the next message of a worker."""
@@ -329,7 +357,10 @@ class RayPool:
         """Ends a worker; `_fill` starts another one."""
         del self._workers[worker.name]
         if not self._watch.is_lost:
-            ray.kill(worker.actor)
+            for actor in (worker.actor, *worker.members):
+                ray.kill(actor)
+            if worker.group is not None:
+                remove_placement_group(worker.group)
 
 
 def describe_loss(error: exceptions.RayError) -> tuple[str, bool]:

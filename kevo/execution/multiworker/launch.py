@@ -1,4 +1,4 @@
-"""Starts a second process on this machine that trains every candidate along with the first.
+"""Processes that train every candidate along with a worker: a second one on this machine, or some on a cluster.
 
 python -m kevo.execution.multiworker.launch FD    talks over the pipe FD, and ends when its standard input closes
 """
@@ -10,13 +10,13 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kevo.execution.multiworker.line import LocalLine
+from kevo.execution.multiworker.line import Incoming, LocalLine
 from tuners.execution.executor import UnfitError
 from tuners.execution.processes import describe_exit, end_with_parent
 
@@ -94,18 +94,45 @@ def _shares(visible: str | None) -> tuple[dict[str, str], dict[str, str]]:
     return ({_VISIBLE: ",".join(gpus[:half])}, {_VISIBLE: ",".join(gpus[half:])}) if gpus else ({}, {})
 
 
+def train_along(
+    *,
+    line: Incoming,
+    addresses: Sequence[str],
+    index: int,
+    ready: Callable[[], object],
+    data: str,
+    settings: Mapping[str, Any],
+    **others: object,
+) -> None:
+    """Trains along in this process until the search is over.
+
+    Args:
+        line: The worker that leads.
+        addresses: Host and port where TensorFlow is to listen in each process, the worker's first.
+        index: The place of this process among them.
+        ready: Is called when this process is about to join.
+        data: The folder that `Dataset.write` filled.
+        settings: Those of the search, as `Settings.to_json` writes them.
+        **others: What only the worker needs.
+
+    Raises:
+        OSError, OpError: the processes have parted.
+    """
+    from kevo.execution.multiworker.lockstep import follow
+    from kevo.settings import Settings
+
+    parsed = Settings.from_json(settings)
+    stage_data = parsed.kind.stage_data(parsed.kind.read(Path(data)), seed=parsed.seed)
+    ready()
+    follow(line, stage_data, addresses=addresses, index=index, seed=parsed.seed)
+
+
 def main() -> None:
     """Trains along with the process that started this one."""
     end_with_parent()
     line = LocalLine(Connection(int(sys.argv[1])))
     given, _ = line.hear()
-    from kevo.execution.multiworker.lockstep import follow
-    from kevo.settings import Settings
-
-    settings = Settings.from_json(given["settings"])
-    stage_data = settings.kind.stage_data(settings.kind.read(Path(given["data"])), seed=settings.seed)
-    line.say({"ready": True})
-    follow(line, stage_data, addresses=given["addresses"], index=1, seed=settings.seed)
+    train_along(line=line, index=1, ready=lambda: line.say({"ready": True}), **given)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 
-class Line(Protocol):
-    """Carries messages, and bytes with them, between the first process and one of the others."""
+class Outgoing(Protocol):
+    """Carries messages, and bytes with them, from the first process to one of the others."""
 
     def say(self, message: Mapping[str, Any], payload: bytes = b"") -> None:
         """Sends a message of JSON values.
@@ -17,6 +17,10 @@ class Line(Protocol):
         Raises:
             OSError: the other end is gone.
         """
+
+
+class Incoming(Protocol):
+    """The other end of it."""
 
     def hear(self) -> tuple[dict[str, Any], bytes]:
         """Waits for the next message, and returns it.

@@ -38,7 +38,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from kevo.errors import describe_error
-from kevo.execution.multiworker.line import Line
+from kevo.execution.multiworker.line import Incoming, Outgoing
 from kevo.tasks.protocols.training import StageData
 from kevo.training.answers import Answers
 from kevo.training.loop import Loop
@@ -62,7 +62,7 @@ class Leader:
         UnfitError: they cannot be joined.
     """
 
-    def __init__(self, lines: Sequence[Line], addresses: Sequence[str], *, seed: int) -> None:
+    def __init__(self, lines: Sequence[Outgoing], addresses: Sequence[str], *, seed: int) -> None:
         self._lines = lines
         self._seed = seed
         try:
@@ -137,7 +137,7 @@ class _Together:
             self._loop.end_after(num_epochs)
 
 
-def follow(line: Line, stage_data: StageData, *, addresses: Sequence[str], index: int, seed: int) -> None:
+def follow(line: Incoming, stage_data: StageData, *, addresses: Sequence[str], index: int, seed: int) -> None:
     """Trains along until the search is over, before TensorFlow does anything else in this process.
 
     Args:

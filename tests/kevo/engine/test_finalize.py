@@ -17,6 +17,7 @@ import kevo
 from kevo.engine import archive
 from kevo.engine.ensemble import EnsembleLibrary, NoEnsembleError
 from kevo.engine.finalize import Finalizer
+from kevo.execution.cluster import Cluster
 from kevo.result import SearchResult
 from kevo.runs import layout
 from kevo.runs.folder import Run
@@ -225,6 +226,28 @@ def test_no_ensemble_of_damaged_parts(tmp_path: Path, dataset: ImageDataset) -> 
         path.write_bytes(path.read_bytes()[:-1])
     assert one._finish(interrupted=False).ensemble is None
     assert notes(one) == ["No ensemble: it would gain nothing."]
+
+
+def test_a_model_from_a_cluster_that_is_not_what_was_claimed_is_named_and_passed_over(
+    tmp_path: Path, dataset: ImageDataset
+) -> None:
+    one = ended(tmp_path, dataset)
+    best, claimed = one._archive.winner, "0"
+    assert best is not None and best.trial_id != claimed
+    true = one._archive.records[claimed]
+    false = dataclasses.replace(true, fitness=0.01, metrics={**true.metrics, "val_cross_entropy": 0.01})
+    one._archive.records = {**one._archive.records, claimed: false}
+    # What its worker has sent is no proof: only what the model answers here.
+    one._cluster = Cluster("auto")
+    assert one._archive.winner is false
+    result = one._finish(interrupted=False)
+    assert result.trial_id == best.trial_id and result.validation.cross_entropy == pytest.approx(best.fitness, rel=0.02)
+    (note,) = (note for note in notes(one) if "passed over" in note)
+    assert re.search(
+        rf"checkpoints/0\.keras is passed over: its worker claimed val_cross_entropy 0\.0100, but its model reaches "
+        rf"{true.fitness:.2f}",
+        note,
+    )
 
 
 def test_a_damaged_model_costs_the_ensemble_only(tmp_path: Path, dataset: ImageDataset) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from kevo import api
-from kevo.errors import SettingsError
+from kevo.errors import KevoError, SettingsError
 from kevo.execution.cluster import Cluster
-from kevo.runs import reader
+from kevo.runs import reader, status
 from kevo.runs.folder import Run
 from tests.support.ray_nodes import two_nodes
 
@@ -28,7 +28,7 @@ def cluster() -> Iterator[Any]:
         yield made
 
 
-def workers() -> list[int]:
+def workers(kind: str = "RayWorker") -> list[int]:
     """The processes of actors."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
@@ -36,7 +36,7 @@ def workers() -> list[int]:
             words = (path / "cmdline").read_bytes()
         except OSError:
             continue
-        if words.startswith(b"ray::RayWorker"):
+        if words.startswith(f"ray::{kind}".encode()):
             found.append(int(path.name))
     return found
 
@@ -85,6 +85,36 @@ def test_the_loss_of_the_head_ends_a_search_with_words(tmp_path: Path) -> None:
         "Error: The head of the cluster has not answered for 30 seconds. Nothing that finished is lost. "
         f"Go on with: kevo resume {run}"
     )
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_two_machines_train_every_candidate_together_and_begin_again_when_one_process_is_lost(
+    cluster: Any, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    limits = ["--max-trials", "1", "--space", "small", "--epochs", "3", "--strategy", "multiworker"]
+    process = kevo("search", "digits", *limits, "--out", str(run), "--cluster", cluster.address)
+    until = time.monotonic() + 150
+    while process.poll() is None and time.monotonic() < until and not _epoch(run):
+        time.sleep(0.05)
+    killed = workers("RayMember")
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    out, err = process.communicate(timeout=280)
+    assert process.returncode == 0, err
+    assert "a cluster of 2 machines, every candidate over 2 processes (each one's CPUs: 1)" in err
+    assert len(killed) == 1 and "the processes that train together have parted" in err, err
+    assert all(record.status == "completed" for record in reader.read_trials(Run.open(run)))
+    assert json.loads(out)["validation"]["accuracy"] > 0.5
+
+
+def _epoch(run: Path) -> int:
+    """How many epochs the training under way has had."""
+    try:
+        return max((one.epoch for one in status.read(run).trainings), default=0)
+    except KevoError:
+        return 0
 
 
 @pytest.mark.long
@@ -173,7 +203,6 @@ def test_a_share_that_no_trial_can_have_is_refused(given: dict[str, float], word
     [
         ({"cluster": "127.0.0.1:1"}, "No Ray cluster answers at 127.0.0.1:1"),
         ({"cluster": "auto", "workers": 0}, "Received a cluster and 0 workers"),
-        ({"cluster": "auto", "strategy": "multiworker"}, "two processes of one machine"),
         ({"gpus_per_trial": 1.0}, "Received CPUs or GPUs for each trial, and no cluster"),
     ],
 )

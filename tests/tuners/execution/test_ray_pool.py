@@ -1,5 +1,6 @@
 """What all executors keep to, on a cluster of two machines; and what that cluster survives."""
 
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,7 @@ from tuners.execution.ray_pool import RayPool  # noqa: E402
 from tuners.execution.ray_worker import Resources  # noqa: E402
 
 STUB = "tests.tuners.execution.stub_job"
+ONE_CORE = Resources()
 pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
 
 
@@ -50,9 +52,16 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     assert [path.name for path in (tmp_path / "work").iterdir() if path.is_dir()] == []
 
 
-def pool(folder: Path, *, arguments: Mapping[str, Any] = {}, num_workers: int | None = 1, **options: Any) -> RayPool:
+def pool(
+    folder: Path,
+    *,
+    arguments: Mapping[str, Any] = {},
+    resources: Resources = ONE_CORE,
+    num_workers: int | None = 1,
+    **options: Any,
+) -> RayPool:
     given = {"notes": str(folder), **arguments}
-    return RayPool(f"{STUB}:build", given, folder=folder, resources=Resources(), num_workers=num_workers, **options)
+    return RayPool(f"{STUB}:build", given, folder=folder, resources=resources, num_workers=num_workers, **options)
 
 
 @pytest.fixture
@@ -113,6 +122,40 @@ def test_every_place_has_a_worker_and_they_share_what_was_sent(
         assert result["data"] == {"first": "the first file", "second": "the second file"}
     (place,) = {result["place"] for result in script.results.values()}
     assert Path(place) != data and not Path(place).exists()
+
+
+def test_a_trial_is_spread_over_machines(cluster: Any, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "first").write_text("the first file")
+    spread = {"num_processes": 2, "member_job": f"{STUB}:train_along", "num_workers": None}
+    script = Script({"acts": [["node"], ["lead", {"trial": 0}], ["sleep", 1]]})
+    run(script, pool(folder, arguments={"data": str(tmp_path / "data")}, shared=[tmp_path / "data"], **spread))
+    told, node = (json.loads((folder / name).read_text()) for name in ("member-1.json", "worker.json"))
+    assert told["node"] != node and told["pid"] != script.results[0]["pid"]
+    assert told["addresses"] == told["addresses_of_worker"] and len(set(told["addresses"])) == 2
+    assert (told["index"], told["trial"], told["payload"]) == (1, 0, "some bytes")
+    assert told["data"] == {"first": "the first file"}
+
+
+def test_a_process_that_trains_along_and_ends_costs_a_try(cluster: Any, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    spread = {"num_processes": 2, "member_job": f"{STUB}:train_along"}
+    lead = ["lead", {"fails": "it is lost"}]
+    script = Script({"acts": [lead, ["sleep", 2], lead, ["sleep", 1], lead]}, {}, num_tries=1)
+    run(script, pool(folder, arguments={"data": str(tmp_path / "data")}, shared=[tmp_path / "data"], **spread))
+    assert script.lost == [(0, "the processes have parted")] and script.workers[1] == ["worker-1"]
+
+
+def test_a_trial_gets_several_gpus_or_a_part_of_one(cluster: Any, folder: Path) -> None:
+    machine = cluster.add_node(num_cpus=1, num_gpus=2, object_store_memory=80_000_000)
+    try:
+        script = run(Script({}), pool(folder, resources=Resources(gpus=2)))
+        assert script.results[0]["gpus"] == "0,1"
+        trial = {"acts": [["meet", 2]]}
+        script = run(Script(trial, trial), pool(folder, resources=Resources(cpus=0.5, gpus=0.5), num_workers=2))
+        assert [result["gpus"] for result in script.results.values()] == ["0", "0"]
+    finally:
+        cluster.remove_node(machine)
 
 
 def test_files_on_a_disk_that_all_share_are_not_sent(cluster: Any, folder: Path, tmp_path: Path) -> None:
