@@ -27,6 +27,7 @@ SPLIT_ALIASES = {
     "validation": "validation",
     "val": "validation",
     "valid": "validation",
+    "dev": "validation",
     "test": "test",
     "testing": "test",
 }

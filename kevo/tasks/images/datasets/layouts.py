@@ -71,6 +71,7 @@ def understand(root: Folder, source: str) -> Layout:
             notes.append(f"The folders are taken for splits: {listed}.")
     else:
         splits = {"train": root}
+        notes += _doubts(root)
     num_skipped = len(skipped)
     for folder in splits.values():
         masks.refuse(folder, source)
@@ -102,7 +103,14 @@ def _splits(root: Folder, source: str) -> dict[str, Folder]:
         train.folders.keys() & _inside(folder).folders.keys() for split, folder in found.items() if split != "train"
     ):
         return found
-    if any(train.folders.keys() & folder.folders.keys() for folder in others.values()):
+    alike = [name for name, folder in others.items() if train.folders.keys() & folder.folders.keys()]
+    if len(others) == 1 and len(found) == 1 and alike:
+        raise DataError(
+            f"{source} may mean two things: {found['train'].path} and {alike[0]}/ have folders of the same names in "
+            f"them ({', '.join(sorted(train.folders)[:3])}), as two splits have, or as two classes may. Call the "
+            f"second validation/ or test/ if these are splits, and the first otherwise if they are classes."
+        )
+    if alike:
         return {}
     # Folders whose names say that they hold what is to be predicted, or nothing to learn from.
     with_pictures = [name for name, folder in others.items() if folder.all_files()]
@@ -114,6 +122,20 @@ def _splits(root: Folder, source: str) -> dict[str, Folder]:
         f"{', '.join(sorted(with_pictures)[:3])}, as a class does. Give {found['train'].path} itself if it is the "
         "training pictures, or rename it if it is a class."
     )
+
+
+def _doubts(root: Folder) -> list[str]:
+    """Says that what are taken for classes all have the same folders in them, as folds of a data set have."""
+    inner = [frozenset(folder.folders) for folder in root.folders.values()]
+    if len(inner) < 2 or len(set(inner)) > 1 or len(inner[0]) < 2:
+        return []
+    if any(folder.files for folder in root.folders.values()):
+        return []
+    classes, names = (", ".join(sorted(some)[:3]) for some in (root.folders, inner[0]))
+    return [
+        f"The classes are {classes}, and each has the folders {names} in it. If those are the classes, give one of the "
+        "outer folders, or call these train/, validation/ and test/."
+    ]
 
 
 def _named_splits(root: Folder) -> dict[str, Folder]:

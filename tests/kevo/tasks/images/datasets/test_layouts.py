@@ -87,6 +87,26 @@ def test_what_may_mean_two_things_is_refused() -> None:
         understand(tree(*(f"{name}/{inner}/*" for name in ("a_train", "b_train", "test") for inner in "xy")), "data")
 
 
+@pytest.mark.parametrize("other", ["holdout", "eval", "unseen", "bus"])
+def test_train_beside_one_folder_with_the_same_folders_is_refused(other: str) -> None:
+    paths = [f"{outer}/{inner}/*" for outer in ("train", other) for inner in ("cat", "dog")]
+    with pytest.raises(DataError, match=rf"two things: train/ and {other}/ have .* \(cat, dog\).* Call the second"):
+        understand(tree(*paths), "data")
+
+
+def test_dev_is_the_validation_split() -> None:
+    paths = [f"{outer}/{inner}/*" for outer in ("train", "dev") for inner in ("cat", "dog")]
+    assert meaning(*paths) == {"train": ("train/", ["cat", "dog"]), "validation": ("dev/", ["cat", "dog"])}
+
+
+def test_classes_with_the_same_folders_in_them_are_doubted() -> None:
+    paths = [f"fold_{number}/{inner}/*" for number in (1, 2) for inner in ("cat", "dog")]
+    (note,) = understand(tree(*paths), "data").notes
+    assert note.startswith("The classes are fold_1, fold_2, and each has the folders cat, dog in it. If those are")
+    assert understand(tree(*paths, "fold_1/x.png"), "data").notes == ()
+    assert understand(tree(*paths[:-1]), "data").notes == ()
+
+
 @pytest.mark.parametrize(
     ("image", "mask"), [("images", "masks"), ("img", "gt"), ("Original", "segmentation_masks"), ("images", "labels")]
 )
