@@ -51,7 +51,8 @@ def number_labels(
     missing = [name for name, value in zip(names, values, strict=True) if value not in found]
     if missing:
         raise DataError(
-            f"There is no picture to train on of {_listed(missing)}. Add some that can be read, or remove the class."
+            f"There is no picture to train on of {_listed(missing)}. {_almost(missing, names)}"
+            "Add some that can be read, or remove the class."
         )
     for split, given in labels.items():
         unknown = [str(value) for value in dict.fromkeys(given) if value not in positions]
@@ -148,6 +149,15 @@ def _cut(pool: Split, positions: Mapping[str, Positions]) -> dict[str, Split]:
         name: Split(picture_arrays.taken(pool.pictures, chosen.tolist()), pool.labels[chosen])
         for name, chosen in positions.items()
     }
+
+
+def _almost(missing: Sequence[str], names: Sequence[str]) -> str:
+    """Says where a class is called otherwise in capitals or spaces only."""
+    others = {name.strip().casefold(): name for name in names if name not in missing}
+    pairs = [(name, others[plain]) for name in missing if (plain := name.strip().casefold()) in others]
+    return "".join(
+        f"{name!r} and {other!r} are two names: call them the same if they are one. " for name, other in pairs
+    )
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

@@ -235,6 +235,13 @@ def test_other_layouts_are_refused(make: Make, files: dict[str, bytes], message:
         datasets.load(make(tmp_path, files))
 
 
+@both
+def test_a_class_by_almost_the_same_name_is_named(make: Make, tmp_path: Path) -> None:
+    files = {**pictures("train/"), **pictures("test/", first=30, classes={"Cat": 0, "dog": 60})}
+    with pytest.raises(DataError, match="of the class 'Cat'. 'Cat' and 'cat' are two names: call them the same if"):
+        datasets.load(make(tmp_path, files))
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no class folders"):
         datasets.load(tmp_path)
