@@ -189,7 +189,7 @@ def _(folder: Path) -> None:
     assert datasets.load(folder).class_names == ("10", "9")
 
 
-@row("train/CLASS and test/CLASS, validation/CLASS or val/CLASS")
+@row("train/CLASS and test/CLASS, validation/CLASS, val/CLASS or dev/CLASS")
 def _(folder: Path) -> None:
     for first, split in enumerate(("train", "val")):
         classes(folder / split, "cat", "dog", first=first)
@@ -236,6 +236,29 @@ def _(folder: Path) -> None:
 def _(folder: Path) -> None:
     classes(folder / "train", "cat", "dog")
     refused(classes(folder, "bus", first=1), "may mean two things")
+
+
+@row("train/CLASS beside one folder with the same CLASS by another name than a split's")
+def _(folder: Path) -> None:
+    classes(folder / "train", "cat", "dog")
+    classes(folder / "unseen", "cat", "dog", first=1)
+    refused(folder, "may mean two things: train/ and unseen/ have folders of the same names")
+
+
+@row("outer folders that all have the same folders in them, such as fold_1/CLASS and fold_2/CLASS")
+def _(folder: Path) -> None:
+    for first, outer in enumerate(("fold_1", "fold_2")):
+        classes(folder / outer, "cat", "dog", first=first)
+    dataset = datasets.load(folder)
+    assert dataset.class_names == ("fold_1", "fold_2")
+    assert dataset.notes[0].startswith("The classes are fold_1, fold_2, and each has the folders cat, dog in it.")
+
+
+@row("test/Cat where train/ has cat")
+def _(folder: Path) -> None:
+    classes(folder / "train", "cat", "dog")
+    classes(folder / "test", "Cat", "dog", first=1)
+    refused(folder, "'Cat' and 'cat' are two names")
 
 
 @row("images/ and masks/, JPEGImages/ and SegmentationClass/, or pairs by other names of which one has few colors")
