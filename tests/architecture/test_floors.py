@@ -43,7 +43,7 @@ kevo.runs.records kevo.runs.lock kevo.runs.ownership
 kevo.runs.folder
 kevo.runs
 
-kevo.tasks.saved_model kevo.tasks.sampling
+kevo.tasks.saved_model kevo.tasks.sampling kevo.tasks.options
 kevo.tasks.outputs
 kevo.tasks.images kevo.tasks.tables
 kevo.tasks

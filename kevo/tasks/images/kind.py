@@ -19,6 +19,7 @@ from kevo.tasks.images.genes import shared_extractor
 from kevo.tasks.images.genome_check import check_genome
 from kevo.tasks.images.rows import ROWS
 from kevo.tasks.images.space import Space
+from kevo.tasks.options import GROUPS, TARGET
 from kevo.tasks.outputs.asked import CLASSES, LABELS, NUMBERS, Asked
 from kevo.tasks.pages import Drawing, Pages
 from kevo.tasks.protocols.export import InputSpec
@@ -40,15 +41,6 @@ if TYPE_CHECKING:
     from kevo.tasks.images.task_trainer import ImageTrainer
 
 
-TARGET = "target"
-"""The option that names the column to be predicted."""
-_TARGET = TaskOption(TARGET, "COLUMN", "What is to be predicted: a column of a CSV file.")
-_GROUPS = TaskOption(
-    "groups",
-    "COLUMN|REGEX",
-    "Pictures that are never in different splits, such as those of one patient: a column of the CSV, or an "
-    "expression for their paths, such as 'patient([0-9]+)'.",
-)
 _CONV = NetworkKind("c", "conv stack")
 _FROZEN = NetworkKind("f", "frozen backbone")
 _TUNED = NetworkKind("t", "fine-tuned backbone")
@@ -77,7 +69,7 @@ class Images:
         self.objectives: Mapping[str, Objective] = asked.objectives
         self.compared_scores: tuple[tuple[str, str], ...] = asked.compared_scores
         self.curves = asked.curves
-        self.options: tuple[TaskOption, ...] = (_GROUPS,) if asked is CLASSES else (_GROUPS, _TARGET)
+        self.options: tuple[TaskOption, ...] = (GROUPS,) if asked is CLASSES else (GROUPS, TARGET)
 
     def network_kind(self, genome: Genome) -> NetworkKind:
         """A network from scratch, or a pretrained backbone, frozen or fine-tuned."""
@@ -101,10 +93,10 @@ class Images:
 
         asks, note = CLASSES.word, ""
         if not (isinstance(data, str | Path) and builtin.is_meant(data)):
-            asks, note = targets.suggested(data, target=options.get(TARGET), groups=options.get("groups"))
-        if asks == CLASSES.word and TARGET in options:
+            asks, note = targets.suggested(data, target=options.get(TARGET.name), groups=options.get(GROUPS.name))
+        if asks == CLASSES.word and TARGET.name in options:
             raise SettingsError(
-                f"--{TARGET} names a column of numbers or labels. Expected the path of a .csv file of rows, or of "
+                f"--{TARGET.name} names a column of numbers or labels. Expected the path of a .csv file of rows, or of "
                 "pictures with such a column beside `path`. Classes of pictures are folders, or stand in the column "
                 "`label`."
             )
@@ -137,7 +129,7 @@ class Images:
             for name, source in settings.weights.items()
             if source not in ("imagenet", "none")
         ]
-        if (groups := settings.options.get("groups")) is not None:
+        if (groups := settings.options.get(GROUPS.name)) is not None:
             found.append(f"the expression {groups!r} for groups of pictures")
         return found
 
@@ -157,9 +149,11 @@ class Images:
         from kevo.tasks.images.datasets.targets import Targets
         from kevo.tasks.sampling import Sampling
 
-        targets = Targets(self.asks, settings.options.get(TARGET))
+        targets = Targets(self.asks, settings.options.get(TARGET.name))
         sampling = Sampling(settings.max_examples, seconds, settings.seed)
-        return load(data, seed=settings.seed, groups=settings.options.get("groups"), targets=targets, sampling=sampling)
+        return load(
+            data, seed=settings.seed, groups=settings.options.get(GROUPS.name), targets=targets, sampling=sampling
+        )
 
     def read(self, folder: Path) -> ImageDataset:
         """Maps the pictures that another process laid ready into memory."""

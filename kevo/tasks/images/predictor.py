@@ -28,6 +28,7 @@ from kevo.tasks.images.datasets.targets import Targets
 from kevo.tasks.images.gradcam import Drawer
 from kevo.tasks.images.inference import predict
 from kevo.tasks.images.picture_arrays import Pictures
+from kevo.tasks.options import GROUPS, TARGET
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.located import Located
 from kevo.tasks.outputs.output import Output
@@ -215,7 +216,7 @@ class PicturePredictor:
         # An expression of somebody else's may take for ever.
         is_trusted = self._run is not None and self._run.is_own
         search = self._search_of(data) if is_trusted else None
-        return None if search is None else search.options.get("groups")
+        return None if search is None else search.options.get(GROUPS.name)
 
     def _sampling(self, data: Any) -> Sampling:
         """Returns which part of the pictures the model's search used, where these may be its pictures."""
@@ -237,7 +238,7 @@ class PicturePredictor:
         target = None
         if self._run is not None:
             with contextlib.suppress(KevoError):
-                target = self._run.search_settings().options.get("target")
+                target = self._run.search_settings().options.get(TARGET.name)
         return Targets(self.output.asks, target)
 
     def _own_splits(self, found: Found, targets: Targets) -> dict[str, Split] | None:

@@ -68,6 +68,7 @@ class TableDataset:
         notes: What was decided about the columns, in words.
         made_splits: The splits that the source did not give and that were taken out of `train`.
         max_examples: What reading was limited to; `None` where all rows are used.
+        repeats: What there is to say of rows that stand in several splits of the source.
     """
 
     name: str
@@ -81,6 +82,7 @@ class TableDataset:
     notes: tuple[str, ...] = ()
     made_splits: tuple[str, ...] = ()
     max_examples: int | None = None
+    repeats: tuple[str, ...] = ()
 
     @property
     def class_names(self) -> tuple[str, ...]:

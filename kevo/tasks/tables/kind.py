@@ -13,6 +13,7 @@ import numpy as np
 from kevo.errors import ExportError, SettingsError
 from kevo.objective import Objective
 from kevo.runs import layout
+from kevo.tasks.options import GROUPS, TARGET
 from kevo.tasks.outputs import asked
 from kevo.tasks.outputs.asked import Asked
 from kevo.tasks.pages import Drawing, Pages
@@ -23,7 +24,7 @@ from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.protocols.training import StageData
 from kevo.tasks.tables import space as spaces
 from kevo.tasks.tables.contract import ROWS
-from kevo.tasks.tables.options import KEEP, TARGET, kept_columns
+from kevo.tasks.tables.options import KEEP, kept_columns
 from kevo.tasks.tables.reading import is_csv
 from kevo.tasks.tables.space import Space
 from tuners.genome import Genome
@@ -51,14 +52,7 @@ class Tables:
     inputs = "tables"
     example = "row"
     examples = "rows"
-    options: tuple[TaskOption, ...] = (
-        TaskOption(TARGET, "COLUMN", "What is to be predicted: a column of a CSV file."),
-        TaskOption(
-            KEEP,
-            "COLUMN,...",
-            "Columns of a table to learn from even if they seem to repeat the target or to identify rows.",
-        ),
-    )
+    options: tuple[TaskOption, ...] = (TARGET, GROUPS, KEEP)
     presets = tuple(spaces.PRESETS)
     space_name = "kevo.tasks.tables.space.Space"
     rung_genes: tuple[str, ...] = ()
@@ -85,7 +79,7 @@ class Tables:
         """Suggests regression for numbers that are no few whole ones; see `loading.suggested`."""
         from kevo.tasks.tables.loading import suggested
 
-        return suggested(data, target=options.get(TARGET))
+        return suggested(data, target=options.get(TARGET.name))
 
     def space(self, value: str | Mapping[str, Any] | object) -> Space:
         """Returns a preset by its name, the space of JSON values, or the space itself."""
@@ -124,9 +118,10 @@ class Tables:
 
         return load(
             data,
-            target=settings.options.get(TARGET),
+            target=settings.options.get(TARGET.name),
             asks=self.asks,
             keep=kept_columns(settings.options),
+            groups=settings.options.get(GROUPS.name),
             seed=settings.seed,
             sampling=Sampling(settings.max_examples, seed=settings.seed),
         )

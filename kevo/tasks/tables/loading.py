@@ -6,7 +6,7 @@ import difflib
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from kevo.errors import DataError, SettingsError
 from kevo.tasks.outputs.classes.output import CLASSIFICATION, Classes
-from kevo.tasks.outputs.classes.stratified import divide
+from kevo.tasks.outputs.classes.stratified import divide, divide_groups, groups_in_several
 from kevo.tasks.outputs.numbers.output import REGRESSION, Numbers
 from kevo.tasks.outputs.numbers.output import parse as parse_numbers
 from kevo.tasks.outputs.output import Output
@@ -67,6 +67,7 @@ def load(
     target: str | None = None,
     asks: str = CLASSIFICATION,
     keep: Sequence[str] = (),
+    groups: str | None = None,
     seed: int = 0,
     validation_fraction: float = VALIDATION_FRACTION,
     test_fraction: float = TEST_FRACTION,
@@ -85,6 +86,8 @@ def load(
         target: The column of a CSV file that is to be predicted.
         asks: What it holds: `classification` for classes, `regression` for amounts.
         keep: Columns that are learned from even if they seem to repeat the target or to identify rows.
+        groups: The column that says which rows are never in different splits, such as those of one patient. Rows
+            without a value stand alone. Nothing is learned from it, unless `keep` names it.
         seed: Seed of the splits.
         validation_fraction: What to take for validation out of each class's training rows, when no validation split is
             given. Each class keeps at least one row in every split, and identical rows stay together. Of numbers, each
@@ -117,14 +120,22 @@ def load(
     if max_examples is not None:
         found = _part(found, max_examples, asks=asks, seed=sampling.seed)
     output, labels = _answers({split: one.target for split, one in found.items()}, target, asks)
-    kinds, unused, notes = _decide(found["train"].table, labels["train"], keep)
+    members = {} if groups is None else _groups(found, groups)
+    kinds, unused, notes = _decide(found["train"].table, labels["train"], keep, groups)
+    notes += filter(None, [groups_in_several(members)])
     values = {split: _typed(one.table, kinds, split) for split, one in found.items()}
     rows = {split: np.arange(len(labels[split])) for split in found}
     missing = {split: fraction for split, fraction in fractions.items() if split not in found}
     if missing:
-        keys = _row_keys(values["train"])
         strata, names = output.strata(labels["train"])
-        rows |= divide(keys, strata, missing, class_names=names, examples="rows", seed=seed)
+        if groups is None:
+            keys = _row_keys(values["train"])
+            rows |= divide(keys, strata, missing, class_names=names, examples="rows", seed=seed)
+        else:
+            own = members["train"]
+            rows |= divide_groups(own, strata, missing, class_names=names, examples="rows", seed=seed)
+    repeats = tuple(_repeats(values))
+    notes += repeats
     columns = tuple(_column(name, kind, values["train"][name][rows["train"]]) for name, kind in kinds.items())
     if max_examples is not None:
         notes.append(sentence(sum(len(one.target) for one in found.values()), total, examples="rows"))
@@ -144,6 +155,7 @@ def load(
         notes=tuple(notes),
         made_splits=tuple(missing),
         max_examples=max_examples,
+        repeats=repeats,
         **splits,
     )
 
@@ -313,7 +325,43 @@ def _labels(target: Sequence[str], class_names: Sequence[str], split: str) -> np
     return np.array([positions[value] for value in target], np.int64)
 
 
-def _decide(table: Table, labels: npt.NDArray[Any], keep: Sequence[str]) -> _Kinds:
+def _groups(found: Mapping[str, _Found], groups: str) -> dict[str, list[str]]:
+    """Returns the group of each row of each split."""
+    members = {}
+    for split, one in found.items():
+        if groups not in one.table.columns:
+            raise DataError(
+                f"There is no column {groups!r} of groups in {split}. Expected one of: "
+                f"{listed(list(one.table.columns))}."
+            )
+        texts = [str(value) for value in one.table.columns[groups]]
+        members[split] = [
+            f"alone {split} {row}" if is_missing(text) else f"group {text}" for row, text in enumerate(texts)
+        ]
+    return members
+
+
+def _repeats(values: Mapping[str, Mapping[str, Typed]]) -> Iterator[str]:
+    """Says how many rows of a split that the source gives stand in an earlier one too, whatever their answers."""
+    order = [split for split in SPLITS if split in values]
+    together = {name: np.concatenate([values[split][name] for split in order]) for name in values["train"]}
+    keys = _row_keys(together)
+    known: set[bytes] = set()
+    start = 0
+    for split in order:
+        num_rows = len(next(iter(values[split].values())))
+        own, start = keys[start : start + num_rows], start + num_rows
+        num = sum(key in known for key in own) if known else 0
+        known.update(own)
+        if num:
+            others, so = "training", "candidates are chosen by rows that they know"
+            if split == "test":
+                others, so = "training or validation", "the scores on the test split may be too good"
+            same = f"the same as {others} rows in every column that is learned from"
+            yield f"{num:,} of {num_rows:,} {split} rows are {same}: {so}."
+
+
+def _decide(table: Table, labels: npt.NDArray[Any], keep: Sequence[str], groups: str | None) -> _Kinds:
     if unknown := [name for name in keep if name not in table.columns]:
         raise DataError(
             f"There is no column {listed(unknown)} to keep. Expected some of: {listed(list(table.columns))}."
@@ -326,6 +374,8 @@ def _decide(table: Table, labels: npt.NDArray[Any], keep: Sequence[str]) -> _Kin
         kind, words = decide(raw, labels, name=name)
         if kind is None and name in keep:
             kind, words = kind_of_values(raw), ""
+        if name == groups and name not in keep:
+            kind, words = None, "it names the groups"
         if kind is None:
             left_out.setdefault(words, []).append(name)
             continue

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-TARGET = "target"
-"""Names the column to be predicted."""
-KEEP = "keep"
-"""Names columns to learn from whatever they seem to be."""
+from kevo.tasks.protocols.kind import TaskOption
+
+KEEP = TaskOption(
+    "keep", "COLUMN,...", "Columns of a table to learn from even if they seem to repeat the target or to identify rows."
+)
 
 
 def kept_columns(options: Mapping[str, str]) -> list[str]:
     """Returns the columns that `KEEP` names in a search's options."""
-    return [name.strip() for name in options.get(KEEP, "").split(",") if name.strip()]
+    return [name.strip() for name in options.get(KEEP.name, "").split(",") if name.strip()]

@@ -188,6 +188,7 @@ _WORDS = Words(
     unknown="when and where the rows were collected, what was left out, who they are about",
     stored=lambda dataset: "",
     alike="Rows about one person, place or day",
+    repeats=lambda dataset: dataset.repeats,
     weighing=lambda dataset: "count the same in training only where the genome says so",
     ethics=(
         "kevo does not know what the rows mean, whom they are about, how they were come by, or who is affected by "

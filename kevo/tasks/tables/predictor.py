@@ -14,6 +14,7 @@ import numpy.typing as npt
 from kevo.errors import DataError, KevoError, ModelError, SettingsError
 from kevo.runs import layout
 from kevo.runs.folder import Run
+from kevo.tasks.options import GROUPS
 from kevo.tasks.outputs.located import Located
 from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.protocols.use import Prediction, Scored
@@ -191,6 +192,7 @@ class TablePredictor:
                 target=self.contract.target,
                 asks=self.contract.output.asks,
                 keep=kept_columns(search.options),
+                groups=search.options.get(GROUPS.name),
                 seed=search.seed,
                 limits=limits,
                 sampling=Sampling(search.max_examples, seed=search.seed),

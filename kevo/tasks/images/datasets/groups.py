@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from kevo.errors import DataError, SettingsError
-from kevo.tasks.images.datasets.dataset import SPLITS
 from kevo.tasks.images.datasets.files import Listed
 
 
@@ -53,16 +52,3 @@ def group(listed: Sequence[Listed], groups: str) -> tuple[list[str], str]:
     return [
         f"alone {one.file.path}" if name is None else f"group {name}" for one, name in zip(listed, found, strict=True)
     ], note
-
-
-def divided(groups: Mapping[str, Sequence[str]]) -> str | None:
-    """Says how many groups stand in several of the splits that a source gives; `None` for none.
-
-    Args:
-        groups: For each split the groups of its pictures.
-    """
-    sets = [set(groups[split]) for split in SPLITS if split in groups]
-    num = sum(sum(name in one for one in sets) > 1 for name in set().union(*sets))
-    if not num:
-        return None
-    return f"{num} groups stand in several splits, as the source divides them: the scores may be too good."

@@ -24,6 +24,7 @@ from kevo.tasks.images.datasets.levels import UNKNOWN, Whites
 from kevo.tasks.images.datasets.targets import CLASS_LABELS, Targets, as_texts
 from kevo.tasks.images.picture_arrays import Pictures
 from kevo.tasks.outputs.classes.output import CLASSIFICATION, Classes
+from kevo.tasks.outputs.classes.stratified import groups_in_several
 from kevo.tasks.outputs.labels.output import Labels
 from kevo.tasks.outputs.numbers.output import REGRESSION, Numbers
 from kevo.tasks.outputs.numbers.output import parse as parse_numbers
@@ -421,7 +422,7 @@ def _from_files(name: str, listing: files.Listing, path: Path, reading: _Reading
     if reading.groups is not None:
         names, note = grouping.group(good, reading.groups)
         own_groups = {split: names[part] for split, part in slices.items()}
-        notes += filter(None, (note, grouping.divided(own_groups)))
+        notes += filter(None, (note, groups_in_several(own_groups)))
     return Found(
         name,
         {split: decoded[part] for split, part in slices.items()},

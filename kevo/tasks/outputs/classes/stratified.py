@@ -131,6 +131,19 @@ def divide_groups(
     return {"train": left, **taken}
 
 
+def groups_in_several(groups: Mapping[str, Sequence[str]]) -> str | None:
+    """Says how many groups stand in several of the splits that a source gives; `None` for none.
+
+    Args:
+        groups: For each split the groups of its examples.
+    """
+    sets = list(map(set, groups.values()))
+    num = sum(sum(name in one for one in sets) > 1 for name in set().union(*sets))
+    if not num:
+        return None
+    return f"{num} groups stand in several splits, as the source divides them: the scores may be too good."
+
+
 _Key = TypeVar("_Key", bound=Hashable)
 
 

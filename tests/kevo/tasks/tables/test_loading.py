@@ -184,3 +184,49 @@ def test_a_table_may_become_too_wide(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_fractions_must_leave_something(fractions: tuple[float, float]) -> None:
     with pytest.raises(SettingsError, match="leave something to train on"):
         load((X, Y), validation_fraction=fractions[0], test_fraction=fractions[1])
+
+
+def patients(tmp_path: Path) -> Path:
+    """Writes three rows of each of 40 patients, who are named by a column, but for one row."""
+    lines = ["patient,age,dose,ill"]
+    for number in range(120):
+        patient = "" if number == 7 else f"p{number // 3}"
+        lines.append(f"{patient},{20 + number % 50},{number * 7 % 11},{'yes' if number // 3 % 2 else 'no'}")
+    return csv(tmp_path, *lines)
+
+
+def test_rows_of_a_group_are_in_one_split(tmp_path: Path) -> None:
+    dataset = load(patients(tmp_path), target="ill", groups="patient", keep=["patient"])
+    (place,) = (place for place, column in enumerate(dataset.columns) if column.name == "patient")
+    assert dataset.columns[place].kind == "category"
+    members = [set(dataset.inputs(split)["patient"].ravel().tolist()) - {""} for split in (dataset.train, dataset.test)]
+    assert members[0] and members[1] and not members[0] & members[1]
+
+
+def test_nothing_is_learned_from_groups_unless_that_is_asked_for(tmp_path: Path) -> None:
+    dataset = load(patients(tmp_path), target="ill", groups="patient")
+    assert [column.name for column in dataset.columns] == ["age", "dose"]
+    assert "Left out 'patient': it names the groups." in dataset.notes
+
+
+def test_a_column_of_groups_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no column 'person' of groups in train.*'patient'"):
+        load(patients(tmp_path), target="ill", groups="person")
+
+
+def test_rows_and_groups_in_several_given_splits_are_counted() -> None:
+    rows = [[number * 37 % 101 / 8, number % 7, f"g{number // 4}"] for number in range(80)]
+    answers = ["a", "b"] * 40
+    source = {"train": (rows[:60], answers[:60]), "test": (rows[50:], answers[50:])}
+    dataset = load(source, groups="column_3")
+    said = "10 of 30 test rows are the same as training or validation rows in every column"
+    assert [text[: len(said)] for text in dataset.repeats] == [said]
+    assert dataset.repeats[0] in dataset.notes
+    assert any(text.startswith("3 groups stand in several splits") for text in dataset.notes)
+
+
+def test_splits_without_repeats_say_nothing() -> None:
+    rows = [[number * 37 % 101 / 8, number % 7] for number in range(80)]
+    answers = ["a", "b"] * 40
+    source = {"train": (rows[:60], answers[:60]), "test": (rows[60:], answers[60:])}
+    assert load(source).repeats == ()
