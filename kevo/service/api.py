@@ -29,6 +29,8 @@ from kevo.system import versions
 MOST_PICTURES = 32
 PICTURE_BYTES = 20 * 1024**2
 _MODEL_SECONDS = 90.0
+_OTHER_NAMES = ("application/x-zip-compressed", "application/vnd.ms-excel")
+"""What browsers call zips and CSV files too."""
 _LONGEST_NAME = 200
 _MOST_STREAMS = 64
 _EVENT_ID = re.compile(r"([0-9a-f]{16}|-):([0-9]{1,9}):[0-9]{1,12}")
@@ -107,7 +109,7 @@ def upload_of(data: str, request: Request) -> Upload:
     """Returns an upload of the request's user."""
     upload = server_of(request).uploads.get(data, user_of(request))
     if upload is None:
-        raise HTTPException(404, "There are no such pictures.")
+        raise HTTPException(404, "There is no such data.")
     return upload
 
 
@@ -123,11 +125,11 @@ def health() -> dict[str, Any]:
 
 @router.put("/data/{data}", status_code=201, openapi_extra=body_of(*dict.fromkeys(MEMBERS.values())))
 async def put_data(name: FileName, request: Request) -> JSONResponse:
-    """Takes in a .zip or .npz of pictures, as the body of the request, and says what it holds."""
+    """Takes in a .zip or .npz of pictures or a .csv of rows, as the body, and says what it holds."""
     server, length = server_of(request), _length(request)
     suffix = server.uploads.check(name, length)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
-    if kind not in ("", "application/octet-stream", MEMBERS[suffix], "application/x-zip-compressed"):
+    if kind not in ("", "application/octet-stream", MEMBERS[suffix], *_OTHER_NAMES):
         raise HTTPException(415, f"Expected {MEMBERS[suffix]}. Received: {kind[:100]}.")
     one = await server.uploads.receive(name, user_of(request), _chunks(request), length)
     return JSONResponse(server.upload_json(one), 201, {"location": f"/api/v1/data/{one.id}"})
@@ -165,7 +167,7 @@ def delete_data(one: Sent, request: Request, force: bool = False) -> Response:
     needing = server.searches.needing(one.id)
     if any(server.searches.state(job) in (*jobs.ALIVE, jobs.QUEUED) for job in needing) or (needing and not force):
         names = ", ".join(job.name for job in needing)
-        raise HTTPException(409, f"Searches need these pictures, also to go on: {names}. Remove them first.")
+        raise HTTPException(409, f"Searches need this data, also to go on: {names}. Remove them first.")
     server.uploads.remove(one)
     return Response(status_code=204)
 
@@ -191,8 +193,10 @@ def add_search(server: Server, user: str, asked: NewSearch, key: str = "") -> tu
     """
     data_name = server.data_name(asked.data, user)
     if data_name is None:
-        raise HTTPException(404, "There are no such pictures.")
-    settings = allowed.checked(asked.settings, max_time=server.config.max_time)
+        raise HTTPException(404, "There is no such data.")
+    upload = server.uploads.get(asked.data, user)
+    targets = upload.targets if upload is not None and upload.is_table else None
+    settings = allowed.checked(asked.settings, max_time=server.config.max_time, targets=targets)
     return server.searches.add(
         name=asked.name or Path(data_name).stem or data_name,
         owner=user,

@@ -26,10 +26,11 @@ def main(path: str, name: str, thumbnails: str) -> None:
     except KevoError as error:
         print(json.dumps({"error": str(error)}))
         return
-    skipped = [[one.path, one.reason] for one in found.skipped]
-    values = {**dataclasses.asdict(found), "skipped": skipped[:_MOST_NAMED]}
+    values = dataclasses.asdict(found)
+    skipped = [[one["path"], one["reason"]] for one in values.get("skipped", ())]
+    values["skipped"] = skipped[:_MOST_NAMED]
     if len(skipped) > _MOST_NAMED:
-        values["notes"] = [*found.notes, f"{len(skipped):,} files are skipped; the first {_MOST_NAMED} are named."]
+        values["notes"] = [*values["notes"], f"{len(skipped):,} files are skipped; the first {_MOST_NAMED} are named."]
     print(json.dumps(values))
 
 

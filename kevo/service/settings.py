@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -33,10 +34,11 @@ class SearchSettings(BaseModel):
     num_rungs: Annotated[int, Field(ge=1, le=3, strict=True), _READ] | None = None
     population: Annotated[int, Field(ge=2, le=10_000, strict=True), _READ] | None = None
     space: Literal["small", "default", "wide"] | None = None
-    objective: Literal["accuracy", "macro_f1", "loss"] | None = None
+    objective: Literal["accuracy", "macro_f1", "loss", "mae", "rmse", "r2"] | None = None
     minimize: list[Literal["params", "seconds", "flops", "bytes"]] | None = None
     max_params: Annotated[int, Field(ge=1, le=10**13, strict=True), _READ] | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SEED, strict=True), _READ] | None = None
+    target: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
 
 
 class Limits(BaseModel):
@@ -48,12 +50,13 @@ class Limits(BaseModel):
     max_trials: Whole | None = None
 
 
-def checked(settings: SearchSettings, *, max_time: float) -> dict[str, Any]:
+def checked(settings: SearchSettings, *, max_time: float, targets: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Returns the settings that were given, for `kevo search`.
 
     Args:
         settings: What was asked for.
         max_time: The most seconds that a search of this server may take.
+        targets: The columns of a table that can be predicted, and the tasks that do so; `None` for pictures.
 
     Raises:
         SettingsError: kevo does not take them, or they ask for more time than is allowed.
@@ -61,12 +64,31 @@ def checked(settings: SearchSettings, *, max_time: float) -> dict[str, Any]:
     values = settings.model_dump(exclude_none=True)
     if values.get("max_time", 0.0) > max_time:
         raise SettingsError(f"`max_time` must be {max_time:g} seconds at most here. Received: {values['max_time']:g}.")
+    task = _task(values.get("target"), targets)
     plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    if task is not None:
+        # The task is said, whatever the file looks like: it is read as a table, and no file that stands in it.
+        values["task"] = task
+        plain |= {"task": task, "options": {"target": plain.pop("target")}}
     Settings(**plain)
     if "max_time" not in values:
         # A search by number of candidates alone has no end that a server can promise to others.
         values["max_time"] = min(max_time, DEFAULT_MAX_TIME if "max_trials" not in values else max_time)
     return values
+
+
+def _task(target: str | None, targets: Mapping[str, str] | None) -> str | None:
+    """Returns the task of a search on a table; `None` on pictures."""
+    if targets is None:
+        if target is not None:
+            raise SettingsError("`target` names a column of a table. These are pictures: leave it out.")
+        return None
+    if target not in targets:
+        raise SettingsError(
+            f"Which column is to be predicted? Expected `target` as one of: {', '.join(targets) or 'none'}. Received: "
+            f"{target!r}."
+        )
+    return targets[target]
 
 
 def checked_limits(limits: Limits, *, max_time: float) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from kevo.errors import DataError, KevoError, RunError
 from kevo.service.root import Root, new_id, num_bytes, read_json, write_json
 from kevo.system.text import byte_size, printable
 
-MEMBERS = {".zip": "application/zip", ".npz": "application/octet-stream"}
+MEMBERS = {".zip": "application/zip", ".npz": "application/octet-stream", ".csv": "text/csv"}
 """What may be uploaded, and what it is called in a request."""
 KEPT_FREE = 5 * 1024**3
 """So many bytes of the disk are left to others."""
@@ -55,7 +55,7 @@ class Upload:
         id: Its name.
         name: What its user called the file; nothing on the disk is called so.
         owner: Whose it is.
-        suffix: `.zip` or `.npz`.
+        suffix: `.zip`, `.npz` or `.csv`.
         num_bytes: How large it is.
         digest: Hash of the file, by which the same is known again.
         created: When it came, in seconds since 1970.
@@ -63,6 +63,8 @@ class Upload:
         skipped: Files in it that cannot be used: path and reason.
         notes: What was decided while reading it.
         thumbnails: Small pictures: class and file name.
+        num_rows: Rows of a table; 0 for pictures.
+        columns: Those of a table: name, kind, examples, and the task of a search that predicts it; none for pictures.
         same_as: An earlier upload with the same content; empty for none.
     """
 
@@ -77,12 +79,24 @@ class Upload:
     skipped: list[list[str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     thumbnails: list[list[str]] = field(default_factory=list)
+    num_rows: int = 0
+    columns: list[dict[str, Any]] = field(default_factory=list)
     same_as: str = ""
 
     @property
     def splits(self) -> list[str]:
         """The splits that the file has."""
         return list(next(iter(self.counts.values()), {}))
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it holds rows, and no pictures."""
+        return bool(self.columns)
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """The columns that can be predicted, and the tasks of searches that do so."""
+        return {str(one["name"]): str(one["task"]) for one in self.columns if one["task"]}
 
     @property
     def num_pictures(self) -> int:
@@ -159,13 +173,13 @@ class Uploads:
         """Refuses an upload before it is read, as far as its name and length tell, and returns its suffix.
 
         Raises:
-            WrongKindError: it is no zip and no npz.
+            WrongKindError: it is of another kind.
             TooLargeError: it is too large.
             NoRoomError: there is no room for it.
         """
         suffix = Path(name).suffix.casefold()
         if suffix not in MEMBERS:
-            raise WrongKindError(f"Expected a .zip or .npz file. Received: {printable(name[:_LONGEST_NAME])!r}.")
+            raise WrongKindError(f"Expected a .zip, .npz or .csv file. Received: {printable(name[:_LONGEST_NAME])!r}.")
         if length is not None and length > self.most:
             raise TooLargeError(f"Expected {byte_size(self.most)} at most. Received: {byte_size(length)}.")
         self._check_room(length or 0)
@@ -206,9 +220,8 @@ class Uploads:
             thumbs.mkdir(mode=0o700, parents=True)
             partial.rename(self.path(one))
             found = await _look(self.path(one), one.name, thumbs)
-            one.counts, one.skipped, one.notes, one.thumbnails = (
-                found[key] for key in ("counts", "skipped", "notes", "thumbnails")
-            )
+            for key in {"counts", "skipped", "notes", "thumbnails", "num_rows", "columns"} & found.keys():
+                setattr(one, key, found[key])
             with self._lock:
                 same = (old for old in self._known.values() if old.digest == digest and old.owner == user)
                 one.same_as = next((old.id for old in same), "")
@@ -243,7 +256,7 @@ class Uploads:
                 if num % 2**26 < len(chunk):
                     self._check_room(0)
         if not num:
-            raise DataError("The file is empty. Send a .zip or .npz with pictures in it.")
+            raise DataError("The file is empty. Send a .zip or .npz of pictures, or a .csv of rows.")
         return num, hashed.hexdigest()
 
     def _check_room(self, num: int) -> None:
@@ -298,4 +311,4 @@ async def _look(path: Path, name: str, thumbnails: Path) -> dict[str, Any]:
 def _file_name(name: str) -> str:
     """Returns a file's name without its suffix and without anything that means something to a system."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(name).stem)[:60].strip("_-")
-    return plain or "pictures"
+    return plain or "data"

@@ -23,6 +23,7 @@ from kevo.runs.atomic_files import DAMAGE
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.service import api, charts, exports, jobs, wording
+from kevo.service import sections as sections_of
 from kevo.service import settings as allowed
 from kevo.service.api import Asked, NewSearch, Sent, server_of, user_of
 from kevo.service.guard import TITLES
@@ -32,7 +33,6 @@ from kevo.service.settings import Limits
 from kevo.service.tokens import OWNER, SIGN_IN_SECONDS
 from kevo.settings import Settings
 from kevo.system.text import byte_size, duration, metric_name, seconds_in
-from kevo.tasks.pages import CountMatrix
 
 _PAGE = 20
 _ROWS = 50
@@ -41,8 +41,6 @@ _FORM_BYTES = 2**16
 _FORM_SECONDS = 280.0
 _LANGUAGE = "kevo-lang"
 _YEAR = 365 * 24 * 3600
-_SHADES = 8
-_MOST_CLASSES = 40
 
 router = APIRouter(include_in_schema=False)
 _TEMPLATES = Environment(
@@ -135,7 +133,7 @@ async def post_data(request: Request) -> Response:
             raise HTTPException(413, "Expected a request that says how long it is.")
         # So large a form is not read to its end: the file alone would be refused too.
         if int(length) > server.uploads.most + _FORM_BYTES:
-            server.uploads.check("pictures.zip", int(length))
+            server.uploads.check("data.zip", int(length))
         async with request.form(max_files=1, max_fields=2) as form:
             file = form.get("file")
             if not isinstance(file, UploadFile) or not file.filename:
@@ -197,7 +195,7 @@ def _search_form(request: Request, data: str, given: Mapping[str, str], error: s
     server, user = server_of(request), user_of(request)
     name = server.data_name(data, user)
     if name is None:
-        raise HTTPException(404, "There are no such pictures.")
+        raise HTTPException(404, "There is no such data.")
     waiting = len(server.searches.queued())
     is_free = server.searches.num_alive() < server.config.parallel and not waiting
     return render(
@@ -237,7 +235,7 @@ def _asked_for(server: Server, user: str, data: str, given: Mapping[str, str]) -
     for name in ("max_trials", "patience", "epochs", "max_params", "seed", "population", "num_rungs"):
         if text := given.get(name):
             settings[name] = _whole(text)
-    for name in ("space", "objective"):
+    for name in ("space", "objective", "target"):
         if text := given.get(name):
             settings[name] = text
     if given.get("minimize"):
@@ -272,7 +270,9 @@ def show_search(job: Asked, request: Request) -> Response:
     if values["state"] not in (jobs.STOPPED, jobs.FINISHED):
         outcome = None
     kind = None if outcome is None else outcome.kind
-    matrix = headline = None
+    headline = None
+    drawings: list[dict[str, Any]] = []
+    sections: list[dict[str, Any]] = []
     details: list[tuple[str, str]] = []
     remarks: list[str] = []
     if outcome is not None and kind is not None:
@@ -280,8 +280,8 @@ def show_search(job: Asked, request: Request) -> Response:
         headline = pages.headline(outcome.test)
         details = [(name, str(value)) for name, value in pages.details(outcome.test, outcome.validation)]
         remarks = [*filter(None, [outcome.advice]), *pages.remarks(outcome.test)]
-        drawings = kind.drawings(outcome.test)
-        matrix = next((_shaded(one) for one in drawings if isinstance(one, CountMatrix)), None)
+        drawings = [shown for one in kind.drawings(outcome.test) if (shown := sections_of.block(one)) is not None]
+        sections = sections_of.sections(pages, server.searches.place(job).run, outcome)
     return render(
         request,
         "search.html",
@@ -292,7 +292,9 @@ def show_search(job: Asked, request: Request) -> Response:
         headline=headline,
         details=details,
         remarks=remarks,
-        matrix=matrix,
+        drawings=drawings,
+        sections=sections,
+        is_of_pictures=outcome is None or outcome.kind.inputs == "images",
         curve=None if objective is None else charts.curve(candidates, objective),
         metric="" if objective is None else objective.metric,
         last=_rows(server, search, server.searches.records(job, num - _LAST, num)),
@@ -327,17 +329,6 @@ def _rows(server: Server, search: Settings | None, records: Sequence[TrialRecord
             words = ", ".join(f"{name} {value}" for name, value in list(record.genome.items())[:6])
         found.append({"record": record, "words": words, "reason": server.without_paths(record.reason or "")})
     return found
-
-
-def _shaded(matrix: CountMatrix) -> dict[str, Any] | None:
-    """Returns a confusion matrix with a shade for each cell, of its share of the row; `None` for too many classes."""
-    if len(matrix.names) > _MOST_CLASSES:
-        return None
-    rows = []
-    for name, counts in zip(matrix.names, matrix.counts, strict=True):
-        total = sum(counts) or 1
-        rows.append((name, [(count, math.ceil(_SHADES * count / total)) for count in counts]))
-    return {"title": matrix.title, "caption": matrix.caption, "names": matrix.names, "rows": rows}
 
 
 @router.post("/searches/{search}/stop")

@@ -9,19 +9,26 @@ from kevo.errors import DataError
 
 if TYPE_CHECKING:
     from kevo.tasks.images.datasets.look import Look
+    from kevo.tasks.tables.look import TableLook
 
-SUFFIXES = (".zip", ".npz")
-"""What may be uploaded: a CSV or a folder would name other files of the machine that reads it."""
+TABLE_SUFFIX = ".csv"
+SUFFIXES = (".zip", ".npz", TABLE_SUFFIX)
+"""What may be uploaded: a folder, or a CSV that lists files, would name other files of the machine that reads it."""
 
 
-def look(path: Path, *, name: str, thumbnails: Path | None = None) -> Look:
-    """Looks into a file of pictures; see `kevo.tasks.images.datasets.look`.
+def look(path: Path, *, name: str, thumbnails: Path | None = None) -> Look | TableLook:
+    """Looks into a file; see `look` of `kevo.tasks.images.datasets.look` and of `kevo.tasks.tables.look`.
 
     Raises:
-        DataError: it is of another kind, cannot be read, or is no data set for classification.
+        DataError: it is of another kind, cannot be read, is nothing to learn from, or names other files.
     """
-    if path.suffix.casefold() not in SUFFIXES:
-        raise DataError(f"{name} cannot be uploaded. Expected a file that ends in {' or '.join(SUFFIXES)}.")
-    from kevo.tasks.images.datasets.look import look
+    suffix = path.suffix.casefold()
+    if suffix not in SUFFIXES:
+        raise DataError(f"{name} cannot be uploaded. Expected a file that ends in {', '.join(SUFFIXES)}.")
+    if suffix == TABLE_SUFFIX:
+        from kevo.tasks.tables.look import look as look_at_table
 
-    return look(path, name=name, thumbnails=thumbnails)
+        return look_at_table(path, name=name)
+    from kevo.tasks.images.datasets.look import look as look_at_pictures
+
+    return look_at_pictures(path, name=name, thumbnails=thumbnails)

@@ -28,7 +28,7 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   const file = input.files[0];
   if (!file) return;
-  if (!/\.(zip|npz)$/i.test(file.name)) return fail(form.dataset.kind);
+  if (!/\.(zip|npz|csv)$/i.test(file.name)) return fail(form.dataset.kind);
   if (file.size > Number(form.dataset.most)) return fail(form.dataset.tooLarge);
   document.getElementById("error")?.remove();
   const request = new XMLHttpRequest();

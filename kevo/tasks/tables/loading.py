@@ -187,7 +187,11 @@ def suggested(source: Any, *, target: str | None = None) -> tuple[str, str]:
     if is_csv(source) and target is None:
         return CLASSIFICATION, ""
     _, name, found = _find(source, target, None)
-    values = found["train"].target
+    return suggested_for(found["train"].target, name)
+
+
+def suggested_for(values: Sequence[str], name: str) -> tuple[str, str]:
+    """Decides the same by the values of a target called `name`."""
     amounts = {text: parse(text) for text in set(values) if not is_missing(text)}
     # A number that is missing or beyond all others is NaN here.
     if not amounts or any(amount is None or math.isnan(amount) for amount in amounts.values()):

@@ -50,11 +50,11 @@ def test_the_whole_way_by_keyboard(
     visitor.press("New search", "/data/new")
     visitor.check()
     # A file of the wrong kind is refused before it is sent, and the reason is what is read next.
-    visitor.choose("Drop a .zip here", picture)
+    visitor.choose("Drop a .zip or .csv here, or choose one", picture)
     visitor.press("Upload")
-    assert page.locator("#error").inner_text() == words("Choose a file that ends in .zip or .npz.")
+    assert page.locator("#error").inner_text() == words("Choose a file that ends in .zip, .npz or .csv.")
     assert page.evaluate("document.activeElement.id") == "error"
-    visitor.choose("Drop a .zip here", zips)
+    visitor.choose("Drop a .zip or .csv here, or choose one", zips)
     visitor.press("Upload", "/data/[0-9a-f]{16}")
     assert words("{classes} classes, {pictures} pictures", classes=3, pictures=18) in page.inner_text("main")
     assert "dog <i>" in page.inner_text("main")
@@ -83,7 +83,7 @@ def test_the_whole_way_by_keyboard(
         visitor.press("Download the model")
     assert download.value.suggested_filename == "best.keras"
     visitor.press("Try it", "/try")
-    visitor.choose("Drop pictures here", picture)
+    visitor.choose("Drop pictures here, or choose some", picture)
     page.locator(".answer-card").wait_for()
     assert page.locator(".answer-card h2").inner_text() == "new.png"
     wait(lambda: page.locator(".answer-card img").evaluate("one => one.naturalWidth") == 40)

@@ -147,7 +147,7 @@ def test_a_reader_hears_where_things_are(served: tuple[Server, str], browser: An
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
     # A figure has words, and the same as a table.
-    figure = page.get_by_role("img", name="The best score on the validation pictures by time")
+    figure = page.get_by_role("img", name="The best score on the validation split by time")
     assert figure.count() == 1
     page.get_by_text("The same as a table").click()
     assert page.get_by_role("table").first.is_visible()

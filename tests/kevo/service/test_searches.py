@@ -68,8 +68,8 @@ def test_the_same_key_is_the_same_search(served: Serving) -> None:
         ({"data": "digits", "out": "/tmp"}, 422, "out"),
         ({"data": "digits", "name": "a\u0000b"}, 422, "name"),
         ({"data": "digits", "name": "x" * 10_000}, 422, "name"),
-        ({"data": "/etc/passwd"}, 404, "no such pictures"),
-        ({"data": "0123456789abcdef"}, 404, "no such pictures"),
+        ({"data": "/etc/passwd"}, 404, "no such data"),
+        ({"data": "0123456789abcdef"}, 404, "no such data"),
         ({}, 422, "data"),
     ],
 )
@@ -93,7 +93,7 @@ def test_the_schema_says_what_may_be_set(served: Serving) -> None:
     assert fields["epochs"]["anyOf"][0] == {"type": "integer", "minimum": 1, "maximum": 10**6}
     assert set(fields) == {
         "max_time", "max_trials", "patience", "epochs", "num_rungs", "population", "space", "objective", "minimize",
-        "max_params", "max_examples", "seed",
+        "max_params", "max_examples", "seed", "target",
     }  # fmt: skip
 
 

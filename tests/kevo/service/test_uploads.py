@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from kevo.service import jobs
 from kevo.service.server import Server
 from tests.support.serving import ADDRESS, pets, put_search, serving, zipped
+from tests.support.tables import write_csv
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 Serving = tuple[Server, TestClient]
@@ -76,9 +78,13 @@ def test_the_same_file_is_known_again(served: Serving, upload: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "status", "words"),
     [
-        ("evil.csv", b"path,label\n/etc/passwd,x\n", 415, ".zip or .npz"),
-        ("model.keras", b"x", 415, ".zip or .npz"),
-        ("no-suffix", b"x", 415, ".zip or .npz"),
+        ("evil.csv", b"path,label\n/etc/passwd,x\n", 422, "names files"),
+        ("pictures.csv", b"picture;kind\na.png;x\nb.JPG;y\n", 422, "names files"),
+        ("above.csv", b"kind,what\nx,../../a\ny,../b\n", 422, "names files"),
+        ("one.csv", b"kind\nx\ny\n", 422, "columns"),
+        ("bytes.csv", b"a,b\n\xff\xfe,1\n", 422, "UTF-8"),
+        ("model.keras", b"x", 415, ".zip, .npz or .csv"),
+        ("no-suffix", b"x", 415, ".zip, .npz or .csv"),
         ("large.zip", b"x" * 600_000, 413, "at most"),
         ("empty.zip", b"", 422, "empty"),
         ("outside.zip", zipped({"../cat/1.png": b"", "dog/1.png": b""}), 422, "outside"),
@@ -116,8 +122,8 @@ def test_no_name_is_a_path(served: Serving, upload: str, name: str) -> None:
 @pytest.mark.bar(4)
 def test_a_form_does_the_same(served: Serving, upload: str) -> None:
     server, client = served
-    page = client.post("/data", files={"file": ("x.csv", b"path,label")}, headers={"origin": ADDRESS})
-    assert page.status_code == 415 and ".zip or .npz" in page.text
+    page = client.post("/data", files={"file": ("x.txt", b"path,label")}, headers={"origin": ADDRESS})
+    assert page.status_code == 415 and ".zip, .npz or .csv" in page.text
     assert client.post("/data", data={"other": "x"}, files={"x": b""}).status_code == 422
     answer = client.post("/data", files={"file": ("pets.zip", pets())}, follow_redirects=False)
     assert answer.status_code == 303
@@ -173,3 +179,50 @@ def test_a_full_disk_is_told_before_anything_is_sent(tmp_path: Path, monkeypatch
         monkeypatch.setattr(uploads, "KEPT_FREE", 2**60)
         answer = client.put("/api/v1/data/a.zip", content=b"x")
         assert answer.status_code == 507 and "kept free" in answer.json()["detail"]
+
+
+@pytest.fixture(scope="module")
+def table(served: Serving, tmp_path_factory: pytest.TempPathFactory) -> str:
+    content = write_csv(tmp_path_factory.mktemp("things") / "things.csv").read_bytes()
+    answer = served[1].put("/api/v1/data/things.csv", content=content, headers={"content-type": "text/csv"})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+@pytest.mark.bar(3)
+def test_a_table_is_told_by_its_columns(served: Serving, table: str) -> None:
+    _, client = served
+    values = client.get(f"/api/v1/data/{table}").json()
+    columns = {one["name"]: one for one in values["columns"]}
+    assert values["num_rows"] == 240 and values["num_pictures"] == 0 and values["thumbnails"] == []
+    assert (columns["weight"]["kind"], columns["color"]["kind"]) == ("number", "category")
+    assert columns["weight"]["num_missing"] == 24 and columns["constant"]["kind"] == ""
+    # What has gaps, or is the same everywhere, is nothing to predict.
+    asked = {name: one["task"] for name, one in columns.items()}
+    assert asked["kind"] == "tables" and asked["noise"] == "table-regression"
+    assert asked["weight"] == asked["constant"] == ""
+    page = client.get(f"/data/{table}").text
+    assert "240 rows, 8 columns" in page and "things.csv" in client.get("/data").text
+    form = client.get(f"/searches/new?data={table}").text
+    assert '<option value="kind" selected>' in form and '<option value="weight"' not in form
+
+
+@pytest.mark.bar(4)
+def test_a_table_is_searched_as_a_table(served: Serving, table: str) -> None:
+    server, client = served
+    form = {"data": table, "name": "things", "max_time": "5m", "target": "kind"}
+    address = client.post("/searches", data=form, follow_redirects=False).headers["location"]
+    job = server.searches.get(address.rpartition("/")[2], "owner")
+    assert job is not None
+    command = jobs.command(job, server.searches.place(job), "things.csv")
+    # Whatever stands in it, no file is opened but this one.
+    assert command[command.index("--task") + 1] == "tables" and command[command.index("--target") + 1] == "kind"
+    amounts = {"data": table, "settings": {"target": "noise", "objective": "mae"}}
+    assert client.post("/api/v1/searches", json=amounts).json()["settings"]["task"] == "table-regression"
+    for target, words in ((None, "Which column"), ("weight", "Which column"), ("no column", "Which column")):
+        refused = client.post("/api/v1/searches", json={"data": table, "settings": {"target": target}})
+        assert refused.status_code == 422 and words in refused.json()["detail"]
+    pictures = client.post("/api/v1/searches", json={"data": "digits", "settings": {"target": "kind"}})
+    assert pictures.status_code == 422 and "pictures" in pictures.json()["detail"]
+    for one in server.searches.all_of("owner"):
+        server.searches.remove(one)

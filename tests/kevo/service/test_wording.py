@@ -14,7 +14,19 @@ TEMPLATES = sorted((ROOT / "kevo/service/templates").glob("*.html"))
 WORDS = re.compile(r"""(?<![\w.])_\(\s*(?:"([^"]*)"|'([^']*)')""")
 STATES = (*jobs.ALIVE, *jobs.ENDED, jobs.QUEUED, jobs.LOST)
 ERRANDS = ("done",)
-CHOICES = ("train", "validation", "test", "default", "small", "wide", "accuracy", "macro_f1", "loss")
+CHOICES = (
+    "train",
+    "validation",
+    "test",
+    "default",
+    "small",
+    "wide",
+    "accuracy",
+    "macro_f1",
+    "loss",
+    "number",
+    "category",
+)
 """Words that templates take from elsewhere."""
 
 
