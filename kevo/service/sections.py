@@ -29,12 +29,14 @@ def sections(pages: Pages, run: Path, outcome: Outcome) -> list[dict[str, Any]]:
         outcome: What the search has found.
     """
     known = Known(run_folder=run, validation=outcome.validation, test=outcome.test, dataset=None, reason="")
+    found: list[dict[str, Any]] = []
     with contextlib.suppress(KevoError):
-        found = [(one.title, [block(part) for part in one.blocks]) for one in pages.sections(known)]
-        shown = [{"title": title, "blocks": [one for one in blocks if one is not None]} for title, blocks in found]
-        # What only says that there is no data says nothing here.
-        return [one for one in shown if any(part["kind"] == "table" for part in one["blocks"])]
-    return []
+        for section in pages.sections(known):
+            # The drawings stand above them already.
+            parts = (block(part) for part in section.blocks if isinstance(part, Paragraph | Table))
+            found.append({"title": section.title, "blocks": [one for one in parts if one is not None]})
+    # What only says that there is no data says nothing here.
+    return [one for one in found if any(part["kind"] == "table" for part in one["blocks"])]
 
 
 def block(one: Block) -> dict[str, Any] | None:

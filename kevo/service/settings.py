@@ -83,7 +83,7 @@ def _task(target: str | None, targets: Mapping[str, str] | None) -> str | None:
         if target is not None:
             raise SettingsError("`target` names a column of a table. These are pictures: leave it out.")
         return None
-    if target not in targets:
+    if target is None or target not in targets:
         raise SettingsError(
             f"Which column is to be predicted? Expected `target` as one of: {', '.join(targets) or 'none'}. Received: "
             f"{target!r}."
