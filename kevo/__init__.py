@@ -13,6 +13,7 @@ from kevo.system.quiet import quiet_tensorflow
 if TYPE_CHECKING:
     from kevo.api import resume, search
     from kevo.errors import KevoError
+    from kevo.estimators import KevoClassifier, KevoRegressor
     from kevo.result import SearchResult
     from kevo.settings import Settings
     from kevo.tasks.public import PRESETS, Classifier, ImageDataset, Space, read_picture
@@ -22,7 +23,9 @@ __all__ = [
     "PRESETS",
     "Classifier",
     "ImageDataset",
+    "KevoClassifier",
     "KevoError",
+    "KevoRegressor",
     "SearchResult",
     "Settings",
     "Space",
@@ -34,7 +37,9 @@ __all__ = [
 _MODULES = {
     "Classifier": "kevo.tasks.public",
     "ImageDataset": "kevo.tasks.public",
+    "KevoClassifier": "kevo.estimators",
     "KevoError": "kevo.errors",
+    "KevoRegressor": "kevo.estimators",
     "PRESETS": "kevo.tasks.public",
     "SearchResult": "kevo.result",
     "Settings": "kevo.settings",

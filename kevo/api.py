@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from kevo.errors import KevoError, RunError, SettingsError, WeightsError
 from kevo.execution import devices
 from kevo.execution.cluster import Cluster
+from kevo.objective import Measure, register
 from kevo.progress import Listener, NullListener, for_stderr
 from kevo.progress.trackers import TrackerGroup
 from kevo.result import SearchResult
@@ -148,6 +149,7 @@ def resume(
     max_time: float | str | None = None,
     max_trials: int | None = None,
     patience: int | None = None,
+    objective: Measure | None = None,
     verbose: bool | None = None,
     listener: Listener | None = None,
     started: float | None = None,
@@ -168,6 +170,7 @@ def resume(
             limits count no more.
         max_trials: How many more candidates to train at most.
         patience: As in `Settings`, from now on; candidates of before count.
+        objective: The same function again, where the search improves one: run folders hold no code.
         verbose: As for `search`.
         listener: Is told about progress. Defaults to nobody.
         started: As for `search`.
@@ -189,6 +192,8 @@ def resume(
     machines = _cluster(cluster, cpus_per_trial, gpus_per_trial, distribution_strategy)
     run = Run.open(Path(run_folder).absolute())
     settings = run.search_settings()
+    if objective is not None and (name := register(objective)) != settings.objective:
+        raise SettingsError(f"The search in {run.path} improves {settings.objective}. Received another: {name}.")
     limits = {"max_time": max_time, "max_trials": max_trials, "patience": patience}
     if any(limit is not None for limit in limits.values()):
         settings = _extended(run, settings, limits)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
+from kevo.errors import SettingsError
+
+Measure = Callable[[Any, Any], float]
+"""Returns a score of outputs, shape (n, ...), and the true answers, shape (n, ...)."""
+FUNCTION = "function:"
+"""Begins the name of an objective that is a function of the user's."""
 StandardError = Callable[[float, int], float]
 """Returns the standard error of a score over a number of examples."""
 
@@ -41,12 +47,14 @@ class Objective:
         direction: `max` or `min`.
         tie_breaker: The metric that decides between equals, the lower the better. `None` for none.
         standard_error: The metric's standard error, which is the `margin`. `None` where there is no margin.
+        measure: Computes the metric; `None` where every training does anyway.
     """
 
     metric: str
     direction: str
     tie_breaker: str | None = field(default=None, kw_only=True)
     standard_error: StandardError | None = field(default=None, kw_only=True)
+    measure: Measure | None = field(default=None, kw_only=True)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -84,6 +92,43 @@ class Objective:
 def with_costs(objective: Objective, minimize: Iterable[str]) -> tuple[Objective, ...]:
     """Returns all that a search improves: its objective, and then the costs that it minimizes beside it."""
     return objective, *(Objective(cost, "min") for cost in minimize)
+
+
+_FUNCTIONS: dict[str, Measure] = {}
+"""The functions that this process was given as objectives, by name."""
+
+
+def register(function: Measure) -> str:
+    """Makes an objective of a function, which is the better the greater it is.
+
+    Args:
+        function: Returns a score of true answers and outputs, in this order.
+
+    Returns:
+        The name of the objective in the settings of a search.
+
+    Raises:
+        SettingsError: it has no name, such as a lambda.
+    """
+    name = getattr(function, "__name__", type(function).__name__)
+    if not name.isidentifier():
+        raise SettingsError(f"The objective {name} has no name. Expected a function that was made by `def`.")
+    _FUNCTIONS[f"{FUNCTION}{name}"] = function
+    return f"{FUNCTION}{name}"
+
+
+def function_of(name: str) -> Measure:
+    """Returns a function that this process was given.
+
+    Raises:
+        SettingsError: it was not.
+    """
+    if name not in _FUNCTIONS:
+        raise SettingsError(
+            f"The objective of this search is the function {name.removeprefix(FUNCTION)}, which only the process knows "
+            "that was given it. Give it again: kevo.resume(run, data, objective=...)."
+        )
+    return _FUNCTIONS[name]
 
 
 COSTS: Mapping[str, str] = {

@@ -16,7 +16,7 @@ from kevo.runs.outcome import Outcome
 from kevo.runs.reader import Facts
 from kevo.runs.records import TrialRecord
 from kevo.system import model_files
-from kevo.system.text import duration, printable
+from kevo.system.text import duration, metric_name, printable
 
 if TYPE_CHECKING:
     import keras
@@ -154,7 +154,9 @@ class SearchResult(Outcome):
 
     def summary(self) -> str:
         """Returns in a few lines how good the best model is, what it is, and where it lies."""
-        return "\n".join(f"{name:<11}{value}" for name, value in self._lines().items())
+        lines = self._lines()
+        width = max(11, *(len(name) + 1 for name in lines))
+        return "\n".join(f"{name:<{width}}{value}" for name, value in lines.items())
 
     def __repr__(self) -> str:
         return f"SearchResult\n{indent(self.summary(), '  ')}"
@@ -170,6 +172,7 @@ class SearchResult(Outcome):
             "test": f"{pages.in_brief(self.test)}, {low:.4f} to {high:.4f} with a confidence of 95 %, "
             f"on {self.test.num_examples:,} {self.kind.examples}",
             "validation": pages.in_brief(self.validation),
+            **self._objective(),
             "model": f"{self.num_parameters:,} parameters, {self.words}",
             "search": f"{self.trials_completed} candidates completed, {self.trials_failed} failed, in "
             f"{duration(self.seconds)}{', interrupted' if self.interrupted else ''}",
@@ -186,6 +189,14 @@ class SearchResult(Outcome):
         if self.ensemble is not None:
             words["ensemble"] = f"{len(self.ensemble.members)} models, test {pages.in_brief(self.ensemble.test)}"
         return {name: printable(value) for name, value in words.items()}
+
+    def _objective(self) -> dict[str, str]:
+        """Returns the objective's own scores, where it is none of those that are always told."""
+        return {
+            metric_name(name).lower(): f"test {value:.4f}, validation {self.validation.further[name]:.4f}"
+            for name, value in self.test.further.items()
+            if name in self.validation.further
+        }
 
     @property
     def _facts(self) -> Facts:

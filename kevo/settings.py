@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from kevo.errors import SettingsError
-from kevo.objective import COSTS, Objective, with_costs
+from kevo.objective import COSTS, FUNCTION, Objective, register, with_costs
 from kevo.system.text import seconds_in
 from kevo.tasks.protocols.kind import AnyKind
 from kevo.tasks.registry import AUTO, TASKS, all_kinds, asked_words, kind_of, named_by
@@ -127,8 +127,10 @@ class Settings:
             `kevo.Space` for images.
         weights: Where the weights of each backbone come from: a path, `imagenet` or `none`. Backbones not named here
             are tried with `imagenet` when `weights` is empty, and left out otherwise.
-        objective: What to improve on the validation split: `accuracy`, `macro_f1` or `loss` of classes; `r2`, `mae` or
-            `rmse` of numbers; `auto` for the first of these.
+        objective: What to improve on the validation split: `accuracy`, `macro_f1`, `loss`, `balanced_accuracy`,
+            `roc_auc`, `average_precision` or `top_5` of classes; `r2`, `mae` or `rmse` of numbers; any scorer of
+            scikit-learn's by its name; or a function of true answers and outputs, the greater the better, which needs
+            `workers=0` (the default with one). `auto` for the first of these.
         minimize: What to keep small at the same time: some of `params`, `seconds` (of the candidate's training),
             `flops` (of one picture) and `bytes` (of the saved model). The search then looks for a front of candidates
             that no other beats in everything.
@@ -197,6 +199,11 @@ class Settings:
             raise SettingsError(f"`workers` must be 0 or more. Received: {self.workers}.")
         if not 0 <= self.seed <= MAX_SEED:
             raise SettingsError(f"`seed` must be from 0 to {MAX_SEED}. Received: {self.seed}.")
+        if self.objective.startswith(FUNCTION) and self.workers != 0:
+            raise SettingsError(
+                f"An objective that is a function is computed in the search's own process. Received: {self.workers} "
+                "workers. Leave them out."
+            )
         if self.strategy not in STRATEGIES:
             raise SettingsError(f"Unknown strategy {self.strategy!r}. Expected one of: {', '.join(STRATEGIES)}.")
         if self.strategy == "multiworker" and self.workers not in (None, 1):
@@ -219,21 +226,27 @@ class Settings:
         self.kind.check(self)
 
     def _check_objective(self) -> None:
+        kinds = [self.kind]
         if self.task not in TASKS:
             # Which task it is the data may still decide.
             kinds = [kind for kind in all_kinds() if self.task in (AUTO, kind.asks)]
-            objectives = list(dict.fromkeys(name for kind in kinds for name in kind.objectives))
-        else:
-            objectives = list(self.kind.objectives)
-            if self.objective == AUTO:
-                object.__setattr__(self, "objective", objectives[0])
-        if self.objective not in (AUTO, *objectives):
-            raise SettingsError(f"Unknown objective {self.objective!r}. Expected one of: {', '.join(objectives)}.")
+        elif self.objective == AUTO:
+            object.__setattr__(self, "objective", next(iter(self.kind.objectives)))
+        if self.objective != AUTO and not any(self.objective in kind.objectives for kind in kinds):
+            names = dict.fromkeys(name for kind in kinds for name in kind.objectives.named)
+            raise SettingsError(
+                f"Unknown objective {self.objective!r}. Expected one of: {', '.join(names)}; or a scorer of "
+                "scikit-learn's, such as f1_weighted or matthews_corrcoef."
+            )
 
     def _simplify(self) -> None:
         """Makes plain values of what people write: `15m`, paths, NumPy's numbers, one name in place of several."""
         for item in dataclasses.fields(self):
             object.__setattr__(self, item.name, _plain(getattr(self, item.name)))
+        if callable(objective := self.objective):
+            object.__setattr__(self, "objective", register(objective))
+            if self.workers is None:
+                object.__setattr__(self, "workers", 0)
         time: Any = self.max_time
         if isinstance(time, str):
             try:

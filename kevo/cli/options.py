@@ -95,6 +95,11 @@ MLFLOW = click.option(
     metavar="URI",
     help="Log every candidate to an MLflow server too, such as http://127.0.0.1:5000, and register the best model.",
 )
+OPTUNA = click.option(
+    "--optuna",
+    metavar="URL",
+    help="Write every candidate into a storage of Optuna too, such as sqlite:///runs.db, for optuna-dashboard.",
+)
 ENERGY = click.option(
     "--energy",
     metavar="[COUNTRY]",

@@ -22,6 +22,7 @@ from kevo.cli.options import (
     GPUS,
     JSON,
     MLFLOW,
+    OPTUNA,
     TENSORBOARD,
     Duration,
     WeightsPair,
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 TASK_OPTIONS = {option.name: option for kind in all_kinds() for option in kind.options}
 """The settings that only one task has, by name."""
+OBJECTIVES = tuple(dict.fromkeys(name for kind in all_kinds() for name in kind.objectives.named))
+"""The names of objectives, without those of scikit-learn's scorers."""
 
 
 def _task_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -106,10 +109,11 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option(
     "--objective",
-    type=click.Choice([AUTO, *dict.fromkeys(name for kind in all_kinds() for name in kind.objectives)]),
+    metavar="NAME",
     default=AUTO,
     show_default=True,
-    help="What to improve; auto is accuracy for classes, r2 for numbers and average_precision for labels.",
+    help=f"What to improve: {', '.join(OBJECTIVES)}, or any scorer of scikit-learn's by its name. auto is accuracy for "
+    "classes, r2 for numbers and average_precision for labels.",
 )
 @click.option(
     "--minimize",
@@ -153,6 +157,7 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: kevo-runs/NAME-TIME]")
 @TENSORBOARD
 @MLFLOW
+@OPTUNA
 @ENERGY
 @JSON
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")
@@ -168,6 +173,7 @@ def search(
     gpus_per_trial: float | None,
     tensorboard: bool,
     mlflow: str | None,
+    optuna: str | None,
     energy: str | None,
     **options: Any,
 ) -> None:
@@ -200,7 +206,7 @@ def search(
                 gpus_per_trial=gpus_per_trial,
             ),
             settings,
-            _trackers(tensorboard, mlflow, energy),
+            _trackers(tensorboard, mlflow, optuna, energy),
             quiet=quiet,
             as_json=as_json,
         )
@@ -231,6 +237,7 @@ def search(
 @GPUS
 @TENSORBOARD
 @MLFLOW
+@OPTUNA
 @ENERGY
 @JSON
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")
@@ -249,6 +256,7 @@ def resume(
     gpus_per_trial: float | None,
     tensorboard: bool,
     mlflow: str | None,
+    optuna: str | None,
     energy: str | None,
 ) -> None:
     """Goes on with the search in the run folder RUN that was interrupted, or with a finished one for longer."""
@@ -275,7 +283,7 @@ def resume(
                 trust=trust,
             ),
             settings,
-            _trackers(tensorboard, mlflow, energy),
+            _trackers(tensorboard, mlflow, optuna, energy),
             quiet=quiet,
             as_json=as_json,
         )
@@ -316,7 +324,7 @@ def _next_commands(result: SearchResult) -> list[str]:
     return [printable(f"{command:<{width}}  {words}") for command, words in commands.items()]
 
 
-def _trackers(tensorboard: bool, mlflow: str | None, energy: str | None) -> list[Tracker]:
+def _trackers(tensorboard: bool, mlflow: str | None, optuna: str | None, energy: str | None) -> list[Tracker]:
     """Returns those that were asked for; raises an error, before any training, where one cannot be had."""
     found: list[Tracker] = []
     if tensorboard:
@@ -331,4 +339,8 @@ def _trackers(tensorboard: bool, mlflow: str | None, energy: str | None) -> list
         from kevo.progress.trackers.mlflow import MLflow
 
         found.append(MLflow(mlflow))
+    if optuna is not None:
+        from kevo.progress.trackers.optuna import Optuna
+
+        found.append(Optuna(optuna))
     return found

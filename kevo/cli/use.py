@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from kevo.cli.console import FAILED, format_json, user_errors
+from kevo.errors import SettingsError
 from kevo.runs import layout
 from kevo.system.quiet import quiet_tensorflow
 from kevo.system.text import printable
@@ -77,6 +80,13 @@ def evaluate(
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each picture or row, a line each.")
 @click.option(
+    "--csv",
+    "table",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a table instead: a row for each picture or row, a column for each probability.",
+)
+@click.option(
     "--top",
     type=click.IntRange(min=1),
     metavar="N",
@@ -90,7 +100,13 @@ def evaluate(
 )
 @_LABELS
 def predict(
-    model: Path, files: tuple[Path, ...], as_json: bool, top: int | None, grad_cam: Path | None, labels: Path | None
+    model: Path,
+    files: tuple[Path, ...],
+    as_json: bool,
+    table: Path | None,
+    top: int | None,
+    grad_cam: Path | None,
+    labels: Path | None,
 ) -> None:
     """Says what MODEL makes of FILES.
 
@@ -101,13 +117,51 @@ def predict(
     """
     with user_errors():
         kind, predictor = _opened(model, labels)
+        if table is not None and (as_json or top is not None):
+            raise SettingsError("A table has a column for each probability. Leave out --json and --top.")
         num_read = 0
+        rows = []
         for prediction in predictor.predict(files, skip=_step_over, grad_cam=grad_cam):
             num_read += 1
+            if table is not None:
+                rows.append(_row(prediction.to_json()))
+                continue
             click.echo(json.dumps(prediction.to_json(top=top)) if as_json else printable(prediction.line(top=top or 1)))
         if not num_read:
             click.echo(f"Error: Not one {kind.example} could be read.", err=True)
             sys.exit(FAILED)
+        if table is not None:
+            _write_table(table, rows)
+
+
+def _row(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a prediction as a row of a table; probabilities have a column each."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found |= {f"p({one})": value[one] for one in sorted(value)}
+        else:
+            found[name] = "; ".join(value) if isinstance(value, list) else value
+    return found
+
+
+def _write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes rows as CSV; texts that a spreadsheet would compute come with a quote before them."""
+    import csv
+    import io
+
+    from kevo.runs.atomic_files import atomic_write_bytes
+
+    content = io.StringIO(newline="")
+    writer = csv.DictWriter(content, fieldnames=list(dict.fromkeys(name for row in rows for name in row)))
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _plain(value) for name, value in row.items()})
+    atomic_write_bytes(path, content.getvalue().encode())
+
+
+def _plain(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
 def _opened(model: Path, labels: Path | None) -> tuple[AnyKind, Predictor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import filecmp
 import math
 import operator
 import shutil
@@ -11,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from kevo.engine.budget import Budget
 from kevo.engine.default_recipe import default_recipe
@@ -110,11 +110,19 @@ class Finalizer:
             and not self._library.beats(validation, standing.validation)
         ):
             return self._kept(standing, records, interrupted=interrupted)
-        if standing is None and self._was_handed_over(lost) and not filecmp.cmp(folder / layout.MODEL, folder / name):
+        calibration = self._task.calibrate(model, outputs)
+        was_handed_over = self._was_handed_over(lost)
+        is_there = (standing is not None or was_handed_over) and self._is_there(model)
+        if standing is None and was_handed_over and not is_there:
             # Nobody knows how good it is.
             reason = f"{folder / layout.MODEL} has no scores in {layout.RESULT} that can be read"
             self._listener.note(self._folder.set_aside(layout.MODEL, reason))
-        self._copy(name)
+        if calibration is None:
+            self._copy(name)
+        elif not is_there:
+            with self._folder.replacing(layout.MODEL) as path:
+                model_files.save(model, path)
+            model = self._loaded(layout.MODEL)
         predicted = self._task.predict(model, "test")
         test = self._task.score(predicted, "test")
         scoring_seconds = self._budget.seconds - began
@@ -152,6 +160,7 @@ class Finalizer:
             advice=self._task.advice if test.is_chance else "",
             trial_id=winner.trial_id,
             default_recipe=default_recipe(records, self._objectives[0], self._kind),
+            calibration=calibration,
         )
         self._write(result)
         if result.ensemble is None:
@@ -210,6 +219,15 @@ class Finalizer:
             return model_files.load(self._folder.path / name)
         except Exception as error:
             raise BrokenModelError(self._folder.path, name, error) from error
+
+    def _is_there(self, model: keras.Model) -> bool:
+        """Tells whether this very model has been handed over."""
+        try:
+            there = self._loaded(layout.MODEL).get_weights()
+        except BrokenModelError:
+            return False
+        ours = model.get_weights()
+        return len(ours) == len(there) and all(map(np.array_equal, ours, there))
 
     def _copy(self, name: str) -> None:
         """Makes a model of the run folder the best one."""

@@ -14,6 +14,7 @@ from kevo.runs import layout
 from kevo.system import model_files
 from kevo.system.text import count, duration, metric_name, plural
 from kevo.tasks.protocols.kind import AnyKind
+from kevo.tasks.protocols.scores import Calibration
 from kevo.tasks.registry import DEFAULT, TASKS, kind_of
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ class Outcome:
             split tells.
         advice: What to do about that; empty where it is better.
         trial_id: The trial whose model is the best one; empty where that is unknown.
+        calibration: How the best model's probabilities were calibrated, on the validation split; `validation` are its
+            scores before that, and `test` after. `None` where they were not.
         default_recipe: What the recipe that the search began with would have scored alone; `None` where it could not be
             trained.
     """
@@ -172,6 +175,7 @@ class Outcome:
     advice: str = ""
     trial_id: str = ""
     default_recipe: DefaultRecipe | None = None
+    calibration: Calibration | None = None
 
     @property
     def kind(self) -> AnyKind:
@@ -226,6 +230,9 @@ class Outcome:
             default_recipe=None
             if (recipe := values.get("default_recipe")) is None
             else DefaultRecipe.from_json(recipe),
+            calibration=None
+            if (calibration := values.get("calibration")) is None
+            else Calibration.from_json(calibration),
         )
 
     def moved(self, folder: Path) -> Self:

@@ -155,6 +155,9 @@ class CandidateFit:
                 outputs = self._validate(plan, forward, views, batch_size, epoch, learned)
                 validation_seconds = self.clock.seconds - began
                 measured = answers.measure(outputs, answers.validation_targets)
+                if self._objective.measure is not None:
+                    score = self._objective.measure(outputs, answers.validation_targets)
+                    measured |= {self._objective.metric: score}
                 if self.record_epoch(stage, {**learned, **measured}):
                     best_weights, self.outputs = network.get_weights(), outputs
                 if plan.is_kept and self._whole is not None:

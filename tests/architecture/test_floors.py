@@ -28,6 +28,7 @@ tuners
 
 kevo.errors
 kevo.objective kevo.system
+kevo.scorers
 kevo.training.answers kevo.training.effort kevo.training.history kevo.training.early_stopping
 kevo.training.clock kevo.training.checkpoints kevo.training.optimizers kevo.training.batch_norm
 kevo.training.loop
@@ -61,6 +62,7 @@ kevo.execution
 kevo.result
 kevo.session
 kevo.api
+kevo.estimators
 kevo
 kevo.service
 kevo.cli
@@ -71,7 +73,15 @@ HEIGHTS = {room: height for height, line in enumerate(FLOORS.splitlines()) for r
 FILES = modules(ROOT, ("tuners", "kevo"))
 
 KNOW_TUNERS = ("kevo.engine", "kevo.execution", "kevo.tasks", "kevo.session", "kevo.report.gene_importance")
-SEARCHING = ("kevo.engine", "kevo.execution", "kevo.session", "kevo.api", "kevo.result", "kevo.training")
+SEARCHING = (
+    "kevo.engine",
+    "kevo.execution",
+    "kevo.session",
+    "kevo.api",
+    "kevo.result",
+    "kevo.training",
+    "kevo.estimators",
+)
 KNOW_THE_COMMAND = ("kevo.__main__",)
 TASK_TABLE = (
     "kevo.tasks.protocols",

@@ -247,7 +247,10 @@ def test_a_model_whose_scores_are_damaged_is_not_lost(found: tuple[SearchResult,
     shutil.copytree(found[0].run_folder, run)
     (run / "result.json").write_text("{")
     # It came from a model that is gone since.
-    (run / "best.keras").write_bytes(handed_over := (run / "best.keras").read_bytes() + b" ")
+    model = keras.models.load_model(run / "best.keras")
+    model.set_weights([1.5 * one for one in model.get_weights()])
+    model.save(run / "best.keras")
+    handed_over = (run / "best.keras").read_bytes()
     kevo.resume(run, stripes(240), listener=diary)
     assert (run / "damaged/best.keras").read_bytes() == handed_over
     assert any("best.keras has no scores in result.json that can be read" in note for note in diary.notes)

@@ -10,9 +10,7 @@ import os
 import re
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
@@ -21,6 +19,7 @@ from urllib.parse import urlsplit
 
 from kevo.errors import RunError, SettingsError
 from kevo.progress import NullListener
+from kevo.progress.trackers.background import Background
 from kevo.progress.trackers.values import tracked_values
 from kevo.runs import layout, reader
 from kevo.runs.folder import Run
@@ -74,8 +73,7 @@ class MLflow(NullListener):
         self._experiment_name = experiment
         self._model_name = model
         self._client = _client(uri)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mlflow")
-        self._pending: deque[Future[None]] = deque()
+        self._background = Background("mlflow")
         self._experiment = self._parent = ""
         self._kind: AnyKind
 
@@ -84,32 +82,18 @@ class MLflow(NullListener):
         self._kind = run.search_settings().kind
         self._model_name = self._model_name or f"kevo-{task.dataset.name}"
         records = reader.read_trials(run)
-        self._later(lambda: self._begin(run, task, records))
+        self._background.later(lambda: self._begin(run, task, records))
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Logs a candidate."""
-        self._later(lambda: self._log_trial(record, best))
+        self._background.later(lambda: self._log_trial(record, best))
 
     def on_result(self, result: Outcome) -> None: ...
 
     def on_search_end(self, result: Outcome | None) -> None:
         """Logs the result of the search, and waits until all is logged."""
-        self._later(lambda: self._end(result))
-        self._thread.shutdown(wait=True)
-        self._check()
-
-    def _later(self, work: Callable[[], None]) -> None:
-        self._check()
-        self._pending.append(self._thread.submit(work))
-
-    def _check(self) -> None:
-        """Raises the error of a task that has failed meanwhile."""
-        while self._pending and self._pending[0].done():
-            try:
-                self._pending.popleft().result()
-            except Exception:
-                self._thread.shutdown(wait=False, cancel_futures=True)
-                raise
+        self._background.later(lambda: self._end(result))
+        self._background.finish()
 
     def _begin(self, run: Run, task: Task, records: Iterable[TrialRecord]) -> None:
         known = self._earlier(run)

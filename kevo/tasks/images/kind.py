@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kevo.errors import SettingsError
-from kevo.objective import Objective
 from kevo.runs import layout
 from kevo.system.text import byte_size
 from kevo.tasks.images import describe as descriptions
@@ -66,7 +65,7 @@ class Images:
         self.name = ROWS[asked.word]
         self.asks = asked.word
         self.title = f"image {asked.word}"
-        self.objectives: Mapping[str, Objective] = asked.objectives
+        self.objectives = asked.objectives
         self.compared_scores: tuple[tuple[str, str], ...] = asked.compared_scores
         self.curves = asked.curves
         self.options: tuple[TaskOption, ...] = (GROUPS,) if asked is CLASSES else (GROUPS, TARGET)

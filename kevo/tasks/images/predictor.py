@@ -198,7 +198,8 @@ class PicturePredictor:
             chosen = own[split]
         else:
             split, chosen = choose(found, self.output, split=split)
-        scores = self.output.score(self.outputs(chosen.pictures), chosen.labels)
+        outputs = self.outputs(chosen.pictures)
+        scores = self.output.score(outputs, chosen.labels)
         num_familiar = sum(digest(picture) in self._known for picture in chosen.pictures) if self._known else 0
         is_familiar = num_familiar > 0 or (own is not None and split != "test")
         return self.output.scored(
@@ -209,6 +210,8 @@ class PicturePredictor:
             is_familiar=is_familiar,
             skipped=skipped,
             num_familiar=num_familiar,
+            outputs=outputs,
+            targets=chosen.labels,
         )
 
     def _groups(self, data: Any) -> str | None:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from kevo import scorers
 from kevo.errors import RunError
 from kevo.runs import layout
 from kevo.runs.atomic_files import damage
@@ -39,7 +40,7 @@ from kevo.tasks.images.usable_weights import Usable, by_width, to_json
 from kevo.tasks.outputs import reference
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.protocols.kind import AnyKind
-from kevo.tasks.protocols.scores import Outputs, Scores
+from kevo.tasks.protocols.scores import Calibration, Outputs, Scores
 from kevo.tasks.protocols.task import FirstAnswer, Member, SearchSettings, Work
 from kevo.tasks.registry import kind_of
 from tuners.genome import Genome
@@ -69,6 +70,7 @@ class ImageTask:
         self.dataset = dataset
         self.notes = notes
         self._settings = settings
+        scorers.check(settings.objectives[0], size=dataset.output.size, targets=dataset.validation.labels)
         self._usable = usable
         self._genes = declare(settings, dataset, usable)
         self._run: Run | None = None
@@ -250,11 +252,15 @@ class ImageTask:
 
     def score(self, outputs: npt.NDArray[np.floating], split: str) -> Scores:
         """Scores of the kind of answer."""
-        return self.dataset.output.score(outputs, self._split(split).labels)
+        return self.dataset.output.score(outputs, self._split(split).labels, objective=self._settings.objectives[0])
 
     def loss(self, outputs: npt.NDArray[np.floating], split: str) -> float:
         """Cross-entropy, or the mean squared error."""
         return self.dataset.output.loss(outputs, self._split(split).labels)
+
+    def calibrate(self, model: keras.Model, outputs: npt.NDArray[np.floating]) -> Calibration | None:
+        """Class probabilities, by a temperature."""
+        return self.dataset.output.calibrate(model, outputs, self.dataset.validation.labels)
 
     def combine(self, members: Sequence[Member]) -> keras.Model:
         """The weighted mean of several models; heads on the same frozen features share their pass."""
@@ -300,7 +306,7 @@ class ImageTask:
             size = min(space.of(self._settings).pretrained_image_sizes)
             found = [references.fit(self.dataset, weights, image_size=size, seed=self._settings.seed)]
             self._run.write_json(layout.BASELINE, reference.to_json(found))
-        metric = self._settings.objectives[0].metric
+        metric = reference.metric(self._settings.objectives[0], self._kind.objectives)
         for one in found:
             score = one.validation.value(metric.removeprefix("val_"))
             self._note(f"{one.name} has {metric_name(metric)} {score:.3f} on the same validation pictures.")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kevo.objective import Objective
+from kevo.scorers import Objectives
 from kevo.tasks.outputs.classes import evaluation as class_evaluation
 from kevo.tasks.outputs.classes import objectives as class_objectives
 from kevo.tasks.outputs.classes.confusion_matrix import confusion_matrix
@@ -37,7 +37,7 @@ class Asked:
     """
 
     word: str
-    objectives: Mapping[str, Objective]
+    objectives: Objectives
     compared_scores: tuple[tuple[str, str], ...]
     curves: Mapping[str, str]
     parse_scores: Callable[[Mapping[str, Any]], Scores]

@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from kevo.objective import Objective
 from kevo.tasks.protocols.dataset import Skipped
-from kevo.tasks.protocols.scores import Scores
+from kevo.tasks.protocols.scores import Calibration, Scores
 from kevo.tasks.protocols.use import Prediction, Scored
 
 if TYPE_CHECKING:
     import keras
 
+    from kevo.scorers import Objectives
     from kevo.tasks.outputs.located import Located
     from kevo.training.answers import Answers
 
@@ -39,7 +40,7 @@ class Output(Protocol):
         """Number of a network's outputs for one example."""
 
     @property
-    def objectives(self) -> Mapping[str, Objective]:
+    def objectives(self) -> Objectives:
         """What may be improved, by name; the first is the default."""
 
     @property
@@ -78,11 +79,16 @@ class Output(Protocol):
     def check(self, outputs: npt.NDArray[np.floating], name: str) -> None:
         """Raises a `ModelError` where the outputs of the model of this name are not valid."""
 
-    def score(self, outputs: npt.NDArray[np.floating], targets: Targets) -> Scores:
-        """How good outputs are."""
+    def score(
+        self, outputs: npt.NDArray[np.floating], targets: Targets, *, objective: Objective | None = None
+    ) -> Scores:
+        """How good outputs are, by the objective too where it is none of the scores that are always computed."""
 
     def loss(self, outputs: npt.NDArray[np.floating], targets: Targets) -> float:
         """The loss that decides between equally good models; lower is better."""
+
+    def calibrate(self, model: keras.Model, outputs: npt.NDArray[np.floating], targets: Targets) -> Calibration | None:
+        """Makes a model's probabilities mean what they say, in place; see `Task.calibrate`."""
 
     def main_score(self, outputs: npt.NDArray[np.floating], targets: Targets) -> float:
         """The score of the default objective; higher is better."""
@@ -113,6 +119,8 @@ class Output(Protocol):
         is_familiar: bool = False,
         num_familiar: int = 0,
         skipped: tuple[Skipped, ...] = (),
+        outputs: npt.NDArray[np.floating] | None = None,
+        targets: Targets | None = None,
     ) -> Scored:
         """Scores of a saved model, in words; see `Scored`."""
 

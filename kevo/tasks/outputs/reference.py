@@ -109,6 +109,16 @@ def sentence(found: Reference, test: Scores, objective: Objective, *, name: str)
     return f"{found.name} ({found.words}) has {name} {theirs:.4f} on the same test split, this network {ours:.4f}."
 
 
+def metric(objective: Objective, objectives: Mapping[str, Objective]) -> str:
+    """Returns the metric by which references are told: the objective's, where it is always computed.
+
+    Args:
+        objective: What is improved.
+        objectives: What may be; the first is the default.
+    """
+    return objective.metric if objective.measure is None else next(iter(objectives.values())).metric
+
+
 def _key(scores: Scores, objective: Objective) -> float:
     value = scores.value(objective.metric.removeprefix("val_"))
     return value if objective.direction == "max" else -value

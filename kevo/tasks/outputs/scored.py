@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from kevo.tasks.pages import Drawing
 from kevo.tasks.protocols.dataset import Skipped
@@ -27,6 +30,8 @@ class ScoredExamples(ABC, Generic[_Scores]):
         is_familiar: Whether it was trained or chosen with some of these examples, as far as one can know: on others it
             will do worse.
         skipped: What could not be used.
+        outputs: What the model answered, shape (n, ...); `None` where that is not at hand.
+        targets: The true answers, shape (n, ...).
     """
 
     data: str
@@ -36,6 +41,8 @@ class ScoredExamples(ABC, Generic[_Scores]):
     is_familiar: bool = False
     skipped: tuple[Skipped, ...] = ()
     num_familiar: int = 0
+    outputs: npt.NDArray[np.floating] | None = field(default=None, compare=False, repr=False)
+    targets: npt.NDArray[Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     @abstractmethod

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kevo.objective import Objective
+from kevo.scorers import Objectives
 from kevo.tasks.pages import Drawing, Pages
 from kevo.tasks.protocols.dataset import D
 from kevo.tasks.protocols.export import Exportable, InputSpec
@@ -99,7 +99,7 @@ class TaskKind(Protocol[D]):
     examples: str
     """What several are called: `pictures`."""
     options: tuple[TaskOption, ...]
-    objectives: Mapping[str, Objective]
+    objectives: Objectives
     """What may be improved, by the names of `Settings.objective`."""
     presets: tuple[str, ...]
     """The names of its search spaces."""

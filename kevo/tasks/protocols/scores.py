@@ -2,13 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 Outputs = npt.NDArray[np.float32]
 """What a model answers for the examples of a split, shape (n, ...)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """By what the probabilities of a saved model were made to mean what they say, and what that gained.
+
+    The numbers are of the validation examples, before the model learned from them too.
+
+    Args:
+        temperature: What goes into the softmax is divided by it.
+        num_examples: So many examples it was fitted on.
+        error_before: The expected calibration error before, from 0 to 1.
+        error_after: The same with the temperature.
+        loss_before: The cross-entropy before.
+        loss_after: The same with the temperature.
+    """
+
+    temperature: float
+    num_examples: int
+    error_before: float
+    error_after: float
+    loss_before: float
+    loss_after: float
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Reads the values of its fields.
+
+        Raises:
+            LookupError, TypeError, ValueError: these are none.
+        """
+        values = {**values, "num_examples": int(values["num_examples"])}
+        found = cls(**{field.name: values[field.name] for field in dataclasses.fields(cls)})
+        numbers = dataclasses.astuple(found)
+        if not all(map(math.isfinite, numbers)) or min(numbers) < 0 or not found.temperature:
+            raise ValueError("these are no numbers of a calibration")
+        return found
 
 
 class Scores(Protocol):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kevo.objective import Objective
 from kevo.tasks.protocols.dataset import Dataset
-from kevo.tasks.protocols.scores import Outputs, Scores
+from kevo.tasks.protocols.scores import Calibration, Outputs, Scores
 from kevo.tasks.protocols.training import Trainer
 from tuners.genome import Genome
 
@@ -217,6 +217,17 @@ class Task(Protocol):
 
     def loss(self, outputs: Outputs, split: str) -> float:
         """The loss that decides between equally good models; lower is better."""
+
+    def calibrate(self, model: keras.Model, outputs: Outputs) -> Calibration | None:
+        """Makes the probabilities of a deployed model mean what they say.
+
+        Args:
+            model: Is changed in place.
+            outputs: Those of a model for the validation split that has not learned from it.
+
+        Returns:
+            What that gained; `None` where the model stays as it was.
+        """
 
     def combine(self, members: Sequence[Member]) -> keras.Model:
         """One model whose outputs are the weighted mean of its members'."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from kevo.errors import ExportError, SettingsError
-from kevo.objective import Objective
 from kevo.runs import layout
 from kevo.tasks.options import GROUPS, TARGET
 from kevo.tasks.outputs import asked
@@ -63,7 +62,7 @@ class Tables:
         self.name = ROWS[asked.word]
         self.asks = asked.word
         self.title = f"tabular {asked.word}"
-        self.objectives: Mapping[str, Objective] = asked.objectives
+        self.objectives = asked.objectives
         self.compared_scores: tuple[tuple[str, str], ...] = asked.compared_scores
         self.curves = asked.curves
 

@@ -175,6 +175,8 @@ class TablePredictor:
         output = self.contract.output
         return output.scored(
             output.score(outputs, labels),
+            outputs=outputs,
+            targets=labels,
             data=_name(data),
             split=split,
             examples="rows",

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from kevo import scorers
 from kevo.errors import RunError, SettingsError
 from kevo.runs import layout
 from kevo.runs.atomic_files import damage
@@ -21,7 +22,7 @@ from kevo.tasks.outputs import reference
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.reference import Reference
 from kevo.tasks.protocols.kind import AnyKind
-from kevo.tasks.protocols.scores import Outputs, Scores
+from kevo.tasks.protocols.scores import Calibration, Outputs, Scores
 from kevo.tasks.protocols.task import Member, SearchSettings, Work
 from kevo.tasks.registry import kind_of
 from kevo.tasks.tables import contract, costs, networks, references, space
@@ -51,6 +52,7 @@ class TableTask:
         self.dataset = dataset
         self._settings = settings
         self._objective = settings.objectives[0]
+        scorers.check(self._objective, size=dataset.output.size, targets=dataset.validation.labels)
         self._run: Run | None = None
         self._note: Callable[[str], object] = lambda text: None
         self._space = space.from_json(settings.space)
@@ -94,7 +96,7 @@ class TableTask:
         if found is None:
             found = references.fit(self.dataset, seed=self._settings.seed)
             self._run.write_json(layout.BASELINE, reference.to_json(found))
-        metric = self._objective.metric
+        metric = reference.metric(self._objective, self._kind.objectives)
         for one in found:
             score = one.validation.value(metric.removeprefix("val_"))
             self._note(f"{one.name} has {metric_name(metric)} {score:.3f} on the same validation rows.")
@@ -175,11 +177,15 @@ class TableTask:
 
     def score(self, outputs: npt.NDArray[np.floating], split: str) -> Scores:
         """Scores of the kind of answer."""
-        return self.dataset.output.score(outputs, self._split(split).labels)
+        return self.dataset.output.score(outputs, self._split(split).labels, objective=self._settings.objectives[0])
 
     def loss(self, outputs: npt.NDArray[np.floating], split: str) -> float:
         """Cross-entropy, or the mean squared error."""
         return self.dataset.output.loss(outputs, self._split(split).labels)
+
+    def calibrate(self, model: keras.Model, outputs: npt.NDArray[np.floating]) -> Calibration | None:
+        """Class probabilities, by a temperature."""
+        return self.dataset.output.calibrate(model, outputs, self.dataset.validation.labels)
 
     def combine(self, members: Sequence[Member]) -> keras.Model:
         """The weighted mean of several models."""

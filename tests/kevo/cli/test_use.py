@@ -54,7 +54,7 @@ def test_evaluate_prints_a_table(model: Path, pictures: Path) -> None:
     assert lines[0] == f"{pictures.name}, all pictures: 12 pictures"
     assert "95 % interval" in lines[2] and "\x1b" not in done.stdout
     (row,) = (line.split() for line in lines if line.startswith("level ") and "." in line)
-    assert row[1] == "4" and len(row) == 5
+    assert row[1] == "4" and len(row) == 7
     assert not any(line.startswith("sensitivity") for line in lines)
     start = next(number for number, line in enumerate(lines) if line.startswith("true"))
     counts = [[int(cell) for cell in line.split()[1:]] for line in lines[start + 1 :]]
@@ -127,6 +127,27 @@ def table_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     whole.save(folder / "best.keras")
     contract.write(Contract.of(dataset), folder)
     return folder / "best.keras"
+
+
+def test_predict_writes_a_table(model: Path, pictures: Path, tmp_path: Path) -> None:
+    import csv
+
+    (model.parent / "formulas.json").write_text(json.dumps(["=1+1", "none", "up"]))
+    path = tmp_path / "table.csv"
+    done = kevo("predict", model, pictures, "--csv", path, "--labels", model.parent / "formulas.json")
+    assert done.exit_code == 0 and done.stdout == ""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 12
+    assert list(rows[0]) == ["path", "label", "probability", "p(=1+1)", "p(none)", "p(up)"]
+    for row in rows:
+        chances = {name: float(row[f"p({name})"]) for name in ("=1+1", "none", "up")}
+        assert sum(chances.values()) == pytest.approx(1, abs=1e-4)
+        # A spreadsheet would compute a text that begins so.
+        assert row["label"].lstrip("'") == max(chances, key=chances.__getitem__)
+        assert not row["label"].startswith("=")
+    refused = kevo("predict", model, pictures, "--csv", path, "--json")
+    assert refused.exit_code == 2 and "Leave out --json and --top" in refused.stderr
 
 
 def test_a_model_of_tables_predicts_rows(table_model: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from kevo.system.markdown import code, table
 from kevo.tasks.outputs.card import CardText
 from kevo.tasks.outputs.classes.evaluation import Evaluation, remarks
 from kevo.tasks.outputs.words import Words
+from kevo.tasks.protocols.scores import Calibration
 
 _MAX_CLASSES = 200
 """How many classes have a line of their own."""
@@ -47,7 +48,7 @@ def card_text(words: Words, dataset: Any, outcome: Any) -> CardText:
         alike="every class",
         counts=_counts(dataset),
         analyses=list(_analyses(words, outcome)),
-        caveats=list(_caveats(words, dataset, test)),
+        caveats=list(_caveats(words, dataset, outcome)),
     )
 
 
@@ -94,15 +95,27 @@ def _analyses(words: Words, outcome: Any) -> Iterator[str]:
         yield "Most often taken for another:\n\n" + "\n".join(confused)
 
 
-def _caveats(words: Words, dataset: Any, test: Evaluation) -> Iterator[str]:
+def _caveats(words: Words, dataset: Any, outcome: Any) -> Iterator[str]:
+    test: Evaluation = outcome.test
     yield f"The model knows these classes only, and only as these {words.many} show them."
-    yield "Its probabilities are not calibrated."
+    yield _calibrated(words, outcome.calibration)
     if scarce := [name for name, num in test.support.items() if num < _FEW]:
         yield (
             f"{len(scarce)} of {dataset.num_classes} classes have fewer than {_FEW} test {words.many}: their rows say "
             "little."
         )
     yield from remarks(test, examples=words.many)
+
+
+def _calibrated(words: Words, found: Calibration | None) -> str:
+    if found is None:
+        return "Its probabilities are not calibrated."
+    return (
+        f"Its probabilities are calibrated on the {found.num_examples:,} validation {words.many}, by a temperature of "
+        f"{found.temperature:.2f} (Guo et al. 2017, arXiv:1706.04599): there it took the expected calibration error "
+        f"from {found.error_before:.3f} to {found.error_after:.3f}, and the cross-entropy from {found.loss_before:.3f} "
+        f"to {found.loss_after:.3f}. The validation scores above are from before that."
+    )
 
 
 def _confused(scores: Evaluation) -> Sequence[str]:

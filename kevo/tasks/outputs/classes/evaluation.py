@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Any
 
@@ -24,7 +24,8 @@ class Evaluation:
 
     `num_examples` were scored. `precision`, `recall` and `support` hold one number for each class, in the order of the
     outputs; `confusion` is (num_classes, num_classes), true classes in rows. A class that was never predicted has
-    precision 0. Macro means are over all classes that the classifier knows.
+    precision 0. Macro means are over all classes that the classifier knows. `further` has the objective's score, by its
+    name, where it is none of these.
     """
 
     num_examples: int
@@ -35,10 +36,11 @@ class Evaluation:
     recall: dict[str, float]
     support: dict[str, int]
     confusion: list[list[int]]
+    further: dict[str, float] = field(default_factory=dict)
 
     def value(self, metric: str) -> float:
-        """`accuracy`, `macro_f1` or `cross_entropy`."""
-        return float(getattr(self, metric))
+        """`accuracy`, `macro_f1`, `cross_entropy` or the objective's score."""
+        return self.further[metric] if metric in self.further else float(getattr(self, metric))
 
     def to_json(self) -> dict[str, Any]:
         """A mapping of JSON values, from which `parse` makes the same scores."""
@@ -252,6 +254,7 @@ def parse(values: Mapping[str, Any]) -> Evaluation:
         recall={name: _finite(values["recall"][name]) for name in support},
         support=support,
         confusion=confusion,
+        further={str(name): _finite(value) for name, value in values.get("further", {}).items()},
     )
     if not support or [sum(row) for row in confusion] != list(support.values()):
         raise ValueError("the rows of `confusion` do not sum to `support`")

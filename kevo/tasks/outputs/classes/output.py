@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -9,14 +10,17 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from kevo import scorers
 from kevo.errors import DataError, ModelError
 from kevo.objective import Objective
+from kevo.scorers import Objectives
 from kevo.tasks.outputs.classes import evaluation
 from kevo.tasks.outputs.classes.evaluation import Evaluation, are_probabilities
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.tasks.outputs.classes.predictions import Prediction
 from kevo.tasks.outputs.classes.scored import ScoredClasses
 from kevo.tasks.outputs.located import Located
+from kevo.tasks.protocols.scores import Calibration
 
 if TYPE_CHECKING:
     import keras
@@ -53,7 +57,7 @@ class Classes:
         return len(self.names)
 
     @property
-    def objectives(self) -> Mapping[str, Objective]:
+    def objectives(self) -> Objectives:
         """Accuracy, macro F1, cross-entropy."""
         return OBJECTIVES
 
@@ -118,13 +122,25 @@ class Classes:
                 "sum to 1. Expected a model that ends in a softmax."
             )
 
-    def score(self, outputs: npt.NDArray[np.floating], targets: Labels) -> Evaluation:
+    def score(
+        self, outputs: npt.NDArray[np.floating], targets: Labels, *, objective: Objective | None = None
+    ) -> Evaluation:
         """Accuracy, F1 and the confusion matrix."""
-        return evaluation.evaluate(outputs, targets, class_names=self.names)
+        scores = evaluation.evaluate(outputs, targets, class_names=self.names)
+        return dataclasses.replace(scores, further=scorers.further(objective, outputs, targets))
 
     def loss(self, outputs: npt.NDArray[np.floating], targets: Labels) -> float:
         """Cross-entropy."""
         return evaluation.cross_entropy(outputs, targets)
+
+    def calibrate(self, model: keras.Model, outputs: npt.NDArray[np.floating], targets: Labels) -> Calibration | None:
+        """Divides what goes into the softmax by a temperature."""
+        from kevo.tasks.outputs.classes import calibration
+
+        found = None if calibration.softmax_of(model) is None else calibration.fit(outputs, targets)
+        if found is not None:
+            calibration.apply(model, found.temperature)
+        return found
 
     def main_score(self, outputs: npt.NDArray[np.floating], targets: Labels) -> float:
         """The accuracy."""

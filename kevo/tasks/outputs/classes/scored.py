@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from kevo.tasks.outputs.classes import ranks
 from kevo.tasks.outputs.classes.confusion_matrix import confusion_matrix
 from kevo.tasks.outputs.classes.evaluation import Evaluation
 from kevo.tasks.outputs.scored import ScoredExamples
@@ -27,7 +28,19 @@ class ScoredClasses(ScoredExamples[Evaluation]):
 
     def derived(self) -> Mapping[str, Any]:
         """Returns what follows from the confusion matrix."""
-        return {name: getattr(self.scores, name) for name in _DERIVED}
+        return {name: getattr(self.scores, name) for name in _DERIVED} | self._by_probability()
+
+    def _by_probability(self) -> dict[str, Any]:
+        """Returns what follows from the probabilities: for each class, and of two classes for each threshold."""
+        if self.outputs is None or self.targets is None:
+            return {}
+        by_class = ranks.by_class(self.outputs, self.targets, self.scores.names)
+        areas = [one["roc_auc"] for one in by_class.values() if one["roc_auc"] is not None]
+        found: dict[str, Any] = {"roc_auc": sum(areas) / len(areas) if areas else None, "by_class": by_class}
+        if len(self.scores.names) == 2 and areas:
+            found["thresholds"] = ranks.thresholds(self.outputs[:, 1], self.targets)
+            found["roc"] = ranks.roc(self.outputs[:, 1], self.targets)
+        return found
 
     def details(self) -> Iterator[str]:
         """Yields the scores as lines of a terminal."""
@@ -39,18 +52,31 @@ class ScoredClasses(ScoredExamples[Evaluation]):
         yield f"macro recall       {scores.macro_recall:.3f}"
         yield f"macro F1           {scores.macro_f1:.3f}"
         yield f"cross-entropy      {scores.cross_entropy:.3f}"
+        further = self._by_probability()
+        if further.get("roc_auc") is not None:
+            yield f"ROC AUC            {further['roc_auc']:.3f}"
         if len(names) == 2:
             negative, positive = names
             yield f"sensitivity        {_share(scores.sensitivity)}  (of {positive}, the positive class, found)"
             yield f"specificity        {_share(scores.specificity)}  (of {negative}, the negative class, found)"
         yield ""
-        columns: Mapping[str, Sequence[str]] = {
+        columns: dict[str, Sequence[str]] = {
             self.examples: [f"{scores.support[name]:,}" for name in names],
             "precision": [f"{scores.precision[name]:.3f}" for name in names],
             "recall": [f"{scores.recall[name]:.3f}" for name in names],
             "F1": [f"{scores.f1[name]:.3f}" for name in names],
         }
+        if further:
+            by_class = further["by_class"]
+            columns |= {"ROC AUC": [_number(by_class[name]["roc_auc"]) for name in names]}
+            columns |= {"av. precision": [_number(by_class[name]["average_precision"]) for name in names]}
         yield from _table("class", names, columns)
+        if thresholds := further.get("thresholds"):
+            yield ""
+            titles = [title for title in thresholds[0] if title != "threshold"]
+            rows = [f"{one['threshold']:.2f}" for one in thresholds]
+            cells = {title.replace("f1", "F1"): [f"{one[title]:.3f}" for one in thresholds] for title in titles}
+            yield from _table(f"{names[1]} from", rows, cells)
         if len(names) <= _MOST_CLASSES:
             yield ""
             predicted = zip(*scores.confusion, strict=True)
@@ -68,6 +94,10 @@ def _table(corner: str, rows: Sequence[str], columns: Mapping[str, Sequence[str]
     for place, row in enumerate(rows):
         cells = (f"{columns[title][place]:>{width}}" for title, width in widths.items())
         yield "  ".join([f"{row:<{first}}", *cells])
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _share(value: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ class LabelEvaluation:
         recall: For each label; 0 for one that no example has.
         support: For each label the number of examples that have it.
         by_threshold: Threshold, micro F1 and macro F1, for several thresholds.
+        further: The objective's score, by its name, where it is none of these.
     """
 
     num_examples: int
@@ -51,10 +52,11 @@ class LabelEvaluation:
     recall: dict[str, float]
     support: dict[str, int]
     by_threshold: tuple[tuple[float, float, float], ...]
+    further: dict[str, float] = field(default_factory=dict)
 
     def value(self, metric: str) -> float:
-        """`average_precision`, `macro_f1`, `micro_f1` or `binary_cross_entropy`."""
-        return float(getattr(self, metric))
+        """`average_precision`, `macro_f1`, `micro_f1`, `binary_cross_entropy` or the objective's score."""
+        return self.further[metric] if metric in self.further else float(getattr(self, metric))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -205,6 +207,7 @@ def parse(values: Mapping[str, Any]) -> LabelEvaluation:
         by_threshold=tuple(
             (_finite(threshold), _finite(micro), _finite(macro)) for threshold, micro, macro in values["by_threshold"]
         ),
+        further={str(name): _finite(value) for name, value in values.get("further", {}).items()},
     )
     if not support or scores.num_examples < 1 or max(support.values()) > scores.num_examples:
         raise ValueError("there is no label or no example, or a label has more examples than there are")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from kevo import scorers
 from kevo.errors import DataError, ModelError
 from kevo.objective import Objective
+from kevo.scorers import Objectives
 from kevo.tasks.outputs.labels import evaluation
 from kevo.tasks.outputs.labels.evaluation import LabelEvaluation
 from kevo.tasks.outputs.labels.objectives import OBJECTIVES
@@ -72,7 +75,7 @@ class Labels:
         return len(self.names)
 
     @property
-    def objectives(self) -> Mapping[str, Objective]:
+    def objectives(self) -> Objectives:
         """Average precision, macro F1, cross-entropy."""
         return OBJECTIVES
 
@@ -121,13 +124,19 @@ class Labels:
                 "ends in a sigmoid."
             )
 
-    def score(self, outputs: npt.NDArray[np.floating], targets: Flags) -> LabelEvaluation:
+    def score(
+        self, outputs: npt.NDArray[np.floating], targets: Flags, *, objective: Objective | None = None
+    ) -> LabelEvaluation:
         """Average precision and F1."""
-        return evaluation.evaluate(outputs, targets, names=self.names)
+        scores = evaluation.evaluate(outputs, targets, names=self.names)
+        return dataclasses.replace(scores, further=scorers.further(objective, outputs, targets))
 
     def loss(self, outputs: npt.NDArray[np.floating], targets: Flags) -> float:
         """Binary cross-entropy."""
         return evaluation.binary_cross_entropy(outputs, targets)
+
+    def calibrate(self, model: keras.Model, outputs: npt.NDArray[np.floating], targets: Flags) -> None:
+        """Not at all: each label has a threshold of its own."""
 
     def main_score(self, outputs: npt.NDArray[np.floating], targets: Flags) -> float:
         """The mean average precision of the labels."""

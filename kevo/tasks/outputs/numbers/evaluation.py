@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class NumberEvaluation:
         r2_interval: 95 % bootstrap interval of `r2`.
         mae_interval: The same of `mae`.
         points: True and predicted numbers of some examples, as many as a figure can show.
+        further: The objective's score, by its name, where it is none of these.
     """
 
     num_examples: int
@@ -47,9 +48,12 @@ class NumberEvaluation:
     r2_interval: tuple[float, float]
     mae_interval: tuple[float, float]
     points: tuple[tuple[float, float], ...]
+    further: dict[str, float] = field(default_factory=dict)
 
     def value(self, metric: str) -> float:
-        """`r2`, `mae`, `rmse` or `mse`."""
+        """`r2`, `mae`, `rmse`, `mse` or the objective's score."""
+        if metric in self.further:
+            return self.further[metric]
         return self.rmse**2 if metric == "mse" else float(getattr(self, metric))
 
     @property
@@ -157,6 +161,7 @@ def parse(values: Mapping[str, Any]) -> NumberEvaluation:
         r2_interval=_pair(values["r2_interval"]),
         mae_interval=_pair(values["mae_interval"]),
         points=tuple(map(_pair, values["points"])),
+        further={str(name): _finite(value) for name, value in values.get("further", {}).items()},
     )
     if scores.num_examples < 1 or scores.r2 > 1 or min(scores.mae, scores.rmse, scores.within) < 0:
         raise ValueError("these are no scores of numbers: an error is negative, R2 is above 1, or there is no example")

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from kevo import scorers
 from kevo.errors import DataError, ModelError
 from kevo.objective import Objective
+from kevo.scorers import Objectives
 from kevo.tasks.outputs.located import Located
 from kevo.tasks.outputs.numbers import evaluation
 from kevo.tasks.outputs.numbers.evaluation import NumberEvaluation
@@ -80,7 +82,7 @@ class Numbers:
         return 1
 
     @property
-    def objectives(self) -> Mapping[str, Objective]:
+    def objectives(self) -> Objectives:
         """R2, mean absolute and root mean squared error."""
         return OBJECTIVES
 
@@ -125,13 +127,19 @@ class Numbers:
         if not self.are_valid(outputs):
             raise ModelError(f"An output of {name} is no finite number. Expected a model that was trained to its end.")
 
-    def score(self, outputs: npt.NDArray[np.floating], targets: Numbers_) -> NumberEvaluation:
+    def score(
+        self, outputs: npt.NDArray[np.floating], targets: Numbers_, *, objective: Objective | None = None
+    ) -> NumberEvaluation:
         """R2 and errors, with intervals."""
-        return evaluation.evaluate(outputs, targets)
+        scores = evaluation.evaluate(outputs, targets)
+        return dataclasses.replace(scores, further=scorers.further(objective, outputs, targets))
 
     def loss(self, outputs: npt.NDArray[np.floating], targets: Numbers_) -> float:
         """The mean squared error."""
         return evaluation.measure(outputs.astype(np.float32), targets)["val_mse"]
+
+    def calibrate(self, model: keras.Model, outputs: npt.NDArray[np.floating], targets: Numbers_) -> None:
+        """Not at all: there are no probabilities."""
 
     def main_score(self, outputs: npt.NDArray[np.floating], targets: Numbers_) -> float:
         """R2."""

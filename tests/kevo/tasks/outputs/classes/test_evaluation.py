@@ -139,7 +139,8 @@ def test_what_is_written_is_as_before_and_comes_back() -> None:
     scores = evaluate(np.eye(2)[[0, 1, 1]], np.array([0, 1, 0]), class_names=["a", "b"])
     written = dataclasses.asdict(scores)
     assert set(written) == {
-        *("num_examples", "accuracy", "macro_f1", "cross_entropy", "precision", "recall", "support", "confusion")
+        *("num_examples", "accuracy", "macro_f1", "cross_entropy", "precision", "recall", "support", "confusion"),
+        "further",
     }
     again = Evaluation(**json.loads(json.dumps(written)))
     assert again == scores
