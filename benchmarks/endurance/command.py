@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.endurance.checks import trials_of
@@ -28,19 +28,37 @@ class Command:
         job: Trials, epochs and seed of the search.
         run: The run folder.
         log: File for its output.
+        cluster: The address of the cluster where it trains; `None` for this machine.
+        prefix: What is put before the command.
+        num_workers: How many trials run at a time.
+        is_quiet: Whether it says nothing but its result.
     """
 
-    def __init__(self, job: Job, run: Path, log: Path) -> None:
+    def __init__(
+        self,
+        job: Job,
+        run: Path,
+        log: Path,
+        *,
+        cluster: str | None = None,
+        prefix: Sequence[str] = (),
+        num_workers: int = 1,
+        is_quiet: bool = True,
+    ) -> None:
         words = ["search", "digits", "--space", "small", "--max-trials", str(job.trials), "--epochs", str(job.epochs)]
-        words += ["--workers", "1", "--cache", "none", "--seed", str(job.seed), "--out", str(run)]
+        words += ["--workers", str(num_workers), "--cache", "none", "--seed", str(job.seed), "--out", str(run)]
         if (run / layout.SETTINGS).exists():
             words = ["resume", str(run)]
+        if cluster is not None:
+            words += ["--cluster", cluster]
+        if is_quiet:
+            words.append("--quiet")
         self._status = run / layout.STATUS
         self._stale = self._written_at
         self._log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "kevo", *words, "--quiet"],
+                [*prefix, sys.executable, "-m", "kevo", *words],
                 stdout=output,
                 stderr=output,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -94,14 +112,16 @@ class Command:
         return (self._log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
 
 
-def undisturbed(job: Job, folder: Path) -> tuple[list[TrialRecord], float, float, list[str]]:
+def undisturbed(
+    job: Job, folder: Path, *, cluster: str | None = None
+) -> tuple[list[TrialRecord], float, float, list[str]]:
     """Runs a search to its end.
 
     Returns:
         Its trials, the seconds until the first training, the seconds from then on, and problems.
     """
     run, began = folder / "undisturbed", time.monotonic()
-    command = Command(job, run, folder / "log")
+    command = Command(job, run, folder / "log", cluster=cluster)
     command.wait_for_training()
     start = time.monotonic() - began
     problems = [f"undisturbed: {problem}" for problem in command.ended()]

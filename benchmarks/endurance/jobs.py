@@ -55,7 +55,7 @@ class Job:
         """Describes the job within its part, without its seed."""
         words = [f"{self.trials} trials", f"epochs: {self.epochs}"]
         words += [f"workers: {self.workers}"] * (self.part in ("memory", "faults"))
-        words += [f"{self.kills} kills"] * (self.part == "kills")
+        words += [f"{self.kills} kills"] * (self.part in ("kills", "cluster-kills"))
         return ", ".join([*words, *["a quick look"] * self.is_quick])
 
     def settings(self, **changes: Any) -> Settings:

@@ -1,4 +1,4 @@
-"""The part `kills`: the command is killed again and again at random instants, and resumed."""
+"""The parts `kills` and `cluster-kills`: the command is killed again and again at random instants, and resumed."""
 
 from __future__ import annotations
 
@@ -13,20 +13,32 @@ from benchmarks.endurance.command import Command, undisturbed
 from benchmarks.endurance.jobs import Facts, Job, Measurement
 from benchmarks.endurance.promises import Promise, no_exceptions
 from benchmarks.support.pages import table
+from benchmarks.support.ray_nodes import nodes
 from kevo.runs.records import TrialRecord
 
 
-def measure(job: Job) -> tuple[Facts, list[str]]:
-    """Kills and resumes a search, and compares its trials with those of an undisturbed one."""
+def measure_on_cluster(job: Job) -> tuple[Facts, list[str]]:
+    """Does as `measure` does, with workers on a Ray cluster of two nodes."""
+    with nodes(2) as address:
+        return measure(job, cluster=address)
+
+
+def measure(job: Job, *, cluster: str | None = None) -> tuple[Facts, list[str]]:
+    """Kills and resumes a search, and compares its trials with those of an undisturbed one.
+
+    Args:
+        job: The search, and how often it is killed.
+        cluster: The address of the cluster where it trains; `None` for this machine.
+    """
     rng = np.random.default_rng(job.seed)
     with tempfile.TemporaryDirectory() as name, marked() as mark:
         folder, run = Path(name), Path(name) / "killed"
-        expected, start, rest, problems = undisturbed(job, folder)
+        expected, start, rest, problems = undisturbed(job, folder, cluster=cluster)
         trials: list[TrialRecord] = []
         broken: set[str] = set()
         num_kills, num_completed, is_running = 0, [], True
         while is_running and num_kills < job.kills and not problems:
-            command = Command(job, run, folder / "log")
+            command = Command(job, run, folder / "log", cluster=cluster)
             if num_kills % 4:
                 is_running = command.wait_for_training()
                 # A resumed search may train for a while before its status says so: some waits are longer.
@@ -45,7 +57,7 @@ def measure(job: Job) -> tuple[Facts, list[str]]:
             problems += gone
             num_completed.append(len(trials))
         if is_running and not problems:
-            problems += Command(job, run, folder / "log").ended()
+            problems += Command(job, run, folder / "log", cluster=cluster).ended()
         trials, gone = kept(run, trials)
         problems += gone + differences(expected, trials, broken=broken) + recorded_twice(run) + leftovers(run, mark)
     facts = {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.endurance import faults, full_disk, kills, long_search, workers
+from benchmarks.endurance import cut_link, faults, full_disk, kills, long_search, workers
 from benchmarks.endurance.jobs import Facts, Job, Measurement
 from benchmarks.endurance.promises import Promise
 from benchmarks.support.processes import in_its_own_process, machine
@@ -51,8 +51,22 @@ PARTS = {
     "memory": Part("Two hundred trials", long_search.measure, long_search.report, long_search.promises, _CLEAN, 200, 4),
     "faults": Part("Faults", faults.measure, faults.report, faults.promises, _FAULTS, 200, 4),
     "kills": Part("Kills", kills.measure, kills.report, kills.promises, _SAME, 24, 3, epochs=5),
+    "cluster-kills": Part(
+        "Kills, on a cluster", kills.measure_on_cluster, kills.report, kills.promises, _SAME, 12, 3, epochs=5
+    ),
+    "cut": Part("A link that is cut", cut_link.measure, cut_link.report, cut_link.promises, _CLEAN, 6, 2, epochs=200),
     "full": Part("A full disk", full_disk.measure, full_disk.report, full_disk.promises, _SAME, 12, 3, epochs=5),
     "workers": Part("One worker and two", workers.measure, workers.report, workers.promises, _CLEAN, 24, 2, epochs=5),
+    "cluster-workers": Part(
+        "One node of a cluster and two",
+        workers.measure_on_cluster,
+        workers.report,
+        workers.promises_on_cluster,
+        _CLEAN,
+        16,
+        2,
+        epochs=5,
+    ),
 }
 
 

@@ -13,7 +13,7 @@ ABOUT = """\
 
 What `python -m benchmarks.endurance` measured on scikit-learn's handwritten digits (1,797 of 8 px), with conv stacks of
 the preset `small`. Parts that this page does not show were not run. The tests show what it does not measure: losing a
-worker on another machine, and one candidate on two devices or in two processes."""
+worker or a node of a cluster, and one candidate on two devices or in two processes."""
 
 
 def report(rows: Sequence[Measurement]) -> str:

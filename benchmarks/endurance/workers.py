@@ -1,4 +1,4 @@
-"""The part `workers`: the same trials with one worker and with two."""
+"""The parts `workers` and `cluster-workers`: the same trials with one worker and with two."""
 
 from __future__ import annotations
 
@@ -14,13 +14,25 @@ from benchmarks.endurance.jobs import SPACE, Facts, Job, Measurement
 from benchmarks.endurance.promises import Promise, median_fact
 from benchmarks.support.numbers import cell
 from benchmarks.support.pages import table
+from benchmarks.support.ray_nodes import nodes
 
 _SPANS = ("at_work", "seconds")
 """Facts that trials per hour are counted from: seconds since the first trial started, and since the search started."""
 
 
-def measure(job: Job) -> tuple[Facts, list[str]]:
-    """Runs a search with one worker and one with two, and checks that they train the same candidates."""
+def measure_on_cluster(job: Job) -> tuple[Facts, list[str]]:
+    """Does as `measure` does, with workers on a Ray cluster of two nodes; each worker has one core."""
+    with nodes(2) as address:
+        return measure(job, cluster=address)
+
+
+def measure(job: Job, *, cluster: str | None = None) -> tuple[Facts, list[str]]:
+    """Runs a search with one worker and one with two, and checks that they train the same candidates.
+
+    Args:
+        job: The search.
+        cluster: The address of the cluster where it trains; `None` for this machine.
+    """
     import kevo
 
     facts: Facts = {}
@@ -30,7 +42,7 @@ def measure(job: Job) -> tuple[Facts, list[str]]:
             run, log, began = Path(folder) / "run", EventLog(), time.monotonic()
             # The candidates of the first population do not depend on results, so that both searches train the same.
             settings = job.settings(workers=num, space=SPACE, population=max(2, job.trials))
-            kevo.search("digits", settings, out=run, listener=log)
+            kevo.search("digits", settings, out=run, listener=log, cluster=cluster)
             evolved = [record for record in log.records if record.fitness is not None and not record.full_length]
             facts[str(num)] = {
                 "trials": len(evolved),
@@ -65,6 +77,13 @@ def promises(rows: Sequence[Measurement]) -> list[Promise]:
     """Returns the promises of the part."""
     gain = _gain(rows, _SPANS[0])
     return [("two workers train 1.5 times as many trials per hour as one", f"{gain:.2f} times", gain >= 1.5)]
+
+
+def promises_on_cluster(rows: Sequence[Measurement]) -> list[Promise]:
+    """Returns the promises of the part on a cluster."""
+    gain = _gain(rows, _SPANS[0])
+    words = "two workers on two nodes train 1.8 times as many trials per hour as one"
+    return [(words, f"{gain:.2f} times", gain >= 1.8)]
 
 
 def _per_hour(num: str, span: str) -> Callable[[Facts], float]:

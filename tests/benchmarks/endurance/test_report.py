@@ -48,3 +48,19 @@ def test_promises_are_measured_by_hand() -> None:
     assert "| 9.0, and 12.0 on the way | **no** |" in text
     table = readme_table([found, dataclasses.replace(found, setting="4 trials")], page="endurance.md")
     assert table.split("\n\n")[0] in text and table.count("0.100 MB") == 1
+
+
+def test_two_nodes_have_a_bar_of_their_own() -> None:
+    facts = {
+        "1": {"trials": 16, "at_work": 160.0, "seconds": 200.0},
+        "2": {"trials": 16, "at_work": 100.0, "seconds": 140.0},
+    }
+    text = report([Measurement("cluster-workers", 0, "16 trials", "", facts)])
+    assert "train 1.8 times as many trials per hour as one | 1.60 times | **no** |" in text
+    assert "| 2 over 1 | 1 | 1.60 | 1.43 |" in text
+
+
+def test_a_cut_link_is_told_with_the_time_that_it_took() -> None:
+    facts = {"before": 1, "trials": 6, "seconds_until_noticed": 63.4}
+    text = report([Measurement("cut", 0, "6 trials", "", facts)])
+    assert "| 0 | 1 | 6 | 63 |" in text and "and the search ends well | no exceptions | yes |" in text

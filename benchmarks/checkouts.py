@@ -1,0 +1,81 @@
+"""Compares the time that `kevo search` takes in several checkouts of kevo: until the first training, and to its end.
+
+    python -m benchmarks.checkouts . ../kevo-before --rounds 3
+
+Each round runs the same search in every checkout, one after another, so that what else the machine does meets all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.support.numbers import median
+from benchmarks.support.pages import table
+from benchmarks.support.processes import machine
+
+_POLL_SECONDS = 0.02
+
+
+def measure(checkout: Path, *, trials: int, epochs: int) -> tuple[float, float]:
+    """Runs a search of `digits` with one worker.
+
+    Returns:
+        The seconds from the command until it says that a candidate trains, and until it ends.
+    """
+    words = ["search", "digits", "--space", "small", "--max-trials", str(trials), "--epochs", str(epochs)]
+    words += ["--workers", "1", "--cache", "none", "--quiet"]
+    with tempfile.TemporaryDirectory() as folder:
+        run, began = Path(folder, "run"), time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kevo", *words, "--out", str(run)],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": str(checkout.absolute())},
+        )
+        while process.poll() is None and not _is_training(run / "status.json"):
+            time.sleep(_POLL_SECONDS)
+        first = time.monotonic() - began
+        if process.wait():
+            raise RuntimeError(f"kevo search ended with {process.returncode} in {checkout}.")
+        return first, time.monotonic() - began
+
+
+def _is_training(status: Path) -> bool:
+    try:
+        return bool(json.loads(status.read_text())["trainings"])
+    except OSError:
+        return False
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Measures, prints a table and returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkouts", nargs="+", type=Path, help="folders with a checkout of kevo")
+    parser.add_argument("--rounds", type=int, default=3, help="number of searches in each")
+    parser.add_argument("--trials", type=int, default=8, help="candidates of each search")
+    parser.add_argument("--epochs", type=int, default=5, help="epochs of each candidate")
+    arguments = parser.parse_args(given)
+    found: dict[Path, list[tuple[float, float]]] = {checkout: [] for checkout in arguments.checkouts}
+    for _ in range(arguments.rounds):
+        for checkout in arguments.checkouts:
+            found[checkout].append(measure(checkout, trials=arguments.trials, epochs=arguments.epochs))
+            print(f"{checkout}: {found[checkout][-1]}", file=sys.stderr)
+    lines = [
+        (checkout.name or ".", f"{median(one[0] for one in each):.1f}", f"{median(one[1] for one in each):.1f}")
+        for checkout, each in found.items()
+    ]
+    print(machine())
+    print(table(("checkout", "seconds until the first training", "seconds in all"), lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
