@@ -301,7 +301,10 @@ def list_files(job: Asked, request: Request) -> dict[str, Any]:
     """Lists what can be downloaded."""
     server = server_of(request)
     place = server.searches.place(job)
-    return {"files": [{"name": name, "bytes": place.file(name).stat().st_size} for name in server.files(job)]}
+    sizes = {name: place.file(name).stat().st_size for name in server.files(job) if name != jobs.PACKED}
+    if layout.MODEL in sizes:
+        sizes[jobs.PACKED] = server.pack_model(job).stat().st_size
+    return {"files": [{"name": name, "bytes": size} for name, size in sizes.items()]}
 
 
 @router.head("/searches/{search}/files/{name}", include_in_schema=False)
@@ -311,6 +314,8 @@ def get_file(job: Asked, name: str, request: Request) -> Response:
     server = server_of(request)
     if name not in server.files(job):
         raise HTTPException(404, f"There is no such file. There are: {', '.join(server.files(job)) or 'none yet'}.")
+    if name == jobs.PACKED:
+        return FileResponse(server.pack_model(job), filename=name, media_type="application/zip")
     path = server.searches.place(job).file(name)
     if name in TEXTS:
         # Where the server keeps its files is nobody's business.
@@ -480,6 +485,12 @@ async def predicted(
         reasons = "; ".join(f"{one['name']} {one['reason']}" for one in answer["skipped"][:3])
         raise HTTPException(422, f"Not one picture could be read: {reasons}.")
     return answer
+
+
+@router.get("/machine")
+async def get_machine(request: Request) -> dict[str, Any]:
+    """Says what this machine has, as `kevo doctor` does, and how much is at work on it."""
+    return server_of(request).machine_json()
 
 
 @router.get("/settings")

@@ -69,6 +69,12 @@ class Errands:
         task.add_done_callback(self._tasks.discard)
         return errand
 
+    def begin_once(
+        self, key: tuple[str, ...], arguments: Sequence[str], *, folder: Path, output: Path | None = None
+    ) -> Errand:
+        """Begins an errand, if it was not begun before; see `begin`."""
+        return self._known.get(key) or self.begin(key, arguments, folder=folder, output=output)
+
     def drop(self, key: tuple[str, ...]) -> None:
         """Forgets an errand that has failed, so that it can be tried again."""
         if (known := self._known.get(key)) is not None and not known.is_under_way:

@@ -151,8 +151,11 @@ async def stream(
                 yield text("snapshot", name, number, values)
             elif following is not None:
                 # The snapshot had it already.
-                if following.kind == "candidate" and following.number <= told.get(following.search, 0):
-                    continue
+                if following.kind == "candidate":
+                    if following.number <= told.get(following.search, 0):
+                        continue
+                    # Whoever comes back after the end has heard of it.
+                    told[following.search] = following.number
                 yield text(following.kind, following.search, following.number, following.data)
             if hub.closing.is_set() or (reader.queue.empty() and is_over()):
                 yield text("bye", name, told.get(reader.search, 0), {})

@@ -123,6 +123,11 @@ class Place:
         return self.folder / layout.REPORT
 
     @property
+    def packed(self) -> Path:
+        """The model with what has to stand beside it, where that was asked for."""
+        return self.folder / PACKED
+
+    @property
     def has_begun(self) -> bool:
         """Whether there is a run folder that can be resumed."""
         return (self.run / layout.SETTINGS).is_file()
@@ -132,6 +137,8 @@ class Place:
         return self.run / name
 
 
+PACKED = "model.zip"
+"""The model with what has to stand beside it, made when it is asked for."""
 FILES = (
     layout.MODEL,
     layout.ENSEMBLE,

@@ -139,6 +139,11 @@ class Searches:
             ordered.append(following)
         return ordered
 
+    def states(self) -> list[str]:
+        """Returns the states of all searches."""
+        with self._lock:
+            return list(self._states.values())
+
     def num_alive(self) -> int:
         """Returns how many searches are at work."""
         with self._lock:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,20 +14,24 @@ from typing import Any
 
 from kevo.errors import DataError, RunError
 from kevo.runs import layout
+from kevo.runs.atomic_files import replacing
 from kevo.runs.outcome import Outcome
 from kevo.service import jobs
 from kevo.service.errands import Errands
 from kevo.service.events import Hub
-from kevo.service.jobs import FILES, Job
+from kevo.service.jobs import FILES, PACKED, Job
 from kevo.service.predicting import Models
 from kevo.service.root import Root
 from kevo.service.searches import Searches
 from kevo.service.tokens import Gate
 from kevo.service.uploads import Upload, Uploads
+from kevo.system.text import printable
 
 DIGITS = "digits"
 """The data that kevo brings, for whoever has none yet."""
 _TICK_SECONDS = 0.5
+_MACHINE = "machine.txt"
+_MACHINE_KEY = ("machine",)
 _LOG = logging.getLogger(__name__)
 
 
@@ -192,7 +197,43 @@ class Server:
     def files(self, job: Job) -> list[str]:
         """Returns the names of the files that can be downloaded."""
         place = self.searches.place(job)
-        return [name for name in FILES if is_plain_file(place.file(name))]
+        found = [name for name in FILES if is_plain_file(place.file(name))]
+        return [*found, PACKED] if layout.MODEL in found else found
+
+    def pack_model(self, job: Job) -> Path:
+        """Returns a zip of the model and what has to stand beside it, which is written where the model has changed."""
+        place = self.searches.place(job)
+        model, packed = place.file(layout.MODEL), place.packed
+        if is_plain_file(packed) and packed.stat().st_mtime >= model.stat().st_mtime:
+            return packed
+        with replacing(packed) as partial, zipfile.ZipFile(partial, "w") as archive:
+            # It is a zip itself, and becomes no smaller.
+            archive.write(model, layout.MODEL)
+            for name in (layout.LABELS, layout.TASK, layout.MODEL_CARD):
+                if is_plain_file(place.file(name)):
+                    text = place.file(name).read_text(encoding="utf-8", errors="replace")
+                    archive.writestr(name, self.without_paths(text))
+        return packed
+
+    def machine_json(self) -> dict[str, Any]:
+        """Returns what this machine has, and what is at work on it; `kevo doctor` finds that out, once for a start."""
+        path = self.root.path / _MACHINE
+        errand = self.errands.begin_once(_MACHINE_KEY, ["doctor"], folder=self.root.path, output=path)
+        findings = []
+        if errand.state == "done":
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                what, _, value = line.partition("  ")
+                findings.append({"what": what.strip(), "value": self.without_paths(printable(value.strip()))})
+        states = self.searches.states()
+        return {
+            "state": errand.state,
+            "words": self.without_paths(errand.words),
+            "findings": findings,
+            "free_bytes": self.root.num_free,
+            "parallel": self.config.parallel,
+            "num_alive": self.searches.num_alive(),
+            "num_queued": states.count(jobs.QUEUED),
+        }
 
     def without_paths(self, text: str) -> str:
         """Returns a sentence of kevo's without where the server keeps its files."""

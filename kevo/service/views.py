@@ -514,6 +514,12 @@ def _signed_in(request: Request, user: str) -> Response:
     return answer
 
 
+@router.get("/machine")
+async def show_machine(request: Request) -> Response:
+    """Shows what this machine has, and how much is at work on it."""
+    return render(request, "machine.html", machine=server_of(request).machine_json())
+
+
 @router.get("/api")
 def show_api(request: Request) -> Response:
     """Shows what the REST service answers."""

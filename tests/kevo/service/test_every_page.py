@@ -98,7 +98,13 @@ def pages(served: tuple[Server, str]) -> Iterator[dict[str, str]]:
     for name in ("candidates", "delete", "try"):
         found[f"search-{name}"] = f"/searches/{done}/{name}"
     with alive:
-        yield found | {"searches": "/", "searches-failed": "/?state=failed", "api": "/api", "error": "/searches/none"}
+        yield found | {
+            "searches": "/",
+            "searches-failed": "/?state=failed",
+            "api": "/api",
+            "machine": "/machine",
+            "error": "/searches/none",
+        }
 
 
 @pytest.mark.parametrize("width", [360, 1280])

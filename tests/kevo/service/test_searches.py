@@ -1,7 +1,9 @@
 """Searches wait, begin, stop, go on and are removed; what they are is told by their files."""
 
 import fcntl
+import io
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from kevo.cli import main
 from kevo.errors import SearchFailedError
 from kevo.runs import failure
 from kevo.service import jobs, launching, searches
+from kevo.service.errands import Errand
 from kevo.service.jobs import Job, Place
 from kevo.service.server import Server
 from tests.support.searches import failed, record
@@ -257,7 +260,7 @@ def test_only_named_files_are_handed_out(served: Serving, tmp_path: Path) -> Non
     write_result(run)
     address = f"/api/v1/searches/{job.id}/files"
     listed = [one["name"] for one in client.get(address).json()["files"]]
-    assert listed == ["best.keras", "result.json", "settings.json"]
+    assert listed == ["best.keras", "result.json", "settings.json", "model.zip"]
     whole = client.get(f"{address}/best.keras")
     assert whole.content == b"a model" and "attachment" in whole.headers["content-disposition"]
     assert client.get(f"{address}/best.keras", headers={"range": "bytes=2-4"}).content == b"mod"
@@ -268,6 +271,39 @@ def test_only_named_files_are_handed_out(served: Serving, tmp_path: Path) -> Non
         assert client.get(f"{address}/{name}").status_code in (404, 405), name
     (run.path / "labels.json").symlink_to("/etc/passwd")
     assert client.get(f"{address}/labels.json").status_code == 404
+
+
+def test_a_model_is_packed_with_what_stands_beside_it(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, state="finished")
+    address = f"/api/v1/searches/{job.id}/files"
+    assert client.get(f"{address}/model.zip").status_code == 404
+    run = put_run(server, job)
+    write_result(run)
+    (run.path / "model_card.md").write_text(f"It lies in {server.root.path}/jobs.")
+    with zipfile.ZipFile(io.BytesIO(client.get(f"{address}/model.zip").content)) as archive:
+        assert archive.namelist() == ["best.keras", "model_card.md"] and archive.read("best.keras") == b"a model"
+        assert archive.read("model_card.md") == b"It lies in jobs."
+    # A search that goes on has another model.
+    (run.path / "best.keras").write_bytes(b"a better model")
+    later = server.searches.place(job).packed.stat().st_mtime + 5
+    os.utime(run.path / "best.keras", (later, later))
+    sizes = {one["name"]: one["bytes"] for one in client.get(address).json()["files"]}
+    packed = client.get(f"{address}/model.zip").content
+    assert b"a better model" in packed and sizes["model.zip"] == len(packed)
+
+
+def test_the_machine_is_looked_at_by_a_process_of_its_own(served: Serving) -> None:
+    server, client = served
+    server.errands._known["machine",] = Errand(("machine",), "done")
+    said = f"Python            3.11 in {server.root.path}/x\nMemory            24 GB\n"
+    (server.root.path / "machine.txt").write_text(said)
+    values = client.get("/api/v1/machine").json()
+    assert values["findings"] == [{"what": "Python", "value": "3.11 in x"}, {"what": "Memory", "value": "24 GB"}]
+    assert values["parallel"] == 1 and values["free_bytes"] > 0
+    assert "24 GB" in client.get("/machine").text
+    server.errands._known["machine",] = Errand(("machine",), "failed", "There is no TensorFlow.")
+    assert "There is no TensorFlow." in client.get("/machine").text
 
 
 @pytest.mark.bar(15)

@@ -240,7 +240,7 @@ def test_server_and_search_are_killed_at_any_instant(tmp_path: Path) -> None:
     search = server.post("/searches", {"data": "digits", "settings": settings}).json()["id"]
     lock = tmp_path / "root" / "jobs" / search / "lock"
     known = 0
-    for instant in range(10):
+    for instant in range(4):
         wait(functools.partial(launching.is_alive, lock))
         time.sleep(rng.uniform(0, 8))
         if instant % 3 != 1:
