@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn import metrics
 
-from kevo.tasks.outputs.classes import evaluation
+from kevo.tasks.outputs.classes import evaluation, ranks
 from kevo.tasks.outputs.classes.evaluation import Evaluation, evaluate
 
 
@@ -175,4 +175,6 @@ def test_an_answer_without_a_model_is_known() -> None:
     same = evaluate(np.tile(shares, (100, 1)), labels, class_names=list("abc"))
     for metric in ("accuracy", "macro_f1", "cross_entropy"):
         assert scores.uninformed(metric) == pytest.approx(same.value(metric))
+    for metric, score in (("balanced_accuracy", ranks.balanced_accuracy), ("roc_auc", ranks.roc_auc)):
+        assert scores.uninformed(metric) == pytest.approx(score(np.tile(shares, (100, 1)), labels))
     assert scores.uninformed("params") is None
