@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
 from fastapi import Path as PathParameter
@@ -15,7 +16,7 @@ from starlette.datastructures import UploadFile
 
 from kevo.errors import KevoError, ModelError, RunError
 from kevo.runs import layout
-from kevo.service import events, exports, jobs
+from kevo.service import events, exports, jobs, measuring
 from kevo.service import settings as allowed
 from kevo.service.guard import TITLES
 from kevo.service.jobs import TEXTS, Job
@@ -33,6 +34,7 @@ _OTHER_NAMES = ("application/x-zip-compressed", "application/vnd.ms-excel")
 """What browsers call zips and CSV files too."""
 _LONGEST_NAME = 200
 _MOST_STREAMS = 64
+_IDS = r"^[0-9a-f]{16}(,[0-9a-f]{16}){1,5}$"
 _EVENT_ID = re.compile(r"([0-9a-f]{16}|-):([0-9]{1,9}):[0-9]{1,12}")
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {
@@ -485,6 +487,52 @@ async def predicted(
         reasons = "; ".join(f"{one['name']} {one['reason']}" for one in answer["skipped"][:3])
         raise HTTPException(422, f"Not one picture could be read: {reasons}.")
     return answer
+
+
+class NewData(BaseModel):
+    """Data that a model is to be scored on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data: Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME)]
+    split: Literal["train", "validation", "test", "all"] | None = None
+
+
+_LATER: dict[int | str, dict[str, Any]] = {202: {"description": "It is being found out: ask once more"}}
+
+
+@router.post("/searches/{search}/evaluate", responses=_LATER)
+async def evaluate(job: Asked, asked: NewData, request: Request) -> Response:
+    """Scores the model on other data, as `kevo evaluate` does; 202 while that takes."""
+    server = server_of(request)
+    path = server.data_path(asked.data, user_of(request))
+    if path is None:
+        raise HTTPException(404, "There is no such data.")
+    return _when_done(server, lambda: measuring.evaluated(server, job, path, asked.split))
+
+
+@router.get("/compare", responses=_LATER)
+async def compare(
+    request: Request, ids: Annotated[str, Query(pattern=r"^[0-9a-f]{16}(,[0-9a-f]{16}){1,5}$")]
+) -> Response:
+    """Compares two to six searches, as `kevo compare` does; 202 while that takes."""
+    server = server_of(request)
+    found = [job_of(name, request) for name in dict.fromkeys(ids.split(","))]
+    if len(found) < 2:
+        raise HTTPException(422, "Expected two different searches at least.")
+    return _when_done(server, lambda: measuring.compared(server, found))
+
+
+def _when_done(server: Server, ask: Callable[[], tuple[str, Any]]) -> Response:
+    try:
+        state, values = ask()
+    except RunError as error:
+        raise HTTPException(409, str(error)) from None
+    if state == "failed":
+        raise HTTPException(409, str(values))
+    if state != "done":
+        return JSONResponse({"state": state}, 202, {"retry-after": "5"})
+    return Response(server.without_paths(json.dumps(values)), media_type="application/json")
 
 
 @router.get("/machine")

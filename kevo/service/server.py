@@ -130,20 +130,25 @@ class Server:
         upload = self.uploads.get(data, user)
         return None if upload is None else upload.name
 
+    def data_path(self, data: str, user: str) -> str | None:
+        """Returns where `kevo` finds some data; `None` where this user has none of that name."""
+        if data == DIGITS:
+            return DIGITS
+        if (path := self.config.data.get(data)) is not None:
+            return str(path)
+        upload = self.uploads.get(data, user)
+        return None if upload is None else str(self.uploads.path(upload))
+
     def _source(self, job: Job) -> str:
         """Returns where `kevo` finds the data of a search.
 
         Raises:
             DataError: it is gone.
         """
-        if job.data == DIGITS:
-            return DIGITS
-        if (path := self.config.data.get(job.data)) is not None:
-            return str(path)
-        upload = self.uploads.get(job.data, job.owner)
-        if upload is None:
-            raise DataError(f"The pictures {job.data_name} are not there any more.")
-        return str(self.uploads.path(upload))
+        path = self.data_path(job.data, job.owner)
+        if path is None:
+            raise DataError(f"The data {job.data_name} is not there any more.")
+        return path
 
     def upload_json(self, one: Upload) -> dict[str, Any]:
         """Returns what the API says of an upload."""

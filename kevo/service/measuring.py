@@ -1,0 +1,69 @@
+"""What `kevo compare` and `kevo evaluate` say of searches, each by a process of its own, kept until a model changes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kevo.errors import RunError
+from kevo.runs import layout
+from kevo.service.jobs import Job
+from kevo.service.root import read_json
+from kevo.service.server import Server, find_model, is_plain_file
+
+
+def compared(server: Server, found: Sequence[Job]) -> tuple[str, Any]:
+    """Returns how far the comparison of searches is, and what it says, or why it failed.
+
+    Raises:
+        RunError: one of them has no model yet.
+    """
+    newest = max(find_model(server, job).stat().st_mtime for job in found)
+    key = ("compare", *(job.id for job in found))
+    runs = [f"{job.id}/{server.searches.place(job).run.name}" for job in found]
+    # It goes with the first of them.
+    output = server.searches.place(found[0]).folder / f"{_name(key)}.json"
+    return _answer(server, key, ["compare", "--json", "--", *runs], server.root.searches, output, newest)
+
+
+def evaluated(server: Server, job: Job, data: str, split: str | None) -> tuple[str, Any]:
+    """Returns how far it is to score a model on other data, and its scores, or why it failed.
+
+    Args:
+        server: The server.
+        job: The search.
+        data: Where the data lies, or the name of what kevo brings.
+        split: Its part; `None` for the test split, where there is one, else all.
+
+    Raises:
+        RunError: there is no model yet.
+    """
+    place, newest = server.searches.place(job), find_model(server, job).stat().st_mtime
+    key = ("evaluate", job.id, data, split or "")
+    options = [] if split is None else ["--split", split]
+    arguments = ["evaluate", "--json", *options, "--", f"{place.run.name}/{layout.MODEL}", data]
+    return _answer(server, key, arguments, place.folder, place.folder / f"{_name(key)}.json", newest)
+
+
+def _name(key: Sequence[str]) -> str:
+    return f"{key[0]}-{hashlib.sha256(chr(0).join(key).encode()).hexdigest()[:16]}"
+
+
+def _answer(
+    server: Server, key: tuple[str, ...], arguments: Sequence[str], folder: Path, output: Path, newest: float
+) -> tuple[str, Any]:
+    errand = server.errands.get(key)
+    if errand is not None and errand.is_under_way:
+        return errand.state, None
+    if errand is not None and errand.state == "failed":
+        # Whoever asks once more has it tried once more.
+        server.errands.drop(key)
+        return "failed", server.without_paths(errand.words)
+    if is_plain_file(output) and output.stat().st_mtime >= newest:
+        try:
+            return "done", read_json(output)
+        except RunError:
+            output.unlink(missing_ok=True)
+    return server.errands.begin(key, arguments, folder=folder, output=output).state, None
