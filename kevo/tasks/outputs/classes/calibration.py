@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _LEAST = 30
 """With fewer examples a temperature says more about them than about the model."""
 _LOWEST, _HIGHEST = 0.1, 10.0
+_DEVIATION = 0.5
+"""Of the prior of the logarithm of a temperature."""
 _NUM_BINS = 15
 _SMALLEST = 1e-7
 
@@ -67,8 +69,8 @@ def calibration_error(probabilities: Probabilities, labels: Labels) -> float:
 def fit(probabilities: Probabilities, labels: Labels) -> Calibration | None:
     """Finds the temperature with the lowest cross-entropy; `None` where it would gain nothing, or for few examples.
 
-    Targets are a little less than 1, as by Platt ("Probabilistic outputs for support vector machines", 1999): a model
-    that is right for all of n examples is still not sure of the next one.
+    A model that is right for all of n examples is still not sure of the next one: the logarithm of the temperature has
+    a normal prior around 0, which counts for less the more examples there are.
 
     Args:
         probabilities: Of examples that the model has not learned from, shape (n, num_classes).
@@ -76,23 +78,19 @@ def fit(probabilities: Probabilities, labels: Labels) -> Calibration | None:
     """
     from scipy.optimize import minimize_scalar
 
-    num, num_classes = probabilities.shape
-    if num < _LEAST:
+    if (num := len(labels)) < _LEAST:
         return None
     # Where they were kept on disk, they are no more exact: the same model has the same temperature.
     probabilities = probabilities.astype(np.float16)
-    targets = np.full((num, num_classes), 1 / ((num + 2) * (num_classes - 1)))
-    targets[np.arange(num), labels] = 1 - 1 / (num + 2)
 
     def loss(log_temperature: float) -> float:
-        return float(-(targets * np.log(scaled(probabilities, np.exp(log_temperature)))).sum(axis=1).mean())
+        doubt = log_temperature**2 / (2 * _DEVIATION**2 * num)
+        return cross_entropy(scaled(probabilities, np.exp(log_temperature)), labels) + doubt
 
     found = minimize_scalar(loss, bounds=(np.log(_LOWEST), np.log(_HIGHEST)), method="bounded")
-    if not found.fun < loss(0.0):
-        return None
     temperature = float(np.exp(found.x))
     after = scaled(probabilities, temperature)
-    return Calibration(
+    calibration = Calibration(
         temperature=temperature,
         num_examples=num,
         error_before=calibration_error(probabilities, labels),
@@ -100,6 +98,7 @@ def fit(probabilities: Probabilities, labels: Labels) -> Calibration | None:
         loss_before=cross_entropy(probabilities, labels),
         loss_after=cross_entropy(after, labels),
     )
+    return calibration if calibration.loss_after < calibration.loss_before else None
 
 
 def softmax_of(model: keras.Model) -> keras.layers.Dense | None:
