@@ -166,9 +166,16 @@ class Optuna(NullListener):
         self._storage.set_trial_state_values(trial, TrialState.FAIL)
 
     def _end(self, result: Outcome | None) -> None:
-        for number in list(self._running):
-            self._lose(number, "the search has ended")
-        if result is not None:
+        from optuna.trial import TrialState
+
+        if result is None:
+            for number in list(self._running):
+                self._lose(number, "the search has ended")
+        else:
+            for trial in self._running.values():
+                # The winner, which learned from all examples: nothing is measured then.
+                self._set(trial, {"reason": "nothing is measured: it learned from the validation examples too"})
+                self._storage.set_trial_state_values(trial, TrialState.PRUNED)
             metric = self._objectives[0].metric.removeprefix("val_")
             best = {"validation": result.validation.value(metric), "test": result.test.value(metric)}
             self._storage.set_study_user_attr(self._study, "best model", {"model": result.words, **best})
