@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LEAST = 30
 """With fewer examples a temperature says more about them than about the model."""
 _LOWEST, _HIGHEST = 0.1, 10.0
-_DEVIATION = 0.5
+_DEVIATION = 0.25
 """Of the prior of the logarithm of a temperature."""
 _NUM_BINS = 15
 _SMALLEST = 1e-7
