@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LEAST = 30
 """With fewer examples a temperature says more about them than about the model."""
-_LOWEST, _HIGHEST = 0.1, 10.0
+_HIGHEST = 10.0
 _DEVIATION = 0.25
 """Of the prior of the logarithm of a temperature."""
 _NUM_BINS = 15
@@ -69,8 +69,8 @@ def calibration_error(probabilities: Probabilities, labels: Labels) -> float:
 def fit(probabilities: Probabilities, labels: Labels) -> Calibration | None:
     """Finds the temperature with the lowest cross-entropy; `None` where it would gain nothing, or for few examples.
 
-    A model that is right for all of n examples is still not sure of the next one: the logarithm of the temperature has
-    a normal prior around 0, which counts for less the more examples there are.
+    Probabilities are made less sure only: the model learns from the validation examples next, and is surer by that. The
+    logarithm of the temperature has a normal prior around 0, which counts for less the more examples there are.
 
     Args:
         probabilities: Of examples that the model has not learned from, shape (n, num_classes).
@@ -87,7 +87,7 @@ def fit(probabilities: Probabilities, labels: Labels) -> Calibration | None:
         doubt = log_temperature**2 / (2 * _DEVIATION**2 * num)
         return cross_entropy(scaled(probabilities, np.exp(log_temperature)), labels) + doubt
 
-    found = minimize_scalar(loss, bounds=(np.log(_LOWEST), np.log(_HIGHEST)), method="bounded")
+    found = minimize_scalar(loss, bounds=(0.0, np.log(_HIGHEST)), method="bounded")
     temperature = float(np.exp(found.x))
     after = scaled(probabilities, temperature)
     calibration = Calibration(
