@@ -129,10 +129,10 @@ def health() -> dict[str, Any]:
 async def put_data(name: FileName, request: Request) -> JSONResponse:
     """Takes in a .zip or .npz of pictures or a .csv of rows, as the body, and says what it holds."""
     server, length = server_of(request), _length(request)
-    suffix = server.uploads.check(name, length)
+    server.uploads.check(name, length)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
-    if kind not in ("", "application/octet-stream", MEMBERS[suffix], *_OTHER_NAMES):
-        raise HTTPException(415, f"Expected {MEMBERS[suffix]}. Received: {kind[:100]}.")
+    if kind not in ("", *MEMBERS.values(), *_OTHER_NAMES):
+        raise HTTPException(415, f"Expected {', '.join(MEMBERS.values())}. Received: {kind[:100]}.")
     one = await server.uploads.receive(name, user_of(request), _chunks(request), length)
     return JSONResponse(server.upload_json(one), 201, {"location": f"/api/v1/data/{one.id}"})
 
@@ -174,7 +174,7 @@ def delete_data(one: Sent, request: Request, force: bool = False) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/searches", status_code=201)
+@router.post("/searches", status_code=201, responses={200: {"description": "The same key has begun it before"}})
 def post_search(
     asked: NewSearch,
     request: Request,

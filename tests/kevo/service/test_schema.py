@@ -24,8 +24,9 @@ from tests.support.serving import pets, put_run, put_search, serving, write_resu
 def test_the_service_answers_as_it_says(tmp_path: Path) -> None:
     with serving(tmp_path / "root") as (prepared, client):
         upload = client.put("/api/v1/data/pets.zip", content=pets()).json()["id"]
-        job = put_search(prepared, state="finished")
-        write_result(put_run(prepared, job, (record("0", 0.5),)))
+        job, other = (put_search(prepared, state="finished") for _ in range(2))
+        for one in (job, other):
+            write_result(put_run(prepared, one, (record("0", 0.5),)))
         export = exports.path_of(prepared, job, "best.tflite")
         export.parent.mkdir()
         export.write_bytes(b"an export")
@@ -41,6 +42,7 @@ def test_the_service_answers_as_it_says(tmp_path: Path) -> None:
         "PYTHONPATH": str(ROOT),
         "SCHEMATHESIS_HOOKS": "tests.support.schema_hooks",
         "KEVO_SEARCH": job.id,
+        "KEVO_OTHER": other.id,
         "KEVO_DATA": upload,
     }
     done = subprocess.run(
