@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _LEAST = 30
 """With fewer examples a temperature says more about them than about the model."""
-_HIGHEST = 10.0
+_LEAST_TEMPERATURE, _HIGHEST = 1.01, 10.0
+"""Below the former it makes no difference that anybody sees."""
 _DEVIATION = 0.25
 """Of the prior of the logarithm of a temperature."""
 _NUM_BINS = 15
@@ -89,6 +90,8 @@ def fit(probabilities: Probabilities, labels: Labels) -> Calibration | None:
 
     found = minimize_scalar(loss, bounds=(0.0, np.log(_HIGHEST)), method="bounded")
     temperature = float(np.exp(found.x))
+    if temperature < _LEAST_TEMPERATURE:
+        return None
     after = scaled(probabilities, temperature)
     calibration = Calibration(
         temperature=temperature,
