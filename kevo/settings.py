@@ -276,7 +276,9 @@ class Settings:
     def resolved_objective(self) -> str:
         """The name of the objective, also when it was left open."""
         objectives = self.kind.objectives
-        return self.objective if self.objective in objectives else next(iter(objectives))
+        # Whether anything else is a name of scikit-learn's is told only by loading that, which takes 150 MB.
+        is_named = self.objective != AUTO and self.objective in objectives
+        return self.objective if is_named else next(iter(objectives))
 
     @property
     def resolved_max_time(self) -> float | None:

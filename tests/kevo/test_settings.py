@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from kevo.errors import SettingsError, SpaceError, UnknownBackboneError
 from kevo.settings import Settings
 from kevo.tasks.images.space import of, preset
+from tests.support.project import ROOT
 
 
 @pytest.mark.parametrize(
@@ -122,3 +125,9 @@ def test_a_search_without_any_limit_ends_all_the_same() -> None:
     assert Settings().resolved_max_time == 240.0
     assert Settings(max_trials=5).resolved_max_time is None
     assert Settings(max_trials=5, max_time=60.0).resolved_max_time == 60.0
+
+
+def test_a_page_about_a_search_needs_no_scorers() -> None:
+    code = "import sys, kevo.settings as s; print(s.Settings().objectives[0].metric, 'sklearn' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["val_accuracy", "False"]
