@@ -14,7 +14,7 @@ def test_page_lists_the_checks() -> None:
     assert table() in (ROOT / "docs" / "scikit_learn.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.long
+@pytest.mark.longest
 @pytest.mark.timeout(3600)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["KevoClassifier", "KevoRegressor"])
