@@ -110,11 +110,12 @@ def further(
     return {objective.metric.removeprefix("val_"): objective.measure(outputs, targets)}
 
 
-def check(objective: Objective, *, size: int, targets: npt.NDArray[Any]) -> None:
+def check(objective: Objective, known: Objectives, *, size: int, targets: npt.NDArray[Any]) -> None:
     """Raises a `SettingsError` where an objective cannot judge answers of this kind.
 
     Args:
         objective: What is to be improved.
+        known: What may be improved.
         size: Number of a network's outputs.
         targets: The true answers of the validation examples, shape (n, ...).
     """
@@ -133,5 +134,6 @@ def check(objective: Objective, *, size: int, targets: npt.NDArray[Any]) -> None
         reason = describe_error(error)
     raise SettingsError(
         f"The objective {objective.metric.removeprefix('val_')!r} cannot judge the answers to these validation "
-        f"examples: {reason.rstrip('.')}. Take another; for several classes, f1_macro in place of f1."
+        f"examples: {reason.rstrip('.')}. Expected one of: {', '.join(known.named)}; or a scorer of scikit-learn's "
+        "that takes such answers: for several classes, f1_macro in place of f1."
     )

@@ -92,8 +92,8 @@ def test_what_training_computes_anyway_is_not_computed_again() -> None:
 
 def test_a_scorer_that_does_not_suit_is_refused_before_any_training() -> None:
     with pytest.raises(SettingsError, match="'f1' cannot judge .* multiclass"):
-        scorers.check(OBJECTIVES["f1"], size=7, targets=LABELS)
-    scorers.check(OBJECTIVES["f1_macro"], size=7, targets=LABELS)
+        scorers.check(OBJECTIVES["f1"], OBJECTIVES, size=7, targets=LABELS)
+    scorers.check(OBJECTIVES["f1_macro"], OBJECTIVES, size=7, targets=LABELS)
     with pytest.raises(SettingsError, match="Unknown objective 'f_one'.*balanced_accuracy"):
         kevo.Settings(objective="f_one")
 
@@ -108,7 +108,7 @@ def test_a_function_trains_in_this_process_and_is_known_here_only(monkeypatch: p
     assert again == settings
     monkeypatch.setattr(objectives, "_FUNCTIONS", {})
     with pytest.raises(SettingsError, match=r"Give it again: kevo.resume\(run, data, objective=...\)"):
-        scorers.check(again.objectives[0], size=7, targets=LABELS)
+        scorers.check(again.objectives[0], OBJECTIVES, size=7, targets=LABELS)
     with pytest.raises(SettingsError, match="in the search's own process. Received: 2 workers"):
         kevo.Settings(objective=margin, workers=2)  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="has no name"):

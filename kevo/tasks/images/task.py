@@ -70,7 +70,12 @@ class ImageTask:
         self.dataset = dataset
         self.notes = notes
         self._settings = settings
-        scorers.check(settings.objectives[0], size=dataset.output.size, targets=dataset.validation.labels)
+        scorers.check(
+            settings.objectives[0],
+            self._kind.objectives,
+            size=dataset.output.size,
+            targets=dataset.validation.labels,
+        )
         self._usable = usable
         self._genes = declare(settings, dataset, usable)
         self._run: Run | None = None

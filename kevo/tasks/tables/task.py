@@ -52,7 +52,9 @@ class TableTask:
         self.dataset = dataset
         self._settings = settings
         self._objective = settings.objectives[0]
-        scorers.check(self._objective, size=dataset.output.size, targets=dataset.validation.labels)
+        scorers.check(
+            self._objective, self._kind.objectives, size=dataset.output.size, targets=dataset.validation.labels
+        )
         self._run: Run | None = None
         self._note: Callable[[str], object] = lambda text: None
         self._space = space.from_json(settings.space)
