@@ -8,12 +8,23 @@ import sys
 import textwrap
 import time
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from kevo.system import interrupts
 from kevo.system.interrupts import Interrupt, Interrupts, Terminations, redelivering
+
+
+@pytest.fixture(autouse=True)
+def plain_handlers() -> Iterator[None]:
+    """The handlers of a new process: other libraries that were loaded before set some of their own."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
 
 
 def test_the_first_is_raised_at_the_check_and_once() -> None:

@@ -71,12 +71,13 @@ def understand(root: Folder, source: str) -> Layout:
             notes.append(f"The folders are taken for splits: {listed}.")
     else:
         splits = {"train": root}
-        notes += _doubts(root)
     num_skipped = len(skipped)
     for folder in splits.values():
         masks.refuse(folder, source)
         for inner in folder.folders.values():
             skipped += masks.leave_out(inner)
+    if root in splits.values():
+        notes += _doubts(root)
     if len(skipped) > num_skipped:
         notes.append("There are masks beside the pictures of the classes: they are left out.")
     return Layout(splits, skipped, tuple(notes))
@@ -126,7 +127,9 @@ def _splits(root: Folder, source: str) -> dict[str, Folder]:
 
 def _doubts(root: Folder) -> list[str]:
     """Says that what are taken for classes all have the same folders in them, as folds of a data set have."""
-    inner = [frozenset(folder.folders) for folder in root.folders.values()]
+    inner = [
+        frozenset(name for name, one in folder.folders.items() if one.all_files()) for folder in root.folders.values()
+    ]
     if len(inner) < 2 or len(set(inner)) > 1 or len(inner[0]) < 2:
         return []
     if any(folder.files for folder in root.folders.values()):
