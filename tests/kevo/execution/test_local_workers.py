@@ -142,7 +142,7 @@ def test_a_search_goes_on_without_the_processes_that_trained_along_unless_it_beg
     spread = Plan(((),), is_mirrored=False, is_spread=True)
     pool = local_workers.local_pool({"data": "here"}, plan=spread, folder=tmp_path, note=notes.append)
     assert pool._unfit is not None and pool._arguments["is_spread"]
-    with pytest.raises(SearchFailedError, match="There is nobody. Start the same command there too"):
+    with pytest.raises(SearchFailedError, match="There is nobody. Take another strategy."):
         pool._unfit("There is nobody.")
     pool._has_started = True
     assert pool._unfit("There is nobody.") == {**pool._arguments, "is_spread": False}
