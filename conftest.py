@@ -14,7 +14,10 @@ SERVICE = ["kevo/service/*.py", "tests/kevo/service/*.py"]
 """What needs the extra `serve`."""
 RAY = ["tuners/execution/ray_pool.py"]
 """What needs the extra `ray`; its tests skip by themselves."""
+HOOKS = ["tests/support/schema_hooks.py"]
+"""What schemathesis loads in a process of its own."""
 collect_ignore_glob = [
+    *HOOKS,
     *(SERVICE if importlib.util.find_spec("fastapi") is None else ()),
     *(RAY if importlib.util.find_spec("ray") is None else ()),
 ]
