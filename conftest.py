@@ -13,9 +13,9 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 SERVICE = ["kevo/service/*.py", "tests/kevo/service/*.py"]
 """What needs the extra `serve`."""
 RAY = ["tuners/execution/ray_pool.py"]
-"""What needs the extra `ray`; its tests skip by themselves."""
+"""Modules whose examples need the extra `ray`. Files of tests skip by themselves where it is missing."""
 HOOKS = ["tests/support/schema_hooks.py"]
-"""What schemathesis loads in a process of its own."""
+"""Files that only schemathesis loads, in its own process: pytest cannot import them."""
 collect_ignore_glob = [
     *HOOKS,
     *(SERVICE if importlib.util.find_spec("fastapi") is None else ()),

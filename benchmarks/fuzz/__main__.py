@@ -47,7 +47,7 @@ minute of processor time or ten minutes in all, too much memory, or a file outsi
 _SECONDS = 60
 """How much processor time one input may take: other work on the machine does not count."""
 _MOST_SECONDS = 600
-"""How long one input may take in all: what waits takes no processor time."""
+"""How long one input may take by the clock, so that one that waits for ever is found as well."""
 
 
 @dataclass(slots=True)

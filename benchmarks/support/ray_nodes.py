@@ -21,7 +21,7 @@ _NODE = ("--num-cpus", "1", "--object-store-memory", "80000000", "--disable-usag
 
 @contextlib.contextmanager
 def _environment() -> Iterator[None]:
-    """Sets the environment of nodes and of what joins them."""
+    """Sets the variables with which nodes are started and joined: a token of their own, and how workers run."""
     values = {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
@@ -93,7 +93,7 @@ class Machines:
 
     @property
     def prefix(self) -> list[str]:
-        """What is put before a command to run it beside the head."""
+        """The words to put before a command that is to run in the network of the head."""
         return self._within(self._names[0])
 
     def cut(self) -> None:

@@ -16,7 +16,14 @@ from kevo.system.text import byte_size, plural
 from kevo.system.versions import version
 from kevo.tasks.registry import input_kinds
 
-_EXTRAS = {"onnx": "onnx", "mlflow": "mlflow", "codecarbon": "codecarbon", "serve": "fastapi"}
+_EXTRAS = {
+    "onnx": "onnx",
+    "mlflow": "mlflow",
+    "codecarbon": "codecarbon",
+    "optuna": "optuna",
+    "ray": "ray",
+    "serve": "fastapi",
+}
 """A package of each extra."""
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scikit-learn")
 

@@ -120,20 +120,14 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def read(path: Path, *, start: int = 0) -> bytes:
+def read(path: Path) -> bytes:
     """Reads a file.
-
-    Args:
-        path: The file.
-        start: How many bytes to leave out.
 
     Raises:
         RunError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            file.seek(start)
-            return file.read()
+        return path.read_bytes()
     except OSError as error:
         raise RunError(f"Cannot read {path}: {os_reason(error)}.{RESTORE}") from error
 

@@ -194,17 +194,13 @@ class Run:
         path = self.path / layout.TRIALS
         return path.stat().st_size if path.exists() else 0
 
-    def trial_lines(self, *, start: int = 0) -> list[bytes]:
+    def trial_lines(self) -> list[bytes]:
         """Returns the lines of the finished trials, without a last one that was not written to its end.
-
-        Args:
-            start: How many bytes to leave out.
 
         Raises:
             RunError: the file cannot be read.
         """
-        path = self.path / layout.TRIALS
-        return read(path, start=start).split(b"\n")[:-1] if path.exists() else []
+        return [line.removesuffix(b"\n") for line in self.each_trial_line()]
 
     def each_trial_line(self, *, start: int = 0) -> Iterator[bytes]:
         """Yields the lines of the finished trials one by one, each with its end: there may be tens of thousands.
@@ -219,13 +215,12 @@ class Run:
         if not path.exists():
             return
         try:
-            file = path.open("rb")
+            with path.open("rb") as file:
+                file.seek(start)
+                # One that was not written to its end does not count yet.
+                yield from takewhile(lambda line: line.endswith(b"\n"), file)
         except OSError as error:
-            raise RunError(f"Cannot read {path}: {os_reason(error)}.") from error
-        with file:
-            file.seek(start)
-            # One that was not written to its end does not count yet.
-            yield from takewhile(lambda line: line.endswith(b"\n"), file)
+            raise RunError(f"Cannot read {path}: {os_reason(error)}.{RESTORE}") from error
 
     def set_lines_aside(self, numbers: Collection[int]) -> Path:
         """Moves lines of the finished trials to a file of their own.

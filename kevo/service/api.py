@@ -35,6 +35,7 @@ _OTHER_NAMES = ("application/x-zip-compressed", "application/vnd.ms-excel")
 _LONGEST_NAME = 200
 _MOST_STREAMS = 64
 _IDS = r"^[0-9a-f]{16}(,[0-9a-f]{16}){1,5}$"
+"""Two to six names of searches."""
 _EVENT_ID = re.compile(r"([0-9a-f]{16}|-):([0-9]{1,9}):[0-9]{1,12}")
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {
@@ -508,13 +509,15 @@ async def evaluate(job: Asked, asked: NewData, request: Request) -> Response:
     path = server.data_path(asked.data, user_of(request))
     if path is None:
         raise HTTPException(404, "There is no such data.")
+    upload = server.uploads.get(asked.data, user_of(request))
+    if upload is not None and upload.is_table and "target" not in job.settings:
+        # A model of pictures would look for the files that the rows may name, anywhere on this machine.
+        raise HTTPException(409, f"This model takes pictures, and {upload.name} is a table. Send a .zip of pictures.")
     return _when_done(server, lambda: measuring.evaluated(server, job, path, asked.split))
 
 
 @router.get("/compare", responses=_LATER)
-async def compare(
-    request: Request, ids: Annotated[str, Query(pattern=r"^[0-9a-f]{16}(,[0-9a-f]{16}){1,5}$")]
-) -> Response:
+async def compare(request: Request, ids: Annotated[str, Query(pattern=_IDS)]) -> Response:
     """Compares two to six searches, as `kevo compare` does; 202 while that takes."""
     server = server_of(request)
     found = [job_of(name, request) for name in dict.fromkeys(ids.split(","))]

@@ -44,7 +44,7 @@ class Optuna(NullListener):
 
     def __init__(self, storage: str) -> None:
         self._storage = _opened(storage)
-        self._later = Background("optuna")
+        self._background = Background("optuna")
         self._study = 0
         self._objectives: tuple[Objective, ...] = ()
         self._genes: dict[str, Any] = {}
@@ -55,33 +55,33 @@ class Optuna(NullListener):
     def on_search_begin(self, run: Run, task: Task) -> None:
         """Begins the study, or goes on with it, and writes the candidates that are not there yet."""
         records = reader.read_trials(run)
-        self._later.later(lambda: self._begin(run, task, records))
+        self._background.later(lambda: self._begin(run, task, records))
 
     def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
         """Shows a candidate as running."""
-        self._later.later(lambda: self._start(number, words))
+        self._background.later(lambda: self._start(number, words))
 
     def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
         """Shows the loss of each epoch, once it has ended."""
         epoch = math.floor(done)
         if epoch > self._epochs.get(number, 0) and (loss := metrics.get("loss")) is not None:
             self._epochs[number] = epoch
-            self._later.later(lambda: self._report(number, epoch, loss))
+            self._background.later(lambda: self._report(number, epoch, loss))
 
     def trial_lost(self, number: int, reason: str) -> None:
         """Shows a candidate as failed."""
-        self._later.later(lambda: self._lose(number, reason))
+        self._background.later(lambda: self._lose(number, reason))
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Writes all of a candidate."""
-        self._later.later(lambda: self._write(record))
+        self._background.later(lambda: self._write(record))
 
     def on_result(self, result: Outcome) -> None: ...
 
     def on_search_end(self, result: Outcome | None) -> None:
         """Writes the scores of the best model, and waits until all is written."""
-        self._later.later(lambda: self._end(result))
-        self._later.finish()
+        self._background.later(lambda: self._end(result))
+        self._background.finish()
 
     def _begin(self, run: Run, task: Task, records: Iterable[TrialRecord]) -> None:
         from optuna.distributions import distribution_to_json

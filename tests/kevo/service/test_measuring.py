@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from kevo.service.errands import Errand
 from kevo.service.server import Server
 from tests.support.serving import put_run, put_search, serving, write_result
+from tests.support.tables import write_csv
 
 Serving = tuple[Server, TestClient]
 
@@ -65,6 +66,21 @@ def test_a_model_is_scored_on_other_data(served: Serving, asked: list[list[str]]
     server.errands._known["evaluate", job.id, "digits", "all"] = Errand(("x",), "failed", f"{server.root.path}/x broke")
     failed = client.post(address, json={"data": "digits", "split": "all"})
     assert failed.status_code == 409 and failed.json()["detail"] == "x broke"
+
+
+def test_a_table_is_no_list_of_pictures_on_the_server(served: Serving, asked: list[list[str]], tmp_path: Path) -> None:
+    server, client = served
+    job, other = two(server)
+    rows = write_csv(tmp_path / "rows.csv").read_bytes()
+    sent = client.put("/api/v1/data/rows.csv", content=rows, headers={"content-type": "text/csv"})
+    assert sent.status_code == 201
+    data = {"data": sent.json()["id"]}
+    refused = client.post(f"/api/v1/searches/{job.id}/evaluate", json=data)
+    assert refused.status_code == 409 and "takes pictures, and rows.csv is a table" in refused.json()["detail"]
+    assert asked == []
+    other.settings["target"] = "kind"
+    assert client.post(f"/api/v1/searches/{other.id}/evaluate", json=data).status_code == 202
+    assert len(asked) == 1
 
 
 def test_what_cannot_be_measured_is_refused(served: Serving) -> None:
