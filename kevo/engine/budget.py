@@ -32,7 +32,9 @@ _PROPER_SHARE = 0.6
 """The largest share of the training time that is kept for one proper training of such a candidate."""
 _SCARCE_SHARE = 0.7
 """Where a proper training takes more than that part of the time, there is none for other candidates."""
-_LEAST_EPOCHS = 2
+_CONTINUED_SHARE = 0.2
+"""The part of a long training's time that is kept for going on with it on train and validation together."""
+LEAST_EPOCHS = 2
 """What has not that many epochs is not begun."""
 _CLOSING_SHARE = 0.05
 """The part of `max_time` that is kept for what follows the last training, until the first model tells the speed of the
@@ -145,6 +147,22 @@ class Budget:
         left = self.left
         return math.inf if left is None or not work.per_epoch else left / (_REFIT_COST * work.per_epoch)
 
+    def without_continuation(self, work: Work, left: float) -> float:
+        """What of the seconds for a last training it may take, so that it can go on with the validation split too.
+
+        That is all of them where so few more epochs would gain nothing.
+        """
+        kept = _CONTINUED_SHARE * left
+        is_worth_it = work.per_epoch is not None and kept >= LEAST_EPOCHS * _REFIT_COST * work.per_epoch
+        return left - kept if is_worth_it else left
+
+    def num_epochs_in(self, work: Work, seconds: float | None) -> float:
+        """For how many epochs, up to those of a final training, a candidate can be trained in so many seconds."""
+        longest = self._settings.resolved_final_epochs
+        if seconds is None or not work.per_epoch:
+            return longest
+        return min(longest, seconds / (max(1.0, self.slowness or 0.0) * work.per_epoch))
+
     def full_length_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
         """How long the final training of a candidate would take, without a limit of time."""
         lengthening = self._settings.resolved_final_epochs / self._settings.epochs
@@ -168,7 +186,7 @@ class Budget:
         share = _LARGEST_SHARE
         if work.per_epoch is not None:
             if is_first and self.is_scarce(work):
-                return self._settings.resolved_final_epochs, max(1.0, left)
+                return self._settings.resolved_final_epochs, max(1.0, self.without_continuation(work, left))
             share = _FLEXIBLE_SHARE
         return num_epochs, max(1.0, min(left, share * whole))
 
@@ -199,7 +217,7 @@ class Budget:
         if scoring_seconds > _LARGEST_ENSEMBLE_SHARE * max_time:
             return False
         if work.per_epoch is not None:
-            return min(work.seconds, _LEAST_EPOCHS * work.per_epoch) <= min(left, _FLEXIBLE_SHARE * whole)
+            return min(work.seconds, LEAST_EPOCHS * work.per_epoch) <= min(left, _FLEXIBLE_SHARE * whole)
         # What would be stopped before its end is not begun.
         can_end = work.seconds <= min(left, _LARGEST_SHARE * whole)
         return can_end and work.own + _SHARED_COST * work.shared <= _EXPECTED_SHARE * whole

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from kevo.engine import partial_trainings
 from kevo.engine.archive import Archive, full_length_id
-from kevo.engine.budget import Budget, num_last_epochs, seconds_spent
+from kevo.engine.budget import LEAST_EPOCHS, Budget, num_last_epochs, seconds_spent
 from kevo.runs import layout
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
@@ -30,7 +30,7 @@ class FinalTraining:
         genome: What is trained.
         effort: How much it may cost.
         finalist: Whose last training it is.
-        continues: The training that it continues after a pause; `None` for none.
+        continues: The training that it goes on from; `None` for none.
     """
 
     trial_id: str
@@ -75,6 +75,8 @@ class FinalTrainings:
                 continue
             gets_the_rest = place == 0 and self._gets_the_rest(record)
             left = self._budget.left if gets_the_rest else self._budget.left_for_finalist(best_seconds)
+            if gets_the_rest and left is not None:
+                left = self._budget.without_continuation(self._task.work(record.genome), left)
             if left is not None and left <= 0:
                 return
             final = self._broken_off(record, left) or self._anew(record, left, is_last=gets_the_rest)
@@ -82,7 +84,10 @@ class FinalTrainings:
                 yield final
 
     def refit(self) -> FinalTraining | None:
-        """Returns the training in which the winner learns from the validation split too, if there is time for it."""
+        """Returns the training in which the winner learns from the validation split too, if there is time for it.
+
+        It begins anew where a training of full length fits. Where only a shorter one does, it goes on from the winner.
+        """
         winner, left = self._archive.best_saved, self._budget.left
         if winner is None or (self._archive.folder.path / layout.refit_model(winner.trial_id)).is_file():
             return None
@@ -93,12 +98,41 @@ class FinalTrainings:
             num_epochs = num_last_epochs(winner)
             nums = {winner.stages[-1]: num_epochs}
             if self._budget.num_refit_epochs(self._task.work(winner.genome)) < num_epochs:
-                return None
+                return self._continuation(winner, left)
         elif left is not None and left <= self._best_seconds:
             # It takes as long as before at least: what cannot end is not begun.
-            return None
+            return self._continuation(winner, left)
         effort = Effort(num_epochs, left, tune_epochs=winner.tune_epochs, refit=nums)
         return FinalTraining(f"{winner.trial_id}-refit", winner.genome, effort, winner)
+
+    def _continuation(self, winner: TrialRecord, left: float | None) -> FinalTraining | None:
+        """Returns the training in which the winner goes on with all examples, as if it had been planned for longer.
+
+        The learning rate is then as low as it is that late in a training, and falls to its end once more.
+        """
+        work = self._task.work(winner.genome)
+        if work.per_epoch is None or (more := self._budget.num_refit_epochs(work)) < LEAST_EPOCHS:
+            return None
+        num_epochs = num_last_epochs(winner) + int(more)
+        effort = Effort(num_epochs, left, refit={winner.stages[-1]: num_epochs})
+        return FinalTraining(f"{winner.trial_id}-refit", winner.genome, effort, winner, continues=winner)
+
+    def as_only_one(self, trial_id: str, genome: Genome, seconds: float | None) -> Genome:
+        """Returns what to train as a candidate that gets all the time, as if it were a final training.
+
+        Args:
+            trial_id: Its name in the search.
+            genome: Its genome.
+            seconds: How long it may take.
+        """
+        for one in self._lengths(genome):
+            if partial_trainings.find(self._archive.folder, trial_id, one) is not None:
+                return one
+        return self._task.lengthened(genome, self._budget.num_epochs_in(self._task.work(genome), seconds))
+
+    def _lengths(self, genome: Genome) -> tuple[Genome, ...]:
+        """Returns a genome, and what its longest training would have in its place."""
+        return genome, self._task.lengthened(genome, self._settings.resolved_final_epochs)
 
     def left_for_evolution(self) -> float | None:
         """How many seconds candidates may still be trained; `None` for no limit.
@@ -152,11 +186,12 @@ class FinalTrainings:
     def _broken_off(self, record: TrialRecord, left: float | None) -> FinalTraining | None:
         """Returns a finalist's last training that was kept before it broke off: with less time left it is the same."""
         trial_id = full_length_id(record)
-        for genome in (record.genome, *self._task.deeper(record.genome)):
+        deeper = self._task.deeper(record.genome)
+        for genome in (*self._lengths(record.genome), *deeper):
             kept = partial_trainings.find(self._archive.folder, trial_id, genome)
             if kept is None:
                 continue
-            if genome != record.genome:
+            if genome in deeper:
                 return FinalTraining(trial_id, genome, self._tuning(left), record)
             if kept.continues is not None:
                 return FinalTraining(trial_id, genome, self._plain(self._settings.epochs, left), record, record)
@@ -179,8 +214,9 @@ class FinalTrainings:
         num_epochs = self._num_epochs(record, left)
         so_far = self._settings.epochs - 1 if record.is_paused else num_last_epochs(record)
         if left is None or num_epochs > so_far:
+            genome = self._task.lengthened(record.genome, num_epochs)
             num_epochs = self._settings.resolved_final_epochs if is_last else num_epochs
-            return FinalTraining(trial_id, record.genome, self._plain(num_epochs, left), record)
+            return FinalTraining(trial_id, genome, self._plain(num_epochs, left), record)
         if not record.is_paused:
             return None
         # With too little time to begin again, a candidate that paused still has some of its epochs before it.

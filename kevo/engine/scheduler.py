@@ -172,7 +172,8 @@ class Scheduler:
         if self._running:
             return Idle.WAIT
         if (final := self._next_refit()) is not None:
-            task = self._begin(worker, final.trial_id, final.genome, final.effort, final.finalist.generation, None)
+            generation = final.finalist.generation
+            task = self._begin(worker, final.trial_id, final.genome, final.effort, generation, final.continues)
             self._running[worker].refits = final.finalist
             return task
         return Idle.OVER
@@ -402,11 +403,13 @@ class Scheduler:
         if record is not None:
             self._end(trial, record)
             return None
-        genome = {name: value for name, value in values.items() if not name.startswith("tuner/")}
+        genome: Genome = {name: value for name, value in values.items() if not name.startswith("tuner/")}
         others = [running for running in self._running.values() if running.task.trial_id != FIRST]
         num_epochs, seconds = self._budget.for_a_candidate(
             self._task.work(genome), self._left, is_first=self._is_first and not others
         )
+        if num_epochs > self._settings.epochs:
+            genome = self._finals.as_only_one(trial.trial_id, genome, seconds)
         effort = Effort(num_epochs, seconds, pause_after=values.get("tuner/epochs"))
         generation = self.oracle.generation_of(trial.trial_id)
         return self._begin(worker, trial.trial_id, genome, effort, generation, paused, trial=trial)

@@ -189,6 +189,9 @@ class Task(Protocol):
     def deeper(self, genome: Genome) -> Sequence[Genome]:
         """Genomes that begin as this one and train more of its network, the most thorough first."""
 
+    def lengthened(self, genome: Genome, num_epochs: float) -> Genome:
+        """The genome to train where there is time for so many epochs: this one, or one that suits long trainings."""
+
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
         """Learns how far a forecast was off."""
 

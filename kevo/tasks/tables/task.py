@@ -145,6 +145,10 @@ class TableTask:
         """None: every network is trained as a whole."""
         return ()
 
+    def lengthened(self, genome: Genome, num_epochs: float) -> Genome:
+        """The same: early stopping ends what has learned all there is."""
+        return genome
+
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
         """Learns how far a forecast was off."""
         self._forecast.learn(genome, num_epochs=self._settings.rungs[0], seconds=seconds)

@@ -281,13 +281,45 @@ def begun_at_last(one: Scheduler) -> TrialSpec:
     return task
 
 
-def test_where_time_is_scarce_one_network_is_trained_once(tmp_path: Path, dataset: ImageDataset) -> None:
+def test_where_time_is_scarce_one_network_is_trained_once_and_goes_on_with_all_examples(
+    tmp_path: Path, dataset: ImageDataset
+) -> None:
     one = in_time(tmp_path, dataset, per_epoch=10.0)
     first = begun_at_last(one)
-    assert first.effort.num_epochs == 40 and first.effort.seconds == pytest.approx(380, abs=25)
-    one._budget._seconds_before = 379.0
-    one.finish("a", cut_short(30, seconds=360.0), save=lambda path: path.write_text("a model"))
+    assert first.effort.num_epochs == 40 and first.effort.seconds == pytest.approx(0.8 * 380, abs=20)
+    one._budget._seconds_before = 315.0
+    one.finish("a", cut_short(30, seconds=300.0), save=lambda path: path.write_text("a model"))
+    # 30 epochs show each picture often.
+    assert first.genome["augment"] and first.genome["augment/translation"] == 0.1
+    last = one.next("a")
+    assert isinstance(last, TrialSpec) and last.genome == first.genome and last.continues == first.trial_id
+    # 79 seconds are left. An epoch with the validation split takes a quarter longer than the 10 of one without it.
+    assert last.effort.num_epochs == 30 + 6 and last.effort.refit == {"train": 30 + 6} and len(last.stages) == 30
+    assert last.effort.seconds == pytest.approx(78, abs=3)
+    one.finish("a", DONE, save=lambda path: path.write_text("a better one"))
+    assert (tmp_path / f"run/checkpoints/{first.trial_id}-refit.keras").read_text() == "a better one"
     assert one.next("a") is Idle.OVER
+
+
+def test_a_long_training_that_broke_off_goes_on_as_it_began(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = in_time(tmp_path, dataset, per_epoch=10.0)
+    first = begun_at_last(one)
+    epochs = {"history": [METRICS] * 12, "stages": ["train"] * 12}
+    one.keep("a", save=lambda path: path.write_text("half"), seconds=120.0, **epochs)
+    again = taken_up(one)
+    # With 18 epochs nobody would move a picture.
+    again._task.work = one._task.work  # type: ignore[method-assign]
+    again._budget._seconds_before = 180.0
+    task = begun_at_last(again)
+    assert task.trial_id == first.trial_id and task.genome == first.genome and len(task.stages) == 12
+
+
+def test_where_no_two_more_epochs_fit_the_first_network_gets_all_the_time(
+    tmp_path: Path, dataset: ImageDataset
+) -> None:
+    first = begun_at_last(in_time(tmp_path, dataset, per_epoch=60.0))
+    assert first.effort.seconds == pytest.approx(380, abs=25)
+    assert first.genome["augment/translation"] == 0
 
 
 def test_a_network_that_turns_out_to_be_slow_gets_the_rest_of_the_time(tmp_path: Path, dataset: ImageDataset) -> None:
@@ -301,7 +333,7 @@ def test_a_network_that_turns_out_to_be_slow_gets_the_rest_of_the_time(tmp_path:
     one._task.work = slow._task.work  # type: ignore[method-assign]
     last = one.next("a")
     assert isinstance(last, TrialSpec) and last.trial_id == f"{first.trial_id}-full" and last.genome == first.genome
-    assert last.effort.num_epochs == 40 and last.effort.seconds == pytest.approx(363, abs=2)
+    assert last.effort.num_epochs == 40 and last.effort.seconds == pytest.approx(0.8 * 363, abs=2)
 
 
 def test_what_the_final_trainings_leave_over_goes_back_to_the_evolution(tmp_path: Path, dataset: ImageDataset) -> None:
@@ -596,16 +628,32 @@ def test_promotions_are_recalled_in_their_rungs(tmp_path: Path, dataset: ImageDa
     assert isinstance(again.next("b"), TrialSpec)
 
 
-def test_a_refit_that_cannot_end_is_not_begun(tmp_path: Path, dataset: ImageDataset) -> None:
+@pytest.mark.parametrize(
+    ("per_epoch", "left", "begun"),
+    [
+        (5.0, 35.0, (6, None)),
+        (5.0, 28.0, (6 + 4, "1-full")),
+        (11.0, 25.0, None),
+        (None, 35.0, (6, None)),
+        (None, 25.0, None),
+    ],
+)
+def test_a_refit_that_cannot_end_goes_on_from_the_winner_or_is_not_begun(
+    tmp_path: Path,
+    dataset: ImageDataset,
+    per_epoch: float | None,
+    left: float,
+    begun: tuple[int, str | None] | None,
+) -> None:
     settings = dataclasses.replace(SETTINGS, max_time=1000.0)
-    final = {"history": [METRICS] * 6, "stages": ["train"] * 6, "seconds": 30.0, "full_length": True}
-    for left, num in ((25.0, 0), (35.0, 1)):
-        path = tmp_path / str(left)
-        one = evolved(path, dataset, settings, record("1", 0.8), seconds=950.0 - left)
-        one._archive.add(
-            record("1-full", 0.9, is_paused=False, **final), save=lambda model: model.write_text("a model")
-        )
-        assert [task.effort.refit is not None for task in tasks(one)] == [True] * num
+    history = [{**METRICS, "val_accuracy": epoch / 10} for epoch in range(6)]
+    final = {"history": history, "stages": ["train"] * 6, "seconds": 30.0, "full_length": True}
+    one = evolved(tmp_path, dataset, settings, record("1", 0.8), seconds=950.0 - left)
+    one._task.work = lambda genome, *, tune_epochs=None: Work(0.0, 30.0, 1.0, per_epoch)  # type: ignore[method-assign]
+    last = record("1-full", 0.9, is_paused=False, planned_epochs=6, **final)
+    one._archive.add(last, save=lambda model: model.write_text("a model"))
+    found = [(task.effort.refit["train"], task.continues) for task in tasks(one) if task.effort.refit is not None]
+    assert found == ([] if begun is None else [begun])
 
 
 def test_a_candidate_that_nobody_knows_any_more_gives_its_place_to_another(

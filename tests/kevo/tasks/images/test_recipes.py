@@ -69,6 +69,40 @@ def test_a_frozen_genome_may_be_fine_tuned_as_deep_as_the_space_says() -> None:
     assert recipes.fine_tuned(tuned[0], preset("default")) == recipes.fine_tuned(frozen, preset("small")) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "num_epochs", "is_moved"), [("default", 40, True), ("default", 10, False), ("small", 40, True)]
+)
+def test_pictures_are_moved_where_a_network_from_scratch_sees_them_often(
+    name: str, num_epochs: float, is_moved: bool
+) -> None:
+    search_space = declared(name, image_size=32)
+    for changes in (
+        {"augment": False},
+        {"augment": True, "augment/flip": "horizontal", "augment/translation": 0.0, "augment/zoom": 0.1},
+    ):
+        genome = search_space.default({"family": "conv", **changes})
+        longer = recipes.lengthened(genome, preset(name), num_epochs=num_epochs)
+        if not is_moved:
+            assert longer == genome
+            continue
+        assert search_space.default(longer) == longer, "it is a genome of the space"
+        assert longer["augment/translation"] == 0.1
+        assert longer["augment/flip"] == changes.get("augment/flip", "none")
+        assert longer["augment/zoom"] == changes.get("augment/zoom", 0.0)
+        assert recipes.lengthened(longer, preset(name), num_epochs=num_epochs) == longer
+
+
+def test_what_is_not_moved_further() -> None:
+    search_space = declared("wide")
+    linear = {**search_space.default({"family": "conv"}), "conv/num_blocks": 0}
+    moved = search_space.default({"family": "conv", "augment": True, "augment/translation": 0.2})
+    frozen = search_space.default({"family": "pretrained"})
+    for genome in (linear, moved, frozen):
+        assert recipes.lengthened(genome, preset("wide"), num_epochs=40) == genome
+    still = dataclasses.replace(preset("default"), augment=(False,))
+    assert recipes.lengthened({**moved, "augment/translation": 0.0}, still, num_epochs=40)["augment/translation"] == 0
+
+
 def test_a_genome_has_others_on_smaller_pictures() -> None:
     options = {"image_size": 32, "num_pictures": 1000, "alphas": ALPHAS}
     hyperparameters = genes.declare(preset("default"), **options)

@@ -87,7 +87,7 @@ def test_forecasts_learn(task: TableTask) -> None:
     assert after.error == pytest.approx(4)
     assert task.scoring_seconds(GENOME) > 0
     assert task.repeat_seconds(GENOME) is None
-    assert list(task.deeper(GENOME)) == []
+    assert list(task.deeper(GENOME)) == [] and task.lengthened(GENOME, 100) == GENOME
 
 
 def test_candidates_teach_nothing(task: TableTask) -> None:
