@@ -7,86 +7,26 @@ was killed at any moment is taken up from what its trials say of themselves.
 """
 
 import bisect
-import functools
 import json
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import fields
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src.engine.objective import create_objective
-from keras_tuner.src.engine.oracle import LOCKS, THREADS
 
-from tuners import pareto
+from tuners import oracle_lock, pareto, trial_files
+from tuners.deadline import Deadline
+from tuners.durable_files import sync, write_json
 from tuners.evolution import Evolution, Individual, Pause
 from tuners.genome import Genome, SearchSpace
-from tuners.patience import Deadline, Patience
+from tuners.oracle_lock import exclusive
+from tuners.patience import Patience
 from tuners.settings import Settings
-
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
-
-# What of an individual its trial does not say.
-_RECORDED = tuple(field.name for field in fields(Individual) if field.name not in ("genome", "status"))
-
-
-def write_json(path: str, content: object, *, is_durable: bool = True) -> None:
-    """Writes a JSON file that is there whole or not at all, whenever the process dies.
-
-    Args:
-        path: The file; it is replaced if it exists.
-        content: Anything that JSON can hold.
-        is_durable: Whether the file is whole after a power cut too. Waiting for the disk takes about ten times as long
-            as all the rest.
-    """
-    # The same name each time, so that what a killed process leaves behind is overwritten.
-    unfinished = f"{path}.tmp"
-    with open(unfinished, "w", encoding="utf-8") as file:
-        # `json.dump` would encode in Python, twenty times slower.
-        file.write(json.dumps(content))
-        if is_durable:
-            file.flush()
-            os.fsync(file.fileno())
-    os.replace(unfinished, path)
-    if is_durable:
-        _sync_folder(os.path.dirname(path))
-
-
-@contextmanager
-def locked(oracle: object) -> Iterator[None]:
-    """Holds Keras Tuner's own lock, and lets go of it on errors too, which `keras_tuner.synchronized` does not.
-
-    What is so marked in the oracle may be called inside: the lock belongs to the thread, by its name.
-    """
-    thread = threading.current_thread().name
-    if THREADS[oracle] == thread:
-        yield
-        return
-    with LOCKS[oracle]:
-        THREADS[oracle] = thread
-        try:
-            yield
-        finally:
-            THREADS[oracle] = None
-
-
-def _exclusive(
-    method: Callable[Concatenate["GeneticOracle", _P], _R],
-) -> Callable[Concatenate["GeneticOracle", _P], _R]:
-    """Lets one thread at a time into the methods of an oracle so marked."""
-
-    @functools.wraps(method)
-    def alone(self: "GeneticOracle", /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        with locked(self):
-            return method(self, *args, **kwargs)
-
-    return alone
 
 
 class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is not typed.
@@ -163,8 +103,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         self._cheaper = cheaper
         self._feasible = feasible
         self._cost = cost
-        # Keras Tuner makes the lock on first use, where two threads at once may each make one.
-        LOCKS[self] = threading.Lock()
+        oracle_lock.make(self)
         self._stopped = threading.Event()
         # Files that a power cut may empty.
         self._volatile: set[str] = set()
@@ -176,7 +115,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         self._num_known_genes = len(self.hyperparameters.space)
         self._evolution = self._evolve([])
 
-    @_exclusive
+    @exclusive
     def individual_of(self, trial_id: str) -> Individual:
         """Returns the individual that a trial trains: its genome, generation, parents and fate."""
         return self._evolution.individuals[self._numbers[trial_id]]
@@ -185,7 +124,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         """Returns the generation of a trial, counted from 0."""
         return self.individual_of(trial_id).generation
 
-    @_exclusive
+    @exclusive
     def parents_of(self, trial_id: str) -> tuple[str, ...]:
         """Returns the trials that a trial was bred from, or continues."""
         return tuple(map(self._trial_id, self.individual_of(trial_id).parents))
@@ -195,12 +134,12 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         """All individuals, ordered by number."""
         return tuple(self._evolution.individuals)
 
-    @_exclusive
+    @exclusive
     def num_runs(self, trial_id: str) -> int:
         """Returns how often a trial has been run in vain so far; of a trial that has ended, its last run counts too."""
         return int(self._run_times[trial_id])
 
-    @_exclusive
+    @exclusive
     def take_back(self, trial_id: str, reason: str, *, counts: bool = True) -> None:
         """Takes back the trial of a lost worker: it is run again, before any new one.
 
@@ -241,7 +180,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
             return f"The {self.deadline.seconds:g} seconds of `max_time` are over."
         return None
 
-    @_exclusive
+    @exclusive
     def create_trial(self, tuner_id: str) -> Trial:
         if self._stopped.is_set() or (tuner_id not in self.ongoing_trials and self.ending is not None):
             self.tuner_ids.discard(tuner_id)
@@ -287,7 +226,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         """Returns the name that Keras Tuner gives to the trial of a new individual: its width is that of the limit."""
         return f"{number:0{len(str(self.max_trials))}d}"
 
-    @_exclusive
+    @exclusive
     def recall(self, individuals: Mapping[str, Individual]) -> None:
         """Goes on with a search that has lost its files, in place of `reload`: its trials are run again first.
 
@@ -306,11 +245,11 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         self._retry_queue = self.start_order[::-1]
         self.save()
 
-    @_exclusive
+    @exclusive
     def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
         return super().update_trial(trial_id, metrics, step)
 
-    @_exclusive
+    @exclusive
     def end_trial(self, trial: Trial) -> None:
         ended, trial_id = self.trials[trial.trial_id], trial.trial_id
         # Of another process comes a copy of the trial.
@@ -355,7 +294,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
                 return
         trial.score = float(trial.score)
 
-    @_exclusive
+    @exclusive
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
         """Returns the best trials, the best first. Only those that completed: there may be fewer than asked for.
 
@@ -363,18 +302,18 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         """
         return [trial for *_, trial in self._ranking[:num_trials]]
 
-    @_exclusive
+    @exclusive
     def front(self) -> list[Trial]:
         """Returns the completed trials that no other beats in every objective, the best by the first one first."""
         highest = [trial for rung, *_, trial in self._ranking if rung == self._ranking[0][0]]
         return [highest[index] for index in pareto.front([self._points(trial) for trial in highest])] if highest else []
 
-    @_exclusive
+    @exclusive
     def get_state(self) -> dict[str, Any]:
-        individuals = {trial_id: self._record(trial_id) for trial_id in self._numbers}
+        individuals = {trial_id: self._recorded(trial_id) for trial_id in self._numbers}
         return {**super().get_state(), "individuals": individuals}
 
-    @_exclusive
+    @exclusive
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes up a state; `trials` must hold those that it names."""
         super().set_state(state)
@@ -390,7 +329,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         self._num_known_genes = len(self.hyperparameters.space)
         self._evolution = self._evolve(
             [
-                self._individual(self.trials[trial_id], records[trial_id])
+                trial_files.individual(self.trials[trial_id], records[trial_id])
                 for trial_id in sorted(self._numbers, key=lambda trial_id: self._numbers[trial_id])
             ]
         )
@@ -400,7 +339,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         for trial_id in self.end_order:
             self._wait(self._numbers[trial_id])
 
-    @_exclusive
+    @exclusive
     def save(self) -> None:
         """Writes the state that no trial holds, if it has changed. Trials are written on their own."""
         path, start = self._get_oracle_fname(), self._display.search_start
@@ -415,7 +354,7 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         write_json(path, content)
         self._saved = now
 
-    @_exclusive
+    @exclusive
     def reload(self) -> None:
         """Takes up the search in the project folder; trials that were not finished are run again first.
 
@@ -423,26 +362,12 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
             RuntimeError: The folder holds another kind of search, or not all of this one, or a file in it is damaged.
         """
         folder = Path(self._project_dir)
-        with _named(folder / "oracle.json") as path:
+        with trial_files.named(folder / "oracle.json") as path:
             written = json.loads(path.read_text(encoding="utf-8"))
             space, seed, start = written["hyperparameters"], written["seed"], written["search_start"]
-        trials, records = [], {}
-        for file in folder.glob("trial_*/trial.json"):
-            with _named(file):
-                text = file.read_text(encoding="utf-8")
-                # What a power cut leaves of a trial that was only created. It will be proposed again.
-                if not text.strip("\0"):
-                    continue
-                content = json.loads(text)
-                trial, record = Trial.from_state(content), content["individual"]
-                self._individual(trial, record)
-                if file.parent.name != f"trial_{trial.trial_id}":
-                    raise ValueError(f"it is trial {trial.trial_id}'s, in the folder of another one")
-            trials.append(trial)
-            records[trial.trial_id] = {**record, "end": content["end"]}
-        trials = _without_losses(trials, records)
+        trials, records = trial_files.read(folder)
         self.trials = {trial.trial_id: trial for trial in trials}
-        self.set_state(_assembled(trials, records, space=space, seed=seed, start=start))
+        self.set_state(trial_files.assembled(trials, records, space=space, seed=seed, start=start))
         # A trial may have met new hyperparameters and ended without `oracle.json` being told.
         for trial_id in [*self.end_order, *reversed(self._retry_queue)]:
             self.update_space(self.trials[trial_id].hyperparameters)
@@ -484,32 +409,18 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
         else:
             # A result counts only with all trials born before it.
             for other in sorted(self._volatile - {path}):
-                _sync(other)
+                sync(other)
             self._volatile.clear()
         content = {
             **trial.get_state(),
-            "individual": self._record(trial.trial_id),
+            "individual": self._recorded(trial.trial_id),
             "end": None if is_created or trial.status == TrialStatus.INVALID else len(self.end_order) - 1,
             "note": None if is_created else self._notes.pop(trial.trial_id, None),
         }
         write_json(path, content, is_durable=not is_created)
 
-    def _record(self, trial_id: str) -> dict[str, Any]:
-        """The JSON values of an individual that its trial does not hold."""
-        individual = self._evolution.individuals[self._numbers[trial_id]]
-        return {**{name: getattr(individual, name) for name in _RECORDED}, "num_runs": self._run_times[trial_id]}
-
-    def _individual(self, trial: Trial, record: Mapping[str, Any]) -> Individual:
-        is_finished = trial.status == TrialStatus.COMPLETED
-        # JSON has no tuples.
-        recorded: dict[str, Any] = {
-            name: tuple(record[name]) if isinstance(record[name], list) else record[name] for name in _RECORDED
-        }
-        return Individual(
-            genome=trial.hyperparameters.values,
-            status="finished" if is_finished else "failed" if trial.status == TrialStatus.FAILED else "pending",
-            **recorded,
-        )
+    def _recorded(self, trial_id: str) -> dict[str, Any]:
+        return trial_files.record(self.individual_of(trial_id), num_runs=self._run_times[trial_id])
 
     def _tell(self, trial: Trial) -> None:
         number, genome = self._numbers[trial.trial_id], trial.hyperparameters.values
@@ -580,77 +491,3 @@ class GeneticOracle(keras_tuner.Oracle):  # type: ignore[misc]  # Keras Tuner is
 def _place(rank: tuple[int, float, int, Trial]) -> tuple[int, float, int]:
     """Sorts ranks; trials themselves have no order."""
     return rank[:3]
-
-
-def _sync(path: str) -> None:
-    """Waits until the disk holds a file that is written already, and its name."""
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
-    _sync_folder(os.path.dirname(path))
-
-
-def _sync_folder(path: str) -> None:
-    """Waits until the disk holds the names in a folder, and the folder's own name."""
-    for folder in (path, os.path.dirname(os.path.abspath(path))):
-        # Not every file system can do it, and then there is nothing to wait for.
-        with suppress(OSError):
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[Path]:
-    """Says which file it is that cannot be used."""
-    try:
-        yield path
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-        raise RuntimeError(
-            f"{path} is damaged, or not one of GeneticOracle: {reason}. Restore it, choose another `project_name`, or "
-            "start anew with `overwrite=True`."
-        ) from error
-
-
-def _without_losses(trials: Sequence[Trial], records: Mapping[str, Mapping[str, Any]]) -> list[Trial]:
-    """Returns trials ordered by number. A power cut can have taken unfinished ones at the end."""
-    ordered = sorted(trials, key=lambda trial: int(records[trial.trial_id]["number"]))
-    numbers = [int(records[trial.trial_id]["number"]) for trial in ordered]
-    first_gap = next((place for place, number in enumerate(numbers) if place != number), len(numbers))
-    if any(records[trial.trial_id]["end"] is not None for trial in ordered[first_gap:]):
-        # More is missing than that; `set_state` says so.
-        return ordered
-    return ordered[:first_gap]
-
-
-def _assembled(
-    trials: Sequence[Trial], records: Mapping[str, Mapping[str, Any]], *, space: object, seed: int, start: str | None
-) -> dict[str, Any]:
-    """Returns the state of a search in which nothing runs.
-
-    Args:
-        trials: All of them, ordered by number.
-        records: What else their files say.
-        space: The configuration of the hyperparameters.
-        seed: The search's.
-        start: When the search began, in ISO format.
-    """
-    ids = [trial.trial_id for trial in trials]
-    ended = [trial_id for trial_id in ids if records[trial_id]["end"] is not None]
-    return {
-        "ongoing_trials": {},
-        "hyperparameters": space,
-        "start_order": ids,
-        "end_order": sorted(ended, key=lambda trial_id: int(records[trial_id]["end"])),
-        "run_times": {trial_id: records[trial_id]["num_runs"] for trial_id in ids},
-        # Keras Tuner takes the last one first.
-        "retry_queue": [trial_id for trial_id in reversed(ids) if records[trial_id]["end"] is None],
-        "seed": seed,
-        "seed_state": seed,
-        "tried_so_far": [],
-        "id_to_hash": {},
-        "display": {"search_start": start, "trial_start": {}, "trial_number": {}},
-        "individuals": {trial_id: records[trial_id] for trial_id in ids},
-    }

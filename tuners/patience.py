@@ -1,7 +1,6 @@
-"""When a search ends before its trials are used up: it takes too long, or brings nothing new any more."""
+"""A search that brings nothing new any more ends before its trials are used up."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 
 class Patience:
@@ -50,37 +49,6 @@ class Patience:
     def is_over(self) -> bool:
         """Whether the search is to end."""
         return self.limit is not None and self.num_in_vain >= self.limit
-
-
-class Deadline:
-    """The time that a search may take, from its first question for a trial on.
-
-    Args:
-        seconds: How long; `None` for no limit.
-        clock: Tells the time, in seconds.
-
-    Raises:
-        ValueError: The time is not positive.
-    """
-
-    def __init__(self, seconds: float | None, clock: Callable[[], float] = time.monotonic) -> None:
-        if seconds is not None and not seconds > 0:
-            raise ValueError(f"`max_time` must be a positive number of seconds, or None. Received: {seconds}.")
-        self.seconds = seconds
-        self._clock = clock
-        self._began: float | None = None
-
-    def is_over(self) -> bool:
-        """Tells whether the time is up; the first call starts it."""
-        if self.seconds is None:
-            return False
-        if self._began is None:
-            self._began = self._clock()
-        return self._clock() - self._began >= self.seconds
-
-    def start_again(self) -> None:
-        """Has the next question start the time."""
-        self._began = None
 
 
 def _equals_or_beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

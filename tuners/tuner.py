@@ -18,9 +18,10 @@ from keras_tuner.errors import FailedTrialError, FatalError
 from keras_tuner.src.engine.hyperparameters.hyperparameter import HyperParameter
 
 from tuners import cluster_trials, figures, history, report
+from tuners.durable_files import write_json
 from tuners.genome import Genome, SearchSpace
 from tuners.locking import alone
-from tuners.oracle import GeneticOracle, write_json
+from tuners.oracle import GeneticOracle
 from tuners.settings import Settings
 
 if TYPE_CHECKING:

@@ -14,12 +14,13 @@ tuners.execution.channel tuners.execution.executor tuners.execution.processes
 tuners.execution.node_files tuners.execution.ray_cluster
 tuners.execution.in_process tuners.execution.local_pool tuners.execution.foreman
 tuners.execution
-tuners.genome
+tuners.genome tuners.deadline tuners.durable_files tuners.oracle_lock
 tuners.operators
 tuners.survival tuners.pareto tuners.surrogate tuners.fidelity tuners.importance tuners.patience
 tuners.settings
 tuners.evolution
-tuners.oracle tuners.locking
+tuners.trial_files tuners.locking
+tuners.oracle
 tuners.cluster_trials tuners.history
 tuners.figures
 tuners.report

@@ -14,7 +14,7 @@ import pytest
 from keras_tuner.engine.trial import Trial
 
 from tuners import GeneticOracle, SearchSpace, Settings
-from tuners.oracle import write_json
+from tuners.durable_files import write_json
 
 # What is tested here holds for any settings; these cost next to nothing.
 PLAIN = Settings(population_size=4, num_elites=1, surrogate=False)

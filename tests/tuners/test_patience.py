@@ -1,8 +1,8 @@
-"""When a search ends before its trials are used up."""
+"""A search that brings nothing new any more."""
 
 import pytest
 
-from tuners.patience import Deadline, Patience
+from tuners.patience import Patience
 
 
 def test_only_what_is_new_ends_the_wait() -> None:
@@ -30,20 +30,6 @@ def test_the_first_of_a_higher_rung_is_new() -> None:
         assert patience.num_in_vain == num
 
 
-def test_time_counts_from_the_first_question_on() -> None:
-    now = 0.0
-    deadline = Deadline(10.0, lambda: now)
-    now = 100.0
-    assert not deadline.is_over()
-    now = 109.9
-    assert not deadline.is_over()
-    now = 110.0
-    assert deadline.is_over()
-    deadline.start_again()
-    assert not deadline.is_over()
-    assert not Deadline(None).is_over()
-
-
 def test_no_limit_is_no_end() -> None:
     patience = Patience(None)
     for _ in range(100):
@@ -55,5 +41,3 @@ def test_no_limit_is_no_end() -> None:
 def test_limits_are_positive(limit: int) -> None:
     with pytest.raises(ValueError, match="Received"):
         Patience(limit)
-    with pytest.raises(ValueError, match="Received"):
-        Deadline(limit)
