@@ -115,7 +115,7 @@ class Settings:
             except where reading them would take more than a quarter of `max_time`.
         epochs: How many epochs a candidate trains at most in each of its stages.
         final_epochs: The same for the best candidates, which are trained once more at the end; `None` for twice
-            `epochs`.
+            `epochs`, and for up to twice as many again where time is limited and a network is trained from scratch.
         num_finalists: How many of the best candidates are trained at full length.
         num_rungs: Candidates pause after a third of their epochs, with 3 rungs after a ninth already, and only the best
             of their kind go on. 1 trains every candidate at once. Each part of a training counts for `max_trials`.

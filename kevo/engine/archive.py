@@ -134,6 +134,11 @@ class Archive:
         """The best trials of the evolution, without their final trainings."""
         return self._evolved[: self._settings.num_finalists]
 
+    @property
+    def equals(self) -> list[TrialRecord]:
+        """The best trials of the evolution, as far as one can tell them apart; see `kevo.runs.ranking`."""
+        return self._evolved.equals
+
     def front(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
         """Returns the candidates that no other beats in every objective, in their order; none if there is but one."""
         if not self._settings.minimize:

@@ -34,6 +34,8 @@ _SCARCE_SHARE = 0.7
 """Where a proper training takes more than that part of the time, there is none for other candidates."""
 _CONTINUED_SHARE = 0.2
 """The part of a long training's time that is kept for going on with it on train and validation together."""
+_FROM_SCRATCH = 2
+"""So many times as long is a final training from scratch, where there is time."""
 LEAST_EPOCHS = 2
 """What has not that many epochs is not begun."""
 _CLOSING_SHARE = 0.05
@@ -126,9 +128,18 @@ class Budget:
         proper = 0.0 if best is None else (1 + _REFIT_COST) * self.proper_seconds(best)
         return left - max(kept, min(proper, _PROPER_SHARE * whole))
 
+    def longest(self, work: Work) -> int:
+        """How many epochs a final training has at most.
+
+        One whose learning rate falls with its time goes on for longer where there is time, unless the settings say how
+        long: pictures that are never quite the same teach for that long.
+        """
+        is_open = self._settings.final_epochs is None and self._settings.resolved_max_time is not None
+        return (_FROM_SCRATCH if is_open and work.per_epoch is not None else 1) * self._settings.resolved_final_epochs
+
     def proper_seconds(self, work: Work) -> float:
         """How long a candidate's final training takes at full length; 0 where that need not be known."""
-        return (work.per_epoch or 0.0) * self._settings.resolved_final_epochs
+        return (work.per_epoch or 0.0) * self.longest(work)
 
     def is_scarce(self, work: Work) -> bool:
         """Tells whether there is so little time that one network should have all of it.
@@ -158,10 +169,9 @@ class Budget:
 
     def num_epochs_in(self, work: Work, seconds: float | None) -> float:
         """For how many epochs, up to those of a final training, a candidate can be trained in so many seconds."""
-        longest = self._settings.resolved_final_epochs
         if seconds is None or not work.per_epoch:
-            return longest
-        return min(longest, seconds / (max(1.0, self.slowness or 0.0) * work.per_epoch))
+            return self.longest(work)
+        return min(self.longest(work), seconds / (max(1.0, self.slowness or 0.0) * work.per_epoch))
 
     def full_length_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
         """How long the final training of a candidate would take, without a limit of time."""
@@ -186,7 +196,7 @@ class Budget:
         share = _LARGEST_SHARE
         if work.per_epoch is not None:
             if is_first and self.is_scarce(work):
-                return self._settings.resolved_final_epochs, max(1.0, self.without_continuation(work, left))
+                return self.longest(work), max(1.0, self.without_continuation(work, left))
             share = _FLEXIBLE_SHARE
         return num_epochs, max(1.0, min(left, share * whole))
 
@@ -233,7 +243,7 @@ class Budget:
             work: The forecast for it.
             left: How many seconds are left.
         """
-        longest = self._settings.resolved_final_epochs
+        longest = self.longest(work)
         if left is None:
             return longest
         seconds_per_epoch = seconds_spent(record, records) / num_last_epochs(record)

@@ -128,11 +128,14 @@ class FinalTrainings:
         for one in self._lengths(genome):
             if partial_trainings.find(self._archive.folder, trial_id, one) is not None:
                 return one
-        return self._task.lengthened(genome, self._budget.num_epochs_in(self._task.work(genome), seconds))
+        return self._lengthened(genome, self._budget.num_epochs_in(self._task.work(genome), seconds))
 
     def _lengths(self, genome: Genome) -> tuple[Genome, ...]:
         """Returns a genome, and what its longest training would have in its place."""
-        return genome, self._task.lengthened(genome, self._settings.resolved_final_epochs)
+        return genome, self._lengthened(genome, math.inf)
+
+    def _lengthened(self, genome: Genome, num_epochs: float) -> Genome:
+        return self._task.lengthened(genome, num_epochs, equals=[one.genome for one in self._archive.equals])
 
     def left_for_evolution(self) -> float | None:
         """How many seconds candidates may still be trained; `None` for no limit.
@@ -196,7 +199,8 @@ class FinalTrainings:
             if kept.continues is not None:
                 return FinalTraining(trial_id, genome, self._plain(self._settings.epochs, left), record, record)
             more = self._num_epochs(record, left)
-            num_epochs = min(self._settings.resolved_final_epochs, kept.stages.count(kept.stages[-1]) + more)
+            longest = self._budget.longest(self._task.work(genome))
+            num_epochs = min(longest, kept.stages.count(kept.stages[-1]) + more)
             return FinalTraining(trial_id, genome, self._plain(num_epochs, left), record)
         return None
 
@@ -214,8 +218,8 @@ class FinalTrainings:
         num_epochs = self._num_epochs(record, left)
         so_far = self._settings.epochs - 1 if record.is_paused else num_last_epochs(record)
         if left is None or num_epochs > so_far:
-            genome = self._task.lengthened(record.genome, num_epochs)
-            num_epochs = self._settings.resolved_final_epochs if is_last else num_epochs
+            genome = self._lengthened(record.genome, num_epochs)
+            num_epochs = self._budget.longest(self._task.work(record.genome)) if is_last else num_epochs
             return FinalTraining(trial_id, genome, self._plain(num_epochs, left), record)
         if not record.is_paused:
             return None

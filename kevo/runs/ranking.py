@@ -82,6 +82,12 @@ class Ranking(Sequence[TrialRecord]):
     def __len__(self) -> int:
         return len(self._ordered)
 
+    @property
+    def equals(self) -> list[TrialRecord]:
+        """The best, and those whose lead or lag is within the margin."""
+        place = self._place()
+        return list(takewhile(lambda record: place(record)[0] == 0, self._ordered))
+
     def with_one(self, record: TrialRecord) -> Ranking:
         """Returns the ranking with one more trial, which ended after the others."""
         found = Ranking(self._objectives, num_judged=self._num_judged)

@@ -217,9 +217,9 @@ class ImageTask:
         """The same head on a backbone with its last blocks fine-tuned, the most blocks first."""
         return recipes.fine_tuned(genome, space.of(self._settings))
 
-    def lengthened(self, genome: Genome, num_epochs: float) -> Genome:
+    def lengthened(self, genome: Genome, num_epochs: float, *, equals: Sequence[Genome] = ()) -> Genome:
         """The same network, on pictures that are changed more where it sees each of them often."""
-        return recipes.lengthened(genome, space.of(self._settings), num_epochs=num_epochs)
+        return recipes.lengthened(genome, space.of(self._settings), num_epochs=num_epochs, equals=equals)
 
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
         """Learns how far a forecast was off."""

@@ -189,8 +189,11 @@ class Task(Protocol):
     def deeper(self, genome: Genome) -> Sequence[Genome]:
         """Genomes that begin as this one and train more of its network, the most thorough first."""
 
-    def lengthened(self, genome: Genome, num_epochs: float) -> Genome:
-        """The genome to train where there is time for so many epochs: this one, or one that suits long trainings."""
+    def lengthened(self, genome: Genome, num_epochs: float, *, equals: Sequence[Genome] = ()) -> Genome:
+        """The genome to train where there is time for so many epochs: this one, or one that suits long trainings.
+
+        `equals` are genomes that short trainings could not tell from it.
+        """
 
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
         """Learns how far a forecast was off."""

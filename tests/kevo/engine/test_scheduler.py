@@ -301,6 +301,35 @@ def test_where_time_is_scarce_one_network_is_trained_once_and_goes_on_with_all_e
     assert one.next("a") is Idle.OVER
 
 
+def test_a_last_training_changes_pictures_where_that_was_as_good(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = in_time(tmp_path, dataset, per_epoch=1.0)
+    flipped = {**CONV_GENOME, "augment": True, "augment/flip": "horizontal"}
+    flipped |= {f"augment/{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")}
+    for trial_id, genome, accuracy in (("1", CONV_GENOME, 0.81), ("2", flipped, 0.8)):
+        ended = record(trial_id, accuracy, genome=genome, is_paused=False, seconds=20.0)
+        one._archive.add(ended, save=lambda path: path.write_text("a model"))
+    one._exhausted_with = math.inf
+    last = one.next("a")
+    assert isinstance(last, TrialSpec) and last.trial_id == "1-full" and last.effort.num_epochs == 40
+    assert last.genome == {**flipped, "augment/translation": 0.1}
+
+
+def test_last_trainings_from_scratch_are_longer_where_nobody_says_how_long(
+    tmp_path: Path, dataset: ImageDataset
+) -> None:
+    limited = dataclasses.replace(SETTINGS, max_trials=None, max_time=400.0, epochs=20, final_epochs=None)
+    flexible, whole = Work(0.0, 21.0, per_epoch=1.0), Work(0.0, 21.0)
+    for settings, work, num_epochs in (
+        (limited, flexible, 80),
+        (limited, whole, 40),
+        (dataclasses.replace(limited, final_epochs=30), flexible, 30),
+        (dataclasses.replace(limited, max_trials=3, max_time=None), flexible, 40),
+    ):
+        budget = Budget(settings, started=time.monotonic())
+        assert budget.longest(work) == num_epochs
+        assert budget.proper_seconds(work) == (0.0 if work is whole else num_epochs)
+
+
 def test_a_long_training_that_broke_off_goes_on_as_it_began(tmp_path: Path, dataset: ImageDataset) -> None:
     one = in_time(tmp_path, dataset, per_epoch=10.0)
     first = begun_at_last(one)

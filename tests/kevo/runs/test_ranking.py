@@ -32,6 +32,15 @@ def test_what_was_continued_counts_once_by_its_last_training() -> None:
     assert ranking.rivals([first, lost]) == [first]
 
 
+def test_equals_are_within_a_standard_error_of_the_best() -> None:
+    # With 100 examples that is 0.03.
+    records = [scored("1", 0.88, 1.0), scored("2", 0.9, 2.0), scored("3", 0.7, 0.5)]
+    found = ranking.Ranking(ACCURACY, num_judged=100, records=records)
+    assert names(found.equals) == ["1", "2"]
+    assert names(ranking.Ranking(ACCURACY, num_judged=None, records=records).equals) == ["2"]
+    assert ranking.Ranking(ACCURACY, num_judged=100).equals == []
+
+
 def test_of_equals_the_earlier_one_comes_first() -> None:
     records = [scored("1", 0.5, 1.0), scored("2", 0.9, 1.0), scored("3", 0.9, 1.0), scored("4", 0.9, 0.5)]
     assert names(ranking.ranked(records, ACCURACY[0])) == ["4", "2", "3", "1"]

@@ -92,6 +92,19 @@ def test_pictures_are_moved_where_a_network_from_scratch_sees_them_often(
         assert recipes.lengthened(longer, preset(name), num_epochs=num_epochs) == longer
 
 
+def test_a_long_training_changes_pictures_as_an_equal_does_that_is_otherwise_the_same() -> None:
+    search_space = declared()
+    plain = search_space.default({"family": "conv", "augment": False, "mirror": False})
+    flipped = search_space.default({"family": "conv", "augment": True, "augment/flip": "horizontal", "mirror": True})
+    other = search_space.default({**flipped, "augment/zoom": 0.1, "conv/activation": "gelu"})
+    equals = [plain, other, flipped]
+    assert recipes.lengthened(plain, preset("default"), num_epochs=40, equals=equals) == {
+        **flipped,
+        "augment/translation": 0.1,
+    }
+    assert recipes.lengthened(plain, preset("default"), num_epochs=10, equals=equals) == plain
+
+
 def test_what_is_not_moved_further() -> None:
     search_space = declared("wide")
     linear = {**search_space.default({"family": "conv"}), "conv/num_blocks": 0}
