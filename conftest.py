@@ -10,7 +10,7 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-SERVICE = ["kevo/service/*.py", "tests/kevo/service/*.py"]
+SERVICE = ["kevo/service/*.py", "kevo/service/*/*.py", "tests/kevo/service/*.py", "tests/kevo/service/*/*.py"]
 """What needs the extra `serve`."""
 RAY = ["tuners/execution/ray_pool.py"]
 """Modules whose examples need the extra `ray`. Files of tests skip by themselves where it is missing."""

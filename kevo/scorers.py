@@ -16,6 +16,39 @@ import numpy.typing as npt
 from kevo.errors import SettingsError, describe_error
 from kevo.objective import FUNCTION, Objective, function_of
 
+SCORERS: Mapping[str, tuple[str, ...]] = {
+    "classification": (
+        "d2_log_loss_score",
+        "f1_macro",
+        "f1_micro",
+        "f1_weighted",
+        "jaccard_macro",
+        "jaccard_weighted",
+        "matthews_corrcoef",
+        "neg_brier_score",
+        "neg_log_loss",
+        "precision_macro",
+        "precision_weighted",
+        "recall_macro",
+        "recall_weighted",
+        "roc_auc_ovo",
+        "roc_auc_ovr",
+        "roc_auc_ovr_weighted",
+    ),
+    "regression": (
+        "d2_absolute_error_score",
+        "explained_variance",
+        "neg_max_error",
+        "neg_mean_absolute_error",
+        "neg_mean_absolute_percentage_error",
+        "neg_mean_squared_error",
+        "neg_median_absolute_error",
+        "neg_root_mean_squared_error",
+    ),
+}
+"""Scorers of scikit-learn's that suit what is asked, by the word for that. They are known without loading it."""
+_KNOWN = frozenset(name for names in SCORERS.values() for name in names)
+
 Answered = Callable[[npt.NDArray[np.floating]], Any]
 """Makes a fitted estimator, as scorers take one, whose features are a network's outputs."""
 
@@ -61,6 +94,8 @@ class Objectives(Mapping[str, Objective]):
             return False
         if name.startswith(FUNCTION):
             return name.removeprefix(FUNCTION).isidentifier()
+        if name in _KNOWN:
+            return True
         from sklearn.metrics import get_scorer_names
 
         return name in get_scorer_names()

@@ -232,8 +232,11 @@ class Settings:
             kinds = [kind for kind in all_kinds() if self.task in (AUTO, kind.asks)]
         elif self.objective == AUTO:
             object.__setattr__(self, "objective", next(iter(self.kind.objectives)))
-        if self.objective != AUTO and not any(self.objective in kind.objectives for kind in kinds):
-            names = dict.fromkeys(name for kind in kinds for name in kind.objectives.named)
+        names = dict.fromkeys(name for kind in kinds for name in kind.objectives.named)
+        if self.objective == AUTO or self.objective in names:
+            # Whether anything else is a scorer may be told only by loading scikit-learn.
+            return
+        if not any(self.objective in kind.objectives for kind in kinds):
             raise SettingsError(
                 f"Unknown objective {self.objective!r}. Expected one of: {', '.join(names)}; or a scorer of "
                 "scikit-learn's, such as f1_weighted or matthews_corrcoef."

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import random
 import secrets
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,38 +16,9 @@ from kevo.service.jobs import FINISHED, Job, now
 from kevo.service.root import Root
 from kevo.service.tokens import OWNER
 from kevo.settings import Settings
+from tests.support.samples import CONV_GENOME
 
 NUM_EPOCHS = 10
-_GENOME: Mapping[str, Any] = {
-    "family": "conv",
-    "conv/image_size": 16,
-    "conv/num_blocks": 2,
-    "conv/block_1/filters": 8,
-    "conv/block_1/kernel_size": 3,
-    "conv/block_1/num_convs": 1,
-    "conv/block_2/filters": 8,
-    "conv/block_2/kernel_size": 3,
-    "conv/block_2/num_convs": 1,
-    "conv/pooling": "max",
-    "conv/early_pooling": False,
-    "conv/convolution": "full",
-    "conv/squeeze_excite": False,
-    "conv/shortcut": False,
-    "conv/batch_norm": True,
-    "conv/activation": "relu",
-    "conv/summary": "average",
-    "head/num_dense": 0,
-    "head/dropout": 0.0,
-    "conv/l2": 0.0,
-    "head/l2": 0.0,
-    "augment": False,
-    "mirror": False,
-    "optimizer": "adam",
-    "learning_rate": 0.01,
-    "schedule": "cosine",
-    "batch_size": 16,
-    "label_smoothing": 0.0,
-}
 
 
 def score_of(number: int, rng: random.Random) -> float:
@@ -68,7 +38,7 @@ def records(num: int) -> list[TrialRecord]:
                 number=number,
                 trial_id=f"{number:05d}",
                 generation=number // 20,
-                genome={**_GENOME, "learning_rate": 0.001 * rng.uniform(3, 10)},
+                genome={**CONV_GENOME, "learning_rate": 0.001 * rng.uniform(3, 10)},
                 status="failed" if has_failed else "completed",
                 fitness=None if has_failed else score,
                 metrics={} if has_failed else metrics,
@@ -127,7 +97,7 @@ def _result(run: Run, num_candidates: int) -> dict[str, Any]:
         "run_folder": str(run.path),
         "model_path": str(run.path / layout.MODEL),
         "trial_id": "00000",
-        "genome": dict(_GENOME),
+        "genome": dict(CONV_GENOME),
         "words": "conv stack",
         "num_parameters": 1234,
         "validation": scores,

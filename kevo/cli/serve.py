@@ -113,6 +113,13 @@ class ServedModel(click.ParamType[tuple[str, Path]]):
     help="NAME=PATH: pictures that are on the machine already. May be repeated.",
 )
 @click.option(
+    "--runs",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    multiple=True,
+    metavar="FOLDER",
+    help="Show the run folders in it that kevo search made, to the owner. May be repeated.",
+)
+@click.option(
     "--weights",
     type=WeightsPair(),
     multiple=True,
@@ -138,6 +145,12 @@ class ServedModel(click.ParamType[tuple[str, Path]]):
     type=SecretFile(),
     help="A file with the owner's token.  [default: a new one at each start]",
 )
+@click.option(
+    "--users",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The file of users and their tokens, which `token add` writes.  [default: tokens.json in --root]",
+)
 @click.option("--certfile", type=click.Path(path_type=Path, exists=True), help="A certificate, for https.")
 @click.option("--keyfile", type=click.Path(path_type=Path, exists=True), help="Its key.")
 @click.option(
@@ -157,6 +170,7 @@ def serve(
     parallel: int,
     paused: bool,
     data: tuple[tuple[str, Path], ...],
+    runs: tuple[Path, ...],
     weights: tuple[tuple[str, str], ...],
     max_upload: int,
     max_storage: int,
@@ -164,6 +178,7 @@ def serve(
     models: tuple[tuple[str, Path], ...],
     public_url: str | None,
     token: str | None,
+    users: Path | None,
     certfile: Path | None,
     keyfile: Path | None,
     ready_file: Path | None,
@@ -174,7 +189,7 @@ def serve(
 
     Upload pictures, search, follow it, stop it, and use the model. Needs: pip install 'kevo-automl[serve]'.
     """
-    context.obj = root
+    context.obj = (root, users)
     if context.invoked_subcommand is not None:
         return
     with user_errors():
@@ -187,6 +202,7 @@ def serve(
                 parallel=parallel,
                 is_paused=paused,
                 data=dict(data),
+                runs=tuple(path.absolute() for path in runs),
                 weights={
                     name: source if source in _SOURCES else str(Path(source).absolute()) for name, source in weights
                 },
@@ -201,6 +217,7 @@ def serve(
             port=port,
             public_url=public_url,
             token=token,
+            users=users,
             ready_file=ready_file,
             certificate=None if certfile is None or keyfile is None else (certfile, keyfile),
             say=lambda text: click.echo(printable(text), err=True),
@@ -215,36 +232,43 @@ def token() -> None:
 
 @token.command("add")
 @click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice(["user", "reader", "admin"]),
+    default="user",
+    show_default=True,
+    help="A user has its own things, a reader sees all and changes nothing, an admin changes all.",
+)
 @click.pass_obj
-def add_token(root: Path, name: str) -> None:
+def add_token(places: tuple[Path, Path | None], name: str, role: str) -> None:
     """Makes a token called NAME, and prints it; it cannot be read again later."""
     with user_errors():
-        click.echo(_tokens(root).add(name))
+        click.echo(_tokens(*places).add(name, role))
 
 
 @token.command("list")
 @click.pass_obj
-def list_tokens(root: Path) -> None:
+def list_tokens(places: tuple[Path, Path | None]) -> None:
     """Lists tokens, one JSON object a line."""
     with user_errors():
-        for row in _tokens(root).rows():
-            click.echo(json.dumps({"name": row["name"], "since": row["since"]}))
+        for row in _tokens(*places).rows():
+            click.echo(json.dumps({key: row[key] for key in ("name", "role", "since")}))
 
 
 @token.command("remove")
 @click.argument("name")
 @click.pass_obj
-def remove_token(root: Path, name: str) -> None:
+def remove_token(places: tuple[Path, Path | None], name: str) -> None:
     """Removes the token called NAME; it opens nothing from then on."""
     with user_errors():
-        _tokens(root).remove(name)
+        _tokens(*places).remove(name)
 
 
-def _tokens(root: Path) -> Any:
+def _tokens(root: Path, users: Path | None) -> Any:
     from kevo.service.root import Root
     from kevo.service.tokens import TokenFile
 
-    return TokenFile(Root(root).tokens)
+    return TokenFile(users or Root(root).tokens)
 
 
 def _service() -> tuple[Any, Any]:

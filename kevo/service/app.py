@@ -14,9 +14,12 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from kevo.errors import KevoError
-from kevo.service import api, inference, views
-from kevo.service.api import server_of
 from kevo.service.guard import MACHINE, Guard, Hosts, problem
+from kevo.service.pages import site
+from kevo.service.pages.rendering import error_page
+from kevo.service.rest import inference, service
+from kevo.service.rest.access import server_of
+from kevo.service.rest.errors import status_of
 from kevo.service.server import Server
 from kevo.system import versions
 
@@ -61,9 +64,9 @@ def create_app(server: Server, hosts: Hosts, *, port: int) -> Guard:
     app.state.is_secure = hosts.scheme == "https"
     app.include_router(inference.router)
     if not server.config.only_predicts:
-        app.include_router(api.router)
-        app.include_router(views.router)
-        app.mount("/static", StaticFiles(packages=[("kevo.service", "static")]))
+        app.include_router(service.router)
+        app.include_router(site.router)
+        app.mount("/static", StaticFiles(packages=[("kevo.service.pages", "static")]))
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
@@ -82,7 +85,7 @@ def create_app(server: Server, hosts: Hosts, *, port: int) -> Guard:
 
     @app.exception_handler(KevoError)
     async def refused(request: Request, error: KevoError) -> Response:
-        status = api.status_of(error)
+        status = status_of(error)
         headers = {"retry-after": "5"} if status == 503 else None
         return _answer(request, status, server.without_paths(str(error)), headers)
 
@@ -112,6 +115,6 @@ def _answer(request: Request, status: int, words: str, headers: Any = None, **mo
     """Returns an error: for programs as RFC 9457 has it, for people as a page."""
     if server_of(request).config.only_predicts or request.url.path.startswith(MACHINE):
         return Response(problem(status, words, **more), status, headers, "application/problem+json")
-    answer = views.error_page(request, status, words)
+    answer = error_page(request, status, words)
     answer.headers.update(headers or {})
     return answer

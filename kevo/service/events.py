@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from kevo.service.tokens import User
+
 _WAITING = 200
 """So many events may wait for one reader; a slower one gets a new snapshot instead."""
 _PING_SECONDS = 15.0
@@ -43,14 +45,14 @@ class Reader:
         search: The only one that it wants to hear of; `None` for all.
     """
 
-    user: str
+    user: User
     search: str | None
     queue: asyncio.Queue[Event] = field(default_factory=lambda: asyncio.Queue(_WAITING))
     has_lost: bool = False
 
     def hears(self, event: Event) -> bool:
         """Whether an event is for it."""
-        return event.owner == self.user and self.search in (None, event.search)
+        return self.user.may_see(event.owner) and self.search in (None, event.search)
 
 
 class Hub:

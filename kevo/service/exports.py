@@ -98,7 +98,7 @@ def begin(server: Server, job: Job, name: str) -> None:
     path = path_of(server, job, name)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     arguments = ["export", "--format", kind.format, "--quantize", kind.quantize]
-    arguments += ["--out", f"{path.parent.name}/{name}", "--", place.run.name]
+    arguments += ["--out", f"{path.parent.name}/{name}", "--", place.run_from(place.folder)]
     server.errands.begin(("export", job.id, name), arguments, folder=place.folder, output=_facts_file(path))
 
 

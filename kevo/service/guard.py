@@ -30,6 +30,8 @@ _HEADERS = {
 _OPEN = ("/api/v1/health", "/v2/health/live", "/v2/health/ready", "/login")
 _OPEN_FOLDER = "/static/"
 _SAFE = ("GET", "HEAD")
+_ASKING = re.compile(r"/log(in|out)|/searches/[^/]+/try|/api/v1/(searches|models)/[^/]+/predict|/v2/models/[^/]+/infer")
+"""What is sent by POST and changes nothing."""
 _BODY_BYTES = 2**16
 _PICTURES_BYTES = 64 * 1024**2
 _NUMBERS_BYTES = 16 * 1024**2
@@ -50,6 +52,7 @@ TITLES = {
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
+    412: "Changed meanwhile",
     413: "Too large",
     415: "Unsupported kind of file",
     421: "Wrong host",
@@ -188,6 +191,8 @@ class Guard:
         if not words and method not in _SAFE and not self._comes_from_here(headers, host):
             # A browser has sent it, with the cookie or to get one.
             return 403, "This request comes from another page than this server's own, or does not say from where."
+        if state["user"] is not None and not state["user"].may_change and not _changes_nothing(method, path):
+            return 403, "Your token is a reader's: you see everything, and change nothing."
         return 200, ""
 
     def _comes_from_here(self, headers: _Headers, host: str) -> bool:
@@ -246,6 +251,10 @@ def problem(status: int, detail: str, **more: Any) -> bytes:
     """Returns an error as RFC 9457 has it."""
     values = {"type": "about:blank", "title": TITLES.get(status, "Error"), "status": status, "detail": detail, **more}
     return json.dumps(values).encode()
+
+
+def _changes_nothing(method: str, path: str) -> bool:
+    return method in _SAFE or _ASKING.fullmatch(path) is not None
 
 
 def _most_bytes(scope: Scope) -> int | None:

@@ -53,6 +53,7 @@ class Job:
         losses: How often in a row it ended without a word.
         key: The `Idempotency-Key` of the request that made it.
         stop_asked: When it was asked to stop; `None` if it was not.
+        run: The run folder, where the command made it; empty for one of the server's own.
     """
 
     id: str
@@ -72,6 +73,12 @@ class Job:
     losses: int = 0
     key: str = ""
     stop_asked: float | None = None
+    run: str = ""
+
+    @property
+    def is_in_session(self) -> bool:
+        """Whether the server has begun a session of it that has not been found to have ended."""
+        return self.started is not None and self.ended is None
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -98,14 +105,20 @@ class Place:
 
     Args:
         folder: Its folder.
+        elsewhere: The run folder, where that is not in it; `None` where it is.
     """
 
     folder: Path
+    elsewhere: Path | None = None
 
     @property
     def run(self) -> Path:
         """The run folder."""
-        return self.folder / "run"
+        return self.elsewhere or self.folder / "run"
+
+    def run_from(self, folder: Path) -> str:
+        """Returns the run folder as a command that works in a folder names it: where it can, without the whole path."""
+        return str(self.run.relative_to(folder) if self.run.is_relative_to(folder) else self.run)
 
     @property
     def lock(self) -> Path:
@@ -123,9 +136,19 @@ class Place:
         return self.folder / layout.REPORT
 
     @property
+    def figures(self) -> Path:
+        """The folder of the figures of its report, where these were asked for."""
+        return self.folder / "figures"
+
+    @property
     def packed(self) -> Path:
         """The model with what has to stand beside it, where that was asked for."""
         return self.folder / PACKED
+
+    @property
+    def summary(self) -> Path:
+        """What was read of it, where it is long and has ended."""
+        return self.folder / "summary.json"
 
     @property
     def has_begun(self) -> bool:
@@ -164,13 +187,14 @@ def current_state(job: Job, place: Place) -> str:
     return RUNNING if _is_newer(place.run / layout.STATUS, job.started or 0.0) else STARTING
 
 
-def verdict(job: Job, place: Place, exit_code: int | None) -> tuple[str, str]:
+def verdict(job: Job, place: Place, exit_code: int | None, *, unreadable: str = "") -> tuple[str, str]:
     """Returns how the last session ended, and what there is to say of that.
 
     Args:
         job: The search.
         place: Its files.
         exit_code: How its process ended; `None` where another server has started that.
+        unreadable: What there is to say where its files cannot be read; empty for the error itself.
     """
     since = job.started or 0.0
     result = place.run / layout.RESULT
@@ -178,14 +202,14 @@ def verdict(job: Job, place: Place, exit_code: int | None) -> tuple[str, str]:
         try:
             outcome = reader.read_outcome(Run.open(place.run))
         except KevoError as error:
-            return FAILED, str(error)
+            return FAILED, unreadable or str(error)
         if outcome is not None:
             return (STOPPED if outcome.interrupted else FINISHED), outcome.warning
     if place.has_begun:
         try:
             failed = failure.read(Run.open(place.run))
         except KevoError as error:
-            return FAILED, str(error)
+            return FAILED, unreadable or str(error)
         if failed is not None and failed.at >= since:
             return FAILED, failed.words
     if job.want != "run" or exit_code == _INTERRUPTED:
@@ -221,12 +245,13 @@ def command(job: Job, place: Place, data: str, *, weights: Mapping[str, str] = M
     Args:
         job: The search.
         place: Its files.
-        data: The path or built-in name of its pictures.
+        data: The path or built-in name of its data; empty for where the run folder says that it lies.
         weights: Where pretrained weights come from, as in `kevo.Settings`.
     """
     if place.has_begun:
         limits = _options(job.further)
-        return ["resume", "--data", data, *limits, "--", str(place.run)]
+        where = ["--data", data] if data else []
+        return ["resume", *where, *limits, "--", str(place.run)]
     named = [word for name, source in weights.items() for word in ("--weights", f"{name}={source}")]
     return ["search", "--out", str(place.run), *named, *_options(job.settings), "--", data]
 

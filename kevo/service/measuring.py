@@ -9,9 +9,12 @@ from typing import Any
 
 from kevo.errors import RunError
 from kevo.runs import layout
+from kevo.service.errors import ConflictError, MissingError
 from kevo.service.jobs import Job
 from kevo.service.root import read_json
 from kevo.service.server import Server, find_model, is_plain_file
+from kevo.service.tokens import User
+from kevo.service.uploads import Upload
 
 
 def compared(server: Server, found: Sequence[Job]) -> tuple[str, Any]:
@@ -22,7 +25,7 @@ def compared(server: Server, found: Sequence[Job]) -> tuple[str, Any]:
     """
     newest = max(find_model(server, job).stat().st_mtime for job in found)
     key = ("compare", *(job.id for job in found))
-    runs = [f"{job.id}/{server.searches.place(job).run.name}" for job in found]
+    runs = [server.searches.place(job).run_from(server.root.searches) for job in found]
     # It goes with the first of them.
     output = server.searches.place(found[0]).folder / f"{_name(key)}.json"
     return _answer(server, key, ["compare", "--json", "--", *runs], server.root.searches, output, newest)
@@ -43,8 +46,30 @@ def evaluated(server: Server, job: Job, data: str, split: str | None) -> tuple[s
     place, newest = server.searches.place(job), find_model(server, job).stat().st_mtime
     key = ("evaluate", job.id, data, split or "")
     options = [] if split is None else ["--split", split]
-    arguments = ["evaluate", "--json", *options, "--", f"{place.run.name}/{layout.MODEL}", data]
+    arguments = ["evaluate", "--json", *options, "--", f"{place.run_from(place.folder)}/{layout.MODEL}", data]
     return _answer(server, key, arguments, place.folder, place.folder / f"{_name(key)}.json", newest)
+
+
+def fits(job: Job, upload: Upload) -> bool:
+    """Returns whether an upload is of the kind that the model of a search takes."""
+    return upload.is_table == ("target" in job.settings)
+
+
+def data_path(server: Server, job: Job, data: str, user: User) -> str:
+    """Returns where the data lies that a model is to be scored on.
+
+    Raises:
+        MissingError: this user has none of that name.
+        ConflictError: the model takes other data.
+    """
+    path = server.data_path(data, user)
+    if path is None:
+        raise MissingError("There is no such data.")
+    upload = server.uploads.get(data, user)
+    if upload is not None and upload.is_table and not fits(job, upload):
+        # A model of pictures would look for the files that the rows may name, anywhere on this machine.
+        raise ConflictError(f"This model takes pictures, and {upload.name} is a table. Send a .zip of pictures.")
+    return path
 
 
 def _name(key: Sequence[str]) -> str:

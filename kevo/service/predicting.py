@@ -14,16 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kevo.errors import KevoError, ModelError
+from kevo.errors import ModelError
+from kevo.service.errors import NotReadyError
 from kevo.service.frames import LENGTH
 
 _MOST_ALIVE = 2
 _IDLE_SECONDS = 600.0
 _SILENCE_SECONDS = 120.0
-
-
-class NotReadyError(KevoError):
-    """A model is still being loaded."""
 
 
 @dataclass(eq=False)

@@ -110,13 +110,18 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
+def write_json(path: Path, values: dict[str, Any], *, indent: int | None = 2) -> None:
     """Writes a JSON object, whole or not at all, for the owner only.
+
+    Args:
+        path: The file.
+        values: The object.
+        indent: Spaces at the begin of inner lines; `None` for one line.
 
     Raises:
         RunError: it cannot be written.
     """
-    atomic_write_text(path, dumps(values, indent=2) + "\n")
+    atomic_write_text(path, dumps(values, indent=indent) + "\n")
     with writing(path):
         path.chmod(0o600)
 

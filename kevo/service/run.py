@@ -21,7 +21,7 @@ from kevo.service.events import Hub
 from kevo.service.guard import Hosts, is_loopback
 from kevo.service.root import Root
 from kevo.service.server import Config, Server
-from kevo.service.tokens import Gate
+from kevo.service.tokens import Gate, TokenFile
 
 _GRACE_SECONDS = 10
 _MOST_CONNECTIONS = 256
@@ -55,6 +55,7 @@ def serve(
     port: int,
     public_url: str | None,
     token: str | None,
+    users: Path | None,
     ready_file: Path | None,
     certificate: tuple[Path, Path] | None,
     say: Callable[[str], object],
@@ -69,6 +70,7 @@ def serve(
         port: The port; 0 takes a free one.
         public_url: The address that a proxy has for it; `None` for none.
         token: The owner's token; `None` makes one for this start.
+        users: The file of the users and their tokens; `None` for the one in `root`.
         ready_file: Where address and token are written once it listens; `None` for nowhere.
         certificate: Files of a certificate and its key, for https; `None` for http.
         say: Prints a line.
@@ -77,16 +79,18 @@ def serve(
     Raises:
         KevoError: it cannot listen there, or another server is at work in the folder.
     """
-    if not is_loopback(host) and token is None:
+    if not is_loopback(host) and token is None and users is None:
         raise SettingsError(
-            f"{host} can be reached from other machines. Give a token of your own with --token-file, or leave --host "
-            "out."
+            f"{host} can be reached from other machines. Give a token of your own with --token-file, or a file of "
+            "users with --users, or leave --host out."
         )
+    if users is not None and not TokenFile(users).rows():
+        raise SettingsError(f"{users} has no users. Add one: kevo serve --users {users} token add NAME --role user.")
     # What forms bring is spooled here, and never anywhere else.
     with Root(root) as folder, _listening(host, port) as listener:
         tempfile.tempdir = str(folder.partial)
         port = listener.getsockname()[1]
-        gate = Gate(folder.tokens, folder.sign_ins, given=token)
+        gate = Gate(users or folder.tokens, folder.sign_ins, given=token)
         server = Server(folder, gate, config)
         scheme = "http" if certificate is None else "https"
         name = f"[{host}]" if ":" in host else host
@@ -98,7 +102,8 @@ def serve(
             if ready_file is not None:
                 _write_secret(ready_file, {"url": address, "token": gate.token, "pid": os.getpid()})
             if config.only_predicts:
-                command = f"kevo serve --root {shlex.quote(str(root))} token add NAME"
+                place = ["--root", str(root)] if users is None else ["--users", str(users)]
+                command = f"kevo serve {shlex.join(place)} token add NAME"
                 say(f"kevo serves {', '.join(config.models)} at {address}. Programs need a token: {command}")
                 return
             say(f"kevo serves at {address}. Sign in within a minute: {link}")

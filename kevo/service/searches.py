@@ -9,56 +9,34 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from kevo.errors import KevoError, RunError
-from kevo.runs import layout, reader
-from kevo.runs.atomic_files import DAMAGE, loads
-from kevo.runs.folder import Run
+from kevo.runs import layout
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
-from kevo.runs.status import Status, StatusReader
-from kevo.service import jobs, launching
+from kevo.runs.status import Status
+from kevo.service import foreign, jobs, launching, summaries
+from kevo.service.errors import ConflictError, QueueFullError
 from kevo.service.events import Event, Hub
 from kevo.service.jobs import Job, Place
 from kevo.service.root import Root, new_id, num_bytes
+from kevo.service.summaries import Candidate
+from kevo.service.tokens import User
+from kevo.service.upgrade import RESTART, Installed
+from kevo.service.watching import Watched, candidate_event
 
 _KILL_SECONDS = 120.0
 """A search that was asked to stop and is still at work after this time is killed."""
 MOST_QUEUED = 20
 """So many searches of one user may wait."""
+_FIND_SECONDS = 5.0
 _MOST_WATCHED = 64
 """Of so many searches is kept in memory what was read of them last."""
-
-
-class Candidate(NamedTuple):
-    """What is kept in memory of a candidate that has ended.
-
-    Args:
-        offset: Where its record begins in the file of all.
-        length: How many bytes that has.
-        number: Its number in the search, from 0.
-        finished_at: When it ended, in seconds of search.
-        metrics: Its metrics; `None` if it failed.
-    """
-
-    offset: int
-    length: int
-    number: int
-    finished_at: float
-    metrics: dict[str, float] | None
-
-
-class ConflictError(KevoError):
-    """A search is not in a state for that."""
-
-
-class QueueFullError(KevoError):
-    """Its user has enough searches waiting."""
 
 
 class Searches:
@@ -70,6 +48,7 @@ class Searches:
         source: Returns where the data of a search lies; raises an error where it is gone.
         parallel: So many searches are at work at a time.
         weights: Where the pretrained weights of all searches come from, as in `kevo.Settings`.
+        runs: Folders with run folders that the command made, which are shown too.
         is_paused: Whether none is begun.
     """
 
@@ -81,6 +60,7 @@ class Searches:
         source: Callable[[Job], str],
         parallel: int,
         weights: Mapping[str, str],
+        runs: Sequence[Path] = (),
         is_paused: bool = False,
     ) -> None:
         self._root = root
@@ -88,11 +68,15 @@ class Searches:
         self._source = source
         self._parallel = parallel
         self._weights = weights
+        self._runs = runs
         self.is_paused = is_paused
+        self.installed = Installed()
         self._jobs: dict[str, Job] = {}
         self._states: dict[str, str] = {}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._watched: dict[str, _Watched] = {}
+        self._watched: dict[str, Watched] = {}
+        self._looked: dict[str, tuple[Any, ...]] = {}
+        self._searched_at = -_FIND_SECONDS
         self._lock = threading.RLock()
         for folder in root.searches.iterdir():
             try:
@@ -100,22 +84,27 @@ class Searches:
             except RunError:
                 # It was not whole when a server ended, or somebody damaged it: it is left for a person to look at.
                 continue
+            if job.words == RESTART:
+                # The server before could not read how it ended.
+                job.state, job.words = jobs.verdict(job, self.place(job), None)
+                job.write(folder)
             self._jobs[job.id] = job
             self._states[job.id] = jobs.current_state(job, self.place(job))
+        self._look_at_foreign()
 
     def place(self, job: Job) -> Place:
         """Returns where the files of a search lie."""
-        return Place(self._root.search(job.id))
+        return Place(self._root.search(job.id), Path(job.run) if job.run else None)
 
-    def get(self, name: str, user: str) -> Job | None:
-        """Returns one of somebody's searches."""
+    def get(self, name: str, user: User) -> Job | None:
+        """Returns one of the searches that are there for somebody."""
         job = self._jobs.get(name)
-        return job if job is not None and job.owner == user else None
+        return job if job is not None and user.may_see(job.owner) else None
 
-    def all_of(self, user: str) -> list[Job]:
-        """Returns somebody's searches, the newest first."""
+    def all_of(self, user: User) -> list[Job]:
+        """Returns the searches that are there for somebody, the newest first."""
         with self._lock:
-            found = [job for job in self._jobs.values() if job.owner == user]
+            found = [job for job in self._jobs.values() if user.may_see(job.owner)]
         return sorted(found, key=lambda job: job.created, reverse=True)
 
     def state(self, job: Job) -> str:
@@ -145,9 +134,11 @@ class Searches:
             return list(self._states.values())
 
     def num_alive(self) -> int:
-        """Returns how many searches are at work."""
+        """Returns how many searches of the server's are at work."""
         with self._lock:
-            return sum(state in jobs.ALIVE for state in self._states.values())
+            return sum(
+                self._states[job.id] in jobs.ALIVE for job in self._jobs.values() if not job.run or job.is_in_session
+            )
 
     def needing(self, data: str) -> list[Job]:
         """Returns the searches that need some data: those that have not ended, or that could go on."""
@@ -193,8 +184,14 @@ class Searches:
         return job, True
 
     def rename(self, job: Job, name: str) -> None:
-        """Calls a search otherwise."""
+        """Calls a search otherwise.
+
+        Raises:
+            ConflictError: its name is that of a folder of somebody's.
+        """
         with self._lock:
+            if job.run:
+                raise ConflictError("The command made this search. It is called as its folder is.")
             job.name = name
             self._keep(job)
 
@@ -213,6 +210,11 @@ class Searches:
                 self._set(job, job.state)
             elif state not in jobs.ALIVE or (state == jobs.STOPPING and not at_once):
                 raise ConflictError(f"The search is {state}.")
+            elif job.run and not job.is_in_session:
+                if at_once:
+                    raise ConflictError("The command began this search. Where that runs, Ctrl-C ends it at once.")
+                launching.ask_to_stop(self.place(job).run)
+                self._set(job, jobs.STOPPING)
             else:
                 job.want, job.stop_asked = ("kill" if at_once else "stop"), jobs.now()
                 self._keep(job)
@@ -247,9 +249,11 @@ class Searches:
         """Removes a search and all its files, and returns how many bytes that frees.
 
         Raises:
-            ConflictError: it is at work.
+            ConflictError: it is at work, or lies in a folder of somebody's.
         """
         with self._lock:
+            if job.run:
+                raise ConflictError("The command made this search. Remove its folder where it lies.")
             if (state := self.state(job)) in jobs.ALIVE:
                 raise ConflictError(f"The search is {state}. Stop it first.")
             folder = self._root.search(job.id)
@@ -285,12 +289,26 @@ class Searches:
         """Returns the candidates from a number on, as events."""
         watched = self._watching(job)
         found = watched.records(number, len(watched.candidates()))
-        return [_candidate(job, record, place) for place, record in enumerate(found, start=number + 1)]
+        return [candidate_event(job, record, place) for place, record in enumerate(found, start=number + 1)]
+
+    def summarize(self) -> None:
+        """Reads long searches that have ended and are not summarized yet, before anybody waits for that."""
+        with self._lock:
+            ended = [job for job in self._jobs.values() if self._states[job.id] in jobs.ENDED]
+        for job in sorted(ended, key=lambda job: job.created, reverse=True):
+            place = self.place(job)
+            if summaries.is_missing(place.summary, place.run):
+                Watched(job, place).status()
 
     def tick(self) -> None:
         """Looks after all searches once: those that have ended, those to be stopped, those that may begin."""
+        self._look_at_foreign()
         with self._lock:
-            alive = [job for job in self._jobs.values() if self._states[job.id] in (*jobs.ALIVE, jobs.LOST)]
+            alive = [
+                job
+                for job in self._jobs.values()
+                if self._states[job.id] in (*jobs.ALIVE, jobs.LOST) and (not job.run or job.is_in_session)
+            ]
         for job in alive:
             self._look_after(job)
         if not self.is_paused:
@@ -301,9 +319,33 @@ class Searches:
         """Asks all searches at work to stop."""
         with self._lock:
             for job in self._jobs.values():
-                if self.state(job) in (jobs.STARTING, jobs.RUNNING):
+                if self.state(job) in (jobs.STARTING, jobs.RUNNING) and (not job.run or job.is_in_session):
                     with contextlib.suppress(ConflictError):
                         self.stop(job)
+
+    def _look_at_foreign(self) -> None:
+        """Looks for run folders that the command made, and how those are that it is at work in."""
+        now = time.monotonic()
+        if self._runs and now - self._searched_at >= _FIND_SECONDS:
+            self._searched_at = now
+            for job in foreign.find(self._runs, self._jobs):
+                self._root.search(job.id).mkdir(mode=0o700, exist_ok=True)
+                with self._lock:
+                    self._jobs[job.id] = job
+        with self._lock:
+            found = [
+                job
+                for job in self._jobs.values()
+                if job.run and not job.is_in_session and self._states.get(job.id) != jobs.QUEUED
+            ]
+        for job in found:
+            place = self.place(job)
+            if (changed := foreign.changed(place)) != self._looked.get(job.id):
+                self._looked[job.id] = changed
+                state, job.words = foreign.look(job, place)
+                self._set(job, state)
+            if self._states[job.id] in jobs.ALIVE:
+                self._watching(job).tell(self._hub)
 
     def _look_after(self, job: Job) -> None:
         place = self.place(job)
@@ -331,7 +373,8 @@ class Searches:
         child = self._children.pop(job.id, None)
         exit_code = None if child is None else child.wait()
         self._watching(job).tell(self._hub)
-        state, words = jobs.verdict(job, place, exit_code)
+        unreadable = RESTART if self.installed.has_changed else ""
+        state, words = jobs.verdict(job, place, exit_code, unreadable=unreadable)
         job.ended, job.words = jobs.now(), words
         if state == jobs.LOST:
             job.losses += 1
@@ -351,7 +394,7 @@ class Searches:
         place = self.place(job)
         with self._lock:
             try:
-                source = self._source(job)
+                source = "" if job.run else self._source(job)
                 if place.run.exists() and not place.has_begun:
                     # A session that was killed before it had written down what it was to do.
                     shutil.rmtree(place.run)
@@ -387,9 +430,9 @@ class Searches:
         for place, job in enumerate(self.queued(), start=1):
             self._hub.publish(Event("queue", job.id, job.owner, {"id": job.id, "position": place}))
 
-    def _watching(self, job: Job) -> _Watched:
+    def _watching(self, job: Job) -> Watched:
         with self._lock:
-            watched = self._watched.pop(job.id, None) or _Watched(job, self.place(job).run)
+            watched = self._watched.pop(job.id, None) or Watched(job, self.place(job))
             # The last one is the one that was asked for last. Those at work are told about: they stay.
             self._watched[job.id] = watched
             if len(self._watched) > _MOST_WATCHED:
@@ -399,147 +442,6 @@ class Searches:
             return watched
 
 
-class _Watched:
-    """Reads a run folder again only where it has changed, and tells what is new in it.
-
-    Args:
-        job: The search.
-        run: Its run folder.
-    """
-
-    def __init__(self, job: Job, run: Path) -> None:
-        self._job = job
-        self._run = run
-        self._lock = threading.Lock()
-        self._offset = 0
-        self._candidates: list[Candidate] = []
-        self._outcome: tuple[float, Outcome | None] = (-1.0, None)
-        self._settings = -1.0
-        self._reader: StatusReader | None = None
-        self._status: tuple[tuple[float, ...], Status | None] = ((), None)
-        self._told = -1
-        self._told_trainings: object = None
-        self._num_notes = 0
-
-    @property
-    def number(self) -> int:
-        """How many candidates were known at last."""
-        return len(self._candidates)
-
-    def status(self) -> Status | None:
-        changed = tuple(_changed(self._run / name) for name in (layout.STATUS, layout.TRIALS, layout.RESULT))
-        settings = _changed(self._run / layout.SETTINGS)
-        with self._lock:
-            if self._settings != settings:
-                # A search that goes on has other limits.
-                self._settings, self._reader, self._status = settings, None, ((), None)
-            known = self._status[1]
-            # While it runs, time goes on too.
-            if self._status[0] != changed or (known is not None and known.state == "running"):
-                try:
-                    self._reader = self._reader or StatusReader(self._run)
-                    known = self._reader.read()
-                except KevoError:
-                    known = None
-                if known is None or known.state != "running":
-                    # It has read all candidates, and of one that has ended it reads no more.
-                    self._reader = None
-                self._status = changed, known
-            return known
-
-    def outcome(self) -> Outcome | None:
-        changed = _changed(self._run / layout.RESULT)
-        with self._lock:
-            if self._outcome[0] != changed:
-                try:
-                    self._outcome = changed, reader.read_outcome(Run.open(self._run))
-                except KevoError:
-                    self._outcome = changed, None
-            return self._outcome[1]
-
-    def candidates(self) -> Sequence[Candidate]:
-        """Returns the candidates, of which only those are read that were added since."""
-        path = self._run / layout.TRIALS
-        with self._lock:
-            try:
-                size = path.stat().st_size
-            except OSError:
-                return ()
-            if size < self._offset:
-                # A resumed search has set damaged lines aside.
-                self._offset, self._candidates = 0, []
-            if size > self._offset:
-                with path.open("rb") as file:
-                    file.seek(self._offset)
-                    for line in file:
-                        if not line.endswith(b"\n"):
-                            # It is being written.
-                            break
-                        with contextlib.suppress(*DAMAGE):
-                            self._candidates.append(
-                                _in_brief(TrialRecord.from_json(loads(line)), self._offset, len(line))
-                            )
-                        self._offset += len(line)
-            return tuple(self._candidates)
-
-    def records(self, start: int, stop: int) -> list[TrialRecord]:
-        """Returns some of the candidates as they stand in the run folder."""
-        found: list[TrialRecord] = []
-        wanted = self.candidates()[max(0, start) : stop]
-        with contextlib.suppress(OSError), (self._run / layout.TRIALS).open("rb") as file:
-            for one in wanted:
-                file.seek(one.offset)
-                with contextlib.suppress(*DAMAGE):
-                    found.append(TrialRecord.from_json(loads(file.read(one.length))))
-        return found
-
-    def tell(self, hub: Hub) -> None:
-        """Tells of candidates that have ended since, of the trainings under way, and of new notes."""
-        job, number = self._job, len(self.candidates())
-        if self._told < 0:
-            self._told = number
-        for place, record in enumerate(self.records(self._told, number), start=self._told + 1):
-            hub.publish(_candidate(job, record, place))
-        self._told = number
-        found = self.status()
-        if found is None:
-            return
-        values = found.to_json()
-        if (at := (values["trainings"], found.phase)) != self._told_trainings:
-            self._told_trainings = at
-            names = ("phase", "phase_words", "trainings", "seconds", "seconds_left", "best")
-            told = {"id": job.id, **{name: values[name] for name in names}}
-            hub.publish(Event("training", job.id, job.owner, told, number))
-        if len(found.notes) != self._num_notes:
-            for text in found.notes[self._num_notes :]:
-                hub.publish(Event("note", job.id, job.owner, {"id": job.id, "text": text}, number))
-            self._num_notes = len(found.notes)
-
-
-def candidate_json(record: TrialRecord) -> dict[str, Any]:
-    """Returns what is told of a candidate, without the history of its training."""
-    values = record.to_json()
-    del values["history"], values["stages"]
-    return values
-
-
-def _in_brief(record: TrialRecord, offset: int, length: int) -> Candidate:
-    # There may be tens of thousands, with the same names of metrics.
-    metrics = {sys.intern(name): value for name, value in record.metrics.items()}
-    return Candidate(offset, length, record.number, record.finished_at, None if record.fitness is None else metrics)
-
-
-def _candidate(job: Job, record: TrialRecord, place: int) -> Event:
-    return Event("candidate", job.id, job.owner, {"id": job.id, **candidate_json(record)}, place)
-
-
 def _is_refused(exit_code: int | None) -> bool:
     """Whether a process says itself that another try would be the same."""
     return exit_code is not None and exit_code > 0
-
-
-def _changed(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return -1.0

@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import threading
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kevo.errors import DataError, RunError
+from kevo.errors import DataError, KevoError, RunError
 from kevo.runs import layout
 from kevo.runs.atomic_files import replacing
+from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.service import jobs
 from kevo.service.errands import Errands
@@ -23,8 +25,9 @@ from kevo.service.jobs import FILES, PACKED, Job
 from kevo.service.predicting import Models
 from kevo.service.root import Root
 from kevo.service.searches import Searches
-from kevo.service.tokens import Gate
+from kevo.service.tokens import Gate, User
 from kevo.service.uploads import Upload, Uploads
+from kevo.settings import Settings
 from kevo.system.text import printable
 
 DIGITS = "digits"
@@ -43,6 +46,7 @@ class Config:
         parallel: So many searches are at work at a time.
         is_paused: Whether no search is begun.
         data: Folders and files that are on the machine already, by the names that pages show.
+        runs: Folders with run folders that the command made, which the owner sees too.
         weights: Where the pretrained weights of all searches come from, as in `kevo.Settings`.
         max_upload: The most bytes of one upload.
         max_storage: The most bytes of all uploads and searches.
@@ -55,6 +59,7 @@ class Config:
     parallel: int = 1
     is_paused: bool = False
     data: Mapping[str, Path] = field(default_factory=dict)
+    runs: tuple[Path, ...] = ()
     weights: Mapping[str, str] = field(default_factory=dict)
     max_upload: int = 4 * 1024**3
     max_storage: int = 50 * 1024**3
@@ -85,6 +90,7 @@ class Server:
             source=self._source,
             parallel=config.parallel,
             weights=config.weights,
+            runs=config.runs,
             is_paused=config.is_paused,
         )
         self.errands = Errands()
@@ -95,6 +101,8 @@ class Server:
         """Looks after the searches while the server runs."""
         self.hub.open()
         task = asyncio.create_task(self._look_after())
+        # No one waits for it, not even who ends the server.
+        threading.Thread(target=self.searches.summarize, daemon=True).start()
         try:
             yield
         finally:
@@ -123,14 +131,14 @@ class Server:
             await asyncio.to_thread(self.searches.tick)
             await asyncio.sleep(_TICK_SECONDS)
 
-    def data_name(self, data: str, user: str) -> str | None:
+    def data_name(self, data: str, user: User) -> str | None:
         """Returns what some data is called; `None` where this user has none of that name."""
         if data == DIGITS or data in self.config.data:
             return data
         upload = self.uploads.get(data, user)
         return None if upload is None else upload.name
 
-    def data_path(self, data: str, user: str) -> str | None:
+    def data_path(self, data: str, user: User) -> str | None:
         """Returns where `kevo` finds some data; `None` where this user has none of that name."""
         if data == DIGITS:
             return DIGITS
@@ -145,7 +153,7 @@ class Server:
         Raises:
             DataError: it is gone.
         """
-        path = self.data_path(job.data, job.owner)
+        path = self.data_path(job.data, User(job.owner))
         if path is None:
             raise DataError(f"The data {job.data_name} is not there any more.")
         return path
@@ -176,9 +184,11 @@ class Server:
         values: dict[str, Any] = {
             "id": job.id,
             "name": job.name,
+            "owner": job.owner,
             "data": job.data,
             "data_name": job.data_name,
             "state": state,
+            "is_foreign": bool(job.run),
             "words": self.without_paths(job.words),
             "settings": job.settings,
             "created": job.created,
@@ -194,6 +204,13 @@ class Server:
         if not is_brief:
             values["files"] = self.files(job)
         return values
+
+    def settings(self, job: Job) -> Settings | None:
+        """Returns the settings of a search as its run folder has them; `None` before it has begun."""
+        try:
+            return Run.open(self.searches.place(job).run, without=layout.SEARCH).search_settings()
+        except KevoError:
+            return None
 
     def position(self, job: Job) -> int:
         """Returns the place of a search in the queue, from 1."""
@@ -238,11 +255,14 @@ class Server:
             "parallel": self.config.parallel,
             "num_alive": self.searches.num_alive(),
             "num_queued": states.count(jobs.QUEUED),
+            "must_restart": self.searches.installed.has_changed,
         }
 
     def without_paths(self, text: str) -> str:
         """Returns a sentence of kevo's without where the server keeps its files."""
-        return text.replace(f"{self.root.path}/", "")
+        for folder in (self.root.path, *self.config.runs):
+            text = text.replace(f"{folder}/", "")
+        return text
 
     def _status_json(self, job: Job, state: str) -> dict[str, Any] | None:
         if state not in (*jobs.ALIVE, jobs.STOPPED, jobs.FINISHED, jobs.FAILED):

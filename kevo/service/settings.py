@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from kevo.errors import SettingsError
+from kevo.scorers import SCORERS
 from kevo.settings import DEFAULT_MAX_TIME, MAX_SEED, Settings
+from kevo.tasks.registry import DEFAULT, all_kinds, asked_words, kind_of
 
 
 def _whole(value: object) -> object:
@@ -18,6 +20,22 @@ def _whole(value: object) -> object:
 
 _READ = BeforeValidator(_whole)
 Whole = Annotated[int, Field(ge=1, le=10**6, strict=True), _READ]
+OBJECTIVES: Mapping[str, tuple[str, ...]] = {
+    asks: tuple(dict.fromkeys((*(name for kind in kinds for name in kind.objectives.named), *SCORERS.get(asks, ()))))
+    for asks in asked_words()
+    if (kinds := [kind for kind in all_kinds() if kind.asks == asks])
+}
+"""What may be improved, by the word for what is asked; scikit-learn's scorers are among them."""
+_ALL_OBJECTIVES = tuple(dict.fromkeys(name for names in OBJECTIVES.values() for name in names))
+
+
+def _known(name: str) -> str:
+    if name not in _ALL_OBJECTIVES:
+        raise ValueError(f"expected one of: {', '.join(_ALL_OBJECTIVES)}")
+    return name
+
+
+Objective = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(_ALL_OBJECTIVES)})]
 Seconds = Annotated[float, Field(gt=0, le=10**9, strict=True)]
 
 
@@ -34,7 +52,7 @@ class SearchSettings(BaseModel):
     num_rungs: Annotated[int, Field(ge=1, le=3, strict=True), _READ] | None = None
     population: Annotated[int, Field(ge=2, le=10_000, strict=True), _READ] | None = None
     space: Literal["small", "default", "wide"] | None = None
-    objective: Literal["accuracy", "macro_f1", "loss", "mae", "rmse", "r2"] | None = None
+    objective: Objective | None = None
     minimize: list[Literal["params", "seconds", "flops", "bytes"]] | None = None
     max_params: Annotated[int, Field(ge=1, le=10**13, strict=True), _READ] | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SEED, strict=True), _READ] | None = None
@@ -70,6 +88,11 @@ def checked(settings: SearchSettings, *, max_time: float, targets: Mapping[str, 
         # The task is said, whatever the file looks like: it is read as a table, and no file that stands in it.
         values["task"] = task
         plain |= {"task": task, "options": {"target": plain.pop("target")}}
+    asks = kind_of(task or DEFAULT).asks
+    if (objective := values.get("objective")) is not None and objective not in OBJECTIVES[asks]:
+        raise SettingsError(
+            f"Expected `objective` of a {asks} as one of: {', '.join(OBJECTIVES[asks])}. Received: {objective!r}."
+        )
     Settings(**plain)
     if "max_time" not in values:
         # A search by number of candidates alone has no end that a server can promise to others.

@@ -4,27 +4,60 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kevo.errors import SettingsError
+from kevo.errors import RunError, SettingsError
+from kevo.runs.atomic_files import DAMAGE
 from kevo.service.root import read_json, write_json
 
 OWNER = "owner"
 """Whom the token of a server's start belongs to."""
+USER, READER, ADMIN = "user", "reader", "admin"
+ROLES = {
+    USER: "has what it adds itself",
+    READER: "sees everything, and changes nothing",
+    ADMIN: "sees and changes everything",
+}
+"""What the users of a server may do."""
 LINK_SECONDS = 60.0
 """So long a one-time link can be used."""
 SIGN_IN_SECONDS = 30 * 24 * 3600.0
 """So long a browser stays signed in."""
+_LOG = logging.getLogger(__name__)
 _MOST_WRONG = 10
 _WINDOW = 60.0
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Whom a request is from.
+
+    Args:
+        name: What the user's token is called.
+        role: One of `ROLES`.
+    """
+
+    name: str
+    role: str = USER
+
+    def may_see(self, owner: str) -> bool:
+        """Returns whether what belongs to somebody is there for this user."""
+        return owner == self.name or self.role in (READER, ADMIN)
+
+    @property
+    def may_change(self) -> bool:
+        """Whether this user may change what is there for it."""
+        return self.role != READER
 
 
 class TokenFile:
@@ -37,8 +70,12 @@ class TokenFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def add(self, name: str) -> str:
+    def add(self, name: str, role: str = USER) -> str:
         """Makes a token and returns it; it cannot be read again later.
+
+        Args:
+            name: Whose it is.
+            role: One of `ROLES`.
 
         Raises:
             SettingsError: the name is no name, or taken.
@@ -50,7 +87,8 @@ class TokenFile:
             raise SettingsError(f"There is a token {name!r} already. Remove it first, or take another name.")
         token = _new_token()
         since = datetime.now().astimezone().isoformat(timespec="seconds")
-        write_json(self._path, {"tokens": [*rows, {"name": name, "sha256": _digest(token), "since": since}]})
+        row = {"name": name, "role": role, "sha256": _digest(token), "since": since}
+        write_json(self._path, {"tokens": [*rows, row]})
         return token
 
     def remove(self, name: str) -> None:
@@ -66,13 +104,19 @@ class TokenFile:
         write_json(self._path, {"tokens": kept})
 
     def rows(self) -> list[dict[str, str]]:
-        """Returns name, hash and begin of each token.
+        """Returns name, role, hash and begin of each token.
 
         Raises:
             RunError: the file is damaged.
         """
         found = read_json(self._path).get("tokens", []) if self._path.exists() else []
-        return [{key: str(row[key]) for key in ("name", "sha256", "since")} for row in found]
+        try:
+            rows = [{key: str(row[key]) for key in ("name", "role", "sha256", "since")} for row in found]
+        except DAMAGE as error:
+            raise RunError(f"{self._path} is damaged: expected name, role, sha256 and since of each token.") from error
+        if unknown := [row["role"] for row in rows if row["role"] not in ROLES]:
+            raise RunError(f"{self._path} is damaged: expected roles {', '.join(ROLES)}. Received: {unknown[0]!r}.")
+        return rows
 
 
 class Gate:
@@ -99,23 +143,25 @@ class Gate:
             rows = read_json(sign_ins).get("sign_ins", {})
             self._cookies = {key: row for key, row in rows.items() if float(row["until"]) > now}
 
-    def user_of_token(self, token: str) -> str | None:
+    def user_of_token(self, token: str) -> User | None:
         """Returns whom a token belongs to; `None` where it is wrong."""
         digest, user = _digest(token), None
+        own = {"name": OWNER, "role": USER, "sha256": self._own}
         # Every hash is compared, whichever fits.
-        for name, known in [(OWNER, self._own), *((row["name"], row["sha256"]) for row in self._rows())]:
-            if hmac.compare_digest(digest, known):
-                user = name
+        for row in [own, *self._rows()]:
+            if hmac.compare_digest(digest, row["sha256"]):
+                user = User(row["name"], row["role"])
         return user
 
-    def user_of_cookie(self, cookie: str) -> str | None:
-        """Returns who is signed in with a cookie; `None` where nobody is."""
-        digest, user = _digest(cookie), None
+    def user_of_cookie(self, cookie: str) -> User | None:
+        """Returns who is signed in with a cookie; `None` where nobody is, or whose token was removed."""
+        digest, name = _digest(cookie), None
         with self._lock:
             for known, row in self._cookies.items():
                 if hmac.compare_digest(digest, known) and float(row["until"]) > time.time():
-                    user = str(row["user"])
-        return user
+                    name = str(row["user"])
+        roles = {OWNER: USER, **{row["name"]: row["role"] for row in self._rows()}}
+        return None if name not in roles else User(name, roles[name])
 
     def new_code(self) -> str:
         """Returns the code of a link that signs in once, for the next minute."""
@@ -166,7 +212,12 @@ class Gate:
         except OSError:
             return []
         if self._known[0] != changed:
-            self._known = (changed, TokenFile(self._tokens).rows())
+            try:
+                self._known = (changed, TokenFile(self._tokens).rows())
+            except RunError as error:
+                # Nobody comes in by a file that nobody can read.
+                _LOG.error("%s", error)
+                self._known = (changed, [])
         return self._known[1]
 
 

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from kevo.errors import DataError, KevoError, RunError
+from kevo.errors import DataError, RunError
+from kevo.service.errors import BusyError, NoRoomError, TooLargeError, WrongKindError
 from kevo.service.root import Root, new_id, num_bytes, read_json, write_json
+from kevo.service.tokens import User
 from kevo.system.text import byte_size, printable
 
 MEMBERS = {".zip": "application/zip", ".npz": "application/octet-stream", ".csv": "text/csv"}
@@ -29,22 +31,6 @@ _SILENCE_SECONDS = 60.0
 _LOOK_SECONDS = 300.0
 _AT_ONCE = 2
 _LONGEST_NAME = 200
-
-
-class NoRoomError(KevoError):
-    """An upload does not fit on the disk, or into what the server may hold."""
-
-
-class TooLargeError(KevoError):
-    """An upload is larger than is allowed."""
-
-
-class BusyError(KevoError):
-    """Its user uploads enough at the moment."""
-
-
-class WrongKindError(KevoError):
-    """A file is of a kind that is not taken."""
 
 
 @dataclass(kw_only=True)
@@ -142,16 +128,16 @@ class Uploads:
                 # It was not whole when a server ended: nobody was told that it had arrived.
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def all_of(self, user: str) -> list[Upload]:
-        """Returns somebody's uploads, the newest first."""
+    def all_of(self, user: User) -> list[Upload]:
+        """Returns the uploads that are there for somebody, the newest first."""
         with self._lock:
-            found = [one for one in self._known.values() if one.owner == user]
+            found = [one for one in self._known.values() if user.may_see(one.owner)]
         return sorted(found, key=lambda one: one.created, reverse=True)
 
-    def get(self, name: str, user: str) -> Upload | None:
-        """Returns one of somebody's uploads."""
+    def get(self, name: str, user: User) -> Upload | None:
+        """Returns one of the uploads that are there for somebody."""
         one = self._known.get(name)
-        return one if one is not None and one.owner == user else None
+        return one if one is not None and user.may_see(one.owner) else None
 
     def path(self, one: Upload) -> Path:
         """Returns where its file lies. Reports are named after the file."""

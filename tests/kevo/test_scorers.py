@@ -113,3 +113,12 @@ def test_a_function_trains_in_this_process_and_is_known_here_only(monkeypatch: p
         kevo.Settings(objective=margin, workers=2)  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="has no name"):
         kevo.Settings(objective=lambda true, outputs: 0.0)  # type: ignore[arg-type]
+
+
+def test_the_scorers_that_are_known_without_scikit_learn_are_scorers_of_its_own() -> None:
+    suitable = [name for names in scorers.SCORERS.values() for name in names]
+    assert set(suitable) <= set(metrics.get_scorer_names())
+    for name in scorers.SCORERS["classification"]:
+        scorers.check(OBJECTIVES[name], OBJECTIVES, size=7, targets=LABELS)
+    for name in scorers.SCORERS["regression"]:
+        scorers.check(OF_NUMBERS[name], OF_NUMBERS, size=1, targets=RNG.random(50))

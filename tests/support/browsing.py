@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kevo.service import wording
+from kevo.service.pages import wording
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: the extra `browser`")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed: the extra `browser`")

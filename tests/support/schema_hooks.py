@@ -9,7 +9,7 @@ from hypothesis import strategies
 from tests.support.serving import pets
 
 KNOWN = {"search": os.environ["KEVO_SEARCH"], "data": os.environ["KEVO_DATA"], "number": 0}
-NAMES = {"files": "result.json", "exports": "best.tflite"}
+NAMES = {"files": "result.json", "exports": "best.tflite", "figures": "progress"}
 """The name of what is asked for, by the part of the address before it."""
 
 UPLOAD = "pets.zip"

@@ -26,8 +26,8 @@ print(sorted(heavy & sys.modules.keys()))
 def test_a_page_brings_all_that_it_needs() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    patterns = [one.strip() for one in setup["options.package_data"]["kevo.service"].split(",")]
-    folder = ROOT / "kevo/service"
+    patterns = [one.strip() for one in setup["options.package_data"]["kevo.service.pages"].split(",")]
+    folder = ROOT / "kevo/service/pages"
     installed = {path for pattern in patterns for path in folder.glob(pattern)}
     there = {path for name in ("templates", "static", "words") for path in (folder / name).rglob("*") if path.is_file()}
     assert there == installed and len(there) > 15
@@ -37,6 +37,8 @@ def test_a_page_brings_all_that_it_needs() -> None:
 
 @pytest.mark.bar(9)
 def test_no_page_asks_elsewhere() -> None:
-    texts = [path.read_text() for name in ("templates", "static") for path in (ROOT / "kevo/service" / name).iterdir()]
+    texts = [
+        path.read_text() for name in ("templates", "static") for path in (ROOT / "kevo/service/pages" / name).iterdir()
+    ]
     assert [text for text in texts if "https://" in text or "//cdn" in text] == []
     assert "serve" in main.commands

@@ -8,6 +8,7 @@ import pytest
 
 from kevo.service import events
 from kevo.service.events import Event, Hub, Reader, stream
+from kevo.service.tokens import User
 
 
 def parsed(text: str) -> tuple[str, str, Any]:
@@ -25,7 +26,7 @@ class Story:
 
     def __init__(self, *, known: int = 0, last: int | None = None, reader: Reader | None = None) -> None:
         self.hub = Hub()
-        self.reader = reader or Reader("me", "a")
+        self.reader = reader or Reader(User("me"), "a")
         self.known = known
         self.is_over = False
         self.hub.open()
@@ -104,7 +105,7 @@ def test_a_slow_reader_gets_a_snapshot_and_no_queue() -> None:
 @pytest.mark.bar(7)
 def test_all_streams_end_with_the_server() -> None:
     async def run() -> None:
-        story = Story(reader=Reader("me", None))
+        story = Story(reader=Reader(User("me"), None))
         await anext(story.told)
         await story.next()
         rest = asyncio.create_task(story.rest())

@@ -42,12 +42,12 @@ MUTATIONS = {
     ),
     "searches are looked up without their user": Mutation(
         "searches.py",
-        "return job if job is not None and job.owner == user else None",
+        "return job if job is not None and user.may_see(job.owner) else None",
         "return job",
         "test_searches.py::test_others_have_none_of_it",
     ),
     "a stream looks its search up too late": Mutation(
-        "api.py",
+        "rest/events.py",
         "job = None if search is None else job_of(search, request)",
         "job = None",
         "test_searches.py::test_others_have_none_of_it",

@@ -30,6 +30,9 @@ def test_the_service_answers_as_it_says(tmp_path: Path) -> None:
         export = exports.path_of(prepared, job, "best.tflite")
         export.parent.mkdir()
         export.write_bytes(b"an export")
+        figure = prepared.searches.place(job).figures / "progress.svg"
+        figure.parent.mkdir()
+        figure.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     # As long as the description allows.
     server = Process(tmp_path, "--paused", "--max-time", "1000000000s")
     address = str(server.client.base_url).rstrip("/")

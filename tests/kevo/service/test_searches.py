@@ -17,6 +17,7 @@ from kevo.service import jobs, launching, searches
 from kevo.service.errands import Errand
 from kevo.service.jobs import Job, Place
 from kevo.service.server import Server
+from kevo.service.tokens import User
 from tests.support.searches import failed, record
 from tests.support.serving import put_run, put_search, serving, write_result
 
@@ -80,7 +81,7 @@ def test_what_is_no_search_is_refused(served: Serving, body: dict[str, object], 
     server, client = served
     answer = client.post("/api/v1/searches", json=body)
     assert answer.status_code == status and words in answer.json()["detail"]
-    assert server.searches.all_of("owner") == []
+    assert server.searches.all_of(User("owner")) == []
 
 
 def test_a_whole_number_may_have_a_point(served: Serving) -> None:
@@ -389,7 +390,7 @@ def test_a_server_finds_everything_as_it_was(tmp_path: Path) -> None:
     try:
         with serving(tmp_path / "root") as (server, _):
             server.searches.tick()
-            states = {job.name: server.searches.state(job) for job in server.searches.all_of("owner")}
+            states = {job.name: server.searches.state(job) for job in server.searches.all_of(User("owner"))}
             assert states == {"waiting": "queued", "alive": "starting", "gone": "queued", "done": "finished"}
             # What was lost keeps its place.
             assert [job.name for job in server.searches.queued()] == ["gone", "waiting"]
@@ -402,7 +403,7 @@ def test_a_damaged_one_is_left_out(tmp_path: Path) -> None:
         job = put_search(server)
         (server.searches.place(job).folder / "job.json").write_text("[]")
     with serving(tmp_path / "root") as (server, client):
-        assert server.searches.all_of("owner") == [] and client.get("/").status_code == 200
+        assert server.searches.all_of(User("owner")) == [] and client.get("/").status_code == 200
         assert (server.root.searches / job.id).is_dir()
 
 

@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from kevo.service import jobs
 from kevo.service.server import Server
+from kevo.service.tokens import User
 from tests.support.serving import ADDRESS, pets, put_search, serving, zipped
 from tests.support.tables import write_csv
 
@@ -212,7 +213,7 @@ def test_a_table_is_searched_as_a_table(served: Serving, table: str) -> None:
     server, client = served
     form = {"data": table, "name": "things", "max_time": "5m", "target": "kind"}
     address = client.post("/searches", data=form, follow_redirects=False).headers["location"]
-    job = server.searches.get(address.rpartition("/")[2], "owner")
+    job = server.searches.get(address.rpartition("/")[2], User("owner"))
     assert job is not None
     command = jobs.command(job, server.searches.place(job), "things.csv")
     # Whatever stands in it, no file is opened but this one.
@@ -224,5 +225,5 @@ def test_a_table_is_searched_as_a_table(served: Serving, table: str) -> None:
         assert refused.status_code == 422 and words in refused.json()["detail"]
     pictures = client.post("/api/v1/searches", json={"data": "digits", "settings": {"target": "kind"}})
     assert pictures.status_code == 422 and "pictures" in pictures.json()["detail"]
-    for one in server.searches.all_of("owner"):
+    for one in server.searches.all_of(User("owner")):
         server.searches.remove(one)

@@ -1,0 +1,1 @@
+"""The pages: plain HTML that works without JavaScript, each at an address of its own."""

@@ -1,0 +1,179 @@
+"""Searches: begun, listed, stopped, gone on with, removed; their candidates and logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from kevo.service import jobs
+from kevo.service import settings as allowed
+from kevo.service.errors import MissingError
+from kevo.service.jobs import Job
+from kevo.service.rest import tags
+from kevo.service.rest.access import LONGEST_NAME, Asked, server_of, user_of
+from kevo.service.rest.tags import IfMatch, IfNoneMatch
+from kevo.service.server import Server
+from kevo.service.settings import Limits, SearchSettings
+from kevo.service.tokens import User
+from kevo.service.watching import candidate_json
+
+router = APIRouter()
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class NewSearch(BaseModel):
+    """A search that is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+    name: Name | None = None
+    settings: SearchSettings = SearchSettings()
+
+
+class Renamed(BaseModel):
+    """What may be changed of a search."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+
+
+class Stop(BaseModel):
+    """How a search is to end."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    now: Annotated[bool, Field(strict=True)] = False
+
+
+@router.post("/searches", status_code=201, responses={200: {"description": "The same key has begun it before"}})
+def post_search(
+    asked: NewSearch,
+    request: Request,
+    idempotency_key: Annotated[str | None, Header(max_length=LONGEST_NAME)] = None,
+) -> JSONResponse:
+    """Puts a new search into the queue."""
+    server, user = server_of(request), user_of(request)
+    job, is_new = add_search(server, user, asked, idempotency_key or "")
+    return JSONResponse(server.search_json(job), 201 if is_new else 200, {"location": f"/api/v1/searches/{job.id}"})
+
+
+def add_search(server: Server, user: User, asked: NewSearch, key: str = "") -> tuple[Job, bool]:
+    """Checks what is asked for, and puts it into the queue; see `Searches.add`.
+
+    Raises:
+        MissingError: there is no such data.
+        KevoError: the settings are none, or the queue is full.
+    """
+    data_name = server.data_name(asked.data, user)
+    if data_name is None:
+        raise MissingError("There is no such data.")
+    upload = server.uploads.get(asked.data, user)
+    targets = upload.targets if upload is not None and upload.is_table else None
+    settings = allowed.checked(asked.settings, max_time=server.config.max_time, targets=targets)
+    return server.searches.add(
+        name=asked.name or Path(data_name).stem or data_name,
+        owner=user.name,
+        data=asked.data,
+        data_name=data_name,
+        settings=settings,
+        key=key,
+    )
+
+
+@router.get("/searches", responses=tags.SAME)
+def list_searches(
+    request: Request,
+    state: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 20,
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Lists searches, the newest first; 304 where the list of that `If-None-Match` is still right."""
+    server = server_of(request)
+    found = [job for job in server.searches.all_of(user_of(request)) if state in (None, server.searches.state(job))]
+    page = found[offset : offset + limit]
+    values = {"searches": [server.search_json(job, is_brief=True) for job in page], "total": len(found)}
+    return tags.answer(values, if_none_match)
+
+
+@router.get("/searches/{search}", responses=tags.SAME)
+def get_search(job: Asked, request: Request, if_none_match: IfNoneMatch = None) -> Response:
+    """Says how a search is doing, and what it has found; 304 where the answer of `If-None-Match` is still right."""
+    return tags.answer(server_of(request).search_json(job), if_none_match)
+
+
+@router.patch("/searches/{search}", responses=tags.CHANGED)
+def patch_search(job: Asked, asked: Renamed, request: Request, if_match: IfMatch = None) -> dict[str, Any]:
+    """Calls a search otherwise; 412 where it is not any more as in the answer with the tag of `If-Match`."""
+    server = server_of(request)
+    tags.check(server.search_json(job), if_match)
+    server.searches.rename(job, asked.name)
+    return server.search_json(job)
+
+
+@router.post("/searches/{search}/stop", status_code=202)
+def stop_search(job: Asked, request: Request, asked: Stop | None = None) -> dict[str, Any]:
+    """Ends a search with the best so far."""
+    server = server_of(request)
+    server.searches.stop(job, at_once=asked is not None and asked.now)
+    return server.search_json(job)
+
+
+@router.post("/searches/{search}/resume", status_code=202)
+def resume_search(job: Asked, request: Request, asked: Limits | None = None) -> dict[str, Any]:
+    """Lets a search go on that has ended, with more time or more candidates where these are given."""
+    server = server_of(request)
+    server.searches.resume(job, allowed.checked_limits(asked or Limits(), max_time=server.config.max_time))
+    return server.search_json(job)
+
+
+@router.delete("/searches/{search}", responses=tags.CHANGED)
+def delete_search(job: Asked, request: Request, if_match: IfMatch = None) -> dict[str, Any]:
+    """Removes a search with all its files; 412 as for a change of its name."""
+    server = server_of(request)
+    tags.check(server.search_json(job), if_match)
+    freed = server.searches.remove(job)
+    server.errands.forget(job.id)
+    return {"bytes_freed": freed}
+
+
+@router.get("/searches/{search}/candidates")
+def list_candidates(
+    job: Asked,
+    request: Request,
+    after: Annotated[int, Query(ge=0, le=10**9)] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> dict[str, Any]:
+    """Lists candidates in the order in which they ended, without the histories of their trainings."""
+    searches = server_of(request).searches
+    total, following = searches.num_candidates(job), after + limit
+    return {
+        "candidates": list(map(candidate_json, searches.records(job, after, following))),
+        "total": total,
+        "next": following if following < total else None,
+    }
+
+
+@router.get("/searches/{search}/candidates/{number}")
+def get_candidate(job: Asked, number: int, request: Request) -> dict[str, Any]:
+    """Tells all of one candidate."""
+    searches = server_of(request).searches
+    known = searches.candidates(job)
+    place = next((place for place in reversed(range(len(known))) if known[place].number == number), None)
+    found = [] if place is None else searches.records(job, place, place + 1)
+    if not found:
+        raise HTTPException(404, "There is no such candidate.")
+    return found[0].to_json()
+
+
+@router.get("/searches/{search}/log", response_class=PlainTextResponse)
+def get_log(job: Asked, request: Request) -> PlainTextResponse:
+    """Shows the end of what the process of a search has said."""
+    server = server_of(request)
+    return PlainTextResponse(server.without_paths(jobs.tail(server.searches.place(job).log)))

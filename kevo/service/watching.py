@@ -1,0 +1,187 @@
+"""Reads the run folder of one search again and again, only where it has changed, and tells what is new in it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kevo.errors import KevoError
+from kevo.runs import layout, reader
+from kevo.runs.atomic_files import DAMAGE, loads
+from kevo.runs.folder import Run
+from kevo.runs.outcome import Outcome
+from kevo.runs.records import TrialRecord
+from kevo.runs.status import Status, StatusReader
+from kevo.service import summaries
+from kevo.service.events import Event, Hub
+from kevo.service.jobs import Job, Place
+from kevo.service.summaries import Candidate, Summary
+
+
+class Watched:
+    """Reads a run folder again only where it has changed, and tells what is new in it.
+
+    Args:
+        job: The search.
+        place: Its files.
+    """
+
+    def __init__(self, job: Job, place: Place) -> None:
+        self._job = job
+        self._run = place.run
+        self._summary = place.summary
+        self._lock = threading.Lock()
+        self._offset = 0
+        self._candidates: list[Candidate] = []
+        self._outcome: tuple[float, Outcome | None] = (-1.0, None)
+        self._settings = -1.0
+        self._reader: StatusReader | None = None
+        self._status: tuple[tuple[float, ...], Status | None] = ((), None)
+        self._told = -1
+        self._told_trainings: object = None
+        self._num_notes = 0
+
+    @property
+    def number(self) -> int:
+        """How many candidates were known at last."""
+        return len(self._candidates)
+
+    def status(self) -> Status | None:
+        """Returns how the search is doing; `None` where that cannot be read."""
+        changed = tuple(_changed(self._run / name) for name in (layout.STATUS, layout.TRIALS, layout.RESULT))
+        settings = _changed(self._run / layout.SETTINGS)
+        with self._lock:
+            if self._settings != settings:
+                # A search that goes on has other limits.
+                self._settings, self._reader, self._status = settings, None, ((), None)
+            known = self._status[1]
+            # While it runs, time goes on too.
+            if self._status[0] != changed or (known is not None and known.state == "running"):
+                self._status = changed, self._read_status()
+                known = self._status[1]
+            return known
+
+    def outcome(self) -> Outcome | None:
+        """Returns what the search has found; `None` where it has ended with nothing, or not ended."""
+        changed = _changed(self._run / layout.RESULT)
+        with self._lock:
+            if self._outcome[0] != changed:
+                try:
+                    self._outcome = changed, reader.read_outcome(Run.open(self._run, without=layout.SEARCH))
+                except KevoError:
+                    self._outcome = changed, None
+            return self._outcome[1]
+
+    def candidates(self) -> Sequence[Candidate]:
+        """Returns the candidates, of which only those are read that were added since."""
+        with self._lock:
+            if not self._offset:
+                self._take_summary()
+            self._read_candidates()
+            return tuple(self._candidates)
+
+    def records(self, start: int, stop: int) -> list[TrialRecord]:
+        """Returns some of the candidates as they stand in the run folder."""
+        found: list[TrialRecord] = []
+        wanted = self.candidates()[max(0, start) : stop]
+        with contextlib.suppress(OSError), (self._run / layout.TRIALS).open("rb") as file:
+            for one in wanted:
+                file.seek(one.offset)
+                with contextlib.suppress(*DAMAGE):
+                    found.append(TrialRecord.from_json(loads(file.read(one.length))))
+        return found
+
+    def tell(self, hub: Hub) -> None:
+        """Tells of candidates that have ended since, of the trainings under way, and of new notes."""
+        job, number = self._job, len(self.candidates())
+        if self._told < 0:
+            self._told = number
+        for place, record in enumerate(self.records(self._told, number), start=self._told + 1):
+            hub.publish(candidate_event(job, record, place))
+        self._told = number
+        found = self.status()
+        if found is None:
+            return
+        values = found.to_json()
+        if (at := (values["trainings"], found.phase)) != self._told_trainings:
+            self._told_trainings = at
+            names = ("phase", "phase_words", "trainings", "seconds", "seconds_left", "best")
+            told = {"id": job.id, **{name: values[name] for name in names}}
+            hub.publish(Event("training", job.id, job.owner, told, number))
+        if len(found.notes) != self._num_notes:
+            for text in found.notes[self._num_notes :]:
+                hub.publish(Event("note", job.id, job.owner, {"id": job.id, "text": text}, number))
+            self._num_notes = len(found.notes)
+
+    def _read_status(self) -> Status | None:
+        if self._reader is None and not (self._run / layout.STATUS).exists():
+            found = self._take_summary()
+            if found is not None:
+                return found.status
+        try:
+            self._reader = self._reader or StatusReader(self._run)
+            known = self._reader.read()
+        except KevoError:
+            self._reader = None
+            return None
+        if known.state != "running":
+            # It has read all candidates, and of one that has ended it reads no more.
+            self._reader = None
+            self._read_candidates()
+            if len(self._candidates) >= summaries.LONG:
+                summaries.write(self._summary, self._run, known, self._candidates)
+        return known
+
+    def _take_summary(self) -> Summary | None:
+        """Returns what was kept of the search, and takes its candidates from there."""
+        found = summaries.read(self._summary, self._run)
+        if found is not None and found.candidates and not self._offset:
+            self._candidates = found.candidates
+            last = self._candidates[-1]
+            self._offset = last.offset + last.length
+        return found
+
+    def _read_candidates(self) -> None:
+        """Reads the candidates that were added since."""
+        path = self._run / layout.TRIALS
+        try:
+            size = path.stat().st_size
+        except OSError:
+            self._offset, self._candidates = 0, []
+            return
+        if size < self._offset:
+            # A resumed search has set damaged lines aside.
+            self._offset, self._candidates = 0, []
+        if size == self._offset:
+            return
+        with path.open("rb") as file:
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    # It is being written.
+                    break
+                with contextlib.suppress(*DAMAGE):
+                    self._candidates.append(summaries.in_brief(line, self._offset))
+                self._offset += len(line)
+
+
+def candidate_json(record: TrialRecord) -> dict[str, Any]:
+    """Returns what is told of a candidate, without the history of its training."""
+    values = record.to_json()
+    del values["history"], values["stages"]
+    return values
+
+
+def candidate_event(job: Job, record: TrialRecord, place: int) -> Event:
+    """Returns what is told of a candidate; `place` is its place among all, from 1."""
+    return Event("candidate", job.id, job.owner, {"id": job.id, **candidate_json(record)}, place)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return -1.0

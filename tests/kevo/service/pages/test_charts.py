@@ -1,0 +1,47 @@
+"""The curve of a search rises with each new best, and stays small however long the search is."""
+
+from kevo.objective import Objective
+from kevo.service.pages import charts
+from kevo.service.summaries import Candidate
+
+ACCURACY = Objective("val_accuracy", "max")
+LOSS = Objective("val_cross_entropy", "min")
+
+
+def candidates(*scores: float | None, metric: str = "val_accuracy") -> list[Candidate]:
+    return [
+        Candidate(0, 0, number, 10.0 * (number + 1), None if score is None else {metric: score})
+        for number, score in enumerate(scores)
+    ]
+
+
+def test_nothing_is_drawn_before_the_first_score() -> None:
+    assert charts.curve([], ACCURACY) is None and charts.curve(candidates(None, None), ACCURACY) is None
+
+
+def test_each_new_best_is_a_step() -> None:
+    curve = charts.curve(candidates(0.5, None, 0.4, 0.75, 0.75), ACCURACY)
+    assert curve is not None and (curve.low, curve.high, curve.until) == (0.5, 0.75, "50.0 s")
+    assert curve.rows == ((1, "10.0 s", 0.5), (4, "40.0 s", 0.75))
+    bottom, top = charts.HEIGHT - 28, 12
+    xs = [round(charts.LEFT + (charts.WIDTH - charts.LEFT - 12) * seconds / 50) for seconds in (10, 40, 50)]
+    assert curve.line == f"{xs[0]},{bottom} {xs[1]},{bottom} {xs[1]},{top} {xs[2]},{top}"
+    # What is poorer than everything on the line has no place.
+    assert len(curve.dots) == 3
+
+
+def test_the_lower_the_better_where_a_loss_is_improved() -> None:
+    curve = charts.curve(candidates(0.5, 0.2, 0.9, metric="val_cross_entropy"), LOSS)
+    assert curve is not None and [score for _, _, score in curve.rows] == [0.5, 0.2]
+    assert charts.curve(candidates(0.5), LOSS) is None
+
+
+def test_a_single_score_is_a_line() -> None:
+    curve = charts.curve(candidates(0.5), ACCURACY)
+    assert curve is not None and curve.low == curve.high == 0.5 and len(curve.dots) == 1
+
+
+def test_a_long_search_has_a_small_drawing() -> None:
+    curve = charts.curve(candidates(*(number / 20_000 for number in range(20_000))), ACCURACY)
+    assert curve is not None and len(curve.rows) == 100 and curve.rows[-1][0] == 20_000
+    assert len(curve.line) < 20_000 and len(curve.dots) <= 1000

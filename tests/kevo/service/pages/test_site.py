@@ -1,0 +1,286 @@
+"""Every page says what there is and what to do, in every state, and shows names of others as text."""
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from kevo.service.server import Server
+from kevo.service.tokens import User
+from tests.support.searches import failed, record
+from tests.support.serving import ADDRESS, put_run, put_search, serving, write_result
+
+HOSTILE = "<img src=x onerror=alert(1)>\u202e../"
+Serving = tuple[Server, TestClient]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Serving]:
+    with serving(tmp_path / "root") as both:
+        yield both
+
+
+class Outline(HTMLParser):
+    """Finds what every page must have."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def checked(page: str) -> str:
+    """A page that readers of all kinds can use, and that its own policy does not break."""
+    outline = Outline(page)
+    assert len(outline.all("h1")) == len(outline.all("main")) == len(outline.all("title")) == 1
+    assert outline.all("html")[0]["lang"] in ("en", "es")
+    labelled = {one["for"] for one in outline.all("label") if one.get("for")}
+    for field in [*outline.all("input"), *outline.all("select")]:
+        assert field.get("type") in ("hidden", "radio") or field["id"] in labelled
+    assert all("alt" in one for one in outline.all("img"))
+    assert all(one.get("scope") for one in outline.all("th"))
+    assert len(outline.all("caption")) == len(outline.all("table"))
+    identities = [one["id"] for _, one in outline.tags if one.get("id")]
+    assert len(identities) == len(set(identities))
+    assert not any(name.startswith("on") or name == "style" for _, one in outline.tags for name in one)
+    addresses = [one.get("href") or one.get("src") or "" for _, one in outline.tags]
+    assert not any(address.startswith(("http:", "https:", "//")) for address in addresses)
+    return page
+
+
+@pytest.mark.bar(12)
+def test_an_empty_server_says_how_to_begin(served: Serving) -> None:
+    _, client = served
+    page = checked(client.get("/").text)
+    assert "There is no search yet" in page and "/searches/new?data=digits" in page
+    for path in ("/data", "/data/new", "/api", "/searches/new"):
+        checked(client.get(path).text)
+    assert "Sign in" in checked(client.get("/login").text)
+
+
+@pytest.mark.bar(12, 20)
+@pytest.mark.parametrize(
+    ("state", "words", "expected"),
+    [
+        ("queued", "", "Take it out of the queue"),
+        ("cancelled", "", "before it began"),
+        ("failed", f"No candidate could be trained. {HOSTILE}", "No candidate could be trained."),
+        ("failed", "", "It ended without a word."),
+        ("stopped", "", "there is no model yet"),
+        ("finished", "", "Let it go on"),
+    ],
+)
+def test_every_state_says_what_to_do(served: Serving, state: str, words: str, expected: str) -> None:
+    server, client = served
+    job = put_search(server, state=state, words=words, name=HOSTILE)
+    page = checked(client.get(f"/searches/{job.id}").text)
+    assert expected in page and "<img" not in page
+    assert "&lt;img src=x" in checked(client.get("/").text)
+    assert client.get(f"/searches/{job.id}/candidates").status_code == 200
+    if state == "failed":
+        (server.searches.place(job).folder / "log").write_text("a line\nError: \x1b[2J <b>\n")
+        page = checked(client.get(f"/searches/{job.id}").text)
+        assert "Error: ?[2J &lt;b&gt;" in page and "Try again" in page
+
+
+@pytest.mark.bar(12, 20)
+@pytest.mark.parametrize("state", ["starting", "running", "stopping"])
+def test_a_search_at_work_is_followed_without_a_script_too(served: Serving, state: str) -> None:
+    server, client = served
+    job = put_search(server)
+    run = put_run(server, job, (record("0", 0.5), record("1", 0.75, number=1, finished_at=9.0), failed(2)))
+    # Whether it is alive is looked up again twice a second: here it only seems so.
+    server.searches.tick = lambda: None  # type: ignore[method-assign]
+    server.searches._set(job, state)
+    training = {"number": 2, "words": HOSTILE, "worker": "here", "stage": "train", "epoch": 3, "num_epochs": 20}
+    told = {"started_at": 1.0, "metrics": {"accuracy": 0.75, "loss": None}}
+    with run.locked():
+        run.write_json(
+            "status.json",
+            {
+                "seconds": 9.0,
+                "written_at": 0,
+                "trainings": [{**training, **told}],
+                "phase": ["evolving", f"evolves {HOSTILE}"],
+            },
+        )
+        page = checked(client.get(f"/searches/{job.id}").text)
+    assert '<noscript><meta http-equiv="refresh"' in page and "epoch 3 of 20" in page and "0.750" in page
+    assert "evolves &lt;img" in page
+    assert ("Stop and keep the best" in page) == (state != "stopping")
+    assert "<polyline" in page and "The same as a table" in page and "<img" not in page
+
+
+@pytest.mark.bar(20)
+def test_a_result_is_shown_with_its_interval_and_confusions(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, state="finished")
+    write_result(put_run(server, job, (record("0", 0.5),)), class_names=(HOSTILE, "dog"))
+    page = checked(client.get(f"/searches/{job.id}").text)
+    assert "90.0%" in page and "95% confidence" in page and "always answers with one of its classes" in page
+    assert "&lt;img src=x" in page and "<img" not in page and "<noscript>" not in page
+    assert f"/api/v1/searches/{job.id}/files/best.keras" in page and f"/searches/{job.id}/try" in page
+    assert client.get("/?state=finished").text.count(f"/searches/{job.id}") == 1
+    assert "/searches/" not in client.get("/?state=failed").text.partition("<tbody>")[2]
+
+
+@pytest.mark.bar(12)
+@pytest.mark.parametrize("name", ["settings.json", "result.json", "trials.jsonl", "status.json"])
+def test_a_damaged_run_folder_breaks_no_page(served: Serving, name: str) -> None:
+    server, client = served
+    job = put_search(server, state="finished")
+    run = put_run(server, job, (record("0", 0.5),))
+    write_result(run)
+    (run.path / name).write_text('{"half')
+    for path in ("/", f"/searches/{job.id}", f"/searches/{job.id}/candidates"):
+        answer = client.get(path)
+        assert answer.status_code == 200 and job.name in checked(answer.text)
+
+
+def test_an_error_is_a_page_for_people_and_json_for_programs(served: Serving) -> None:
+    _, client = served
+    page = client.get("/searches/0123456789abcdef")
+    assert page.status_code == 404 and "There is no such search." in checked(page.text)
+    for path in ("/searches/..%2f..%2fx", "/nowhere", "/data/x"):
+        assert client.get(path).status_code == 404
+    answer = client.get("/api/v1/searches/0123456789abcdef")
+    assert answer.json() == {
+        "type": "about:blank",
+        "title": "Not found",
+        "status": 404,
+        "detail": "There is no such search.",
+    }
+    assert client.post("/api/v1/data/x.zip").headers["allow"] == "DELETE, GET, PUT"
+    assert client.post("/").status_code == 405
+    wrong = client.post("/api/v1/health")
+    assert wrong.status_code == 405 and wrong.headers["allow"] == "GET" and wrong.json()["status"] == 405
+    assert (
+        client.post("/api/v1/searches", content=b"{", headers={"content-type": "application/json"}).status_code == 400
+    )
+
+
+def test_a_search_is_begun_by_a_form(served: Serving) -> None:
+    server, client = served
+    form = {"data": "digits", "name": "mine", "max_time": "1h", "max_time_other": "90s", "epochs": "5", "seed": "0"}
+    answer = client.post("/searches", data=form, follow_redirects=False)
+    (job,) = server.searches.all_of(User("owner"))
+    assert answer.status_code == 303 and answer.headers["location"] == f"/searches/{job.id}"
+    assert (job.name, job.settings) == ("mine", {"max_time": 90.0, "epochs": 5, "seed": 0})
+    assert "place 1 in the queue" in client.get(f"/searches/{job.id}").text
+    assert client.post(f"/searches/{job.id}/stop", follow_redirects=False).status_code == 303
+    assert server.searches.state(job) == "cancelled"
+
+
+@pytest.mark.bar(20)
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("max_time_other", "soon", "soon"),
+        ("max_time_other", "100000h", "at most"),
+        ("epochs", "many", "Expected a whole number"),
+        ("epochs", "0", "greater than or equal to 1"),
+        ("space", HOSTILE, "space"),
+    ],
+)
+def test_a_form_that_is_refused_keeps_what_was_written(served: Serving, field: str, value: str, words: str) -> None:
+    server, client = served
+    answer = client.post("/searches", data={"data": "digits", "name": HOSTILE, field: value})
+    page = checked(answer.text)
+    assert answer.status_code == 422 and words in page and 'value="&lt;img src=x' in page and "<img" not in page
+    assert server.searches.all_of(User("owner")) == []
+    assert client.post("/searches", data={"data": "nothing"}).status_code == 404
+
+
+def test_going_on_is_asked_for_by_a_form(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, state="finished")
+    assert client.post(f"/searches/{job.id}/resume", data={"max_time": "soon"}).status_code == 422
+    assert client.post(f"/searches/{job.id}/resume", data={}).status_code == 409
+    assert client.post(f"/searches/{job.id}/resume", data={"max_time": "20m"}).status_code == 200
+    assert server.searches.state(job) == "queued" and job.settings["max_time"] == 1200
+
+
+@pytest.mark.bar(13)
+def test_a_model_is_tried_only_where_there_is_one(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, state="stopped")
+    page = checked(client.get(f"/searches/{job.id}/try").text)
+    assert "There is no such model yet" in page and "--data-binary" in page
+    address = f"/api/v1/searches/{job.id}/predict"
+    assert client.post(address, content=b"x").status_code == 409
+    assert client.post(address, content=b"").status_code == 422
+    assert client.post(f"{address}?model=..%2fx", content=b"x").status_code == 409
+    many = [("pictures", (f"{number}.png", b"x")) for number in range(33)]
+    assert client.post(address, files=many).status_code == 413
+    assert client.post(address, content=b"x" * (21 * 1024**2)).status_code == 413
+    form = client.post(f"/searches/{job.id}/try", files={"pictures": ("a.png", b"x")}, headers={"origin": ADDRESS})
+    assert form.status_code == 409 and "There is no such model yet" in checked(form.text)
+
+
+@pytest.mark.bar(15)
+def test_many_searches_are_shown_in_pages(served: Serving) -> None:
+    server, client = served
+    for number in range(25):
+        put_search(server, state="finished", name=f"number {number}")
+    first, second = (checked(client.get(f"/?page={page}").text) for page in (1, 2))
+    assert "number 24<" in first and "number 4<" not in first and "Page 1 of 2" in first
+    assert "number 4<" in second and "number 24<" not in second
+    assert client.get("/?page=x").status_code == 422
+
+
+def test_a_search_gets_another_name_if_nobody_was_faster(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, state="finished", name="pets")
+    address, sent = f"/searches/{job.id}/name", {"before": "pets", "name": "cats"}
+    page = client.post(address, data=sent, headers={"origin": ADDRESS})
+    assert page.status_code == 200 and job.name == "cats"
+    late = client.post(address, data={"before": "pets", "name": "dogs"}, headers={"origin": ADDRESS})
+    assert late.status_code == 409 and "meanwhile" in checked(late.text) and job.name == "cats"
+    assert client.post(address, data={"before": "cats", "name": "\x00"}, headers={"origin": ADDRESS}).status_code == 422
+
+
+def test_objectives_are_those_of_the_task(served: Serving) -> None:
+    _, client = served
+    page = checked(client.get("/searches/new?data=digits").text)
+    assert "f1_macro" in page and "balanced_accuracy" in page and "neg_mean_squared_error" not in page
+    sent = {"data": "digits", "max_time": "5m", "objective": "f1_macro"}
+    begun = client.post("/searches", data=sent, headers={"origin": ADDRESS})
+    assert begun.status_code == 200
+    settings = client.get("/api/v1/searches").json()["searches"][0]["settings"]
+    assert settings["objective"] == "f1_macro"
+    refused = client.post("/searches", data={**sent, "objective": "mae"}, headers={"origin": ADDRESS})
+    assert refused.status_code == 422 and "Expected `objective` of a classification" in refused.text
+    assert client.post("/api/v1/searches", json={"data": "digits", "settings": {"objective": "x"}}).status_code == 422
+
+
+def test_figures_are_shown_as_they_are_made(served: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, client = served
+    job = put_search(server, state="finished")
+    assert client.get(f"/searches/{job.id}/figures").status_code == 409
+    write_result(put_run(server, job, (record("0", 0.5),)))
+    asked: list[list[str]] = []
+    monkeypatch.setattr(server.errands, "begin", lambda key, arguments, **_: asked.append(arguments))
+    assert client.get(f"/searches/{job.id}/figures").status_code == 202
+    assert client.get(f"/api/v1/searches/{job.id}/figures").status_code == 202
+    assert asked == [["report", "--figures", "figures", "--format", "svg", "--", "run"]] * 2
+    figures = server.searches.place(job).figures
+    figures.mkdir()
+    (figures / "progress.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    (figures / "linked.svg").symlink_to("/etc/hostname")
+    page = checked(client.get(f"/searches/{job.id}/figures").text)
+    assert "figures/progress" in page and "linked" not in page
+    listed = client.get(f"/api/v1/searches/{job.id}/figures").json()["figures"]
+    assert [one["name"] for one in listed] == ["progress"]
+    shown = client.get(listed[0]["href"])
+    assert shown.headers["content-type"] == "image/svg+xml"
+    assert shown.headers["content-security-policy"].startswith("sandbox;")
+    for name in ("linked", "..%2f..%2frun", "other"):
+        assert client.get(f"/api/v1/searches/{job.id}/figures/{name}").status_code == 404
