@@ -24,7 +24,7 @@ STOPPED, FINISHED, FAILED, LOST, CANCELLED = "stopped", "finished", "failed", "l
 ALIVE = (STARTING, RUNNING, STOPPING)
 ENDED = (STOPPED, FINISHED, FAILED, CANCELLED)
 MOST_LOSSES = 3
-"""A search that is killed so many times in a row is not begun again by itself."""
+"""A search that is killed so many times in a row, without a further candidate, is not begun again by itself."""
 _MOST_LOG = 2**16
 _CONTROLS = re.compile(r"[^\n\t -~\u00a0-\U0010ffff]")
 _KEVO_FAILED = (1, 2)
@@ -50,7 +50,8 @@ class Job:
         ended: When that ended; `None` while it has not.
         state: How the last session ended; `queued` before it.
         words: What there is to say of that, such as why it failed.
-        losses: How often in a row it ended without a word.
+        losses: How often in a row it ended without a word, and without a further candidate.
+        num_known: How many candidates there were when it ended so last.
         key: The `Idempotency-Key` of the request that made it.
         stop_asked: When it was asked to stop; `None` if it was not.
         run: The run folder, where the command made it; empty for one of the server's own.
@@ -71,6 +72,7 @@ class Job:
     state: str = QUEUED
     words: str = ""
     losses: int = 0
+    num_known: int = 0
     key: str = ""
     stop_asked: float | None = None
     run: str = ""

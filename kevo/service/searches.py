@@ -377,7 +377,9 @@ class Searches:
         state, words = jobs.verdict(job, place, exit_code, unreadable=unreadable)
         job.ended, job.words = jobs.now(), words
         if state == jobs.LOST:
-            job.losses += 1
+            num = self._watching(job).number
+            job.losses = job.losses + 1 if num <= job.num_known else 1
+            job.num_known = num
             if job.losses < jobs.MOST_LOSSES and not _is_refused(exit_code):
                 # It keeps its place: what came after it waits on.
                 self._enqueue(job, job.further, position=job.position)

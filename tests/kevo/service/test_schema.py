@@ -19,7 +19,7 @@ from tests.support.serving import pets, put_run, put_search, serving, write_resu
 
 @pytest.mark.bar(11)
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(util.find_spec("schemathesis") is None, reason="schemathesis is not installed: the extra `browser`")
 def test_the_service_answers_as_it_says(tmp_path: Path) -> None:
     with serving(tmp_path / "root") as (prepared, client):
@@ -38,7 +38,7 @@ def test_the_service_answers_as_it_says(tmp_path: Path) -> None:
     address = str(server.client.base_url).rstrip("/")
     command = [Path(sys.executable).with_name("schemathesis"), "run", f"{address}/api/v1/openapi.json"]
     # Streams have no end, and models are loaded for minutes. Who sends wrong tokens is told 429 after some of them.
-    options = ["--url", address, "-H", f"Authorization: Bearer {server.token}", "--max-examples", "20", "--no-color"]
+    options = ["--url", address, "-H", f"Authorization: Bearer {server.token}", "--max-examples", "50", "--no-color"]
     options += ["--exclude-path-regex", "events|predict|models", "--exclude-checks", "ignored_auth", "--seed", "0"]
     environment = {
         **os.environ,

@@ -1,14 +1,21 @@
 """What is uploaded is counted, looked into, and kept as it came; what is refused leaves nothing."""
 
+import io
+import signal
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import psutil
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
 from kevo.service import jobs
 from kevo.service.server import Server
 from kevo.service.tokens import User
+from tests.support.serve_process import Process
 from tests.support.serving import ADDRESS, pets, put_search, serving, zipped
 from tests.support.tables import write_csv
 
@@ -169,6 +176,29 @@ def test_uploads_are_there_after_a_restart_and_half_ones_are_not(tmp_path: Path)
     with serving(tmp_path / "root") as (server, client):
         assert [one["id"] for one in client.get("/api/v1/data").json()["data"]] == [identity]
         assert not list(server.root.partial.iterdir()) and len(list(server.root.uploads.iterdir())) == 1
+
+
+@pytest.mark.bar(3)
+@pytest.mark.long
+def test_thousands_of_pictures_are_told_by_classes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "cifar10.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(7_000):
+            content = io.BytesIO()
+            Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(content, "PNG")
+            split = "train" if number < 6_000 else "test"
+            archive.writestr(f"{split}/class {number % 10}/{number}.png", content.getvalue())
+    server = Process(tmp_path, "--paused")
+    with path.open("rb") as file:
+        answer = server.client.put("/api/v1/data/cifar10.zip", content=file)
+    assert answer.status_code == 201, answer.text
+    found = answer.json()
+    assert found["num_pictures"] == 7_000 and len(found["counts"]) == 10
+    assert found["counts"]["class 3"] == {"train": 600, "test": 100}
+    assert not list((tmp_path / "root" / "tmp").iterdir())
+    assert psutil.Process(server.child.pid).memory_info().rss < 120e6
+    assert server.end(signal.SIGTERM) == 0
 
 
 @pytest.mark.bar(4)

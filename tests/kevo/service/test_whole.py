@@ -230,6 +230,11 @@ def test_streams_end_with_the_server(tmp_path: Path) -> None:
     assert "Traceback" not in server.log.read_text()
 
 
+def has_more_than(server: Process, search: str, num: int) -> bool:
+    """Whether a search has more candidates than some number."""
+    return int(server.get(f"/searches/{search}/candidates")["total"]) > num
+
+
 @pytest.mark.bar(8)
 @pytest.mark.long
 @pytest.mark.timeout(1800)
@@ -238,10 +243,14 @@ def test_server_and_search_are_killed_at_any_instant(tmp_path: Path) -> None:
     server = Process(tmp_path)
     settings = {"max_trials": 500, "max_time": 3600, "epochs": 1, "space": "small"}
     search = server.post("/searches", {"data": "digits", "settings": settings}).json()["id"]
+    waiting = [server.post("/searches", {"data": "digits", "name": name}).json()["id"] for name in ("b", "a")]
     lock = tmp_path / "root" / "jobs" / search / "lock"
     known = 0
-    for instant in range(4):
+    for instant in range(10):
         wait(functools.partial(launching.is_alive, lock))
+        if instant % 2:
+            # Three times in a row without a further candidate would be enough.
+            wait(functools.partial(has_more_than, server, search, known))
         time.sleep(rng.uniform(0, 8))
         if instant % 3 != 1:
             assert server.end(signal.SIGKILL) == -signal.SIGKILL
@@ -253,10 +262,13 @@ def test_server_and_search_are_killed_at_any_instant(tmp_path: Path) -> None:
         assert found >= known
         known = found
         assert len(set(launching._holders(lock))) <= 1
-        if server.get(f"/searches/{search}")["state"] == "failed":
-            # Three times in a row without a word is enough: a person tries again.
-            assert server.post(f"/searches/{search}/resume").status_code == 202
-    server.post(f"/searches/{search}/stop", {"now": True})
+        # A search that goes on keeps its place before those that wait, and these keep theirs.
+        listed = {one["id"]: one for one in server.get("/searches")["searches"]}
+        assert listed[search]["state"] != "failed"
+        first = listed[search]["position"] or 0
+        assert [listed[name]["position"] for name in waiting] == [first + 1, first + 2]
+    for name in (*waiting, search):
+        server.post(f"/searches/{name}/stop", {"now": True})
     wait(lambda: not launching.is_alive(lock))
     assert server.end(signal.SIGTERM) == 0
 
