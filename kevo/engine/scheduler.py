@@ -6,31 +6,32 @@ and the forecast. Workers are only names; all calls come from one thread.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from kevo.engine import oracle, partial_trainings
-from kevo.engine.archive import Archive, full_length_id
-from kevo.engine.budget import Budget, seconds_spent
+from kevo.engine.archive import Archive
+from kevo.engine.budget import Budget
 from kevo.engine.ensemble import EnsembleLibrary
+from kevo.engine.feasibility import Feasibility
 from kevo.engine.final_training import FinalTraining, FinalTrainings
 from kevo.engine.messages import TrialResult, TrialSpec
+from kevo.engine.running import Running, RunningTrials
+from kevo.engine.trial_records import last_record, record_of
 from kevo.progress import Listener
 from kevo.runs import layout, phases
 from kevo.runs.atomic_files import dumps, loads
 from kevo.runs.records import FIRST, TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.protocols.scores import Outputs
-from kevo.tasks.protocols.task import FirstAnswer, Task, Work
+from kevo.tasks.protocols.task import FirstAnswer, Task
 from kevo.training.effort import CandidateError, Effort
 from tuners.genome import Genome
 
@@ -47,21 +48,6 @@ class Idle(Enum):
 
     WAIT = "wait"
     OVER = "over"
-
-
-@dataclass(slots=True)
-class _Running:
-    """A trial that a worker runs."""
-
-    task: TrialSpec
-    worker: str
-    generation: int
-    full_length: bool
-    trial: Trial | None
-    work: Work
-    heard_at: float
-    goes_on_from: Path | None = None
-    refits: TrialRecord | None = None
 
 
 class Scheduler:
@@ -90,11 +76,10 @@ class Scheduler:
         self._settings = settings
         self._listener = listener
         self._budget = budget
-        self._running: dict[str, _Running] = {}
+        self.running = RunningTrials()
         self._numbers = {record.trial_id: record.number for record in archive.records.values()}
         self._next_number = 1 + max(self._numbers.values(), default=-1)
-        self._left: float | None = None
-        self._num_skipped: Counter[str] = Counter()
+        self.is_feasible = Feasibility(task, archive, budget)
         self._exhausted_with: float | None = None
         """So many seconds were left for the evolution when the oracle had nothing more; `None` before."""
         self._is_stopped = False
@@ -120,7 +105,7 @@ class Scheduler:
     @property
     def is_over(self) -> bool:
         """Whether no trial is left, or no time for one; also if no worker is there to ask."""
-        if self._is_stopped or self._running:
+        if self._is_stopped or self.running:
             return self._is_stopped
         if (left := self._budget.left) is not None and left <= 0:
             return self._first_answer() is None or left <= -_LATEST_WORKER
@@ -144,7 +129,7 @@ class Scheduler:
         while not self._is_stopped and self._may_evolve:
             if self._has_settled:
                 # What runs may yet bring something new, as a search that is taken up again would see.
-                if self._running:
+                if self.running:
                     return Idle.WAIT
                 self._listener.note(f"Nothing new in {self._archive.num_without_news} candidates: no more are bred.")
                 self._exhausted_with = math.inf
@@ -154,13 +139,13 @@ class Scheduler:
                 return Idle.WAIT
             if trial.status == TrialStatus.STOPPED:
                 # What runs may be lost, and is then to be run again.
-                if self._running:
+                if self.running:
                     return Idle.WAIT
-                self._exhausted_with = math.inf if self._left is None else self._left
+                self._exhausted_with = math.inf if self.is_feasible.left is None else self.is_feasible.left
                 break
             if (task := self._begun(trial, worker)) is not None:
                 return task
-        if any(running.trial is not None for running in self._running.values()):
+        if any(running.trial is not None for running in self.running):
             return Idle.WAIT
         if self._is_stopped:
             return Idle.OVER
@@ -169,13 +154,13 @@ class Scheduler:
             return self._begin(
                 worker, final.trial_id, final.genome, effort, finalist.generation, final.continues, full_length=True
             )
-        if self._running:
+        if self.running:
             return Idle.WAIT
         if (final := self._next_refit()) is not None:
-            generation = final.finalist.generation
-            task = self._begin(worker, final.trial_id, final.genome, final.effort, generation, final.continues)
-            self._running[worker].refits = final.finalist
-            return task
+            effort, winner = final.effort, final.finalist
+            return self._begin(
+                worker, final.trial_id, final.genome, effort, winner.generation, final.continues, refits=winner
+            )
         return Idle.OVER
 
     def begin_first(self, worker: str) -> TrialSpec | None:
@@ -197,7 +182,7 @@ class Scheduler:
 
     def tell(self, worker: str, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> bool:
         """Takes down how far a worker is, and returns whether it is to go on."""
-        running = self._running.get(worker)
+        running = self.running.of(worker)
         if running is None or self._is_stopped:
             return False
         running.heard_at = time.monotonic()
@@ -206,14 +191,14 @@ class Scheduler:
 
     def wants(self, worker: str, outcome: TrialResult) -> bool:
         """Tells whether the model of a worker's trial may be needed."""
-        running = self._running.get(worker)
+        running = self.running.of(worker)
         if running is None or outcome.reason is not None:
             return False
         return running.refits is not None or self._archive.wants(self._record(running, outcome))
 
     def leads(self, worker: str, outcome: TrialResult) -> bool:
         """Tells whether a worker's trial would win now."""
-        running = self._running.get(worker)
+        running = self.running.of(worker)
         if running is None or outcome.reason is not None or running.refits is not None:
             return False
         return self._archive.leads(self._record(running, outcome))
@@ -234,7 +219,7 @@ class Scheduler:
             save: Writes the model; called only if that is wanted. A `CandidateError` of its own fails the candidate.
             outputs: The model's outputs for the validation split.
         """
-        running = self._running.get(worker)
+        running = self.running.of(worker)
         if running is None or self._is_stopped:
             return
         if running.refits is not None:
@@ -252,7 +237,7 @@ class Scheduler:
         self._learn(running, outcome)
         partial_trainings.forget(self._archive.folder, record.trial_id)
         # Only now: whatever fails before leaves the trial to be run again.
-        del self._running[worker]
+        self.running.end(worker)
         self._end(running.trial, record)
         self._expect_closing()
         self._listener.trial_ended(record, self._archive.winner)
@@ -274,7 +259,7 @@ class Scheduler:
             reason: Why.
             is_its_fault: Whether what it was at may have been the cause: that is begun again once only.
         """
-        running = self._running.pop(worker, None)
+        running = self.running.end(worker)
         self._pin()
         if running is None:
             return
@@ -293,21 +278,6 @@ class Scheduler:
         self._end(trial, record)
         self._listener.trial_ended(record, self._archive.winner)
 
-    def hear(self, worker: str) -> None:
-        """Takes down that a worker gave a sign of life."""
-        if (running := self._running.get(worker)) is not None:
-            running.heard_at = time.monotonic()
-
-    def silence(self, worker: str) -> tuple[float, float]:
-        """Returns for how long nothing was heard of a worker, and how long its training should take, in seconds."""
-        running = self._running.get(worker)
-        return (0.0, 0.0) if running is None else (time.monotonic() - running.heard_at, running.work.seconds)
-
-    def model_for(self, worker: str) -> Path | None:
-        """Returns the model that a worker's task goes on from."""
-        running = self._running.get(worker)
-        return None if running is None else running.goes_on_from
-
     def keep(
         self,
         worker: str,
@@ -318,7 +288,7 @@ class Scheduler:
         seconds: float,
     ) -> None:
         """Keeps a training that is under way, so that it can be taken up again if it breaks off; see `unfinished`."""
-        running = self._running.get(worker)
+        running = self.running.of(worker)
         if running is not None and running.refits is None and not self._is_stopped:
             task = running.task
             partial_trainings.keep(
@@ -332,39 +302,6 @@ class Scheduler:
                 continues=task.continues,
             )
 
-    def is_feasible(self, genome: Genome) -> bool:
-        """Tells whether a candidate may be trained at all: it is small enough, and there is time for it."""
-        reason = self._obstacle(genome)
-        if reason is not None:
-            self._num_skipped[reason] += 1
-        return reason is None
-
-    def _obstacle(self, genome: Genome) -> str | None:
-        """Says why a candidate may not be trained; `None` if it may."""
-        if (obstacle := self._task.obstacle(genome)) is not None:
-            return obstacle
-        work = self._task.work(genome)
-        # Of the very first nothing is known but a guess; if it was wrong, training is cut short.
-        may_take_any_time = self._is_first and work.per_epoch is not None
-        if self._left is None or not self._archive.records or may_take_any_time:
-            return None
-        allows = functools.partial(
-            self._budget.allows, left=self._left, scoring_seconds=self._task.scoring_seconds(genome)
-        )
-        if allows(work):
-            return None
-        # A sample of the examples is better than nothing.
-        if self._is_first and allows(self._task.sampled_work(genome)):
-            return None
-        return "too little time"
-
-    @property
-    def _is_first(self) -> bool:
-        """Whether no candidate of the evolution has come out yet."""
-        return not any(
-            record.fitness is not None and record.trial_id != FIRST for record in self._archive.records.values()
-        )
-
     @property
     def _has_settled(self) -> bool:
         """Whether the evolution has brought nothing new for as long as it may."""
@@ -377,18 +314,18 @@ class Scheduler:
 
         There may be time again after the final trainings: those that are done need none.
         """
-        self._left = self._finals.left_for_evolution()
-        if self._exhausted_with is not None and (self._left is None or self._left <= self._exhausted_with):
+        left = self.is_feasible.left = self._finals.left_for_evolution()
+        if self._exhausted_with is not None and (left is None or left <= self._exhausted_with):
             return False
-        return self._left is None or self._left > self._archive.median_seconds
+        return left is None or left > self._archive.median_seconds
 
     def _next_trial(self) -> Trial:
-        # Who trains what stands in `_running` alone: to the oracle each trial that runs has a worker of its own.
+        # Who trains what stands in `running` alone: to the oracle each trial that runs has a worker of its own.
         names = (f"run {number}" for number in itertools.count())
         trial = self.oracle.create_trial(next(name for name in names if name not in self.oracle.ongoing_trials))
-        for reason, num in self._num_skipped.items():
+        for reason, num in self.is_feasible.num_skipped.items():
             self._listener.skipped("genomes", reason, num)
-        self._num_skipped.clear()
+        self.is_feasible.num_skipped.clear()
         return trial
 
     def _begun(self, trial: Trial, worker: str) -> TrialSpec | None:
@@ -396,7 +333,7 @@ class Scheduler:
         values = trial.hyperparameters.values
         # A search that was killed may have written a candidate down without telling its oracle.
         record = self._archive.records.get(trial.trial_id)
-        paused = self._last_record(values.get("tuner/trial_id"))
+        paused = last_record(values.get("tuner/trial_id"), self._archive, self.oracle)
         if record is None and paused is not None and not paused.is_paused:
             # What needs no further training is as fit in every rung.
             record = paused
@@ -404,9 +341,9 @@ class Scheduler:
             self._end(trial, record)
             return None
         genome: Genome = {name: value for name, value in values.items() if not name.startswith("tuner/")}
-        others = [running for running in self._running.values() if running.task.trial_id != FIRST]
+        others = [running for running in self.running if running.task.trial_id != FIRST]
         num_epochs, seconds = self._budget.for_a_candidate(
-            self._task.work(genome), self._left, is_first=self._is_first and not others
+            self._task.work(genome), self.is_feasible.left, is_first=self.is_feasible.is_first and not others
         )
         if num_epochs > self._settings.epochs:
             genome = self._finals.as_only_one(trial.trial_id, genome, seconds)
@@ -416,16 +353,10 @@ class Scheduler:
 
     def _first_answer(self) -> FirstAnswer | None:
         """Returns what is trained first, also when the time is up by then; `None` where that is done or under way."""
-        is_under_way = any(running.task.trial_id == FIRST for running in self._running.values())
+        is_under_way = FIRST in self.running.names
         if self._budget.left is None or self._archive.records or is_under_way:
             return None
         return self._task.first_answer
-
-    def _last_record(self, trial_id: str | None) -> TrialRecord | None:
-        """Returns the last training of a candidate up to a trial; trials without one have only passed it on."""
-        while trial_id is not None and trial_id not in self._archive.records:
-            trial_id = self.oracle.trials[trial_id].hyperparameters.values.get("tuner/trial_id")
-        return None if trial_id is None else self._archive.records[trial_id]
 
     def _begin(
         self,
@@ -438,6 +369,7 @@ class Scheduler:
         *,
         full_length: bool = False,
         trial: Trial | None = None,
+        refits: TrialRecord | None = None,
     ) -> TrialSpec:
         folder = self._archive.folder
         kept = partial_trainings.find(folder, trial_id, genome)
@@ -458,19 +390,22 @@ class Scheduler:
             seconds_before=kept.seconds if kept else 0.0,
             learned=self._task.learned,
         )
-        self._running[worker] = _Running(
-            task=task,
-            worker=worker,
-            generation=generation,
-            full_length=full_length,
-            trial=trial,
-            work=self._task.work(genome),
-            heard_at=time.monotonic(),
-            goes_on_from=model,
+        self.running.begin(
+            Running(
+                task=task,
+                worker=worker,
+                generation=generation,
+                full_length=full_length,
+                trial=trial,
+                work=self._task.work(genome),
+                heard_at=time.monotonic(),
+                goes_on_from=model,
+                refits=refits,
+            )
         )
         self._tell_phase(trial_id, is_evolved=trial is not None, full_length=full_length)
         self._listener.trial_started(
-            number, self._kind.describe(genome), self._left if trial else self._budget.left, worker
+            number, self._kind.describe(genome), self.is_feasible.left if trial else self._budget.left, worker
         )
         self._pin()
         return task
@@ -478,7 +413,7 @@ class Scheduler:
     def _tell_phase(self, trial_id: str, *, is_evolved: bool, full_length: bool) -> None:
         """Tells the listener what a training that begins is for, unless it knows."""
         if full_length:
-            running = sum(one.full_length for one in self._running.values())
+            running = sum(one.full_length for one in self.running)
             ended = sum(record.full_length for record in self._archive.records.values())
             # Candidates that came after others have had theirs have one of their own.
             num = max(ended + running, len(self._archive.finalists))
@@ -495,18 +430,18 @@ class Scheduler:
 
     def _pin(self) -> None:
         """Keeps the models that are just gone on from."""
-        continued = (running.task.continues for running in self._running.values())
+        continued = (running.task.continues for running in self.running)
         self._archive.pinned = {trial_id for trial_id in continued if trial_id is not None}
 
     def _next_final(self) -> FinalTraining | None:
-        return self._finals.next({running.task.trial_id for running in self._running.values()})
+        return self._finals.next(self.running.names)
 
     def _next_refit(self) -> FinalTraining | None:
         final = self._finals.refit()
         return None if final is None or self._num_losses[final.trial_id] >= _MAX_LOSSES else final
 
     def _end_refit(
-        self, running: _Running, winner: TrialRecord, outcome: TrialResult, save: Callable[[Path], object] | None
+        self, running: Running, winner: TrialRecord, outcome: TrialResult, save: Callable[[Path], object] | None
     ) -> None:
         reason = outcome.reason or ("its model is missing" if save is None else None)
         if save is not None and reason is None:
@@ -518,53 +453,12 @@ class Scheduler:
         if reason is not None:
             self._num_losses[running.task.trial_id] = _MAX_LOSSES
             self._listener.note(f"The winner learns from the training split only: {reason}.")
-        del self._running[running.worker]
+        self.running.end(running.worker)
 
-    def _record(self, running: _Running, outcome: TrialResult) -> TrialRecord:
-        task, metrics = running.task, dict(outcome.metrics)
-        if "seconds" in metrics:
-            metrics["seconds"] += task.seconds_before
-            if task.continues is not None:
-                metrics["seconds"] += seconds_spent(self._archive.records[task.continues], self._archive.records)
-        origin, parents = self._descent(running)
-        return TrialRecord(
-            number=task.number,
-            trial_id=task.trial_id,
-            generation=running.generation,
-            genome=dict(task.genome),
-            status="failed" if outcome.reason else "completed",
-            fitness=None if outcome.reason else metrics[self._archive.objective.metric],
-            metrics=metrics,
-            history=list(outcome.history),
-            stages=list(outcome.stages),
-            num_epochs=len(outcome.history),
-            seconds=task.seconds_before + outcome.seconds,
-            num_parameters=outcome.num_parameters,
-            reason=outcome.reason,
-            finished_at=self._budget.seconds,
-            full_length=running.full_length,
-            continues=task.continues,
-            is_paused=outcome.is_paused,
-            planned_epochs=task.effort.num_epochs,
-            tune_epochs=task.effort.tune_epochs,
-            origin=origin,
-            parents=parents,
-        )
+    def _record(self, running: Running, outcome: TrialResult) -> TrialRecord:
+        return record_of(running, outcome, archive=self._archive, oracle=self.oracle, finished_at=self._budget.seconds)
 
-    def _descent(self, running: _Running) -> tuple[str, tuple[str, ...]]:
-        """Returns how a candidate came to be, and the trials that it comes from."""
-        trial_id = running.task.trial_id
-        if running.full_length:
-            known = self._archive.records.values()
-            return "final", tuple(record.trial_id for record in known if full_length_id(record) == trial_id)
-        if running.trial is None:
-            return FIRST, ()
-        individual = self.oracle.individual_of(trial_id)
-        # What needed no further training was promoted without a record.
-        parents = map(self._last_record, self.oracle.parents_of(trial_id))
-        return individual.origin, tuple(dict.fromkeys(parent.trial_id for parent in parents if parent is not None))
-
-    def _learn(self, running: _Running, outcome: TrialResult) -> None:
+    def _learn(self, running: Running, outcome: TrialResult) -> None:
         """Tells the task how long a training took, and the facts that it learned."""
         if outcome.learned:
             self._task.learn(outcome.learned)

@@ -34,9 +34,9 @@ class PlainScheduler:
         self._scheduler = scheduler
         self._refute = refute
         self._shape = shape
-        self.model_for = scheduler.model_for
-        self.hear = scheduler.hear
-        self.silence = scheduler.silence
+        self.model_for = scheduler.running.model_for
+        self.hear = scheduler.running.hear
+        self.silence = scheduler.running.silence
         self.tell = scheduler.tell
         self.lose = scheduler.lose
         self.stop = scheduler.stop

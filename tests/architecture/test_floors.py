@@ -54,7 +54,8 @@ kevo.progress kevo.export
 kevo.report
 
 kevo.engine.messages kevo.engine.budget kevo.engine.archive kevo.engine.partial_trainings
-kevo.engine.oracle kevo.engine.final_training kevo.engine.default_recipe kevo.engine.ensemble
+kevo.engine.oracle kevo.engine.final_training kevo.engine.default_recipe kevo.engine.ensemble kevo.engine.running
+kevo.engine.feasibility kevo.engine.trial_records
 kevo.engine.finalize kevo.engine.scheduler
 kevo.engine
 

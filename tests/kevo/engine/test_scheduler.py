@@ -479,7 +479,7 @@ def test_a_winner_that_cannot_be_trained_again_wins_as_it_is(tmp_path: Path, dat
 def test_a_training_that_breaks_off_goes_on_from_where_it_was(tmp_path: Path, dataset: ImageDataset) -> None:
     one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, minimize=("seconds",)))
     first = one.next("a")
-    assert isinstance(first, TrialSpec) and one.model_for("a") is None
+    assert isinstance(first, TrialSpec) and one.running.model_for("a") is None
     for epochs, text in ((1, "old"), (2, "new")):
         save = functools.partial(Path.write_text, data=text)
         one.keep("a", save=save, history=[METRICS] * epochs, stages=["train"] * epochs, seconds=5.0 * epochs)
@@ -487,7 +487,7 @@ def test_a_training_that_breaks_off_goes_on_from_where_it_was(tmp_path: Path, da
     again = one.next("b")
     assert isinstance(again, TrialSpec) and again.trial_id == first.trial_id
     assert (again.history, again.stages, again.seconds_before) == ((METRICS,) * 2, ("train",) * 2, 10.0)
-    model = one.model_for("b")
+    model = one.running.model_for("b")
     assert model is not None and model.read_text() == "new" and len(list(model.parent.glob("*.keras"))) == 1
     one.finish("b", dataclasses.replace(DONE, metrics={**METRICS, "seconds": 1.0}))
     (record,) = listener(one).records
@@ -528,7 +528,8 @@ def test_a_final_training_that_breaks_off_goes_on_though_less_time_is_left(
     one.lose("a", "killed")
     again = one.next("b")
     assert isinstance(again, TrialSpec) and again.trial_id == "best-full" and len(again.history) == 4
-    assert again.effort.num_epochs == 6 and (again.effort.seconds or 99.0) <= 16.0 and one.model_for("b") is not None
+    assert again.effort.num_epochs == 6 and (again.effort.seconds or 99.0) <= 16.0
+    assert one.running.model_for("b") is not None
     one.lose("b", "killed again")
     assert one.next("c") is Idle.OVER and listener(one).records[0].reason == "killed again"
     assert list((tmp_path / "run" / "unfinished").iterdir()) == []
@@ -709,7 +710,7 @@ def test_a_model_that_is_gone_on_from_stays(tmp_path: Path, dataset: ImageDatase
     one = scheduler(tmp_path, dataset, RUNGS)
     one._archive.add(record("1", 0.1), save=lambda path: path.write_text("a model"))
     one._begin("a", "2", CONV_GENOME, Effort(3), 0, one._archive.records["1"])
-    assert one._archive.pinned == {"1"} and one.model_for("a") is not None
+    assert one._archive.pinned == {"1"} and one.running.model_for("a") is not None
     one.lose("a", "killed")
     assert one._archive.pinned == set()
 
@@ -803,7 +804,7 @@ def test_a_model_that_cannot_be_saved_fails_alone(tmp_path: Path, dataset: Image
     assert (failed.status, failed.reason) == ("failed", "its model cannot be saved") and failed.seconds == 1.0
     assert (failed.metrics, failed.history, failed.num_parameters) == ({}, [], None)
     assert one.oracle.trials[failed.trial_id].status == "FAILED" and one._task.learned == {"errors": {"b": 0.1}}
-    assert one.model_for("worker") is None and isinstance(one.next("worker"), TrialSpec)
+    assert one.running.model_for("worker") is None and isinstance(one.next("worker"), TrialSpec)
     assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
 
 
