@@ -25,9 +25,10 @@ from kevo.errors import (
     SearchInterruptedError,
     describe_error,
 )
-from kevo.execution import claims, devices, first_trial
+from kevo.execution import claims, devices
 from kevo.execution.cluster import Cluster
 from kevo.execution.devices import Plan
+from kevo.execution.first_trial import EarlyTrials
 from kevo.execution.job import TrialWork
 from kevo.execution.local_workers import local_pool
 from kevo.execution.plain_scheduler import PlainScheduler
@@ -155,11 +156,11 @@ class Session:
                     return self._finish(interrupted=is_interrupted)
             except RunError as error:
                 raise SearchBrokenError(
-                    f"{error} Nothing that finished is lost. Go on with: kevo resume {self._folder.path}"
+                    f"{error} Nothing that finished is lost. Go on with: {self._resume_command}"
                 ) from error
             except KeyboardInterrupt:
                 raise SearchInterruptedError(
-                    f"Interrupted before the best model was written. Go on with: kevo resume {self._folder.path}"
+                    f"Interrupted before the best model was written. Go on with: {self._resume_command}"
                 ) from None
             finally:
                 # The trainer set all there was apart from what Python looks through for garbage.
@@ -175,6 +176,12 @@ class Session:
 
     def _read_outputs(self, path: Path) -> Outputs | None:
         return read_predictions(path, shape=self._task.output_shape, are_valid=self._task.are_valid)
+
+    @property
+    def _resume_command(self) -> str:
+        """The command that goes on with this search, on the same machines."""
+        options = [] if self._cluster is None else self._cluster.options()
+        return " ".join(["kevo", "resume", str(self._folder.path), *options])
 
     @property
     def _trains_here(self) -> bool:
@@ -257,16 +264,19 @@ class Session:
         executor = self._executor(plan, work)
         scheduler = Scheduler(self._archive, self._task, self._settings, self._listener, budget=self._budget)
         check = self._interrupts.check
-
-        def train_first() -> None:
-            # In the time that workers take to start. On a GPU all of this process would stay for the whole search.
-            if not self._trains_here and not devices.num_gpus():
-                first_trial.train(scheduler, TrialRunner(self._task.trainer(), costs=self._settings.minimize), check)
-
+        # On a GPU all of this process would stay for the whole search.
+        early = None
+        if not self._trains_here and not devices.num_gpus():
+            early = EarlyTrials(
+                scheduler,
+                lambda: TrialRunner(self._task.trainer(), costs=self._settings.minimize),
+                check=check,
+                left=lambda: self._budget.left,
+            )
         plain = PlainScheduler(scheduler, shape=self._task.output_shape, refute=self._refute())
-        Foreman(plain, executor, check=check, meanwhile=train_first).run()
+        Foreman(plain, executor, check=check, meanwhile=early).run()
 
-    def _refute(self) -> Callable[[TrialResult, Path], str | None] | None:
+    def _refute(self) -> Callable[[TrialResult, Path, Outputs | None], str | None] | None:
         """Returns what checks results that come from other machines."""
         if self._cluster is None:
             return None
@@ -388,7 +398,7 @@ class Session:
     def _nothing_found(self, interrupted: bool, failures: Sequence[BrokenModelError]) -> KevoError:
         if interrupted:
             return SearchInterruptedError(
-                f"Interrupted before the first candidate had finished. Go on with: kevo resume {self._folder.path}"
+                f"Interrupted before the first candidate had finished. Go on with: {self._resume_command}"
             )
         if num_completed := len(self._archive.completed):
             where = (

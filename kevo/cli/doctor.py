@@ -10,10 +10,9 @@ from typing import Any
 
 import kevo
 from kevo.execution import devices
-from kevo.execution.cluster import Cluster, describe_token, shared_versions
-from kevo.system import memory
+from kevo.execution.cluster import Cluster, describe_token
+from kevo.system import memory, versions
 from kevo.system.text import byte_size, plural
-from kevo.system.versions import version
 from kevo.tasks.registry import input_kinds
 
 _EXTRAS = {
@@ -35,8 +34,8 @@ _ANSWER_SECONDS = 60.0
 def findings() -> Iterator[tuple[str, str]]:
     """Yields what is looked at, and what was found."""
     yield "kevo", f"{kevo.__version__}, Python {platform.python_version()}"
-    yield "packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    yield "extras", ", ".join(f"{extra} ({package} {version(package)})" for extra, package in _EXTRAS.items())
+    yield "packages", ", ".join(f"{name} {versions.version(name)}" for name in _PACKAGES)
+    yield "extras", ", ".join(f"{extra} ({package} {versions.version(package)})" for extra, package in _EXTRAS.items())
     limit = memory.limit()
     yield "processor", f"{devices.num_cores()} cores"
     yield "memory", "unknown" if limit is None else ", ".join(filter(None, (byte_size(limit.num_bytes), limit.words)))
@@ -63,24 +62,24 @@ def cluster_findings(address: str) -> Iterator[tuple[str, str]]:
 
         yield "cluster", f"{ray.get_runtime_context().gcs_address}, Ray {ray.__version__}"
         yield "token", describe_token()
-        yield "here", ", ".join(f"{name} {version}" for name, version in shared_versions().items())
+        yield "here", ", ".join(f"{name} {version}" for name, version in versions.shared().items())
         yield "a search has", cluster.describe()
-        look = ray.remote(num_cpus=0)(shared_versions)
+        look = ray.remote(num_cpus=0)(versions.shared)
         for node in ray.nodes():
             if node["Alive"]:
                 strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
                 yield node["NodeManagerHostname"], _machine(node, look.options(scheduling_strategy=strategy).remote())
 
 
-def _machine(node: Mapping[str, Any], versions: Any) -> str:
+def _machine(node: Mapping[str, Any], found: Any) -> str:
     """Says in words what a machine has, and what differs there."""
     import ray
 
-    has, here = node["Resources"], shared_versions()
+    has, here = node["Resources"], versions.shared()
     words = [plural(int(has.get("CPU", 0)), "CPU"), plural(int(has.get("GPU", 0)), "GPU")]
     words.append(f"{byte_size(int(has.get('memory', 0)))} of memory")
     try:
-        there = ray.get([versions], timeout=_ANSWER_SECONDS)[0]
+        there = ray.get([found], timeout=_ANSWER_SECONDS)[0]
     except ray.exceptions.RayError as error:
         lines = str(error).strip().splitlines()
         return ", ".join([*words, f"cannot run kevo: {lines[-1] if lines else type(error).__name__}"])

@@ -209,6 +209,7 @@ def search(
             _trackers(tensorboard, mlflow, optuna, energy),
             quiet=quiet,
             as_json=as_json,
+            options=_cluster_options(cluster, cpus_per_trial, gpus_per_trial),
         )
 
 
@@ -286,6 +287,7 @@ def resume(
             _trackers(tensorboard, mlflow, optuna, energy),
             quiet=quiet,
             as_json=as_json,
+            options=_cluster_options(cluster, cpus_per_trial, gpus_per_trial),
         )
 
 
@@ -296,6 +298,7 @@ def _announce(
     *,
     quiet: bool,
     as_json: bool,
+    options: Sequence[str],
 ) -> None:
     from kevo.progress.trackers import TrackerGroup
 
@@ -308,8 +311,15 @@ def _announce(
     if result.warning and not quiet:
         click.echo(printable(result.warning), err=True)
     if result.interrupted:
-        click.echo(printable(f"Go on with: kevo resume {result.run_folder}"), err=True)
+        click.echo(printable(" ".join([f"Go on with: kevo resume {result.run_folder}", *options])), err=True)
         sys.exit(INTERRUPTED)
+
+
+def _cluster_options(cluster: str | None, cpus: float | None, gpus: float | None) -> list[str]:
+    """Returns the options with which `kevo resume` goes on on the same cluster."""
+    from kevo.execution.cluster import Cluster
+
+    return [] if cluster is None else Cluster(cluster, cpus or 1.0, gpus).options()
 
 
 def _next_commands(result: SearchResult) -> list[str]:

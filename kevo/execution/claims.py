@@ -17,12 +17,18 @@ _TOLERANCE = 0.02
 """How much a score may differ, absolutely or as a part: other machines round in other ways."""
 
 
-def refute(result: TrialResult, model_path: Path, *, task: Task, objective: Objective) -> str | None:
-    """Loads a model, and compares its size and its score on the validation split with a result.
+def refute(
+    result: TrialResult, model_path: Path, outputs: Outputs | None, *, task: Task, objective: Objective
+) -> str | None:
+    """Loads a model, and compares its size and the score of its answers for the validation split with a result.
+
+    The model answers anew only where its answers have not come with it: other trials wait meanwhile. Whether it gives
+    them is looked at before it is handed over; see `refute_score`.
 
     Args:
         result: What a worker says of the model.
         model_path: The model.
+        outputs: Its answers for the validation split; `None` where they have not come.
         task: Predicts and scores.
         objective: What is compared.
 
@@ -31,7 +37,7 @@ def refute(result: TrialResult, model_path: Path, *, task: Task, objective: Obje
     """
     try:
         model = model_files.load(model_path)
-        outputs = task.predict(model, "validation")
+        outputs = task.predict(model, "validation") if outputs is None else outputs
     except Exception as error:
         return f"its model cannot be used here: {describe_error(error)}"
     # What a saved model puts before its network is not trained, and is not counted.

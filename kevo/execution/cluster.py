@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kevo.errors import SettingsError
-from kevo.execution import job
 from kevo.system import memory, versions
 from kevo.system.text import plural
 from tuners.execution import ray_cluster
@@ -18,9 +18,11 @@ from tuners.execution import ray_cluster
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kevo.execution.job import TrialWork
     from tuners.execution.ray_pool import RayPool
     from tuners.execution.ray_worker import Resources
 
+_JOB = f"{__name__}:build"
 _MEMBER_JOB = "kevo.execution.multiworker.launch:train_along"
 _MEMORY_SHARE = 0.8
 """The part of a machine's memory that workers may take together."""
@@ -45,11 +47,25 @@ class Cluster:
     gpus_per_trial: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.cpus_per_trial > 0:
+        if not 0 < self.cpus_per_trial < math.inf:
             raise SettingsError(f"Received {self.cpus_per_trial} CPUs for each trial. Expected more than 0.")
         gpus = self.gpus_per_trial or 0.0
-        if gpus < 0 or (gpus > 1 and gpus != int(gpus)):
+        if not 0 <= gpus < math.inf or (gpus > 1 and gpus != int(gpus)):
             raise SettingsError(f"Received {gpus} GPUs for each trial. Expected 0, a part of one, or a whole number.")
+
+    def options(self) -> list[str]:
+        """Returns the options with which `kevo resume` goes on there.
+
+        Example:
+            >>> Cluster("auto", gpus_per_trial=0.5).options()
+            ['--cluster', 'auto', '--gpus-per-trial', '0.5']
+        """
+        words = ["--cluster", self.address]
+        if self.cpus_per_trial != 1.0:
+            words += ["--cpus-per-trial", f"{self.cpus_per_trial:g}"]
+        if self.gpus_per_trial is not None:
+            words += ["--gpus-per-trial", f"{self.gpus_per_trial:g}"]
+        return words
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[None]:
@@ -90,7 +106,7 @@ class Cluster:
         from tuners.execution.ray_pool import nodes
 
         found, each = list(nodes()), self.resources()
-        share = f"CPUs: {each.cpus:g}" + (f", GPUs: {each.gpus:g}" if each.gpus else "")
+        share = _share(each)
         room = f"room for {plural(sum(map(each.num_trials, found)), 'worker')}"
         if is_spread:
             room = f"every candidate over {self.num_processes()} processes"
@@ -116,12 +132,14 @@ class Cluster:
             shared: Files and folders that the arguments name.
             note: Is told what a user should know.
         """
-        from tuners.execution.ray_pool import RayPool
+        from tuners.execution.ray_pool import RayPool, nodes
 
         each = self.resources()
+        if not any(each.num_trials(node) for node in nodes()):
+            note(f"No machine of the cluster has room for a trial ({_share(each)}): the search waits for one that has.")
         threads = str(max(1, int(each.cpus)))
         return RayPool(
-            f"{__name__}:build",
+            _JOB,
             {**arguments, "is_mirrored": each.gpus > 1 and not is_spread, "work": str(folder)},
             folder=folder,
             resources=each,
@@ -138,13 +156,18 @@ class Cluster:
                 "TF_FORCE_GPU_ALLOW_GROWTH": "true",
                 **({} if each.gpus else {"CUDA_VISIBLE_DEVICES": ""}),
             },
-            versions=f"{__name__}:shared_versions",
+            versions=f"{versions.__name__}:{versions.shared.__name__}",
             memory_use=f"{__name__}:memory_use",
             note=note,
         )
 
 
-def build(*, work: str, folder: str, arguments: Mapping[str, Any], **others: Any) -> job.TrialWork:
+def _share(each: Resources) -> str:
+    """Says in words what a trial gets."""
+    return f"CPUs: {each.cpus:g}" + (f", GPUs: {each.gpus:g}" if each.gpus else "")
+
+
+def build(*, work: str, folder: str, arguments: Mapping[str, Any], **others: Any) -> TrialWork:
     """Makes the work of one worker on a cluster; see `kevo.execution.job.build`.
 
     Args:
@@ -153,6 +176,8 @@ def build(*, work: str, folder: str, arguments: Mapping[str, Any], **others: Any
         arguments: What the trainer needs besides.
         others: As for `job.build`.
     """
+    from kevo.execution import job
+
     cache = arguments.get("cache")
     if cache is not None and Path(cache).is_relative_to(work) and not Path(work).is_dir():
         # Features are to be kept for this search only, and its folder is on another machine.
@@ -164,12 +189,6 @@ def describe_token() -> str:
     """Says in words where Ray's token comes from, and whether it is used."""
     source, mode = ray_cluster.token_source(), os.environ.get("RAY_AUTH_MODE", "not set")
     return f"{f'from {source}' if source else 'none'}; RAY_AUTH_MODE is {mode}"
-
-
-def shared_versions() -> dict[str, str]:
-    """Returns the versions that decide whether a model that is saved on one machine can be loaded on another."""
-    found = versions.installed()
-    return {name: found[name] for name in ("Python", "kevo", "keras", "tensorflow")}
 
 
 def memory_use(part: float) -> float:

@@ -20,8 +20,9 @@ class PlainScheduler:
     Args:
         scheduler: Decides.
         shape: The shape of a model's outputs for the validation split.
-        refute: Is told a result and its model where the trial would be the best so far, and returns why the result is
-            wrong. `None` where results are believed: those of this machine's own processes.
+        refute: Is told a result, its model and what that answers for the validation split, where the trial would be
+            the best so far, and returns why the result is wrong. `None` where results are believed: those of this
+            machine's own processes.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class PlainScheduler:
         scheduler: Scheduler,
         *,
         shape: tuple[int, ...],
-        refute: Callable[[TrialResult, Path], str | None] | None = None,
+        refute: Callable[[TrialResult, Path, Outputs | None], str | None] | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._refute = refute
@@ -80,9 +81,10 @@ class PlainScheduler:
             parsed = TrialResult.from_json(result)
             if self._refute is not None:
                 self._scheduler.check(parsed)
-                is_best = save is not None and folder is not None and self._scheduler.leads(worker, parsed)
-                if is_best and folder is not None and (reason := self._refute(parsed, folder / MODEL)) is not None:
-                    parsed, save, outputs = parsed.failed(reason), None, None
+                if save is not None and folder is not None and self._scheduler.leads(worker, parsed):
+                    reason = self._refute(parsed, folder / MODEL, outputs)
+                    if reason is not None:
+                        parsed, save, outputs = parsed.failed(reason), None, None
             self._scheduler.finish(worker, parsed, save=save, outputs=outputs)
         except KevoError:
             raise

@@ -32,6 +32,17 @@ def installed() -> dict[str, str]:
     return {"Python": platform.python_version(), "kevo": KEVO, **others}
 
 
+def shared() -> dict[str, str]:
+    """Returns the versions that decide whether a model that is saved on one machine can be loaded on another.
+
+    Example:
+        >>> list(shared())
+        ['Python', 'kevo', 'keras', 'tensorflow']
+    """
+    found = installed()
+    return {name: found[name] for name in ("Python", "kevo", "keras", "tensorflow")}
+
+
 def how_to_install(extra: str) -> str:
     """Returns the command that installs what an extra of kevo needs.
 

@@ -91,7 +91,7 @@ class Foreman:
         scheduler: Decides which trials run.
         executor: Runs them.
         check: Is called at least ten times a second while the executor lets it; what it raises ends the search.
-        meanwhile: Is called once, while the executor's workers start.
+        meanwhile: Is called again and again until a worker has been ready, and may take its time.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Foreman:
         executor: Executor,
         *,
         check: Callable[[], object] = lambda: None,
-        meanwhile: Callable[[], object] = lambda: None,
+        meanwhile: Callable[[], object] | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._executor = executor
@@ -118,9 +118,10 @@ class Foreman:
         """
         try:
             self._executor.open()
-            self._meanwhile()
             while True:
                 self._check()
+                if self._meanwhile is not None:
+                    self._meanwhile()
                 self._executor.events(self._receive, _POLL_SECONDS)
                 self._give_out()
                 self._end_the_silent()
@@ -155,6 +156,7 @@ class Foreman:
         self._scheduler.hear(worker)
         match event:
             case WorkerReady():
+                self._meanwhile = None
                 self._busy.discard(worker)
                 self._idle[worker] = None
                 self._asks_at = 0.0

@@ -47,6 +47,8 @@ _WATCH_SECONDS = 5.0
 """How often the head of the cluster is asked for its machines."""
 _HEAD_SECONDS = 30.0
 """How long the head may say nothing. After 60 seconds Ray ends this process without a word."""
+_MAX_WAITING = 16
+"""So many workers may wait for a place at a time."""
 _RECYCLED_AT = 0.5
 """The part of its share of memory that a worker may hold between two trials."""
 
@@ -233,9 +235,10 @@ class RayPool:
             # One that waits for a place is how a cluster that grows by itself hears of it.
             num = max(1, sum(map(self._resources.num_trials, nodes)) // self._num_processes)
         num -= self._num_refused
-        while len(self._workers) < num:
+        waiting = [one for one in self._workers.values() if one.placed_at is None]
+        for _ in range(min(num - len(self._workers), _MAX_WAITING - len(waiting))):
             self._start()
-        for worker in [one for one in self._workers.values() if one.placed_at is None][: len(self._workers) - num]:
+        for worker in waiting[: max(0, len(self._workers) - num)]:
             self._forget(worker)
 
     def _start(self) -> None:

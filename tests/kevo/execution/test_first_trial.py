@@ -1,13 +1,16 @@
-"""The first trial, in the search's own process while its workers start."""
+"""Trials in the search's own process while its workers start."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import kevo
-from kevo.execution.first_trial import train
+from kevo.engine.scheduler import Scheduler
+from kevo.execution import first_trial
+from kevo.execution.first_trial import EarlyTrials
 from kevo.execution.runner import TrialRunner
 from kevo.runs.records import FIRST
 from kevo.system.interrupts import Interrupt
@@ -18,10 +21,15 @@ from tests.support.searches import SETTINGS
 TIMED = dataclasses.replace(SETTINGS, max_time=1000.0)
 
 
-def trained(path: Path, dataset: ImageDataset, settings: kevo.Settings) -> list[str]:
+def early(one: Scheduler, check: Callable[[], object] = lambda: None) -> EarlyTrials:
+    return EarlyTrials(one, lambda: TrialRunner(one._task.trainer()), check=check, left=lambda: one._budget.left)
+
+
+def trained(path: Path, dataset: ImageDataset, settings: kevo.Settings, *, num_calls: int = 2) -> list[str]:
     one = scheduler(path, dataset, settings)
-    for _ in range(2):
-        train(one, TrialRunner(one._task.trainer()), lambda: None)
+    train = early(one)
+    for _ in range(num_calls):
+        train()
     return list(one._archive.records)
 
 
@@ -35,11 +43,19 @@ def test_without_a_time_limit_workers_do_all(tmp_path: Path, dataset: ImageDatas
     assert trained(tmp_path, dataset, SETTINGS) == []
 
 
+def test_where_workers_are_late_candidates_are_trained_too(
+    tmp_path: Path, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_trial, "_LATE_SECONDS", 0.0)
+    monkeypatch.setattr(first_trial, "_LATE_PART", 0.0)
+    assert trained(tmp_path, dataset, TIMED, num_calls=3) == [FIRST, "0", "1"]
+
+
 def test_it_can_be_interrupted(tmp_path: Path, dataset: ImageDataset) -> None:
     def check() -> None:
         raise Interrupt
 
     one = scheduler(tmp_path, dataset, TIMED)
     with pytest.raises(Interrupt):
-        train(one, TrialRunner(one._task.trainer()), check)
+        early(one, check)()
     assert not one._archive.records

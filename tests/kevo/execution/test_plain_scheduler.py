@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kevo.engine.messages import TrialSpec
+from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.errors import RunError
 from kevo.execution.job import MODEL, OUTPUTS
 from kevo.execution.plain_scheduler import PlainScheduler
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.protocols.scores import Outputs
 from tests.kevo.engine.test_scheduler import DONE, METRICS, listener, scheduler
 from tests.support.searches import SETTINGS
 
@@ -74,6 +75,26 @@ def test_a_result_that_cannot_be_used_costs_one_try(plain: PlainScheduler) -> No
     assert [number for number, _ in told.lost] == [0, 0]
     assert all(reason.startswith("its result cannot be used: ValueError: its metrics are") for _, reason in told.lost)
     assert [record.status for record in told.records] == ["failed"]
+
+
+def test_what_would_be_the_best_is_checked_and_fails_where_it_does_not_hold(
+    tmp_path: Path, dataset: ImageDataset, files: Path
+) -> None:
+    asked: list[tuple[str, Outputs | None]] = []
+
+    def refute(result: TrialResult, model: Path, outputs: Outputs | None) -> str | None:
+        asked.append((model.read_text(), outputs))
+        return "its worker is wrong"
+
+    one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_trials=1, num_finalists=1))
+    plain = PlainScheduler(one, shape=(4, 3), refute=refute)
+    plain.next("a")
+    plain.finish("a", DONE.to_json(), files)
+    ((model, outputs),) = asked
+    assert model == "a model" and outputs == pytest.approx(np.full((4, 3), 1 / 3), abs=1e-3)
+    (record,) = listener(one).records
+    assert (record.status, record.reason) == ("failed", "its worker is wrong")
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 def test_a_run_folder_that_cannot_be_written_is_no_fault_of_the_trial(plain: PlainScheduler, tmp_path: Path) -> None:

@@ -74,6 +74,13 @@ def test_every_worker_that_is_ready_gets_a_trial() -> None:
     assert script.workers == {0: ["a"], 1: ["b"], 2: ["a"]} and sorted(script.results) == [0, 1, 2]
 
 
+def test_something_is_done_meanwhile_until_a_worker_is_ready() -> None:
+    executor, done = Scripted([], [("a", WorkerLost("it cannot start"))], [("b", WorkerReady())], [("b", DONE[1])]), []
+    Foreman(Script(*trials(1)), executor, meanwhile=lambda: done.append(len(executor.asked))).run()
+    # Before each look at the workers, and no more when one of them works.
+    assert done == [1, 1, 1] and ("begin", "b", 0) in executor.asked
+
+
 def test_a_worker_for_whom_there_is_no_trial_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreman, "_ASK_SECONDS", 0.0)
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -102,12 +104,16 @@ def test_every_place_has_a_worker_and_they_share_what_was_sent(
     cluster: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Meeting(Script):
-        most = 0
+        most = num_waiting = 0
 
         def tell(self, worker: str, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> bool:
             self.most = max(self.most, len(self.running))
+            waiting = [one for one in many._workers.values() if one.placed_at is None]
+            self.num_waiting = max(self.num_waiting, len(waiting))
             return super().tell(worker, stage, done, total, metrics)
 
+    # However many are asked for, few wait for a place at a time.
+    monkeypatch.setattr(ray_pool, "_MAX_WAITING", 3)
     (tmp_path / "data").mkdir()
     for name in ("first", "second"):
         (tmp_path / "data" / name).write_text(f"the {name} file")
@@ -115,8 +121,9 @@ def test_every_place_has_a_worker_and_they_share_what_was_sent(
     # To every other process this path leads elsewhere.
     data = Path("/proc/self/cwd/data")
     trial = {"acts": [["say", 0.1], ["sleep", 0.4]] * 8}
-    script = run(Meeting(*[trial] * 2), pool(folder, arguments={"data": str(data)}, num_workers=None, shared=[data]))
-    assert isinstance(script, Meeting) and script.most == 2
+    many = pool(folder, arguments={"data": str(data)}, num_workers=1000, shared=[data])
+    script = run(Meeting(*[trial] * 2), many)
+    assert isinstance(script, Meeting) and script.most == 2 and script.num_waiting == 3
     assert {result["pid"] for result in script.results.values()}.isdisjoint({os.getpid()})
     for result in script.results.values():
         assert result["data"] == {"first": "the first file", "second": "the second file"}
@@ -218,6 +225,30 @@ def test_a_machine_that_leaves_costs_no_try_and_one_that_joins_gets_a_worker(
     ((number, reason),) = script.lost
     assert reason in ("its machine is gone", "its worker cannot be reached") and faults == [False]
     assert len(script.workers[number or 0]) == 2
+
+
+def test_workers_end_with_a_parent_that_is_killed(cluster: Any, tmp_path: Path) -> None:
+    script = f"""
+        from pathlib import Path
+        from tests.tuners.execution.test_ray_pool import Script, pool
+        from tuners.execution import ray_cluster
+        from tuners.execution.foreman import Foreman
+        class Telling(Script):
+            def keep(self, worker, folder, values):
+                print("It trains.", flush=True)
+        trial = {{"acts": [["meet", 1], ["keep", 1], ["sleep", 600]]}}
+        with ray_cluster.connected({cluster.address!r}):
+            Foreman(Telling(trial), pool(Path({str(tmp_path)!r}))).run()
+    """
+    code = "\n".join(line[8:] for line in script.splitlines())
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None and parent.stdout.readline() == "It trains.\n"
+        (met,) = tmp_path.glob("met-*")
+        parent.kill()
+    worker, until = Path("/proc", met.name.removeprefix("met-")), time.monotonic() + 60
+    while worker.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not worker.exists()
 
 
 @pytest.mark.parametrize(
