@@ -67,6 +67,6 @@ class EarlyTrials:
             self._check()
             self._scheduler.tell(_NAME, stage, done, total, metrics)
 
-        done = runner.run(spec, earlier=self._scheduler.model_for(_NAME), progress=progress)
+        done = runner.run(spec, earlier=self._scheduler.running.model_for(_NAME), progress=progress)
         save = done.save if self._scheduler.wants(_NAME, done.outcome) else None
         self._scheduler.finish(_NAME, done.outcome, save=save, outputs=done.outputs)
