@@ -20,6 +20,9 @@ from kevo.training.effort import PATIENCE, Effort
 from kevo.training.history import num_best_epochs
 from tuners.genome import Genome
 
+_RESTARTED_RATE = 0.5
+"""The part of its learning rate with which the winner goes on with all examples."""
+
 
 @dataclass(frozen=True, slots=True)
 class FinalTraining:
@@ -106,15 +109,16 @@ class FinalTrainings:
         return FinalTraining(f"{winner.trial_id}-refit", winner.genome, effort, winner)
 
     def _continuation(self, winner: TrialRecord, left: float | None) -> FinalTraining | None:
-        """Returns the training in which the winner goes on with all examples, as if it had been planned for longer.
+        """Returns the training in which the winner goes on with all examples, at rates that rise and fall once more.
 
-        The learning rate is then as low as it is that late in a training, and falls to its end once more.
+        That is a warm restart (Loshchilov and Hutter 2017, arXiv:1608.03983). At the low rates that a longer training
+        would have by then, new examples teach less.
         """
         work = self._task.work(winner.genome)
         if work.per_epoch is None or (more := self._budget.num_refit_epochs(work)) < LEAST_EPOCHS:
             return None
-        num_epochs = num_last_epochs(winner) + int(more)
-        effort = Effort(num_epochs, left, refit={winner.stages[-1]: num_epochs})
+        num_epochs = int(min(more, num_last_epochs(winner)))
+        effort = Effort(num_epochs, left, refit={winner.stages[-1]: num_epochs}, rate=_RESTARTED_RATE)
         return FinalTraining(f"{winner.trial_id}-refit", winner.genome, effort, winner, continues=winner)
 
     def as_only_one(self, trial_id: str, genome: Genome, seconds: float | None) -> Genome:

@@ -373,6 +373,8 @@ class Scheduler:
     ) -> TrialSpec:
         folder = self._archive.folder
         kept = partial_trainings.find(folder, trial_id, genome)
+        # A refit goes on from the weights alone: its learning rate rises and falls anew.
+        earlier = None if refits else continues
         model = kept.model if kept else folder.path / layout.checkpoint(continues.trial_id) if continues else None
         # Without its model a candidate begins again.
         if model is not None and not model.is_file():
@@ -385,8 +387,8 @@ class Scheduler:
             genome=genome,
             effort=effort,
             continues=continues.trial_id if continues else None,
-            history=kept.history if kept else tuple(continues.history) if continues else (),
-            stages=kept.stages if kept else tuple(continues.stages) if continues else (),
+            history=kept.history if kept else tuple(earlier.history) if earlier else (),
+            stages=kept.stages if kept else tuple(earlier.stages) if earlier else (),
             seconds_before=kept.seconds if kept else 0.0,
             learned=self._task.learned,
         )

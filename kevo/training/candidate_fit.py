@@ -229,9 +229,8 @@ class CandidateFit:
         return outputs
 
     def _refit(self, plan: StagePlan, loop: EpochLoop, num_epochs: int) -> None:
-        first_epoch = self.history.num_epochs(plan.name)
-        pace = _Pace(self.clock, first_epoch=first_epoch)
-        for epoch in range(first_epoch, num_epochs):
+        pace = _Pace(self.clock, first_epoch=0)
+        for epoch in range(num_epochs):
             for done, learned in loop.epoch(epoch):
                 last = pace.last_epoch(epoch + done, reserve=0.0) if plan.fits_its_time else None
                 total = num_epochs if last is None else min(num_epochs, math.ceil(last))

@@ -49,8 +49,9 @@ class Effort:
         tune_epochs: The length of fine-tuning in place of `num_epochs`. It then goes on to its end: pretrained blocks
             lose accuracy first, and regain more as the learning rate falls. `None` treats it as any other stage.
         num_examples: So many training examples are learned from at most, a sample; `None` for all.
-        refit: A network learns from the validation examples too, for so many epochs of each stage, those of the
-            training that it goes on from included, and nothing is measured; `None` for an ordinary training.
+        refit: A network learns from the validation examples too, for so many epochs of each stage, and nothing is
+            measured; `None` for an ordinary training.
+        rate: Learning rates are multiplied by it.
     """
 
     num_epochs: int
@@ -60,6 +61,7 @@ class Effort:
     tune_epochs: int | None = None
     num_examples: int | None = None
     refit: Mapping[str, int] | None = None
+    rate: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,7 @@ class Trainer:
                 even with half the batch, or its time was up before there was anything to measure.
         """
         began = time.monotonic()
+        genome = _at_rate(genome, effort.rate)
         try:
             return self._attempt(genome, effort, earlier, progress, keep)
         except NO_MEMORY:
@@ -217,8 +218,11 @@ class Trainer:
 
 def _halved(genome: Genome) -> Genome:
     """Returns a genome with half the batch, and rates that fall with it (Goyal et al. 2017, arXiv:1706.02677)."""
-    rates = {name: float(genome[name]) / 2 for name in _RATES if name in genome}
-    return {**genome, "batch_size": max(1, int(genome["batch_size"]) // 2), **rates}
+    return {**_at_rate(genome, 0.5), "batch_size": max(1, int(genome["batch_size"]) // 2)}
+
+
+def _at_rate(genome: Genome, factor: float) -> Genome:
+    return {**genome, **{name: factor * float(genome[name]) for name in _RATES if name in genome}}
 
 
 def _machine() -> str:

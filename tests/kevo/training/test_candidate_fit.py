@@ -160,27 +160,6 @@ def test_a_refit_measures_nothing() -> None:
     assert not np.allclose(model.get_weights()[0], before[0])
 
 
-def test_a_refit_goes_on_from_an_earlier_training_to_the_end_of_a_longer_one(tmp_path: Path) -> None:
-    model = network()
-    first = fitted(model, stage=plan(4))
-    model.save(tmp_path / "model.keras")
-    earlier = Earlier(tmp_path / "model.keras", first.history.epochs, first.history.stages)
-    told = list[float]()
-    again = network()
-    fit = fitted(
-        again,
-        effort=Effort(6, refit={"train": 6}),
-        earlier=earlier,
-        progress=lambda stage, done, total, metrics: told.append(done),
-    )
-    assert 4 < told[0] < 5 and told[-1] == 6 and len(fit.history) == 4
-    distances = [
-        sum(float(np.abs(one - other).sum()) for one, other in zip(again.get_weights(), weights, strict=True))
-        for weights in (model.get_weights(), network().get_weights())
-    ]
-    assert 0 < distances[0] < distances[1]
-
-
 class Diverging:
     """A loop whose loss is no number."""
 

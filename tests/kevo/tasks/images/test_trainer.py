@@ -262,6 +262,30 @@ def test_a_long_training_can_be_taken_up_where_it_was_kept(
     assert resumed.stages.count(stages[-1]) == 4
 
 
+def test_a_refit_goes_on_from_weights_with_the_share_of_the_rate_that_it_is_given(
+    small: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+
+    class Watched(Loop):
+        def __init__(self, model: keras.Model, **options: Any) -> None:
+            rates.append(float(options["optimizer"].learning_rate))
+            weights.append(model.get_weights())
+            super().__init__(model, **options)
+
+    weights: list[list[np.ndarray]] = []
+    monkeypatch.setattr(stage, "Loop", Watched)
+    genome = {**CONV_GENOME, "schedule": "constant"}
+    first = trainer(small).train(genome, Effort(2))
+    first.deployable().save(tmp_path / "first.keras")
+    again = trainer(small).train(
+        genome, Effort(1, refit={"train": 1}, rate=0.5), earlier=Earlier(tmp_path / "first.keras", (), ())
+    )
+    assert rates == [pytest.approx(0.01), pytest.approx(0.005)] and not again.history
+    for begun, ended in zip(weights[1], first.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(begun, ended)
+
+
 @pytest.mark.parametrize(("fits", "words"), [(8, ""), (1, "out of memory, also with half the batch")])
 def test_without_memory_half_a_batch_is_tried_once(
     small: ImageDataset, fits: int, words: str, monkeypatch: pytest.MonkeyPatch
