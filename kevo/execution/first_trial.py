@@ -12,11 +12,14 @@ from collections.abc import Callable, Mapping
 from kevo.engine.messages import TrialSpec
 from kevo.engine.scheduler import Idle, Scheduler
 from kevo.execution.runner import TrialRunner
+from kevo.system import memory
 
 _NAME = "search"
 """The name of the search's own process among the workers."""
 _LATE_SECONDS, _LATE_PART = 10.0, 0.1
 """After so many seconds, and so much of what is left of the time, workers are late."""
+_ROOM = 4 * 1024**3
+"""So many bytes of memory must be left: unlike a worker's, the death of this process ends the search."""
 
 
 class EarlyTrials:
@@ -55,7 +58,7 @@ class EarlyTrials:
         if self._runner is None:
             self._runner = self._make_runner()
             spec: TrialSpec | Idle | None = self._scheduler.begin_first(_NAME)
-        elif time.monotonic() - self._since > max(_LATE_SECONDS, _LATE_PART * left):
+        elif time.monotonic() - self._since > max(_LATE_SECONDS, _LATE_PART * left) and _has_room():
             spec = self._scheduler.next(_NAME)
         else:
             return
@@ -70,3 +73,8 @@ class EarlyTrials:
         done = runner.run(spec, earlier=self._scheduler.running.model_for(_NAME), progress=progress)
         save = done.save if self._scheduler.wants(_NAME, done.outcome) else None
         self._scheduler.finish(_NAME, done.outcome, save=save, outputs=done.outputs)
+
+
+def _has_room() -> bool:
+    usable, held = memory.usable(), memory.resident()
+    return usable is not None and held is not None and usable - held >= _ROOM

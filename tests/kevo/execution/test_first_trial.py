@@ -48,7 +48,10 @@ def test_where_workers_are_late_candidates_are_trained_too(
 ) -> None:
     monkeypatch.setattr(first_trial, "_LATE_SECONDS", 0.0)
     monkeypatch.setattr(first_trial, "_LATE_PART", 0.0)
-    assert trained(tmp_path, dataset, TIMED, num_calls=3) == [FIRST, "0", "1"]
+    assert trained(tmp_path / "late", dataset, TIMED, num_calls=3) == [FIRST, "0", "1"]
+    # Nobody watches the memory of this process.
+    monkeypatch.setattr("kevo.system.memory.usable", lambda: 3 * 1024**3)
+    assert trained(tmp_path / "small", dataset, TIMED, num_calls=3) == [FIRST]
 
 
 def test_it_can_be_interrupted(tmp_path: Path, dataset: ImageDataset) -> None:
