@@ -166,6 +166,8 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not ty
         """Returns examples and their answers, or raises an error of scikit-learn's."""
         shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
         self._takes_tables = len(shape) != 4
+        if len(shape) == 1 and shape[0] and isinstance(next(iter(X)), str):
+            raise ValueError("Received texts. Expected a table or pictures: search texts with kevo.search((X, y)).")
         if not self._takes_tables:
             pictures = check_array(X, allow_nd=True, dtype=None, ensure_min_samples=2, input_name="X", estimator=self)
             check_consistent_length(pictures, y)

@@ -1,10 +1,11 @@
-"""Compares kevo with cheap references and a network by hand on tables.
+"""Compares kevo with cheap references and a network by hand on tables and texts, and with Keras Tuner by candidates.
 
     python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --minutes 1 --sets titanic,auto_mpg
+    python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --minutes 2 --sets rt_polarity --rates
     python -m benchmarks.tasks --write
 
-Each seed divides the rows anew, the same way for all. Each is measured once; the report is made of all measurements in
-the results file.
+Each seed divides the examples anew, the same way for all. Each is measured once; the report is made of all measurements
+in the results files.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from benchmarks.support import project
 from benchmarks.support.command_line import add_data_option, log, names_from, parser
 from benchmarks.support.results import ResultsFile, measure_missing
 from benchmarks.tasks.measuring import SETS, Job, Measurement, measure
+from benchmarks.tasks.rates import Rates
+from benchmarks.tasks.rates import measure as measure_rates
 from benchmarks.tasks.report import report
 
 RESULTS = project.RESULTS / "tasks.jsonl"
+RATES = project.RESULTS / "task_rates.jsonl"
 REPORT = project.PAGES / "tasks.md"
 
 
@@ -33,7 +37,7 @@ def jobs(arguments: argparse.Namespace) -> list[Job]:
     ]
 
 
-def _key(one: Job | Measurement) -> tuple[int, float, int]:
+def _key(one: Job | Measurement | Rates) -> tuple[int, float, int]:
     return list(SETS).index(one.name), one.minutes, one.seed
 
 
@@ -46,23 +50,41 @@ def main(given: Sequence[str] | None = None) -> int:
     options.add_argument(
         "--sets", type=names_from(SETS), default=list(SETS), help=f"with commas between: {', '.join(SETS)}"
     )
+    options.add_argument("--rates", action="store_true", help="measure candidates an hour, beside Keras Tuner")
     options.add_argument("--fresh", action="store_true", help="measure again what the file holds already")
     options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
     arguments = options.parse_args(given)
     results = ResultsFile(RESULTS, Measurement.from_json, key=_key)
-    went_well = measure_missing(
-        results,
-        jobs(arguments),
-        key=_key,
-        title=lambda job: f"{job.name}, {job.minutes:g} minutes, seed {job.seed}",
-        measure=measure,
-        summary=lambda row: f"{SETS[row.name].score} {row.kevo:.4f}, references {row.references}",
-        fresh=arguments.fresh,
-    )
+    rates = ResultsFile(RATES, Rates.from_json, key=_key)
+
+    def title(job: Job) -> str:
+        return f"{job.name}, {job.minutes:g} minutes, seed {job.seed}"
+
+    wanted, fresh = jobs(arguments), arguments.fresh
+    if arguments.rates:
+        went_well = measure_missing(
+            rates,
+            wanted,
+            key=_key,
+            title=title,
+            measure=measure_rates,
+            summary=lambda row: f"{row.kevo:.0f} and {row.other:.0f} candidates an hour",
+            fresh=fresh,
+        )
+    else:
+        went_well = measure_missing(
+            results,
+            wanted,
+            key=_key,
+            title=title,
+            measure=measure,
+            summary=lambda row: f"{SETS[row.name].score} {row.kevo:.4f}, references {row.references}",
+            fresh=fresh,
+        )
     if not (found := results.read()):
         log(f"Nothing is measured in {results.path}. Name seeds: --seeds 0 1 2.")
         return 1
-    text = report(found)
+    text = report(found, rates.read())
     print(text)
     if arguments.write:
         REPORT.write_text(text, encoding="utf-8")

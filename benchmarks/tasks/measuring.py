@@ -13,29 +13,37 @@ from benchmarks.support.processes import in_its_own_process, machine
 
 _EPOCHS, _PATIENCE, _BATCH_SIZE = 200, 20, 32
 """Of the training by hand."""
+_NUM_WORDS, _WORDS_PER_TEXT, _WORD_UNITS = 10_000, 60, 32
+"""Of the network for texts by hand."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Rows to learn.
+    """Examples to learn.
 
     Args:
         title: What they are.
         path: Their place below the folder with the data.
-        target: The column that is predicted.
         score: The score that counts; higher is better.
+        target: The column that is predicted; `None` for texts in files by class.
     """
 
     title: str
     path: str
-    target: str
     score: str
+    target: str | None = None
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The options of a search."""
+        return {} if self.target is None else {"target": self.target}
 
 
 SETS: Mapping[str, DataSet] = {
-    "titanic": DataSet("Titanic, 891 rows", "titanic/titanic.csv", "survived", "accuracy"),
-    "telco_churn": DataSet("Telco churn, 7,043 rows", "telco_churn/telco_churn.csv", "Churn", "accuracy"),
-    "auto_mpg": DataSet("Auto MPG, 398 rows", "auto_mpg/mpg.csv", "mpg", "r2"),
+    "titanic": DataSet("Titanic, 891 rows", "titanic/titanic.csv", "accuracy", "survived"),
+    "telco_churn": DataSet("Telco churn, 7,043 rows", "telco_churn/telco_churn.csv", "accuracy", "Churn"),
+    "auto_mpg": DataSet("Auto MPG, 398 rows", "auto_mpg/mpg.csv", "r2", "mpg"),
+    "rt_polarity": DataSet("rt_polarity, 10,662 sentences of reviews", "rt_polarity", "accuracy"),
 }
 
 
@@ -87,7 +95,8 @@ def measure(job: Job) -> Measurement:
     """Searches, and trains a network by hand on the same splits, each in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         values = in_its_own_process(_searched, job, Path(folder), time.monotonic())
-    by_hand, references = in_its_own_process(_beside, job)
+    beside = _beside_texts if SETS[job.name].target is None else _beside
+    by_hand, references = in_its_own_process(beside, job)
     return Measurement(
         name=job.name,
         minutes=job.minutes,
@@ -103,7 +112,7 @@ def _searched(job: Job, folder: Path, began: float) -> dict[str, Any]:
     import kevo
 
     one = SETS[job.name]
-    settings = kevo.Settings(max_time=60 * job.minutes, options={"target": one.target}, seed=job.seed)
+    settings = kevo.Settings(max_time=60 * job.minutes, options=one.options, seed=job.seed)
     result = kevo.search(job.data / one.path, settings, out=folder / "run", started=began)
     best = float(result.test.value(one.score))
     return {
@@ -160,4 +169,41 @@ def _beside(job: Job) -> tuple[float, dict[str, float]]:
     outputs = np.asarray(model.predict(test, verbose=0))
     found = references.fit(dataset, seed=job.seed)
     by_hand = dataset.output.score(outputs, dataset.test.labels).value(one.score)
+    return float(by_hand), {model.name: float(model.test.value(one.score)) for model in found}
+
+
+def _beside_texts(job: Job) -> tuple[float, dict[str, float]]:
+    """Trains what Keras's tutorials write for texts, a mean of word vectors and a dense layer; and the references."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    from keras import layers
+
+    from kevo.tasks.texts import references
+    from kevo.tasks.texts.loading import load
+
+    one = SETS[job.name]
+    keras.utils.set_random_seed(job.seed)
+    dataset = load(job.data / one.path, seed=job.seed)
+    reads = layers.TextVectorization(_NUM_WORDS, output_sequence_length=_WORDS_PER_TEXT)
+    reads.adapt(tf.constant(dataset.train.texts))
+    train, validation, test = (
+        np.asarray(reads(tf.constant(split.texts))) for split in (dataset.train, dataset.validation, dataset.test)
+    )
+    inputs = keras.Input((_WORDS_PER_TEXT,), dtype="int64")
+    x = layers.Embedding(_NUM_WORDS, _WORD_UNITS, mask_zero=True)(inputs)
+    x = layers.Dropout(0.2)(layers.GlobalAveragePooling1D()(layers.Dropout(0.2)(x)))
+    model = keras.Model(inputs, dataset.output.finish(x, regularizer=None))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(
+        train,
+        dataset.train.labels,
+        validation_data=(validation, dataset.validation.labels),
+        epochs=_EPOCHS,
+        batch_size=_BATCH_SIZE,
+        callbacks=[keras.callbacks.EarlyStopping(patience=_PATIENCE // 4, restore_best_weights=True)],
+        verbose=0,
+    )
+    by_hand = dataset.output.score(np.asarray(model.predict(test, verbose=0)), dataset.test.labels).value(one.score)
+    found = references.fit(dataset, seed=job.seed)
     return float(by_hand), {model.name: float(model.test.value(one.score)) for model in found}

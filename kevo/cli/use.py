@@ -51,9 +51,9 @@ def evaluate(
 ) -> None:
     """Says how good MODEL is on DATA.
 
-    MODEL is a run folder, or a .keras file: raw pixels 0-255 or columns of a table in, class probabilities out. DATA is
-    given as for kevo search, and its classes are matched by name. Where DATA is divided, its test split is scored, and
-    so is the one that the model's own search kept for its test; otherwise all of DATA is.
+    MODEL is a run folder, or a .keras file: raw pixels 0-255, texts or columns of a table in, class probabilities out.
+    DATA is given as for kevo search, and its classes are matched by name. Where DATA is divided, its test split is
+    scored, and so is the one that the model's own search kept for its test; otherwise all of DATA is.
     """
     with user_errors():
         kind, predictor = _opened(model, labels)
@@ -110,10 +110,11 @@ def predict(
 ) -> None:
     """Says what MODEL makes of FILES.
 
-    MODEL is a run folder, or a .keras file: raw pixels 0-255 or columns of a table in, class probabilities out. FILES
-    are pictures, and folders of pictures at any depth; or .csv files, where MODEL takes tables. Each picture or row has
-    a line: classes with their probabilities, the likeliest first, and the path. A file that cannot be read is named and
-    stepped over; where none can be, the exit code is 1.
+    MODEL is a run folder, or a .keras file: raw pixels 0-255, texts or columns of a table in, class probabilities out.
+    FILES are pictures, and folders of pictures at any depth; .csv files, where MODEL takes tables; .csv, .tsv, .jsonl
+    and .txt files, where it takes texts. Each picture, row or text has a line: classes with their probabilities, the
+    likeliest first, and the path. A file that cannot be read is named and stepped over; where none can be, the exit
+    code is 1.
     """
     with user_errors():
         kind, predictor = _opened(model, labels)

@@ -13,9 +13,11 @@ from kevo.tasks.protocols.kind import AnyKind
 TASKS: Mapping[str, str] = {
     "images": "kevo.tasks.images.kind:KIND",
     "tables": "kevo.tasks.tables.kind:KIND",
+    "texts": "kevo.tasks.texts.kind:KIND",
     "image-regression": "kevo.tasks.images.kind:REGRESSION",
     "image-multilabel": "kevo.tasks.images.kind:MULTILABEL",
     "table-regression": "kevo.tasks.tables.kind:REGRESSION",
+    "text-regression": "kevo.tasks.texts.kind:REGRESSION",
 }
 """Where each task's row stands; the first one is taken where nothing tells of another."""
 

@@ -45,9 +45,11 @@ kevo.runs.records kevo.runs.lock kevo.runs.ownership
 kevo.runs.folder
 kevo.runs
 
-kevo.tasks.saved_model kevo.tasks.sampling kevo.tasks.options
+kevo.tasks.saved_model kevo.tasks.sampling kevo.tasks.options kevo.tasks.text_files
 kevo.tasks.outputs
+kevo.tasks.prepared
 kevo.tasks.images kevo.tasks.tables
+kevo.tasks.texts
 kevo.tasks
 
 kevo.progress kevo.export

@@ -49,6 +49,7 @@ def test_groups_are_never_divided(kind: type[Any]) -> None:
         (np.zeros((3, 2)), ["a", "b", "c"], "one example only"),
         (np.zeros((1, 2)), [1], "1 sample"),
         (np.zeros((4, 8, 8)), [0, 1, 0, 1], "dim 3"),
+        (["a text", "another"], [0, 1], "search texts with kevo.search"),
         (np.zeros((4, 8, 8, 3)), [0, 1], "inconsistent numbers of samples"),
     ],
 )

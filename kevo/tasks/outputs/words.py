@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kevo.tasks.pages import Known, Section, Thumbnails
+from kevo.tasks.pages import Block, Known, Section
 
 Shown = tuple[int, str, str]
 """An example to be shown: its place in the test split, what it is in words, and a caption."""
@@ -43,7 +43,7 @@ class Words:
         ethics: What kevo does not know of the examples.
         repeats: Returns sentences on examples that stand in several splits, from the data set.
         uncounted: What the cost of a search leaves out.
-        show: Draws examples of the data set's test split; `None` where they cannot be shown.
+        show: Shows examples of the data set's test split; `None` where they cannot be shown.
         before: Returns the sections of the report that come first.
         after: Returns the sections of the report that come last.
         analyses: Returns further paragraphs of the card's quantitative analyses, from the run folder, the data set and
@@ -64,7 +64,7 @@ class Words:
     ethics: str
     repeats: Callable[[Any], Sequence[str]] = lambda dataset: ()
     uncounted: str = ""
-    show: Callable[[Any, Sequence[Shown]], Thumbnails] | None = None
+    show: Callable[[Any, Sequence[Shown]], Block] | None = None
     before: Callable[[Known], Sequence[Section]] = _no_sections
     after: Callable[[Known], Sequence[Section]] = _no_sections
     analyses: Callable[[Any, Any, Any], Sequence[str]] = _no_paragraphs

@@ -103,6 +103,11 @@ class TableDataset:
         """Number of rows of a split."""
         return len(getattr(self, split))
 
+    def labels(self, split: str) -> npt.NDArray[Any]:
+        """The answers of a split."""
+        labels: npt.NDArray[Any] = getattr(self, split).labels
+        return labels
+
     def class_weights(self) -> dict[int, float] | None:
         """Weights with which each class counts the same in training; `None` where there is nothing to balance."""
         return self.output.class_weights(self.train.labels)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,17 +14,17 @@ from kevo.runs import layout
 from kevo.tasks.options import GROUPS, TARGET
 from kevo.tasks.outputs import asked
 from kevo.tasks.outputs.asked import Asked
-from kevo.tasks.pages import Drawing, Pages
+from kevo.tasks.pages import Pages
+from kevo.tasks.prepared.kind import PreparedKind
 from kevo.tasks.protocols.export import InputSpec
-from kevo.tasks.protocols.kind import NetworkKind, Pretrained, TaskKind, TaskOption
-from kevo.tasks.protocols.scores import Scores
+from kevo.tasks.protocols.kind import NetworkKind, TaskKind, TaskOption
 from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.protocols.training import StageData
 from kevo.tasks.tables import space as spaces
 from kevo.tasks.tables.contract import ROWS
+from kevo.tasks.tables.free_text import is_of_texts
 from kevo.tasks.tables.options import KEEP, kept_columns
 from kevo.tasks.tables.reading import is_csv
-from kevo.tasks.tables.space import Space
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ _DENSE = NetworkKind("d", "dense network")
 _LINEAR = NetworkKind("l", "linear model")
 
 
-class Tables:
+class Tables(PreparedKind):
     """Rows of numbers and categories in, one class of several or a number out.
 
     Args:
@@ -52,26 +51,18 @@ class Tables:
     example = "row"
     examples = "rows"
     options: tuple[TaskOption, ...] = (TARGET, GROUPS, KEEP)
-    presets = tuple(spaces.PRESETS)
-    space_name = "kevo.tasks.tables.space.Space"
-    rung_genes: tuple[str, ...] = ()
     network_kinds: tuple[NetworkKind, ...] = (_DENSE, _LINEAR)
 
     def __init__(self, asked: Asked) -> None:
-        self._asked = asked
-        self.name = ROWS[asked.word]
-        self.asks = asked.word
+        super().__init__(asked, name=ROWS[asked.word], spaces=spaces)
         self.title = f"tabular {asked.word}"
-        self.objectives = asked.objectives
-        self.compared_scores: tuple[tuple[str, str], ...] = asked.compared_scores
-        self.curves = asked.curves
 
     def recognizes(self, data: Any) -> bool:
-        """Returns whether data is a pair of a matrix and a vector, or a CSV file that does not list pictures."""
+        """Returns whether data is a pair of a matrix and a vector, or a CSV file without pictures and texts."""
         first = next(iter(data.values()), None) if isinstance(data, Mapping) else data
         if isinstance(first, str | os.PathLike):
             # A list of pictures has been recognized before.
-            return is_csv(first) and Path(first).is_file()
+            return is_csv(first) and Path(first).is_file() and not is_of_texts(first)
         return isinstance(first, tuple | list) and len(first) == 2 and getattr(first[0], "ndim", None) == 2
 
     def suggested(self, data: Any, options: Mapping[str, str]) -> tuple[str, str]:
@@ -79,32 +70,6 @@ class Tables:
         from kevo.tasks.tables.loading import suggested
 
         return suggested(data, target=options.get(TARGET.name))
-
-    def space(self, value: str | Mapping[str, Any] | object) -> Space:
-        """Returns a preset by its name, the space of JSON values, or the space itself."""
-        return spaces.from_json(value)
-
-    def varied(self, settings: SearchSettings) -> dict[str, tuple[Any, ...]]:
-        """Returns the values of each field of the space."""
-        found = spaces.from_json(settings.space)
-        return {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
-
-    def check(self, settings: SearchSettings) -> None:
-        """Raises a `KevoError` for an unknown preset, or for weights of backbones, which tables have not."""
-        spaces.from_json(settings.space)
-        if settings.weights:
-            raise SettingsError(
-                f"Networks for tables have no backbones. Received `weights` for {', '.join(settings.weights)}. Leave "
-                "them out."
-            )
-
-    def absolute(self, weights: Mapping[str, str]) -> dict[str, str]:
-        """Returns the weights as they are: there are none."""
-        return dict(weights)
-
-    def foreign(self, settings: SearchSettings) -> Sequence[str]:
-        """Nothing."""
-        return ()
 
     def source(self, data: Any) -> str | None:
         """Returns the path of a CSV file; `None` for data in memory."""
@@ -155,9 +120,10 @@ class Tables:
 
     def stage_data(self, dataset: TableDataset, *, seed: int) -> StageData:
         """Returns prepared rows and their classes; nothing of them is left to chance."""
-        from kevo.tasks.tables import stages
+        from kevo.tasks.prepared import stages
+        from kevo.tasks.tables.stages import PreparedRows
 
-        return stages.stage_data(dataset)
+        return stages.stage_data(PreparedRows(dataset))
 
     def network_kind(self, genome: Genome) -> NetworkKind:
         """Returns whether a network has hidden layers."""
@@ -178,10 +144,6 @@ class Tables:
 
         return PAGES[self.asks]
 
-    def drawings(self, test: Any) -> Sequence[Drawing]:
-        """The figures of what is asked."""
-        return self._asked.drawings(test, self.examples)
-
     def predictor(
         self, path: str | Path, *, labels: str | Path | None = None, note: Callable[[str], object] | None = None
     ) -> TablePredictor:
@@ -201,30 +163,6 @@ class Tables:
             f"{path} takes the columns of a table, and is written in no other format. Load it with Keras, which needs "
             "no kevo for that: keras.models.load_model(...)."
         )
-
-    def pretrained(self) -> Iterator[Pretrained]:
-        """Yields nothing: networks for tables are trained from scratch."""
-        yield from ()
-
-    def findings(self) -> Iterator[tuple[str, str]]:
-        """Yields nothing: searches leave nothing behind but their run folders."""
-        yield from ()
-
-    def describe(self, genome: Genome) -> str:
-        """Returns a genome in words."""
-        return spaces.describe(genome)
-
-    def check_genome(self, genome: Genome) -> None:
-        """Raises an error where it is no genome of tables."""
-        spaces.check_genome(genome)
-
-    def extractor_key(self, genome: Genome) -> Hashable | None:
-        """Returns `None`: no network has a frozen part."""
-        return None
-
-    def parse_scores(self, values: Mapping[str, Any]) -> Scores:
-        """Reads the scores of what is asked."""
-        return self._asked.parse_scores(values)
 
 
 KIND: TaskKind[TableDataset] = Tables(asked.CLASSES)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kevo.errors import DataError
+from kevo.tasks.tables.answers import suggested_for
 from kevo.tasks.tables.columns import count_missing, is_missing, kind_of_values
 from kevo.tasks.tables.contract import ROWS
-from kevo.tasks.tables.loading import suggested_for
 from kevo.tasks.tables.reading import read_csv
 
 _NUM_EXAMPLES = 3

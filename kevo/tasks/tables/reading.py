@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import itertools
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +18,8 @@ import numpy as np
 from kevo.errors import DataError, os_reason
 from kevo.tasks.tables.columns import Raw
 
+_JSON_SUFFIXES = (".jsonl", ".ndjson")
+TABLE_SUFFIXES = (".csv", ".tsv", *_JSON_SUFFIXES)
 _DELIMITERS = ",;\t|"
 _MOST_NAMED = 10
 
@@ -53,7 +58,42 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:_MOST_NAMED])) + more
 
 
-def read_csv(path: Path, *, limits: Limits | None = None) -> Table:
+def read_table(path: Path, *, limits: Limits | None = None, most_rows: int | None = None) -> Table:
+    """Reads a file of rows, by its suffix: JSON lines, and all others as `read_csv`.
+
+    A line of JSON is an object; its values become texts as a CSV file has them, and what is no plain value is refused.
+
+    Args:
+        path: The file.
+        limits: As for `read_csv`.
+        most_rows: As for `read_csv`.
+
+    Raises:
+        DataError: the file cannot be read, is too large, or is no table.
+    """
+    if path.suffix.casefold() not in _JSON_SUFFIXES:
+        return read_csv(path, limits=limits, most_rows=most_rows)
+    limits = limits or Limits()
+    with _opened(path, limits) as file:
+        rows: list[dict[str, str]] = []
+        names: dict[str, None] = {}
+        for number, line in enumerate(_lines(file, path), start=1):
+            if line.isspace():
+                continue
+            row = _json_row(line, number, path)
+            names |= dict.fromkeys(row)
+            rows.append(row)
+            _check_header(list(names), str(path), limits)
+            if len(rows) * len(names) > limits.max_cells:
+                raise DataError(_too_many(str(path), limits))
+            if len(rows) == most_rows:
+                break
+    if not rows or not names:
+        raise DataError(f"{path} is empty. Expected an object of JSON on each line.")
+    return Table({name: [row.get(name, "") for row in rows] for name in names}, len(rows))
+
+
+def read_csv(path: Path, *, limits: Limits | None = None, most_rows: int | None = None) -> Table:
     """Reads a CSV file in UTF-8 with a header line, separated by commas, semicolons, tabs or bars.
 
     Values stay as they are written, but for spaces after a separator. Empty lines are skipped.
@@ -61,11 +101,18 @@ def read_csv(path: Path, *, limits: Limits | None = None) -> Table:
     Args:
         path: The file.
         limits: What to refuse. Defaults to `Limits()`.
+        most_rows: So many rows are read at most; `None` for all.
 
     Raises:
         DataError: the file cannot be read, is too large, or is no table.
     """
     limits = limits or Limits()
+    with _opened(path, limits) as file:
+        return _table(file, path, limits, most_rows)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, limits: Limits) -> Iterator[io.TextIOBase]:
     if not path.is_file():
         what = ": what has that name is a folder, a pipe or a device" if path.exists() else ""
         raise DataError(f"There is no file {path}{what}. Expected a CSV file.")
@@ -76,7 +123,7 @@ def read_csv(path: Path, *, limits: Limits | None = None) -> Table:
         )
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _table(file, path, limits)
+            yield file
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is not UTF-8 text: it has the byte 0x{error.object[error.start]:02x} where none may be. Save it "
@@ -84,6 +131,16 @@ def read_csv(path: Path, *, limits: Limits | None = None) -> Table:
         ) from error
     except OSError as error:
         raise DataError(f"Cannot read {path}: {os_reason(error)}.") from error
+
+
+def _json_row(line: str, number: int, path: Path) -> dict[str, str]:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"Line {number} of {path} is no JSON: {error}. Expected an object on each line.") from error
+    if not isinstance(values, dict) or any(isinstance(value, dict | list) for value in values.values()):
+        raise DataError(f"Line {number} of {path} is no object of plain values. Expected texts and numbers by name.")
+    return {as_text(name): as_text(value) for name, value in values.items()}
 
 
 def from_array(x: Any, *, names: Sequence[str] | None = None, limits: Limits | None = None) -> Table:
@@ -140,7 +197,7 @@ def _is_nothing(value: object) -> bool:
         return True
 
 
-def _table(file: io.TextIOBase, path: Path, limits: Limits) -> Table:
+def _table(file: io.TextIOBase, path: Path, limits: Limits, most_rows: int | None) -> Table:
     first = next(filter(str.strip, file), "")
     delimiter = max(_DELIMITERS, key=lambda one: (len(_fields(first, one)), -_DELIMITERS.index(one)))
     file.seek(0)
@@ -151,7 +208,7 @@ def _table(file: io.TextIOBase, path: Path, limits: Limits) -> Table:
             raise DataError(f"{path} is empty. Expected a header line and rows below it.")
         _check_header(header, str(path), limits)
         columns: list[list[str]] = [[] for _ in header]
-        for number, row in enumerate((row for row in reader if row), start=1):
+        for number, row in enumerate(itertools.islice((row for row in reader if row), most_rows), start=1):
             if len(row) != len(header):
                 raise DataError(
                     f"Line {reader.line_num} of {path} has {len(row)} values. Expected {len(header)}, as the header "
@@ -205,3 +262,8 @@ def _too_many(what: str, limits: Limits) -> str:
 def is_csv(source: object) -> bool:
     """Tells whether a source is the path of a CSV file, whether or not it is there."""
     return isinstance(source, str | os.PathLike) and Path(source).suffix.casefold() == ".csv"
+
+
+def is_table_file(source: object) -> bool:
+    """Tells whether a source is the path of a file that `read_table` reads, whether or not it is there."""
+    return isinstance(source, str | os.PathLike) and Path(source).suffix.casefold() in TABLE_SUFFIXES

@@ -6,15 +6,12 @@ still outperform deep learning on typical tabular data?", arXiv:2207.08815), and
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.reference import Reference
+from kevo.tasks.prepared import references
 from kevo.tasks.tables.dataset import Split, TableDataset
 from kevo.tasks.tables.stages import PreparedRows
 
@@ -47,7 +44,15 @@ def trees(dataset: TableDataset, *, seed: int) -> Reference:
     is_categorical = np.array([kind == "code" for kind in kinds] + [True] * dataset.train.categories.shape[1])
     kind = HistGradientBoostingClassifier if isinstance(dataset.output, Classes) else HistGradientBoostingRegressor
     model = kind(random_state=seed, categorical_features=is_categorical)
-    return _reference(TREES, model, dataset, lambda name: _matrix(dataset, getattr(dataset, name)), seed)
+    return references.fit(
+        TREES,
+        _WORDS,
+        model,
+        dataset,
+        lambda name: _matrix(dataset, getattr(dataset, name)),
+        seed=seed,
+        max_cells=_MAX_CELLS,
+    )
 
 
 def linear(dataset: TableDataset, *, seed: int) -> Reference:
@@ -61,36 +66,10 @@ def linear(dataset: TableDataset, *, seed: int) -> Reference:
             return rows.prepared(genome, dataset.test)
         return rows.features(genome, name)[0]
 
+    model, kind = RidgeCV(_PENALTIES), "Ridge"
     if isinstance(dataset.output, Classes):
-        model: Any = LogisticRegression(max_iter=_MAX_ITERATIONS)
-        return _reference("Logistic regression", model, dataset, prepared, seed)
-    return _reference("Ridge regression", RidgeCV(_PENALTIES), dataset, prepared, seed)
-
-
-def _reference(name: str, model: Any, dataset: TableDataset, matrix: Callable[[str], _Rows], seed: int) -> Reference:
-    from threadpoolctl import threadpool_limits
-
-    began = time.monotonic()
-    x, y = matrix("train"), dataset.train.labels
-    if len(x) > (most := _MAX_CELLS // x.shape[1]):
-        chosen = np.random.default_rng(seed).permutation(len(x))[:most]
-        x, y = x[chosen], y[chosen]
-
-    def outputs(rows: _Rows) -> _Rows:
-        if not isinstance(dataset.output, Classes):
-            return np.asarray(model.predict(rows)).reshape(-1, 1)
-        # A class is a position in the class names.
-        probabilities = np.zeros((len(rows), dataset.output.size))
-        probabilities[:, model.classes_] = model.predict_proba(rows)
-        return probabilities
-
-    def scores(split: str) -> Any:
-        return dataset.output.score(outputs(matrix(split)), getattr(dataset, split).labels)
-
-    # On a busy machine its threads wait for each other far longer than one takes.
-    with threadpool_limits(1):
-        model.fit(x, y)
-        return Reference(name, _WORDS, scores("validation"), scores("test"), time.monotonic() - began)
+        model, kind = LogisticRegression(max_iter=_MAX_ITERATIONS), "Logistic"
+    return references.fit(f"{kind} regression", _WORDS, model, dataset, prepared, seed=seed, max_cells=_MAX_CELLS)
 
 
 def _matrix(dataset: TableDataset, split: Split) -> npt.NDArray[np.float64]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from kevo.errors import SettingsError, SpaceError
+from kevo.tasks.prepared import genes
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "numbers": ("standardize", "quantile"),
-    "optimizers": ("adam", "adamw", "sgd", "rmsprop"),
-    "schedules": ("constant", "cosine"),
+    **genes.TRAINING_WORDS,
 }
 _SMALL_UNITS = 32
 """The width of the small network that a search begins with."""
@@ -60,33 +59,7 @@ class Space:
     balance_classes: tuple[bool, ...] = (False, True)
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            kind = type(cast(tuple[Any, ...], field.default)[0])
-            values = getattr(self, field.name)
-            if isinstance(values, list | tuple):
-                # JSON has lists only, and Keras Tuner takes 0 and 0.5 for two kinds of values.
-                values = tuple(float(value) if kind is float and type(value) is int else value for value in values)
-                object.__setattr__(self, field.name, values)
-            if not isinstance(values, tuple) or not values:
-                raise SpaceError(
-                    f"The space's `{field.name}` must be a tuple with at least one value. Received: {values!r}."
-                )
-            for value in values:
-                # A bool is an int to Python.
-                if type(value) is not kind or (kind is float and not math.isfinite(value)):
-                    raise SpaceError(
-                        f"The space's `{field.name}` must hold finite values of type {kind.__name__} only. "
-                        f"Received: {value!r}."
-                    )
-                if (words := _WORDS.get(field.name)) is not None and value not in words:
-                    raise SpaceError(
-                        f"The space's `{field.name}` holds {value!r}. Expected some of: {', '.join(words)}."
-                    )
-            if field.name.endswith("learning_rate") and not (len(values) == 2 and 0 < values[0] <= values[1]):
-                raise SpaceError(
-                    f"The space's `{field.name}` must be (lowest, highest) with 0 < lowest <= highest. "
-                    f"Received: {values!r}."
-                )
+        genes.check_fields(self, _WORDS)
 
 
 PRESETS: Mapping[str, Space] = {
@@ -162,30 +135,16 @@ def declare(space: Space, *, num_rows: int, are_balanced: bool = True) -> HyperP
     from keras_tuner import HyperParameters
 
     hp = HyperParameters()
-    _choice(hp, "numbers", space.numbers)
-    _choice(hp, "num_layers", space.num_layers)
+    genes.choice(hp, "numbers", space.numbers)
+    genes.choice(hp, "num_layers", space.num_layers)
     for layer in range(1, max(space.num_layers) + 1):
         with hp.conditional_scope("num_layers", [num for num in sorted(space.num_layers) if num >= layer]):
-            _choice(hp, f"layer_{layer}/units", space.units)
-    _choice(hp, "activation", space.activations)
-    _choice(hp, "batch_norm", space.batch_norm)
-    _choice(hp, "dropout", space.dropout)
-    _choice(hp, "l2", space.l2)
-    _choice(hp, "optimizer", space.optimizers)
-    if adaptive := [name for name in space.optimizers if name != "sgd"]:
-        with hp.conditional_scope("optimizer", adaptive):
-            _rate(hp, "learning_rate", space.learning_rate)
-    if "sgd" in space.optimizers:
-        with hp.conditional_scope("optimizer", ["sgd"]):
-            _rate(hp, "sgd/learning_rate", space.sgd_learning_rate)
-    if decaying := [name for name in space.optimizers if name in ("adamw", "sgd")]:
-        with hp.conditional_scope("optimizer", decaying):
-            _choice(hp, "weight_decay", space.weight_decay)
-    _choice(hp, "schedule", space.schedules)
-    fitting = [size for size in space.batch_sizes if 4 * size <= num_rows]
-    _choice(hp, "batch_size", fitting or [min(space.batch_sizes)])
-    _choice(hp, "label_smoothing", space.label_smoothing)
-    _choice(hp, "balance_classes", space.balance_classes[:1] if are_balanced else space.balance_classes)
+            genes.choice(hp, f"layer_{layer}/units", space.units)
+    genes.choice(hp, "activation", space.activations)
+    genes.choice(hp, "batch_norm", space.batch_norm)
+    genes.choice(hp, "dropout", space.dropout)
+    genes.choice(hp, "l2", space.l2)
+    genes.declare_training(hp, space, num_examples=num_rows, are_balanced=are_balanced)
     return hp
 
 
@@ -201,12 +160,12 @@ def seeds(space: Space) -> list[Genome]:
     deep = space.num_layers[0]
     shallow = min((num for num in space.num_layers if num), default=deep)
     found: list[Genome] = [
-        {"num_layers": shallow, "layer_1/units": _nearest(space.units, _SMALL_UNITS)},
+        {"num_layers": shallow, "layer_1/units": genes.nearest(space.units, _SMALL_UNITS)},
         {"num_layers": deep, "numbers": space.numbers[-1]},
         {
             "num_layers": deep,
-            "l2": _nearest(space.l2, _REGULAR_L2),
-            "dropout": _nearest(space.dropout, _REGULAR_DROPOUT),
+            "l2": genes.nearest(space.l2, _REGULAR_L2),
+            "dropout": genes.nearest(space.dropout, _REGULAR_DROPOUT),
         },
     ]
     return [*found, {"num_layers": 0}] if 0 in space.num_layers else found
@@ -236,17 +195,7 @@ def check_genome(genome: Genome) -> None:
     Raises:
         SpaceError: a gene is missing, unknown, or has a value that no network can be built with.
     """
-    for name, kind in _expected(genome):
-        if name not in genome:
-            raise SpaceError(f"The genome lacks the gene {name!r}. Expected {_KIND_NAMES[kind]}.")
-        value = genome[name]
-        # A bool is an int to Python, and JSON may have written 1.0 as 1.
-        if type(value) is not kind and (kind is not float or type(value) is not int):
-            raise SpaceError(f"The gene {name!r} must be {_KIND_NAMES[kind]}. Received: {value!r}.")
-        if isinstance(value, int | float) and not 0 <= value < math.inf:
-            raise SpaceError(f"The gene {name!r} must be finite and not negative. Received: {value!r}.")
-        if (words := _WORDS.get(name, _WORDS.get(f"{name}s"))) is not None and value not in words:
-            raise SpaceError(f"The gene {name!r} must be one of {', '.join(words)}. Received: {value!r}.")
+    genes.check_genome(genome, _expected(genome), _WORDS)
 
 
 def describe(genome: Genome) -> str:
@@ -269,50 +218,12 @@ def describe(genome: Genome) -> str:
     if genome["l2"]:
         layers.append(f"L2 {genome['l2']:g}")
     layers.append("ranked numbers" if genome["numbers"] == "quantile" else "standardized numbers")
-    rate = float(genome["sgd/learning_rate" if genome["optimizer"] == "sgd" else "learning_rate"])
-    training = [f"{genome['optimizer']} {rate:.2g}"]
-    if genome.get("weight_decay"):
-        training.append(f"weight decay {genome['weight_decay']:g}")
-    training += [str(genome["schedule"]), f"batch {genome['batch_size']}"]
-    if genome["label_smoothing"]:
-        training.append(f"label smoothing {genome['label_smoothing']:g}")
-    if genome["balance_classes"]:
-        training.append("balanced classes")
-    return f"{', '.join(layers)}; {', '.join(training)}"
-
-
-_KIND_NAMES: Mapping[type, str] = {str: "a word", int: "a whole number", float: "a number", bool: "true or false"}
+    return f"{', '.join(layers)}; {genes.describe_training(genome)}"
 
 
 def _expected(genome: Genome) -> Iterator[tuple[str, type]]:
     """Yields the genes that a genome must have, with their types."""
     yield from (("numbers", str), ("num_layers", int))
     yield from ((f"layer_{layer}/units", int) for layer in range(1, int(genome["num_layers"]) + 1))
-    yield from (("activation", str), ("batch_norm", bool), ("dropout", float), ("l2", float), ("optimizer", str))
-    yield "sgd/learning_rate" if genome["optimizer"] == "sgd" else "learning_rate", float
-    yield from (("schedule", str), ("batch_size", int), ("label_smoothing", float), ("balance_classes", bool))
-
-
-def _choice(hp: HyperParameters, name: str, values: Sequence[Any]) -> None:
-    """Declares a gene; a single value is fixed, so that it never counts as a thing to vary."""
-    if len(values) == 1:
-        hp.Fixed(name, values[0])
-    elif set(map(type, values)) == {bool}:
-        hp.Boolean(name, default=values[0])
-    elif isinstance(values[0], str):
-        hp.Choice(name, list(values), default=values[0])
-    else:
-        hp.Choice(name, sorted(values), default=values[0])
-
-
-def _rate(hp: HyperParameters, name: str, bounds: tuple[float, float]) -> None:
-    low, high = bounds
-    if low == high:
-        hp.Fixed(name, low)
-    else:
-        # The geometric middle: neither end of a logarithmic range is a sensible start.
-        hp.Float(name, low, high, sampling="log", default=(low * high) ** 0.5)
-
-
-def _nearest(values: Sequence[Any], wanted: float) -> Any:
-    return min(values, key=lambda value: abs(value - wanted))
+    yield from (("activation", str), ("batch_norm", bool), ("dropout", float), ("l2", float))
+    yield from genes.training_genes(genome)

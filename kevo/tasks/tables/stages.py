@@ -1,4 +1,4 @@
-"""The stage of a training for tables: prepared rows, and their answers."""
+"""The rows of a table as networks see them."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo.tasks.protocols.training import StageData
+from kevo.tasks.prepared import stages
+from kevo.tasks.tables import networks
 from kevo.tasks.tables.dataset import Split, TableDataset
 from kevo.tasks.tables.preparing import prepare, preprocessing
 from kevo.training.answers import Answers
-from kevo.training.effort import Effort
-from kevo.training.stage import StageSpec
 from tuners.genome import Genome
-
-TRAIN = "train"
-"""The only stage of a training."""
-_TRAIN_AND_VALIDATION = "train+validation"
-
-
-def split_to_learn(effort: Effort) -> str:
-    """Returns the split that is learned from: a refit learns from the validation rows too."""
-    return "train" if effort.refit is None else _TRAIN_AND_VALIDATION
 
 
 class PreparedRows:
@@ -64,22 +54,15 @@ class PreparedRows:
         """Returns the prepared rows of any split for a genome, shape (n, num_features), without keeping them."""
         return prepare(self.layers(genome), self._dataset.columns, self._dataset.inputs(split))
 
+    def network(self, genome: Genome) -> keras.Model:
+        """Returns the network of a genome with random weights."""
+        num_features = self.features(genome, "validation")[0].shape[1]
+        return networks.network(genome, num_features=num_features, output=self._dataset.output)
+
+    def deployable(self, genome: Genome, network: keras.Model) -> keras.Model:
+        """Returns a network as it is saved: raw columns in, outputs out."""
+        return networks.deployable(network, self.layers(genome), self._dataset.columns)
+
     def answers(self, genome: Genome, split: str) -> Answers:
         """Returns the answers of a split for a genome."""
-        dataset = self._dataset
-        return dataset.output.answers(
-            np.concatenate([getattr(dataset, part).labels for part in split.split("+")]),
-            validation_targets=dataset.validation.labels,
-            class_weights=dataset.class_weights() if genome["balance_classes"] else None,
-            label_smoothing=float(genome["label_smoothing"]),
-        )
-
-
-def stage_data(dataset: TableDataset) -> StageData:
-    """Returns the stage data of a process that trains along with others; see `TaskKind.stage_data`."""
-    rows = PreparedRows(dataset)
-
-    def find(spec: StageSpec) -> tuple[list[npt.NDArray[np.float32]], Answers]:
-        return rows.features(spec.genome, spec.split), rows.answers(spec.genome, spec.split)
-
-    return find
+        return stages.answers(self._dataset, genome, split)

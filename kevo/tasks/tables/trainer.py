@@ -2,83 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
-import keras
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from kevo.tasks.prepared.trainer import PreparedTrainer
 from kevo.tasks.protocols.task import SearchSettings
-from kevo.tasks.tables import costs, networks
-from kevo.tasks.tables.columns import Column
 from kevo.tasks.tables.dataset import TableDataset
-from kevo.tasks.tables.stages import TRAIN, PreparedRows, split_to_learn
-from kevo.training.candidate_fit import CandidateFit
-from kevo.training.effort import CandidateError, Earlier, Effort, OutOfTimeError, Progress
-from kevo.training.loop import EpochLoop
-from kevo.training.stage import LoopMaker, StagePlan, StageSpec
-from tuners.genome import Genome
-
-_ROWS_AT_ONCE = 1024
-"""So many validation rows pass a network at once."""
+from kevo.tasks.tables.stages import PreparedRows
+from kevo.training.stage import LoopMaker
 
 
-@dataclass(slots=True)
-class TrainedTable:
-    """A trained candidate.
-
-    Args:
-        network: A model from prepared columns to outputs, with the weights of the best epoch.
-        prepares: What prepares the columns.
-        columns: The columns.
-        metrics: Those of the best epoch; empty after a refit.
-        history: The metrics of every epoch, those before a pause included.
-        stages: The stage of every epoch.
-        is_paused: Whether the training ended for the sake of a pause only.
-        is_cut_short: Whether its time was up before its end.
-        share: The part of the last stage's epochs that was trained.
-        outputs: Those for the validation rows, shape (n, any); `None` where there was no time.
-    """
-
-    network: keras.Model
-    prepares: keras.Model
-    columns: tuple[Column, ...]
-    metrics: dict[str, float]
-    history: list[dict[str, float]] = field(default_factory=list)
-    stages: list[str] = field(default_factory=list)
-    is_paused: bool = False
-    is_cut_short: bool = False
-    share: float = 1.0
-    outputs: npt.NDArray[np.float32] | None = None
-
-    @property
-    def num_parameters(self) -> int:
-        """The size of the network."""
-        return int(self.network.count_params())
-
-    def deployable(self) -> keras.Model:
-        """Returns the model as it is saved: raw columns in, outputs out."""
-        return networks.deployable(self.network, self.prepares, self.columns)
-
-    def costs(self, names: Iterable[str], *, seconds: float) -> dict[str, float]:
-        """Returns some of `kevo.objective.COSTS`; `seconds` is how long the training took."""
-        return costs.measure(self.deployable(), names, seconds=seconds)
-
-
-class TableTrainer:
+class TableTrainer(PreparedTrainer):
     """Trains the candidates of one search.
 
     Args:
         dataset: The rows.
         settings: How the search is to run.
-        strategy: Spreads each candidate over several devices; see `kevo.training.loop.Loop`. `None` for the default
-            device.
-        leader: Spreads each candidate over several processes; `None` for this one only.
+        strategy: As in `PreparedTrainer`.
+        leader: As in `PreparedTrainer`.
     """
 
     def __init__(
@@ -89,104 +29,4 @@ class TableTrainer:
         strategy: tf.distribute.Strategy | None = None,
         leader: LoopMaker | None = None,
     ) -> None:
-        self._dataset = dataset
-        self._rows = PreparedRows(dataset)
-        self._objective = settings.objectives[0]
-        self._seed = settings.seed
-        self._strategy = strategy
-        self._leader = leader
-        # Keras collects garbage before each candidate; what is there already need not be looked through again.
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
-
-    def learn(self, learned: Mapping[str, Any]) -> None:
-        """Takes nothing in: candidates for tables teach each other nothing."""
-
-    def news(self) -> dict[str, Any]:
-        """Returns nothing."""
-        return {}
-
-    def train(
-        self,
-        genome: Genome,
-        effort: Effort,
-        *,
-        earlier: Earlier | None = None,
-        progress: Progress | None = None,
-        keep: Callable[..., None] | None = None,
-    ) -> TrainedTable:
-        """Trains the network of a genome.
-
-        Args:
-            genome: The genome.
-            effort: How long to train. Epochs count from the very first, seconds from now.
-            earlier: The training that it continues. `None` for a fresh network.
-            progress: Is called eight times in every epoch.
-            keep: Is lent the deployable model about three times a minute.
-
-        Returns:
-            The trained candidate, with the weights of its best epoch on the validation split, or of the last epoch of a
-            refit, which has no metrics.
-
-        Raises:
-            CandidateError: the network cannot be trained: its loss is no longer a number, or its time was up before
-                there was anything to measure.
-        """
-        # Keras keeps every graph of every model it ever built until told otherwise.
-        keras.backend.clear_session()
-        dataset = self._dataset
-        plan = StagePlan(
-            name=TRAIN, num_epochs=effort.num_epochs, pause_after=effort.pause_after, patience=effort.patience
-        )
-        fit = CandidateFit(
-            self._objective,
-            effort,
-            plans=[plan],
-            deployable=lambda network: networks.deployable(network, self._rows.layers(genome), dataset.columns),
-            earlier=earlier,
-            progress=progress,
-            keep=keep,
-        )
-        (validation,) = self._rows.features(genome, "validation")
-        # After a pause the rows come in another order than from the start.
-        seed = self._seed + len(fit.history)
-        keras.utils.set_random_seed(seed)
-        try:
-            with contextlib.nullcontext() if self._strategy is None else self._strategy.scope():
-                network = networks.network(genome, num_features=validation.shape[1], output=dataset.output)
-                fit.begin(network)
-                self._run(fit, network, genome, validation)
-        except OutOfTimeError as error:
-            raise CandidateError(f"too slow: {error}") from error
-        return TrainedTable(
-            network=network,
-            prepares=self._rows.layers(genome),
-            columns=dataset.columns,
-            metrics=fit.history.best,
-            history=fit.history.epochs,
-            stages=fit.history.stages,
-            is_paused=fit.is_paused,
-            is_cut_short=fit.is_cut_short,
-            share=fit.share,
-            outputs=fit.outputs,
-        )
-
-    def _run(
-        self, fit: CandidateFit, network: keras.Model, genome: Genome, validation: npt.NDArray[np.float32]
-    ) -> None:
-        split = split_to_learn(fit.effort)
-        spec = StageSpec(
-            genome=genome,
-            split=split,
-            num_epochs=fit.plans[TRAIN].num_epochs,
-            num_done=fit.history.num_epochs(TRAIN),
-            learning_rate=None,
-        )
-        inputs, answers = self._rows.features(genome, split), self._rows.answers(genome, split)
-        loop: EpochLoop
-        if self._leader is None:
-            loop = spec.loop(network, inputs, answers, seed=self._seed)
-        else:
-            loop = self._leader.loop(network, inputs, answers, spec)
-        fit.run_stage(TRAIN, network, loop, [validation], answers, batch_size=_ROWS_AT_ONCE)
+        super().__init__(PreparedRows(dataset), settings, strategy=strategy, leader=leader)

@@ -20,6 +20,7 @@ from kevo.tasks.images.datasets import csv_columns
 from kevo.tasks.outputs.classes.output import CLASSIFICATION
 from kevo.tasks.outputs.labels.output import MULTILABEL, SEPARATOR
 from kevo.tasks.outputs.numbers.output import REGRESSION
+from kevo.tasks.text_files import holds_texts
 
 _DELIMITERS = ",;\t|"
 _MAX_LINE = 2**20
@@ -104,11 +105,13 @@ CLASS_LABELS = Targets()
 
 
 def holds_pictures(data: Any) -> bool:
-    """Returns whether a source is a folder, an archive, a CSV file with a column `path`, or arrays of pictures."""
+    """Returns whether a source is a folder without texts, an archive, a list of pictures, or arrays of pictures."""
     if isinstance(data, str | os.PathLike):
         path = Path(data)
         # `Path.exists` raises where a name is too long.
-        return os.path.exists(path) and (path.is_dir() or path.suffix.casefold() in _ARCHIVES or _is_list(path))
+        if not os.path.exists(path):
+            return False
+        return path.suffix.casefold() in _ARCHIVES or _is_list(path) or (path.is_dir() and not holds_texts(path))
     return any(getattr(pictures, "ndim", 0) >= 3 for pictures, _ in _pairs(data))
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kevo.tasks.prepared.stages import TRAIN, split_to_learn, stage_data
 from kevo.tasks.tables.dataset import TableDataset
 from kevo.tasks.tables.preparing import prepare
-from kevo.tasks.tables.stages import TRAIN, PreparedRows, split_to_learn, stage_data
+from kevo.tasks.tables.stages import PreparedRows
 from kevo.training.effort import Effort
 from kevo.training.stage import StageSpec
 from tests.support.tables import GENOME, small_dataset
@@ -50,4 +51,4 @@ def test_another_process_learns_from_the_same(dataset: TableDataset, tmp_path: P
     rows = PreparedRows(dataset)
     np.testing.assert_array_equal(inputs[0], rows.features(GENOME, "train")[0])
     np.testing.assert_array_equal(answers.targets, rows.answers(GENOME, "train").targets)
-    assert stage_data(dataset)(spec)[0][0].shape == inputs[0].shape
+    assert stage_data(rows)(spec)[0][0].shape == inputs[0].shape

@@ -74,7 +74,7 @@ def test_the_smallest_network_may_have_a_narrow_layer(dataset: TableDataset) -> 
 
 
 def test_no_network_may_be_small_enough(dataset: TableDataset) -> None:
-    with pytest.raises(SettingsError, match="No network of this space has 5 parameters or fewer for this table"):
+    with pytest.raises(SettingsError, match="No network of this space has 5 parameters or fewer for these rows"):
         TableTask(dataset, kevo.Settings(task="tables", max_params=5))
 
 

@@ -11,10 +11,10 @@ import pytest
 
 import kevo
 from kevo.tasks.outputs.classes.evaluation import accuracy, cross_entropy
+from kevo.tasks.prepared.stages import TRAIN
 from kevo.tasks.tables.dataset import TableDataset
 from kevo.tasks.tables.networks import network
 from kevo.tasks.tables.preparing import forward
-from kevo.tasks.tables.stages import TRAIN
 from kevo.tasks.tables.trainer import TableTrainer
 from kevo.training.effort import CandidateError, Earlier, Effort
 from tests.support.outputs import classes

@@ -1,0 +1,183 @@
+"""Trains the networks of genomes on prepared examples."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from kevo.tasks.prepared import costs
+from kevo.tasks.prepared.stages import TRAIN, Examples, split_to_learn
+from kevo.tasks.protocols.task import SearchSettings
+from kevo.training.candidate_fit import CandidateFit
+from kevo.training.effort import CandidateError, Earlier, Effort, OutOfTimeError, Progress
+from kevo.training.loop import EpochLoop
+from kevo.training.stage import LoopMaker, StagePlan, StageSpec
+from tuners.genome import Genome
+
+_AT_ONCE = 1024
+"""So many validation examples pass a network at once."""
+
+
+@dataclass(slots=True)
+class TrainedNetwork:
+    """A trained candidate.
+
+    Args:
+        network: A model from prepared examples to outputs, with the weights of the best epoch.
+        deployed: Returns the model as it is saved.
+        metrics: Those of the best epoch; empty after a refit.
+        history: The metrics of every epoch, those before a pause included.
+        stages: The stage of every epoch.
+        is_paused: Whether the training ended for the sake of a pause only.
+        is_cut_short: Whether its time was up before its end.
+        share: The part of the last stage's epochs that was trained.
+        outputs: Those for the validation examples, shape (n, any); `None` where there was no time.
+    """
+
+    network: keras.Model
+    deployed: Callable[[], keras.Model]
+    metrics: dict[str, float]
+    history: list[dict[str, float]] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list)
+    is_paused: bool = False
+    is_cut_short: bool = False
+    share: float = 1.0
+    outputs: npt.NDArray[np.float32] | None = None
+
+    @property
+    def num_parameters(self) -> int:
+        """The size of the network."""
+        return int(self.network.count_params())
+
+    def deployable(self) -> keras.Model:
+        """Returns the model as it is saved: raw examples in, outputs out."""
+        return self.deployed()
+
+    def costs(self, names: Iterable[str], *, seconds: float) -> dict[str, float]:
+        """Returns some of `kevo.objective.COSTS`; `seconds` is how long the training took."""
+        return costs.measure(self.deployable(), names, seconds=seconds)
+
+
+class PreparedTrainer:
+    """Trains the candidates of one search.
+
+    Args:
+        examples: What networks learn from.
+        settings: How the search is to run.
+        strategy: Spreads each candidate over several devices; see `kevo.training.loop.Loop`. `None` for the default
+            device.
+        leader: Spreads each candidate over several processes; `None` for this one only.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        settings: SearchSettings,
+        *,
+        strategy: tf.distribute.Strategy | None = None,
+        leader: LoopMaker | None = None,
+    ) -> None:
+        self._examples = examples
+        self._objective = settings.objectives[0]
+        self._seed = settings.seed
+        self._strategy = strategy
+        self._leader = leader
+        # Keras collects garbage before each candidate; what is there already need not be looked through again.
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+
+    def learn(self, learned: Mapping[str, Any]) -> None:
+        """Takes nothing in: candidates teach each other nothing."""
+
+    def news(self) -> dict[str, Any]:
+        """Returns nothing."""
+        return {}
+
+    def train(
+        self,
+        genome: Genome,
+        effort: Effort,
+        *,
+        earlier: Earlier | None = None,
+        progress: Progress | None = None,
+        keep: Callable[..., None] | None = None,
+    ) -> TrainedNetwork:
+        """Trains the network of a genome.
+
+        Args:
+            genome: The genome.
+            effort: How long to train. Epochs count from the very first, seconds from now.
+            earlier: The training that it continues. `None` for a fresh network.
+            progress: Is called eight times in every epoch.
+            keep: Is lent the deployable model about three times a minute.
+
+        Returns:
+            The trained candidate, with the weights of its best epoch on the validation split, or of the last epoch of a
+            refit, which has no metrics.
+
+        Raises:
+            CandidateError: the network cannot be trained: its loss is no longer a number, or its time was up before
+                there was anything to measure.
+        """
+        # Keras keeps every graph of every model it ever built until told otherwise.
+        keras.backend.clear_session()
+        plan = StagePlan(
+            name=TRAIN, num_epochs=effort.num_epochs, pause_after=effort.pause_after, patience=effort.patience
+        )
+        fit = CandidateFit(
+            self._objective,
+            effort,
+            plans=[plan],
+            deployable=lambda network: self._examples.deployable(genome, network),
+            earlier=earlier,
+            progress=progress,
+            keep=keep,
+        )
+        (validation,) = self._examples.features(genome, "validation")
+        # After a pause the examples come in another order than from the start.
+        seed = self._seed + len(fit.history)
+        keras.utils.set_random_seed(seed)
+        try:
+            with contextlib.nullcontext() if self._strategy is None else self._strategy.scope():
+                network = self._examples.network(genome)
+                fit.begin(network)
+                self._run(fit, network, genome, validation)
+        except OutOfTimeError as error:
+            raise CandidateError(f"too slow: {error}") from error
+        return TrainedNetwork(
+            network=network,
+            deployed=lambda: self._examples.deployable(genome, network),
+            metrics=fit.history.best,
+            history=fit.history.epochs,
+            stages=fit.history.stages,
+            is_paused=fit.is_paused,
+            is_cut_short=fit.is_cut_short,
+            share=fit.share,
+            outputs=fit.outputs,
+        )
+
+    def _run(self, fit: CandidateFit, network: keras.Model, genome: Genome, validation: npt.NDArray[Any]) -> None:
+        split = split_to_learn(fit.effort)
+        spec = StageSpec(
+            genome=genome,
+            split=split,
+            num_epochs=fit.plans[TRAIN].num_epochs,
+            num_done=fit.history.num_epochs(TRAIN),
+            learning_rate=None,
+        )
+        inputs, answers = self._examples.features(genome, split), self._examples.answers(genome, split)
+        loop: EpochLoop
+        if self._leader is None:
+            loop = spec.loop(network, inputs, answers, seed=self._seed)
+        else:
+            loop = self._leader.loop(network, inputs, answers, spec)
+        fit.run_stage(TRAIN, network, loop, [validation], answers, batch_size=_AT_ONCE)

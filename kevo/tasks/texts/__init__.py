@@ -1,0 +1,1 @@
+"""Texts: one class of several or a number for each."""

@@ -1,0 +1,157 @@
+"""The data set of texts in memory, in splits, and its files for worker processes."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kevo.tasks.outputs import parsing
+from kevo.tasks.outputs.output import Output
+from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.texts.reading import SPLITS
+
+_WORKER_SPLITS = ("train", "validation")
+"""Workers never see the test split."""
+_JSON, _ARRAYS = "texts.json", "texts.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Texts with their answers.
+
+    Args:
+        texts: The texts.
+        labels: The answers: positions in the data set's class names, or numbers; shape (n,).
+    """
+
+    texts: tuple[str, ...]
+    labels: npt.NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class TextDataset:
+    """Texts with their answers, for training, choosing and measuring.
+
+    Args:
+        name: A short name, fit for a file.
+        text: The name of the texts, such as that of their column.
+        target: The name of what is predicted.
+        output: What is asked of each text.
+        train: What models learn from.
+        validation: What decides between them.
+        test: What is looked at once, at the end.
+        notes: What was decided while reading, in words.
+        made_splits: The splits that the source did not give and that were taken out of `train`.
+        max_examples: What reading was limited to; `None` where all texts are used.
+        repeats: What there is to say of texts that stand in several splits of the source.
+        skipped: Files that could not be used.
+    """
+
+    name: str
+    text: str
+    target: str
+    output: Output
+    train: Split
+    validation: Split
+    test: Split
+    notes: tuple[str, ...] = ()
+    made_splits: tuple[str, ...] = ()
+    max_examples: int | None = None
+    repeats: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes, in the order of a model's outputs; of numbers, their name."""
+        return self.output.names
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, or of numbers."""
+        return self.output.size
+
+    def split(self, name: str) -> Split:
+        """A split by its name."""
+        split: Split = getattr(self, name)
+        return split
+
+    def num_examples(self, split: str) -> int:
+        """Number of texts of a split."""
+        return len(self.split(split))
+
+    def labels(self, split: str) -> npt.NDArray[Any]:
+        """The answers of a split."""
+        return self.split(split).labels
+
+    def class_weights(self) -> dict[int, float] | None:
+        """Weights with which each class counts the same in training; `None` where there is nothing to balance."""
+        return self.output.class_weights(self.train.labels)
+
+    def fingerprint(self) -> str:
+        """Content hash of texts, answers and all splits."""
+        digest = hashlib.blake2b(json.dumps([self.target, self.output.names]).encode(), digest_size=16)
+        for name in SPLITS:
+            for array in (*packed(self.split(name).texts), np.ascontiguousarray(self.labels(name))):
+                digest.update(repr(array.shape).encode())
+                digest.update(array.data)
+        return digest.hexdigest()
+
+    def summary(self) -> str:
+        """Describes the data set in one line.
+
+        Example:
+            >>> from kevo.tasks.texts.loading import load
+            >>> texts = [f"{one} film number {place}" for place in "abcdefghijkl" for one in ("good", "bad")]
+            >>> load((texts, ["yes", "no"] * 12), seed=0).summary()
+            'texts: 24 texts, 2 classes (16 train, 4 validation*, 4 test*; * from train)'
+        """
+        sizes = [f"{self.num_examples(split)} {split}{'*' * (split in self.made_splits)}" for split in SPLITS]
+        made = "; * from train" if self.made_splits else ""
+        total = sum(map(self.num_examples, SPLITS))
+        return f"{self.name}: {total} texts, {self.output.summary()} ({', '.join(sizes)}{made})"
+
+    def write(self, folder: Path) -> None:
+        """Writes everything but the test split and the notes into a new folder, for worker processes."""
+        folder.mkdir(parents=True)
+        facts = {"name": self.name, "text": self.text, "target": self.target, **self.output.to_json()}
+        (folder / _JSON).write_text(json.dumps(facts))
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for name in _WORKER_SPLITS:
+            arrays[f"{name}_letters"], arrays[f"{name}_ends"] = packed(self.split(name).texts)
+            arrays[f"{name}_labels"] = self.labels(name)
+        np.savez(folder / _ARRAYS, allow_pickle=False, **arrays)
+
+
+def read(folder: Path) -> TextDataset:
+    """Reads a data set of `TextDataset.write`'s, with an empty test split."""
+    facts = json.loads((folder / _JSON).read_text())
+    with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
+        train, validation = (
+            Split(unpacked(arrays[f"{name}_letters"], arrays[f"{name}_ends"]), arrays[f"{name}_labels"])
+            for name in _WORKER_SPLITS
+        )
+    test = Split((), train.labels[:0])
+    return TextDataset(facts["name"], facts["text"], facts["target"], parsing.output(facts), train, validation, test)
+
+
+def packed(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Returns texts as bytes of UTF-8, one after the other, and where each ends."""
+    found = [text.encode() for text in texts]
+    return np.frombuffer(b"".join(found), np.uint8), np.cumsum(list(map(len, found)), dtype=np.int64)
+
+
+def unpacked(letters: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    """Returns the texts of what `packed` returned."""
+    content, bounds = letters.tobytes(), [0, *ends.tolist()]
+    return tuple(content[start:end].decode() for start, end in itertools.pairwise(bounds))

@@ -1,0 +1,375 @@
+"""The genes of a network for texts, declared on `HyperParameters` without building a model.
+
+A `Space` is plain data: for every gene, the values that it may take. The first value of each is the one the search
+starts from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kevo.errors import SettingsError, SpaceError
+from kevo.tasks.prepared import genes
+from tuners.genome import Genome
+
+if TYPE_CHECKING:
+    from keras_tuner import HyperParameters
+
+_TOKENS = ("words", "characters")
+_WORDS: genes.Words = {
+    "families": ("bag", "conv", "recurrent"),
+    "family": ("bag", "conv", "recurrent"),
+    "tokens": _TOKENS,
+    "bag/tokens": _TOKENS,
+    "sequence/tokens": _TOKENS,
+    "bag_weights": ("tf_idf", "equal"),
+    "bag/weights": ("tf_idf", "equal"),
+    "bag_starts": ("counts", "random"),
+    "bag/start": ("counts", "random"),
+    "poolings": ("max", "average", "both"),
+    "conv/pooling": ("max", "average", "both"),
+    **genes.TRAINING_WORDS,
+}
+MOST_TOKENS = 100_000
+"""The largest vocabulary."""
+_SEQUENCES = ("conv", "recurrent")
+_NUM_LOOKED_AT = 200
+_LONGEST_WORDS = 20
+"""Letters of a word, on average, where there are spaces between words; with more there are none."""
+_WIDE = (0x2E80, 0xAC00)
+"""The scripts of Chinese and Japanese."""
+_BAG_UNITS = 32
+"""The width of the small network of a bag of words that a search begins with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """For every gene of a network for texts, the values that it may take; the first is the starting point.
+
+    A `bag` counts words, or rows of words (`bag_ngrams`), whatever their order. With `bag_units` 0 it is a linear
+    model, which may start from how often each class has a word (`counts`) instead of at random. `conv` looks at a few
+    words in a row at each place (Kim 2014, arXiv:1408.5882), `recurrent` reads one word after the other. `lengths` are
+    shares of the length that 95 of 100 texts do not exceed. `token_dropout` is the share of words that are left out
+    at random in training. Learning rates are (lowest, highest) bounds of a logarithmic range.
+
+    Raises:
+        SpaceError: a gene has no value, or a value of the wrong kind.
+    """
+
+    families: tuple[str, ...] = ("bag", "conv", "recurrent")
+    tokens: tuple[str, ...] = ("words", "characters")
+    vocabulary: tuple[int, ...] = (20_000, 4_000, 10_000, 40_000)
+    token_dropout: tuple[float, ...] = (0.2, 0.0, 0.4)
+
+    bag_ngrams: tuple[int, ...] = (2, 1, 3)
+    bag_character_ngrams: tuple[int, ...] = (4, 3, 5)
+    bag_weights: tuple[str, ...] = ("equal", "tf_idf")
+    bag_units: tuple[int, ...] = (0, 16, 32, 64)
+    bag_starts: tuple[str, ...] = ("counts", "random")
+
+    lengths: tuple[float, ...] = (1.0, 0.5)
+    sequence_units: tuple[int, ...] = (32, 16, 64, 128)
+    branches: tuple[int, ...] = (2, 1, 3)
+    widths: tuple[int, ...] = (3, 1, 2, 4, 5, 7)
+    filters: tuple[int, ...] = (32, 8, 16, 64, 100)
+    poolings: tuple[str, ...] = ("max", "average", "both")
+    recurrent_units: tuple[int, ...] = (32, 16, 64)
+
+    num_layers: tuple[int, ...] = (0, 1, 2)
+    units: tuple[int, ...] = (32, 16, 64, 128)
+    activations: tuple[str, ...] = ("relu", "elu", "gelu", "silu")
+    dropout: tuple[float, ...] = (0.2, 0.0, 0.4, 0.5)
+    l2: tuple[float, ...] = (0.0, 1e-5, 1e-4, 1e-3)
+
+    optimizers: tuple[str, ...] = ("adam", "adamw", "rmsprop")
+    learning_rate: tuple[float, float] = (3e-4, 1e-2)
+    sgd_learning_rate: tuple[float, float] = (1e-2, 1.0)
+    schedules: tuple[str, ...] = ("cosine", "constant")
+    weight_decay: tuple[float, ...] = (1e-4, 1e-3, 1e-2)
+    batch_sizes: tuple[int, ...] = (64, 16, 32, 128)
+    label_smoothing: tuple[float, ...] = (0.0, 0.05, 0.1)
+    balance_classes: tuple[bool, ...] = (False, True)
+
+    def __post_init__(self) -> None:
+        genes.check_fields(self, _WORDS)
+        if not all(1 <= number <= MOST_TOKENS for number in self.vocabulary):
+            raise SpaceError(
+                f"The space's `vocabulary` must be from 1 to {MOST_TOKENS:,} words. Received: {self.vocabulary!r}."
+            )
+
+
+PRESETS: Mapping[str, Space] = {
+    "small": Space(
+        families=("bag", "conv"),
+        tokens=("words",),
+        vocabulary=(10_000, 20_000),
+        bag_ngrams=(2, 1),
+        bag_units=(0, 16, 32),
+        lengths=(1.0,),
+        sequence_units=(32, 16),
+        widths=(3, 1, 2, 4),
+        filters=(16, 32),
+        poolings=("max",),
+        num_layers=(0, 1),
+        units=(32, 64),
+        activations=("relu",),
+        l2=(0.0, 1e-4),
+        optimizers=("adam", "adamw"),
+        schedules=("cosine",),
+        weight_decay=(1e-4, 1e-3),
+        batch_sizes=(64, 32),
+        label_smoothing=(0.0,),
+        balance_classes=(False,),
+    ),
+    "default": Space(),
+}
+"""How wide the search is: `small` for a quick look, and `default`."""
+
+
+def preset(name: str) -> Space:
+    """Returns the preset called `name`.
+
+    Raises:
+        SpaceError: there is no such preset.
+    """
+    if name not in PRESETS:
+        close = difflib.get_close_matches(name, PRESETS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise SpaceError(f"Unknown space {name!r} for texts.{hint} Expected one of: {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def from_json(value: str | Mapping[str, Any] | object) -> Space:
+    """Returns a space, given by the name of a preset, by the JSON values of its fields, or as itself.
+
+    Raises:
+        SettingsError: the value is of another kind.
+        SpaceError: the preset is unknown, or a gene has no value or one of the wrong kind.
+        TypeError: a field is unknown.
+    """
+    if isinstance(value, Space):
+        return value
+    if isinstance(value, str):
+        return preset(value)
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"`space` must be a preset's name or a Space for texts. Received: {value!r}.")
+    return Space(**value)
+
+
+def without_classes(space: Space) -> Space:
+    """Returns a space without the genes that mean something for classes only."""
+    return dataclasses.replace(space, label_smoothing=(0.0,), balance_classes=(False,))
+
+
+def characters_first(space: Space) -> Space:
+    """Returns a space that begins with characters, for texts without spaces between words."""
+    return dataclasses.replace(space, tokens=("characters", "words"))
+
+
+def have_spaces(texts: Sequence[str]) -> bool:
+    """Tells whether there are spaces between the words of texts, as the first 200 tell.
+
+    Example:
+        >>> have_spaces(["a fine film"]), have_spaces(["好看的电影"])
+        (True, False)
+    """
+    looked_at = texts[:_NUM_LOOKED_AT]
+    num_letters = sum(map(len, looked_at))
+    num_words = sum(len(text.split()) for text in looked_at)
+    num_wide = sum(_WIDE[0] <= ord(letter) < _WIDE[1] for text in looked_at for letter in text)
+    return num_letters <= _LONGEST_WORDS * max(1, num_words) and 2 * num_wide <= num_letters
+
+
+def declare(space: Space, *, num_texts: int, are_balanced: bool = True) -> HyperParameters:
+    """Declares the genes of `space` that make sense for a data set.
+
+    Args:
+        space: The values that each gene may take.
+        num_texts: Number of training texts. Batches larger than a quarter of them are left out.
+        are_balanced: Whether all classes have about as many training texts, so that there is nothing to balance.
+
+    Returns:
+        Keras Tuner hyperparameters.
+
+    Example:
+        >>> declare(preset("small"), num_texts=1000).get("family")
+        'bag'
+    """
+    from keras_tuner import HyperParameters
+
+    hp = HyperParameters()
+    genes.choice(hp, "family", space.families)
+    genes.choice(hp, "vocabulary", space.vocabulary)
+    genes.choice(hp, "token_dropout", space.token_dropout)
+    if "bag" in space.families:
+        with hp.conditional_scope("family", ["bag"]):
+            genes.choice(hp, "bag/tokens", space.tokens)
+            if "words" in space.tokens:
+                with hp.conditional_scope("bag/tokens", ["words"]):
+                    genes.choice(hp, "bag/ngrams", space.bag_ngrams)
+            if "characters" in space.tokens:
+                with hp.conditional_scope("bag/tokens", ["characters"]):
+                    genes.choice(hp, "bag/character_ngrams", space.bag_character_ngrams)
+            genes.choice(hp, "bag/weights", space.bag_weights)
+            genes.choice(hp, "bag/units", space.bag_units)
+            if 0 in space.bag_units:
+                with hp.conditional_scope("bag/units", [0]):
+                    genes.choice(hp, "bag/start", space.bag_starts)
+    if sequences := [name for name in space.families if name in _SEQUENCES]:
+        with hp.conditional_scope("family", sequences):
+            genes.choice(hp, "sequence/tokens", space.tokens)
+            genes.choice(hp, "sequence/length", space.lengths)
+            genes.choice(hp, "sequence/units", space.sequence_units)
+    if "conv" in space.families:
+        with hp.conditional_scope("family", ["conv"]):
+            genes.choice(hp, "conv/branches", space.branches)
+            for branch in range(1, max(space.branches) + 1):
+                with hp.conditional_scope("conv/branches", [num for num in sorted(space.branches) if num >= branch]):
+                    genes.choice(hp, f"conv/branch_{branch}/width", space.widths)
+            genes.choice(hp, "conv/filters", space.filters)
+            genes.choice(hp, "conv/pooling", space.poolings)
+    if "recurrent" in space.families:
+        with hp.conditional_scope("family", ["recurrent"]):
+            genes.choice(hp, "recurrent/units", space.recurrent_units)
+    genes.choice(hp, "num_layers", space.num_layers)
+    for layer in range(1, max(space.num_layers) + 1):
+        with hp.conditional_scope("num_layers", [num for num in sorted(space.num_layers) if num >= layer]):
+            genes.choice(hp, f"layer_{layer}/units", space.units)
+    genes.choice(hp, "activation", space.activations)
+    genes.choice(hp, "dropout", space.dropout)
+    genes.choice(hp, "l2", space.l2)
+    genes.declare_training(hp, space, num_examples=num_texts, are_balanced=are_balanced)
+    return hp
+
+
+def seeds(space: Space) -> list[Genome]:
+    """Returns genomes to begin a search with, each as those genes that differ from the defaults.
+
+    A linear model of rows of words, the same weighed by TF-IDF, a conv network, a small network of a bag of words, a
+    linear model of characters, and a recurrent network: as far as the space has them.
+
+    Example:
+        >>> [one["family"] for one in seeds(preset("default"))]
+        ['bag', 'bag', 'conv', 'bag', 'bag', 'recurrent']
+    """
+    found: list[Genome] = []
+    plain = {"num_layers": min(space.num_layers)}
+    small = genes.nearest(space.bag_units, _BAG_UNITS)
+    wanted: list[Genome] = [
+        {"family": "bag", **plain},
+        {"family": "bag", **plain, "bag/weights": space.bag_weights[-1]},
+        {"family": "conv", **plain},
+        {"family": "bag", **plain, "bag/units": small},
+        {"family": "bag", **plain, "bag/tokens": space.tokens[-1]},
+        {"family": "recurrent", **plain},
+    ]
+    for one in wanted:
+        if one["family"] in space.families and one not in found:
+            found.append(one)
+    return found
+
+
+def narrowest(space: Space) -> list[Genome]:
+    """Returns for each family a network with few parameters, as genes that differ from the defaults."""
+    small: Genome = {"vocabulary": min(space.vocabulary), "num_layers": min(space.num_layers)}
+    sequence: Genome = {**small, "sequence/units": min(space.sequence_units)}
+    by_family: dict[str, Genome] = {
+        "bag": {**small, "bag/units": min(space.bag_units)},
+        "conv": {
+            **sequence,
+            "conv/branches": min(space.branches),
+            "conv/branch_1/width": min(space.widths),
+            "conv/filters": min(space.filters),
+            "conv/pooling": "max" if "max" in space.poolings else space.poolings[0],
+        },
+        "recurrent": {**sequence, "recurrent/units": min(space.recurrent_units)},
+    }
+    return [{"family": name, **by_family[name]} for name in space.families]
+
+
+def check_genome(genome: Genome) -> None:
+    """Checks that a genome has every gene of a network, with a value of its kind.
+
+    Raises:
+        SpaceError: a gene is missing, unknown, or has a value that no network can be built with.
+    """
+    genes.check_genome(genome, _expected(genome), _WORDS)
+
+
+def describe(genome: Genome) -> str:
+    """Returns a genome in words.
+
+    Example:
+        >>> describe({"family": "bag", "vocabulary": 20000, "token_dropout": 0.2, "bag/tokens": "words",
+        ...           "bag/ngrams": 2, "bag/weights": "tf_idf", "bag/units": 0, "bag/start": "counts", "num_layers": 0,
+        ...           "activation": "relu", "dropout": 0.2, "l2": 0.0, "optimizer": "adam", "learning_rate": 0.003,
+        ...           "schedule": "cosine", "batch_size": 64, "label_smoothing": 0.0, "balance_classes": False})
+        'linear model of 20,000 rows of 1 to 2 words, TF-IDF, 20% left out; adam 0.003, cosine, batch 64'
+    """
+    family, tokens = str(genome["family"]), tokens_of(genome)
+    if family == "bag":
+        most = int(genome["bag/ngrams" if tokens == "words" else "bag/character_ngrams"])
+        what = tokens if most == 1 else f"rows of 1 to {most} {tokens}"
+        kind = f"bag of {genome['bag/units']} features" if genome["bag/units"] else "linear model"
+        parts = [f"{kind} of {genome['vocabulary']:,} {what}"]
+        if genome["bag/weights"] == "tf_idf":
+            parts.append("TF-IDF")
+    else:
+        parts = [f"{genome['vocabulary']:,} {tokens} as {genome['sequence/units']} numbers"]
+        if family == "conv":
+            widths = [
+                str(genome[f"conv/branch_{number}/width"]) for number in range(1, int(genome["conv/branches"]) + 1)
+            ]
+            parts.append(f"conv {'+'.join(widths)} x {genome['conv/filters']}, {genome['conv/pooling']} pooling")
+        else:
+            parts.append(f"GRU {genome['recurrent/units']}")
+        if genome["sequence/length"] != 1:
+            parts.append(f"{genome['sequence/length']:.0%} of the length")
+    if genome["token_dropout"]:
+        parts.append(f"{genome['token_dropout']:.0%} left out")
+    num_layers = int(genome["num_layers"])
+    if num_layers:
+        units = " > ".join(str(genome[f"layer_{layer}/units"]) for layer in range(1, num_layers + 1))
+        parts.append(f"dense {units}, {genome['activation']}")
+    if genome["dropout"] and not is_linear(genome):
+        parts.append(f"dropout {genome['dropout']:g}")
+    if genome["l2"]:
+        parts.append(f"L2 {genome['l2']:g}")
+    return f"{', '.join(parts)}; {genes.describe_training(genome)}"
+
+
+def is_linear(genome: Genome) -> bool:
+    """Tells whether a genome is a linear model."""
+    return genome.get("family") == "bag" and not genome.get("bag/units") and not genome.get("num_layers")
+
+
+def tokens_of(genome: Genome) -> str:
+    """Returns what a genome's network reads texts as: `words` or `characters`."""
+    return str(genome["bag/tokens" if genome["family"] == "bag" else "sequence/tokens"])
+
+
+def _expected(genome: Genome) -> Iterator[tuple[str, type]]:
+    """Yields the genes that a genome must have, with their types."""
+    yield from (("family", str), ("vocabulary", int), ("token_dropout", float))
+    if genome["family"] == "bag":
+        yield "bag/tokens", str
+        yield ("bag/ngrams" if genome["bag/tokens"] == "words" else "bag/character_ngrams"), int
+        yield from (("bag/weights", str), ("bag/units", int))
+        if not genome["bag/units"]:
+            yield "bag/start", str
+    else:
+        yield from (("sequence/tokens", str), ("sequence/length", float), ("sequence/units", int))
+        if genome["family"] == "conv":
+            yield "conv/branches", int
+            yield from ((f"conv/branch_{branch}/width", int) for branch in range(1, int(genome["conv/branches"]) + 1))
+            yield from (("conv/filters", int), ("conv/pooling", str))
+        else:
+            yield "recurrent/units", int
+    yield "num_layers", int
+    yield from ((f"layer_{layer}/units", int) for layer in range(1, int(genome["num_layers"]) + 1))
+    yield from (("activation", str), ("dropout", float), ("l2", float))
+    yield from genes.training_genes(genome)

@@ -1,0 +1,34 @@
+"""Trains the networks of genomes on numbers of tokens."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from kevo.tasks.prepared.trainer import PreparedTrainer
+from kevo.tasks.protocols.task import SearchSettings
+from kevo.tasks.texts.dataset import TextDataset
+from kevo.tasks.texts.stages import PreparedTexts
+from kevo.training.stage import LoopMaker
+
+
+class TextTrainer(PreparedTrainer):
+    """Trains the candidates of one search.
+
+    Args:
+        dataset: The texts.
+        settings: How the search is to run.
+        strategy: As in `PreparedTrainer`.
+        leader: As in `PreparedTrainer`.
+        texts: The texts as networks see them, where they are shared; `None` to prepare them anew.
+    """
+
+    def __init__(
+        self,
+        dataset: TextDataset,
+        settings: SearchSettings,
+        *,
+        strategy: tf.distribute.Strategy | None = None,
+        leader: LoopMaker | None = None,
+        texts: PreparedTexts | None = None,
+    ) -> None:
+        super().__init__(texts or PreparedTexts(dataset), settings, strategy=strategy, leader=leader)

@@ -1,0 +1,33 @@
+"""Texts as networks see them."""
+
+import numpy as np
+
+from kevo.tasks.prepared.stages import split_to_learn
+from kevo.tasks.texts.stages import PreparedTexts
+from kevo.training.effort import Effort
+from tests.support.texts import CONV, GENOME, small_dataset
+
+
+def test_texts_are_prepared_once_for_all_genomes_that_read_them_alike() -> None:
+    texts = PreparedTexts(small_dataset(60))
+    texts.features(GENOME, "train")
+    kept = texts._numbers[("words", 2)]["train"]  # type: ignore[index]
+    texts.features({**GENOME, "vocabulary": 50}, "train")
+    assert texts._numbers[("words", 2)]["train"] is kept  # type: ignore[index]
+    for genome in (CONV, {**GENOME, "bag/ngrams": 3}):
+        texts.features(genome, "train")
+    # No more than two are kept.
+    assert [how.ngrams for how in texts._numbers] == [1, 3]
+
+
+def test_a_genome_reads_its_part() -> None:
+    dataset = small_dataset(60)
+    texts = PreparedTexts(dataset)
+    (whole,), (part,) = (
+        texts.features({**CONV, "sequence/length": length}, split_to_learn(Effort(num_epochs=1)))
+        for length in (1.0, 0.5)
+    )
+    assert whole.shape == (len(dataset.train), 9)
+    np.testing.assert_array_equal(part, whole[:, :4])
+    assert texts.size({**GENOME, "vocabulary": 5}) == (7, 17)
+    assert texts.features({**GENOME, "vocabulary": 5}, "validation")[0].max() == 6
