@@ -30,8 +30,10 @@ from kevo.service.tokens import User
 from kevo.service.upgrade import RESTART, Installed
 from kevo.service.watching import Watched, candidate_event
 
-_KILL_SECONDS = 120.0
-"""A search that was asked to stop and is still at work after this time is killed."""
+_SILENCE_SECONDS = 120.0
+"""A search that was asked to stop, and tells nothing for so long, is killed."""
+_STOP_SECONDS = 900.0
+"""So is one that is still at work after this time. On a busy machine the last steps to a model take minutes."""
 MOST_QUEUED = 20
 """So many searches of one user may wait."""
 _FIND_SECONDS = 5.0
@@ -298,7 +300,7 @@ class Searches:
         for job in sorted(ended, key=lambda job: job.created, reverse=True):
             place = self.place(job)
             if summaries.is_missing(place.summary, place.run):
-                Watched(job, place).status()
+                self._watching(job).status()
 
     def tick(self) -> None:
         """Looks after all searches once: those that have ended, those to be stopped, those that may begin."""
@@ -356,7 +358,7 @@ class Searches:
                 self._end(job, place)
                 return
             self._set(job, jobs.current_state(job, place))
-            if job.want == "stop" and jobs.now() - (job.stop_asked or 0) > _KILL_SECONDS:
+            if job.want == "stop" and _hangs(place, job.stop_asked or 0.0):
                 job.want = "kill"
                 self._keep(job)
             want = job.want
@@ -442,6 +444,16 @@ class Searches:
                 if (oldest := next(ended, job.id)) != job.id:
                     del self._watched[oldest]
             return watched
+
+
+def _hangs(place: Place, asked: float) -> bool:
+    """Whether a search that was asked to stop does not get there: it tells nothing, or takes all too long."""
+    try:
+        heard = (place.run / layout.STATUS).stat().st_mtime
+    except OSError:
+        heard = 0.0
+    now = jobs.now()
+    return now - max(asked, heard) > _SILENCE_SECONDS or now - asked > _STOP_SECONDS
 
 
 def _is_refused(exit_code: int | None) -> bool:

@@ -17,6 +17,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 SLOW = 240_000
 """Milliseconds that a page may take on a machine that trains."""
+LONGEST = 600_000
+"""The same until a search has ended there."""
 CHOOSER = 20_000
 """Milliseconds until the choice of a file opens."""
 SCHEMES = ("light", "dark")

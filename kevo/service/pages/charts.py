@@ -100,9 +100,9 @@ def together(searches: Sequence[tuple[str, Sequence[Candidate], Objective | None
         return None
     scores = [score for _, found in bests for _, score in found]
     # Each begins with what it had at first, which may be far from the rest.
-    low, high = min(found[len(found) // 2][1] for _, found in bests), max(scores)
+    low, high = min(found[(len(found) - 1) // 2][1] for _, found in bests), max(scores)
     if objective.direction == "min":
-        low, high = min(scores), max(found[len(found) // 2][1] for _, found in bests)
+        low, high = min(scores), max(found[(len(found) - 1) // 2][1] for _, found in bests)
     end = max(one.finished_at for _, candidates, _ in searches for one in candidates) or 1.0
     span = (high - low) or 1.0
 

@@ -12,7 +12,7 @@ from tests.support.serving import pets, png
 
 browsing = pytest.importorskip("tests.support.browsing", reason="the extra `browser` is not installed")
 browser = browsing.browser
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900), browsing.needs_chromium]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800), browsing.needs_chromium]
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +72,11 @@ def test_the_whole_way_by_keyboard(
     visitor.check()
     # The page follows by itself: nobody loads it again.
     visitor.press("Start the search", "/searches/[0-9a-f]{16}")
-    page.get_by_role("heading", name=words("Last candidates")).wait_for()
+    page.get_by_role("heading", name=words("Last candidates")).wait_for(timeout=browsing.LONGEST)
     assert page.title().startswith(words("running"))
     visitor.check()
     visitor.press("Stop and keep the best")
-    page.get_by_role("heading", name=words("Result")).wait_for()
+    page.get_by_role("heading", name=words("Result")).wait_for(timeout=browsing.LONGEST)
     assert "test accuracy" in page.inner_text("main") and page.locator(".matrix tbody tr").count() == 3
     visitor.check()
     with page.expect_download() as download:
@@ -108,7 +108,7 @@ def test_the_main_way_needs_no_script(server: Process, browser: Any, zips: Path,
     page.fill("#max_time_other", "100s")
     visitor.click("button", "Start the search", "/searches/[0-9a-f]{16}")
     # It loads itself again every ten seconds, by what stands in `noscript`.
-    page.get_by_role("heading", name="Resultado").wait_for()
+    page.get_by_role("heading", name="Resultado").wait_for(timeout=browsing.LONGEST)
     visitor.click("link", "Try it", "/try")
     page.set_input_files("#pictures", str(picture))
     page.get_by_role("button", name="Predecir").click()

@@ -127,6 +127,35 @@ def test_what_waits_can_be_taken_out_and_put_in_again(served: Serving) -> None:
 
 
 @pytest.mark.bar(6)
+def test_a_search_that_still_tells_something_is_not_killed(served: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, _ = served
+    job = put_search(server)
+    place = server.searches.place(job)
+    run = put_run(server, job)
+    killed: list[Path] = []
+    monkeypatch.setattr(launching, "kill", killed.append)
+    held = at_work(place)
+    try:
+        server.searches._set(job, jobs.RUNNING)
+        job.started = job.created
+        server.searches.stop(job)
+        job.stop_asked = jobs.now() - 300
+        run.write_json("status.json", {"seconds": 1.0, "written_at": jobs.now(), "trainings": []})
+        server.searches.tick()
+        assert job.want == "stop" and killed == []
+        silent = jobs.now() - 200
+        os.utime(run.path / "status.json", (silent, silent))
+        server.searches.tick()
+        assert job.want == "kill" and killed == [place.lock]
+        job.want, job.stop_asked = "stop", jobs.now() - 1000
+        os.utime(run.path / "status.json")
+        server.searches.tick()
+        assert job.want == "kill"
+    finally:
+        os.close(held)
+
+
+@pytest.mark.bar(6)
 def test_a_search_at_work_is_asked_to_stop_once(served: Serving) -> None:
     server, client = served
     job = put_search(server)

@@ -45,3 +45,19 @@ def test_a_long_search_has_a_small_drawing() -> None:
     curve = charts.curve(candidates(*(number / 20_000 for number in range(20_000))), ACCURACY)
     assert curve is not None and len(curve.rows) == 100 and curve.rows[-1][0] == 20_000
     assert len(curve.line) < 20_000 and len(curve.dots) <= 1000
+
+
+def test_several_searches_share_their_axes() -> None:
+    first, second = candidates(0.5, 0.75), candidates(0.25, 0.5, 0.6, 1.0)
+    found = charts.together([("a", first, ACCURACY), ("b", second, ACCURACY)])
+    assert found is not None and (found.low, found.high, found.until) == (0.5, 1.0, "40.0 s")
+    assert [(name, last) for name, _, last in found.lines] == [("a", 0.75), ("b", 1.0)]
+    bottom, top = charts.HEIGHT - 28, 12
+    x = [round(charts.LEFT + (charts.WIDTH - charts.LEFT - 12) * seconds / 40) for seconds in (10, 20, 40)]
+    middle = round(bottom - (bottom - top) / 2)
+    assert found.lines[0][1] == f"{x[0]},{bottom} {x[1]},{bottom} {x[1]},{middle} {x[2]},{middle}"
+    # What is below the axis stays on it.
+    assert found.lines[1][1].startswith(f"{x[0]},{bottom} ") and found.lines[1][1].endswith(f"{x[2]},{top}")
+    assert charts.together([("a", first, ACCURACY), ("b", second, LOSS)]) is None
+    assert charts.together([("a", first, ACCURACY), ("b", [], ACCURACY)]) is None
+    assert charts.together([("a", first, ACCURACY), ("b", second, None)]) is None
