@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kevo.service import jobs
 from tests.support.serve_process import Process, wait
 from tests.support.serving import pets, png
 
@@ -20,6 +21,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     server = Process(tmp_path_factory.mktemp("serve"))
     yield server
     server.end(signal.SIGTERM)
+
+
+@pytest.fixture(autouse=True)
+def left_quiet(server: Process) -> Iterator[None]:
+    """Ends the searches of a test, however that ends: those of the next one would wait for them."""
+    yield
+    for one in server.get("/searches")["searches"]:
+        server.post(f"/searches/{one['id']}/stop")
+        server.post(f"/searches/{one['id']}/stop", {"now": True})
+    wait(lambda: {one["state"] for one in server.get("/searches")["searches"]} <= set(jobs.ENDED))
 
 
 def visitor_of(browser: Any, server: Process, **options: Any) -> Any:

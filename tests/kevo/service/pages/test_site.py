@@ -128,7 +128,8 @@ def test_a_result_is_shown_with_its_interval_and_confusions(served: Serving) -> 
     assert "90.0%" in page and "95% confidence" in page and "always answers with one of its classes" in page
     assert "&lt;img src=x" in page and "<img" not in page and "<noscript>" not in page
     assert f"/api/v1/searches/{job.id}/files/best.keras" in page and f"/searches/{job.id}/try" in page
-    assert client.get("/?state=finished").text.count(f"/searches/{job.id}") == 1
+    # The search itself, and its model.
+    assert client.get("/?state=finished").text.count(f"/searches/{job.id}") == 2
     assert "/searches/" not in client.get("/?state=failed").text.partition("<tbody>")[2]
 
 
@@ -284,3 +285,12 @@ def test_figures_are_shown_as_they_are_made(served: Serving, monkeypatch: pytest
     assert shown.headers["content-security-policy"].startswith("sandbox;")
     for name in ("linked", "..%2f..%2frun", "other"):
         assert client.get(f"/api/v1/searches/{job.id}/figures/{name}").status_code == 404
+
+
+def test_a_search_can_be_stopped_from_the_list(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, name="pets")
+    page = checked(client.get("/").text)
+    assert f'form="stop-{job.id}"' in page and "Stop pets before it begins" in page
+    answer = client.post(f"/searches/{job.id}/stop", data={"back": "list"}, headers={"origin": ADDRESS})
+    assert answer.url.path == "/" and server.searches.state(job) == "cancelled"
