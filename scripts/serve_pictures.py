@@ -5,6 +5,7 @@ Needs the extra `serve`, Playwright and Chromium. Takes three minutes.
 """
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -46,7 +47,8 @@ def main() -> None:
             page.fill("#max_time_other", SECONDS)
             draw(page, "serve-new")
             page.get_by_role("button", name="Start the search").click()
-            page.get_by_text("All candidates (8)").wait_for()
+            # On a busy machine there are not many in the time.
+            page.get_by_text(re.compile(r"All candidates \((?!1\))")).wait_for()
             page.get_by_text("epoch", exact=False).first.wait_for()
             draw(page, "serve-running")
             page.get_by_role("heading", name="Result").wait_for()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kevo.errors import KevoError, RunError
+from kevo.objective import Objective
 from kevo.runs import layout
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
@@ -103,10 +104,20 @@ class Searches:
         job = self._jobs.get(name)
         return job if job is not None and user.may_see(job.owner) else None
 
-    def all_of(self, user: User) -> list[Job]:
-        """Returns the searches that are there for somebody, the newest first."""
+    def all_of(self, user: User, *, words: str = "") -> list[Job]:
+        """Returns the searches that are there for somebody, the newest first.
+
+        Args:
+            user: Who asks.
+            words: What the name of the search, or of its data, has to hold.
+        """
+        sought = words.casefold()
         with self._lock:
-            found = [job for job in self._jobs.values() if user.may_see(job.owner)]
+            found = [
+                job
+                for job in self._jobs.values()
+                if user.may_see(job.owner) and (sought in job.name.casefold() or sought in job.data_name.casefold())
+            ]
         return sorted(found, key=lambda job: job.created, reverse=True)
 
     def state(self, job: Job) -> str:
@@ -279,9 +290,9 @@ class Searches:
         """Returns the candidates that have ended, the oldest first, in a few numbers each."""
         return self._watching(job).candidates()
 
-    def records(self, job: Job, start: int, stop: int) -> list[TrialRecord]:
-        """Returns some of the candidates, by their places among all, as they stand in the run folder."""
-        return self._watching(job).records(start, stop)
+    def records(self, job: Job, start: int, stop: int, *, objective: Objective | None = None) -> list[TrialRecord]:
+        """Returns some of the candidates as they stand in the run folder; see `Watched.records`."""
+        return self._watching(job).records(start, stop, objective=objective)
 
     def num_candidates(self, job: Job) -> int:
         """Returns how many candidates have ended."""

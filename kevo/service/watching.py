@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kevo.errors import KevoError
+from kevo.objective import Objective
 from kevo.runs import layout, reader
 from kevo.runs.atomic_files import DAMAGE, loads
 from kevo.runs.folder import Run
@@ -83,10 +84,19 @@ class Watched:
             self._read_candidates()
             return tuple(self._candidates)
 
-    def records(self, start: int, stop: int) -> list[TrialRecord]:
-        """Returns some of the candidates as they stand in the run folder."""
+    def records(self, start: int, stop: int, *, objective: Objective | None = None) -> list[TrialRecord]:
+        """Returns some of the candidates as they stand in the run folder.
+
+        Args:
+            start: The place of the first one, from 0.
+            stop: The place after the last one.
+            objective: Has the best come first, and those that failed last; `None` for the order in which they ended.
+        """
         found: list[TrialRecord] = []
-        wanted = self.candidates()[max(0, start) : stop]
+        candidates = self.candidates()
+        if objective is not None:
+            candidates = sorted(candidates, key=lambda one: _rank(one, objective), reverse=True)
+        wanted = candidates[max(0, start) : stop]
         with contextlib.suppress(OSError), (self._run / layout.TRIALS).open("rb") as file:
             for one in wanted:
                 file.seek(one.offset)
@@ -178,6 +188,14 @@ def candidate_json(record: TrialRecord) -> dict[str, Any]:
 def candidate_event(job: Job, record: TrialRecord, place: int) -> Event:
     """Returns what is told of a candidate; `place` is its place among all, from 1."""
     return Event("candidate", job.id, job.owner, {"id": job.id, **candidate_json(record)}, place)
+
+
+def _rank(one: Candidate, objective: Objective) -> tuple[bool, float]:
+    """Returns the key by which the better candidate is the greater one; failed ones are the least."""
+    if one.metrics is None or objective.metric not in one.metrics:
+        return False, 0.0
+    score = one.metrics[objective.metric]
+    return True, score if objective.direction == "max" else -score
 
 
 def _changed(path: Path) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -169,12 +169,22 @@ def delete_search(job: Asked, request: Request) -> Response:
 
 
 @router.get("/searches/{search}/candidates")
-def show_candidates(job: Asked, request: Request, page: Annotated[int, Query(ge=1, le=10**6)] = 1) -> Response:
-    """Shows all candidates, the newest first."""
+def show_candidates(
+    job: Asked,
+    request: Request,
+    page: Annotated[int, Query(ge=1, le=10**6)] = 1,
+    sort: Literal["ended", "best"] = "ended",
+) -> Response:
+    """Shows all candidates, the newest first or the best first."""
     server = server_of(request)
     num, search = server.searches.num_candidates(job), server.settings(job)
-    last = num - (page - 1) * _ROWS
-    records = server.searches.records(job, last - _ROWS, last) if last > 0 else []
+    if sort == "best" and search is not None:
+        # Rows are shown from the last one on.
+        start, objective = (page - 1) * _ROWS, search.objectives[0]
+        records = server.searches.records(job, start, start + _ROWS, objective=objective)[::-1]
+    else:
+        last = num - (page - 1) * _ROWS
+        records = server.searches.records(job, last - _ROWS, last) if last > 0 else []
     return render(
         request,
         "candidates.html",
@@ -184,6 +194,7 @@ def show_candidates(job: Asked, request: Request, page: Annotated[int, Query(ge=
         page=page,
         num=num,
         num_pages=max(1, math.ceil(num / _ROWS)),
+        sort=sort,
     )
 
 

@@ -29,11 +29,17 @@ router = APIRouter()
 
 
 @router.get("/")
-def searches(request: Request, state: str = "", page: Annotated[int, Query(ge=1, le=10**6)] = 1) -> Response:
+def searches(
+    request: Request,
+    state: str = "",
+    q: Annotated[str, Query(max_length=200)] = "",
+    page: Annotated[int, Query(ge=1, le=10**6)] = 1,
+) -> Response:
     """Shows the searches, the newest first."""
     server, user = server_of(request), user_of(request)
     everything = server.searches.all_of(user)
-    found = [job for job in everything if state in ("", server.searches.state(job))]
+    sought = server.searches.all_of(user, words=q) if q else everything
+    found = [job for job in sought if state in ("", server.searches.state(job))]
     rows = [server.search_json(job, is_brief=True) for job in found[(page - 1) * _PAGE : page * _PAGE]]
     states = [server.searches.state(job) for job in everything]
     return render(
@@ -41,6 +47,7 @@ def searches(request: Request, state: str = "", page: Annotated[int, Query(ge=1,
         "searches.html",
         rows=rows,
         state=state,
+        q=q,
         states=sorted(set(states)),
         num_all=len(everything),
         num_comparable=sum(row["result"] is not None for row in rows),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -90,13 +90,15 @@ def add_search(server: Server, user: User, asked: NewSearch, key: str = "") -> t
 def list_searches(
     request: Request,
     state: str | None = None,
+    q: Annotated[str, Query(max_length=LONGEST_NAME)] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 20,
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Lists searches, the newest first; 304 where the list of that `If-None-Match` is still right."""
+    """Lists searches, the newest first, `q` by name; 304 where the list of that `If-None-Match` is still right."""
     server = server_of(request)
-    found = [job for job in server.searches.all_of(user_of(request)) if state in (None, server.searches.state(job))]
+    everything = server.searches.all_of(user_of(request), words=q)
+    found = [job for job in everything if state in (None, server.searches.state(job))]
     page = found[offset : offset + limit]
     values = {"searches": [server.search_json(job, is_brief=True) for job in page], "total": len(found)}
     return tags.answer(values, if_none_match)
@@ -149,12 +151,15 @@ def list_candidates(
     request: Request,
     after: Annotated[int, Query(ge=0, le=10**9)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    sort: Literal["ended", "best"] = "ended",
 ) -> dict[str, Any]:
-    """Lists candidates in the order in which they ended, without the histories of their trainings."""
-    searches = server_of(request).searches
+    """Lists candidates in the order in which they ended, or the best first, without histories of their trainings."""
+    server = server_of(request)
+    searches, settings = server.searches, server.settings(job)
+    objective = settings.objectives[0] if sort == "best" and settings is not None else None
     total, following = searches.num_candidates(job), after + limit
     return {
-        "candidates": list(map(candidate_json, searches.records(job, after, following))),
+        "candidates": list(map(candidate_json, searches.records(job, after, following, objective=objective))),
         "total": total,
         "next": following if following < total else None,
     }

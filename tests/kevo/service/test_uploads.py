@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from kevo.service import jobs
 from kevo.service.server import Server
 from kevo.service.tokens import User
+from tests.support import texts
 from tests.support.serve_process import Process
 from tests.support.serving import ADDRESS, pets, put_search, serving, zipped
 from tests.support.tables import write_csv
@@ -257,3 +258,21 @@ def test_a_table_is_searched_as_a_table(served: Serving, table: str) -> None:
     assert pictures.status_code == 422 and "pictures" in pictures.json()["detail"]
     for one in server.searches.all_of(User("owner")):
         server.searches.remove(one)
+
+
+@pytest.mark.bar(3)
+def test_texts_come_as_a_table_and_are_searched_as_texts(served: Serving, tmp_path: Path) -> None:
+    server, client = served
+    values = client.put(
+        "/api/v1/data/reviews.csv", content=texts.write_csv(tmp_path / "reviews.csv").read_bytes()
+    ).json()
+    assert {one["name"]: one["task"] for one in values["columns"]}["kind"] == "texts"
+    form = client.get(f"/searches/new?data={values['id']}").text
+    assert '<option value="kind" selected>' in form and "f1_macro" in form
+    asked = {"data": values["id"], "settings": {"target": "kind", "objective": "macro_f1"}}
+    found = client.post("/api/v1/searches", json=asked).json()
+    job = server.searches.get(found["id"], User("owner"))
+    assert job is not None
+    words = jobs.command(job, server.searches.place(job), "reviews.csv")
+    assert words[words.index("--task") + 1] == "texts" and words[words.index("--target") + 1] == "kind"
+    server.searches.stop(job)

@@ -294,3 +294,19 @@ def test_a_search_can_be_stopped_from_the_list(served: Serving) -> None:
     assert f'form="stop-{job.id}"' in page and "Stop pets before it begins" in page
     answer = client.post(f"/searches/{job.id}/stop", data={"back": "list"}, headers={"origin": ADDRESS})
     assert answer.url.path == "/" and server.searches.state(job) == "cancelled"
+
+
+def test_searches_are_found_by_name_and_candidates_by_their_score(served: Serving) -> None:
+    server, client = served
+    pets, leaves = (put_search(server, state="finished", name=name) for name in ("My Pets", "leaves"))
+    listed = checked(client.get("/?q=pets").text)
+    assert pets.id in listed and leaves.id not in listed and 'value="pets"' in listed
+    assert client.get("/api/v1/searches?q=LEAVES").json()["total"] == 1
+    scores = [record("0", 0.5), record("1", 0.9, number=1), failed(2), record("3", 0.7, number=3)]
+    put_run(server, pets, tuple(scores))
+    address = f"/api/v1/searches/{pets.id}/candidates"
+    best = client.get(f"{address}?sort=best&limit=3").json()["candidates"]
+    assert [one["number"] for one in best] == [1, 3, 0]
+    assert client.get(f"{address}?sort=best&after=3").json()["candidates"][0]["number"] == 2
+    page = checked(client.get(f"/searches/{pets.id}/candidates?sort=best").text)
+    assert page.index("0.9000") < page.index("0.7000") < page.index("0.5000") < page.index(">failed<")
