@@ -30,7 +30,9 @@ from kevo.report import files as report
 from kevo.runs import status
 from kevo.tasks.images import datasets
 from kevo.tasks.images.classifier import Classifier
+from kevo.tasks.registry import choose
 from kevo.tasks.tables import loading
+from kevo.tasks.texts import loading as texts
 
 _SETTINGS = kevo.Settings(
     max_trials=2, epochs=1, final_epochs=2, num_finalists=1, population=2, space="small", workers=0, cache="none"
@@ -94,6 +96,9 @@ def sources(folder: Path) -> list[Target]:
         Target("lists of pictures as CSV", csv_files() | listings(), listed, 100),
         Target("tables as CSV", csv_files(), lambda text: _load_bytes(text, ".csv", folder, _load_table), 100),
         Target("arrays of rows", rows(), lambda pair: refused(lambda: loading.load(pair)), 100),
+        Target("texts as CSV", csv_files(), lambda text: _load_bytes(text, ".csv", folder, _load_texts), 100),
+        Target("files of texts", text_files(), lambda files: _load_text_files(files, folder), 100),
+        Target("lists of texts", text_lists(), lambda pair: refused(lambda: texts.load(pair)), 100),
     ]
 
 
@@ -381,3 +386,52 @@ def _load_bytes(content: bytes, suffix: str, folder: Path, load: Callable[[Path]
 
 def _load_table(path: Path) -> object:
     return loading.load(path, target="target")
+
+
+@st.composite
+def text_files(draw: st.DrawFn) -> dict[str, bytes]:
+    """Draws files of texts by their paths: of a class each, or in folders of classes, in which much may be wrong."""
+    names = draw(
+        st.sampled_from(
+            [
+                ("r.neg", "r.pos"),
+                ("neg.txt", "pos.txt", "README"),
+                ("a/1.txt", "a/2.txt", "b/1.txt", "b/2.TXT", "c.txt"),
+                ("train/a/1.txt", "train/b/1.txt", "test/a/1.txt", "val/b/.txt"),
+            ]
+        )
+    )
+    lines = ["a good film", "a dull film", "", "\ufeffx", "\u2028", "\r", "\0", "word " * 50, "😀 día 好"]
+    files = {}
+    for name in names:
+        text = "\n".join(draw(st.lists(st.sampled_from(lines) | st.text(max_size=20), max_size=30)))
+        encoding = draw(st.sampled_from(["utf-8", "utf-16", "cp1252"]))
+        files[name] = text.encode(encoding, "replace")
+    return files
+
+
+@st.composite
+def text_lists(draw: st.DrawFn) -> Any:
+    """Draws pairs of texts and answers, in which much may be wrong."""
+    length = draw(st.integers(0, 30))
+    some = st.sampled_from(["a good film", "a dull film", "", None, "\ud800", float("nan"), 3, b"x"]) | st.text(
+        max_size=9
+    )
+    found = draw(st.lists(some, min_size=length, max_size=length))
+    answers = draw(st.lists(st.sampled_from(["a", "b", 1, 2.5, None, 1e400]), min_size=length, max_size=length + 1))
+    pair = (np.array(found, object) if draw(st.booleans()) else found, answers)
+    return {draw(st.sampled_from(["train", "test"])): pair} if draw(st.booleans()) else pair
+
+
+def _load_texts(path: Path) -> object:
+    choose("auto", path, {})
+    return texts.load(path)
+
+
+def _load_text_files(files: dict[str, bytes], folder: Path) -> None:
+    with _workspace(folder) as space:
+        for name, content in files.items():
+            (space / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+            (space / "data" / name).write_bytes(content)
+        choose("auto", space / "data", {})
+        refused(lambda: texts.load(space / "data"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 from collections.abc import Mapping, Sequence
@@ -63,11 +64,14 @@ def is_idle(values: Sequence[object]) -> bool:
     """
     texts = list(map(str, values[:_NUM_LOOKED_AT]))
     num_distinct = len(set(texts))
-    numbers = [parse(text) for text in texts if not is_missing(text)]
-    if None in numbers:
+    parsed = [parse(text) for text in texts if not is_missing(text)]
+    numbers = [number for number in parsed if number is not None]
+    if len(numbers) < len(parsed):
         return num_distinct == 1 or num_distinct >= _LEAST_DISTINCT * len(texts)
     # Whole numbers that all differ count the rows; other amounts are something to predict.
-    return num_distinct == 1 or (num_distinct == len(texts) and all(number == int(number or 0) for number in numbers))
+    return num_distinct == 1 or (
+        num_distinct == len(texts) and all(math.isfinite(number) and number == math.floor(number) for number in numbers)
+    )
 
 
 def _mean_words(values: Raw) -> float:

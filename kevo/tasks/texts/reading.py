@@ -281,7 +281,11 @@ def _from_pair(pair: Any) -> Found:
     answers = answers[:, 0] if answers.ndim == 2 and answers.shape[1] == 1 else answers
     if answers.shape != (len(texts),):
         raise DataError(f"Received answers of shape {answers.shape} for {len(texts):,} texts. Expected one for each.")
-    if answers.dtype.kind == "f" and bool((answers == np.floor(answers)).all()) and np.abs(answers).max() < 2**53:
+    if (
+        answers.dtype.kind == "f"
+        and bool((answers == np.floor(answers)).all())
+        and np.abs(answers).max(initial=0) < 2**53
+    ):
         answers = answers.astype(np.int64)
     return Found(texts, list(map(as_text, answers.tolist())))
 

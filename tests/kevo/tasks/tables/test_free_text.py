@@ -31,6 +31,7 @@ def write(path: Path, columns: dict[str, list[str]]) -> Path:
         ({"film": [f"film {number}" for number in range(12)], "review": REVIEWS, "kind": KINDS}, True),
         ({"review": REVIEWS, "age": list("345634563456"), "kind": KINDS}, False),
         ({"word": list("abcdefghijkl"), "kind": KINDS}, False),
+        ({"review": REVIEWS, "huge": [f"1e4{number:02}" for number in range(12)], "kind": KINDS}, False),
         ({"answer": ["I do not know this"] * 12, "kind": KINDS}, False),
     ],
 )

@@ -84,6 +84,8 @@ def test_what_is_refused(tmp_path: Path) -> None:
         load((texts, ["a"] * 20))
     with pytest.raises(DataError, match="There are no texts to learn from"):
         load((["", " "], ["a", "b"]))
+    with pytest.raises(DataError, match="There are no texts to learn from"):
+        load(([], []))
     with pytest.raises(DataError, match="too few different texts"):
         load((["the same"] * 20, kinds))
     with pytest.raises(DataError, match="is missing in 1 of 20 rows"):
