@@ -93,10 +93,20 @@ def report(rows: Sequence[Measurement]) -> str:
     )
 
 
-def promises(rows: Sequence[Measurement]) -> list[Promise]:
-    """Returns the promises of the part."""
+def promises(rows: Sequence[Measurement], *, where: str = "") -> list[Promise]:
+    """Returns the promises of the part.
+
+    Args:
+        rows: The measurements.
+        where: Where workers trained, in words.
+    """
     fewest = min(one.facts["kills"] for one in rows)
     return [
-        ("killed at 20 instants", str(fewest), fewest >= 20),
-        ("the same trials complete, and the final model exists", *no_exceptions(rows)),
+        (f"killed at 20 instants{where}", str(fewest), fewest >= 20),
+        (f"the same trials complete{where}, and the final model exists", *no_exceptions(rows)),
     ]
+
+
+def promises_on_cluster(rows: Sequence[Measurement]) -> list[Promise]:
+    """Returns the promises of the part with workers on a cluster."""
+    return promises(rows, where=" on a cluster")

@@ -52,7 +52,7 @@ PARTS = {
     "faults": Part("Faults", faults.measure, faults.report, faults.promises, _FAULTS, 200, 4),
     "kills": Part("Kills", kills.measure, kills.report, kills.promises, _SAME, 24, 3, epochs=5),
     "cluster-kills": Part(
-        "Kills, on a cluster", kills.measure_on_cluster, kills.report, kills.promises, _SAME, 12, 3, epochs=5
+        "Kills, on a cluster", kills.measure_on_cluster, kills.report, kills.promises_on_cluster, _SAME, 12, 3, epochs=5
     ),
     "cut": Part("A link that is cut", cut_link.measure, cut_link.report, cut_link.promises, _CLEAN, 6, 2, epochs=200),
     "full": Part("A full disk", full_disk.measure, full_disk.report, full_disk.promises, _SAME, 12, 3, epochs=5),

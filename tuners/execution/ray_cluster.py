@@ -165,4 +165,6 @@ def _silence() -> None:
     """Keeps Ray from printing what becomes of workers to standard output: the search tells it itself."""
     from ray._private.worker import global_worker
 
+    # Its thread would look for messages without a pause if only what it listens to were closed.
+    global_worker.threads_stopped.set()
     global_worker.gcs_error_subscriber.close()

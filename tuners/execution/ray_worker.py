@@ -194,7 +194,7 @@ class RayMember:
 
     Args:
         job: What trains along: `module:function`. It gets the arguments, and `folder`, `line`, `addresses`, `index` and
-            `ready`, which it calls when it is about to join the others.
+            `ready`, which it calls when it is about to join the others, and which returns when all are.
         arguments: As for `RayWorker`.
         shared: Likewise.
         environment: Likewise.
@@ -218,6 +218,7 @@ class RayMember:
         self._contents: dict[str, Mapping[str, Bytes]] = {}
         self._heard: queue.SimpleQueue[tuple[dict[str, Any], bytes]] = queue.SimpleQueue()
         self._is_ready = threading.Event()
+        self._may_join = threading.Event()
 
     def hello(self) -> dict[str, Any]:
         """Says where and what this process is, and which of the shared files are missing here."""
@@ -235,6 +236,13 @@ class RayMember:
         threading.Thread(target=self._work, args=(addresses, index), daemon=True).start()
         self._is_ready.wait()
 
+    def join(self) -> None:
+        """Lets this process join the others.
+
+        TensorFlow holds Python's lock until all have joined: that `start` has returned would not be told any more.
+        """
+        self._may_join.set()
+
     def obey(self, message: dict[str, Any], payload: bytes) -> None:
         """Takes a message of the worker."""
         self._heard.put((message, payload))
@@ -243,13 +251,17 @@ class RayMember:
         """Waits for the next message of the worker, and returns it."""
         return self._heard.get()
 
+    def _await_others(self) -> None:
+        self._is_ready.set()
+        self._may_join.wait()
+
     def _work(self, addresses: Sequence[str], index: int) -> None:
         try:
             with NodeFolder() as folder:
                 places = fetch(folder, self._shared, lambda shared: self._contents.pop(shared.path))
                 arguments = {**moved(self._arguments, places), "folder": str(folder.path)}
                 train_along = pkgutil.resolve_name(self._job)
-                train_along(line=self, addresses=addresses, index=index, ready=self._is_ready.set, **arguments)
+                train_along(line=self, addresses=addresses, index=index, ready=self._await_others, **arguments)
         except BaseException:
             traceback.print_exc()
             # The others notice that by the end of this process only.
@@ -302,6 +314,8 @@ def _gather(members: Sequence[Any], shared: Sequence[Shared], places: Mapping[st
         addresses = [_free_address(), *(hello["address"] for hello in hellos)]
         starts = [member.start.remote(addresses, index) for index, member in enumerate(members, start=1)]
         ray.get(starts, timeout=_GATHER_SECONDS)
+        for member in members:
+            member.join.remote()
     except ray.exceptions.RayError as error:
         lines = str(error).strip().splitlines()
         raise UnfitError(f"A process that was to train along is gone: {lines[0] if lines else error}") from error

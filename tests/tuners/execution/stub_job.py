@@ -62,6 +62,12 @@ def train_along(
     Path(notes, f"member-{index}.json").write_text(json.dumps({**facts, **message, "payload": payload.decode()}))
 
 
+def join(*, ready: Callable[[], object], notes: str, **others: object) -> None:
+    """Trains along, and writes down when it has joined the others."""
+    ready()
+    Path(notes, "joined").touch()
+
+
 def versions() -> dict[str, str]:
     """Returns what a worker says of its machine."""
     return {"stub": os.environ.get("STUB_VERSION", "1")}

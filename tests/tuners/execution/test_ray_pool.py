@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,7 +34,7 @@ from tuners.execution import (  # noqa: E402
 from tuners.execution.executor import Cause, Executor  # noqa: E402
 from tuners.execution.foreman import BrokenError  # noqa: E402
 from tuners.execution.ray_pool import RayPool  # noqa: E402
-from tuners.execution.ray_worker import Resources  # noqa: E402
+from tuners.execution.ray_worker import RayMember, Resources  # noqa: E402
 
 STUB = "tests.tuners.execution.stub_job"
 ONE_CORE = Resources()
@@ -144,6 +145,20 @@ def test_a_trial_is_spread_over_machines(cluster: Any, folder: Path, tmp_path: P
     assert told["data"] == {"first": "the first file"}
 
 
+def test_a_process_that_trains_along_joins_when_it_is_told_that_all_are_ready(tmp_path: Path) -> None:
+    arguments = {"notes": str(tmp_path)}
+    member = RayMember(job=f"{STUB}:join", arguments=arguments, shared=(), environment={}, versions=None)
+    member.start(["here:1", "there:2"], 1)
+    # Who joins may hold Python's lock until the others do: whoever waits for this answer has it by then.
+    time.sleep(0.3)
+    assert not (tmp_path / "joined").exists()
+    member.join()
+    until = time.monotonic() + 30
+    while not (tmp_path / "joined").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert (tmp_path / "joined").exists()
+
+
 def test_a_process_that_trains_along_and_ends_costs_a_try(cluster: Any, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     spread = {"num_processes": 2, "member_job": f"{STUB}:train_along"}
@@ -225,6 +240,17 @@ def test_a_machine_that_leaves_costs_no_try_and_one_that_joins_gets_a_worker(
     ((number, reason),) = script.lost
     assert reason in ("its machine is gone", "its worker cannot be reached") and faults == [False]
     assert len(script.workers[number or 0]) == 2
+
+
+def test_what_ray_would_print_is_not_waited_for(cluster: Any) -> None:
+    def listeners() -> list[str]:
+        return [thread.name for thread in threading.enumerate() if thread.name == "ray_listen_error_messages"]
+
+    until = time.monotonic() + 30
+    while listeners() and time.monotonic() < until:
+        time.sleep(0.05)
+    # It would take a whole core.
+    assert listeners() == []
 
 
 def test_workers_end_with_a_parent_that_is_killed(cluster: Any, tmp_path: Path) -> None:
