@@ -155,9 +155,10 @@ def test_two_machines_train_every_candidate_together_and_begin_again_when_one_pr
 def test_the_loss_of_the_head_ends_a_search_with_words(tmp_path: Path) -> None:
     run = tmp_path / "run"
     with two_nodes() as own:
+        address = own.address
         limits = ["--max-trials", "1", "--space", "small", "--epochs", "10000"]
         sooner = "from tuners.execution import ray_pool; ray_pool._HEAD_SECONDS, ray_pool._WATCH_SECONDS = 10.0, 1.0"
-        words = ["search", "digits", *limits, "--out", str(run), "--cluster", own.address]
+        words = ["search", "digits", *limits, "--out", str(run), "--cluster", address]
         process = kevo(*words, patch=sooner)
         until(process, lambda: bool(workers()))
         own.head_node.kill_gcs_server()
@@ -165,7 +166,7 @@ def test_the_loss_of_the_head_ends_a_search_with_words(tmp_path: Path) -> None:
     assert process.returncode == 1 and "Traceback" not in err
     assert err.splitlines()[-1] == (
         "Error: The head of the cluster has not answered for 10 seconds. Nothing that finished is lost. "
-        f"Go on with: kevo resume {run} --cluster {own.address}"
+        f"Go on with: kevo resume {run} --cluster {address}"
     )
 
 
