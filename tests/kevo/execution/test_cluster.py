@@ -34,16 +34,26 @@ def cluster() -> Iterator[Any]:
 
 
 def workers(kind: str = "RayWorker") -> list[int]:
-    """The processes of actors."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (path / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if words.startswith(f"ray::{kind}".encode()):
-            found.append(int(path.name))
-    return found
+    """The processes of actors on clusters of these tests: others may run beside them."""
+    return [
+        int(path.name)
+        for path in Path("/proc").glob("[0-9]*")
+        if _read(path / "cmdline").startswith(f"ray::{kind}".encode()) and os.getpid() in _ancestors(path)
+    ]
+
+
+def _ancestors(process: Path) -> Iterator[int]:
+    while (stat := _read(process / "stat")) and (parent := int(stat.rpartition(b")")[2].split()[1])):
+        yield parent
+        process = Path("/proc", str(parent))
+
+
+def _read(path: Path) -> bytes:
+    """What a file of a process says; nothing where it has ended."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def kevo(*words: str, patch: str = "") -> subprocess.Popen[str]:
