@@ -111,6 +111,8 @@ def search(
     with nullcontext() if machines is None else machines.connected():
         limit = settings.resolved_max_time
         dataset = kind.load(data, settings, seconds=None if limit is None else _READING_SHARE * limit)
+        if settings.folds is not None and dataset.num_folds is None:
+            raise SettingsError(f"The task {kind.name} knows no folds. Received: {settings.folds}. Leave them out.")
         # The same examples whenever the search goes on, on whatever machine.
         settings = dataclasses.replace(settings, max_examples=dataset.max_examples or settings.max_examples)
         task = kind.open(dataset, settings)
@@ -324,6 +326,11 @@ def _cluster(
 def _ensure_fit(settings: Settings, cluster: Cluster | None) -> None:
     if cluster is None:
         return
+    if settings.folds is not None:
+        raise SettingsError(
+            "Received a cluster and folds, whose scores cannot be checked here: the model has learned from all "
+            "examples. Search on this machine, or leave the folds out."
+        )
     if settings.workers == 0:
         raise SettingsError("Received a cluster and 0 workers. Expected 1 or more, or none for as many as fit.")
 

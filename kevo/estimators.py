@@ -6,7 +6,9 @@ it can be copied and pickled. See https://scikit-learn.org/stable/developers/dev
 
 from __future__ import annotations
 
+import itertools
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +72,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not ty
         cache: str | None = None,
         workers: int | None = 0,
         validation_fraction: float = 0.2,
+        folds: int | None = None,
         random_state: Any = None,
         verbose: bool = False,
     ) -> None:
@@ -87,6 +90,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not ty
         self.cache = cache
         self.workers = workers
         self.validation_fraction = validation_fraction
+        self.folds = folds
         self.random_state = random_state
         self.verbose = verbose
 
@@ -102,6 +106,12 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not ty
         train, validation = self._divided(answers, groups, rng)
         # Nothing is held back to be measured on: that is what the caller's own split or `cross_val_score` is for.
         parts = {"train": train, "validation": validation, "test": validation}
+        options = {}
+        if self._takes_tables:
+            # Which columns to learn from the caller has decided.
+            options["keep"] = ",".join(self._columns)
+        if self.folds is not None and groups is not None:
+            X, options["groups"] = self._with_groups(X, groups)
         data = {name: (X[rows], answers[rows]) for name, rows in parts.items()}
         settings = Settings(
             max_time=self.max_time,  # type: ignore[arg-type]  # It may be a text, such as 15m.
@@ -112,8 +122,8 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not ty
             num_finalists=self.num_finalists,
             population=self.population,
             task=self._tasks["tables" if self._takes_tables else "pictures"],
-            # Which columns to learn from the caller has decided.
-            options={"keep": ",".join(self._columns)} if self._takes_tables else {},
+            options=options,
+            folds=self.folds,
             space=self.space,
             weights=self.weights or {},
             objective=self.objective,
@@ -127,12 +137,29 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not ty
                 result = api.search(data, settings, out=Path(folder) / "run", verbose=self.verbose)
             except (DataError, SettingsError) as error:
                 raise ValueError(str(error)) from error
+            if result.interrupted:
+                warnings.warn("The search was interrupted: the model is the best so far.", stacklevel=3)
             self.words_ = result.words
             self.num_parameters_ = result.num_parameters
             self.trials_ = result.trials
             files = [result.run_folder / name for name in _KEPT]
             self._files = {path.name: path.read_bytes() for path in files if path.is_file()}
         self._open()
+
+    def _with_groups(self, X: Any, groups: Any) -> tuple[_Table, str]:
+        """Returns a table with a column of groups, from which nothing is learned, and that column's name."""
+        if not self._takes_tables:
+            raise ValueError(
+                "Received `groups` with `folds` for pictures, whose arrays have no column for them. Leave the folds "
+                "out, or search pictures in files: kevo.search(folder, folds=..., options={'groups': REGEX})."
+            )
+        name = next(
+            name
+            for name in itertools.chain(("groups",), map("groups_{}".format, itertools.count()))
+            if name not in X.columns
+        )
+        column = np.array([f"group {one}" for one in groups], object)
+        return _Table(np.column_stack([X.values.astype(object), column]), [*X.columns, name]), name
 
     def _divided(
         self, answers: Answers, groups: Any, rng: np.random.RandomState
@@ -251,6 +278,8 @@ class KevoClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         workers: How many processes train; 0 trains in this one.
         validation_fraction: What part of the examples candidates are compared on. At the end the best one learns from
             these too.
+        folds: For few examples: candidates are compared on all of them, in so many folds, in place of one part of
+            them. With `groups`, for tables only.
         random_state: Seed of the splits, the evolution and the training. An integer gives the same model each time,
             where `max_trials` and no `max_time` is given.
         verbose: Whether to tell on stderr how the search goes.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from html import escape
+from itertools import zip_longest
 from pathlib import Path
-from textwrap import indent
+from textwrap import indent, wrap
 from typing import TYPE_CHECKING, Any
 
 from kevo.errors import RunError
@@ -16,7 +17,7 @@ from kevo.runs.outcome import Outcome
 from kevo.runs.reader import Facts
 from kevo.runs.records import TrialRecord
 from kevo.system import model_files
-from kevo.system.text import duration, metric_name, printable
+from kevo.system.text import duration, metric_name, plural, printable
 
 if TYPE_CHECKING:
     import keras
@@ -152,11 +153,15 @@ class SearchResult(Outcome):
         """Returns an outcome with the methods of a result."""
         return cls(**{field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)})
 
-    def summary(self) -> str:
-        """Returns in a few lines how good the best model is, what it is, and where it lies."""
+    def summary(self, *, columns: int | None = None) -> str:
+        """Returns in a few lines how good the best model is, what it is, and where it lies.
+
+        Args:
+            columns: What is longer goes on in the next line, with its next word. `None` for lines of any length.
+        """
         lines = self._lines()
         width = max(11, *(len(name) + 1 for name in lines))
-        return "\n".join(f"{name:<{width}}{value}" for name, value in lines.items())
+        return "\n".join(_entry(name, value, width, columns) for name, value in lines.items())
 
     def __repr__(self) -> str:
         return f"SearchResult\n{indent(self.summary(), '  ')}"
@@ -171,10 +176,10 @@ class SearchResult(Outcome):
         words = {
             "test": f"{pages.in_brief(self.test)}, {low:.4f} to {high:.4f} with a confidence of 95 %, "
             f"on {self.test.num_examples:,} {self.kind.examples}",
-            "validation": pages.in_brief(self.validation),
+            "validation": pages.in_brief(self.validation) + self._over_folds(),
             **self._objective(),
             "model": f"{self.num_parameters:,} parameters, {self.words}",
-            "search": f"{self.trials_completed} candidates completed, {self.trials_failed} failed, in "
+            "search": f"{plural(self.trials_completed, 'candidate')} completed, {self.trials_failed} failed, in "
             f"{duration(self.seconds)}{', interrupted' if self.interrupted else ''}",
             "file": str(self.model_path),
         }
@@ -189,6 +194,14 @@ class SearchResult(Outcome):
         if self.ensemble is not None:
             words["ensemble"] = f"{len(self.ensemble.members)} models, test {pages.in_brief(self.ensemble.test)}"
         return {name: printable(value) for name, value in words.items()}
+
+    def _over_folds(self) -> str:
+        """Returns the interval of the scores over folds, in words; nothing where there was one validation split."""
+        if self.num_folds is None:
+            return ""
+        _, low, high = self.kind.pages().ranked_score(self.validation)
+        examples = f"{self.validation.num_examples:,} {self.kind.examples}"
+        return f", {low:.4f} to {high:.4f}, over {self.num_folds} folds of {examples}"
 
     def _objective(self) -> dict[str, str]:
         """Returns the objective's own scores, where it is none of those that are always told."""
@@ -208,6 +221,15 @@ class SearchResult(Outcome):
         if winner is None:
             raise RunError(f"{self.run_folder} tells of no candidate any more. Restore its {layout.TRIALS}.")
         return winner
+
+
+def _entry(name: str, value: str, width: int, columns: int | None) -> str:
+    """Returns a name and its value in lines of so many columns; no word, such as a path, is divided."""
+    if columns is None:
+        return f"{name:<{width}}{value}"
+    room = max(20, columns - width)
+    lines = wrap(value, room, break_long_words=False, break_on_hyphens=False) or [""]
+    return "\n".join(f"{head:<{width}}{line}" for head, line in zip_longest([name], lines, fillvalue=""))
 
 
 def open(run_folder: str | Path) -> SearchResult:

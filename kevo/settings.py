@@ -33,6 +33,7 @@ MAX_SEED = 2**31 - 1
 _MAX_RUNGS = 3
 _MOST = {
     "max_examples": 10**9,
+    "folds": 20,
     "population": 10_000,
     "workers": 1024,
     "num_finalists": 1000,
@@ -113,6 +114,10 @@ class Settings:
             `minimize` none that belongs to the front. The best are still trained at full length. `None` to go on.
         max_examples: How many pictures or rows of the data to use at most: a random part of each class. `None` for all,
             except where reading them would take more than a quarter of `max_time`.
+        folds: For few examples: candidates are compared on all examples but those of the test split. They are divided
+            into so many folds, each candidate is trained once for each of them on all others, and then on all, which
+            is the model that is kept; see `kevo.tasks.folded_trainer`. That takes one training more than there are
+            folds. `None` for one validation split.
         epochs: How many epochs a candidate trains at most in each of its stages.
         final_epochs: The same for the best candidates, which are trained once more at the end; `None` for twice
             `epochs`, and for up to twice as many again where time is limited and a network is trained from scratch.
@@ -157,6 +162,7 @@ class Settings:
     max_time: float | None = None
     patience: int | None = None
     max_examples: int | None = None
+    folds: int | None = None
     epochs: int = 20
     final_epochs: int | None = None
     num_finalists: int = 3
@@ -191,6 +197,8 @@ class Settings:
                 raise SettingsError(f"`{item.name}` must be {most:,} at most. Received: {value!r}.")
         if self.num_rungs > _MAX_RUNGS:
             raise SettingsError(f"`num_rungs` must be {_MAX_RUNGS} at most. Received: {self.num_rungs}.")
+        if self.folds is not None:
+            self._check_folds(self.folds)
         if self.population < 2:
             raise SettingsError(
                 f"`population` must be at least 2, so that there is a pair. Received: {self.population}."
@@ -224,6 +232,18 @@ class Settings:
                 f"Expected some of: {', '.join(known) or 'none'}."
             )
         self.kind.check(self)
+
+    def _check_folds(self, folds: int) -> None:
+        if folds < 2:
+            raise SettingsError(
+                f"`folds` must be 2 at least: to learn from some and judge by another. Received: {folds}."
+            )
+        if self.num_rungs > 1:
+            raise SettingsError(
+                f"Over folds every candidate is trained to its end. Received: {self.num_rungs} rungs. Leave them out."
+            )
+        if self.strategy == "multiworker":
+            raise SettingsError("Over folds a candidate is trained by one process. Received the strategy multiworker.")
 
     def _check_objective(self) -> None:
         kinds = [self.kind]

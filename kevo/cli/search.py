@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -82,6 +83,12 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
     type=click.IntRange(min=1),
     help="Use so many pictures or rows at most, a random part of each class.  [default: all, as far as reading them "
     "takes a quarter of --max-time]",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(min=2, max=20),
+    metavar="K",
+    help="For few examples: compare candidates on all of them, in K folds. Takes K + 1 trainings for each candidate.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True, help="Epochs of a candidate.")
 @click.option(
@@ -307,7 +314,8 @@ def _announce(
     if as_json or not sys.stdout.isatty():
         click.echo(format_json(result.to_json()))
     else:
-        click.echo("\n".join([result.summary(), "", *_next_commands(result)]))
+        columns = shutil.get_terminal_size().columns
+        click.echo("\n".join([result.summary(columns=columns), "", *_next_commands(result, columns=columns)]))
     if result.warning and not quiet:
         click.echo(printable(result.warning), err=True)
     if result.interrupted:
@@ -322,15 +330,23 @@ def _cluster_options(cluster: str | None, cpus: float | None, gpus: float | None
     return [] if cluster is None else Cluster(cluster, cpus or 1.0, gpus).options()
 
 
-def _next_commands(result: SearchResult) -> list[str]:
-    """Returns the commands that a user is likely to want next, one a line, with what each does."""
-    run = shlex.quote(os.path.relpath(result.run_folder))
+def _next_commands(result: SearchResult, *, columns: int) -> list[str]:
+    """Returns the commands that a user is likely to want next, one a line, with what each does.
+
+    Args:
+        result: What was found.
+        columns: Where both do not fit into a line of so many, the words stand below.
+    """
+    near = os.path.relpath(result.run_folder)
+    run = shlex.quote(str(result.run_folder) if near.startswith(os.pardir) else near)
     commands = {
         f"kevo report {run}": "the search as one page",
         f"kevo predict {run} FILE...": f"what the model says of new {result.kind.examples}",
         f"kevo evaluate {run} DATA": "how good it is on other data",
     }
     width = max(map(len, commands))
+    if width + 2 + max(map(len, commands.values())) > columns:
+        return [printable(line) for command, words in commands.items() for line in (command, f"    {words}")]
     return [printable(f"{command:<{width}}  {words}") for command, words in commands.items()]
 
 

@@ -15,9 +15,10 @@ from kevo.errors import SettingsError
 from kevo.runs import layout
 from kevo.system.quiet import quiet_tensorflow
 from kevo.system.text import printable
+from kevo.tasks.pages import Drawing
 from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.protocols.kind import AnyKind
-from kevo.tasks.protocols.use import Predictor, Scored
+from kevo.tasks.protocols.use import Predictor
 from kevo.tasks.saved_model import kind_of_model
 
 _LABELS = click.option(
@@ -46,8 +47,20 @@ _MODEL = click.argument("model", type=click.Path(path_type=Path))
     metavar="FILE.png",
     help="Draw the confusion matrix; of numbers, the predicted against the true ones.",
 )
+@click.option(
+    "--roc",
+    type=click.Path(path_type=Path),
+    metavar="FILE.png",
+    help="Draw the ROC curve of two classes; of several, of each class against all others.",
+)
 def evaluate(
-    model: Path, data: str, split: str | None, as_json: bool, labels: Path | None, confusion: Path | None
+    model: Path,
+    data: str,
+    split: str | None,
+    as_json: bool,
+    labels: Path | None,
+    confusion: Path | None,
+    roc: Path | None,
 ) -> None:
     """Says how good MODEL is on DATA.
 
@@ -66,7 +79,14 @@ def evaluate(
                 f"The model was trained or chosen with {these} {kind.examples}: on others it will do worse.", err=True
             )
         if confusion is not None:
-            _draw(confusion, scored)
+            _draw(confusion, scored.drawing)
+        if roc is not None:
+            if scored.roc is None:
+                raise SettingsError(
+                    "There is no ROC curve of these answers. Expected classes, some of which some examples have and "
+                    "others have not."
+                )
+            _draw(roc, scored.roc)
         if as_json:
             click.echo(format_json({"model": str(model), **scored.to_json()}))
             return
@@ -179,13 +199,13 @@ def _step_over(skipped: Skipped) -> None:
     _note(f"Skipped: {skipped.path} {skipped.reason}.")
 
 
-def _draw(path: Path, scored: Scored) -> None:
+def _draw(path: Path, drawing: Drawing) -> None:
     import io
 
     from kevo.report.plots import task_figure
     from kevo.runs.atomic_files import atomic_write_bytes
 
     content = io.BytesIO()
-    figure = task_figure(scored.drawing)
+    figure = task_figure(drawing)
     figure.savefig(content, format="png")
     atomic_write_bytes(path, content.getvalue())

@@ -92,6 +92,9 @@ class FinalTrainings:
         It begins anew where a training of full length fits. Where only a shorter one does, it goes on from the winner.
         """
         winner, left = self._archive.best_saved, self._budget.left
+        if self._settings.folds is not None:
+            # Every candidate's model has learned from all examples.
+            return None
         if winner is None or (self._archive.folder.path / layout.refit_model(winner.trial_id)).is_file():
             return None
         num_epochs = winner.planned_epochs
@@ -185,7 +188,7 @@ class FinalTrainings:
     def _best_seconds(self) -> float:
         """How long the training of the winner so far took, or would take now that its features are there."""
         winner = self._archive.best_saved
-        if winner is None:
+        if winner is None or self._settings.folds is not None:
             return 0.0
         again = self._task.repeat_seconds(winner.genome)
         return seconds_spent(winner, self._archive.records) if again is None else again

@@ -101,7 +101,7 @@ class Finalizer:
         earlier = self._earlier_ensemble()
         began = self._budget.seconds
         name, model, outputs = self._best(winner)
-        is_refit = name != layout.checkpoint(winner.trial_id)
+        is_refit = self._settings.folds is not None or name != layout.checkpoint(winner.trial_id)
         validation = self._task.score(outputs, "validation")
         standing = self._standing_outcome()
         if (
@@ -110,7 +110,7 @@ class Finalizer:
             and not self._library.beats(validation, standing.validation)
         ):
             return self._kept(standing, records, interrupted=interrupted)
-        calibration = self._task.calibrate(model, outputs)
+        model, calibration = self._task.calibrate(model, outputs)
         was_handed_over = self._was_handed_over(lost)
         is_there = (standing is not None or was_handed_over) and self._is_there(model)
         if standing is None and was_handed_over and not is_there:
@@ -142,6 +142,7 @@ class Finalizer:
             seconds=self._budget.seconds,
             interrupted=interrupted,
             is_refit=is_refit,
+            num_folds=self._settings.folds,
             front=tuple(
                 FrontMember(
                     trial_id=record.trial_id,
@@ -195,6 +196,10 @@ class Finalizer:
         """
         name, refit = layout.checkpoint(winner.trial_id), layout.refit_model(winner.trial_id)
         model, outputs = None, self._library.kept_outputs(winner)
+        if self._settings.folds is not None:
+            if outputs is None:
+                raise WrongScoreError(self._folder.path, name, "what it answered over the folds is gone")
+            return name, self._loaded(name), outputs
         if outputs is None or self._refute is not None:
             model = self._loaded(name)
             outputs = self._task.predict(model, "validation")
@@ -223,11 +228,16 @@ class Finalizer:
     def _is_there(self, model: keras.Model) -> bool:
         """Tells whether this very model has been handed over."""
         try:
-            there = self._loaded(layout.MODEL).get_weights()
+            loaded = self._loaded(layout.MODEL)
         except BrokenModelError:
             return False
-        ours = model.get_weights()
-        return len(ours) == len(there) and all(map(np.array_equal, ours, there))
+        ours, there = model.get_weights(), loaded.get_weights()
+        # A temperature may be a layer without weights.
+        return (
+            len(model.layers) == len(loaded.layers)
+            and len(ours) == len(there)
+            and all(map(np.array_equal, ours, there))
+        )
 
     def _copy(self, name: str) -> None:
         """Makes a model of the run folder the best one."""
@@ -352,9 +362,14 @@ class Finalizer:
         with self._folder.replacing(layout.ENSEMBLE) as path:
             model_files.save(together, path)
             model = model_files.load(path)
-            scores = self._score(model, "validation")
+            outputs = self._outputs(model, weighed)
+            scores = self._task.score(outputs, "validation")
             if not self._library.beats(scores, best):
                 raise NoEnsembleError(NO_GAIN)
+            calibrated, calibration = self._task.calibrate(model, outputs)
+            if calibration is not None:
+                model_files.save(calibrated, path)
+                model = model_files.load(path)
             return Ensemble(
                 members=tuple(
                     EnsembleMember(record.trial_id, weight, self._kind.describe(record.genome))
@@ -362,12 +377,20 @@ class Finalizer:
                 ),
                 num_parameters=num_parameters,
                 validation=scores,
-                test=self._score(model, "test"),
+                test=self._task.score(self._task.predict(model, "test", watch=self._seconds_left), "test"),
                 model_path=self._folder.path / layout.ENSEMBLE,
+                calibration=calibration,
             )
 
-    def _score(self, model: keras.Model, split: str) -> Scores:
-        return self._task.score(self._task.predict(model, split, watch=self._seconds_left), split)
+    def _outputs(self, model: keras.Model, weighed: Sequence[tuple[TrialRecord, float]]) -> Outputs:
+        """Returns an ensemble's outputs for the validation split, of which over folds its members have learned."""
+        if self._settings.folds is None:
+            return self._task.predict(model, "validation", watch=self._seconds_left)
+        kept = [(self._library.kept_outputs(record), weight) for record, weight in weighed]
+        parts = [outputs * np.float32(weight) for outputs, weight in kept if outputs is not None]
+        if len(parts) < len(kept):
+            raise NoEnsembleError("what a member answered over the folds is gone")
+        return np.asarray(np.sum(parts, axis=0), np.float32)
 
     def _seconds_left(self) -> float:
         """Returns how long an ensemble may still take; raises an error where that is nothing."""

@@ -48,7 +48,15 @@ def _of_outcome(facts: Facts, outcome: Outcome) -> Iterator[Html | None]:
             *_effort(facts),
         ]
     )
-    if outcome.is_refit:
+    if outcome.num_folds is not None:
+        _, low, high = pages.ranked_score(outcome.validation)
+        yield tag(
+            "p",
+            f"Candidates were compared over {outcome.num_folds} folds: each of "
+            f"{outcome.validation.num_examples:,} {facts.kind.examples} was judged by a training that had not learned "
+            f"from it (95 % interval {low:.3f} to {high:.3f}). The model has then learned from all of them.",
+        )
+    elif outcome.is_refit:
         yield tag(
             "p",
             "After all was decided it learned from the validation split too; its score there is of the same model "

@@ -63,7 +63,8 @@ class EnsembleMember:
 class Ensemble:
     """Candidates that are better together on the validation split than the best of them alone.
 
-    `validation` and `test` are the scores of the saved model, after it was loaded again.
+    `validation` and `test` are the scores of the saved model, after it was loaded again. `calibration` says how its
+    probabilities were calibrated, as for `Outcome`: `validation` is from before that, and `test` from after.
     """
 
     members: tuple[EnsembleMember, ...]
@@ -71,6 +72,7 @@ class Ensemble:
     validation: Any
     test: Any
     model_path: Path
+    calibration: Calibration | None = None
 
     @property
     def model(self) -> keras.Model:
@@ -87,6 +89,7 @@ class Ensemble:
             validation=kind.parse_scores(values["validation"]),
             test=kind.parse_scores(values["test"]),
             model_path=Path(values["model_path"]),
+            calibration=_calibration(values),
         )
 
 
@@ -139,6 +142,8 @@ class Outcome:
         interrupted: Whether it was stopped by hand, and can be resumed.
         is_refit: Whether the best model has learned from the validation split too, after all was decided: `validation`
             are then the scores of the same model before that.
+        num_folds: Over how many folds `validation` was measured, on all examples but those of the test split; the best
+            model has then learned from all of these. `None` where there was one validation split.
         front: Where something was minimized beside the objective, the models that no other beats in everything, the
             best of the objective first.
         hypervolume: How much of what is thinkable the front covers, from 0 to 1: accuracy counts from 0 to 1, costs and
@@ -167,6 +172,7 @@ class Outcome:
     seconds: float
     interrupted: bool
     is_refit: bool = False
+    num_folds: int | None = None
     front: tuple[FrontMember, ...] = ()
     hypervolume: float | None = None
     ensemble: Ensemble | None = None
@@ -220,6 +226,7 @@ class Outcome:
             seconds=finite(values["seconds"]),
             interrupted=bool(values["interrupted"]),
             is_refit=bool(values["is_refit"]),
+            num_folds=None if (num_folds := values.get("num_folds")) is None else int(num_folds),
             front=tuple(map(FrontMember.from_json, values["front"])),
             hypervolume=None if values["hypervolume"] is None else finite(values["hypervolume"]),
             ensemble=None if values["ensemble"] is None else Ensemble.from_json(values["ensemble"], kind),
@@ -230,9 +237,7 @@ class Outcome:
             default_recipe=None
             if (recipe := values.get("default_recipe")) is None
             else DefaultRecipe.from_json(recipe),
-            calibration=None
-            if (calibration := values.get("calibration")) is None
-            else Calibration.from_json(calibration),
+            calibration=_calibration(values),
         )
 
     def moved(self, folder: Path) -> Self:
@@ -280,6 +285,11 @@ def finite(value: Any) -> float:
     if not math.isfinite(number):
         raise ValueError(f"expected a number, got {value}")
     return number
+
+
+def _calibration(values: Mapping[str, Any]) -> Calibration | None:
+    found = values.get("calibration")
+    return None if found is None else Calibration.from_json(found)
 
 
 def _format_metric(metric: str, value: float) -> str:

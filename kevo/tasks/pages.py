@@ -104,6 +104,27 @@ class Scatter:
 
 
 @dataclass(frozen=True, slots=True)
+class Curves:
+    """Curves in the unit square, beside the diagonal on which nothing is known.
+
+    Args:
+        name: A short name, fit for a file.
+        title: What stands above the drawing.
+        caption: What it shows, in a sentence.
+        x_label: What the first number of a point is.
+        y_label: What the second number is.
+        curves: The name of each curve, and its points from left to right.
+    """
+
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    y_label: str
+    curves: tuple[tuple[str, tuple[tuple[float, float], ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Thumbnail:
     """A small picture.
 
@@ -125,7 +146,7 @@ class Thumbnails:
     pictures: tuple[Thumbnail, ...]
 
 
-Drawing = CountMatrix | Bars | Scatter
+Drawing = CountMatrix | Bars | Scatter | Curves
 Block = Paragraph | Table | Drawing | Thumbnails
 
 

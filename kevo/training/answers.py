@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from kevo.objective import Objective
+
 Measure = Callable[[npt.NDArray[np.float32], npt.NDArray[Any]], dict[str, float]]
 """Returns the metrics of a network's outputs, shape (n, ...), against the targets of the same examples."""
 
@@ -50,3 +52,10 @@ class Answers:
     score: StepScore | None = None
     validation_targets: npt.NDArray[Any]
     measure: Measure
+
+    def measured(self, outputs: npt.NDArray[np.float32], objective: Objective) -> dict[str, float]:
+        """Returns the metrics of outputs for the validation examples, shape (n, ...), an objective's among them."""
+        found = self.measure(outputs, self.validation_targets)
+        if objective.measure is not None:
+            found[objective.metric] = objective.measure(outputs, self.validation_targets)
+        return found

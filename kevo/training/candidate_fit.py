@@ -60,6 +60,8 @@ class CandidateFit:
         self.history = History(objective)
         self.outputs: npt.NDArray[np.float32] | None = None
         """The best epoch's outputs for the validation examples; `None` as long as there are none."""
+        self.epoch_outputs: list[npt.NDArray[np.float32]] = []
+        """Those of every epoch, where they are kept."""
         self.is_cut_short = False
         """Whether the time was up before the training's end."""
         self.share = 1.0
@@ -154,12 +156,10 @@ class CandidateFit:
                 began = self.clock.seconds
                 outputs = self._validate(plan, forward, views, batch_size, epoch, learned)
                 validation_seconds = self.clock.seconds - began
-                measured = answers.measure(outputs, answers.validation_targets)
-                if self._objective.measure is not None:
-                    score = self._objective.measure(outputs, answers.validation_targets)
-                    measured |= {self._objective.metric: score}
-                if self.record_epoch(stage, {**learned, **measured}):
+                if self.record_epoch(stage, {**learned, **answers.measured(outputs, self._objective)}):
                     best_weights, self.outputs = network.get_weights(), outputs
+                if self.effort.keeps_outputs:
+                    self.epoch_outputs.append(outputs)
                 if plan.is_kept and self._whole is not None:
                     self._checkpoints.keep(self._whole, network, best_weights, self.history, self.clock.seconds)
                 if is_last or self._stopping.is_due(plan.patience):

@@ -52,6 +52,7 @@ class Effort:
         refit: A network learns from the validation examples too, for so many epochs of each stage, and nothing is
             measured; `None` for an ordinary training.
         rate: Learning rates are multiplied by it.
+        keeps_outputs: Whether the outputs for the validation examples are kept of every epoch.
     """
 
     num_epochs: int
@@ -62,6 +63,7 @@ class Effort:
     num_examples: int | None = None
     refit: Mapping[str, int] | None = None
     rate: float = 1.0
+    keeps_outputs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,7 @@ from tests.support.imports import modules
 from tests.support.project import PYPROJECT, ROOT
 
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
-LOCKED = dict(
-    line.split("==") for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")
-)
+LOCKED = dict(re.findall(r"^([\w.-]+)==(\S+) \\$", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
 
 
 def test_every_dependency_has_a_lower_bound() -> None:
@@ -34,6 +32,19 @@ def test_the_lock_file_holds_what_the_tests_need_in_versions_that_are_allowed() 
     assert len(requirements) > len(PYPROJECT["project"]["dependencies"])
     for one in requirements:
         assert Version(LOCKED[one.name]) in one.specifier, one
+
+
+def test_every_locked_version_has_hashes() -> None:
+    text = (ROOT / "requirements.lock").read_text()
+    for entry in re.split(r"\n(?=\S)", text.partition("\n")[2].strip()):
+        first, *hashes = entry.splitlines()
+        assert re.fullmatch(r"[\w.-]+==\S+ \\", first), first
+        assert hashes != [] and all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in hashes), (
+            first
+        )
+    assert {"setuptools", "tensorflow", "keras"} <= LOCKED.keys()
+    (build,) = map(Requirement, PYPROJECT["build-system"]["requires"])
+    assert Version(LOCKED[build.name]) in build.specifier
 
 
 def test_what_is_not_public_of_keras_tuner_has_an_upper_bound() -> None:

@@ -45,7 +45,8 @@ kevo.runs.records kevo.runs.lock kevo.runs.ownership
 kevo.runs.folder
 kevo.runs
 
-kevo.tasks.saved_model kevo.tasks.sampling kevo.tasks.options kevo.tasks.text_files
+kevo.tasks.saved_model kevo.tasks.sampling kevo.tasks.options kevo.tasks.text_files kevo.tasks.folds
+kevo.tasks.folded_trainer
 kevo.tasks.outputs
 kevo.tasks.prepared
 kevo.tasks.images kevo.tasks.tables

@@ -16,3 +16,12 @@ def test_cells_name_tests_that_are_there() -> None:
         tree = ast.parse((ROOT / "tests" / match[1]).read_text(encoding="utf-8"))
         names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
         assert match[2] in names, match[0]
+
+
+def test_what_is_said_of_others_has_a_source() -> None:
+    text = (ROOT / "docs" / "compared.md").read_text(encoding="utf-8")
+    head = next(line for line in text.splitlines() if line.startswith("| feature"))
+    others = [cell.strip().split(",")[0] for cell in head.strip("|").split("|")[2:]]
+    sources = text.partition("\n## Sources\n")[2].split("\n- ")[1:]
+    named = {match[1]: "https://" in source for source in sources if (match := re.match(r"\*\*([^*]+)\.\*\*", source))}
+    assert named == dict.fromkeys(others, True)

@@ -1,6 +1,7 @@
 """Searches as estimators of scikit-learn; `tests/docs/test_scikit_learn.py` has the list of checks."""
 
 import pickle
+import signal
 from typing import Any
 
 import numpy as np
@@ -105,3 +106,34 @@ def test_numbers_and_the_same_seed_twice() -> None:
     first, second = (KevoRegressor(**SMALL).fit(X, y) for _ in range(2))
     assert first.score(X, y) > 0.3
     assert (first.predict(X) == second.predict(X)).all()
+
+
+def test_groups_and_folds_for_pictures_are_refused() -> None:
+    pictures, labels = stripes(24)
+    with pytest.raises(ValueError, match=r"Received `groups` with `folds` for pictures"):
+        KevoClassifier(**SMALL, folds=2).fit(pictures, labels, groups=np.arange(24) % 6)
+
+
+@pytest.mark.long
+def test_a_table_over_folds_by_groups() -> None:
+    X, y = load_wine(return_X_y=True)
+    one = KevoClassifier(**SMALL, folds=3).fit(X, y, groups=np.arange(len(y)) % 30)
+    assert one.score(X, y) > 0.8
+    assert one.n_features_in_ == X.shape[1]
+
+
+def test_a_fit_that_is_interrupted_keeps_the_best_and_warns() -> None:
+    X, y = load_wine(return_X_y=True)
+    calls = []
+
+    def score(true: np.ndarray, outputs: np.ndarray) -> float:
+        calls.append(len(true))
+        # In the second candidate's only epoch.
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return float((outputs.argmax(axis=1) == true).mean())
+
+    one = KevoClassifier(max_trials=3, epochs=1, space="small", random_state=0, objective=score)
+    with pytest.warns(UserWarning, match="The search was interrupted: the model is the best so far"):
+        one.fit(X, y)
+    assert one.predict(X).shape == y.shape and len(one.trials_) < 3

@@ -153,6 +153,15 @@ def test_a_result_reads_well(run: Run) -> None:
     assert "\x1b" not in text + html and "<i>" not in html and "&lt;i&gt;" in html
 
 
+def test_no_word_is_divided_where_lines_are_short(run: Run) -> None:
+    result = results.open(run.path)
+    lines = result.summary(columns=60).splitlines()
+    # A path alone may be longer, and stands in a line of its own.
+    assert all(len(line) <= 60 or "/" in line.split()[-1] for line in lines) and len(lines) == 6
+    words = [word for line in result.summary().splitlines() for word in line.split()]
+    assert [word for line in lines for word in line.split()] == words
+
+
 def test_files_are_those_of_the_run_folder_wherever_the_result_says_they_are(run: Run) -> None:
     member = FrontMember("0", {}, "words", {}, Path("/etc/passwd"))
     together = Ensemble((EnsembleMember("0", 1.0, "words"),), 1, SCORES, SCORES, Path("../../ensemble.keras"))

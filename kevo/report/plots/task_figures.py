@@ -1,4 +1,4 @@
-"""The figures that a task asks for: counts by true and predicted names, numbers beside each other, pairs as points."""
+"""The figures that a task asks for: counts by true and predicted names, numbers beside each other, points, curves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from kevo.report.plots.style import BLUE, GREY, Drawn, short
-from kevo.tasks.pages import Bars, CountMatrix, Drawing, Scatter
+from kevo.tasks.pages import Bars, CountMatrix, Curves, Drawing, Scatter
 
 _MOST_COUNTED = 20
 """With more names than this, counts no longer fit into their fields."""
@@ -28,6 +28,8 @@ def task_figure(drawing: Drawing) -> Figure:
             return _bars(drawing)
         case Scatter():
             return _scatter(drawing)
+        case Curves():
+            return _curves(drawing)
 
 
 def _count_matrix(drawing: CountMatrix) -> Figure:
@@ -73,4 +75,19 @@ def _scatter(drawing: Scatter) -> Figure:
     axes.plot([low, high], [low, high], color=GREY, linestyle=":", zorder=1)
     axes.scatter(points[:, 0], points[:, 1], s=12, alpha=0.6, color=BLUE, edgecolors="none")
     axes.set(title=drawing.title, xlabel=drawing.x_label, ylabel=drawing.y_label)
+    return figure
+
+
+def _curves(drawing: Curves) -> Figure:
+    figure = Drawn(figsize=(6.0, 6.0), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", zorder=1)
+    for name, points in drawing.curves:
+        x, y = zip(*points, strict=True)
+        axes.step(x, y, where="post", label=short(name))
+    axes.set(
+        title=drawing.title, xlabel=drawing.x_label, ylabel=drawing.y_label, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01)
+    )
+    for text in axes.legend(loc="lower right", fontsize=8).get_texts():
+        text.set_parse_math(False)
     return figure

@@ -15,7 +15,7 @@ from kevo.tasks.images import backbones, costs
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import (
     PASS_SHARE,
-    FeatureCache,
+    Inputs,
     augmented_copies,
     block_edges,
     frozen_part,
@@ -50,6 +50,7 @@ class Forecast:
         dataset: The pictures.
         cache: Which features are there already.
         weights: Returns the weights of a genome's backbone.
+        num_trainings: How many times as long as one training a candidate takes; see `folded_trainer.num_trainings`.
         num_epochs: How long a head trains at most.
         num_first_epochs: How long other stages train at most, before a pause if there is one.
     """
@@ -57,9 +58,10 @@ class Forecast:
     def __init__(
         self,
         dataset: ImageDataset,
-        cache: FeatureCache,
+        cache: Inputs,
         *,
         weights: Callable[[Genome], Weights],
+        num_trainings: float = 1.0,
         num_epochs: int,
         num_first_epochs: int,
     ) -> None:
@@ -68,6 +70,7 @@ class Forecast:
         self._num_classes = dataset.num_classes
         self._cache = cache
         self._weights = weights
+        self._num_trainings = num_trainings
         self._num_epochs = num_epochs
         self._num_first_epochs = num_first_epochs
         self._errors: dict[str, deque[float]] = {}
@@ -82,10 +85,10 @@ class Forecast:
             tune_epochs: How long it is fine-tuned; `None` for as long as other stages last.
         """
         shared, own = self._work(genome, tune_epochs or self._num_first_epochs)
-        error = self._error(genome)
+        own, error = self._num_trainings * own, self._error(genome)
         per_epoch = None
         if genome["family"] == "conv":
-            per_epoch = error * self._training_seconds(genome, self.pass_seconds(genome), 1)
+            per_epoch = error * self._num_trainings * self._training_seconds(genome, self.pass_seconds(genome), 1)
         return Work(shared, error * own, error, per_epoch)
 
     def learn_speeds(self, speeds: Iterable[tuple[str, float | None, int, float]]) -> None:
@@ -97,10 +100,10 @@ class Forecast:
     def sampled_work(self, genome: Genome) -> Work:
         """Forecast of a genome's training on the first block of pictures that pass its frozen backbone.
 
-        A genome that needs all pictures is trained on them.
+        A genome that needs all pictures is trained on them, and so is every one over folds.
         """
         work = self.work(genome)
-        if genome["family"] != "pretrained":
+        if genome["family"] != "pretrained" or self._num_trainings > 1:
             return work
         _, num_rows, *_ = block_edges(self._num_train)
         shared = self._missing_seconds(genome, num_rows)

@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -66,6 +66,46 @@ _TOLERANCE = 2.0**-10
 def default_folder() -> Path:
     """Returns the default folder of features."""
     return cache_folder() / "features"
+
+
+class Inputs(Protocol):
+    """What networks are trained on: pictures and features of the splits of a data set; see `FeatureCache`."""
+
+    @property
+    def seconds_per_picture(self) -> dict[tuple[Any, ...], float]: ...
+
+    def pictures(
+        self, split: str, size: int, *, copy: Copy = _PLAIN, rows: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.uint8]: ...
+
+    def features(
+        self,
+        split: str,
+        genome: Genome,
+        *,
+        network: Callable[[], Forward],
+        columns: slice = slice(None),
+        weights: Weights | None,
+        copy: Copy = _PLAIN,
+        watch: Callable[[float], None] = lambda done: None,
+        wait: Callable[[], None] = lambda: None,
+        num_rows: int | None = None,
+    ) -> npt.NDArray[np.floating]: ...
+
+    def extend(
+        self,
+        split: str,
+        genome: Genome,
+        *,
+        network: Callable[[], Forward],
+        weights: Weights | None,
+        copy: Copy = _PLAIN,
+        watch: Callable[[float], None] = lambda done: None,
+        wait: Callable[[], None] = lambda: None,
+        num_rows: int,
+    ) -> None: ...
+
+    def num_kept(self, split: str, genome: Genome, weights: Weights | None, copy: Copy = _PLAIN) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from kevo.runs.folder import Run
+    from kevo.tasks.folded_trainer import FoldedTrainer
     from kevo.tasks.images.datasets import ImageDataset
     from kevo.tasks.images.exportable import ExportablePictureModel
     from kevo.tasks.images.predictor import PicturePredictor
@@ -151,7 +152,12 @@ class Images:
         targets = Targets(self.asks, settings.options.get(TARGET.name))
         sampling = Sampling(settings.max_examples, seconds, settings.seed)
         return load(
-            data, seed=settings.seed, groups=settings.options.get(GROUPS.name), targets=targets, sampling=sampling
+            data,
+            seed=settings.seed,
+            groups=settings.options.get(GROUPS.name),
+            targets=targets,
+            sampling=sampling,
+            num_folds=settings.folds,
         )
 
     def read(self, folder: Path) -> ImageDataset:
@@ -186,11 +192,11 @@ class Images:
         *,
         strategy: tf.distribute.Strategy | None = None,
         leader: Any = None,
-    ) -> ImageTrainer:
+    ) -> ImageTrainer | FoldedTrainer:
         """The trainer of a worker process."""
-        from kevo.tasks.images.task_trainer import ImageTrainer
+        from kevo.tasks.images import task_trainer
 
-        return ImageTrainer.from_arguments(dataset, settings, arguments, strategy=strategy, leader=leader)
+        return task_trainer.from_arguments(dataset, settings, arguments, strategy=strategy, leader=leader)
 
     def stage_data(self, dataset: ImageDataset, *, seed: int) -> StageData:
         """Pictures at the network's size, and their classes."""

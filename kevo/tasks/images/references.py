@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kevo.tasks.folds import rows_of
 from kevo.tasks.images import backbones, networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.inference import predict
@@ -45,14 +46,22 @@ def fit(dataset: ImageDataset, weights: Sequence[Weights], *, image_size: int, s
     """
     began = time.monotonic()
     features, words = _extractor(weights, image_size)
-    rows = np.sort(np.random.default_rng(seed).permutation(len(dataset.train))[:_MAX_TRAIN])
-    x, labels = features(dataset.train.pictures[rows]), dataset.train.labels[rows]
     is_of_numbers = isinstance(dataset.output, Numbers)
-    answer = _ridge(x, labels) if is_of_numbers else _logistic(x, labels)
-    validation, test = (
-        dataset.output.score(answer(features(split.pictures)), split.labels)
-        for split in (dataset.validation, dataset.test)
-    )
+    learn = _ridge if is_of_numbers else _logistic
+
+    rows = np.sort(np.random.default_rng(seed).permutation(len(dataset.train))[:_MAX_TRAIN])
+    x, labels = features(dataset.train.pictures[rows]), dataset.train.labels
+    answer = learn(x, labels[rows])
+    known = features(dataset.validation.pictures)
+    if dataset.folds is None:
+        outputs = answer(known)
+    else:
+        outputs = np.zeros((len(known), dataset.output.size))
+        for train, judged in rows_of(dataset.folds):
+            chosen = np.intersect1d(train, rows)
+            outputs[judged] = learn(known[chosen], labels[chosen])(known[judged])
+    validation = dataset.output.score(outputs, dataset.validation.labels)
+    test = dataset.output.score(answer(features(dataset.test.pictures)), dataset.test.labels)
     name = "Ridge regression" if is_of_numbers else "Logistic regression"
     return Reference(name, words, validation, test, time.monotonic() - began)
 

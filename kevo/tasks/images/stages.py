@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import TRAIN_AND_VALIDATION, FeatureCache, parts, sample, test_time_views
+from kevo.tasks.images.features import TRAIN_AND_VALIDATION, FeatureCache, Inputs, parts, sample, test_time_views
 from kevo.tasks.images.genes import image_size
 from kevo.tasks.images.inference import num_at_once
 from kevo.tasks.protocols.training import StageData
@@ -106,7 +106,7 @@ class StageRunner:
         leader: Spreads what learns from pictures over several processes; `None` for this one only.
     """
 
-    def __init__(self, dataset: ImageDataset, cache: FeatureCache, *, seed: int, leader: LoopMaker | None) -> None:
+    def __init__(self, dataset: ImageDataset, cache: Inputs, *, seed: int, leader: LoopMaker | None) -> None:
         self._dataset = dataset
         self._cache = cache
         self._seed = seed

@@ -23,19 +23,22 @@ from kevo.runs.records import TrialRecord
 from kevo.settings import NO_CACHE
 from kevo.system.array_store import ArrayStore
 from kevo.system.text import metric_name
+from kevo.tasks.folded_trainer import FoldedTrainer, num_trainings
+from kevo.tasks.folds import rows_of
 from kevo.tasks.images import cache_savings, costs, networks, recipes, references, space
 from kevo.tasks.images.contract import Contract, write_known
 from kevo.tasks.images.cost_model import Forecast
 from kevo.tasks.images.datasets import ImageDataset, Split
-from kevo.tasks.images.features import FeatureCache, default_folder
+from kevo.tasks.images.features import FeatureCache, Inputs, default_folder
 from kevo.tasks.images.first_answer import first_answer
+from kevo.tasks.images.fold_features import FoldFeatures
 from kevo.tasks.images.genes import shared_extractor, variant
 from kevo.tasks.images.inference import predict
 from kevo.tasks.images.initial_population import declare, is_small_enough
 from kevo.tasks.images.linear_probes import LinearProbes, probe
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.rows import ROWS
-from kevo.tasks.images.task_trainer import ImageTrainer
+from kevo.tasks.images.task_trainer import ImageTrainer, for_dataset
 from kevo.tasks.images.usable_weights import Usable, by_width, to_json
 from kevo.tasks.outputs import reference
 from kevo.tasks.outputs.classes.output import Classes
@@ -136,9 +139,16 @@ class ImageTask:
     def forecast(self) -> Forecast:
         """How long candidates take."""
         weights = by_width(self._usable)
+        dataset, num = self.dataset, 1.0
+        inputs: Inputs = self.cache
+        if dataset.folds is not None:
+            (train, validation), *others = rows_of(dataset.folds)
+            inputs = FoldFeatures(self.cache, len(dataset.train), train=train, validation=validation)
+            dataset, num = dataset.part(train, validation), num_trainings(1 + len(others))
         return Forecast(
-            self.dataset,
-            self.cache,
+            dataset,
+            inputs,
+            num_trainings=num,
             weights=lambda genome: weights[variant(genome)],
             num_epochs=self._settings.epochs,
             num_first_epochs=self._settings.rungs[0],
@@ -172,9 +182,9 @@ class ImageTask:
         if leading:
             self._genes = self._genes.led_by(leading, self._settings, self.dataset)
 
-    def trainer(self, *, strategy: tf.distribute.Strategy | None = None) -> ImageTrainer:
+    def trainer(self, *, strategy: tf.distribute.Strategy | None = None) -> ImageTrainer | FoldedTrainer:
         """A trainer in this process, which fills the cache that forecasts look at."""
-        return ImageTrainer(self.dataset, self._settings, self._usable, cache=self.cache, strategy=strategy)
+        return for_dataset(self.dataset, self._settings, self._usable, cache=self.cache, strategy=strategy)
 
     def worker_arguments(self) -> dict[str, Any]:
         """The weights, and where features are kept."""
@@ -267,7 +277,9 @@ class ImageTask:
         """Cross-entropy, or the mean squared error."""
         return self.dataset.output.loss(outputs, self._split(split).labels)
 
-    def calibrate(self, model: keras.Model, outputs: npt.NDArray[np.floating]) -> Calibration | None:
+    def calibrate(
+        self, model: keras.Model, outputs: npt.NDArray[np.floating]
+    ) -> tuple[keras.Model, Calibration | None]:
         """Class probabilities, by a temperature."""
         return self.dataset.output.calibrate(model, outputs, self.dataset.validation.labels)
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from kevo.system.array_store import ArrayStore
+from kevo.tasks.folded_trainer import FoldedTrainer
+from kevo.tasks.folds import rows_of
 from kevo.tasks.images import space, usable_weights
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import FeatureCache
+from kevo.tasks.images.features import FeatureCache, Inputs
+from kevo.tasks.images.fold_features import FoldFeatures
 from kevo.tasks.images.initial_population import is_small_enough
 from kevo.tasks.images.trainer import Trained, Trainer
 from kevo.tasks.images.usable_weights import Usable
@@ -31,6 +35,7 @@ class ImageTrainer:
         cache: Features that are shared with somebody else in this process. `None` for a cache of its own.
         strategy: As for `Trainer`.
         leader: As for `Trainer`.
+        fellow: The trainer of another fold; see `Trainer`.
     """
 
     def __init__(
@@ -40,13 +45,14 @@ class ImageTrainer:
         usable: Usable,
         *,
         store: ArrayStore | None = None,
-        cache: FeatureCache | None = None,
+        cache: Inputs | None = None,
         strategy: tf.distribute.Strategy | None = None,
         leader: Any = None,
+        fellow: ImageTrainer | None = None,
     ) -> None:
         self._settings = settings
         self._num_classes = dataset.num_classes
-        self._trainer = Trainer(
+        self._trainer: Trainer = Trainer(
             dataset,
             objective=settings.objective if settings.objective in dataset.output.objectives else None,
             weights=usable_weights.by_width(usable),
@@ -56,23 +62,9 @@ class ImageTrainer:
             is_wanted=self._is_compared,
             strategy=strategy,
             leader=leader,
+            fellow=None if fellow is None else fellow._trainer,
         )
         self._known: dict[str, float] = {}
-
-    @classmethod
-    def from_arguments(
-        cls,
-        dataset: ImageDataset,
-        settings: SearchSettings,
-        arguments: Mapping[str, Any],
-        *,
-        strategy: tf.distribute.Strategy | None = None,
-        leader: Any = None,
-    ) -> Self:
-        """The trainer of a worker process, from `ImageTask.worker_arguments`."""
-        store = ArrayStore(Path(arguments["cache"]))
-        usable = usable_weights.from_json(arguments["weights"])
-        return cls(dataset, settings, usable, store=store, strategy=strategy, leader=leader)
 
     def learn(self, learned: Mapping[str, Any]) -> None:
         """Takes in the errors of linear heads so far."""
@@ -106,3 +98,52 @@ class ImageTrainer:
         is_in_space = genome["pretrained/summary"] in space.of(self._settings).pretrained_summaries
         is_compared = is_in_space and not self._settings.minimize
         return is_compared and is_small_enough(genome, self._settings, num_classes=self._num_classes)
+
+
+def for_dataset(
+    dataset: ImageDataset,
+    settings: SearchSettings,
+    usable: Usable,
+    *,
+    cache: FeatureCache,
+    strategy: tf.distribute.Strategy | None = None,
+    leader: Any = None,
+) -> ImageTrainer | FoldedTrainer:
+    """Returns the trainer of a data set, or of its folds; arguments as for `ImageTrainer`."""
+    if dataset.folds is None:
+        return ImageTrainer(dataset, settings, usable, cache=cache, strategy=strategy, leader=leader)
+    trainers: list[ImageTrainer] = []
+    nothing, everything = np.arange(0), np.arange(len(dataset.train))
+    for train, validation in (*rows_of(dataset.folds), (everything, nothing)):
+        trainers.append(
+            ImageTrainer(
+                dataset.part(train, validation),
+                settings,
+                usable,
+                cache=FoldFeatures(cache, len(dataset.train), train=train, validation=validation),
+                strategy=strategy,
+                fellow=trainers[0] if trainers else None,
+            )
+        )
+    return FoldedTrainer(
+        trainers[:-1],
+        trainers[-1],
+        dataset.folds,
+        objective=settings.objectives[0],
+        answers=dataset.output.answers(dataset.train.labels, validation_targets=dataset.validation.labels),
+        fills_its_time=lambda genome: genome["family"] == "conv",
+    )
+
+
+def from_arguments(
+    dataset: ImageDataset,
+    settings: SearchSettings,
+    arguments: Mapping[str, Any],
+    *,
+    strategy: tf.distribute.Strategy | None = None,
+    leader: Any = None,
+) -> ImageTrainer | FoldedTrainer:
+    """Returns the trainer of a worker process, from `ImageTask.worker_arguments`."""
+    cache = FeatureCache(dataset, store=ArrayStore(Path(arguments["cache"])), seed=settings.seed)
+    usable = usable_weights.from_json(arguments["weights"])
+    return for_dataset(dataset, settings, usable, cache=cache, strategy=strategy, leader=leader)

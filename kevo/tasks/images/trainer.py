@@ -19,11 +19,11 @@ from kevo.system import memory
 from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import costs, networks, stages
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import FeatureCache
+from kevo.tasks.images.features import FeatureCache, Inputs
 from kevo.tasks.images.genes import variant
 from kevo.tasks.images.linear_probes import LinearProbes
 from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.images.transfer_learning import TransferLearning
+from kevo.tasks.images.transfer_learning import Backbones, TransferLearning
 from kevo.training.candidate_fit import NO_MEMORY, CandidateFit
 from kevo.training.effort import CandidateError, Earlier, Effort, Keep, OutOfTimeError, Progress
 from kevo.training.stage import LoopMaker
@@ -49,6 +49,7 @@ class Trained:
         share: The part of the last stage's epochs that was trained.
         outputs: The class probabilities of the validation pictures, shape (n, num_classes); `None` where there was no
             time left.
+        epoch_outputs: The same after every epoch, where the effort asks for them.
         mirror: Whether predictions are the mean over a picture and its mirror image.
     """
 
@@ -62,6 +63,7 @@ class Trained:
     is_cut_short: bool = False
     share: float = 1.0
     outputs: npt.NDArray[np.float32] | None = None
+    epoch_outputs: list[npt.NDArray[np.float32]] = field(default_factory=list)
     mirror: bool = False
 
     def deployable(self) -> keras.Model:
@@ -89,6 +91,7 @@ class Trainer:
         store: Keeps the features of frozen backbones for other workers and later runs. `None`: in memory only.
         cache: Features that are shared with somebody else in this process; `store` then counts for nothing.
         is_wanted: Tells which genomes linear heads are to be compared on.
+        fellow: The trainer of another fold, whose linear heads and frozen backbones this one shares. `None` for none.
         strategy: Spreads each candidate over several devices; see `Loop`. `None` for the default device.
         leader: Spreads what learns from pictures over several processes; `None` for this one only.
     """
@@ -101,8 +104,9 @@ class Trainer:
         weights: Mapping[tuple[str, float | None], Weights],
         seed: int = 0,
         store: ArrayStore | None = None,
-        cache: FeatureCache | None = None,
+        cache: Inputs | None = None,
         is_wanted: Callable[[Genome], bool] = lambda genome: True,
+        fellow: Trainer | None = None,
         strategy: tf.distribute.Strategy | None = None,
         leader: LoopMaker | None = None,
     ) -> None:
@@ -113,9 +117,21 @@ class Trainer:
         self._weights = weights
         self._seed = seed
         self.cache = FeatureCache(dataset, store=store, seed=seed) if cache is None else cache
-        self.probes = LinearProbes(dataset.output, dataset.train.labels, is_wanted=is_wanted)
         self._stages = stages.StageRunner(dataset, self.cache, seed=seed, leader=leader)
-        self._transfer = TransferLearning(dataset, self.cache, self.probes, self._stages, seed=seed)
+        if fellow is None:
+            self.probes = LinearProbes(dataset.output, dataset.train.labels, is_wanted=is_wanted)
+            self._backbones = Backbones()
+        else:
+            self.probes, self._backbones = fellow.probes, fellow._backbones
+        self._transfer = TransferLearning(
+            dataset,
+            self.cache,
+            # One fold's look at the features is enough.
+            self.probes if fellow is None else None,
+            self._stages,
+            backbones=self._backbones,
+            seed=seed,
+        )
         # Keras and TensorFlow stay: to look through all they hold takes longer than a small candidate's epoch. What was
         # left by an earlier search is looked through once more.
         gc.unfreeze()
@@ -206,6 +222,7 @@ class Trainer:
             is_cut_short=fit.is_cut_short,
             share=fit.share,
             outputs=fit.outputs,
+            epoch_outputs=fit.epoch_outputs,
             mirror=mirror,
         )
 

@@ -23,7 +23,7 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import (
     PASS_SHARE,
     Copy,
-    FeatureCache,
+    Inputs,
     augmented_copies,
     block_edges,
     frozen_part,
@@ -72,26 +72,50 @@ class _Candidate:
     network: keras.Model
 
 
+class Backbones:
+    """Frozen backbones that stay in memory, ready for the next head."""
+
+    def __init__(self) -> None:
+        self._models: OrderedDict[tuple[Any, ...], keras.Model] = OrderedDict()
+
+    def get(self, genome: Genome, weights: Weights) -> keras.Model:
+        """Builds a backbone, or returns the one that an earlier candidate built; it is never trained."""
+        key = *speed_key(genome), weights
+        backbone = self._models.pop(key, None) or networks.backbone(genome, weights=weights)
+        self._models[key] = backbone
+        while len(self._models) > _MAX_BACKBONES:
+            self._models.popitem(last=False)
+        return backbone
+
+
 class TransferLearning:
     """Trains the candidates of one search that stand on pretrained backbones.
 
     Args:
         dataset: The pictures.
         cache: The features of frozen backbones.
-        probes: Learns how good a linear head is on the features that are computed.
+        probes: Learns how good a linear head is on the features that are computed; `None` where nobody needs to know.
         stages: Runs single stages.
+        backbones: What frozen backbones there are in memory.
         seed: Seed of initial weights and dropout.
     """
 
     def __init__(
-        self, dataset: ImageDataset, cache: FeatureCache, probes: LinearProbes, stages: StageRunner, *, seed: int
+        self,
+        dataset: ImageDataset,
+        cache: Inputs,
+        probes: LinearProbes | None,
+        stages: StageRunner,
+        *,
+        backbones: Backbones,
+        seed: int,
     ) -> None:
         self._dataset = dataset
         self._cache = cache
         self._probes = probes
         self._stages = stages
         self._seed = seed
-        self._backbones: OrderedDict[tuple[Any, ...], keras.Model] = OrderedDict()
+        self._backbones = backbones
 
     def train(self, genome: Genome, weights: Weights, fit: CandidateFit) -> keras.Model:
         """Trains a candidate, and returns its network from pixels 0-255 to class probabilities.
@@ -107,7 +131,8 @@ class TransferLearning:
         """
         weights.fetch(watch=lambda: fit.check("download", 0.0, "the download of its weights takes"))
         fine_tunes = genome["pretrained/tuning"] == "fine_tune"
-        backbone = self._backbone(genome, weights, is_shared=not fine_tunes)
+        # What is trained is nobody else's.
+        backbone = networks.backbone(genome, weights=weights) if fine_tunes else self._backbones.get(genome, weights)
         extractor = networks.feature_extractor(genome, whole=backbone)
         # A head is the same whether its backbone was built just now or before.
         keras.utils.set_random_seed(self._seed + len(fit.history))
@@ -130,17 +155,6 @@ class TransferLearning:
                 fit.is_cut_short = True
         return network
 
-    def _backbone(self, genome: Genome, weights: Weights, *, is_shared: bool) -> keras.Model:
-        """Builds a backbone, or returns the one that an earlier candidate built; a shared one is never trained."""
-        if not is_shared:
-            return networks.backbone(genome, weights=weights)
-        key = *speed_key(genome), weights
-        backbone = self._backbones.pop(key, None) or networks.backbone(genome, weights=weights)
-        self._backbones[key] = backbone
-        while len(self._backbones) > _MAX_BACKBONES:
-            self._backbones.popitem(last=False)
-        return backbone
-
     def _train_head(self, candidate: _Candidate) -> None:
         genome, fit, backbone = candidate.genome, candidate.fit, candidate.backbone
         is_pooled = genome["pretrained/summary"] in networks.POOLINGS
@@ -159,7 +173,7 @@ class TransferLearning:
         rows = self._sample(candidate, network)
         num_rows = None if rows is None else len(rows)
         train = self._train_arrays(candidate, functools.partial(features_of, num_rows=num_rows))
-        if is_pooled and fit.effort.refit is None and rows is None:
+        if self._probes is not None and is_pooled and fit.effort.refit is None and rows is None:
             self._probes.learn(
                 genome,
                 features_of("train", columns=slice(None)),

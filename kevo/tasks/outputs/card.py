@@ -95,13 +95,42 @@ def card(words: Words, text: CardText, dataset: Any, outcome: Any) -> dict[str, 
 
 def _ensemble(words: Words, text: CardText, outcome: Any) -> Iterator[str]:
     if outcome.ensemble is not None:
+        found = outcome.ensemble.calibration
+        calibrated = f" Its probabilities are calibrated, by a temperature of {found.temperature:.2f}." if found else ""
         yield (
             f"- Beside it stands {code(outcome.ensemble.model_path.name)}, {len(outcome.ensemble.members)} models as "
-            f"one, with {text.ensemble} on the same test {words.many}. This card is about the single model."
+            f"one, with {text.ensemble} on the same test {words.many}.{calibrated} This card is about the single model."
         )
 
 
+def judged(outcome: Any) -> str:
+    """Returns what candidates were judged by, as the head of a column."""
+    return "validation" if outcome.num_folds is None else f"over {outcome.num_folds} folds"
+
+
 def _training_data(words: Words, text: CardText, dataset: Any, outcome: Any) -> Iterator[str]:
+    many = words.many
+    yield from _folded(words, text, dataset, outcome) if outcome.num_folds else _divided(words, text, dataset, outcome)
+    yield f"{many.capitalize()} in each split:\n\n{text.counts}"
+    if not dataset.skipped:
+        yield f"No {words.part} was skipped."
+        return
+    reasons = Counter(skipped.reason for skipped in dataset.skipped)
+    listed = "\n".join(f"- {num} of {code(reason)}" for reason, num in reasons.most_common(10))
+    yield f"{len(dataset.skipped)} {words.parts} could not be used, for reasons such as:\n\n{listed}"
+
+
+def _folded(words: Words, text: CardText, dataset: Any, outcome: Any) -> Iterator[str]:
+    many, num = words.many, outcome.num_folds
+    yield (
+        f"{code(dataset.name)}: {len(dataset.train)} {many}, divided into {num} folds with about the same part of "
+        f"{text.alike} in each. {words.stored(dataset)}Every candidate was trained once for each fold, on all others, "
+        f"and judged by the answers that it gave for {many} which it had not learned from. The model has then learned "
+        "from all of them."
+    )
+
+
+def _divided(words: Words, text: CardText, dataset: Any, outcome: Any) -> Iterator[str]:
     many = words.many
     learned = (
         f"It learned from the training and the validation {many}: a like model that had learned from the training "
@@ -113,16 +142,14 @@ def _training_data(words: Words, text: CardText, dataset: Any, outcome: Any) -> 
         f"{code(dataset.name)}: {len(dataset.train)} training {many} and {len(dataset.validation)} validation {many}, "
         f"{_origin(words, text, dataset, 'validation')} {words.stored(dataset)}{learned}"
     )
-    yield f"{many.capitalize()} in each split:\n\n{text.counts}"
-    if not dataset.skipped:
-        yield f"No {words.part} was skipped."
-        return
-    reasons = Counter(skipped.reason for skipped in dataset.skipped)
-    listed = "\n".join(f"- {num} of {code(reason)}" for reason, num in reasons.most_common(10))
-    yield f"{len(dataset.skipped)} {words.parts} could not be used, for reasons such as:\n\n{listed}"
 
 
 def _chosen(words: Words, outcome: Any) -> str:
+    if outcome.num_folds is not None:
+        return (
+            f"The scores over the folds chose the model, and are a little too good for that reason; their intervals "
+            f"count every {words.one} that was judged as one, though the trainings of the folds share most of theirs."
+        )
     return (
         f"The validation {words.many} chose the model, and its scores on them are too good for that reason. The scores "
         + (

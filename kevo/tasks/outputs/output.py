@@ -87,8 +87,10 @@ class Output(Protocol):
     def loss(self, outputs: npt.NDArray[np.floating], targets: Targets) -> float:
         """The loss that decides between equally good models; lower is better."""
 
-    def calibrate(self, model: keras.Model, outputs: npt.NDArray[np.floating], targets: Targets) -> Calibration | None:
-        """Makes a model's probabilities mean what they say, in place; see `Task.calibrate`."""
+    def calibrate(
+        self, model: keras.Model, outputs: npt.NDArray[np.floating], targets: Targets
+    ) -> tuple[keras.Model, Calibration | None]:
+        """Makes a model's probabilities mean what they say; see `Task.calibrate`."""
 
     def main_score(self, outputs: npt.NDArray[np.floating], targets: Targets) -> float:
         """The score of the default objective; higher is better."""

@@ -49,6 +49,11 @@ class ScoredExamples(ABC, Generic[_Scores]):
     def drawing(self) -> Drawing:
         """A figure of the scores."""
 
+    @property
+    def roc(self) -> Drawing | None:
+        """The ROC curves of classes; `None` where there are none."""
+        return None
+
     @abstractmethod
     def details(self) -> Iterator[str]:
         """Yields the scores as lines of a terminal."""

@@ -19,6 +19,7 @@ from kevo.runs import layout
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.system.text import metric_name
+from kevo.tasks.folded_trainer import FoldedTrainer, num_trainings
 from kevo.tasks.outputs import reference
 from kevo.tasks.outputs.reference import Reference
 from kevo.tasks.prepared import costs
@@ -47,7 +48,7 @@ class PreparedTask(ABC):
         hyperparameters: The genes.
         seeds: The genomes that the search begins with.
         narrowest: Genomes with few parameters, as genes that differ from the defaults: one of them is the smallest.
-        forecast: Tells how long trainings take.
+        forecast: Tells how long single trainings take.
 
     Raises:
         SettingsError: no network of the space is as small as `max_params`.
@@ -76,6 +77,7 @@ class PreparedTask(ABC):
         self._run: Run | None = None
         self._note: Callable[[str], object] = lambda text: None
         self._forecast = forecast
+        self._num_trainings = 1.0 if dataset.num_folds is None else num_trainings(dataset.num_folds)
         self.hyperparameters = hyperparameters
         self.seeds: Sequence[Genome] = [*seeds, *self._smallest(narrowest)]
 
@@ -121,7 +123,7 @@ class PreparedTask(ABC):
         """Trains cheap models of another kind on the same splits."""
 
     @abstractmethod
-    def trainer(self, *, strategy: tf.distribute.Strategy | None = None) -> PreparedTrainer:
+    def trainer(self, *, strategy: tf.distribute.Strategy | None = None) -> PreparedTrainer | FoldedTrainer:
         """A trainer in this process."""
 
     @abstractmethod
@@ -143,7 +145,7 @@ class PreparedTask(ABC):
 
     def work(self, genome: Genome, *, tune_epochs: int | None = None) -> Work:
         """Forecast of a training in seconds."""
-        seconds = self._forecast.seconds(genome, num_epochs=self._settings.rungs[0])
+        seconds = self._num_trainings * self._forecast.seconds(genome, num_epochs=self._settings.rungs[0])
         return Work(0.0, seconds, self._forecast.error)
 
     def repeat_seconds(self, genome: Genome) -> float | None:
@@ -172,7 +174,7 @@ class PreparedTask(ABC):
 
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
         """Learns how far a forecast was off."""
-        self._forecast.learn(genome, num_epochs=self._settings.rungs[0], seconds=seconds)
+        self._forecast.learn(genome, num_epochs=self._settings.rungs[0], seconds=seconds / self._num_trainings)
 
     @property
     def learned(self) -> dict[str, Any]:
@@ -212,7 +214,9 @@ class PreparedTask(ABC):
         """Cross-entropy, or the mean squared error."""
         return self._answered.output.loss(outputs, self._answered.labels(split))
 
-    def calibrate(self, model: keras.Model, outputs: npt.NDArray[np.floating]) -> Calibration | None:
+    def calibrate(
+        self, model: keras.Model, outputs: npt.NDArray[np.floating]
+    ) -> tuple[keras.Model, Calibration | None]:
         """Class probabilities, by a temperature."""
         return self._answered.output.calibrate(model, outputs, self._answered.labels("validation"))
 

@@ -40,6 +40,7 @@ class TrainedNetwork:
         is_cut_short: Whether its time was up before its end.
         share: The part of the last stage's epochs that was trained.
         outputs: Those for the validation examples, shape (n, any); `None` where there was no time.
+        epoch_outputs: The same after every epoch, where the effort asks for them.
     """
 
     network: keras.Model
@@ -51,6 +52,7 @@ class TrainedNetwork:
     is_cut_short: bool = False
     share: float = 1.0
     outputs: npt.NDArray[np.float32] | None = None
+    epoch_outputs: list[npt.NDArray[np.float32]] = field(default_factory=list)
 
     @property
     def num_parameters(self) -> int:
@@ -163,6 +165,7 @@ class PreparedTrainer:
             is_cut_short=fit.is_cut_short,
             share=fit.share,
             outputs=fit.outputs,
+            epoch_outputs=fit.epoch_outputs,
         )
 
     def _run(self, fit: CandidateFit, network: keras.Model, genome: Genome, validation: npt.NDArray[Any]) -> None:

@@ -40,6 +40,10 @@ class Dataset(Protocol):
         """What its reading was limited to, as in `Settings.max_examples`; `None` where the whole source was read."""
 
     @property
+    def num_folds(self) -> int | None:
+        """How many folds its training examples are divided into; `None` where one split is for validation."""
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Decisions that were made while reading, in words."""
 

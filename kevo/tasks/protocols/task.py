@@ -26,6 +26,8 @@ class SearchSettings(Protocol):
     @property
     def max_examples(self) -> int | None: ...
     @property
+    def folds(self) -> int | None: ...
+    @property
     def epochs(self) -> int: ...
     @property
     def rungs(self) -> tuple[int, ...]: ...
@@ -224,15 +226,15 @@ class Task(Protocol):
     def loss(self, outputs: Outputs, split: str) -> float:
         """The loss that decides between equally good models; lower is better."""
 
-    def calibrate(self, model: keras.Model, outputs: Outputs) -> Calibration | None:
-        """Makes the probabilities of a deployed model mean what they say.
+    def calibrate(self, model: keras.Model, outputs: Outputs) -> tuple[keras.Model, Calibration | None]:
+        """Makes the probabilities of a deployed model, or of an ensemble, mean what they say.
 
         Args:
-            model: Is changed in place.
+            model: May be changed in place.
             outputs: Those of a model for the validation split that has not learned from it.
 
         Returns:
-            What that gained; `None` where the model stays as it was.
+            The model, and what that gained; `None` where it stays as it was.
         """
 
     def combine(self, members: Sequence[Member]) -> keras.Model:

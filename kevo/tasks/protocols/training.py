@@ -21,8 +21,8 @@ class Trained(Protocol):
     """A trained candidate, with the weights of its best epoch.
 
     `metrics` are that epoch's. `history` and `stages` hold every epoch, those before a pause included. `outputs` are
-    for the validation split; `None` where there was no time left. `share` is the part of the last stage's epochs that
-    it has trained.
+    for the validation split; `None` where there was no time left. `epoch_outputs` are those of every epoch, where the
+    effort asks for them. `share` is the part of the last stage's epochs that it has trained.
     """
 
     @property
@@ -41,6 +41,8 @@ class Trained(Protocol):
     def share(self) -> float: ...
     @property
     def outputs(self) -> Outputs | None: ...
+    @property
+    def epoch_outputs(self) -> Sequence[Outputs]: ...
 
     def deployable(self) -> keras.Model:
         """The model as it is saved: raw examples in, answers out."""

@@ -43,6 +43,10 @@ class Scored(Protocol):
     def drawing(self) -> Drawing:
         """A figure of the scores, such as how many examples of each class were taken for which."""
 
+    @property
+    def roc(self) -> Drawing | None:
+        """A figure of the ROC curves of classes; `None` where there are none."""
+
     def lines(self) -> Iterator[str]:
         """All scores in lines of a terminal."""
 

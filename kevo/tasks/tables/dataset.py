@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.system.text import plural
+from kevo.tasks.folds import describe_splits
 from kevo.tasks.outputs import parsing
 from kevo.tasks.outputs.output import Output
 from kevo.tasks.protocols.dataset import Skipped
@@ -25,7 +26,7 @@ Inputs = dict[str, npt.NDArray[Any]]
 """Raw columns as a saved model takes them: for each its name and its values, of shape (n, 1)."""
 _WORKER_SPLITS = ("train", "validation")
 """Workers never see the test split."""
-_JSON, _ARRAYS = "table.json", "table.npz"
+_JSON, _ARRAYS, _FOLDS = "table.json", "table.npz", "folds"
 _KIND_WORDS: dict[Kind, str] = {"number": "number", "code": "coded category", "category": "category"}
 
 
@@ -69,6 +70,8 @@ class TableDataset:
         made_splits: The splits that the source did not give and that were taken out of `train`.
         max_examples: What reading was limited to; `None` where all rows are used.
         repeats: What there is to say of rows that stand in several splits of the source.
+        folds: The fold in which each row of `train` is judged, shape (n,); `validation` is then the same as `train`.
+            `None` where the rows are divided once.
     """
 
     name: str
@@ -83,6 +86,21 @@ class TableDataset:
     made_splits: tuple[str, ...] = ()
     max_examples: int | None = None
     repeats: tuple[str, ...] = ()
+    folds: npt.NDArray[np.int64] | None = None
+
+    @property
+    def num_folds(self) -> int | None:
+        """Number of folds that the rows are divided into; `None` where they are divided once."""
+        return None if self.folds is None else int(self.folds.max()) + 1
+
+    def part(self, train: npt.NDArray[np.int64], validation: npt.NDArray[np.int64]) -> TableDataset:
+        """Returns some rows of `train`, by their positions, as a data set of its own.
+
+        Args:
+            train: What is learned from.
+            validation: What is judged by.
+        """
+        return dataclasses.replace(self, train=self.train[train], validation=self.train[validation], folds=None)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -124,6 +142,8 @@ class TableDataset:
             for array in _arrays(getattr(self, name)).values():
                 digest.update(repr(array.shape).encode())
                 digest.update(np.ascontiguousarray(array).data)
+        if self.folds is not None:
+            digest.update(self.folds.data)
         return digest.hexdigest()
 
     def summary(self) -> str:
@@ -135,13 +155,8 @@ class TableDataset:
             >>> load((rows, ["a", "b"] * 15), seed=0).summary()
             'table: 30 rows, 2 numbers, 2 classes (20 train, 6 validation*, 4 test*; * from train)'
         """
-        sizes = [f"{len(getattr(self, split))} {split}{'*' * (split in self.made_splits)}" for split in SPLITS]
-        total = sum(len(getattr(self, split)) for split in SPLITS)
-        made = "; * from train" if self.made_splits else ""
-        return (
-            f"{self.name}: {total} rows, {describe_columns(self.columns)}, {self.output.summary()} "
-            f"({', '.join(sizes)}{made})"
-        )
+        total, sizes = describe_splits(self)
+        return f"{self.name}: {total} rows, {describe_columns(self.columns)}, {self.output.summary()} ({sizes})"
 
     def write(self, folder: Path) -> None:
         """Writes everything but the test split and the notes into a new folder, for worker processes."""
@@ -156,6 +171,8 @@ class TableDataset:
         arrays = {
             f"{name}_{part}": array for name in _WORKER_SPLITS for part, array in _arrays(getattr(self, name)).items()
         }
+        if self.folds is not None:
+            arrays[_FOLDS] = self.folds
         np.savez(folder / _ARRAYS, allow_pickle=False, **arrays)
 
 
@@ -166,6 +183,7 @@ def read(folder: Path) -> TableDataset:
         train, validation = (
             Split(*(arrays[f"{name}_{field.name}"] for field in dataclasses.fields(Split))) for name in _WORKER_SPLITS
         )
+        folds = arrays.get(_FOLDS)
     return TableDataset(
         name=facts["name"],
         target=facts["target"],
@@ -174,6 +192,7 @@ def read(folder: Path) -> TableDataset:
         train=train,
         validation=validation,
         test=train[:0],
+        folds=folds,
     )
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from kevo.tasks.folded_trainer import FoldedTrainer
     from kevo.tasks.tables.dataset import TableDataset
     from kevo.tasks.tables.predictor import TablePredictor
     from kevo.tasks.tables.task import TableTask
@@ -88,6 +89,7 @@ class Tables(PreparedKind):
             groups=settings.options.get(GROUPS.name),
             seed=settings.seed,
             sampling=Sampling(settings.max_examples, seed=settings.seed),
+            num_folds=settings.folds,
         )
 
     def read(self, folder: Path) -> TableDataset:
@@ -112,11 +114,11 @@ class Tables(PreparedKind):
         *,
         strategy: tf.distribute.Strategy | None = None,
         leader: Any = None,
-    ) -> TableTrainer:
+    ) -> TableTrainer | FoldedTrainer:
         """Returns the trainer of a worker process."""
-        from kevo.tasks.tables.trainer import TableTrainer
+        from kevo.tasks.tables import trainer
 
-        return TableTrainer(dataset, settings, strategy=strategy, leader=leader)
+        return trainer.for_dataset(dataset, settings, strategy=strategy, leader=leader)
 
     def stage_data(self, dataset: TableDataset, *, seed: int) -> StageData:
         """Returns prepared rows and their classes; nothing of them is left to chance."""

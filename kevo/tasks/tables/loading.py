@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.errors import DataError, SettingsError
-from kevo.tasks.outputs.classes.output import CLASSIFICATION
+from kevo.tasks.folds import divide as fold_numbers
+from kevo.tasks.outputs.classes.output import CLASSIFICATION, Classes
 from kevo.tasks.outputs.classes.stratified import divide, divide_groups, groups_in_several
 from kevo.tasks.outputs.numbers.output import Numbers
 from kevo.tasks.sampling import EVERYTHING, Sampling, sample, sentence
@@ -67,6 +68,7 @@ def load(
     test_fraction: float = TEST_FRACTION,
     limits: Limits | None = None,
     sampling: Sampling = EVERYTHING,
+    num_folds: int | None = None,
 ) -> TableDataset:
     """Reads a table, decides the kind of each column, and makes missing splits.
 
@@ -89,6 +91,8 @@ def load(
         test_fraction: The same for the test split.
         limits: What to refuse. Defaults to `Limits()`.
         sampling: How many rows to use.
+        num_folds: Divides the rows of train and validation into so many folds, in which each is judged once; see
+            `TableDataset.folds`. The test split stays the same. `None` for no folds.
 
     Returns:
         The data set. The same source and seed give the same arrays in the same order.
@@ -128,18 +132,40 @@ def load(
         else:
             own = members["train"]
             rows |= divide_groups(own, strata, missing, class_names=names, examples="rows", seed=seed)
-    repeats = tuple(_repeats(values))
+    repeats = tuple(_repeats(values, are_folded=num_folds is not None))
     notes += repeats
-    columns = tuple(_column(name, kind, values["train"][name][rows["train"]]) for name, kind in kinds.items())
+    origins = {split: split if split in found else "train" for split in SPLITS}
+    # Over folds all of these rows are learned from.
+    learned = ("train",) if num_folds is None else ("train", "validation")
+
+    def gathered(of: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        return np.concatenate([of[origins[split]][rows[split]] for split in learned])
+
+    raw = {name: gathered({split: one[name] for split, one in values.items()}) for name in kinds}
+    columns = tuple(_column(name, kind, raw[name]) for name, kind in kinds.items())
     if max_examples is not None:
         notes.append(sentence(sum(len(one.target) for one in found.values()), total, examples="rows"))
     _check_size(columns, len(labels["train"]))
     if isinstance(output, Numbers):
-        output = Numbers.of(target, labels["train"][rows["train"]])
-    splits = {}
-    for split in SPLITS:
-        origin = split if split in found else "train"
-        splits[split] = _split(values[origin], columns, labels[origin], rows[split])
+        output = Numbers.of(target, gathered(labels))
+    splits = {split: _split(values[one], columns, labels[one], rows[split]) for split, one in origins.items()}
+    folds = None
+    if num_folds is not None:
+        pool = _split(raw, columns, gathered(labels), np.arange(len(rows["train"]) + len(rows["validation"])))
+        splits |= {"train": pool, "validation": pool}
+        strata, names = output.strata(pool.labels)
+        folds = fold_numbers(
+            _row_keys(raw)
+            if groups is None
+            else [members[origins[split]][row] for split in learned for row in rows[split].tolist()],
+            strata,
+            num_folds,
+            names=names,
+            examples="rows",
+            seed=seed,
+            are_classes=isinstance(output, Classes),
+            is_grouped=groups is not None,
+        )
     return TableDataset(
         name=name,
         target=target,
@@ -150,6 +176,7 @@ def load(
         made_splits=tuple(missing),
         max_examples=max_examples,
         repeats=repeats,
+        folds=folds,
         **splits,
     )
 
@@ -272,7 +299,7 @@ def _groups(found: Mapping[str, _Found], groups: str) -> dict[str, list[str]]:
     return members
 
 
-def _repeats(values: Mapping[str, Mapping[str, Typed]]) -> Iterator[str]:
+def _repeats(values: Mapping[str, Mapping[str, Typed]], *, are_folded: bool) -> Iterator[str]:
     """Says how many rows of a split that the source gives stand in an earlier one too, whatever their answers."""
     order = [split for split in SPLITS if split in values]
     together = {name: np.concatenate([values[split][name] for split in order]) for name in values["train"]}
@@ -284,7 +311,8 @@ def _repeats(values: Mapping[str, Mapping[str, Typed]]) -> Iterator[str]:
         own, start = keys[start : start + num_rows], start + num_rows
         num = sum(key in known for key in own) if known else 0
         known.update(own)
-        if num:
+        # The same rows are in the same fold.
+        if num and not (are_folded and split == "validation"):
             others, so = "training", "candidates are chosen by rows that they know"
             if split == "test":
                 others, so = "training or validation", "the scores on the test split may be too good"

@@ -124,7 +124,8 @@ def forward(
     """
     outputs = []
     size = max(1, _VALUES_AT_ONCE // len(inputs))
-    for start in range(0, len(next(iter(inputs.values()))), size):
+    # Of no rows, too, the outputs have a width.
+    for start in range(0, max(1, len(next(iter(inputs.values())))), size):
         batch = {name: tf.constant(values[start : start + size]) for name, values in inputs.items()}
         outputs.append(np.asarray(model(batch, training=False), np.float32))
         watch()

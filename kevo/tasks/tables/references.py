@@ -6,9 +6,14 @@ still outperform deep learning on typical tabular data?", arXiv:2207.08815), and
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from kevo.tasks.folds import rows_of
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.reference import Reference
 from kevo.tasks.prepared import references
@@ -44,32 +49,37 @@ def trees(dataset: TableDataset, *, seed: int) -> Reference:
     is_categorical = np.array([kind == "code" for kind in kinds] + [True] * dataset.train.categories.shape[1])
     kind = HistGradientBoostingClassifier if isinstance(dataset.output, Classes) else HistGradientBoostingRegressor
     model = kind(random_state=seed, categorical_features=is_categorical)
-    return references.fit(
-        TREES,
-        _WORDS,
-        model,
-        dataset,
-        lambda name: _matrix(dataset, getattr(dataset, name)),
-        seed=seed,
-        max_cells=_MAX_CELLS,
-    )
+
+    def matrix(part: TableDataset, name: str) -> _Rows:
+        return _matrix(part, getattr(part, name))
+
+    return _fit(TREES, model, dataset, lambda part: functools.partial(matrix, part), seed)
 
 
 def linear(dataset: TableDataset, *, seed: int) -> Reference:
     """Trains logistic or ridge regression on the columns as networks see them; arguments as for `fit`."""
     from sklearn.linear_model import LogisticRegression, RidgeCV
 
-    rows, genome = PreparedRows(dataset), {"numbers": "standardize"}
-
-    def prepared(name: str) -> _Rows:
-        if name == "test":
-            return rows.prepared(genome, dataset.test)
-        return rows.features(genome, name)[0]
+    def prepared(part: TableDataset) -> Callable[[str], _Rows]:
+        rows = PreparedRows(part)
+        return lambda name: rows.prepared({"numbers": "standardize"}, getattr(part, name))
 
     model, kind = RidgeCV(_PENALTIES), "Ridge"
     if isinstance(dataset.output, Classes):
         model, kind = LogisticRegression(max_iter=_MAX_ITERATIONS), "Logistic"
-    return references.fit(f"{kind} regression", _WORDS, model, dataset, prepared, seed=seed, max_cells=_MAX_CELLS)
+    return _fit(f"{kind} regression", model, dataset, prepared, seed)
+
+
+def _fit(
+    name: str, model: Any, dataset: TableDataset, matrices: Callable[[TableDataset], Callable[[str], _Rows]], seed: int
+) -> Reference:
+    parts = [] if dataset.folds is None else list(rows_of(dataset.folds))
+    folds = [
+        references.Fold(judged, part, matrices(part))
+        for judged, part in ((judged, dataset.part(learned, judged)) for learned, judged in parts)
+    ]
+    options: dict[str, Any] = {"seed": seed, "max_cells": _MAX_CELLS, "folds": folds}
+    return references.fit(name, _WORDS, model, dataset, matrices(dataset), **options)
 
 
 def _matrix(dataset: TableDataset, split: Split) -> npt.NDArray[np.float64]:

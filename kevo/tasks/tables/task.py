@@ -10,6 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from kevo.runs.folder import Run
+from kevo.tasks.folded_trainer import FoldedTrainer
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.reference import Reference
 from kevo.tasks.prepared.task import PreparedTask
@@ -18,7 +19,7 @@ from kevo.tasks.tables import contract, costs, networks, references, space
 from kevo.tasks.tables.contract import ROWS, Contract
 from kevo.tasks.tables.dataset import TableDataset
 from kevo.tasks.tables.preparing import forward
-from kevo.tasks.tables.trainer import TableTrainer
+from kevo.tasks.tables.trainer import TableTrainer, for_dataset
 from tuners.genome import Genome
 
 
@@ -67,9 +68,9 @@ class TableTask(PreparedTask):
         """Boosted trees and a linear model."""
         return references.fit(self.dataset, seed=self._settings.seed)
 
-    def trainer(self, *, strategy: tf.distribute.Strategy | None = None) -> TableTrainer:
+    def trainer(self, *, strategy: tf.distribute.Strategy | None = None) -> TableTrainer | FoldedTrainer:
         """A trainer in this process."""
-        return TableTrainer(self.dataset, self._settings, strategy=strategy)
+        return for_dataset(self.dataset, self._settings, strategy=strategy)
 
     def num_parameters(self, genome: Genome) -> int:
         """The parameters of a genome's network."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
+from kevo.tasks.folded_trainer import FoldedTrainer
+from kevo.tasks.folds import rows_of
 from kevo.tasks.prepared.trainer import PreparedTrainer
 from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.tables.dataset import TableDataset
@@ -30,3 +33,24 @@ class TableTrainer(PreparedTrainer):
         leader: LoopMaker | None = None,
     ) -> None:
         super().__init__(PreparedRows(dataset), settings, strategy=strategy, leader=leader)
+
+
+def for_dataset(
+    dataset: TableDataset,
+    settings: SearchSettings,
+    *,
+    strategy: tf.distribute.Strategy | None = None,
+    leader: LoopMaker | None = None,
+) -> TableTrainer | FoldedTrainer:
+    """Returns the trainer of a data set, or of its folds; arguments as for `TableTrainer`."""
+    if dataset.folds is None:
+        return TableTrainer(dataset, settings, strategy=strategy, leader=leader)
+    parts = [*rows_of(dataset.folds), (np.arange(len(dataset.train)), np.arange(0))]
+    *trainers, whole = (TableTrainer(dataset.part(*rows), settings, strategy=strategy) for rows in parts)
+    return FoldedTrainer(
+        trainers,
+        whole,
+        dataset.folds,
+        answers=dataset.output.answers(dataset.train.labels, validation_targets=dataset.validation.labels),
+        objective=settings.objectives[0],
+    )

@@ -72,6 +72,11 @@ class TextDataset:
     skipped: tuple[Skipped, ...] = ()
 
     @property
+    def num_folds(self) -> None:
+        """None: texts are divided once."""
+        return None
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """The classes, in the order of a model's outputs; of numbers, their name."""
         return self.output.names

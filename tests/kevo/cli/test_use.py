@@ -62,13 +62,25 @@ def test_evaluate_prints_a_table(model: Path, pictures: Path) -> None:
 
 
 def test_evaluate_prints_one_object(model: Path, pictures: Path, tmp_path: Path) -> None:
-    done = kevo("evaluate", model, pictures, "--json", "--split", "train", "--confusion", tmp_path / "confusion.png")
+    done = kevo(
+        "evaluate",
+        model,
+        pictures,
+        "--json",
+        "--split",
+        "train",
+        "--confusion",
+        tmp_path / "confusion.png",
+        "--roc",
+        tmp_path / "roc.png",
+    )
     values = json.loads(done.stdout)
     assert values["split"] == "train" and values["num_examples"] == 12 and values["sensitivity"] is None
     assert values["interval"][0] <= values["accuracy"] <= values["interval"][1]
     assert set(values["f1"]) == set(values["support"]) == {"level", "none", EVIL}
     assert values["skipped"] == [{"path": "none/broken.jpg", "reason": "is text and no picture"}]
     assert Image.open(tmp_path / "confusion.png").format == "PNG"
+    assert Image.open(tmp_path / "roc.png").format == "PNG"
 
 
 def test_two_classes_have_a_positive_one(model: Path, tmp_path: Path) -> None:

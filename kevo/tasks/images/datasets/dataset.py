@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -12,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from kevo.tasks.folds import describe_splits
 from kevo.tasks.images.datasets.levels import UNKNOWN, Whites
 from kevo.tasks.outputs import parsing
 from kevo.tasks.outputs.classes.output import Classes
@@ -20,6 +22,7 @@ from kevo.tasks.protocols.dataset import Skipped
 
 SPLITS = ("train", "validation", "test")
 _HANDED_OVER = ("train", "validation")
+_FOLDS = "folds.npy"
 """Workers never see the test split."""
 SPLIT_ALIASES = {
     "train": "train",
@@ -129,6 +132,8 @@ class ImageDataset:
         whites: The values that were white, of numbers that did not come as 0-255.
         repeats: Which pictures stand in several splits, or under several classes.
         max_examples: What reading was limited to; `None` where the whole source was read.
+        folds: The fold in which each picture of `train` is judged, shape (n,); `validation` is then the same as
+            `train`. `None` where the pictures are divided once.
     """
 
     name: str
@@ -142,32 +147,54 @@ class ImageDataset:
     whites: Whites = UNKNOWN
     repeats: Repeats = NO_REPEATS
     max_examples: int | None = None
+    folds: npt.NDArray[np.int64] | None = None
 
     def num_examples(self, split: str) -> int:
         """How many pictures a split has: `train`, `validation` or `test`."""
         return len(getattr(self, split))
 
+    @property
+    def num_folds(self) -> int | None:
+        """How many folds the pictures are divided into; `None` where they are divided once."""
+        return None if self.folds is None else int(self.folds.max()) + 1
+
+    def part(self, train: npt.NDArray[np.int64], validation: npt.NDArray[np.int64]) -> Self:
+        """Returns the answers of some pictures of `train` as a data set of its own.
+
+        Their pixels stay where they are: `kevo.tasks.images.fold_features` finds them there.
+
+        Args:
+            train: The positions of what is learned from.
+            validation: The positions of what is judged by.
+        """
+        none, labels = self.train.pictures[:0], self.train.labels
+        train_part, validation_part = (Split(none, labels[rows]) for rows in (train, validation))
+        return dataclasses.replace(self, train=train_part, validation=validation_part, folds=None)
+
     def write(self, folder: Path) -> None:
         """Writes train and validation into a new folder, as arrays that worker processes map into memory."""
         folder.mkdir(parents=True)
-        for split in _HANDED_OVER:
+        for split in _HANDED_OVER if self.folds is None else ("train",):
             np.save(folder / f"{split}-pictures.npy", getattr(self, split).pictures)
             np.save(folder / f"{split}-labels.npy", getattr(self, split).labels)
+        if self.folds is not None:
+            np.save(folder / _FOLDS, self.folds)
         (folder / "names.json").write_text(json.dumps({"name": self.name, **self.output.to_json()}))
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Reads a data set of `write`'s, with an empty test split."""
         names = json.loads((folder / "names.json").read_text())
+        folds = np.load(folder / _FOLDS, allow_pickle=False) if (folder / _FOLDS).is_file() else None
         train, validation = (
             Split(
                 np.load(folder / f"{split}-pictures.npy", mmap_mode="r", allow_pickle=False),
                 np.load(folder / f"{split}-labels.npy", allow_pickle=False),
             )
-            for split in _HANDED_OVER
+            for split in (_HANDED_OVER if folds is None else ("train", "train"))
         )
         test = Split(train.pictures[:0], train.labels[:0])
-        return cls(names["name"], parsing.output(names), train, validation, test)
+        return cls(names["name"], parsing.output(names), train, validation, test, folds=folds)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -195,6 +222,8 @@ class ImageDataset:
             digest.update(repr(split.pictures.shape).encode())
             digest.update(np.ascontiguousarray(split.pictures).data)
             digest.update(np.ascontiguousarray(split.labels).data)
+        if self.folds is not None:
+            digest.update(self.folds.data)
         return digest.hexdigest()
 
     def summary(self) -> str:
@@ -205,13 +234,11 @@ class ImageDataset:
             >>> datasets.load("digits").summary()
             'digits: 1797 pictures of 8 x 8 px in 10 classes (1169 train, 359 validation*, 269 test*; * from train)'
         """
-        sizes = [f"{len(getattr(self, split))} {split}{'*' * (split in self.made_splits)}" for split in SPLITS]
-        total = sum(len(getattr(self, split)) for split in SPLITS)
-        made = "; * from train" if self.made_splits else ""
+        total, sizes = describe_splits(self)
         skipped = f"; {len(self.skipped)} skipped" if self.skipped else ""
         return (
             f"{self.name}: {total} pictures of {self.image_size} x {self.image_size} px{self._asked()} "
-            f"({', '.join(sizes)}{made}){skipped}"
+            f"({sizes}){skipped}"
         )
 
     def _asked(self) -> str:

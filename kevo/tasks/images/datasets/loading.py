@@ -19,7 +19,7 @@ from kevo.errors import DataError, SettingsError
 from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets import arrays, builtin, files, pictures, repeats, splitting
 from kevo.tasks.images.datasets import groups as grouping
-from kevo.tasks.images.datasets.dataset import ImageDataset, Limits, Split, natural
+from kevo.tasks.images.datasets.dataset import NOT_REPEATED, ImageDataset, Limits, Split, natural
 from kevo.tasks.images.datasets.levels import UNKNOWN, Whites
 from kevo.tasks.images.datasets.targets import CLASS_LABELS, Targets, as_texts
 from kevo.tasks.images.picture_arrays import Pictures
@@ -81,6 +81,7 @@ def load(
     groups: str | None = None,
     targets: Targets = CLASS_LABELS,
     sampling: Sampling = EVERYTHING,
+    num_folds: int | None = None,
 ) -> ImageDataset:
     """Reads pictures with their answers, decodes them once, and makes the splits that are missing.
 
@@ -119,6 +120,8 @@ def load(
             regular expression for their paths; see `groups.group`.
         targets: What is asked of the pictures: classes, or numbers or labels, which a CSV file or arrays hold.
         sampling: How many pictures to read.
+        num_folds: Divides the pictures of train and validation into so many folds, in which each is judged once; see
+            `ImageDataset.folds`. The test split stays the same. `None` for no folds.
 
     Returns:
         The data set. The same source, seed and machine give the same arrays in the same order.
@@ -143,7 +146,12 @@ def load(
         )
     found = read(source, image_size=image_size, limits=limits, groups=groups, targets=targets, sampling=sampling)
     return divide(
-        found, seed=seed, validation_fraction=validation_fraction, test_fraction=test_fraction, targets=targets
+        found,
+        seed=seed,
+        validation_fraction=validation_fraction,
+        test_fraction=test_fraction,
+        targets=targets,
+        num_folds=num_folds,
     )
 
 
@@ -154,6 +162,7 @@ def divide(
     validation_fraction: float = VALIDATION_FRACTION,
     test_fraction: float = TEST_FRACTION,
     targets: Targets = CLASS_LABELS,
+    num_folds: int | None = None,
 ) -> ImageDataset:
     """Makes the splits that a source lacks; arguments and errors as for `load`."""
     fractions = {"validation": validation_fraction, "test": test_fraction}
@@ -164,12 +173,14 @@ def divide(
     missing = {split: fraction for split, fraction in fractions.items() if split not in splits}
     if "validation" in missing:
         missing["validation"] = min(missing["validation"], _MOST_VALIDATION / len(splits["train"]))
-    note = None
+    note, groups = None, found.groups
     if missing:
-        own_groups = None if found.groups is None else found.groups["train"]
+        own_groups = None if groups is None else groups["train"]
         strata = output.strata(splits["train"].labels)
-        made, note = splitting.make_splits(splits["train"], missing, strata=strata, seed=seed, groups=own_groups)
-        splits |= made
+        made = splitting.make_splits(splits["train"], missing, strata=strata, seed=seed, groups=own_groups)
+        splits, note = splits | made.splits, made.note
+        if groups is not None and own_groups is not None:
+            groups = {**groups, **{split: [own_groups[row] for row in rows] for split, rows in made.positions.items()}}
         # As long as another split is a part of the same array, that takes up room with all its pictures.
         views = {split: one for split, one in splits.items() if one.pictures.base is found.pictures["train"].base}
         splits |= {
@@ -178,6 +189,23 @@ def divide(
             if one.pictures.base is not None
         }
     counted = repeats.count(splits, output.names if isinstance(output, Classes) else ())
+    folds = None
+    if num_folds is not None:
+        learned = [splits["train"], splits["validation"]]
+        pool = Split(
+            picture_arrays.joined([one.pictures for one in learned]), np.concatenate([one.labels for one in learned])
+        )
+        folds = splitting.make_folds(
+            pool,
+            num_folds,
+            strata=output.strata(pool.labels),
+            are_classes=isinstance(output, Classes),
+            seed=seed,
+            groups=None if groups is None else [*groups["train"], *groups["validation"]],
+        )
+        splits |= {"train": pool, "validation": pool}
+        # Copies are in the same fold.
+        counted = dataclasses.replace(counted, validation=NOT_REPEATED)
     if isinstance(output, Numbers):
         # What is predicted by is not to know of other splits.
         output = Numbers.of(output.name, splits["train"].labels)
@@ -193,6 +221,7 @@ def divide(
         whites=found.whites,
         repeats=counted,
         max_examples=found.max_examples,
+        folds=folds,
     )
 
 

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from kevo.errors import DataError
+from kevo.tasks import folds
 from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets.dataset import Split, digest
 from kevo.tasks.images.datasets.repeats import alike
 from kevo.tasks.outputs.classes.stratified import Positions, divide, divide_groups
 
 Labels = npt.NDArray[np.int64]
+
+
+class Made(NamedTuple):
+    """New splits, the positions in the pool of their pictures, and what there is to say of copies."""
+
+    splits: dict[str, Split]
+    positions: Mapping[str, Positions]
+    note: str | None
 
 
 def number_labels(
@@ -98,7 +107,7 @@ def make_splits(
     strata: tuple[Labels, Sequence[str]],
     seed: int,
     groups: Sequence[str] | None = None,
-) -> tuple[dict[str, Split], str | None]:
+) -> Made:
     """Takes new splits out of the training pictures, the same part of every stratum, such as a class.
 
     Each stratum keeps at least one picture in every split. Identical pictures and near copies stay together, since one
@@ -113,16 +122,15 @@ def make_splits(
             `None` for no groups.
 
     Returns:
-        The new splits, and `train` with what is left; and what there is to say of copies.
+        The new splits, and `train` with what is left.
 
     Raises:
         DataError: a stratum has too few different pictures.
     """
     labels, names = strata
     if groups is not None:
-        return _cut(
-            pool, divide_groups(groups, labels, fractions, class_names=names, examples="pictures", seed=seed)
-        ), None
+        by_group = divide_groups(groups, labels, fractions, class_names=names, examples="pictures", seed=seed)
+        return Made(_cut(pool, by_group), by_group, None)
     keys, num_near = alike(pool.pictures)
     divided = partial(
         divide,
@@ -141,7 +149,54 @@ def make_splits(
             raise
         positions = divided(list(map(digest, pool.pictures)))
         note = f"{num_near} pictures have near copies, which may be in several splits: there are few other pictures."
-    return _cut(pool, positions), note
+    return Made(_cut(pool, positions), positions, note)
+
+
+def make_folds(
+    pool: Split,
+    num: int,
+    *,
+    strata: tuple[Labels, Sequence[str]],
+    are_classes: bool,
+    seed: int,
+    groups: Sequence[str] | None = None,
+) -> Positions:
+    """Divides pictures into folds; identical ones and near copies are in the same, where that leaves enough others.
+
+    Args:
+        pool: The pictures.
+        num: How many folds.
+        strata: As for `make_splits`.
+        are_classes: Whether every stratum must be in every fold.
+        seed: As for `make_splits`.
+        groups: As for `make_splits`.
+
+    Returns:
+        The fold of each picture, from 0, shape (n,).
+
+    Raises:
+        DataError: there are too few different pictures, or groups of them.
+    """
+    labels, names = strata
+    divided = partial(
+        folds.divide,
+        strata=labels,
+        num=num,
+        names=names,
+        examples="pictures",
+        seed=seed,
+        are_classes=are_classes,
+        is_grouped=groups is not None,
+    )
+    if groups is not None:
+        return divided(groups)
+    keys, num_near = alike(pool.pictures)
+    try:
+        return divided(keys)
+    except DataError:
+        if not num_near:
+            raise
+        return divided(list(map(digest, pool.pictures)))
 
 
 def _cut(pool: Split, positions: Mapping[str, Positions]) -> dict[str, Split]:

@@ -115,13 +115,26 @@ def softmax_of(model: keras.Model) -> keras.layers.Dense | None:
     return layer if is_softmax else None
 
 
-def apply(model: keras.Model, temperature: float) -> None:
-    """Divides the weights of a classifier's last layer by a temperature, so that no layer is added.
+def tempered(model: keras.Model, temperature: float) -> keras.Model:
+    """Returns a classifier with the probabilities that `scaled` has.
+
+    The weights of a softmax layer at its end are divided in place, so that no layer is added. What is a mean, such
+    as of two views of a picture or of several models, gets stock layers behind it.
 
     Args:
-        model: One for which `softmax_of` has a layer.
+        model: From examples to class probabilities.
         temperature: See `scaled`.
     """
-    layer = softmax_of(model)
-    for variable in () if layer is None else layer.weights:
-        variable.assign(variable / temperature)
+    import keras
+
+    from kevo.system.model_files import renamed_inputs
+
+    if (layer := softmax_of(model)) is not None:
+        for variable in layer.weights:
+            variable.assign(variable / temperature)
+        return model
+    with renamed_inputs():
+        logits = keras.ops.log(keras.ops.maximum(model.output, _SMALLEST))
+        colder = keras.layers.Rescaling(1 / temperature, dtype="float32", name="kevo_temperature")(logits)
+        outputs = keras.layers.Softmax(dtype="float32", name="kevo_calibrated")(colder)
+        return keras.Model(model.input, outputs, name=model.name)

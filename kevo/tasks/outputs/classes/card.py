@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from kevo.system.markdown import code, table
-from kevo.tasks.outputs.card import CardText
+from kevo.tasks.folds import splits_of
+from kevo.tasks.outputs.card import CardText, judged
 from kevo.tasks.outputs.classes.evaluation import Evaluation, remarks
 from kevo.tasks.outputs.words import Words
 from kevo.tasks.protocols.scores import Calibration
@@ -17,7 +18,6 @@ _MAX_CLASSES = 200
 """How many classes have a line of their own."""
 _FEW = 30
 """With fewer test examples, the scores of a class say little."""
-_SPLITS = ("train", "validation", "test")
 
 
 def card_text(words: Words, dataset: Any, outcome: Any) -> CardText:
@@ -64,15 +64,17 @@ def _use(words: Words, dataset: Any) -> Iterator[str]:
 
 
 def _counts(dataset: Any) -> str:
-    counts = [np.bincount(getattr(dataset, split).labels, minlength=dataset.num_classes) for split in _SPLITS]
+    counts = [
+        np.bincount(getattr(dataset, split).labels, minlength=dataset.num_classes) for split in splits_of(dataset)
+    ]
     shown = dataset.class_names[:_MAX_CLASSES]
     rows = ([code(name), *(str(one[label]) for one in counts)] for label, name in enumerate(shown))
     total = ["all", *(str(one.sum()) for one in counts)]
-    return table(["class", *_SPLITS], [*rows, total])
+    return table(["class", *splits_of(dataset)], [*rows, total])
 
 
 def _analyses(words: Words, outcome: Any) -> Iterator[str]:
-    splits: list[tuple[str, Evaluation]] = [("test", outcome.test), ("validation", outcome.validation)]
+    splits: list[tuple[str, Evaluation]] = [("test", outcome.test), (judged(outcome), outcome.validation)]
     yield table(
         ["", *(split for split, _ in splits)],
         [
@@ -98,7 +100,7 @@ def _analyses(words: Words, outcome: Any) -> Iterator[str]:
 def _caveats(words: Words, dataset: Any, outcome: Any) -> Iterator[str]:
     test: Evaluation = outcome.test
     yield f"The model knows these classes only, and only as these {words.many} show them."
-    yield _calibrated(words, outcome.calibration)
+    yield _calibrated(words, outcome.calibration, outcome.num_folds)
     if scarce := [name for name, num in test.support.items() if num < _FEW]:
         yield (
             f"{len(scarce)} of {dataset.num_classes} classes have fewer than {_FEW} test {words.many}: their rows say "
@@ -107,14 +109,16 @@ def _caveats(words: Words, dataset: Any, outcome: Any) -> Iterator[str]:
     yield from remarks(test, examples=words.many)
 
 
-def _calibrated(words: Words, found: Calibration | None) -> str:
+def _calibrated(words: Words, found: Calibration | None, num_folds: int | None) -> str:
     if found is None:
         return "Its probabilities are not calibrated."
+    which = f"validation {words.many}" if num_folds is None else f"{words.many} of all folds"
+    score = "validation" if num_folds is None else "folds'"
     return (
-        f"Its probabilities are calibrated on the {found.num_examples:,} validation {words.many}, by a temperature of "
+        f"Its probabilities are calibrated on the {found.num_examples:,} {which}, by a temperature of "
         f"{found.temperature:.2f} (Guo et al. 2017, arXiv:1706.04599): there it took the expected calibration error "
         f"from {found.error_before:.3f} to {found.error_after:.3f}, and the cross-entropy from {found.loss_before:.3f} "
-        f"to {found.loss_after:.3f}. The validation scores above are from before that."
+        f"to {found.loss_after:.3f}. The {score} scores above are from before that."
     )
 
 

@@ -133,14 +133,14 @@ class Classes:
         """Cross-entropy."""
         return evaluation.cross_entropy(outputs, targets)
 
-    def calibrate(self, model: keras.Model, outputs: npt.NDArray[np.floating], targets: Labels) -> Calibration | None:
+    def calibrate(
+        self, model: keras.Model, outputs: npt.NDArray[np.floating], targets: Labels
+    ) -> tuple[keras.Model, Calibration | None]:
         """Divides what goes into the softmax by a temperature."""
         from kevo.tasks.outputs.classes import calibration
 
-        found = None if calibration.softmax_of(model) is None else calibration.fit(outputs, targets)
-        if found is not None:
-            calibration.apply(model, found.temperature)
-        return found
+        found = calibration.fit(outputs, targets)
+        return (model if found is None else calibration.tempered(model, found.temperature)), found
 
     def main_score(self, outputs: npt.NDArray[np.floating], targets: Labels) -> float:
         """The accuracy."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kevo.tasks.folds import splits_of
 from kevo.tasks.outputs.card import CardText
 from kevo.tasks.outputs.classes import evaluation
 from kevo.tasks.outputs.classes.card import card_text
@@ -21,7 +22,6 @@ from kevo.tasks.outputs.words import Shown, Words
 from kevo.tasks.pages import Block, Known, Paragraph, Section, Share, Table
 
 _MOST_WRONG = 12
-_SPLITS = ("train", "validation", "test")
 
 
 class ClassPages(AnswerPages):
@@ -152,14 +152,14 @@ class ClassPages(AnswerPages):
 
     def _balance_of(self, dataset: Any, label: str) -> list[Block]:
         counts = [
-            [int((getattr(dataset, split).labels == index).sum()) for split in _SPLITS]
+            [int((getattr(dataset, split).labels == index).sum()) for split in splits_of(dataset)]
             for index in range(dataset.num_classes)
         ]
         most, least = max(row[0] for row in counts), min(row[0] for row in counts)
         rows: list[tuple[str | Share, ...]] = [
             (name, *map(str, row), Share(row[0] / most)) for name, row in zip(dataset.class_names, counts, strict=True)
         ]
-        rows.append(("all", *(str(len(getattr(dataset, split))) for split in _SPLITS), ""))
+        rows.append(("all", *(str(len(getattr(dataset, split))) for split in splits_of(dataset)), ""))
         made = " and ".join(dataset.made_splits)
         taken = f" The {made} split{'s were' if len(dataset.made_splits) > 1 else ' was'} taken out of train."
         text = (
@@ -168,5 +168,8 @@ class ClassPages(AnswerPages):
             if least != most
             else f"Every class has as many training {self._many} as any other."
         )
-        head = ("Class", *_SPLITS, "Share of train")
-        return [Paragraph(text + (taken if made else "")), Table(label, head, tuple(rows), numbers=(1, 2, 3))]
+        head = ("Class", *splits_of(dataset), "Share of train")
+        return [
+            Paragraph(text + (taken if made else "")),
+            Table(label, head, tuple(rows), numbers=tuple(range(1, 1 + len(splits_of(dataset))))),
+        ]

@@ -8,8 +8,9 @@ from typing import Any
 from kevo.tasks.outputs.classes import ranks
 from kevo.tasks.outputs.classes.confusion_matrix import confusion_matrix
 from kevo.tasks.outputs.classes.evaluation import Evaluation
+from kevo.tasks.outputs.classes.roc_curves import roc_curves
 from kevo.tasks.outputs.scored import ScoredExamples
-from kevo.tasks.pages import CountMatrix
+from kevo.tasks.pages import CountMatrix, Curves
 
 _MOST_CLASSES = 12
 """How many classes a confusion matrix in letters may have."""
@@ -25,6 +26,13 @@ class ScoredClasses(ScoredExamples[Evaluation]):
     def drawing(self) -> CountMatrix:
         """How many examples of each class were taken for which."""
         return confusion_matrix(self.scores, examples=self.examples)
+
+    @property
+    def roc(self) -> Curves | None:
+        """The ROC curves."""
+        if self.outputs is None or self.targets is None:
+            return None
+        return roc_curves(self.outputs, self.targets, self.scores.names, examples=self.examples)
 
     def derived(self) -> Mapping[str, Any]:
         """Returns what follows from the confusion matrix."""

@@ -135,8 +135,11 @@ class Labels:
         """Binary cross-entropy."""
         return evaluation.binary_cross_entropy(outputs, targets)
 
-    def calibrate(self, model: keras.Model, outputs: npt.NDArray[np.floating], targets: Flags) -> None:
+    def calibrate(
+        self, model: keras.Model, outputs: npt.NDArray[np.floating], targets: Flags
+    ) -> tuple[keras.Model, None]:
         """Not at all: each label has a threshold of its own."""
+        return model, None
 
     def main_score(self, outputs: npt.NDArray[np.floating], targets: Flags) -> float:
         """The mean average precision of the labels."""

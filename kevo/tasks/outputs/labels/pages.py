@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from kevo.system.markdown import code
 from kevo.system.markdown import table as markdown_table
-from kevo.tasks.outputs.card import CardText
+from kevo.tasks.folds import splits_of
+from kevo.tasks.outputs.card import CardText, judged
 from kevo.tasks.outputs.labels import evaluation
 from kevo.tasks.outputs.labels.evaluation import THRESHOLD, LabelEvaluation
 from kevo.tasks.outputs.labels.figures import bars
@@ -25,7 +26,6 @@ _MOST_WRONG = 12
 _MOST_LABELS = 200
 _FEW = 30
 """With fewer test examples, the scores of a label say little."""
-_SPLITS = ("train", "validation", "test")
 
 
 class LabelPages(AnswerPages):
@@ -115,11 +115,16 @@ class LabelPages(AnswerPages):
         cells: list[tuple[str | Share, ...]] = [
             (name, *map(str, row), Share(row[0] / most)) for name, row in rows[:_MOST_LABELS]
         ]
-        none = [int((getattr(dataset, split).labels.sum(axis=1) == 0).sum()) for split in _SPLITS]
+        none = [int((getattr(dataset, split).labels.sum(axis=1) == 0).sum()) for split in splits_of(dataset)]
         cells.append(("none of them", *map(str, none), ""))
         mean = float(dataset.train.labels.sum(axis=1).mean())
         text = Paragraph(f"A training {self._words.one} has {mean:.2g} labels on average.")
-        table = Table(title, ("Label", *_SPLITS, "Share of train"), tuple(cells), numbers=(1, 2, 3))
+        table = Table(
+            title,
+            ("Label", *splits_of(dataset), "Share of train"),
+            tuple(cells),
+            numbers=tuple(range(1, 1 + len(splits_of(dataset)))),
+        )
         return Section(key, title, (text, table))
 
     def text(self, dataset: Any, outcome: Any) -> CardText:
@@ -149,10 +154,10 @@ class LabelPages(AnswerPages):
             f"of a bootstrap (Efron 1979, doi:10.1214/aos/1176344552): they know of chance in the choice of the "
             f"{words.many}, and of nothing else.",
             alike="the rarer labels",
-            counts=markdown_table(["label", *_SPLITS], counts),
+            counts=markdown_table(["label", *splits_of(dataset)], counts),
             analyses=[
                 markdown_table(
-                    ["", "test", "validation"],
+                    ["", "test", judged(outcome)],
                     [
                         [words.many, *(str(one.num_examples) for one in both)],
                         ["average precision", *(f"{one.average_precision:.4f}" for one in both)],
@@ -202,7 +207,7 @@ def _by_label(test: LabelEvaluation) -> list[tuple[str, ...]]:
 
 
 def _counts(dataset: Any) -> list[tuple[str, list[int]]]:
-    counts = [getattr(dataset, split).labels.sum(axis=0).astype(int).tolist() for split in _SPLITS]
+    counts = [getattr(dataset, split).labels.sum(axis=0).astype(int).tolist() for split in splits_of(dataset)]
     return [(name, [one[place] for one in counts]) for place, name in enumerate(dataset.output.names)]
 
 

@@ -138,8 +138,11 @@ class Numbers:
         """The mean squared error."""
         return evaluation.measure(outputs.astype(np.float32), targets)["val_mse"]
 
-    def calibrate(self, model: keras.Model, outputs: npt.NDArray[np.floating], targets: Numbers_) -> None:
+    def calibrate(
+        self, model: keras.Model, outputs: npt.NDArray[np.floating], targets: Numbers_
+    ) -> tuple[keras.Model, None]:
         """Not at all: there are no probabilities."""
+        return model, None
 
     def main_score(self, outputs: npt.NDArray[np.floating], targets: Numbers_) -> float:
         """R2."""

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from kevo.system.markdown import code
 from kevo.system.markdown import table as markdown_table
-from kevo.tasks.outputs.card import CardText
+from kevo.tasks.folds import splits_of
+from kevo.tasks.outputs.card import CardText, judged
 from kevo.tasks.outputs.numbers import evaluation
 from kevo.tasks.outputs.numbers.evaluation import NumberEvaluation
 from kevo.tasks.outputs.numbers.figures import scatter
@@ -22,7 +23,6 @@ from kevo.tasks.outputs.words import Shown, Words
 from kevo.tasks.pages import Block, Known, Paragraph, Section, Table
 
 _MOST_WRONG = 10
-_SPLITS = ("train", "validation", "test")
 
 
 class NumberPages(AnswerPages):
@@ -134,7 +134,7 @@ class NumberPages(AnswerPages):
             counts=markdown_table(head, _spread(dataset)),
             analyses=[
                 markdown_table(
-                    ["", "test", "validation"], [[name, *cells] for name, cells in _rows(test, outcome.validation)]
+                    ["", "test", judged(outcome)], [[name, *cells] for name, cells in _rows(test, outcome.validation)]
                 )
             ],
             caveats=[
@@ -169,7 +169,7 @@ def _rows(test: NumberEvaluation, validation: NumberEvaluation) -> list[tuple[st
 
 def _spread(dataset: Any) -> list[list[str]]:
     rows = []
-    for split in _SPLITS:
+    for split in splits_of(dataset):
         labels = getattr(dataset, split).labels.astype(np.float64)
         numbers = (labels.min(), np.median(labels), labels.mean(), labels.max(), labels.std())
         rows.append([split, str(len(labels)), *(f"{number:.5g}" for number in numbers)])
