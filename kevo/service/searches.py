@@ -36,6 +36,8 @@ _SILENCE_SECONDS = 600.0
 the last steps to a model take minutes each; whoever cannot wait ends it at once."""
 MOST_QUEUED = 20
 """So many searches of one user may wait."""
+_FIRST = 20
+"""So many searches are read when a server begins."""
 _FIND_SECONDS = 5.0
 _MOST_WATCHED = 64
 """Of so many searches is kept in memory what was read of them last."""
@@ -303,14 +305,16 @@ class Searches:
         found = watched.records(number, len(watched.candidates()))
         return [candidate_event(job, record, place) for place, record in enumerate(found, start=number + 1)]
 
-    def summarize(self) -> None:
-        """Reads long searches that have ended and are not summarized yet, before anybody waits for that."""
+    def read_ahead(self) -> None:
+        """Reads what a first page shows, and long searches without a summary, before anybody waits for that."""
         with self._lock:
-            ended = [job for job in self._jobs.values() if self._states[job.id] in jobs.ENDED]
-        for job in sorted(ended, key=lambda job: job.created, reverse=True):
+            known = sorted(self._jobs.values(), key=lambda job: job.created, reverse=True)
+        for number, job in enumerate(known):
             place = self.place(job)
-            if summaries.is_missing(place.summary, place.run):
-                self._watching(job).status()
+            if number < _FIRST or summaries.is_missing(place.summary, place.run):
+                watched = self._watching(job)
+                watched.status()
+                watched.outcome()
 
     def tick(self) -> None:
         """Looks after all searches once: those that have ended, those to be stopped, those that may begin."""

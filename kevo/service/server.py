@@ -102,7 +102,7 @@ class Server:
         self.hub.open()
         task = asyncio.create_task(self._look_after())
         # No one waits for it, not even who ends the server.
-        threading.Thread(target=self.searches.summarize, daemon=True).start()
+        threading.Thread(target=self.searches.read_ahead, daemon=True).start()
         try:
             yield
         finally:

@@ -49,6 +49,7 @@ class SearchSettings(BaseModel):
     patience: Whole | None = None
     max_examples: Annotated[int, Field(ge=1, le=10**9, strict=True), _READ] | None = None
     epochs: Whole | None = None
+    folds: Annotated[int, Field(ge=2, le=20, strict=True), _READ] | None = None
     num_rungs: Annotated[int, Field(ge=1, le=3, strict=True), _READ] | None = None
     population: Annotated[int, Field(ge=2, le=10_000, strict=True), _READ] | None = None
     space: Literal["small", "default", "wide"] | None = None

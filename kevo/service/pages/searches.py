@@ -113,7 +113,7 @@ def _asked_for(server: Server, user: User, data: str, given: Mapping[str, str]) 
     settings: dict[str, Any] = {}
     if time := given.get("max_time_other") or given.get("max_time"):
         settings["max_time"] = float(seconds_in(time))
-    for name in ("max_trials", "patience", "epochs", "max_params", "seed", "population", "num_rungs"):
+    for name in ("max_trials", "patience", "epochs", "max_params", "seed", "population", "num_rungs", "folds"):
         if text := given.get(name):
             settings[name] = whole(text)
     for name in ("space", "objective", "target"):
