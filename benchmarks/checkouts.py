@@ -1,6 +1,7 @@
 """Compares the time that `kevo search` takes in several checkouts of kevo: until the first training, and to its end.
 
-The processor time of all its processes is counted too: it says more where something else runs on the machine.
+Checkouts may breed other candidates, and train the last ones for longer. So it is told too how much of the evolution
+was training; and the processor time of all processes, which says more where something else runs on the machine.
 
     python -m benchmarks.checkouts . ../kevo-before --rounds 3
 
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from benchmarks.support.numbers import median
@@ -27,12 +29,31 @@ from benchmarks.support.processes import machine
 _POLL_SECONDS = 0.02
 
 
-def measure(checkout: Path, *, trials: int, epochs: int) -> tuple[float, float, float]:
-    """Runs a search of `digits` with one worker.
+@dataclass(frozen=True)
+class Times:
+    """Seconds of one search.
 
-    Returns:
-        The seconds from the command until it says that a candidate trains, and until it ends; and the processor's.
+    Args:
+        first: From the command until it says that a candidate trains.
+        evolved: Until the last candidate of the evolution has ended, from the search's own begin.
+        training: What candidates of the evolution trained of that.
+        whole: From the command to its end, final trainings included.
+        processor: The processor time of all processes.
     """
+
+    first: float
+    evolved: float
+    training: float
+    whole: float
+    processor: float
+
+
+HEAD = ("until the first training", "until the last candidate", "of that training", "in all", "of the processor")
+"""The fields of `Times` in words."""
+
+
+def measure(checkout: Path, *, trials: int, epochs: int) -> Times:
+    """Runs a search of `digits` with one worker."""
     words = ["search", "digits", "--space", "small", "--max-trials", str(trials), "--epochs", str(epochs)]
     words += ["--workers", "1", "--cache", "none", "--quiet"]
     with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +69,16 @@ def measure(checkout: Path, *, trials: int, epochs: int) -> tuple[float, float, 
         first = time.monotonic() - began
         if process.wait():
             raise RuntimeError(f"kevo search ended with {process.returncode} in {checkout}.")
-        return first, time.monotonic() - began, _processor_seconds() - worked
+        whole = time.monotonic() - began
+        records = map(json.loads, (run / "trials.jsonl").read_text().splitlines())
+        evolved = [record for record in records if not record["full_length"]]
+        return Times(
+            first=first,
+            evolved=max(record["finished_at"] for record in evolved),
+            training=sum(record["seconds"] for record in evolved),
+            whole=whole,
+            processor=_processor_seconds() - worked,
+        )
 
 
 def _processor_seconds() -> float:
@@ -72,17 +102,17 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--trials", type=int, default=8, help="candidates of each search")
     parser.add_argument("--epochs", type=int, default=5, help="epochs of each candidate")
     arguments = parser.parse_args(given)
-    found: dict[Path, list[tuple[float, float, float]]] = {checkout: [] for checkout in arguments.checkouts}
+    found: dict[Path, list[Times]] = {checkout: [] for checkout in arguments.checkouts}
     for _ in range(arguments.rounds):
         for checkout in arguments.checkouts:
             found[checkout].append(measure(checkout, trials=arguments.trials, epochs=arguments.epochs))
             print(f"{checkout}: {found[checkout][-1]}", file=sys.stderr)
     lines = [
-        (checkout.name or ".", *(f"{median(one[place] for one in each):.1f}" for place in range(3)))
+        (checkout.name or ".", *(f"{median(values):.1f}" for values in zip(*map(astuple, each), strict=True)))
         for checkout, each in found.items()
     ]
     print(machine())
-    print(table(("checkout", "seconds until the first training", "seconds in all", "of the processor"), lines))
+    print(table(("seconds in", *HEAD), lines))
     return 0
 
 

@@ -203,12 +203,15 @@ class RayPool:
         self._forget(self._workers[worker])
 
     def close(self) -> None:
+        # One that waits for a place would take that of one that ends.
+        for worker in [one for one in self._workers.values() if not one.is_ready]:
+            self._forget(worker)
         workers = list(self._workers.values())
         try:
             if not self._watch.is_lost:
                 for worker in workers:
                     worker.send({"do": "end"})
-                self._await_ends([worker for worker in workers if worker.is_ready])
+                self._await_ends(workers)
         finally:
             # A Ctrl-C meanwhile waits for nothing.
             for worker in workers:
