@@ -161,11 +161,13 @@ class Budget:
     def without_continuation(self, work: Work, left: float) -> float:
         """What of the seconds for a last training it may take, so that it can go on with the validation split too.
 
-        That is all of them where so few more epochs would gain nothing.
+        That is all of them where so few more epochs would gain nothing, and over folds, where each model learns from
+        all examples anyway.
         """
         kept = _CONTINUED_SHARE * left
-        is_worth_it = work.per_epoch is not None and kept >= LEAST_EPOCHS * _REFIT_COST * work.per_epoch
-        return left - kept if is_worth_it else left
+        if work.per_epoch is None or self._settings.folds is not None:
+            return left
+        return left - kept if kept >= LEAST_EPOCHS * _REFIT_COST * work.per_epoch else left
 
     def num_epochs_in(self, work: Work, seconds: float | None) -> float:
         """For how many epochs, up to those of a final training, a candidate can be trained in so many seconds."""

@@ -303,6 +303,14 @@ def test_where_time_is_scarce_one_network_is_trained_once_and_goes_on_with_all_e
     assert one.next("a") is Idle.OVER
 
 
+def test_over_folds_no_time_is_kept_to_go_on() -> None:
+    settings = dataclasses.replace(SETTINGS, max_time=400.0)
+    work = Work(0.0, 21.0, per_epoch=1.0)
+    for folds, seconds in ((None, 80.0), (5, 100.0)):
+        budget = Budget(dataclasses.replace(settings, folds=folds), started=time.monotonic())
+        assert budget.without_continuation(work, 100.0) == seconds
+
+
 def test_a_last_training_changes_pictures_where_that_was_as_good(tmp_path: Path, dataset: ImageDataset) -> None:
     one = in_time(tmp_path, dataset, per_epoch=1.0)
     flipped = {**CONV_GENOME, "augment": True, "augment/flip": "horizontal"}
