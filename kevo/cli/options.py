@@ -12,7 +12,7 @@ from kevo.runs import layout
 from kevo.system.text import seconds_in
 
 
-class Duration(click.ParamType[float]):
+class Duration(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.4 only.
     """A length of time such as 90s, 10m or 1h30m, in seconds."""
 
     name = "time"
@@ -25,7 +25,7 @@ class Duration(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
-class WeightsPair(click.ParamType[tuple[str, str]]):
+class WeightsPair(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.4 only.
     """NAME=PATH, NAME=imagenet or NAME=none."""
 
     name = "name=source"
@@ -38,7 +38,7 @@ class WeightsPair(click.ParamType[tuple[str, str]]):
         return name, source
 
 
-class SecretFile(click.ParamType[str]):
+class SecretFile(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.4 only.
     """A file that holds a secret: one line."""
 
     name = "path"

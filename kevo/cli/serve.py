@@ -29,7 +29,7 @@ _SOURCES = ("imagenet", "none")
 _BUILT_IN = "digits"
 
 
-class Size(click.ParamType[int]):
+class Size(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.4 only.
     """A number of bytes such as 500MB or 4GiB."""
 
     name = "size"
@@ -43,7 +43,7 @@ class Size(click.ParamType[int]):
         return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
 
 
-class NamedPath(click.ParamType[tuple[str, Path]]):
+class NamedPath(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.4 only.
     """NAME=PATH."""
 
     name = "name=path"
@@ -64,7 +64,7 @@ class NamedPath(click.ParamType[tuple[str, Path]]):
         return name, Path(path).absolute()
 
 
-class ServedModel(click.ParamType[tuple[str, Path]]):
+class ServedModel(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.4 only.
     """[NAME=]PATH of a run folder or a model."""
 
     name = "model"
