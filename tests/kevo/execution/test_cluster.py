@@ -119,7 +119,7 @@ LONG = {"max_trials": 2, "num_finalists": 1, "epochs": 30, "final_epochs": 30, "
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_worker_is_killed_in_mid_training_and_the_training_goes_on(
     cluster: Any, keeping: None, tmp_path: Path
 ) -> None:
@@ -142,7 +142,7 @@ def test_a_worker_is_killed_in_mid_training_and_the_training_goes_on(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_two_machines_train_every_candidate_together_and_begin_again_when_one_process_is_lost(
     cluster: Any, keeping: None, tmp_path: Path
 ) -> None:
@@ -161,7 +161,7 @@ def test_two_machines_train_every_candidate_together_and_begin_again_when_one_pr
 
 
 @pytest.mark.long
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_the_loss_of_the_head_ends_a_search_with_words(tmp_path: Path) -> None:
     run = tmp_path / "run"
     with two_nodes() as own:
@@ -181,7 +181,7 @@ def test_the_loss_of_the_head_ends_a_search_with_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_search_that_is_stopped_hands_the_best_over_and_says_how_to_go_on_there(cluster: Any, tmp_path: Path) -> None:
     run = tmp_path / "run"
     there = ["--cluster", cluster.address, "--cpus-per-trial", "0.5"]

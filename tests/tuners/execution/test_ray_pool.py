@@ -38,7 +38,7 @@ from tuners.execution.ray_worker import RayMember, Resources  # noqa: E402
 
 STUB = "tests.tuners.execution.stub_job"
 ONE_CORE = Resources()
-pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")
