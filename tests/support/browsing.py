@@ -18,7 +18,7 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not in
 SLOW = 240_000
 """Milliseconds that a page may take on a machine that trains."""
 LONGEST = 600_000
-"""The same until a search has ended there."""
+"""The same until a search has ended there, or a model is loaded."""
 CHOOSER = 20_000
 """Milliseconds until the choice of a file opens."""
 SCHEMES = ("light", "dark")

@@ -95,7 +95,8 @@ def test_the_whole_way_by_keyboard(
     assert download.value.suggested_filename == "best.keras"
     visitor.press("Try it", "/try")
     visitor.choose("Drop pictures here, or choose some", picture)
-    page.locator(".answer-card").wait_for()
+    # The model is loaded first.
+    page.locator(".answer-card").wait_for(timeout=browsing.LONGEST)
     assert page.locator(".answer-card h2").inner_text() == "new.png"
     wait(lambda: page.locator(".answer-card img").evaluate("one => one.naturalWidth") == 40)
     shares = page.locator(".answer-card .number").all_inner_texts()
@@ -122,7 +123,7 @@ def test_the_main_way_needs_no_script(server: Process, browser: Any, zips: Path,
     page.get_by_role("heading", name="Resultado").wait_for(timeout=browsing.LONGEST)
     visitor.click("link", "Try it", "/try")
     page.set_input_files("#pictures", str(picture))
-    page.get_by_role("button", name="Predecir").click()
+    page.get_by_role("button", name="Predecir").click(timeout=browsing.LONGEST)
     assert page.locator(".answer-card h2").inner_text() == "new.png"
     assert visitor.elsewhere == []
     visitor.context.close()

@@ -92,7 +92,7 @@ def pages(served: tuple[Server, str]) -> Iterator[dict[str, str]]:
     server, address = served
     found: dict[str, str] = {}
     headers = {"authorization": f"Bearer {TOKEN}"}
-    with httpx2.Client(base_url=address, headers=headers) as client:
+    with httpx2.Client(base_url=address, headers=headers, timeout=120) as client:
         answer = client.put("/api/v1/data/pets.zip", content=pets(("cat", HOSTILE.replace("/", ""), "owl")))
         assert answer.status_code == 201, answer.text
         upload = answer.json()["id"]
