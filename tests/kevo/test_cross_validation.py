@@ -123,6 +123,7 @@ def test_forecasts_count_all_trainings() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_rows_by_groups_and_an_ensemble(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "things.csv", 120)
     lines = path.read_text().splitlines()
@@ -143,6 +144,7 @@ def test_rows_by_groups_and_an_ensemble(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_killed_between_two_folds_it_goes_on(tmp_path: Path) -> None:
     run, data = tmp_path / "run", tmp_path / "stripes.npz"
     np.savez(data, x=DATA[0], y=DATA[1])
