@@ -7,6 +7,7 @@ import pytest
 from benchmarks.tasks import __main__ as tasks
 from benchmarks.tasks import measuring
 from benchmarks.tasks.measuring import Measurement
+from benchmarks.tasks.rates import Rates
 from benchmarks.tasks.report import report
 
 
@@ -41,6 +42,25 @@ def test_the_better_reference_of_each_seed_counts() -> None:
     ]
 
 
+def test_candidates_an_hour_are_compared_within_a_seed() -> None:
+    rates = [
+        Rates(
+            name="rt_polarity",
+            minutes=1.5,
+            seed=seed,
+            kevo=kevo,
+            other=other,
+            kevo_best=0.78,
+            other_best=0.75,
+            machine="2 cores",
+        )
+        for seed, (kevo, other) in enumerate([(600.0, 60.0), (400.0, 100.0), (500.0, 25.0)])
+    ]
+    *_, line = report([measured(0.9)], rates).strip().splitlines()
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells == [measuring.SETS["rt_polarity"].title, "1.5", "3", "500", "60", "10.0", "0.780", "0.750"]
+
+
 def test_each_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = list[tuple[str, float, int]]()
 
@@ -49,6 +69,7 @@ def test_each_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         return measured(0.5, job.seed, name=job.name, minutes=job.minutes)
 
     monkeypatch.setattr(tasks, "measure", measure)
+    monkeypatch.setattr(tasks, "RATES", tmp_path / "rates.jsonl")
     monkeypatch.setattr(tasks, "RESULTS", tmp_path / "results.jsonl")
     monkeypatch.setattr(tasks, "REPORT", tmp_path / "tasks.md")
     assert tasks.main(["--sets", "titanic"]) == 1, "nothing is measured"
