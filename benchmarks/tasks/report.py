@@ -27,7 +27,7 @@ _ABOUT_RATES = """\
 A whole search, with all that belongs to it, and Keras Tuner's RandomSearch with the same space, splits, epochs and
 early stopping, one after the other for the same time. Keras Tuner's candidates are trained by Keras's `fit` and prepare
 their examples themselves, as models do that read raw ones. kevo takes candidates first that cost little, which is a
-part of the difference. Best validation accuracy of all candidates; medians over seeds."""
+part of the difference. Validation accuracy of the best; medians over seeds."""
 
 
 def report(rows: Sequence[Measurement], rates: Sequence[Rates] = ()) -> str:

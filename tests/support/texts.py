@@ -19,8 +19,6 @@ GENOME: dict[str, Any] = {
     "bag/units": 0,
     "bag/start": "counts",
     "num_layers": 0,
-    "activation": "relu",
-    "dropout": 0.0,
     "l2": 0.0,
     "optimizer": "adam",
     "learning_rate": 0.01,
@@ -35,6 +33,7 @@ _SEQUENCE: dict[str, Any] = {
     "sequence/tokens": "words",
     "sequence/length": 1.0,
     "sequence/units": 8,
+    "sequence/dropout": 0.0,
 }
 CONV: dict[str, Any] = {
     **_SEQUENCE,
@@ -44,7 +43,15 @@ CONV: dict[str, Any] = {
     "conv/branch_2/width": 3,
     "conv/filters": 4,
     "conv/pooling": "both",
+    "conv/activation": "relu",
 }
+BAG: dict[str, Any] = {
+    **{name: value for name, value in GENOME.items() if name != "bag/start"},
+    "bag/units": 4,
+    "bag/activation": "relu",
+    "bag/dropout": 0.0,
+}
+"""A bag of words with features."""
 RECURRENT: dict[str, Any] = {**_SEQUENCE, "family": "recurrent", "recurrent/units": 4}
 _GOOD, _BAD = ("great", "moving", "superb", "lovely"), ("dull", "boring", "awful", "tedious")
 _ANY = ("film", "movie", "story", "actor", "scene", "plot", "ending", "music", "camera", "script", "cast", "sound")

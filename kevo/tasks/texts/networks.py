@@ -51,7 +51,7 @@ def network(genome: Genome, *, length: int, counts: Counts, output: Output) -> k
         x = _bag(tokens, genome, num_tokens=num_tokens, units=units or output.size, is_hidden=bool(units))
     else:
         x = _sequence(tokens, genome, num_tokens=num_tokens)
-    dropout = float(genome["dropout"])
+    dropout = float(genome.get("dropout", 0.0))
     for layer in range(1, int(genome["num_layers"]) + 1):
         x = layers.Dense(int(genome[f"layer_{layer}/units"]), kernel_regularizer=_regularizer(genome))(x)
         x = layers.Activation(str(genome["activation"]))(x)
@@ -141,8 +141,8 @@ def _bag(
     vectors = layers.Embedding(num_tokens, units, name=_EMBEDDING)(tokens)
     x = layers.Flatten()(layers.Dot(axes=1)([weights, vectors]))
     if is_hidden:
-        x = layers.Activation(str(genome["activation"]))(x)
-        if dropout := float(genome["dropout"]):
+        x = layers.Activation(str(genome["bag/activation"]))(x)
+        if dropout := float(genome["bag/dropout"]):
             x = layers.Dropout(dropout)(x)
     return x
 
@@ -157,7 +157,7 @@ def _sequence(tokens: keras.KerasTensor, genome: Genome, *, num_tokens: int) -> 
         x = layers.GRU(int(genome["recurrent/units"]), go_backwards=True)(x)
     else:
         x = _branches(x, genome)
-    if dropout := float(genome["dropout"]):
+    if dropout := float(genome["sequence/dropout"]):
         x = layers.Dropout(dropout)(x)
     return x
 
@@ -166,9 +166,9 @@ def _branches(x: keras.KerasTensor, genome: Genome) -> keras.KerasTensor:
     found = []
     for branch in range(1, int(genome["conv/branches"]) + 1):
         width = int(genome[f"conv/branch_{branch}/width"])
-        seen = layers.Conv1D(int(genome["conv/filters"]), width, padding="same", activation=str(genome["activation"]))(
-            x
-        )
+        seen = layers.Conv1D(
+            int(genome["conv/filters"]), width, padding="same", activation=str(genome["conv/activation"])
+        )(x)
         if genome["conv/pooling"] != "average":
             found.append(layers.GlobalMaxPooling1D()(seen))
         if genome["conv/pooling"] != "max":

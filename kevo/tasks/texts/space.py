@@ -219,11 +219,16 @@ def declare(space: Space, *, num_texts: int, are_balanced: bool = True) -> Hyper
             if 0 in space.bag_units:
                 with hp.conditional_scope("bag/units", [0]):
                     genes.choice(hp, "bag/start", space.bag_starts)
+            if hidden := [units for units in sorted(space.bag_units) if units]:
+                with hp.conditional_scope("bag/units", hidden):
+                    genes.choice(hp, "bag/activation", space.activations)
+                    genes.choice(hp, "bag/dropout", space.dropout)
     if sequences := [name for name in space.families if name in _SEQUENCES]:
         with hp.conditional_scope("family", sequences):
             genes.choice(hp, "sequence/tokens", space.tokens)
             genes.choice(hp, "sequence/length", space.lengths)
             genes.choice(hp, "sequence/units", space.sequence_units)
+            genes.choice(hp, "sequence/dropout", space.dropout)
     if "conv" in space.families:
         with hp.conditional_scope("family", ["conv"]):
             genes.choice(hp, "conv/branches", space.branches)
@@ -232,6 +237,7 @@ def declare(space: Space, *, num_texts: int, are_balanced: bool = True) -> Hyper
                     genes.choice(hp, f"conv/branch_{branch}/width", space.widths)
             genes.choice(hp, "conv/filters", space.filters)
             genes.choice(hp, "conv/pooling", space.poolings)
+            genes.choice(hp, "conv/activation", space.activations)
     if "recurrent" in space.families:
         with hp.conditional_scope("family", ["recurrent"]):
             genes.choice(hp, "recurrent/units", space.recurrent_units)
@@ -239,8 +245,10 @@ def declare(space: Space, *, num_texts: int, are_balanced: bool = True) -> Hyper
     for layer in range(1, max(space.num_layers) + 1):
         with hp.conditional_scope("num_layers", [num for num in sorted(space.num_layers) if num >= layer]):
             genes.choice(hp, f"layer_{layer}/units", space.units)
-    genes.choice(hp, "activation", space.activations)
-    genes.choice(hp, "dropout", space.dropout)
+    if deep := [num for num in sorted(space.num_layers) if num]:
+        with hp.conditional_scope("num_layers", deep):
+            genes.choice(hp, "activation", space.activations)
+            genes.choice(hp, "dropout", space.dropout)
     genes.choice(hp, "l2", space.l2)
     genes.declare_training(hp, space, num_examples=num_texts, are_balanced=are_balanced)
     return hp
@@ -306,8 +314,8 @@ def describe(genome: Genome) -> str:
     Example:
         >>> describe({"family": "bag", "vocabulary": 20000, "token_dropout": 0.2, "bag/tokens": "words",
         ...           "bag/ngrams": 2, "bag/weights": "tf_idf", "bag/units": 0, "bag/start": "counts", "num_layers": 0,
-        ...           "activation": "relu", "dropout": 0.2, "l2": 0.0, "optimizer": "adam", "learning_rate": 0.003,
-        ...           "schedule": "cosine", "batch_size": 64, "label_smoothing": 0.0, "balance_classes": False})
+        ...           "l2": 0.0, "optimizer": "adam", "learning_rate": 0.003, "schedule": "cosine", "batch_size": 64,
+        ...           "label_smoothing": 0.0, "balance_classes": False})
         'linear model of 20,000 rows of 1 to 2 words, TF-IDF, 20% left out; adam 0.003, cosine, batch 64'
     """
     family, tokens = str(genome["family"]), tokens_of(genome)
@@ -331,12 +339,15 @@ def describe(genome: Genome) -> str:
             parts.append(f"{genome['sequence/length']:.0%} of the length")
     if genome["token_dropout"]:
         parts.append(f"{genome['token_dropout']:.0%} left out")
-    num_layers = int(genome["num_layers"])
-    if num_layers:
+    if activation := genome.get("bag/activation", genome.get("conv/activation")):
+        parts.append(str(activation))
+    if dropout := genome.get("bag/dropout", genome.get("sequence/dropout")):
+        parts.append(f"dropout {dropout:g}")
+    if num_layers := int(genome["num_layers"]):
         units = " > ".join(str(genome[f"layer_{layer}/units"]) for layer in range(1, num_layers + 1))
         parts.append(f"dense {units}, {genome['activation']}")
-    if genome["dropout"] and not is_linear(genome):
-        parts.append(f"dropout {genome['dropout']:g}")
+        if genome["dropout"]:
+            parts.append(f"dropout {genome['dropout']:g}")
     if genome["l2"]:
         parts.append(f"L2 {genome['l2']:g}")
     return f"{', '.join(parts)}; {genes.describe_training(genome)}"
@@ -359,17 +370,22 @@ def _expected(genome: Genome) -> Iterator[tuple[str, type]]:
         yield "bag/tokens", str
         yield ("bag/ngrams" if genome["bag/tokens"] == "words" else "bag/character_ngrams"), int
         yield from (("bag/weights", str), ("bag/units", int))
-        if not genome["bag/units"]:
+        if genome["bag/units"]:
+            yield from (("bag/activation", str), ("bag/dropout", float))
+        else:
             yield "bag/start", str
     else:
         yield from (("sequence/tokens", str), ("sequence/length", float), ("sequence/units", int))
+        yield "sequence/dropout", float
         if genome["family"] == "conv":
             yield "conv/branches", int
             yield from ((f"conv/branch_{branch}/width", int) for branch in range(1, int(genome["conv/branches"]) + 1))
-            yield from (("conv/filters", int), ("conv/pooling", str))
+            yield from (("conv/filters", int), ("conv/pooling", str), ("conv/activation", str))
         else:
             yield "recurrent/units", int
     yield "num_layers", int
     yield from ((f"layer_{layer}/units", int) for layer in range(1, int(genome["num_layers"]) + 1))
-    yield from (("activation", str), ("dropout", float), ("l2", float))
+    if genome["num_layers"]:
+        yield from (("activation", str), ("dropout", float))
+    yield "l2", float
     yield from genes.training_genes(genome)

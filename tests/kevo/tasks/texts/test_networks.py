@@ -16,7 +16,7 @@ from kevo.tasks.texts.stages import PreparedTexts, count
 from kevo.tasks.texts.tokens import forward
 from tests.support.outputs import classes
 from tests.support.stranger import Stranger
-from tests.support.texts import CONV, GENOME, RECURRENT, small_dataset
+from tests.support.texts import BAG, CONV, GENOME, RECURRENT, small_dataset
 from tuners.genome import SearchSpace
 
 COUNTS = Counts(np.array([0, 0, 1, 1, 2], np.float32), np.zeros((5, 3), np.float32))
@@ -66,8 +66,8 @@ def test_a_text_without_known_words_has_an_answer() -> None:
     "genome",
     [
         GENOME,
-        {**GENOME, "bag/tokens": "characters", "bag/character_ngrams": 3, "bag/units": 4, "token_dropout": 0.2},
-        {**CONV, "token_dropout": 0.2, "dropout": 0.2},
+        {**BAG, "bag/tokens": "characters", "bag/character_ngrams": 3, "token_dropout": 0.2, "bag/dropout": 0.2},
+        {**CONV, "token_dropout": 0.2, "sequence/dropout": 0.2},
         RECURRENT,
     ],
     ids=["linear", "characters", "conv", "recurrent"],

@@ -20,7 +20,7 @@ from kevo.tasks.texts.space import (
     seeds,
     without_classes,
 )
-from tests.support.texts import CONV, GENOME, RECURRENT
+from tests.support.texts import BAG, CONV, GENOME, RECURRENT
 from tuners.genome import SearchSpace
 
 
@@ -33,7 +33,7 @@ def test_every_genome_is_one_of_a_network(name: str) -> None:
         assert describe(genome)
 
 
-@pytest.mark.parametrize("genome", [GENOME, CONV, RECURRENT])
+@pytest.mark.parametrize("genome", [GENOME, BAG, CONV, RECURRENT])
 def test_genomes_that_lack_something(genome: dict[str, Any]) -> None:
     check_genome(genome)
     for name in genome:
@@ -50,13 +50,21 @@ def test_genomes_of_no_network(changes: dict[str, Any]) -> None:
 
 
 def test_words() -> None:
-    assert describe(CONV).startswith("1,000 words as 8 numbers, conv 1+3 x 4, both pooling; adam")
+    assert describe(CONV).startswith("1,000 words as 8 numbers, conv 1+3 x 4, both pooling, relu; adam")
     assert describe({**RECURRENT, "sequence/length": 0.5, "token_dropout": 0.2}).startswith(
         "1,000 words as 8 numbers, GRU 4, 50% of the length, 20% left out; adam"
     )
-    assert describe({**GENOME, "num_layers": 1, "layer_1/units": 8, "dropout": 0.4, "l2": 0.1}).startswith(
-        "linear model of 1,000 rows of 1 to 2 words, TF-IDF, dense 8, relu, dropout 0.4, L2 0.1"
-    )
+    assert describe(
+        {**GENOME, "num_layers": 1, "layer_1/units": 8, "activation": "relu", "dropout": 0.4, "l2": 0.1}
+    ).startswith("linear model of 1,000 rows of 1 to 2 words, TF-IDF, dense 8, relu, dropout 0.4, L2 0.1")
+
+
+def test_a_genome_has_the_genes_that_count_for_it_and_no_others() -> None:
+    genes = SearchSpace.from_hyperparameters(declare(Space(), num_texts=1000))
+    linear = genes.default({"num_layers": 0, "bag/units": 0})
+    assert not {"activation", "dropout", "bag/activation", "bag/dropout"} & set(linear)
+    assert {"bag/activation", "bag/dropout"} <= set(genes.default({"num_layers": 0, "bag/units": 16}))
+    assert {"activation", "dropout"} <= set(genes.default({"num_layers": 1, "bag/units": 0}))
 
 
 def test_small_spaces() -> None:
