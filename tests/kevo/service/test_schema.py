@@ -39,6 +39,8 @@ def test_the_service_answers_as_it_says(tmp_path: Path) -> None:
     command = [Path(sys.executable).with_name("schemathesis"), "run", f"{address}/api/v1/openapi.json"]
     # Streams have no end, and models are loaded for minutes. Who sends wrong tokens is told 429 after some of them.
     options = ["--url", address, "-H", f"Authorization: Bearer {server.token}", "--max-examples", "50", "--no-color"]
+    # On a busy machine an upload takes longer than the ten seconds that are usual.
+    options += ["--request-timeout", "120"]
     options += ["--exclude-path-regex", "events|predict|models", "--exclude-checks", "ignored_auth", "--seed", "0"]
     environment = {
         **os.environ,
