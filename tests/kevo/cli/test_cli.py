@@ -76,12 +76,13 @@ def test_on_a_terminal_the_result_is_said_in_words_and_what_to_do_next(
         said = b"".join(takewhile(bool, iter(partial(read_or_end, terminal), None)))
     assert process.wait() == 0
     lines = said.decode().splitlines()
-    words = lines[: lines.index("")]
-    assert [line.split()[0] for line in words[:5]] == ["test", "validation", "model", "search", "file"]
+    # What is too long for a line goes on in the next one, below its beginning.
+    assert all(len(line) <= 80 for line in lines if len(line.split()) > 2 and not line.startswith("kevo "))
+    begun = [line.split() for line in lines if not line.startswith(" ")]
+    words, commands = begun[: begun.index([])], begun[begun.index([]) + 1 :]
+    assert [line[0] for line in words[:5]] == ["test", "validation", "model", "search", "file"]
     assert "accuracy" in words[0] and f"{run}/best.keras" in words[4]
-    assert [line.split()[:2] for line in lines[lines.index("") + 1 :]] == [
-        ["kevo", name] for name in ("report", "predict", "evaluate")
-    ]
+    assert [line[:2] for line in commands] == [["kevo", name] for name in ("report", "predict", "evaluate")]
 
 
 def read_or_end(terminal: IO[bytes]) -> bytes:
