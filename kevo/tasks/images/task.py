@@ -42,6 +42,7 @@ from kevo.tasks.images.task_trainer import ImageTrainer, for_dataset
 from kevo.tasks.images.usable_weights import Usable, by_width, to_json
 from kevo.tasks.outputs import reference
 from kevo.tasks.outputs.classes.output import Classes
+from kevo.tasks.outputs.numbers.output import Numbers
 from kevo.tasks.protocols.kind import AnyKind
 from kevo.tasks.protocols.scores import Calibration, Outputs, Scores
 from kevo.tasks.protocols.task import FirstAnswer, Member, SearchSettings, Work
@@ -228,7 +229,12 @@ class ImageTask:
         return recipes.fine_tuned(genome, space.of(self._settings))
 
     def lengthened(self, genome: Genome, num_epochs: float, *, equals: Sequence[Genome] = ()) -> Genome:
-        """The same network, on pictures that are changed more where it sees each of them often."""
+        """The same network, on pictures that are changed more where it sees each of them often.
+
+        A number may be a place in the picture: then only the evolution finds out which changes do no harm.
+        """
+        if isinstance(self.dataset.output, Numbers):
+            return genome
         return recipes.lengthened(genome, space.of(self._settings), num_epochs=num_epochs, equals=equals)
 
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
