@@ -159,7 +159,7 @@ class Budget:
         return math.inf if left is None or not work.per_epoch else left / (_REFIT_COST * work.per_epoch)
 
     def without_continuation(self, work: Work, left: float) -> float:
-        """What of the seconds for a last training it may take, so that it can go on with the validation split too.
+        """How many seconds of those that are left a last training may take; the rest is for going on with all examples.
 
         That is all of them where so few more epochs would gain nothing, and over folds, where each model learns from
         all examples anyway.

@@ -125,7 +125,7 @@ class FinalTrainings:
         return FinalTraining(f"{winner.trial_id}-refit", winner.genome, effort, winner, continues=winner)
 
     def as_only_one(self, trial_id: str, genome: Genome, seconds: float | None) -> Genome:
-        """Returns what to train as a candidate that gets all the time, as if it were a final training.
+        """Returns the genome to train where one candidate gets all the time: that of a final training.
 
         Args:
             trial_id: Its name in the search.
@@ -138,7 +138,7 @@ class FinalTrainings:
         return self._lengthened(genome, self._budget.num_epochs_in(self._task.work(genome), seconds))
 
     def _lengths(self, genome: Genome) -> tuple[Genome, ...]:
-        """Returns a genome, and what its longest training would have in its place."""
+        """Returns the genomes that a training may have begun with: this one, or its change for long trainings."""
         return genome, self._lengthened(genome, math.inf)
 
     def _lengthened(self, genome: Genome, num_epochs: float) -> Genome:

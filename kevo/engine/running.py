@@ -54,7 +54,7 @@ class RunningTrials:
         return len(self._by_worker)
 
     def begin(self, running: Running) -> None:
-        """Takes down what a worker runs from now on."""
+        """Notes which trial a worker runs from now on."""
         self._by_worker[running.worker] = running
 
     def of(self, worker: str) -> Running | None:
@@ -62,7 +62,7 @@ class RunningTrials:
         return self._by_worker.get(worker)
 
     def end(self, worker: str) -> Running | None:
-        """Takes down that a worker runs nothing any more, and returns what it ran."""
+        """Notes that a worker runs nothing any more, and returns what it ran."""
         return self._by_worker.pop(worker, None)
 
     @property
@@ -71,7 +71,7 @@ class RunningTrials:
         return {running.task.trial_id for running in self}
 
     def hear(self, worker: str) -> None:
-        """Takes down that a worker gave a sign of life."""
+        """Notes that a worker gave a sign of life."""
         if (running := self.of(worker)) is not None:
             running.heard_at = time.monotonic()
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from kevo.errors import SpaceError
+from kevo.errors import SettingsError, SpaceError
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
     from keras_tuner import HyperParameters
 
+_S = TypeVar("_S")
 Words = Mapping[str, tuple[str, ...]]
 """What a gene that is a word may say, by the names of a space's fields."""
 TRAINING_WORDS: Words = {
@@ -42,6 +44,47 @@ class TrainingSpace(Protocol):
     def label_smoothing(self) -> tuple[float, ...]: ...
     @property
     def balance_classes(self) -> tuple[bool, ...]: ...
+
+
+def preset(name: str, presets: Mapping[str, _S], *, examples: str) -> _S:
+    """Returns the preset of a name.
+
+    Args:
+        name: The name.
+        presets: The presets of a task.
+        examples: What the task learns from, in a word.
+
+    Raises:
+        SpaceError: there is no such preset.
+    """
+    if name not in presets:
+        close = difflib.get_close_matches(name, presets, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise SpaceError(f"Unknown space {name!r} for {examples}.{hint} Expected one of: {', '.join(presets)}.")
+    return presets[name]
+
+
+def space_from_json(value: object, space: type[_S], presets: Mapping[str, _S], *, examples: str) -> _S:
+    """Returns a space, given by the name of a preset, by the JSON values of its fields, or as itself.
+
+    Args:
+        value: What is given.
+        space: The spaces of a task.
+        presets: Its presets.
+        examples: What it learns from, in a word.
+
+    Raises:
+        SettingsError: the value is of another kind.
+        SpaceError: the preset is unknown, or a gene has no value or one of the wrong kind.
+        TypeError: a field is unknown.
+    """
+    if isinstance(value, space):
+        return value
+    if isinstance(value, str):
+        return preset(value, presets, examples=examples)
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"`space` must be a preset's name or a Space for {examples}. Received: {value!r}.")
+    return space(**value)
 
 
 def check_fields(space: DataclassInstance, words: Words) -> None:

@@ -7,12 +7,10 @@ starts from.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kevo.errors import SettingsError, SpaceError
 from kevo.tasks.prepared import genes
 from tuners.genome import Genome
 
@@ -88,11 +86,7 @@ def preset(name: str) -> Space:
     Raises:
         SpaceError: there is no such preset.
     """
-    if name not in PRESETS:
-        close = difflib.get_close_matches(name, PRESETS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise SpaceError(f"Unknown space {name!r} for tables.{hint} Expected one of: {', '.join(PRESETS)}.")
-    return PRESETS[name]
+    return genes.preset(name, PRESETS, examples="tables")
 
 
 def from_json(value: str | Mapping[str, Any] | object) -> Space:
@@ -103,13 +97,7 @@ def from_json(value: str | Mapping[str, Any] | object) -> Space:
         SpaceError: the preset is unknown, or a gene has no value or one of the wrong kind.
         TypeError: a field is unknown.
     """
-    if isinstance(value, Space):
-        return value
-    if isinstance(value, str):
-        return preset(value)
-    if not isinstance(value, Mapping):
-        raise SettingsError(f"`space` must be a preset's name or a Space for tables. Received: {value!r}.")
-    return Space(**value)
+    return genes.space_from_json(value, Space, PRESETS, examples="tables")
 
 
 def without_classes(space: Space) -> Space:
