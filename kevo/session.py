@@ -158,6 +158,11 @@ class Session:
                 raise SearchBrokenError(
                     f"{error} Nothing that finished is lost. Go on with: {self._resume_command}"
                 ) from error
+            except MemoryError as error:
+                short = _shortage(plan.num_workers) or f"{memory.limit() or 'All memory'} may be used here: allow more."
+                raise SearchBrokenError(
+                    f"Memory has run out. {short} Nothing that finished is lost. Go on with: {self._resume_command}"
+                ) from error
             except KeyboardInterrupt:
                 raise SearchInterruptedError(
                     f"Interrupted before the best model was written. Go on with: {self._resume_command}"
@@ -256,7 +261,9 @@ class Session:
                 raise RunError(f"{str(error).rstrip('.')}. Make room or permit writing there.") from error
             if error.cause is Cause.CLUSTER:
                 raise RunError(f"{str(error).rstrip('.')}.") from error
-            raise SearchFailedError(" ".join(filter(None, [str(error), _shortage(plan.num_workers)]))) from error
+            raise SearchFailedError(
+                " ".join(filter(None, [f"{str(error).rstrip('.')}.", _shortage(plan.num_workers)]))
+            ) from error
         return False
 
     def _train(self, plan: Plan, work: Path) -> None:

@@ -63,7 +63,7 @@ PARTS = {
         workers.report,
         workers.promises_on_cluster,
         _CLEAN,
-        16,
+        48,
         2,
         epochs=5,
     ),

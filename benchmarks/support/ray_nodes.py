@@ -36,21 +36,40 @@ def _environment() -> Iterator[None]:
 
 @contextlib.contextmanager
 def nodes(num: int) -> Iterator[str]:
-    """Starts a cluster of nodes with one core each, and yields the address of its head."""
+    """Starts a cluster of nodes with one core each, and yields the address of its head.
+
+    Where the system can, the processes of a node stay on its core: TensorFlow's threads would else take part of others.
+    """
     with _environment():
         import ray
         from ray.cluster_utils import Cluster
 
         ray._raylet.Config.initialize("")
         options = {"num_cpus": 1, "object_store_memory": 80_000_000}
-        cluster = Cluster(initialize_head=True, head_node_args={**options, "include_dashboard": False})
+        with _on_core(0):
+            cluster = Cluster(initialize_head=True, head_node_args={**options, "include_dashboard": False})
         try:
-            for _ in range(num - 1):
-                cluster.add_node(**options)
+            for number in range(1, num):
+                with _on_core(number):
+                    cluster.add_node(**options)
             cluster.wait_for_nodes()
             yield cluster.address
         finally:
             cluster.shutdown()
+
+
+@contextlib.contextmanager
+def _on_core(number: int) -> Iterator[None]:
+    """Keeps the processes that are started within it on one core."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(cores)[number % len(cores)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 class Machines:

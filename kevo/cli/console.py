@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from kevo.errors import ExportError, KevoError, SearchFailedError, SearchInterruptedError, WorkerError
+from kevo.system import memory
 from kevo.system.text import printable
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -33,6 +34,10 @@ def user_errors() -> Iterator[None]:
     except KevoError as error:
         _say(f"Error: {error}")
         sys.exit(MISUSED)
+    except MemoryError:
+        limit = memory.limit()
+        _say(f"Error: memory has run out{'' if limit is None else f': {limit} may be used here'}. Allow more.")
+        sys.exit(FAILED)
     except KeyboardInterrupt:
         _say("Interrupted.")
         sys.exit(INTERRUPTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -110,10 +111,13 @@ def writing(path: Path) -> Iterator[None]:
 
     Raises:
         RunError: the system refuses to write.
+        MemoryError: it has no memory for that.
     """
     try:
         yield
     except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError(f"{error.filename or path}: {os_reason(error)}") from error
         raise RunError(
             f"Cannot write {error.filename or path}: {os_reason(error)}. Make room or permit writing there, or "
             "name another folder."

@@ -13,6 +13,7 @@ All values that travel are mappings that JSON can hold; files travel as folders,
 from __future__ import annotations
 
 import dataclasses
+import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -111,10 +112,17 @@ class Cause(Enum):
 
     DISK = "disk"
     """Files cannot be written."""
+    MEMORY = "memory"
+    """The system gives a worker no more memory."""
     START = "start"
     """Workers die before they are ready."""
     CLUSTER = "cluster"
     """The machines that workers run on cannot be reached any more."""
+
+
+def cause(error: OSError) -> Cause:
+    """Returns what keeps a worker from going on where the system has refused something."""
+    return Cause.MEMORY if error.errno == errno.ENOMEM else Cause.DISK
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from tuners.execution.executor import (
     Broken,
-    Cause,
     Checkpoint,
     Event,
     Finished,
@@ -22,6 +21,7 @@ from tuners.execution.executor import (
     Withdrawn,
     Work,
     WorkerReady,
+    cause,
 )
 
 
@@ -74,7 +74,7 @@ class InProcess:
             except _ReceiveError as passing:
                 raise passing.error from None
             except OSError as error:
-                event = Broken(str(error), Cause.DISK)
+                event = Broken(str(error), cause(error))
         receive(self._name, event)
 
     def fetch(self, worker: str) -> None:

@@ -18,7 +18,6 @@ from typing import Any, Protocol
 from tuners.execution.channel import Channel
 from tuners.execution.executor import (
     Broken,
-    Cause,
     Event,
     Finished,
     Json,
@@ -26,6 +25,7 @@ from tuners.execution.executor import (
     UnfitError,
     Work,
     WorkerLost,
+    cause,
     to_message,
 )
 from tuners.execution.in_process import InProcess
@@ -122,8 +122,8 @@ def serve(channel: Messages, job: str, arguments: Json, folder: Path) -> bool:
     except UnfitError as error:
         last = WorkerLost(str(error))
     except OSError as error:
-        # A disk that is full is not the trial's fault.
-        last = Broken(str(error), Cause.DISK)
+        # A disk that is full, or memory that is not given, is not the trial's fault.
+        last = Broken(str(error), cause(error))
     print(last.reason, file=sys.stderr)
     with contextlib.suppress(OSError):
         channel.send(to_message(last))

@@ -1,11 +1,13 @@
 """Who hands out trainings, without any training: what is begun, what is written down, and what ends the search."""
 
 import dataclasses
+import errno
 import functools
 import io
 import itertools
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -850,9 +852,20 @@ def test_a_model_that_cannot_be_written_ends_the_search(tmp_path: Path) -> None:
     assert len(diary.started) == 1 and reader.read_trials(Run.open(tmp_path / "run")) == []
 
 
-def test_a_search_that_breaks_ends_with_exit_code_1() -> None:
+def test_memory_that_the_system_does_not_give_ends_the_search(tmp_path: Path) -> None:
+    class Short(Diary):
+        def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), "a module")
+
+    settings = dataclasses.replace(SETTINGS, max_trials=2, epochs=1)
+    with pytest.raises(SearchBrokenError, match=r"Memory has run out. .* of memory.* Go on with: kevo resume"):
+        kevo.search(stripes(60), settings, out=tmp_path / "run", listener=Short())
+
+
+@pytest.mark.parametrize("error", [SearchBrokenError("Cannot write it: No space left on device."), MemoryError()])
+def test_a_search_that_breaks_ends_with_exit_code_1(error: Exception) -> None:
     with pytest.raises(SystemExit) as caught, user_errors():
-        raise SearchBrokenError("Cannot write it: No space left on device.")
+        raise error
     assert caught.value.code == 1
 
 

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all."""
 
+import errno
 import json
 import math
 import os
@@ -9,7 +10,7 @@ import pytest
 
 from kevo.errors import RunError
 from kevo.runs import atomic_files
-from kevo.runs.atomic_files import atomic_write_text, damage, dumps, loads, replacing
+from kevo.runs.atomic_files import atomic_write_text, damage, dumps, loads, replacing, writing
 
 
 def test_replacing_shows_the_old_or_the_new_file(tmp_path: Path) -> None:
@@ -32,6 +33,11 @@ def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path: Path) -> None
         raise ZeroDivisionError
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_memory_that_the_system_does_not_give_is_no_fault_of_the_disk(tmp_path: Path) -> None:
+    with pytest.raises(MemoryError, match="a file: Cannot allocate memory"), writing(tmp_path):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), "a file")
 
 
 def test_the_disk_holds_a_file_before_its_name_and_then_the_name(

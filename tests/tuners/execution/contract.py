@@ -62,6 +62,13 @@ def test_a_full_disk_ends_the_search(executor: Executor, trial: Mapping[str, Any
     assert caught.value.cause is Cause.DISK and script.is_stopped and script.results == {}
 
 
+def test_memory_that_the_system_does_not_give_ends_the_search(executor: Executor) -> None:
+    script = Script({"acts": [["memory"]]})
+    with pytest.raises(BrokenError, match="no memory: 'a module'") as caught:
+        run(script, executor)
+    assert caught.value.cause is Cause.MEMORY and script.is_stopped and script.results == {}
+
+
 def test_an_error_of_the_scheduler_is_no_failure_of_the_trial(executor: Executor) -> None:
     class Wrong(Script):
         def tell(self, worker: str, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> bool:

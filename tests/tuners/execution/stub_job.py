@@ -1,5 +1,6 @@
 """A job for the tests of executors: each trial says what is to happen in it."""
 
+import errno
 import json
 import os
 import signal
@@ -132,6 +133,8 @@ class Stub:
                     raise UnfitError(values[0])
                 case "disk":
                     raise OSError("no room")
+                case "memory":
+                    raise OSError(errno.ENOMEM, "no memory", "a module")
                 case "lead":
                     # What was said last may be on its way to a process that is gone.
                     try:

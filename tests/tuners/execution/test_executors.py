@@ -22,6 +22,7 @@ from tests.tuners.execution.contract import (  # noqa: F401
     test_a_withdrawn_trial_has_no_result_and_the_next_one_runs,
     test_an_error_of_the_scheduler_is_no_failure_of_the_trial,
     test_files_that_a_trial_cannot_write_are_its_own_failure,
+    test_memory_that_the_system_does_not_give_ends_the_search,
     test_progress_and_checkpoints_are_told,
     test_trials_run_one_after_the_other_and_only_wanted_files_are_fetched,
 )
