@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kevo.errors import SettingsError, describe_error
 from kevo.objective import FUNCTION, Objective, function_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 SCORERS: Mapping[str, tuple[str, ...]] = {
     "classification": (
@@ -49,7 +50,7 @@ SCORERS: Mapping[str, tuple[str, ...]] = {
 """Scorers of scikit-learn's that suit what is asked, by the word for that. They are known without loading it."""
 _KNOWN = frozenset(name for names in SCORERS.values() for name in names)
 
-Answered = Callable[[npt.NDArray[np.floating]], Any]
+Answered: TypeAlias = "Callable[[npt.NDArray[np.floating]], Any]"
 """Makes a fitted estimator, as scorers take one, whose features are a network's outputs."""
 
 
@@ -156,6 +157,8 @@ def check(objective: Objective, known: Objectives, *, size: int, targets: npt.ND
     """
     if objective.measure is None:
         return
+    import numpy as np
+
     outputs = np.random.default_rng(0).random((len(targets), size))
     outputs = outputs / outputs.sum(axis=1, keepdims=True) if size > 1 else outputs
     try:

@@ -38,7 +38,7 @@ from kevo.progress.status_writer import StatusWriter
 from kevo.progress.trackers import TrackerGroup
 from kevo.report import model_card
 from kevo.result import SearchResult
-from kevo.runs import checksums, energy, failure, layout, phases, reader, stop_request
+from kevo.runs import checksums, energy, failure, integrity, layout, phases, stop_request
 from kevo.runs.atomic_files import writing
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
@@ -176,7 +176,7 @@ class Session:
         """Sets damaged files aside that an earlier session has handed over, and names them: they are made again."""
         return [
             self._folder.set_aside(name, f"{self._folder.path / name} is damaged: {reason}")
-            for name, reason in reader.damaged_files(self._folder).items()
+            for name, reason in integrity.damaged_files(self._folder).items()
         ]
 
     def _read_outputs(self, path: Path) -> Outputs | None:

@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module, util
 from pathlib import Path
-from typing import Protocol, cast
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Protocol, cast
 
 from kevo.errors import SettingsError
 from kevo.system import versions
 from kevo.tasks.protocols.export import Exportable, Predict
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 QUANTIZATIONS = ("none", "int8")
 

@@ -18,13 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import numpy as np
-from PIL import Image
-
 from kevo.errors import KevoError, RunError
 from kevo.objective import Objective
-from kevo.runs import checksums, failure, layout, ranking
-from kevo.runs.atomic_files import DAMAGE, RESTORE, damage, describe_damage, loads
+from kevo.runs import failure, layout, ranking
+from kevo.runs.atomic_files import DAMAGE, damage, describe_damage, loads
 from kevo.runs.atomic_files import read as read_bytes
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
@@ -353,45 +350,6 @@ def read_copies(run: Run, check: Check) -> list[TrialRecord]:
                 check(record)
                 found[record.trial_id] = record
     return list(found.values())
-
-
-def damaged_files(run: Run) -> dict[str, str]:
-    """Returns which files that a search has handed over are damaged, by their names, and why."""
-    whole: dict[str, Callable[[Path], object]] = {
-        layout.LABELS: lambda path: read_class_names(run),
-        layout.TASK: lambda path: run.read_json(layout.TASK),
-        layout.RESULT: lambda path: read_outcome(run),
-        layout.MODEL_CARD: _check_card,
-        layout.TEST_PREDICTIONS: lambda path: np.lib.format.open_memmap(path, mode="r"),
-        layout.MODEL: _check_model,
-        layout.ENSEMBLE: _check_model,
-    }
-    whole |= {str(path.relative_to(run.path)): _check_figure for path in (run.path / layout.PLOTS).glob("*.png")}
-    found: dict[str, str] = {}
-    for name, check in whole.items():
-        if (path := run.path / name).is_file():
-            try:
-                check(path)
-            except Exception as error:
-                # NumPy and Pillow meet broken files with errors of every kind.
-                reason = describe_damage(error).removeprefix(f"{path} is damaged: ").removesuffix(RESTORE)
-                found[name] = reason.rstrip(".")
-    return found
-
-
-def _check_card(path: Path) -> None:
-    if not read_bytes(path).decode().endswith(f"{layout.CARD_END}\n"):
-        raise ValueError("its end is missing")
-
-
-def _check_model(path: Path) -> None:
-    if (reason := checksums.flaw(path)) is not None:
-        raise ValueError(reason)
-
-
-def _check_figure(path: Path) -> None:
-    with Image.open(path) as figure:
-        figure.verify()
 
 
 def check_record(record: TrialRecord, objectives: Sequence[Objective]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -20,22 +21,32 @@ def _whole(value: object) -> object:
 
 _READ = BeforeValidator(_whole)
 Whole = Annotated[int, Field(ge=1, le=10**6, strict=True), _READ]
-OBJECTIVES: Mapping[str, tuple[str, ...]] = {
-    asks: tuple(dict.fromkeys((*(name for kind in kinds for name in kind.objectives.named), *SCORERS.get(asks, ()))))
-    for asks in asked_words()
-    if (kinds := [kind for kind in all_kinds() if kind.asks == asks])
-}
-"""What may be improved, by the word for what is asked; scikit-learn's scorers are among them."""
-_ALL_OBJECTIVES = tuple(dict.fromkeys(name for names in OBJECTIVES.values() for name in names))
+
+
+@functools.cache
+def objectives(asks: str) -> tuple[str, ...]:
+    """Returns what may be improved, by the word for what is asked; scikit-learn's scorers are among them."""
+    named = (name for kind in all_kinds() if kind.asks == asks for name in kind.objectives.named)
+    return tuple(dict.fromkeys((*named, *SCORERS.get(asks, ()))))
+
+
+@functools.cache
+def _all_objectives() -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for asks in asked_words() for name in objectives(asks)))
 
 
 def _known(name: str) -> str:
-    if name not in _ALL_OBJECTIVES:
-        raise ValueError(f"expected one of: {', '.join(_ALL_OBJECTIVES)}")
+    if name not in _all_objectives():
+        raise ValueError(f"expected one of: {', '.join(_all_objectives())}")
     return name
 
 
-Objective = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(_ALL_OBJECTIVES)})]
+def _name_objectives(schema: dict[str, Any]) -> None:
+    """Adds the names to a JSON schema, when one is asked for: the tasks, which have them, load NumPy."""
+    schema["enum"] = list(_all_objectives())
+
+
+Objective = Annotated[str, AfterValidator(_known), Field(json_schema_extra=_name_objectives)]
 Seconds = Annotated[float, Field(gt=0, le=10**9, strict=True)]
 
 
@@ -90,9 +101,9 @@ def checked(settings: SearchSettings, *, max_time: float, targets: Mapping[str, 
         values["task"] = task
         plain |= {"task": task, "options": {"target": plain.pop("target")}}
     asks = kind_of(task or DEFAULT).asks
-    if (objective := values.get("objective")) is not None and objective not in OBJECTIVES[asks]:
+    if (objective := values.get("objective")) is not None and objective not in objectives(asks):
         raise SettingsError(
-            f"Expected `objective` of a {asks} as one of: {', '.join(OBJECTIVES[asks])}. Received: {objective!r}."
+            f"Expected `objective` of a {asks} as one of: {', '.join(objectives(asks))}. Received: {objective!r}."
         )
     Settings(**plain)
     if "max_time" not in values:

@@ -20,7 +20,7 @@ from kevo import session
 from kevo.errors import RunError, SearchFailedError, SearchInterruptedError
 from kevo.report import files as report
 from kevo.result import SearchResult
-from kevo.runs import reader
+from kevo.runs import integrity, reader
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.system import memory
@@ -232,14 +232,14 @@ def test_what_was_handed_over_and_is_damaged_is_named_and_made_again(
 ) -> None:
     run, diary = tmp_path / "run", Diary()
     shutil.copytree(found[0].run_folder, run)
-    assert reader.damaged_files(Run.open(run)) == {}
+    assert integrity.damaged_files(Run.open(run)) == {}
     content = (run / name).read_bytes()
     # The card ends with a line here.
     (run / name).write_bytes(content[: 1 + content.rindex(b"\n", 0, len(content) // 2)])
     result = kevo.resume(run, stripes(240), listener=diary)
     (note,) = [note for note in diary.notes if "damaged" in note]
     assert note.startswith(f"{run / name} is damaged: ") and f"set aside as damaged/{name}" in note
-    assert result.test == found[0].test and reader.damaged_files(Run.open(run)) == {}
+    assert result.test == found[0].test and integrity.damaged_files(Run.open(run)) == {}
 
 
 def test_a_model_whose_scores_are_damaged_is_not_lost(found: tuple[SearchResult, Diary], tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ from typing import Any
 
 import schemathesis
 from hypothesis import strategies
+from pydantic import ValidationError
 
+from kevo.service import settings as allowed
+from kevo.service.settings import SearchSettings
 from tests.support.serving import pets
 
 KNOWN = {"search": os.environ["KEVO_SEARCH"], "data": os.environ["KEVO_DATA"], "number": 0}
@@ -46,7 +49,20 @@ def map_headers(context: Any, headers: dict[str, Any]) -> dict[str, Any]:
 
 @schemathesis.hook
 def map_body(context: Any, body: Any) -> Any:
-    """Where data is named, it is data that is there."""
+    """Where data is named, it is data that is there; settings of a search suit it and one another."""
     if isinstance(body, dict) and isinstance(body.get("data"), str) and 0 < len(body["data"]) <= LONGEST:
-        return {**body, "data": "digits"}
+        return {**body, "data": "digits", **({"settings": _suiting(body["settings"])} if "settings" in body else {})}
     return body
+
+
+def _suiting(settings: Any) -> Any:
+    """The description says what each setting may be, not which suit each other. Wrong ones stay as they are."""
+    try:
+        given = SearchSettings.model_validate(settings)
+    except ValidationError:
+        return settings
+    # No column of pictures is predicted, they are classified, and over folds there are no rungs.
+    without = {"target"}
+    without |= set() if given.objective in allowed.objectives("classification") else {"objective"}
+    without |= {"folds"} if given.num_rungs is not None else set()
+    return {name: value for name, value in settings.items() if name not in without}

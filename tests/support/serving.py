@@ -73,8 +73,8 @@ def put_search(server: Server, *, state: str = "queued", name: str = "pets", wor
     job, _ = server.searches.add(name=name, owner="owner", data="digits", data_name="digits", settings={})
     if state != "queued":
         job.state, job.words, job.started, job.ended = state, words, job.created, job.created
-        server.searches._keep(job)
-        server.searches._set(job, state)
+        server.searches.keep(job)
+        server.searches.set_state(job, state)
     return job
 
 

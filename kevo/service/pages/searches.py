@@ -93,7 +93,7 @@ def _search_form(request: Request, data: str, given: Mapping[str, str], error: s
 def _objectives(upload: Upload | None) -> list[tuple[str, tuple[str, ...]]]:
     """Returns what can be improved, by the tasks that the data may be for."""
     tasks = [DEFAULT] if upload is None or not upload.is_table else sorted(set(upload.targets.values()))
-    return [(asks, allowed.OBJECTIVES[asks]) for asks in dict.fromkeys(kind_of(task).asks for task in tasks)]
+    return [(asks, allowed.objectives(asks)) for asks in dict.fromkeys(kind_of(task).asks for task in tasks)]
 
 
 @router.post("/searches")

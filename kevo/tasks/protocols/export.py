@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
+    import numpy.typing as npt
 
-
-Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+Predict: TypeAlias = "Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]"
 """From a batch of examples to outputs."""
 
 

@@ -16,11 +16,12 @@ from kevo.tasks.protocols.scores import Scores
 from kevo.tasks.protocols.task import SearchSettings, Task
 from kevo.tasks.protocols.training import StageData, Trainer
 from kevo.tasks.protocols.use import Predictor
-from tuners.genome import Genome
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
+
+    from tuners.genome import Genome
 
 
 @dataclass(frozen=True, slots=True)

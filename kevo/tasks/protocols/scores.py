@@ -6,12 +6,13 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-Outputs = npt.NDArray[np.float32]
+Outputs: TypeAlias = "npt.NDArray[np.float32]"
 """What a model answers for the examples of a split, shape (n, ...)."""
 
 

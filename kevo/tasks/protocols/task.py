@@ -10,12 +10,13 @@ from kevo.objective import Objective
 from kevo.tasks.protocols.dataset import Dataset
 from kevo.tasks.protocols.scores import Calibration, Outputs, Scores
 from kevo.tasks.protocols.training import Trainer
-from tuners.genome import Genome
 
 if TYPE_CHECKING:
     import keras
     import keras_tuner
     import tensorflow as tf
+
+    from tuners.genome import Genome
 
 
 class SearchSettings(Protocol):

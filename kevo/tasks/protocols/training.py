@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from kevo.tasks.protocols.scores import Outputs
-from tuners.genome import Genome
 
 if TYPE_CHECKING:
     import keras
+    import numpy.typing as npt
 
     from kevo.training.answers import Answers
     from kevo.training.stage import StageSpec
+    from tuners.genome import Genome
 
 
 class Trained(Protocol):
@@ -83,5 +82,5 @@ class Trainer(Protocol):
         """
 
 
-StageData = Callable[["StageSpec"], tuple[Sequence[npt.NDArray[Any]], "Answers"]]
+StageData: TypeAlias = "Callable[[StageSpec], tuple[Sequence[npt.NDArray[Any]], Answers]]"
 """Returns what one stage of a training learns from: all copies of its inputs, and what is to be answered."""

@@ -53,7 +53,7 @@ def at_work(server: Server, state: str, alive: contextlib.ExitStack) -> Job:
     job = put_search(server, name=f"{state} {HOSTILE}")
     run = put_run(server, job, RECORDS)
     alive.enter_context(run.locked())
-    server.searches._set(job, state)
+    server.searches.set_state(job, state)
     training = {"number": 2, "words": HOSTILE, "worker": "here", "stage": "train", "epoch": 3, "num_epochs": 20}
     told = {"started_at": 1.0, "metrics": {"accuracy": 0.75, "loss": None}}
     values = {"seconds": 9.0, "written_at": 0, "trainings": [{**training, **told}], "phase": ["evolving", "evolves"]}

@@ -41,7 +41,7 @@ MUTATIONS = {
         "uploads.py", "if num > self.most:", "if False:", "test_uploads.py::test_an_upload_without_a_length_is_counted"
     ),
     "searches are looked up without their user": Mutation(
-        "searches.py",
+        "register.py",
         "return job if job is not None and user.may_see(job.owner) else None",
         "return job",
         "test_searches.py::test_others_have_none_of_it",

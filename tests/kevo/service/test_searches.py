@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from kevo.cli import main
 from kevo.errors import SearchFailedError
 from kevo.runs import failure
-from kevo.service import jobs, launching, searches
+from kevo.service import jobs, launching, register
 from kevo.service.errands import Errand
 from kevo.service.jobs import Job, Place
 from kevo.service.server import Server
@@ -136,7 +136,7 @@ def test_a_search_that_still_tells_something_is_not_killed(served: Serving, monk
     monkeypatch.setattr(launching, "kill", killed.append)
     held = at_work(place)
     try:
-        server.searches._set(job, jobs.RUNNING)
+        server.searches.set_state(job, jobs.RUNNING)
         job.started = job.created
         server.searches.stop(job)
         job.stop_asked = jobs.now() - 3000
@@ -162,7 +162,7 @@ def test_a_search_at_work_is_asked_to_stop_once(served: Serving) -> None:
     try:
         with run.locked():
             run.write_json("status.json", {"seconds": 1.0, "written_at": jobs.now(), "trainings": [], "ended": None})
-            server.searches._set(job, jobs.current_state(job, place))
+            server.searches.set_state(job, jobs.current_state(job, place))
             assert client.get(address).json()["state"] == "running"
             assert client.delete(address).status_code == 409
             assert client.post(f"{address}/stop").status_code == 202
@@ -187,7 +187,7 @@ def test_all_settings_reach_the_command(served: Serving) -> None:
     server, client = served
     settings = {"max_time": 60.5, "num_rungs": 2, "minimize": ["params", "bytes"], "max_params": 10**6, "space": "wide"}
     identity = client.post("/api/v1/searches", json={"data": "digits", "settings": settings}).json()["id"]
-    job = server.searches._jobs[identity]
+    job = server.searches.known[identity]
     found = jobs.command(job, server.searches.place(job), "-x.zip", weights={"vgg16": "/w"})
     given = " ".join(found)
     assert found[0] == "search" and given.endswith("-- -x.zip") and "--weights vgg16=/w --max-time 60.5s" in given
@@ -203,13 +203,13 @@ def test_data_of_the_machine_is_searched_by_its_name(tmp_path: Path) -> None:
     with serving(tmp_path / "root", data={"pets": tmp_path / "pets"}) as (server, client):
         assert client.get("/api/v1/data").json() == {"data": [], "there": ["digits", "pets"]}
         values = client.post("/api/v1/searches", json={"data": "pets"}).json()
-        job = server.searches._jobs[values["id"]]
+        job = server.searches.known[values["id"]]
         assert values["data_name"] == "pets" and server._source(job) == str(tmp_path / "pets")
         assert str(tmp_path) not in client.get(f"/searches/{job.id}").text
         assert "/searches/new?data=pets" in client.get("/data/new").text
         # An upload that is gone fails its search, and no other.
         job.data = "0123456789abcdef"
-        server.searches._begin(job)
+        server.searches.sessions.begin(job)
         assert server.searches.state(job) == "failed" and "not there any more" in job.words
 
 
@@ -354,9 +354,9 @@ def test_only_some_searches_are_kept_in_memory(served: Serving) -> None:
     server, client = served
     first = put_search(server, state="finished", name="the first")
     put_run(server, first, (record("0", 0.5),))
-    for _ in range(searches._MOST_WATCHED + 5):
+    for _ in range(register.MOST_WATCHED + 5):
         put_search(server, state="finished")
-    assert len(server.searches._watched) == searches._MOST_WATCHED and first.id not in server.searches._watched
+    assert len(server.searches._watched) == register.MOST_WATCHED and first.id not in server.searches._watched
     # What is not kept is read again.
     assert client.get(f"/api/v1/searches/{first.id}/candidates").json()["total"] == 1
 
@@ -395,7 +395,7 @@ def test_a_search_that_is_lost_goes_on_by_itself_but_not_for_ever(served: Servin
     job = put_search(server)
     for losses in (1, 2, 3):
         job.started, job.ended = jobs.now(), None
-        server.searches._set(job, "running")
+        server.searches.set_state(job, "running")
         server.searches.tick()
         assert job.losses == losses
         assert client.get(f"/api/v1/searches/{job.id}").json()["state"] == ("queued" if losses < 3 else "failed")
@@ -409,7 +409,7 @@ def test_a_server_finds_everything_as_it_was(tmp_path: Path) -> None:
         put_search(server, name="waiting")
         for job in (alive, gone, done):
             job.started = jobs.now() - 1
-            server.searches._keep(job)
+            server.searches.keep(job)
         write_result(put_run(server, done))
         held = at_work(server.searches.place(alive))
     try:

@@ -27,7 +27,7 @@ def test_a_server_that_is_older_than_its_files_asks_to_be_restarted(
         (run.path / "result.json").write_text(result.replace('"words"', '"phrases"'))
         assert "Restart" not in client.get("/").text and not client.get("/api/v1/machine").json()["must_restart"]
         (package / "runs" / "reader.py").write_text("# Another version.")
-        server.searches._end(job, server.searches.place(job))
+        server.searches.sessions.end(job, server.searches.place(job))
         found = client.get(f"/api/v1/searches/{job.id}").json()
         assert found["state"] == "failed" and found["words"] == upgrade.RESTART
         page = client.get(f"/searches/{job.id}").text

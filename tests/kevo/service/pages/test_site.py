@@ -99,7 +99,7 @@ def test_a_search_at_work_is_followed_without_a_script_too(served: Serving, stat
     run = put_run(server, job, (record("0", 0.5), record("1", 0.75, number=1, finished_at=9.0), failed(2)))
     # Whether it is alive is looked up again twice a second: here it only seems so.
     server.searches.tick = lambda: None  # type: ignore[method-assign]
-    server.searches._set(job, state)
+    server.searches.set_state(job, state)
     training = {"number": 2, "words": HOSTILE, "worker": "here", "stage": "train", "epoch": 3, "num_epochs": 20}
     told = {"started_at": 1.0, "metrics": {"accuracy": 0.75, "loss": None}}
     with run.locked():
