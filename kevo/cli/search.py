@@ -120,7 +120,7 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
     default=AUTO,
     show_default=True,
     help=f"What to improve: {', '.join(OBJECTIVES)}, or any scorer of scikit-learn's by its name. auto is accuracy for "
-    "classes, r2 for numbers and average_precision for labels.",
+    "classes, r2 for numbers, average_precision for labels and dice for masks.",
 )
 @click.option(
     "--minimize",

@@ -118,6 +118,12 @@ def evaluate(
     metavar="FOLDER",
     help="Draw there what in each picture speaks for its class: NAME-grad-cam.png.",
 )
+@click.option(
+    "--masks",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Write there the mask of each picture: NAME-mask.png.",
+)
 @_LABELS
 def predict(
     model: Path,
@@ -126,6 +132,7 @@ def predict(
     table: Path | None,
     top: int | None,
     grad_cam: Path | None,
+    masks: Path | None,
     labels: Path | None,
 ) -> None:
     """Says what MODEL makes of FILES.
@@ -142,8 +149,11 @@ def predict(
             raise SettingsError("A table has a column for each probability. Leave out --json and --top.")
         num_read = 0
         rows = []
+        names: set[str] = set()
         for prediction in predictor.predict(files, skip=_step_over, grad_cam=grad_cam):
             num_read += 1
+            if masks is not None:
+                prediction.write(masks, taken=names)
             if table is not None:
                 rows.append(_row(prediction.to_json()))
                 continue
@@ -156,11 +166,12 @@ def predict(
 
 
 def _row(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a prediction as a row of a table; probabilities have a column each."""
+    """Returns a prediction as a row of a table; probabilities, and areas of masks, have a column each."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, dict):
-            found |= {f"p({one})": value[one] for one in sorted(value)}
+            letter = "p" if name == "probabilities" else name
+            found |= {f"{letter}({one})": value[one] for one in sorted(value)}
         else:
             found[name] = "; ".join(value) if isinstance(value, list) else value
     return found

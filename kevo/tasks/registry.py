@@ -16,6 +16,7 @@ TASKS: Mapping[str, str] = {
     "texts": "kevo.tasks.texts.kind:KIND",
     "image-regression": "kevo.tasks.images.kind:REGRESSION",
     "image-multilabel": "kevo.tasks.images.kind:MULTILABEL",
+    "segmentation": "kevo.tasks.masks.kind:KIND",
     "table-regression": "kevo.tasks.tables.kind:REGRESSION",
     "text-regression": "kevo.tasks.texts.kind:REGRESSION",
 }

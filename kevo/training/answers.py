@@ -38,7 +38,9 @@ class Answers:
     """What a network is to answer, and how its answers are judged.
 
     Args:
-        targets: The answers to learn, one for each example, shape (n, ...), as `loss` and `score` take them.
+        targets: The answers to learn, one for each example, shape (n, ...), as `loss` and `score` take them; or, where
+            what changes an example changes its answer, one for each example of all copies, one copy after the other.
+        num_copies: Of how many copies of the examples the targets consist.
         weights: How much each example counts, shape (n,); `None` for equally.
         loss: The loss to learn by.
         score: The score of a step; `None` for none.
@@ -47,6 +49,7 @@ class Answers:
     """
 
     targets: npt.NDArray[Any]
+    num_copies: int = 1
     weights: npt.NDArray[np.float32] | None = None
     loss: keras.losses.Loss
     score: StepScore | None = None

@@ -68,11 +68,11 @@ class StageSpec:
         Args:
             network: The network.
             inputs: The examples, once or in several copies, one copy after the other.
-            answers: The answers for them, once.
+            answers: The answers for them, once or in as many copies.
             seed: Seed of the order of the examples.
         """
         batch_size = int(self.genome["batch_size"])
-        num_examples = len(answers.targets)
+        num_examples = len(answers.targets) // answers.num_copies
         num_steps = math.ceil(num_examples / batch_size)
         num_copies = sum(map(len, inputs)) // num_examples
         horizon = optimizers.Horizon(self.num_epochs * num_steps)
@@ -88,7 +88,7 @@ class StageSpec:
             loss=answers.loss,
             score=answers.score,
             inputs=inputs,
-            targets=np.concatenate([answers.targets] * num_copies),
+            targets=np.concatenate([answers.targets] * (num_copies // answers.num_copies)),
             weights=None if answers.weights is None else np.concatenate([answers.weights] * num_copies),
             batch_size=batch_size,
             num_copies=num_copies,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from kevo.runs.atomic_files import atomic_write_bytes
 from kevo.tasks.images.datasets import Limits, loose
 from kevo.tasks.images.datasets.pictures import File, decode
 from kevo.tasks.images.picture_arrays import Pictures
+from kevo.tasks.outputs.located import free_name
 
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 _POOLINGS = (layers.MaxPooling2D, layers.AveragePooling2D)
@@ -168,16 +168,9 @@ class Drawer:
         size = loose.shape_within(file, _DRAWN_SIDE) if is_read else (_DRAWN_SIDE, _DRAWN_SIDE)
         content = io.BytesIO()
         overlay(decoded.pictures[0] if is_read else pixels, heat, size=size).save(content, "png")
-        path = self._folder / self._name(Path(file.path).stem)
+        path = self._folder / free_name(Path(file.path).stem, "grad-cam.png", self._names)
         atomic_write_bytes(path, content.getvalue())
         return path
-
-    def _name(self, stem: str) -> str:
-        # Pictures in several folders may have one name, and the folder may be that of the pictures themselves.
-        names = (f"{stem}-grad-cam{f'-{number}' if number > 1 else ''}.png" for number in itertools.count(1))
-        name = next(name for name in names if name not in self._names)
-        self._names.add(name)
-        return name
 
 
 def _evidence(maps: tf.Tensor, gradients: tf.Tensor) -> npt.NDArray[np.float32]:

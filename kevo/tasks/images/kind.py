@@ -19,7 +19,7 @@ from kevo.tasks.images.genome_check import check_genome
 from kevo.tasks.images.rows import ROWS
 from kevo.tasks.images.space import Space
 from kevo.tasks.options import GROUPS, TARGET
-from kevo.tasks.outputs.asked import CLASSES, LABELS, NUMBERS, Asked
+from kevo.tasks.outputs.asked import CLASSES, LABELS, MASKS, NUMBERS, Asked
 from kevo.tasks.pages import Drawing, Pages
 from kevo.tasks.protocols.export import InputSpec
 from kevo.tasks.protocols.kind import NetworkKind, Pretrained, TaskKind, TaskOption
@@ -88,11 +88,13 @@ class Images:
         return (isinstance(data, str | Path) and builtin.is_meant(data)) or targets.holds_pictures(data)
 
     def suggested(self, data: Any, options: Mapping[str, str]) -> tuple[str, str]:
-        """Suggests numbers or labels where a CSV file or arrays hold such, and else classes."""
-        from kevo.tasks.images.datasets import builtin, targets
+        """Suggests masks where there are such, numbers or labels where a CSV file or arrays hold them, else classes."""
+        from kevo.tasks.images.datasets import builtin, pairs, targets
 
         asks, note = CLASSES.word, ""
-        if not (isinstance(data, str | Path) and builtin.is_meant(data)):
+        if (found := pairs.described(data)) is not None:
+            asks, note = MASKS.word, f"{found}; --task {CLASSES.word} for classes."
+        elif not (isinstance(data, str | Path) and builtin.is_meant(data)):
             asks, note = targets.suggested(data, target=options.get(TARGET.name), groups=options.get(GROUPS.name))
         if asks == CLASSES.word and TARGET.name in options:
             raise SettingsError(

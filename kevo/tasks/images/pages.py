@@ -123,18 +123,24 @@ def _class_names(path: Path) -> list[str]:
     return [str(name) for name in names] if isinstance(names, list) else []
 
 
-def _show(dataset: ImageDataset, shown: Sequence[Shown]) -> Thumbnails:
+def _show(dataset: ImageDataset, shown: Sequence[Shown], outputs: npt.NDArray[np.float32]) -> Thumbnails:
     return Thumbnails(
         tuple(
-            Thumbnail(_address(dataset.test.pictures[place]), f"Test picture {place}: {words}", caption)
+            Thumbnail(address(dataset.test.pictures[place]), f"Test picture {place}: {words}", caption)
             for place, words, caption in shown
         )
     )
 
 
-def _address(picture: npt.NDArray[np.uint8]) -> str:
+def address(picture: npt.NDArray[np.uint8], *, side: int = _SIDE) -> str:
+    """Returns a picture, shrunk to a thumbnail, as a `data:` address.
+
+    Args:
+        picture: Pixels 0-255, shape (height, width, 3).
+        side: Pixels of its longer side, at most.
+    """
     image, buffer = Image.fromarray(picture), io.BytesIO()
-    image.thumbnail((_SIDE, _SIDE))
+    image.thumbnail((side, side))
     kind = "png" if max(image.size) <= _FEW_PIXELS else "jpeg"
     image.save(buffer, kind, quality=80)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -15,6 +15,10 @@ from kevo.tasks.outputs.labels import evaluation as label_evaluation
 from kevo.tasks.outputs.labels import objectives as label_objectives
 from kevo.tasks.outputs.labels.figures import bars
 from kevo.tasks.outputs.labels.output import MULTILABEL
+from kevo.tasks.outputs.masks import evaluation as mask_evaluation
+from kevo.tasks.outputs.masks import objectives as mask_objectives
+from kevo.tasks.outputs.masks.figures import bars as dice_bars
+from kevo.tasks.outputs.masks.output import SEGMENTATION
 from kevo.tasks.outputs.numbers import evaluation as number_evaluation
 from kevo.tasks.outputs.numbers import objectives as number_objectives
 from kevo.tasks.outputs.numbers.figures import scatter
@@ -59,6 +63,14 @@ LABELS = Asked(
     {"average_precision": "val_average_precision", "loss": "val_binary_cross_entropy"},
     label_evaluation.parse,
     lambda test, examples: [bars(test, examples=examples)],
+)
+MASKS = Asked(
+    SEGMENTATION,
+    mask_objectives.OBJECTIVES,
+    mask_objectives.COMPARED_SCORES,
+    {"dice": "val_dice", "loss": "val_mask_loss"},
+    mask_evaluation.parse,
+    lambda test, examples: [dice_bars(test, examples=examples)],
 )
 NUMBERS = Asked(
     REGRESSION,

@@ -90,6 +90,10 @@ class AnswerPages(ABC):
     def reference_head(self) -> tuple[str, ...]:
         """What these scores are called."""
 
+    def outputs_shape(self, dataset: Any) -> tuple[int, ...]:
+        """The shape of a model's outputs for the test split."""
+        return dataset.num_examples("test"), dataset.output.size
+
     def remarks(self, test: Any) -> Sequence[str]:
         """None."""
         return ()
@@ -167,11 +171,12 @@ class AnswerPages(ABC):
             return self.not_yet()
         if known.dataset is None or show is None:
             return Paragraph(known.reason)
-        outputs = outputs_of_test(known.run_folder / layout.TEST_PREDICTIONS, known.dataset)
+        path = known.run_folder / layout.TEST_PREDICTIONS
+        outputs = outputs_of_test(path, known.dataset, shape=self.outputs_shape(known.dataset))
         if outputs is None:
             return Paragraph(f"The run folder does not tell, or not any more, what the model made of each test {one}.")
         found = self.worst(known.dataset, outputs)
-        return Paragraph(found) if isinstance(found, str) else show(known.dataset, found)
+        return Paragraph(found) if isinstance(found, str) else show(known.dataset, found, outputs)
 
     def _skipped(self, known: Known) -> list[Block]:
         part = self._words.part
@@ -186,7 +191,6 @@ class AnswerPages(ABC):
         return [Paragraph(f"{plural(len(skipped), part)} could not be used{left_out}."), table]
 
 
-def outputs_of_test(path: Path, dataset: Any) -> npt.NDArray[np.float32] | None:
-    """Reads a model's outputs for the test split; `None` where they are missing or damaged."""
-    shape = dataset.num_examples("test"), dataset.output.size
+def outputs_of_test(path: Path, dataset: Any, *, shape: tuple[int, ...]) -> npt.NDArray[np.float32] | None:
+    """Reads a model's outputs for the test split, of this shape; `None` where they are missing or damaged."""
     return read_predictions(path, shape=shape, are_valid=dataset.output.are_valid)

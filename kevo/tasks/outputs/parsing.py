@@ -7,6 +7,7 @@ from typing import Any
 
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.labels.output import Labels
+from kevo.tasks.outputs.masks.output import PixelClasses
 from kevo.tasks.outputs.numbers.output import Numbers
 from kevo.tasks.outputs.output import Output
 
@@ -20,6 +21,8 @@ def output(values: Mapping[str, Any]) -> Output:
     Raises:
         LookupError, TypeError, ValueError: it is something else.
     """
+    if "masks" in values:
+        return PixelClasses.from_json(values["masks"])
     if "number" in values:
         return Numbers.from_json(values["number"])
     if "labels" in values:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from kevo.tasks.pages import Block, Known, Section
 
 Shown = tuple[int, str, str]
@@ -43,7 +46,8 @@ class Words:
         ethics: What kevo does not know of the examples.
         repeats: Returns sentences on examples that stand in several splits, from the data set.
         uncounted: What the cost of a search leaves out.
-        show: Shows examples of the data set's test split; `None` where they cannot be shown.
+        show: Shows examples of the data set's test split, from the data set, what to show, and the outputs for all of
+            them; `None` where they cannot be shown.
         before: Returns the sections of the report that come first.
         after: Returns the sections of the report that come last.
         analyses: Returns further paragraphs of the card's quantitative analyses, from the run folder, the data set and
@@ -64,7 +68,7 @@ class Words:
     ethics: str
     repeats: Callable[[Any], Sequence[str]] = lambda dataset: ()
     uncounted: str = ""
-    show: Callable[[Any, Sequence[Shown]], Block] | None = None
+    show: Callable[[Any, Sequence[Shown], npt.NDArray[np.float32]], Block] | None = None
     before: Callable[[Known], Sequence[Section]] = _no_sections
     after: Callable[[Known], Sequence[Section]] = _no_sections
     analyses: Callable[[Any, Any, Any], Sequence[str]] = _no_paragraphs

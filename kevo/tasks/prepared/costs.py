@@ -19,18 +19,21 @@ _MEMORY = 9
 """How many trainings tell how far forecasts are off."""
 
 
-def measure(model: keras.Model, names: Iterable[str], *, seconds: float) -> dict[str, float]:
+def measure(
+    model: keras.Model, names: Iterable[str], *, seconds: float, num_flops: float | None = None
+) -> dict[str, float]:
     """Returns the costs of a deployable model.
 
     Args:
         model: The model.
         names: Some of `kevo.objective.COSTS`.
         seconds: How long its training took.
+        num_flops: Its FLOPs where its layers do not tell; `None` counts them.
     """
     costs: dict[str, Callable[[], float]] = {
         "params": model.count_params,
         "seconds": lambda: seconds,
-        "flops": lambda: flops(model),
+        "flops": lambda: flops(model) if num_flops is None else num_flops,
         "bytes": lambda: num_bytes(model),
     }
     return {name: float(costs[name]()) for name in names}

@@ -25,8 +25,8 @@ TRAINING_WORDS: Words = {
 _KIND_NAMES: Mapping[type, str] = {str: "a word", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-class TrainingSpace(Protocol):
-    """The fields of a space for the genes of training; see `declare_training`."""
+class OptimizerSpace(Protocol):
+    """The fields of a space for the genes of an optimizer; see `declare_optimizer`."""
 
     @property
     def optimizers(self) -> tuple[str, ...]: ...
@@ -40,6 +40,11 @@ class TrainingSpace(Protocol):
     def weight_decay(self) -> tuple[float, ...]: ...
     @property
     def batch_sizes(self) -> tuple[int, ...]: ...
+
+
+class TrainingSpace(OptimizerSpace, Protocol):
+    """The fields of a space for the genes of training; see `declare_training`."""
+
     @property
     def label_smoothing(self) -> tuple[float, ...]: ...
     @property
@@ -129,6 +134,13 @@ def declare_training(hp: HyperParameters, space: TrainingSpace, *, num_examples:
         num_examples: Number of training examples. Batches larger than a quarter of them are left out.
         are_balanced: Whether all classes have about as many training examples, so that there is nothing to balance.
     """
+    declare_optimizer(hp, space, num_examples=num_examples)
+    choice(hp, "label_smoothing", space.label_smoothing)
+    choice(hp, "balance_classes", space.balance_classes[:1] if are_balanced else space.balance_classes)
+
+
+def declare_optimizer(hp: HyperParameters, space: OptimizerSpace, *, num_examples: int) -> None:
+    """Declares the genes of training that mean something whatever is asked; arguments as for `declare_training`."""
     choice(hp, "optimizer", space.optimizers)
     if adaptive := [name for name in space.optimizers if name != "sgd"]:
         with hp.conditional_scope("optimizer", adaptive):
@@ -142,8 +154,6 @@ def declare_training(hp: HyperParameters, space: TrainingSpace, *, num_examples:
     choice(hp, "schedule", space.schedules)
     fitting = [size for size in space.batch_sizes if 4 * size <= num_examples]
     choice(hp, "batch_size", fitting or [min(space.batch_sizes)])
-    choice(hp, "label_smoothing", space.label_smoothing)
-    choice(hp, "balance_classes", space.balance_classes[:1] if are_balanced else space.balance_classes)
 
 
 def describe_training(genome: Genome) -> str:
@@ -153,18 +163,24 @@ def describe_training(genome: Genome) -> str:
     if genome.get("weight_decay"):
         training.append(f"weight decay {genome['weight_decay']:g}")
     training += [str(genome["schedule"]), f"batch {genome['batch_size']}"]
-    if genome["label_smoothing"]:
+    if genome.get("label_smoothing"):
         training.append(f"label smoothing {genome['label_smoothing']:g}")
-    if genome["balance_classes"]:
+    if genome.get("balance_classes"):
         training.append("balanced classes")
     return ", ".join(training)
 
 
 def training_genes(genome: Genome) -> Iterator[tuple[str, type]]:
     """Yields the genes of training that a genome must have, with their types."""
+    yield from optimizer_genes(genome)
+    yield from (("label_smoothing", float), ("balance_classes", bool))
+
+
+def optimizer_genes(genome: Genome) -> Iterator[tuple[str, type]]:
+    """Yields those that mean something whatever is asked."""
     yield "optimizer", str
     yield "sgd/learning_rate" if genome["optimizer"] == "sgd" else "learning_rate", float
-    yield from (("schedule", str), ("batch_size", int), ("label_smoothing", float), ("balance_classes", bool))
+    yield from (("schedule", str), ("batch_size", int))
 
 
 def check_genome(genome: Genome, expected: Iterator[tuple[str, type]], words: Words) -> None:

@@ -190,7 +190,7 @@ class PreparedTask(ABC):
         """Takes nothing in."""
 
     @property
-    def output_shape(self) -> tuple[int, int]:
+    def output_shape(self) -> tuple[int, ...]:
         """Validation examples and outputs."""
         return len(self._answered.labels("validation")), self._answered.output.size
 

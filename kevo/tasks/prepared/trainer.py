@@ -22,9 +22,6 @@ from kevo.training.loop import EpochLoop
 from kevo.training.stage import LoopMaker, StagePlan, StageSpec
 from tuners.genome import Genome
 
-_AT_ONCE = 1024
-"""So many validation examples pass a network at once."""
-
 
 @dataclass(slots=True)
 class TrainedNetwork:
@@ -41,6 +38,7 @@ class TrainedNetwork:
         share: The part of the last stage's epochs that was trained.
         outputs: Those for the validation examples, shape (n, any); `None` where there was no time.
         epoch_outputs: The same after every epoch, where the effort asks for them.
+        num_flops: See `costs.measure`.
     """
 
     network: keras.Model
@@ -53,6 +51,7 @@ class TrainedNetwork:
     share: float = 1.0
     outputs: npt.NDArray[np.float32] | None = None
     epoch_outputs: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    num_flops: float | None = None
 
     @property
     def num_parameters(self) -> int:
@@ -65,7 +64,7 @@ class TrainedNetwork:
 
     def costs(self, names: Iterable[str], *, seconds: float) -> dict[str, float]:
         """Returns some of `kevo.objective.COSTS`; `seconds` is how long the training took."""
-        return costs.measure(self.deployable(), names, seconds=seconds)
+        return costs.measure(self.deployable(), names, seconds=seconds, num_flops=self.num_flops)
 
 
 class PreparedTrainer:
@@ -77,6 +76,8 @@ class PreparedTrainer:
         strategy: Spreads each candidate over several devices; see `kevo.training.loop.Loop`. `None` for the default
             device.
         leader: Spreads each candidate over several processes; `None` for this one only.
+        num_at_once: So many validation examples pass a network at once.
+        fits_its_time: See `StagePlan.fits_its_time`.
     """
 
     def __init__(
@@ -86,7 +87,11 @@ class PreparedTrainer:
         *,
         strategy: tf.distribute.Strategy | None = None,
         leader: LoopMaker | None = None,
+        num_at_once: int = 1024,
+        fits_its_time: bool = False,
     ) -> None:
+        self._num_at_once = num_at_once
+        self._fits_its_time = fits_its_time
         self._examples = examples
         self._objective = settings.objectives[0]
         self._seed = settings.seed
@@ -133,7 +138,11 @@ class PreparedTrainer:
         # Keras keeps every graph of every model it ever built until told otherwise.
         keras.backend.clear_session()
         plan = StagePlan(
-            name=TRAIN, num_epochs=effort.num_epochs, pause_after=effort.pause_after, patience=effort.patience
+            name=TRAIN,
+            num_epochs=effort.num_epochs,
+            pause_after=effort.pause_after,
+            patience=effort.patience,
+            fits_its_time=self._fits_its_time,
         )
         fit = CandidateFit(
             self._objective,
@@ -166,7 +175,12 @@ class PreparedTrainer:
             share=fit.share,
             outputs=fit.outputs,
             epoch_outputs=fit.epoch_outputs,
+            num_flops=self.num_flops(genome),
         )
+
+    def num_flops(self, genome: Genome) -> float | None:
+        """Returns the FLOPs of a genome's network where its layers do not tell; `None` counts them."""
+        return None
 
     def _run(self, fit: CandidateFit, network: keras.Model, genome: Genome, validation: npt.NDArray[Any]) -> None:
         split = split_to_learn(fit.effort)
@@ -183,4 +197,4 @@ class PreparedTrainer:
             loop = spec.loop(network, inputs, answers, seed=self._seed)
         else:
             loop = self._leader.loop(network, inputs, answers, spec)
-        fit.run_stage(TRAIN, network, loop, [validation], answers, batch_size=_AT_ONCE)
+        fit.run_stage(TRAIN, network, loop, [validation], answers, batch_size=self._num_at_once)

@@ -23,6 +23,17 @@ class Prediction(Protocol):
     def to_json(self, *, top: int | None = None) -> dict[str, Any]:
         """The same as JSON values; `None` for all classes."""
 
+    def write(self, folder: Path, *, taken: set[str]) -> Path:
+        """Writes the answer into a folder where it is a file, such as a mask, and returns where.
+
+        Args:
+            folder: Where to; it is made where it is missing.
+            taken: The names of files so far, to which its own is added.
+
+        Raises:
+            SettingsError: the task's answers are no files.
+        """
+
 
 class Scored(Protocol):
     """How a saved model did on data."""

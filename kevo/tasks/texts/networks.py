@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -77,27 +76,13 @@ def deployable(trained: keras.Model, reads: keras.layers.Layer) -> keras.Model:
     Returns:
         A model from texts, shape (batch,), to outputs, shape (batch, any).
     """
-    texts = Input((), dtype="string", name="texts")
+    texts = raw_texts()
     return Model(texts, trained(reads(texts)), name="kevo_model")
 
 
-def weighted_mean(members: Sequence[keras.Model], weights: Sequence[float]) -> keras.Model:
-    """Puts models together; they share their layers with the result.
-
-    Args:
-        members: What `deployable` returned.
-        weights: One for each; they sum to 1.
-
-    Returns:
-        A model like `deployable`'s, of the weighted mean of the members' outputs.
-    """
-    texts = Input((), dtype="string", name="texts")
-    outputs = []
-    for number, (member, weight) in enumerate(zip(members, weights, strict=True), start=1):
-        # No two layers of a model may have the same name.
-        named = Model(member.input, member.output, name=f"kevo_member_{number}")
-        outputs.append(layers.Rescaling(weight, name=f"kevo_weight_{number}")(named(texts)))
-    return Model(texts, layers.Add(name="kevo_weighted_mean")(outputs), name="kevo_ensemble")
+def raw_texts() -> keras.KerasTensor:
+    """Returns the input of a saved model, shape (batch,)."""
+    return Input((), dtype="string", name="texts")
 
 
 def num_parameters(genome: Genome, *, num_tokens: int, num_outputs: int) -> int:

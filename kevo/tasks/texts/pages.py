@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_text
@@ -127,7 +128,7 @@ def _texts(known: Known) -> list[Block]:
     return [Paragraph(facts.strip()), Table("The first training texts", ("Text", "Begins"), rows, sentences=(1,))]
 
 
-def _wrong(dataset: TextDataset, shown: Sequence[Shown]) -> Table:
+def _wrong(dataset: TextDataset, shown: Sequence[Shown], outputs: npt.NDArray[np.float32]) -> Table:
     texts = dataset.test.texts
     rows = tuple((_shown(texts[place]), caption) for place, _, caption in shown)
     return Table("Texts", ("Text", "What it is"), rows, sentences=(0, 1))

@@ -12,6 +12,7 @@ import tensorflow as tf
 from kevo.runs.folder import Run
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.reference import Reference
+from kevo.tasks.prepared.combining import weighted_mean
 from kevo.tasks.prepared.task import PreparedTask
 from kevo.tasks.protocols.task import Member, SearchSettings
 from kevo.tasks.texts import contract, costs, networks, references, space
@@ -91,7 +92,8 @@ class TextTask(PreparedTask):
 
     def combine(self, members: Sequence[Member]) -> keras.Model:
         """The weighted mean of several models."""
-        return networks.weighted_mean([one.model for one in members], [one.weight for one in members])
+        models, weights = [one.model for one in members], [one.weight for one in members]
+        return weighted_mean(models, weights, networks.raw_texts())
 
     def write_contract(self, run: Run) -> None:
         """Writes what the model answers, and the names of its outputs in their order."""

@@ -43,7 +43,8 @@ class Split:
     Args:
         pictures: Raw RGB pixels 0-255 of shape (n, size, size, 3).
         labels: The answers: positions in the data set's class names, shape (n,); numbers, shape (n,); or 1 for each of
-            several labels that a picture has, and else 0, shape (n, num_labels).
+            several labels that a picture has, and else 0, shape (n, num_labels); or classes of pixels, shape (n, size,
+            size, 1).
     """
 
     pictures: npt.NDArray[np.uint8]
@@ -152,6 +153,11 @@ class ImageDataset:
     def num_examples(self, split: str) -> int:
         """How many pictures a split has: `train`, `validation` or `test`."""
         return len(getattr(self, split))
+
+    def labels(self, split: str) -> npt.NDArray[Any]:
+        """The answers of a split."""
+        one: Split = getattr(self, split)
+        return one.labels
 
     @property
     def num_folds(self) -> int | None:

@@ -75,13 +75,23 @@ def list_folder(path: Path) -> Listing:
     Raises:
         DataError: the folder is laid out otherwise, or cannot be read.
     """
+    root, skipped = folder_tree(path)
+    return _arrange(root, str(path), skipped)
+
+
+def folder_tree(path: Path) -> tuple[Folder, list[Skipped]]:
+    """Returns a folder with all that is in it, and what is no file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     skipped: list[Skipped] = []
     root = Folder()
     try:
         _scan(path, root, frozenset({_identity(path.stat())}), skipped)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or path}: {os_reason(error)}.") from error
-    return _arrange(root, str(path), skipped)
+    return root, skipped
 
 
 @contextlib.contextmanager
@@ -92,6 +102,17 @@ def list_zip(path: Path, limits: Limits) -> Iterator[Listing]:
 
     Raises:
         DataError: the archive is broken, encrypted, too large, reaches out of its folder, or is laid out otherwise.
+    """
+    with zip_tree(path, limits) as root:
+        yield _arrange(root, str(path), [])
+
+
+@contextlib.contextmanager
+def zip_tree(path: Path, limits: Limits) -> Iterator[Folder]:
+    """Opens an archive as a tree of folders, whose files can be read while the context lasts.
+
+    Raises:
+        DataError: the archive is broken, encrypted, too large, or reaches out of its folder.
     """
     with open_archive(path, limits) as archive:
         reading = threading.Lock()  # ZipFile counts its open members without one.
@@ -111,7 +132,7 @@ def list_zip(path: Path, limits: Limits) -> Iterator[Listing]:
                 folder = folder.folder(parent)
             for name in itertools.filterfalse(_is_litter, names):
                 folder.files[name] = File(f"{folder.path}{name}", member.file_size, partial(unpack, member))
-        yield _arrange(root, str(path), [])
+        yield root
 
 
 @contextlib.contextmanager

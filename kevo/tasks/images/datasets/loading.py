@@ -165,10 +165,35 @@ def divide(
     num_folds: int | None = None,
 ) -> ImageDataset:
     """Makes the splits that a source lacks; arguments and errors as for `load`."""
-    fractions = {"validation": validation_fraction, "test": test_fraction}
     if "train" not in found.pictures:
         raise DataError(f"{found.name} has no train split, only: {', '.join(found.pictures) or 'nothing'}. Add one.")
     output, labels = _answers(found, targets)
+    fractions = {"validation": validation_fraction, "test": test_fraction}
+    return with_splits(found, output, labels, fractions=fractions, seed=seed, num_folds=num_folds)
+
+
+def with_splits(
+    found: Found,
+    output: Output,
+    labels: Mapping[str, npt.NDArray[Any]],
+    *,
+    fractions: Mapping[str, float],
+    seed: int,
+    num_folds: int | None = None,
+) -> ImageDataset:
+    """Makes the splits that a source lacks.
+
+    Args:
+        found: The pictures of each split that it has; `train` must be one.
+        output: What is asked of them.
+        labels: The answers of each split, as arrays.
+        fractions: What to take for validation and for the test; see `load`.
+        seed: Seed of the splits.
+        num_folds: See `load`.
+
+    Raises:
+        DataError: there are too few different pictures.
+    """
     splits = {split: Split(found.pictures[split], labels[split]) for split in labels}
     missing = {split: fraction for split, fraction in fractions.items() if split not in splits}
     if "validation" in missing:

@@ -59,6 +59,22 @@ def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
+def shape(file: File) -> tuple[int, int]:
+    """Returns width and height of a picture, upright, in pixels.
+
+    Args:
+        file: A picture that was decoded before.
+    """
+    with file.open() as stream, Image.open(stream) as image:
+        return upright(image)
+
+
+def upright(image: Image.Image) -> tuple[int, int]:
+    """Returns width and height of an open picture, as it is to be held."""
+    width, height = image.size
+    return (height, width) if orientation(image) in _TURNED else (width, height)
+
+
 def shape_within(file: File, side: int) -> tuple[int, int]:
     """Returns width and height of a picture, upright, when its longer side is brought to `side` pixels.
 
@@ -66,9 +82,6 @@ def shape_within(file: File, side: int) -> tuple[int, int]:
         file: A picture that was decoded before.
         side: Pixels.
     """
-    with file.open() as stream, Image.open(stream) as image:
-        width, height = image.size
-        if orientation(image) in _TURNED:
-            width, height = height, width
+    width, height = shape(file)
     scale = side / max(width, height)
     return max(1, round(width * scale)), max(1, round(height * scale))

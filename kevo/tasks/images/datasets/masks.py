@@ -19,11 +19,11 @@ from kevo.tasks.images.datasets.folders import Folder
 from kevo.tasks.images.datasets.pictures import File, opened
 from kevo.tasks.protocols.dataset import Skipped
 
-_MASKS = {
+MASKS = {
     *("ann", "anno", "annot", "annotation", "groundtruth", "gt", "label", "mask", "seg", "segmentation", "target"),
     "truth",
 }
-_IMAGES = {
+IMAGES = {
     *("frame", "image", "img", "input", "jpeg", "jpg", "original", "photo", "pic", "picture", "raw", "rgb", "scan"),
     "source",
 }
@@ -31,7 +31,7 @@ _PAIRED = 0.9
 """The share of files with the same names from which two folders are pairs of pictures and masks."""
 _WORDS = (".json", ".txt", ".xml", ".csv")
 """Files that tell of pictures in words."""
-_MOST_FOLDERS = 6
+MOST_FOLDERS = 6
 """In so many folders files are compared by what is in them."""
 _NUM_LOOKED_AT = 4
 _SIDE = 64
@@ -50,23 +50,22 @@ def refuse(folder: Folder, source: str) -> None:
     Raises:
         DataError: that is what these are.
     """
-    for image, mask in _named_pairs(folder):
-        files = folder.folders[mask].all_files()
-        if all(PurePosixPath(file.path).suffix.casefold() in _WORDS for file in files):
+    for image, mask in named_pairs(folder):
+        if are_words(folder.folders[mask]):
             raise DataError(
                 f"{source} holds pictures in {image}/ and words about them in {mask}/, as pictures and what is where "
                 "in them: they are for detection, and kevo learns classes of whole pictures. Expected one folder of "
                 "pictures for each class."
             )
-        if _are_pairs(folder.folders[image], folder.folders[mask]):
+        if are_pairs(folder.folders[image], folder.folders[mask]):
             raise _segmentation(source, f"files in {image}/ and {mask}/")
-    if 2 <= len(folder.folders) <= _MOST_FOLDERS:
+    if 2 <= len(folder.folders) <= MOST_FOLDERS:
         colors: dict[str, int] = {}
         for image in folder.folders:
             for mask in folder.folders:
-                if image != mask and _look_like_pairs(folder.folders[image], folder.folders[mask], colors):
+                if image != mask and look_like_pairs(folder.folders[image], folder.folders[mask], colors):
                     raise _segmentation(source, f"files in {image}/ and {mask}/")
-    if not folder.folders and (pairs := _beside(folder)):
+    if not folder.folders and (pairs := beside(folder)):
         raise _segmentation(source, f"files such as {pairs[0][0]} and {pairs[0][1]}")
 
 
@@ -80,38 +79,43 @@ def leave_out(folder: Folder) -> list[Skipped]:
         What was taken out, and why.
     """
     skipped = []
-    for image, mask in list(_named_pairs(folder)):
-        if mask in folder.folders and _are_pairs(folder.folders[image], folder.folders[mask]):
+    for image, mask in list(named_pairs(folder)):
+        if mask in folder.folders and are_pairs(folder.folders[image], folder.folders[mask]):
             skipped.append(Skipped(folder.folders.pop(mask).path, f"holds the masks of the pictures in {image}/"))
-    for name, mask in _beside(folder):
+    for name, mask in beside(folder):
         skipped.append(Skipped(folder.files.pop(mask).path, f"is a mask of {name}"))
     for inner in folder.folders.values():
         skipped += leave_out(inner)
     return skipped
 
 
+def are_words(folder: Folder) -> bool:
+    """Whether all files of a folder are about pictures in words."""
+    return all(PurePosixPath(file.path).suffix.casefold() in _WORDS for file in folder.all_files())
+
+
 def _segmentation(source: str, pairs: str) -> DataError:
     return DataError(
-        f"{source} holds pairs of {pairs}, as pictures and their masks are: they are for segmentation, and kevo learns "
-        "classes of whole pictures. Expected one folder of pictures for each class."
+        f"{source} holds pairs of {pairs}, as pictures and their masks are: they are for segmentation (--task "
+        "segmentation). Expected one folder of pictures for each class."
     )
 
 
-def _words(name: str) -> tuple[str, ...]:
+def words_of(name: str) -> tuple[str, ...]:
     """The words of a name in small letters and without a plural, also of JPEGImages and SegmentationClass."""
     found = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^\W_A-Za-z0-9]+", name)
     return tuple(word.casefold().removesuffix("s") or word.casefold() for word in found)
 
 
-def _named_pairs(folder: Folder) -> Iterator[tuple[str, str]]:
+def named_pairs(folder: Folder) -> Iterator[tuple[str, str]]:
     """Yields pairs of folders that are called as pictures and masks are."""
-    named = {name: set(_words(name)) for name, inner in folder.folders.items() if inner.all_files()}
-    for mask in (name for name, words in named.items() if words & _MASKS):
-        for image in (name for name, words in named.items() if words & _IMAGES and name != mask):
+    named = {name: set(words_of(name)) for name, inner in folder.folders.items() if inner.all_files()}
+    for mask in (name for name, words in named.items() if words & MASKS):
+        for image in (name for name, words in named.items() if words & IMAGES and name != mask):
             yield image, mask
 
 
-def _are_pairs(images: Folder, masks: Folder) -> bool:
+def are_pairs(images: Folder, masks: Folder) -> bool:
     """Whether the files of two folders have the same names, but for words that say what they are."""
     names = [_names(folder) for folder in (images, masks)]
     # A mask's name may go on: 0001.png, 0001_labelIds.png.
@@ -120,13 +124,14 @@ def _are_pairs(images: Folder, masks: Folder) -> bool:
 
 
 def _names(folder: Folder) -> set[tuple[str, ...]]:
-    own = set(_words(PurePosixPath(folder.path).name)) | _MASKS | _IMAGES
+    own = set(words_of(PurePosixPath(folder.path).name)) | MASKS | IMAGES
     return {
-        tuple(word for word in _words(PurePosixPath(file.path).stem) if word not in own) for file in folder.all_files()
+        tuple(word for word in words_of(PurePosixPath(file.path).stem) if word not in own)
+        for file in folder.all_files()
     } - {()}
 
 
-def _look_like_pairs(images: Folder, masks: Folder, colors: dict[str, int]) -> bool:
+def look_like_pairs(images: Folder, masks: Folder, colors: dict[str, int]) -> bool:
     """Whether files of the same names look like pictures and their masks."""
     first, second = ({PurePosixPath(file.path).stem: file for file in one.all_files()} for one in (images, masks))
     common = sorted(first.keys() & second.keys())
@@ -135,10 +140,10 @@ def _look_like_pairs(images: Folder, masks: Folder, colors: dict[str, int]) -> b
     return all(_is_mask(first[name], second[name], colors) for name in common[:_NUM_LOOKED_AT])
 
 
-def _beside(folder: Folder) -> list[tuple[str, str]]:
+def beside(folder: Folder) -> list[tuple[str, str]]:
     """The names of pictures and of their masks in one folder: x.png, x_mask.png, x_mask_1.png."""
     stems: dict[str, str] = {PurePosixPath(name).stem: name for name in folder.files}
-    pattern = re.compile(rf"(.+?)[\s_.-]*(?:{'|'.join(sorted(_MASKS))})s?(?:[\s_.-]*[0-9]+)?", re.IGNORECASE)
+    pattern = re.compile(rf"(.+?)[\s_.-]*(?:{'|'.join(sorted(MASKS))})s?(?:[\s_.-]*[0-9]+)?", re.IGNORECASE)
     pairs = []
     for stem, name in stems.items():
         match = pattern.fullmatch(stem)

@@ -91,7 +91,6 @@ def decode(files: Sequence[File], *, image_size: int | None, limits: Limits, whi
         DataError: the pictures fit neither into memory nor on the disk.
         SettingsError: `image_size` is too small.
     """
-    Image.init()
     # Pillow warns of broken metadata and of large pictures; whether they matter is judged here.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -245,6 +244,8 @@ def opened(file: File, limits: Limits) -> Iterator[Image.Image]:
         raise UnusableError("is empty")
     if file.num_bytes > limits.max_file_bytes:
         raise UnusableError(f"is larger than {limits.max_file_bytes:,} bytes")
+    # Pillow knows its formats from then on only; it does so once.
+    Image.init()
     too_large = UnusableError(f"has more than {limits.max_pixels:,} pixels")
     with file.open() as stream:
         try:

@@ -92,7 +92,7 @@ class ClassPages(AnswerPages):
 
     def is_right(self, path: Path, dataset: Any, test: Evaluation) -> npt.NDArray[np.bool_] | None:
         """Returns which test examples are given their class."""
-        labels, outputs = dataset.test.labels, outputs_of_test(path, dataset)
+        labels, outputs = dataset.test.labels, outputs_of_test(path, dataset, shape=self.outputs_shape(dataset))
         if outputs is None:
             return None
         right: npt.NDArray[np.bool_] = outputs.argmax(axis=1) == labels

@@ -52,8 +52,8 @@ def test_what_is_said_counts_more_than_the_target(tmp_path: Path) -> None:
     assert choose("auto", path, {"target": "fare"})[0].name == "table-regression"
     with pytest.raises(SettingsError, match="The task 'multilabel' is not to be had for rows. Expected one of: class"):
         choose("multilabel", path, {"target": "fare"})
-    with pytest.raises(SettingsError, match="Unknown task 'segmentation'"):
-        kevo.Settings(task="segmentation")
+    with pytest.raises(SettingsError, match="Unknown task 'detection'"):
+        kevo.Settings(task="detection")
 
 
 def test_columns_that_say_the_class_are_left_out_and_named(tmp_path: Path) -> None:

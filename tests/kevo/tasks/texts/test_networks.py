@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from kevo.tasks.outputs.numbers.output import Numbers
-from kevo.tasks.texts.networks import Counts, deployable, network, num_parameters, weighted_mean
+from kevo.tasks.prepared.combining import weighted_mean
+from kevo.tasks.texts.networks import Counts, deployable, network, num_parameters, raw_texts
 from kevo.tasks.texts.space import Space, declare
 from kevo.tasks.texts.stages import PreparedTexts, count
 from kevo.tasks.texts.tokens import forward
@@ -99,7 +100,7 @@ def test_a_weighted_mean(tmp_path: Path) -> None:
     dataset = small_dataset(60)
     texts = PreparedTexts(dataset)
     members = [deployable(texts.network(genome), texts.reader(genome)) for genome in (GENOME, CONV)]
-    mean = weighted_mean(members, [0.25, 0.75])
+    mean = weighted_mean(members, [0.25, 0.75], raw_texts())
     mean.save(tmp_path / "mean.keras")
     loaded = keras.models.load_model(tmp_path / "mean.keras")
     some = tf.constant(dataset.test.texts)

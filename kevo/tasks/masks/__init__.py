@@ -1,0 +1,1 @@
+"""Pictures in, the class of each pixel out: segmentation."""

@@ -1,0 +1,61 @@
+"""How long trainings of U-Nets take."""
+
+from __future__ import annotations
+
+from kevo.tasks.masks import networks
+from kevo.tasks.prepared.costs import Forecast
+from tuners.genome import Genome
+
+_SECONDS_PER_MULTIPLICATION = 4e-11
+"""How fast a machine is taken to be until it has shown it: two ordinary cores."""
+_SECONDS_PER_VALUE = 2e-9
+"""The time of a number of a map beside its multiplications: norms, activations, copies."""
+_TRAINING_COST = 3
+"""A step of training computes gradients too: those of the inputs and those of the weights."""
+_BUILDING_SECONDS = 6.0
+"""The time of building and tracing a network for crops and for whole pictures."""
+_LOADING_SECONDS = 3.0
+
+
+def seconds_per_pixel(genome: Genome, *, num_outputs: int) -> float:
+    """Returns how long a pixel's way through a genome's network takes on two ordinary cores.
+
+    Args:
+        genome: The genome.
+        num_outputs: Number of outputs for each pixel.
+    """
+    # Each block has about six maps of its channels, on the way down and on the way up.
+    num_values = 12 * int(genome["unet/width"]) / int(genome["reduce"]) ** 2
+    multiplications = networks.multiplications(genome, num_outputs=num_outputs)
+    return multiplications * _SECONDS_PER_MULTIPLICATION + num_values * _SECONDS_PER_VALUE
+
+
+def forecast(*, side: int, num_train: int, num_validation: int, num_outputs: int) -> Forecast:
+    """Tells how long trainings take.
+
+    Args:
+        side: Side of the pictures, in pixels.
+        num_train: Number of training pictures.
+        num_validation: Number of validation pictures.
+        num_outputs: Number of outputs for each pixel.
+    """
+
+    def guess(genome: Genome, num_epochs: int) -> float:
+        pixel = seconds_per_pixel(genome, num_outputs=num_outputs)
+        crop = int(genome["crop"])
+        learned = num_train * -(-(side**2) // crop**2) * crop**2
+        return _BUILDING_SECONDS + num_epochs * pixel * (_TRAINING_COST * learned + num_validation * side**2)
+
+    return Forecast(guess)
+
+
+def scoring_seconds(genome: Genome, *, side: int, num_pictures: int, num_outputs: int) -> float:
+    """Returns how long it takes to load and to score a finished network.
+
+    Args:
+        genome: Its genome.
+        side: Side of the pictures, in pixels.
+        num_pictures: Number of pictures that are scored.
+        num_outputs: Number of outputs for each pixel.
+    """
+    return _LOADING_SECONDS + num_pictures * side**2 * seconds_per_pixel(genome, num_outputs=num_outputs)

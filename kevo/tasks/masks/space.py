@@ -1,0 +1,310 @@
+"""The genes of a U-Net, declared on `HyperParameters` without building a model.
+
+A `Space` is plain data: for every gene, the values that it may take. The first value of each is the one the search
+starts from. The network is that of Ronneberger et al. 2015, "U-Net", arXiv:1505.04597; blocks and links are varied as
+by Fuentes-Tomás et al. 2024, doi:10.1109/tevc.2024.3353182.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kevo.errors import SpaceError
+from kevo.tasks.outputs.masks.losses import LOSSES
+from kevo.tasks.prepared import genes
+from tuners.genome import Genome
+
+if TYPE_CHECKING:
+    from keras_tuner import HyperParameters
+
+SIDES_BY = 32
+"""Sides of pictures and crops are multiples of it, so that they can be halved four times, and once more before."""
+_LEAST_BOTTOM = 4
+"""The lowest level of a network keeps so many pixels of a crop at least."""
+_MAX_DEPTH = 4
+_WORDS: genes.Words = {
+    "blocks": ("conv", "separable", "residual"),
+    "skips": ("concat", "add", "none"),
+    "ups": ("smooth", "transposed"),
+    "norms": ("batch", "group"),
+    "losses": LOSSES,
+    "loss": LOSSES,
+    "augment": ("none", "mirror", "turn", "move"),
+    "activations": ("relu", "elu", "gelu", "silu"),
+    **{"unet/block": ("conv", "separable", "residual"), "unet/skip": ("concat", "add", "none")},
+    **{"unet/up": ("smooth", "transposed"), "unet/norm": ("batch", "group")},
+    "unet/activation": ("relu", "elu", "gelu", "silu"),
+    **genes.TRAINING_WORDS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """For every gene of a U-Net, the values that it may take; the first is the starting point.
+
+    A network learns from `crops`, squares of so many pixels; a picture that is smaller is one as a whole. With `reduce`
+    2 it sees pictures at half their size. `depth` is how often maps are halved, `width` the channels of the first
+    level; they grow by `growth` from level to level. `skips` say how a level reaches the way up: beside it, added, or
+    not at all. `dilation` is that of the lowest level. `augment` says how crops and their masks are changed together:
+    `mirror` from left to right; `turn` by quarters too; `move` turns, zooms and changes the contrast as well. Learning
+    rates are (lowest, highest) bounds of a logarithmic range; `batch_sizes` are of crops.
+
+    Raises:
+        SpaceError: a gene has no value, or a value of the wrong kind.
+    """
+
+    crops: tuple[int, ...] = (128, 64, 96, 192, 256)
+    reduce: tuple[int, ...] = (1, 2)
+    depth: tuple[int, ...] = (3, 2, 4)
+    width: tuple[int, ...] = (8, 4, 16, 32)
+    growth: tuple[float, ...] = (2.0, 1.5)
+    blocks: tuple[str, ...] = ("conv", "separable", "residual")
+    kernels: tuple[int, ...] = (3, 5)
+    dilation: tuple[int, ...] = (1, 2)
+    skips: tuple[str, ...] = ("concat", "add", "none")
+    ups: tuple[str, ...] = ("smooth", "transposed")
+    norms: tuple[str, ...] = ("batch", "group")
+    attention: tuple[bool, ...] = (False, True)
+    activations: tuple[str, ...] = ("relu", "elu", "gelu", "silu")
+    dropout: tuple[float, ...] = (0.0, 0.2, 0.4)
+
+    augment: tuple[str, ...] = ("turn", "none", "mirror", "move")
+    losses: tuple[str, ...] = LOSSES
+    optimizers: tuple[str, ...] = ("adam", "adamw", "rmsprop")
+    learning_rate: tuple[float, float] = (1e-3, 1e-2)
+    sgd_learning_rate: tuple[float, float] = (1e-2, 0.3)
+    schedules: tuple[str, ...] = ("cosine", "constant")
+    weight_decay: tuple[float, ...] = (1e-4, 1e-3, 1e-2)
+    batch_sizes: tuple[int, ...] = (8, 4, 16)
+
+    def __post_init__(self) -> None:
+        genes.check_fields(self, _WORDS)
+        if not all(number > 0 and number % SIDES_BY == 0 for number in self.crops):
+            raise SpaceError(f"The space's `crops` must be multiples of {SIDES_BY} pixels. Received: {self.crops!r}.")
+        if not all(1 <= number <= _MAX_DEPTH for number in self.depth) or not set(self.reduce) <= {1, 2}:
+            raise SpaceError(
+                f"The space's `depth` must be from 1 to {_MAX_DEPTH}, and its `reduce` 1 or 2. Received: "
+                f"{self.depth!r} and {self.reduce!r}."
+            )
+
+
+PRESETS: Mapping[str, Space] = {
+    "small": Space(
+        crops=(64, 96, 128),
+        reduce=(1,),
+        depth=(2, 3),
+        width=(8, 4),
+        growth=(2.0,),
+        blocks=("conv", "separable"),
+        kernels=(3,),
+        dilation=(1,),
+        skips=("concat", "add"),
+        ups=("smooth",),
+        norms=("batch",),
+        attention=(False,),
+        activations=("relu",),
+        dropout=(0.0,),
+        augment=("turn", "mirror"),
+        losses=("bce_dice",),
+        optimizers=("adam",),
+        schedules=("cosine",),
+        batch_sizes=(8, 4),
+    ),
+    "default": Space(),
+}
+"""How wide the search is: `small` for a quick look, and `default`."""
+
+
+def preset(name: str) -> Space:
+    """Returns the preset called `name`.
+
+    Raises:
+        SpaceError: there is no such preset.
+    """
+    return genes.preset(name, PRESETS, examples="masks")
+
+
+def from_json(value: str | Mapping[str, Any] | object) -> Space:
+    """Returns a space, given by the name of a preset, by the JSON values of its fields, or as itself.
+
+    Raises:
+        SettingsError: the value is of another kind.
+        SpaceError: the preset is unknown, or a gene has no value or one of the wrong kind.
+        TypeError: a field is unknown.
+    """
+    return genes.space_from_json(value, Space, PRESETS, examples="masks")
+
+
+def fitting_crops(space: Space, side: int) -> tuple[int, ...]:
+    """Returns the crops that fit into pictures; the whole picture where none does.
+
+    Args:
+        space: The space.
+        side: Side of the pictures, in pixels.
+    """
+    return tuple(crop for crop in space.crops if crop <= side) or (side,)
+
+
+def reductions(space: Space, side: int) -> list[int]:
+    """Returns by how much pictures of a side, in pixels, may be reduced for a network."""
+    smallest = min(fitting_crops(space, side))
+    return [number for number in space.reduce if smallest // number >= 4 * _LEAST_BOTTOM] or [min(space.reduce)]
+
+
+def declare(space: Space, *, side: int, num_pictures: int) -> HyperParameters:
+    """Declares the genes of `space` that make sense for a data set.
+
+    Args:
+        space: The values that each gene may take.
+        side: Side of the pictures, in pixels: larger crops and networks that are too deep are left out.
+        num_pictures: Number of training pictures. Batches of more than a quarter of their crops are left out.
+
+    Returns:
+        Keras Tuner hyperparameters.
+
+    Example:
+        >>> declare(preset("small"), side=96, num_pictures=20).get("unet/depth")
+        2
+    """
+    from keras_tuner import HyperParameters
+
+    hp = HyperParameters()
+    crops = fitting_crops(space, side)
+    halved = reductions(space, side)
+    deepest = min(crops) // max(halved)
+    genes.choice(hp, "crop", crops)
+    genes.choice(hp, "reduce", halved)
+    depth = [number for number in space.depth if deepest >> number >= _LEAST_BOTTOM] or [min(space.depth)]
+    genes.choice(hp, "unet/depth", depth)
+    genes.choice(hp, "unet/width", space.width)
+    genes.choice(hp, "unet/growth", space.growth)
+    genes.choice(hp, "unet/block", space.blocks)
+    genes.choice(hp, "unet/kernel", space.kernels)
+    genes.choice(hp, "unet/dilation", space.dilation)
+    genes.choice(hp, "unet/skip", space.skips)
+    genes.choice(hp, "unet/up", space.ups)
+    genes.choice(hp, "unet/norm", space.norms)
+    genes.choice(hp, "unet/attention", space.attention)
+    genes.choice(hp, "unet/activation", space.activations)
+    genes.choice(hp, "unet/dropout", space.dropout)
+    genes.choice(hp, "augment", space.augment)
+    genes.choice(hp, "loss", space.losses)
+    genes.declare_optimizer(hp, space, num_examples=num_pictures * -(-(side**2) // min(crops) ** 2))
+    return hp
+
+
+def seeds(space: Space) -> list[Genome]:
+    """Returns genomes to begin a search with, each as those genes that differ from the defaults.
+
+    A small U-Net; a wider one; one with residual blocks; a small one of separable convolutions; and one that sees
+    pictures at half their size: as far as the space has them.
+    """
+    wanted: list[Genome] = [
+        {},
+        {"unet/width": genes.nearest(space.width, 16)},
+        {"unet/block": "residual"},
+        {"unet/block": "separable", "unet/width": genes.nearest(space.width, 16)},
+        *([{"reduce": 2, "unet/width": genes.nearest(space.width, 16)}] if 2 in space.reduce else []),
+    ]
+    found: list[Genome] = []
+    for one in wanted:
+        if one.get("unet/block", space.blocks[0]) in space.blocks and one not in found:
+            found.append(one)
+    return found
+
+
+def narrowest(space: Space) -> list[Genome]:
+    """Returns networks with few parameters, as genes that differ from the defaults: one for each kind of block."""
+    return [
+        {
+            "unet/block": block,
+            "unet/width": min(space.width),
+            "unet/depth": min(space.depth),
+            "unet/growth": min(space.growth),
+            "unet/kernel": min(space.kernels),
+            "unet/skip": next(skip for skip in ("none", "add", "concat") if skip in space.skips),
+            "unet/up": space.ups[0],
+            "unet/attention": min(space.attention),
+        }
+        for block in space.blocks
+    ]
+
+
+def cheaper(genome: Genome, space: Space, *, side: int) -> list[Genome]:
+    """Returns genomes like this one that cost less, the most expensive first.
+
+    Args:
+        genome: The genome.
+        space: The values that each gene may take.
+        side: Side of the pictures, in pixels.
+    """
+    found: list[Genome] = []
+    for width in sorted(space.width, reverse=True):
+        if width < int(genome["unet/width"]):
+            found.append({**genome, "unet/width": width})
+    if (most := max(reductions(space, side))) > int(genome["reduce"]):
+        found.append({**genome, "unet/width": min(space.width), "reduce": most})
+    return found
+
+
+def check_genome(genome: Genome) -> None:
+    """Checks that a genome has every gene of a network, with a value of its kind.
+
+    Raises:
+        SpaceError: a gene is missing, or has a value that no network can be built with.
+    """
+    genes.check_genome(genome, _expected(genome), _WORDS)
+
+
+def describe(genome: Genome) -> str:
+    """Returns a genome in words.
+
+    Example:
+        >>> describe({"crop": 64, "reduce": 1, "unet/depth": 2, "unet/width": 8, "unet/growth": 2.0,
+        ...           "unet/block": "conv", "unet/kernel": 3, "unet/dilation": 1, "unet/skip": "concat",
+        ...           "unet/up": "smooth", "unet/norm": "batch", "unet/attention": False, "unet/activation": "relu",
+        ...           "unet/dropout": 0.0, "augment": "turn", "loss": "bce_dice", "optimizer": "adam",
+        ...           "learning_rate": 0.003, "schedule": "cosine", "batch_size": 8})
+        'U-Net 8 > 16 > 32, conv 3x3, relu; crops of 64 px, turned; bce+dice, adam 0.003, cosine, batch 8'
+    """
+    levels = " > ".join(map(str, channels(genome)))
+    body = [f"U-Net {levels}", f"{genome['unet/block']} {genome['unet/kernel']}x{genome['unet/kernel']}"]
+    body += [
+        words
+        for words in (
+            f"dilation {genome['unet/dilation']}" if genome["unet/dilation"] != 1 else "",
+            {"concat": "", "add": "added skips", "none": "no skips"}[str(genome["unet/skip"])],
+            "transposed" if genome["unet/up"] == "transposed" else "",
+            "group norm" if genome["unet/norm"] == "group" else "",
+            "attention" if genome["unet/attention"] else "",
+            str(genome["unet/activation"]),
+            f"dropout {genome['unet/dropout']:g}" if genome["unet/dropout"] else "",
+        )
+        if words
+    ]
+    changed = {"none": "", "mirror": "mirrored", "turn": "turned", "move": "turned and moved"}[str(genome["augment"])]
+    seen = [f"crops of {genome['crop']} px", "at half size" if genome["reduce"] == 2 else "", changed]
+    loss = str(genome["loss"]).replace("_", "+")
+    return f"{', '.join(body)}; {', '.join(filter(None, seen))}; {loss}, {genes.describe_training(genome)}"
+
+
+def channels(genome: Genome) -> list[int]:
+    """Returns the channels of each level, the lowest last; each is even.
+
+    Example:
+        >>> channels({"unet/depth": 3, "unet/width": 4, "unet/growth": 1.5})
+        [4, 6, 8, 14]
+    """
+    width, growth = int(genome["unet/width"]), float(genome["unet/growth"])
+    return [max(2, 2 * round(width * growth**level / 2)) for level in range(int(genome["unet/depth"]) + 1)]
+
+
+def _expected(genome: Genome) -> Iterator[tuple[str, type]]:
+    """Yields the genes that a genome must have, with their types."""
+    yield from (("crop", int), ("reduce", int), ("unet/depth", int), ("unet/width", int), ("unet/growth", float))
+    yield from (("unet/block", str), ("unet/kernel", int), ("unet/dilation", int), ("unet/skip", str))
+    yield from (("unet/up", str), ("unet/norm", str), ("unet/attention", bool), ("unet/activation", str))
+    yield from (("unet/dropout", float), ("augment", str), ("loss", str))
+    yield from genes.optimizer_genes(genome)

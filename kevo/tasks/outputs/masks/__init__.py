@@ -1,0 +1,1 @@
+"""A mask as what is asked: the class of each pixel."""

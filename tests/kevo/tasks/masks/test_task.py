@@ -1,0 +1,103 @@
+"""A search's task of masks, and its trainer."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kevo
+from kevo.errors import SettingsError
+from kevo.runs import layout
+from kevo.runs.folder import Run
+from kevo.tasks.images.contract import read_contract, read_known
+from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.masks.task import MaskTask
+from kevo.tasks.outputs import reference
+from kevo.tasks.outputs.masks.output import PixelClasses
+from kevo.tasks.protocols.task import Member
+from kevo.tasks.registry import kind_of
+from kevo.training.effort import Effort
+from kevo.training.stage import StageSpec
+from tests.support.masks import GENOME, small_dataset
+
+SETTINGS = kevo.Settings(task="segmentation", space="small", max_trials=2)
+
+
+@pytest.fixture(scope="module")
+def dataset() -> ImageDataset:
+    return small_dataset()
+
+
+@pytest.fixture(scope="module")
+def task(dataset: ImageDataset) -> MaskTask:
+    return MaskTask(dataset, SETTINGS)
+
+
+def test_a_candidate_learns(task: MaskTask, dataset: ImageDataset) -> None:
+    trained = task.trainer().train(GENOME, Effort(num_epochs=8))
+    assert trained.metrics["val_dice"] > 0.8
+    assert trained.outputs is not None and trained.outputs.shape == task.output_shape == (5, 32, 32, 1)
+    model = trained.deployable()
+    predicted = task.predict(model, "validation")
+    np.testing.assert_allclose(predicted, trained.outputs, atol=1e-4)
+    assert task.score(predicted, "validation").value("dice") == pytest.approx(trained.metrics["val_dice"], abs=1e-3)
+    assert task.loss(predicted, "validation") == pytest.approx(trained.metrics["val_mask_loss"], abs=1e-3)
+    assert task.are_valid(predicted) and not task.are_valid(predicted + 1)
+    costs = task.costs(model, GENOME, ("params", "flops"), seconds=1.0)
+    assert costs == trained.costs(("params", "flops"), seconds=1.0)
+    assert costs["params"] == task.num_parameters(GENOME) == trained.num_parameters
+    other = task.trainer().train({**GENOME, "unet/block": "separable"}, Effort(num_epochs=1)).deployable()
+    together = task.combine([Member(model, 0.5, GENOME), Member(other, 0.5, GENOME)])
+    expected = np.mean([predicted, task.predict(other, "validation")], axis=0)
+    np.testing.assert_allclose(task.predict(together, "validation"), expected, atol=1e-5)
+
+
+def test_large_networks_are_not_worth_training(dataset: ImageDataset) -> None:
+    small = MaskTask(dataset, kevo.Settings(task="segmentation", space="small", max_params=3000))
+    assert small.obstacle(GENOME) == ("too many parameters" if small.num_parameters(GENOME) > 3000 else None)
+    assert small.obstacle({**GENOME, "unet/width": 32}) == "too many parameters"
+    assert min(map(small.num_parameters, small.seeds[-1:])) <= 3000
+    with pytest.raises(SettingsError, match="No network of this space has 5 parameters or fewer for these pictures"):
+        MaskTask(dataset, kevo.Settings(task="segmentation", max_params=5))
+
+
+def test_forecasts(task: MaskTask) -> None:
+    work = [task.work(one) for one in (GENOME, {**GENOME, "unet/width": 16})]
+    assert 0 < work[0].seconds < work[1].seconds
+    assert all(one.per_epoch is not None and 0 < one.per_epoch < one.seconds for one in work)
+    assert task.scoring_seconds(GENOME) > 0
+
+
+def test_references_stand_in_the_run_folder(task: MaskTask, tmp_path: Path) -> None:
+    run, notes = Run.create(tmp_path / "run", {"search": SETTINGS.to_json()}), []
+    task.attach(run, work=None, note=notes.append)
+    task.prepare(may_go_on=lambda: True)
+    assert [note.partition(" has ")[0] for note in notes] == ["Boosted trees of pixels", "All background"]
+    trees, background = reference.read(run.path, kind_of("segmentation").parse_scores)
+    assert trees.test.dice > 0.9 and background.test.dice == background.test.background_dice == 0.0
+    task.write_contract(run)
+    found = read_contract(run.path / layout.MODEL)
+    assert found is not None and found.output == task.dataset.output and found.image_size == 32
+    assert len(read_known(run.path / layout.MODEL)) == 20
+
+
+def test_references_of_several_classes() -> None:
+    trees, background = MaskTask(small_dataset(classes=2), SETTINGS).references()
+    assert trees.validation.dice > 0.8 and set(trees.test.by_class) == {"class 1", "class 2"}
+    assert background.test.dice == 0.0
+
+
+@pytest.mark.long
+def test_several_classes() -> None:
+    task = MaskTask(small_dataset(classes=2), SETTINGS)
+    assert isinstance(task.dataset.output, PixelClasses) and task.output_shape[-1] == 3
+    trained = task.trainer().train({**GENOME, "reduce": 2}, Effort(num_epochs=1))
+    assert trained.outputs is not None and task.are_valid(trained.outputs)
+
+
+def test_another_process_learns_from_the_same(dataset: ImageDataset, tmp_path: Path) -> None:
+    kind = kind_of("segmentation")
+    dataset.write(tmp_path / "work")
+    spec = StageSpec(genome=GENOME, split="train+validation", num_epochs=1, num_done=0, learning_rate=None)
+    inputs, answers = kind.stage_data(kind.read(tmp_path / "work"), seed=0)(spec)
+    assert sum(map(len, inputs)) == len(answers.targets) == answers.num_copies * 20
