@@ -25,7 +25,8 @@ ALIVE = (STARTING, RUNNING, STOPPING)
 ENDED = (STOPPED, FINISHED, FAILED, CANCELLED)
 MOST_LOSSES = 3
 """A search that is killed so many times in a row, without a further candidate, is not begun again by itself."""
-_MOST_LOG = 2**16
+MOST_LOG = 2**16
+"""So many bytes of what a search said are shown."""
 _CONTROLS = re.compile(r"[^\n\t -~\u00a0-\U0010ffff]")
 _KEVO_FAILED = (1, 2)
 _INTERRUPTED = 130
@@ -222,7 +223,7 @@ def verdict(job: Job, place: Place, exit_code: int | None, *, unreadable: str = 
     return LOST, ""
 
 
-def tail(log: Path, num_bytes: int = _MOST_LOG) -> str:
+def tail(log: Path, num_bytes: int = MOST_LOG) -> str:
     """Returns the end of a log, with control characters replaced."""
     try:
         descriptor = os.open(log, os.O_RDONLY | os.O_NOFOLLOW)

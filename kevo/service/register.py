@@ -23,7 +23,7 @@ from kevo.service.root import Root
 from kevo.service.summaries import Candidate
 from kevo.service.tokens import User
 from kevo.service.upgrade import RESTART
-from kevo.service.watching import Watched, candidate_event
+from kevo.service.watching import Ending, Watched, candidate_event
 
 _FIRST = 20
 """So many searches are read when a server begins."""
@@ -130,13 +130,15 @@ class Register:
         """Returns what a search has found; `None` where it has ended with nothing, or not ended."""
         return self.watching(job).outcome()
 
-    def candidates(self, job: Job) -> Sequence[Candidate]:
-        """Returns the candidates that have ended, the oldest first, in a few numbers each."""
-        return self.watching(job).candidates()
+    def candidates(self, job: Job, *, status: Ending | None = None) -> Sequence[Candidate]:
+        """Returns the candidates that have ended, the oldest first, in a few numbers each; see `Watched.candidates`."""
+        return self.watching(job).candidates(status=status)
 
-    def records(self, job: Job, start: int, stop: int, *, objective: Objective | None = None) -> list[TrialRecord]:
+    def records(
+        self, job: Job, start: int, stop: int, *, objective: Objective | None = None, status: Ending | None = None
+    ) -> list[TrialRecord]:
         """Returns some of the candidates as they stand in the run folder; see `Watched.records`."""
-        return self.watching(job).records(start, stop, objective=objective)
+        return self.watching(job).records(start, stop, objective=objective, status=status)
 
     def num_candidates(self, job: Job) -> int:
         """Returns how many candidates have ended."""

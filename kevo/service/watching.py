@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kevo.errors import KevoError
 from kevo.objective import Objective
@@ -20,6 +20,9 @@ from kevo.service import summaries
 from kevo.service.events import Event, Hub
 from kevo.service.jobs import Job, Place
 from kevo.service.summaries import Candidate, Summary
+
+Ending = Literal["completed", "failed"]
+"""How a candidate has ended."""
 
 
 class Watched:
@@ -76,24 +79,33 @@ class Watched:
                     self._outcome = changed, None
             return self._outcome[1]
 
-    def candidates(self) -> Sequence[Candidate]:
-        """Returns the candidates, of which only those are read that were added since."""
+    def candidates(self, *, status: Ending | None = None) -> Sequence[Candidate]:
+        """Returns the candidates, of which only those are read that were added since.
+
+        Args:
+            status: How they ended; `None` for all.
+        """
         with self._lock:
             if not self._offset:
                 self._take_summary()
             self._read_candidates()
-            return tuple(self._candidates)
+            if status is None:
+                return tuple(self._candidates)
+            return tuple(one for one in self._candidates if (one.metrics is None) == (status == "failed"))
 
-    def records(self, start: int, stop: int, *, objective: Objective | None = None) -> list[TrialRecord]:
+    def records(
+        self, start: int, stop: int, *, objective: Objective | None = None, status: Ending | None = None
+    ) -> list[TrialRecord]:
         """Returns some of the candidates as they stand in the run folder.
 
         Args:
             start: The place of the first one, from 0.
             stop: The place after the last one.
             objective: Has the best come first, and those that failed last; `None` for the order in which they ended.
+            status: Only those that ended so; `None` for all.
         """
         found: list[TrialRecord] = []
-        candidates = self.candidates()
+        candidates = self.candidates(status=status)
         if objective is not None:
             candidates = sorted(candidates, key=lambda one: _rank(one, objective), reverse=True)
         wanted = candidates[max(0, start) : stop]

@@ -19,7 +19,7 @@ from kevo.service.rest.tags import IfMatch, IfNoneMatch
 from kevo.service.server import Server
 from kevo.service.settings import Limits, SearchSettings
 from kevo.service.tokens import User
-from kevo.service.watching import candidate_json
+from kevo.service.watching import Ending, candidate_json
 
 router = APIRouter()
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -90,6 +90,7 @@ def add_search(server: Server, user: User, asked: NewSearch, key: str = "") -> t
 def list_searches(
     request: Request,
     state: str | None = None,
+    owner: str | None = None,
     q: Annotated[str, Query(max_length=LONGEST_NAME)] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 20,
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
@@ -98,7 +99,7 @@ def list_searches(
     """Lists searches, the newest first, `q` by name; 304 where the list of that `If-None-Match` is still right."""
     server = server_of(request)
     everything = server.searches.all_of(user_of(request), words=q)
-    found = [job for job in everything if state in (None, server.searches.state(job))]
+    found = [job for job in everything if state in (None, server.searches.state(job)) and owner in (None, job.owner)]
     page = found[offset : offset + limit]
     values = {"searches": [server.search_json(job, is_brief=True) for job in page], "total": len(found)}
     return tags.answer(values, if_none_match)
@@ -152,14 +153,16 @@ def list_candidates(
     after: Annotated[int, Query(ge=0, le=10**9)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     sort: Literal["ended", "best"] = "ended",
+    status: Ending | None = None,
 ) -> dict[str, Any]:
     """Lists candidates in the order in which they ended, or the best first, without histories of their trainings."""
     server = server_of(request)
     searches, settings = server.searches, server.settings(job)
     objective = settings.objectives[0] if sort == "best" and settings is not None else None
-    total, following = searches.num_candidates(job), after + limit
+    total, following = len(searches.candidates(job, status=status)), after + limit
+    records = searches.records(job, after, following, objective=objective, status=status)
     return {
-        "candidates": list(map(candidate_json, searches.records(job, after, following, objective=objective))),
+        "candidates": list(map(candidate_json, records)),
         "total": total,
         "next": following if following < total else None,
     }
@@ -178,7 +181,9 @@ def get_candidate(job: Asked, number: int, request: Request) -> dict[str, Any]:
 
 
 @router.get("/searches/{search}/log", response_class=PlainTextResponse)
-def get_log(job: Asked, request: Request) -> PlainTextResponse:
-    """Shows the end of what the process of a search has said."""
+def get_log(
+    job: Asked, request: Request, tail: Annotated[int, Query(ge=1, le=2**20)] = jobs.MOST_LOG
+) -> PlainTextResponse:
+    """Shows the end of what the process of a search has said, of so many bytes at most."""
     server = server_of(request)
-    return PlainTextResponse(server.without_paths(jobs.tail(server.searches.place(job).log)))
+    return PlainTextResponse(server.without_paths(jobs.tail(server.searches.place(job).log, tail)))

@@ -49,6 +49,7 @@ def test_a_search_waits_in_its_order(served: Serving) -> None:
     listed = client.get("/api/v1/searches").json()
     assert [one["id"] for one in listed["searches"]] == [second["id"], first.json()["id"]] and listed["total"] == 2
     assert client.get("/api/v1/searches?state=running").json() == {"searches": [], "total": 0}
+    assert [client.get(f"/api/v1/searches?owner={name}").json()["total"] for name in ("owner", "ada")] == [2, 0]
 
 
 def test_the_same_key_is_the_same_search(served: Serving) -> None:
@@ -342,6 +343,10 @@ def test_candidates_are_paged_and_read_once(served: Serving) -> None:
     assert [one["number"] for one in page["candidates"]] == [0, 1] and (page["total"], page["next"]) == (3, 2)
     assert "history" not in page["candidates"][0]
     assert client.get(f"{address}?after=2").json()["next"] is None
+    only = {status: client.get(f"{address}?status={status}").json() for status in ("completed", "failed")}
+    assert [one["number"] for one in only["completed"]["candidates"]] == [0, 1] and only["completed"]["total"] == 2
+    assert [one["number"] for one in only["failed"]["candidates"]] == [2] and only["failed"]["next"] is None
+    assert client.get(f"{address}?status=lost").status_code == 422
     assert client.get(f"{address}/1").json()["history"] and client.get(f"{address}/9").status_code == 404
     run.append_trial(record("3", 0.8, number=3))
     with (run.path / "trials.jsonl").open("a") as file:
@@ -458,3 +463,14 @@ def test_a_log_moves_no_cursor(tmp_path: Path) -> None:
     assert jobs.tail(tmp_path / "log") == "a?[2Jb?\tñ\u202e\n\n\ufffd last ?\n"
     assert "\u202e" not in jobs.last_line(tmp_path / "log")
     assert jobs.tail(tmp_path / "none") == "" and len(jobs.tail(tmp_path / "log", 8)) < 9
+
+
+def test_the_end_of_a_log_is_as_long_as_is_asked_for(served: Serving) -> None:
+    server, client = served
+    job = put_search(server)
+    server.searches.place(job).log.write_text("first\nsecond\nthird\n")
+    address = f"/api/v1/searches/{job.id}/log"
+    assert client.get(address).text == "first\nsecond\nthird\n"
+    # Half a line is not shown.
+    assert client.get(f"{address}?tail=15").text == "second\nthird\n"
+    assert client.get(f"{address}?tail=0").status_code == 422
