@@ -1,0 +1,60 @@
+"""Measures what a child is worth that begins with its parent's weights, and whether such children rank as from scratch.
+
+    python -m benchmarks.inheritance --data ../shared/data --seeds 0 1 2
+    python -m benchmarks.inheritance --write
+
+Of each seed one parent and its mutants are trained by kevo's own trainer on pictures of `cifar10_subset.zip`. Lengths
+are counted in epochs, so that other work on the machine changes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from benchmarks.inheritance.measuring import Job, Measurement, measure
+from benchmarks.inheritance.report import report
+from benchmarks.support import project
+from benchmarks.support.command_line import add_data_option, log, parser
+from benchmarks.support.results import ResultsFile, measure_missing
+
+RESULTS = project.RESULTS / "inheritance.jsonl"
+REPORT = project.PAGES / "inheritance.md"
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Runs the missing measurements and prints the report. Returns the exit code: 1 if one failed, else 0."""
+    options = parser(__doc__)
+    add_data_option(options)
+    options.add_argument("--seeds", type=int, nargs="*", default=(), help="seeds to measure; none: only report")
+    options.add_argument("--children", type=int, default=20, help="how many mutants of the parent")
+    options.add_argument("--fresh", action="store_true", help="measure again what the file holds already")
+    options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
+    arguments: argparse.Namespace = options.parse_args(given)
+    results = ResultsFile(RESULTS, Measurement.from_json, key=_key)
+    went_well = measure_missing(
+        results,
+        [Job(seed=seed, children=arguments.children, data=arguments.data.resolve()) for seed in arguments.seeds],
+        key=_key,
+        title=lambda job: f"{job.children} children, seed {job.seed}",
+        measure=measure,
+        summary=lambda row: f"rank correlation {row.tau('inherited'):.2f}, from scratch {row.tau('short'):.2f}",
+        fresh=arguments.fresh,
+    )
+    if not (found := results.read()):
+        log(f"Nothing is measured in {results.path}. Name seeds: --seeds 0 1 2.")
+        return 1
+    text = report(found)
+    print(text)
+    if arguments.write:
+        REPORT.write_text(text, encoding="utf-8")
+    return 0 if went_well else 1
+
+
+def _key(one: Job | Measurement) -> tuple[int, int]:
+    return one.children, one.seed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
