@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 _WORD = re.compile(r"[^\W_]+")
+_NUMBER = re.compile(r"\w*\d\w*")
 _NOISE = re.compile(r"https?://\S+|www\.\S+|@\w+")
 """What differs between copies of one message: links and the names of accounts."""
 _SHINGLE = 3
@@ -34,7 +35,7 @@ _PRIME = np.uint64(2**31 - 1)
 
 
 def normalized(text: str) -> str:
-    """Returns the words of a text in lower case, without links, account names, digits and punctuation.
+    """Returns the words and numbers of a text in lower case, without links, account names and punctuation.
 
     A text without words stays as it is.
 
@@ -42,8 +43,7 @@ def normalized(text: str) -> str:
         >>> normalized("RT @me: Great film!! https://t.co/x"), normalized("great FILM")
         ('rt great film', 'great film')
     """
-    words = _WORD.findall(_NOISE.sub(" ", text.casefold()))
-    return " ".join("0" if word.isdigit() else word for word in words) or text
+    return " ".join(_WORD.findall(_NOISE.sub(" ", text.casefold()))) or text
 
 
 def groups(texts: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -61,7 +61,11 @@ def groups(texts: Sequence[str]) -> npt.NDArray[np.int64]:
 
 
 def near_pairs(texts: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Returns the positions of texts that are near copies of each other, shape (num_pairs, 2)."""
+    """Returns the positions of texts that are near copies of each other, shape (num_pairs, 2).
+
+    Numbers tell texts apart: where each of two has a number that the other lacks, such as the prices of two offers in
+    the same words, they are no copies.
+    """
     shingles = [_shingles(text) for text in texts]
     long = [place for place, one in enumerate(shingles) if len(one) >= _FEWEST_SHINGLES]
     if len(long) < 2:
@@ -83,7 +87,11 @@ def near_pairs(texts: Sequence[str]) -> npt.NDArray[np.int64]:
                 candidates.update(itertools.pairwise(bucket))
             else:
                 candidates.update((one, other) for at, one in enumerate(bucket) for other in bucket[at + 1 :])
-    found = [pair for pair in sorted(candidates) if _similarity(*(shingles[place] for place in pair)) >= _SIMILARITY]
+    found = [
+        (one, other)
+        for one, other in sorted(candidates)
+        if _similarity(shingles[one], shingles[other]) >= _SIMILARITY and _may_be_copies(texts[one], texts[other])
+    ]
     return np.array(found, np.int64).reshape(-1, 2)
 
 
@@ -98,3 +106,9 @@ def _similarity(one: npt.NDArray[np.uint64], other: npt.NDArray[np.uint64]) -> f
     """The Jaccard similarity."""
     common = len(np.intersect1d(one, other))
     return common / (len(one) + len(other) - common)
+
+
+def _may_be_copies(one: str, other: str) -> bool:
+    """Tells whether one of two texts has all numbers of the other: a copy may be longer or shorter."""
+    first, second = set(_NUMBER.findall(one)), set(_NUMBER.findall(other))
+    return first <= second or second <= first
