@@ -1,16 +1,22 @@
-"""Folders of text files: told from folders of pictures, and read whatever their encoding is."""
+"""Folders and archives of text files: told from those of pictures, and read whatever their encoding is."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import re
+import struct
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from kevo.errors import DataError, os_reason
 
 TEXT_SUFFIX = ".txt"
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+ZIP_SUFFIX = ".zip"
+_LITTER = "__macosx"
+"""A folder that file managers leave in archives."""
 _ABOUT = re.compile(r"(readme|license|licence|copying|notice|about)\b.*", re.IGNORECASE | re.DOTALL)
 """Names of files that tell of the others."""
 _PICTURES = frozenset(
@@ -24,12 +30,37 @@ _MOST_PER_LETTER = 3
 """Bytes of a letter before its last one."""
 
 
-def holds_texts(folder: Path) -> bool:
-    """Tells whether a folder holds texts and no pictures, as far as its first 500 files tell."""
-    names = [Path(name).suffix.casefold() for name in itertools.islice(_names(folder), _NUM_LOOKED_AT)]
+def holds_texts(source: Path) -> bool:
+    """Tells whether a folder or a zip archive holds texts and no pictures.
+
+    Of a folder the first 500 files tell. An archive holds texts where it has `.txt` files, or a single table.
+    """
+    if is_zip(source):
+        suffixes = [Path(name).suffix.casefold() for name in _packed_names(source)]
+        return not _PICTURES.intersection(suffixes) and (TEXT_SUFFIX in suffixes or _is_one_table(suffixes))
+    names = [Path(name).suffix.casefold() for name in itertools.islice(_names(source), _NUM_LOOKED_AT)]
     if any(suffix in _PICTURES for suffix in names):
         return False
-    return TEXT_SUFFIX in names or bool(class_files(folder))
+    return TEXT_SUFFIX in names or bool(class_files(source))
+
+
+def is_zip(source: object) -> bool:
+    """Tells whether a source is the path of a zip archive that is there."""
+    return (
+        isinstance(source, str | os.PathLike)
+        and Path(source).suffix.casefold() == ZIP_SUFFIX
+        and os.path.isfile(source)
+    )
+
+
+def is_zipped_table(source: object) -> bool:
+    """Tells whether a source is the path of a zip archive with a single table in it, and nothing else."""
+    return is_zip(source) and _is_one_table([Path(name).suffix.casefold() for name in _packed_names(Path(str(source)))])
+
+
+def is_litter(name: str) -> bool:
+    """Tells whether a part of a path is what file managers leave behind."""
+    return name.startswith(".") or name.casefold() == _LITTER
 
 
 def class_files(folder: Path) -> dict[str, Path]:
@@ -101,3 +132,17 @@ def _names(folder: Path) -> Iterator[str]:
     for _, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (name for name in sorted(files) if not name.startswith("."))
+
+
+def _packed_names(path: Path) -> list[str]:
+    """Returns the names of an archive's files; none where it cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [member.filename for member in archive.infolist() if not member.is_dir()]
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error):
+        return []
+    return [name for name in names if not any(map(is_litter, name.split("/")))]
+
+
+def _is_one_table(suffixes: list[str]) -> bool:
+    return len(suffixes) == 1 and suffixes[0] in TABLE_SUFFIXES

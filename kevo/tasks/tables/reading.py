@@ -17,9 +17,9 @@ import numpy as np
 
 from kevo.errors import DataError, os_reason
 from kevo.tasks.tables.columns import Raw
+from kevo.tasks.text_files import TABLE_SUFFIXES
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
-TABLE_SUFFIXES = (".csv", ".tsv", *_JSON_SUFFIXES)
 _DELIMITERS = ",;\t|"
 _MOST_NAMED = 10
 

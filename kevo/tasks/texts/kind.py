@@ -21,7 +21,7 @@ from kevo.tasks.protocols.kind import NetworkKind, TaskKind, TaskOption
 from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.protocols.training import StageData
 from kevo.tasks.tables.free_text import is_of_texts
-from kevo.tasks.text_files import holds_texts
+from kevo.tasks.text_files import holds_texts, is_zip
 from kevo.tasks.texts import reading
 from kevo.tasks.texts import space as spaces
 from kevo.tasks.texts.contract import ROWS
@@ -64,9 +64,9 @@ class Texts(PreparedKind):
         self.title = f"text {asked.word}"
 
     def recognizes(self, data: Any) -> bool:
-        """Returns whether data is a table of texts, a folder of text files, or a pair of texts and answers."""
+        """Returns whether data is a table of texts, a folder or archive of texts, or a pair of texts and answers."""
         if isinstance(data, str | os.PathLike):
-            return is_of_texts(data) or (os.path.isdir(data) and holds_texts(Path(data)))
+            return is_of_texts(data) or ((os.path.isdir(data) or is_zip(data)) and holds_texts(Path(data)))
         return reading.is_of_arrays(data)
 
     def suggested(self, data: Any, options: Mapping[str, str]) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from kevo.tasks.sampling import EVERYTHING, Sampling, sample, sentence
 from kevo.tasks.tables import answers
 from kevo.tasks.tables.columns import is_missing
 from kevo.tasks.tables.reading import Limits, is_table_file
+from kevo.tasks.text_files import is_zipped_table
 from kevo.tasks.texts import reading, twins
 from kevo.tasks.texts.dataset import Split, TextDataset
 from kevo.tasks.texts.reading import SPLITS, Found
@@ -45,6 +46,7 @@ def load(
             - A folder with a folder of `.txt` files for each class; or with such a one in `train` and optionally
               `validation` (or `val`) and `test`; or with a file for each class, such as `neg.txt` and `pos.txt`, that
               has a text on each line.
+            - A zip archive of such a file or folder.
             - A pair (texts, answers): texts a list, an array or a series of shape (n,); answers of shape (n,).
             - A mapping of `train`, and optionally `validation` and `test`, to such pairs.
         text: The column of a file with the texts. `None` takes that with the longest.
@@ -131,7 +133,7 @@ def suggested(
     Raises:
         DataError: the source cannot be read.
     """
-    if not (reading.is_of_arrays(source) or is_table_file(source)):
+    if not (reading.is_of_arrays(source) or is_table_file(source) or is_zipped_table(source)):
         return CLASSIFICATION, ""
     found = reading.read(source, text=text, target=target, groups=groups)
     return answers.suggested_for(found.splits["train"].answers, found.target)

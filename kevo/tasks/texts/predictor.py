@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,8 +22,8 @@ from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.protocols.use import Prediction, Scored
 from kevo.tasks.sampling import Sampling
 from kevo.tasks.saved_model import home, load_model, model_file
-from kevo.tasks.tables.reading import is_table_file, read_table
-from kevo.tasks.text_files import TEXT_SUFFIX
+from kevo.tasks.tables.reading import Limits, is_table_file, read_table
+from kevo.tasks.text_files import TEXT_SUFFIX, is_zip
 from kevo.tasks.texts import contract, reading
 from kevo.tasks.texts.contract import Contract
 from kevo.tasks.texts.dataset import TextDataset
@@ -30,6 +31,7 @@ from kevo.tasks.texts.loading import load
 from kevo.tasks.texts.options import TEXT
 from kevo.tasks.texts.reading import SPLITS
 from kevo.tasks.texts.tokens import forward
+from kevo.tasks.texts.zipped import unpacked
 
 _ALL = "all"
 """Every text of a source."""
@@ -110,8 +112,8 @@ class TextPredictor:
 
         Args:
             source: A list, an array or a series of texts. Or paths, as `pathlib.Path` or absolute ones of files that
-                are there: of `.txt` files, each a text, of folders of these, and of tables with a column of texts; no
-                target is needed.
+                are there: of `.txt` files, each a text, of folders of these, of tables with a column of texts, and of
+                zip archives of such; no target is needed.
             skip: Is told about a file that cannot be used. `None` raises an error there.
             grad_cam: Must be `None`: there is nothing to draw on.
 
@@ -194,7 +196,13 @@ class TextPredictor:
             yield from self.contract.output.predictions(self.outputs(texts), places)
 
     def _read(self, path: Path) -> tuple[list[str], list[Located]]:
-        """Returns the texts of a file or folder, and where each stands."""
+        """Returns the texts of a file, folder or archive, and where each stands."""
+        if is_zip(path):
+            with unpacked(path, max_bytes=Limits().max_bytes) as inner:
+                texts, places = self._read(inner)
+            return texts, [
+                dataclasses.replace(one, path=str(one.path).replace(str(inner), str(path), 1)) for one in places
+            ]
         if is_table_file(path):
             table = read_table(path)
             known = self.contract.text in table.columns
@@ -210,7 +218,7 @@ class TextPredictor:
         elif path.suffix.casefold() in ("", TEXT_SUFFIX):
             paths = [path]
         else:
-            raise DataError(f"Cannot read texts from {path}. Expected a .txt, .csv, .tsv or .jsonl file.")
+            raise DataError(f"Cannot read texts from {path}. Expected a .txt, .csv, .tsv, .jsonl or .zip file.")
         return list(map(reading.text_of_file, paths)), [Located(path=str(one)) for one in paths]
 
     def _column(self, data: Any) -> str | None:

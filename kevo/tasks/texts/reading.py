@@ -17,7 +17,7 @@ from kevo.tasks.tables.columns import is_missing
 from kevo.tasks.tables.free_text import is_idle, text_columns
 from kevo.tasks.tables.loading import ARRAY_TARGET
 from kevo.tasks.tables.reading import Limits, Table, as_text, is_table_file, listed, read_table
-from kevo.tasks.text_files import TEXT_SUFFIX, class_files, decode, read_bytes
+from kevo.tasks.text_files import TEXT_SUFFIX, class_files, decode, is_zip, read_bytes
 
 SPLITS = ("train", "validation", "test")
 ALIASES = {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
@@ -83,7 +83,7 @@ def read(
     """Reads texts with their answers; see `loading.load`.
 
     Args:
-        source: A file, a folder or arrays.
+        source: A file, a folder, a zip archive of either, or arrays.
         text: The column of a table with the texts; `None` for that with the longest.
         target: The column with the answers; `None` for the only other one, or one with a usual name.
         groups: The column with the groups; `None` for none.
@@ -93,6 +93,13 @@ def read(
         DataError: it cannot be read, or holds no texts with answers.
     """
     limits = limits or Limits()
+    if is_zip(source):
+        from kevo.tasks.texts.zipped import unpacked
+
+        with unpacked(Path(source), max_bytes=limits.max_bytes) as inner:
+            found = read(inner, text=text, target=target, groups=groups, limits=limits)
+        found.name = _short(Path(source).stem)
+        return found
     if is_table_file(source):
         return _from_table(Path(source), text, target, groups, limits)
     if groups is not None:
@@ -183,8 +190,8 @@ def _target(others: Sequence[str], table: Table, text: str, path: Path) -> str:
 def _from_folder(path: Path, target: str, limits: Limits) -> Source:
     if not path.is_dir():
         raise DataError(
-            f"Cannot read texts from {path}. Expected a .csv, .tsv or .jsonl file, or a folder with a folder of "
-            f"{TEXT_SUFFIX} files for each class."
+            f"Cannot read texts from {path}. Expected a .csv, .tsv or .jsonl file, a folder with a folder of "
+            f"{TEXT_SUFFIX} files for each class, or a .zip file of either."
         )
     source = Source(_short(path.resolve().name), ARRAY_TEXT, target, {})
     parts = {ALIASES.get(entry.name, entry.name): Path(entry.path) for entry in _entries(path) if entry.is_dir()}

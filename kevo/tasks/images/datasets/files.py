@@ -123,7 +123,7 @@ def zip_tree(path: Path, limits: Limits) -> Iterator[Folder]:
 
         root = Folder()
         for member in archive.infolist():
-            parts = _parts(member, path)
+            parts = member_parts(member, path)
             parents, names = (parts, []) if member.is_dir() else (parts[:-1], parts[-1:])
             if any(map(_is_litter, parents)):
                 continue
@@ -316,8 +316,12 @@ def _is_litter(name: str) -> bool:
     return name.startswith(".") or name.casefold() in _LITTER
 
 
-def _parts(member: zipfile.ZipInfo, path: Path) -> list[str]:
-    """The folders and the name of a member; refuses one that reaches out of the archive's folder."""
+def member_parts(member: zipfile.ZipInfo, path: Path) -> list[str]:
+    """The folders and the name of a member.
+
+    Raises:
+        DataError: it reaches out of the archive's folder.
+    """
     name = member.filename.replace("\\", "/")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     link = stat.S_ISLNK(member.external_attr >> 16)

@@ -105,13 +105,15 @@ CLASS_LABELS = Targets()
 
 
 def holds_pictures(data: Any) -> bool:
-    """Returns whether a source is a folder without texts, an archive, a list of pictures, or arrays of pictures."""
+    """Returns whether a source is a folder or an archive without texts, a list of pictures, or arrays of pictures."""
     if isinstance(data, str | os.PathLike):
         path = Path(data)
         # `Path.exists` raises where a name is too long.
         if not os.path.exists(path):
             return False
-        return path.suffix.casefold() in _ARCHIVES or _is_list(path) or (path.is_dir() and not holds_texts(path))
+        if path.suffix.casefold() in _ARCHIVES or path.is_dir():
+            return not holds_texts(path)
+        return _is_list(path)
     return any(getattr(pictures, "ndim", 0) >= 3 for pictures, _ in _pairs(data))
 
 

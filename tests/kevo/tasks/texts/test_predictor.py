@@ -1,6 +1,7 @@
 """A saved model of texts in use."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import keras
@@ -55,6 +56,11 @@ def test_files(predictor: TextPredictor, tmp_path: Path) -> None:
     assert len(found) == 7
     # As text, not as a path, only what is no file.
     assert [one.label for one in predictor.predict([str(tmp_path / "one.txt")])] == ["good"]
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as archive:
+        archive.write(tmp_path / "one.txt", "a/one.txt")
+        archive.write(tmp_path / "one.txt", "b/one.txt")
+    packed = [Path(str(one.path)) for one in predictor.predict([tmp_path / "packed.zip"])]
+    assert packed == [tmp_path / "packed.zip" / name / "one.txt" for name in "ab"]
     assert [one.name for one in predictor.predict(["/nowhere/awful.txt"])] == ["row 1"]
 
 
