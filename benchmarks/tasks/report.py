@@ -18,7 +18,8 @@ regression, which every search of texts trains; and a network by hand with dropo
 or a mean of word vectors. Scores are of the test examples. Medians over seeds, which divide the examples anew; in
 brackets the lowest and the highest. The last column is the median over seeds of how far kevo's single model is from the
 better reference of the same seed; positive where kevo is ahead. Measured by `python -m benchmarks.tasks`; the network
-by hand is in `benchmarks/tasks/measuring.py`. While texts were measured, other work ran on the machine."""
+by hand is in `benchmarks/tasks/measuring.py`. While texts and Telco churn were measured, other work ran on the
+machine."""
 
 
 _ABOUT_RATES = """\
