@@ -32,6 +32,8 @@ class Plain(NullListener):
     ) -> None: ...
 
     def search_started(self, opening: SearchStarted) -> None:
+        # Only now is it known what the data ask for.
+        self._objective = opening.settings.objectives[0]
         self._line(f"{opening.run_folder}: {opening.devices}")
 
     def note(self, text: str) -> None:
