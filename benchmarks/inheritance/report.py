@@ -33,7 +33,7 @@ def report(rows: Sequence[Measurement]) -> str:
             "# Children that begin with their parent's weights",
             _ABOUT,
             table(("each child", "seeds", "mean accuracy", "the best child", "ranks as of a full training"), lines),
-            f"The parents reached {parents}. Half of the children inherit at least {shares:.0%} of their weights. "
+            f"The parents reached {parents}. The median child inherits {shares:.0%} of its weights. "
             f"A child costs {SHORT} epochs in place of {LONG}.",
             f"Machine: {machines}.\n",
         )
