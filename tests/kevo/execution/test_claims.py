@@ -1,5 +1,7 @@
 """Models from other machines are what their workers say."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import keras

@@ -1,5 +1,7 @@
 """The scheduler in plain data: trials and results as JSON values, models as files."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 from pathlib import Path

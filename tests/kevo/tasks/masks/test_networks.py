@@ -68,7 +68,7 @@ def test_a_weighted_mean(tmp_path: Path) -> None:
 
 
 def test_costs_grow_with_networks() -> None:
-    flops = [num_flops(genome, side=64, num_outputs=1) for genome in (GENOME, {**GENOME, "unet/width": 8})]
+    flops = [num_flops(genome, side=64, num_outputs=1) for genome in (GENOME, {**GENOME, "unet/width": 16})]
     assert 3 < flops[1] / flops[0] < 4
     assert num_flops({**GENOME, "reduce": 2}, side=64, num_outputs=1) == flops[0] / 4
     # A level of two channels: 3 -> 2 -> 2, up 2 -> 2 and 4 -> 2 -> 2 at the top, by hand; and the same below.
