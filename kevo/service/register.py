@@ -7,7 +7,6 @@ last session ended. So a server that is killed loses nothing: the next one finds
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,13 @@ from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
 from kevo.runs.status import Status
 from kevo.service import jobs, summaries
+from kevo.service.candidates import Candidates, Ending
 from kevo.service.events import Event, Hub
 from kevo.service.jobs import Job, Place
 from kevo.service.root import Root
-from kevo.service.summaries import Candidate
 from kevo.service.tokens import User
 from kevo.service.upgrade import RESTART
-from kevo.service.watching import Ending, Watched, candidate_event
+from kevo.service.watching import Watched, candidate_event
 
 _FIRST = 20
 """So many searches are read when a server begins."""
@@ -130,9 +129,9 @@ class Register:
         """Returns what a search has found; `None` where it has ended with nothing, or not ended."""
         return self.watching(job).outcome()
 
-    def candidates(self, job: Job, *, status: Ending | None = None) -> Sequence[Candidate]:
-        """Returns the candidates that have ended, the oldest first, in a few numbers each; see `Watched.candidates`."""
-        return self.watching(job).candidates(status=status)
+    def candidates(self, job: Job) -> Candidates:
+        """Returns the candidates that have ended, in a few numbers each."""
+        return self.watching(job).candidates()
 
     def records(
         self, job: Job, start: int, stop: int, *, objective: Objective | None = None, status: Ending | None = None
@@ -140,9 +139,9 @@ class Register:
         """Returns some of the candidates as they stand in the run folder; see `Watched.records`."""
         return self.watching(job).records(start, stop, objective=objective, status=status)
 
-    def num_candidates(self, job: Job) -> int:
-        """Returns how many candidates have ended."""
-        return len(self.candidates(job))
+    def num_candidates(self, job: Job, *, status: Ending | None = None) -> int:
+        """Returns how many candidates have ended; with a status, how many have ended so."""
+        return len(self.candidates(job).places(status=status))
 
     def candidates_after(self, job: Job, number: int) -> list[Event]:
         """Returns the candidates from a number on, as events."""

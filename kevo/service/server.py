@@ -9,9 +9,12 @@ import logging
 import threading
 import zipfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import anyio.to_thread
 
 from kevo.errors import DataError, KevoError, RunError
 from kevo.runs import layout
@@ -33,6 +36,8 @@ from kevo.system.text import printable
 DIGITS = "digits"
 """The data that kevo brings, for whoever has none yet."""
 _TICK_SECONDS = 0.5
+_MOST_THREADS = 12
+"""So many work at requests at a time. Each keeps memory of its own, and a larger machine would have more by default."""
 _MACHINE = "machine.txt"
 _MACHINE_KEY = ("machine",)
 _LOG = logging.getLogger(__name__)
@@ -100,6 +105,8 @@ class Server:
     async def running(self) -> Any:
         """Looks after the searches while the server runs."""
         self.hub.open()
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _MOST_THREADS
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_MOST_THREADS))
         task = asyncio.create_task(self._look_after())
         # No one waits for it, not even who ends the server.
         threading.Thread(target=self.searches.read_ahead, daemon=True).start()

@@ -1,72 +1,38 @@
 """What was read of a long search that has ended, kept in a file: nothing is read anew after a restart.
 
-A summary counts only as long as the files that it was made from are as they were. It can be deleted at any time.
+It is read by a process of its own, `python -m kevo.service.summaries RUN SUMMARY`: tens of thousands of records take
+memory that the server would keep for weeks. A summary counts only as long as the files that it was made from are as
+they were. It can be deleted at any time.
 """
 
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kevo.errors import KevoError
 from kevo.runs import layout
-from kevo.runs.atomic_files import DAMAGE, loads
-from kevo.runs.records import TrialRecord
-from kevo.runs.status import Best, Status
+from kevo.runs.atomic_files import DAMAGE
+from kevo.runs.folder import Run
+from kevo.runs.status import Best, Status, StatusReader
+from kevo.service.candidates import Candidates, in_brief
 from kevo.service.root import read_json, write_json
 
-LONG = 500
-"""From so many candidates on a search is long."""
 _SOURCES = (layout.TRIALS, layout.RESULT, layout.SETTINGS, layout.FAILURE, layout.NOTES)
 _LONG_BYTES = 2**19
-_VERSION = 1
-_HISTORY, _AFTER = b', "history": [', b', "num_epochs": '
-
-
-class Candidate(NamedTuple):
-    """What is kept in memory of a candidate that has ended.
-
-    Args:
-        offset: Where its record begins in the file of all.
-        length: How many bytes that has.
-        number: Its number in the search, from 0.
-        finished_at: When it ended, in seconds of search.
-        metrics: Its metrics; `None` if it failed.
-    """
-
-    offset: int
-    length: int
-    number: int
-    finished_at: float
-    metrics: dict[str, float] | None
+"""With records of so many bytes a search is long."""
+_VERSION = 2
+_SECONDS = 300.0
 
 
 class Summary(NamedTuple):
     """What a file keeps of a search: how it ended, and its candidates."""
 
     status: Status
-    candidates: list[Candidate]
-
-
-def in_brief(line: bytes, offset: int) -> Candidate:
-    """Reads a line of the records, as far as it is kept in memory.
-
-    Raises:
-        Exception: one of `DAMAGE` where it is no record.
-    """
-    start, end = line.find(_HISTORY), line.rfind(_AFTER)
-    record = None
-    if 0 < start < end:
-        # The metrics of every epoch are most of a line, and nothing of them is kept.
-        with contextlib.suppress(*DAMAGE):
-            record = TrialRecord.from_json(loads(line[:start] + b', "history": [], "stages": []' + line[end:]))
-    record = record or TrialRecord.from_json(loads(line))
-    # There may be tens of thousands, with the same names of metrics.
-    metrics = {sys.intern(name): value for name, value in record.metrics.items()}
-    return Candidate(offset, len(line), record.number, record.finished_at, None if record.fitness is None else metrics)
+    candidates: Candidates
 
 
 def read(path: Path, run: Path) -> Summary | None:
@@ -78,7 +44,6 @@ def read(path: Path, run: Path) -> Summary | None:
         if values["version"] != _VERSION or values["sources"] != _sources(run):
             return None
         status = values["status"]
-        names = [sys.intern(str(name)) for name in values["metrics"]]
         return Summary(
             Status(
                 **{
@@ -89,10 +54,7 @@ def read(path: Path, run: Path) -> Summary | None:
                     "notes": tuple(status["notes"]),
                 }
             ),
-            [
-                Candidate(offset, length, number, finished_at, None if scores is None else _named(names, scores))
-                for offset, length, number, finished_at, scores in values["candidates"]
-            ],
+            Candidates.from_json(values["candidates"]),
         )
     except (KevoError, *DAMAGE):
         return None
@@ -101,28 +63,57 @@ def read(path: Path, run: Path) -> Summary | None:
 def is_missing(path: Path, run: Path) -> bool:
     """Returns whether a search is so long that it should have a summary, and has none of its records as they are."""
     try:
-        records = (run / layout.TRIALS).stat()
-        return records.st_size >= _LONG_BYTES and (not path.exists() or path.stat().st_mtime_ns < records.st_mtime_ns)
+        return is_long(run) and (
+            not path.exists() or path.stat().st_mtime_ns < (run / layout.TRIALS).stat().st_mtime_ns
+        )
     except OSError:
         return False
 
 
-def write(path: Path, run: Path, status: Status, candidates: Sequence[Candidate]) -> None:
-    """Writes the summary of a search that has ended."""
-    names = list(dict.fromkeys(name for one in candidates for name in one.metrics or ()))
-    rows = [
-        (*one[:4], None if one.metrics is None else [one.metrics.get(name) for name in names]) for one in candidates
-    ]
-    values: dict[str, Any] = {
+def is_long(run: Path) -> bool:
+    """Returns whether a search has so many candidates that its summary is kept."""
+    try:
+        return (run / layout.TRIALS).stat().st_size >= _LONG_BYTES
+    except OSError:
+        return False
+
+
+def make(path: Path, run: Path) -> None:
+    """Has a process write the summary of a search that has ended; where it cannot, none is there."""
+    command = [sys.executable, "-m", __name__, str(run), str(path)]
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+
+
+def write(path: Path, run: Path) -> None:
+    """Reads a search, and writes its summary if it has ended.
+
+    Raises:
+        KevoError: it is damaged, or nothing can be written there.
+    """
+    sources = _sources(run)
+    status = StatusReader(run).read()
+    if status.state == "running":
+        return
+    candidates, offset = Candidates(), 0
+    for line in Run.open(run, without=layout.SEARCH).each_trial_line():
+        candidates.append(in_brief(line, offset))
+        offset += len(line)
+    values = {
         "version": _VERSION,
-        "sources": _sources(run),
+        "sources": sources,
         "status": {**status.to_json(), "run_folder": ""},
-        "metrics": names,
-        "candidates": rows,
+        "candidates": candidates.to_json(),
     }
-    # On a full disk it is read anew the next time.
-    with contextlib.suppress(KevoError):
-        write_json(path, values, indent=None)
+    write_json(path, values, indent=None)
 
 
 def _sources(run: Path) -> list[list[int]]:
@@ -137,5 +128,6 @@ def _sources(run: Path) -> list[list[int]]:
     return found
 
 
-def _named(names: Sequence[str], scores: Sequence[float | None]) -> dict[str, float]:
-    return {name: score for name, score in zip(names, scores, strict=True) if score is not None}
+if __name__ == "__main__":
+    with contextlib.suppress(KevoError):
+        write(Path(sys.argv[2]), Path(sys.argv[1]))

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from kevo.errors import KevoError
 from kevo.objective import Objective
-from kevo.runs import layout, reader
+from kevo.runs import layout, lock, reader
 from kevo.runs.atomic_files import DAMAGE, loads
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
 from kevo.runs.status import Status, StatusReader
 from kevo.service import summaries
+from kevo.service.candidates import Candidates, Ending, in_brief
 from kevo.service.events import Event, Hub
 from kevo.service.jobs import Job, Place
-from kevo.service.summaries import Candidate, Summary
-
-Ending = Literal["completed", "failed"]
-"""How a candidate has ended."""
+from kevo.service.summaries import Summary
 
 
 class Watched:
@@ -39,7 +36,7 @@ class Watched:
         self._summary = place.summary
         self._lock = threading.Lock()
         self._offset = 0
-        self._candidates: list[Candidate] = []
+        self._candidates = Candidates()
         self._outcome: tuple[float, Outcome | None] = (-1.0, None)
         self._settings = -1.0
         self._reader: StatusReader | None = None
@@ -79,19 +76,13 @@ class Watched:
                     self._outcome = changed, None
             return self._outcome[1]
 
-    def candidates(self, *, status: Ending | None = None) -> Sequence[Candidate]:
-        """Returns the candidates, of which only those are read that were added since.
-
-        Args:
-            status: How they ended; `None` for all.
-        """
+    def candidates(self) -> Candidates:
+        """Returns the candidates, of which only those are read that were added since."""
         with self._lock:
             if not self._offset:
                 self._take_summary()
             self._read_candidates()
-            if status is None:
-                return tuple(self._candidates)
-            return tuple(one for one in self._candidates if (one.metrics is None) == (status == "failed"))
+            return self._candidates
 
     def records(
         self, start: int, stop: int, *, objective: Objective | None = None, status: Ending | None = None
@@ -105,12 +96,10 @@ class Watched:
             status: Only those that ended so; `None` for all.
         """
         found: list[TrialRecord] = []
-        candidates = self.candidates(status=status)
-        if objective is not None:
-            candidates = sorted(candidates, key=lambda one: _rank(one, objective), reverse=True)
-        wanted = candidates[max(0, start) : stop]
+        candidates = self.candidates()
+        wanted = candidates.places(objective=objective, status=status)[max(0, start) : stop]
         with contextlib.suppress(OSError), (self._run / layout.TRIALS).open("rb") as file:
-            for one in wanted:
+            for one in map(candidates.__getitem__, wanted):
                 file.seek(one.offset)
                 with contextlib.suppress(*DAMAGE):
                     found.append(TrialRecord.from_json(loads(file.read(one.length))))
@@ -139,11 +128,15 @@ class Watched:
             self._num_notes = len(found.notes)
 
     def _read_status(self) -> Status | None:
-        if self._reader is None and not (self._run / layout.STATUS).exists():
-            found = self._take_summary()
-            if found is not None:
-                return found.status
         try:
+            if not lock.is_held(self._run):
+                found = self._take_summary()
+                if found is None and summaries.is_long(self._run):
+                    summaries.make(self._summary, self._run)
+                    found = self._take_summary()
+                if found is not None:
+                    self._reader = None
+                    return found.status
             self._reader = self._reader or StatusReader(self._run)
             known = self._reader.read()
         except KevoError:
@@ -152,18 +145,13 @@ class Watched:
         if known.state != "running":
             # It has read all candidates, and of one that has ended it reads no more.
             self._reader = None
-            self._read_candidates()
-            if len(self._candidates) >= summaries.LONG:
-                summaries.write(self._summary, self._run, known, self._candidates)
         return known
 
     def _take_summary(self) -> Summary | None:
         """Returns what was kept of the search, and takes its candidates from there."""
         found = summaries.read(self._summary, self._run)
-        if found is not None and found.candidates and not self._offset:
-            self._candidates = found.candidates
-            last = self._candidates[-1]
-            self._offset = last.offset + last.length
+        if found is not None and not self._offset:
+            self._candidates, self._offset = found.candidates, found.candidates.num_bytes
         return found
 
     def _read_candidates(self) -> None:
@@ -172,11 +160,11 @@ class Watched:
         try:
             size = path.stat().st_size
         except OSError:
-            self._offset, self._candidates = 0, []
+            self._offset, self._candidates = 0, Candidates()
             return
         if size < self._offset:
             # A resumed search has set damaged lines aside.
-            self._offset, self._candidates = 0, []
+            self._offset, self._candidates = 0, Candidates()
         if size == self._offset:
             return
         with path.open("rb") as file:
@@ -186,7 +174,7 @@ class Watched:
                     # It is being written.
                     break
                 with contextlib.suppress(*DAMAGE):
-                    self._candidates.append(summaries.in_brief(line, self._offset))
+                    self._candidates.append(in_brief(line, self._offset))
                 self._offset += len(line)
 
 
@@ -200,14 +188,6 @@ def candidate_json(record: TrialRecord) -> dict[str, Any]:
 def candidate_event(job: Job, record: TrialRecord, place: int) -> Event:
     """Returns what is told of a candidate; `place` is its place among all, from 1."""
     return Event("candidate", job.id, job.owner, {"id": job.id, **candidate_json(record)}, place)
-
-
-def _rank(one: Candidate, objective: Objective) -> tuple[bool, float]:
-    """Returns the key by which the better candidate is the greater one; failed ones are the least."""
-    if one.metrics is None or objective.metric not in one.metrics:
-        return False, 0.0
-    score = one.metrics[objective.metric]
-    return True, score if objective.direction == "max" else -score
 
 
 def _changed(path: Path) -> float:

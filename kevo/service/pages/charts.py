@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kevo.objective import Objective
-from kevo.service.summaries import Candidate
+from kevo.service.candidates import Candidates, Scored
 from kevo.system.text import duration
 
 WIDTH, HEIGHT = 420, 180
@@ -39,17 +39,17 @@ class Curve:
     rows: tuple[tuple[int, str, float], ...]
 
 
-def curve(candidates: Sequence[Candidate], objective: Objective) -> Curve | None:
+def curve(candidates: Candidates, objective: Objective) -> Curve | None:
     """Returns the curve of a search; `None` before its first score."""
-    found = _scored(candidates, objective)
+    found = candidates.scored(objective.metric)
     if not found:
         return None
-    done, scores = [one for one, _ in found], [score for _, score in found]
+    scores = [one.score for one in found]
     # Where the first one was poor, the rest would be a line at the edge.
     low, high = min(statistics.median_low(scores), scores[0]), max(scores)
     if objective.direction == "min":
         low, high = min(scores), max(statistics.median_high(scores), scores[0])
-    end = max(record.finished_at for record in done) or 1.0
+    end = max(one.finished_at for one in found) or 1.0
     span = (high - low) or 1.0
 
     def place(seconds: float, score: float) -> tuple[int, int]:
@@ -58,15 +58,15 @@ def curve(candidates: Sequence[Candidate], objective: Objective) -> Curve | None
         return round(x), round(y)
 
     bests = _bests(found, objective)
-    rows = [(one.number + 1, duration(one.finished_at), score) for one, score in bests]
-    shown = list(zip(done, scores, strict=True))[-_MOST_DOTS:]
+    rows = [(one.number + 1, duration(one.finished_at), one.score) for one in bests[-_MOST_ROWS:]]
+    shown = (place(one.finished_at, one.score) for one in found[-_MOST_DOTS:] if low <= one.score <= high)
     return Curve(
         line=_line(bests, end, place),
-        dots=tuple(dict.fromkeys(place(record.finished_at, score) for record, score in shown if low <= score <= high)),
+        dots=tuple(dict.fromkeys(shown)),
         low=low,
         high=high,
         until=duration(end),
-        rows=tuple(rows[-_MOST_ROWS:]),
+        rows=tuple(rows),
     )
 
 
@@ -89,21 +89,21 @@ class Together:
     until: str
 
 
-def together(searches: Sequence[tuple[str, Sequence[Candidate], Objective | None]]) -> Together | None:
+def together(searches: Sequence[tuple[str, Candidates, Objective | None]]) -> Together | None:
     """Returns the curves of several searches; `None` where they improve different things, or one has no score."""
     objectives = [objective for _, _, objective in searches if objective is not None]
     if len(objectives) < len(searches) or len({one.metric for one in objectives}) != 1:
         return None
     objective = objectives[0]
-    bests = [(name, _bests(_scored(candidates, objective), objective)) for name, candidates, _ in searches]
+    bests = [(name, _bests(candidates.scored(objective.metric), objective)) for name, candidates, _ in searches]
     if not all(found for _, found in bests):
         return None
-    scores = [score for _, found in bests for _, score in found]
+    scores = [one.score for _, found in bests for one in found]
     # Each begins with what it had at first, which may be far from the rest.
-    low, high = min(found[(len(found) - 1) // 2][1] for _, found in bests), max(scores)
+    low, high = min(found[(len(found) - 1) // 2].score for _, found in bests), max(scores)
     if objective.direction == "min":
-        low, high = min(scores), max(found[(len(found) - 1) // 2][1] for _, found in bests)
-    end = max(one.finished_at for _, candidates, _ in searches for one in candidates) or 1.0
+        low, high = min(scores), max(found[(len(found) - 1) // 2].score for _, found in bests)
+    end = max(candidates.last_time for _, candidates, _ in searches) or 1.0
     span = (high - low) or 1.0
 
     def place(seconds: float, score: float) -> tuple[int, int]:
@@ -111,33 +111,26 @@ def together(searches: Sequence[tuple[str, Sequence[Candidate], Objective | None
         x = LEFT + (WIDTH - LEFT - _RIGHT) * seconds / end
         return round(x), round(HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * share)
 
-    lines = tuple((name, _line(found, end, place), found[-1][1]) for name, found in bests)
+    lines = tuple((name, _line(found, end, place), found[-1].score) for name, found in bests)
     return Together(lines, objective.metric, low, high, duration(end))
 
 
-def _scored(candidates: Sequence[Candidate], objective: Objective) -> list[tuple[Candidate, float]]:
-    metric = objective.metric
-    return [(one, one.metrics[metric]) for one in candidates if one.metrics is not None and metric in one.metrics]
-
-
-def _bests(found: Sequence[tuple[Candidate, float]], objective: Objective) -> list[tuple[Candidate, float]]:
+def _bests(found: Sequence[Scored], objective: Objective) -> list[Scored]:
     """Returns those candidates that were the best when they ended."""
     is_better = max if objective.direction == "max" else min
-    bests: list[tuple[Candidate, float]] = []
-    for one, score in found:
-        if not bests or is_better(score, bests[-1][1]) != bests[-1][1]:
-            bests.append((one, score))
+    bests: list[Scored] = []
+    for one in found:
+        if not bests or is_better(one.score, bests[-1].score) != bests[-1].score:
+            bests.append(one)
     return bests
 
 
-def _line(
-    bests: Sequence[tuple[Candidate, float]], end: float, place: Callable[[float, float], tuple[int, int]]
-) -> str:
+def _line(bests: Sequence[Scored], end: float, place: Callable[[float, float], tuple[int, int]]) -> str:
     """Returns the corners of the line of the best score, as SVG has them."""
     corners: list[tuple[int, int]] = []
-    for (one, score), (_, before) in zip(bests, [bests[0], *bests], strict=False):
-        corners += [place(one.finished_at, before), place(one.finished_at, score)] if corners else []
-        corners = corners or [place(one.finished_at, score)]
-    corners.append(place(end, bests[-1][1]))
+    for one, before in zip(bests, [bests[0], *bests], strict=False):
+        corners += [place(one.finished_at, before.score)] if corners else []
+        corners.append(place(one.finished_at, one.score))
+    corners.append(place(end, bests[-1].score))
     # Corners at the same place of the drawing are one.
     return " ".join(f"{x},{y}" for x, y in dict.fromkeys(corners))

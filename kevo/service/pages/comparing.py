@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from kevo.errors import KevoError
 from kevo.objective import Objective
 from kevo.runs.atomic_files import DAMAGE
 from kevo.service import measuring
+from kevo.service.candidates import Candidates
 from kevo.service.jobs import Job
 from kevo.service.pages import charts
 from kevo.service.pages import sections as sections_of
@@ -19,7 +19,6 @@ from kevo.service.pages.rendering import render
 from kevo.service.rest.access import Asked, job_of, server_of, user_of
 from kevo.service.rest.errors import status_of
 from kevo.service.server import DIGITS, Server
-from kevo.service.summaries import Candidate
 
 _MOST = 6
 _SPLITS = ("test", "validation", "train", "all")
@@ -69,7 +68,7 @@ def _nothing(found: list[Job], error: str, *, is_asked: bool = False) -> dict[st
     return {"searches": found, "error": error, "is_asked": is_asked, **shown}
 
 
-def _scored(server: Server, job: Job) -> tuple[Sequence[Candidate], Objective | None]:
+def _scored(server: Server, job: Job) -> tuple[Candidates, Objective | None]:
     settings = server.settings(job)
     return server.searches.candidates(job), None if settings is None else settings.objectives[0]
 

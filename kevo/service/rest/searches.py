@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kevo.service import jobs
 from kevo.service import settings as allowed
+from kevo.service.candidates import Ending
 from kevo.service.errors import MissingError
 from kevo.service.jobs import Job
 from kevo.service.rest import tags
@@ -19,7 +20,7 @@ from kevo.service.rest.tags import IfMatch, IfNoneMatch
 from kevo.service.server import Server
 from kevo.service.settings import Limits, SearchSettings
 from kevo.service.tokens import User
-from kevo.service.watching import Ending, candidate_json
+from kevo.service.watching import candidate_json
 
 router = APIRouter()
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -159,7 +160,7 @@ def list_candidates(
     server = server_of(request)
     searches, settings = server.searches, server.settings(job)
     objective = settings.objectives[0] if sort == "best" and settings is not None else None
-    total, following = len(searches.candidates(job, status=status)), after + limit
+    total, following = searches.num_candidates(job, status=status), after + limit
     records = searches.records(job, after, following, objective=objective, status=status)
     return {
         "candidates": list(map(candidate_json, records)),
@@ -172,8 +173,7 @@ def list_candidates(
 def get_candidate(job: Asked, number: int, request: Request) -> dict[str, Any]:
     """Tells all of one candidate."""
     searches = server_of(request).searches
-    known = searches.candidates(job)
-    place = next((place for place in reversed(range(len(known))) if known[place].number == number), None)
+    place = searches.candidates(job).place_of(number)
     found = [] if place is None else searches.records(job, place, place + 1)
     if not found:
         raise HTTPException(404, "There is no such candidate.")

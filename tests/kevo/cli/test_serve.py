@@ -6,12 +6,11 @@ from typing import Any
 import click
 import pytest
 
-from kevo.cli import main
-from kevo.cli.serve import Size
+from kevo.cli.serve import Size, serve
 
 
 def parameters(*arguments: str) -> dict[str, Any]:
-    return main.commands["serve"].make_context("serve", list(arguments)).params
+    return serve.make_context("serve", list(arguments)).params
 
 
 @pytest.mark.parametrize(

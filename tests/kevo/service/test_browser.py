@@ -1,6 +1,5 @@
 """The whole way of a person, in a real browser: Chromium by Playwright, where both are installed."""
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 
 from kevo.service import jobs
-from tests.support.serve_process import Process, wait
+from tests.support.serve_process import Process, servers, wait
 from tests.support.serving import pets, png
 
 browsing = pytest.importorskip("tests.support.browsing", reason="the extra `browser` is not installed")
@@ -18,9 +17,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1800), browsing.needs_chromi
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    server = Process(tmp_path_factory.mktemp("serve"))
-    yield server
-    server.end(signal.SIGTERM)
+    with servers(tmp_path_factory.mktemp("serve")) as start:
+        yield start()
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import util
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tests.support.serving import pets, put_run, put_search, serving, write_resu
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(util.find_spec("schemathesis") is None, reason="schemathesis is not installed: the extra `browser`")
-def test_the_service_answers_as_it_says(tmp_path: Path) -> None:
+def test_the_service_answers_as_it_says(tmp_path: Path, start: Callable[..., Process]) -> None:
     with serving(tmp_path / "root") as (prepared, client):
         upload = client.put("/api/v1/data/pets.zip", content=pets()).json()["id"]
         job, other = (put_search(prepared, state="finished") for _ in range(2))
@@ -34,7 +35,7 @@ def test_the_service_answers_as_it_says(tmp_path: Path) -> None:
         figure.parent.mkdir()
         figure.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     # As long as the description allows.
-    server = Process(tmp_path, "--paused", "--max-time", "1000000000s")
+    server = start("--paused", "--max-time", "1000000000s")
     address = str(server.client.base_url).rstrip("/")
     command = [Path(sys.executable).with_name("schemathesis"), "run", f"{address}/api/v1/openapi.json"]
     # Streams have no end, and models are loaded for minutes. Who sends wrong tokens is told 429 after some of them.

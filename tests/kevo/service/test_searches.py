@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from kevo.cli import main
+from kevo.cli.search import search
 from kevo.errors import SearchFailedError
 from kevo.runs import failure
 from kevo.service import jobs, launching, register
@@ -194,7 +194,7 @@ def test_all_settings_reach_the_command(served: Serving) -> None:
     assert found[0] == "search" and given.endswith("-- -x.zip") and "--weights vgg16=/w --max-time 60.5s" in given
     assert "--rungs 2" in given
     # The command takes all of them.
-    context = main.commands["search"].make_context("search", found[1:])
+    context = search.make_context("search", found[1:])
     assert (context.params["max_time"], context.params["num_rungs"]) == (60.5, 2)
     assert context.params["minimize"] == ("params", "bytes") and context.params["data"] == "-x.zip"
 

@@ -3,7 +3,7 @@
 import io
 import signal
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -181,7 +181,7 @@ def test_uploads_are_there_after_a_restart_and_half_ones_are_not(tmp_path: Path)
 
 @pytest.mark.bar(3)
 @pytest.mark.long
-def test_thousands_of_pictures_are_told_by_classes(tmp_path: Path) -> None:
+def test_thousands_of_pictures_are_told_by_classes(tmp_path: Path, start: Callable[..., Process]) -> None:
     rng = np.random.default_rng(0)
     path = tmp_path / "cifar10.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -190,7 +190,7 @@ def test_thousands_of_pictures_are_told_by_classes(tmp_path: Path) -> None:
             Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(content, "PNG")
             split = "train" if number < 6_000 else "test"
             archive.writestr(f"{split}/class {number % 10}/{number}.png", content.getvalue())
-    server = Process(tmp_path, "--paused")
+    server = start("--paused")
     with path.open("rb") as file:
         answer = server.client.put("/api/v1/data/cifar10.zip", content=file)
     assert answer.status_code == 201, answer.text

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
@@ -19,8 +20,10 @@ from PIL import Image
 from benchmarks.serve_pages.making import make
 from kevo.service import launching
 from tests.support.project import ROOT
-from tests.support.serve_process import Process, listening, wait
+from tests.support.serve_process import Process, listening, servers, wait
 from tests.support.serving import png
+
+Start = Callable[..., Process]
 
 
 def asked_when_ready(server: Process, address: str, picture: bytes) -> httpx2.Response:
@@ -33,8 +36,8 @@ def asked_when_ready(server: Process, address: str, picture: bytes) -> httpx2.Re
 @pytest.mark.bar(6, 8, 13, 18)
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_a_search_from_its_begin_to_its_use(tmp_path: Path) -> None:
-    server = Process(tmp_path)
+def test_a_search_from_its_begin_to_its_use(tmp_path: Path, start: Start) -> None:
+    server = start()
     settings = {"max_trials": 60, "max_time": 600, "epochs": 2, "space": "small", "seed": 1}
     search = server.post("/searches", {"data": "digits", "settings": settings}).json()["id"]
     waiting = server.post("/searches", {"data": "digits", "name": "waits"}).json()
@@ -51,7 +54,7 @@ def test_a_search_from_its_begin_to_its_use(tmp_path: Path) -> None:
     wait(lambda: num_candidates() >= 1)
     (before,) = set(launching._holders(lock))
     assert server.end(signal.SIGKILL) == -signal.SIGKILL
-    server = Process(tmp_path)
+    server = start()
     assert set(launching._holders(lock)) == {before} and state() == "running"
     assert server.get(f"/searches/{waiting['id']}")["state"] == "queued"
     known = num_candidates()
@@ -137,7 +140,7 @@ def test_a_search_from_its_begin_to_its_use(tmp_path: Path) -> None:
     assert "event: bye" in heard
     said = server.log.read_text()
     assert "Traceback" not in said and server.token not in said
-    server = Process(tmp_path)
+    server = start()
     wait(lambda: state() == "finished")
     assert num_candidates() > known
     assert server.end(signal.SIGINT) == 0
@@ -145,13 +148,13 @@ def test_a_search_from_its_begin_to_its_use(tmp_path: Path) -> None:
 
 @pytest.mark.bar(13, 18)
 @pytest.mark.long
-def test_a_server_that_only_predicts(tmp_path: Path) -> None:
+def test_a_server_that_only_predicts(tmp_path: Path, start: Start) -> None:
     import keras
 
     layers = [keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, "softmax")]
     keras.Sequential(layers).save(tmp_path / "best.keras")
     (tmp_path / "labels.json").write_text('["cat", "dog"]')
-    server = Process(tmp_path, "--only-predict", f"pets={tmp_path / 'best.keras'}")
+    server = start("--only-predict", f"pets={tmp_path / 'best.keras'}")
     picture = png((20, 200, 90), side=8)
     answer = asked_when_ready(server, "/api/v1/models/pets/predict", picture)
     assert answer.status_code == 200, answer.text
@@ -178,8 +181,8 @@ def test_it_is_refused_where_others_could_reach_it_without_a_token_of_the_owner_
 
 
 @pytest.mark.long
-def test_one_server_has_a_folder(tmp_path: Path) -> None:
-    first = Process(tmp_path)
+def test_one_server_has_a_folder(tmp_path: Path, start: Start) -> None:
+    first = start()
     command = [sys.executable, "-m", "kevo", "serve", "--root", str(tmp_path / "root"), "--port", "0"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "Another kevo serve is at work" in done.stderr
@@ -189,8 +192,8 @@ def test_one_server_has_a_folder(tmp_path: Path) -> None:
 @pytest.mark.bar(5)
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_all_events_of_a_search_are_heard_once(tmp_path: Path) -> None:
-    server = Process(tmp_path)
+def test_all_events_of_a_search_are_heard_once(tmp_path: Path, start: Start) -> None:
+    server = start()
     settings = {"max_trials": 4, "epochs": 2, "space": "small"}
     search = server.post("/searches", {"data": "digits", "settings": settings}).json()["id"]
     # Whoever is cut off after the second candidate comes back with what it heard last.
@@ -228,8 +231,8 @@ def test_all_events_of_a_search_are_heard_once(tmp_path: Path) -> None:
 
 @pytest.mark.bar(7)
 @pytest.mark.long
-def test_streams_end_with_the_server(tmp_path: Path) -> None:
-    server = Process(tmp_path, "--paused")
+def test_streams_end_with_the_server(tmp_path: Path, start: Start) -> None:
+    server = start("--paused")
     search = server.post("/searches", {"data": "digits"}).json()["id"]
     with listening(server, search) as first, listening(server, search) as second, listening(server, search) as third:
         wait(lambda: all(any("snapshot" in line for line in heard) for heard in (first, second, third)))
@@ -246,9 +249,9 @@ def has_more_than(server: Process, search: str, num: int) -> bool:
 @pytest.mark.bar(8)
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_server_and_search_are_killed_at_any_instant(tmp_path: Path) -> None:
+def test_server_and_search_are_killed_at_any_instant(tmp_path: Path, start: Start) -> None:
     rng = random.Random(0)
-    server = Process(tmp_path)
+    server = start()
     settings = {"max_trials": 500, "max_time": 3600, "epochs": 1, "space": "small"}
     search = server.post("/searches", {"data": "digits", "settings": settings}).json()["id"]
     waiting = [server.post("/searches", {"data": "digits", "name": name}).json()["id"] for name in ("b", "a")]
@@ -265,7 +268,7 @@ def test_server_and_search_are_killed_at_any_instant(tmp_path: Path) -> None:
         if instant % 3 != 2:
             launching.kill(lock)
         if instant % 3 != 1:
-            server = Process(tmp_path)
+            server = start()
         found = server.get(f"/searches/{search}/candidates")["total"]
         assert found >= known
         known = found
@@ -283,9 +286,9 @@ def test_server_and_search_are_killed_at_any_instant(tmp_path: Path) -> None:
 
 @pytest.mark.bar(14, 15)
 @pytest.mark.long
-def test_many_searches_and_candidates_take_little_memory(tmp_path: Path) -> None:
+def test_many_searches_and_candidates_take_little_memory(tmp_path: Path, start: Start) -> None:
     search = make(tmp_path / "root", num_searches=300, num_candidates=20_000)
-    server = Process(tmp_path, "--paused")
+    server = start("--paused")
     for path in (
         "/",
         "/?page=15",
@@ -300,3 +303,11 @@ def test_many_searches_and_candidates_take_little_memory(tmp_path: Path) -> None
         assert server.client.get(f"/?page={number % 15 + 1}").status_code == 200
     assert psutil.Process(server.child.pid).memory_info().rss < 120e6
     assert server.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.long
+def test_nothing_is_left_of_a_server_whose_test_fails(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), servers(tmp_path) as start:
+        server = start("--paused")
+        raise RuntimeError
+    assert server.child.returncode == -signal.SIGKILL and server.client.is_closed

@@ -1,22 +1,22 @@
 """The curve of a search rises with each new best, and stays small however long the search is."""
 
 from kevo.objective import Objective
+from kevo.service.candidates import Candidate, Candidates
 from kevo.service.pages import charts
-from kevo.service.summaries import Candidate
 
 ACCURACY = Objective("val_accuracy", "max")
 LOSS = Objective("val_cross_entropy", "min")
 
 
-def candidates(*scores: float | None, metric: str = "val_accuracy") -> list[Candidate]:
-    return [
-        Candidate(0, 0, number, 10.0 * (number + 1), None if score is None else {metric: score})
-        for number, score in enumerate(scores)
-    ]
+def candidates(*scores: float | None, metric: str = "val_accuracy") -> Candidates:
+    found = Candidates()
+    for number, score in enumerate(scores):
+        found.append(Candidate(0, 0, number, 10.0 * (number + 1), None if score is None else {metric: score}))
+    return found
 
 
 def test_nothing_is_drawn_before_the_first_score() -> None:
-    assert charts.curve([], ACCURACY) is None and charts.curve(candidates(None, None), ACCURACY) is None
+    assert charts.curve(candidates(), ACCURACY) is None and charts.curve(candidates(None, None), ACCURACY) is None
 
 
 def test_each_new_best_is_a_step() -> None:
@@ -59,5 +59,5 @@ def test_several_searches_share_their_axes() -> None:
     # What is below the axis stays on it.
     assert found.lines[1][1].startswith(f"{x[0]},{bottom} ") and found.lines[1][1].endswith(f"{x[2]},{top}")
     assert charts.together([("a", first, ACCURACY), ("b", second, LOSS)]) is None
-    assert charts.together([("a", first, ACCURACY), ("b", [], ACCURACY)]) is None
+    assert charts.together([("a", first, ACCURACY), ("b", candidates(), ACCURACY)]) is None
     assert charts.together([("a", first, ACCURACY), ("b", second, None)]) is None
