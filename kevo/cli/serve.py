@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import webbrowser
@@ -41,6 +42,19 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.
             self.fail(f"{value!r} is no size. Expected a number such as 500MB or 4GiB.", param, ctx)
         power = _PREFIXES.index(match[2].upper())
         return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
+
+
+class Address(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.4 only.
+    """An address such as 127.0.0.1 or ::1."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Reads an address."""
+        try:
+            return str(ipaddress.ip_address(str(value)))
+        except ValueError:
+            self.fail(f"{value!r} is no address. Expected one such as 127.0.0.1 or ::1.", param, ctx)
 
 
 class NamedPath(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.4 only.
@@ -140,6 +154,12 @@ class ServedModel(click.ParamType):  # type: ignore[type-arg]  # Generic since c
 )
 @click.option("--public-url", metavar="URL", help="The address that a proxy has for the server, such as https://host.")
 @click.option(
+    "--proxy",
+    type=Address(),
+    metavar="IP",
+    help="The address from which that proxy asks: its X-Forwarded-For, -Proto and -Host are believed, nobody else's.",
+)
+@click.option(
     "--token-file",
     "token",
     type=SecretFile(),
@@ -177,6 +197,7 @@ def serve(
     max_time: float,
     models: tuple[tuple[str, Path], ...],
     public_url: str | None,
+    proxy: str | None,
     token: str | None,
     users: Path | None,
     certfile: Path | None,
@@ -216,6 +237,7 @@ def serve(
             host=host,
             port=port,
             public_url=public_url,
+            proxy=proxy,
             token=token,
             users=users,
             ready_file=ready_file,

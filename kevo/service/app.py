@@ -12,11 +12,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
 from kevo.errors import KevoError
 from kevo.service.guard import MACHINE, Guard, Hosts, problem
 from kevo.service.pages import site
 from kevo.service.pages.rendering import error_page
+from kevo.service.proxy import Proxied
 from kevo.service.rest import inference, service
 from kevo.service.rest.access import server_of
 from kevo.service.rest.errors import status_of
@@ -36,13 +38,14 @@ _PROBLEM = {
 }
 
 
-def create_app(server: Server, hosts: Hosts, *, port: int) -> Guard:
+def create_app(server: Server, hosts: Hosts, *, port: int, proxy: str | None = None) -> ASGIApp:
     """Returns the application of a server.
 
     Args:
         server: Its parts.
         hosts: Its names.
         port: Its port, by which its cookie is called: cookies know no ports.
+        proxy: The address of a proxy whose `X-Forwarded-*` headers are believed; `None` for none.
     """
 
     @contextlib.asynccontextmanager
@@ -99,7 +102,8 @@ def create_app(server: Server, hosts: Hosts, *, port: int) -> Guard:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
-    return Guard(app, gate=server.gate, hosts=hosts, cookie=app.state.cookie)
+    guard = Guard(app, gate=server.gate, hosts=hosts, cookie=app.state.cookie)
+    return guard if proxy is None else Proxied(guard, proxy)
 
 
 def _methods(app: FastAPI, path: str) -> list[str]:

@@ -185,7 +185,7 @@ class Guard:
             state["user"] = None if cookie is None else self._gate.user_of_cookie(cookie)
             is_wrong = cookie is not None and state["user"] is None
         if state["user"] is None and path not in _OPEN and not path.startswith(_OPEN_FOLDER):
-            if is_wrong and self._gate.note_wrong():
+            if is_wrong and self._gate.note_wrong(address_of(scope)):
                 return 429, "Too many wrong tokens. Wait a minute."
             return 401, "Sign in, or send a token: Authorization: Bearer TOKEN."
         if not words and method not in _SAFE and not self._comes_from_here(headers, host):
@@ -245,6 +245,12 @@ class _Headers:
     def get(self, name: str) -> str:
         values = [value for known, value in self._pairs if known == name]
         return values[0] if len(values) == 1 else ""
+
+
+def address_of(scope: Scope) -> str:
+    """Returns the address that a request comes from; empty where that is unknown."""
+    client = scope.get("client")
+    return "" if client is None else str(client[0])
 
 
 def problem(status: int, detail: str, **more: Any) -> bytes:

@@ -54,6 +54,7 @@ def serve(
     host: str,
     port: int,
     public_url: str | None,
+    proxy: str | None,
     token: str | None,
     users: Path | None,
     ready_file: Path | None,
@@ -69,6 +70,7 @@ def serve(
         host: The address to listen at.
         port: The port; 0 takes a free one.
         public_url: The address that a proxy has for it; `None` for none.
+        proxy: The address from which that proxy asks, whose `X-Forwarded-*` headers are believed; `None` for none.
         token: The owner's token; `None` makes one for this start.
         users: The file of the users and their tokens; `None` for the one in `root`.
         ready_file: Where address and token are written once it listens; `None` for nowhere.
@@ -84,6 +86,8 @@ def serve(
             f"{host} can be reached from other machines. Give a token of your own with --token-file, or a file of "
             "users with --users, or leave --host out."
         )
+    if proxy is not None and public_url is None:
+        raise SettingsError("--proxy needs the address that the proxy has for the server. Give --public-url too.")
     if users is not None and not TokenFile(users).rows():
         raise SettingsError(f"{users} has no users. Add one: kevo serve --users {users} token add NAME --role user.")
     # What forms bring is spooled here, and never anywhere else.
@@ -111,7 +115,7 @@ def serve(
                 open_page(link)
 
         settings = uvicorn.Config(
-            create_app(server, hosts, port=port),
+            create_app(server, hosts, port=port, proxy=proxy),
             log_level="warning",
             access_log=False,
             server_header=False,

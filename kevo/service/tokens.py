@@ -35,6 +35,7 @@ SIGN_IN_SECONDS = 30 * 24 * 3600.0
 _LOG = logging.getLogger(__name__)
 _MOST_WRONG = 10
 _WINDOW = 60.0
+_MOST_NOTED = 1000
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -134,7 +135,7 @@ class Gate:
         self.token = given or _new_token()
         self._own = _digest(self.token)
         self._codes: dict[str, float] = {}
-        self._wrong: deque[float] = deque()
+        self._wrong: deque[tuple[float, str]] = deque(maxlen=_MOST_NOTED)
         self._lock = threading.Lock()
         self._known: tuple[float, list[dict[str, str]]] = (-1.0, [])
         self._cookies: dict[str, dict[str, Any]] = {}
@@ -193,14 +194,14 @@ class Gate:
             if self._cookies.pop(_digest(cookie), None) is not None:
                 self._keep()
 
-    def note_wrong(self) -> bool:
-        """Counts a wrong attempt, and returns whether there were too many in the last minute."""
+    def note_wrong(self, address: str) -> bool:
+        """Counts a wrong attempt, and returns whether there were too many from an address in the last minute."""
         now = time.monotonic()
         with self._lock:
-            self._wrong.append(now)
-            while self._wrong and self._wrong[0] < now - _WINDOW:
+            self._wrong.append((now, address))
+            while self._wrong[0][0] < now - _WINDOW:
                 self._wrong.popleft()
-            return len(self._wrong) > _MOST_WRONG
+            return sum(known == address for _, known in self._wrong) > _MOST_WRONG
 
     def _keep(self) -> None:
         write_json(self._sign_ins, {"sign_ins": self._cookies})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from kevo.service.guard import address_of
 from kevo.service.pages.rendering import fields, render
 from kevo.service.rest.access import server_of
 from kevo.service.tokens import OWNER, SIGN_IN_SECONDS
@@ -19,7 +20,7 @@ def login(request: Request, code: str = "") -> Response:
     if code:
         if server.gate.redeem(code):
             return _signed_in(request, OWNER)
-        server.gate.note_wrong()
+        server.gate.note_wrong(address_of(request.scope))
     words = "This link was used already, or is older than a minute." if code else ""
     return render(request, "login.html", 401 if code else 200, error=words)
 
@@ -31,7 +32,7 @@ async def post_login(request: Request) -> Response:
     given = await fields(request)
     if (user := gate.user_of_token(given.get("token", "").strip())) is not None:
         return _signed_in(request, user.name)
-    if gate.note_wrong():
+    if gate.note_wrong(address_of(request.scope)):
         return render(request, "login.html", 429, error="Too many wrong tokens. Wait a minute.")
     return render(request, "login.html", 401, error="This token is wrong.")
 
@@ -54,6 +55,6 @@ def _signed_in(request: Request, user: str) -> Response:
         max_age=int(SIGN_IN_SECONDS),
         httponly=True,
         samesite="strict",
-        secure=request.app.state.is_secure,
+        secure=request.app.state.is_secure or request.url.scheme == "https",
     )
     return answer
