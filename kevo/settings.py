@@ -227,8 +227,10 @@ class Settings:
             raise SettingsError(f"`minimize` holds {unknown[0]!r}. Expected some of: {', '.join(COSTS)}.")
         known = [option.name for option in self.kind.options]
         if unknown := [name for name in self.options if name not in known]:
+            having = {kind.inputs for kind in all_kinds() if unknown[0] in [option.name for option in kind.options]}
+            hint = f", which --task {having.pop()} has" if len(having) == 1 else ""
             raise SettingsError(
-                f"The task {self.kind.name} has no option {unknown[0]!r}. "
+                f"The task {self.kind.name} has no option {unknown[0]!r}{hint}. "
                 f"Expected some of: {', '.join(known) or 'none'}."
             )
         self.kind.check(self)

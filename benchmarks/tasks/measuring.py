@@ -24,14 +24,21 @@ class DataSet:
     Args:
         title: What they are.
         path: Their place below the folder with the data.
-        score: The score that counts; higher is better.
+        score: The score that counts; higher is better, but for `mase`.
         target: The column that is predicted; `None` for texts in files by class.
+        task: The task, where the data do not tell.
     """
 
     title: str
     path: str
     score: str
     target: str | None = None
+    task: str = "auto"
+
+    @property
+    def is_lower_better(self) -> bool:
+        """Whether a lower score is better."""
+        return self.score == "mase"
 
     @property
     def options(self) -> dict[str, str]:
@@ -44,6 +51,9 @@ SETS: Mapping[str, DataSet] = {
     "telco_churn": DataSet("Telco churn, 7,043 rows", "telco_churn/telco_churn.csv", "accuracy", "Churn"),
     "auto_mpg": DataSet("Auto MPG, 398 rows", "auto_mpg/mpg.csv", "r2", "mpg"),
     "rt_polarity": DataSet("rt_polarity, 10,662 sentences of reviews", "rt_polarity", "accuracy"),
+    "airline_passengers": DataSet(
+        "airline passengers, 144 months", "time_series/airline_passengers.csv", "mase", "passengers", "series"
+    ),
 }
 
 
@@ -95,7 +105,8 @@ def measure(job: Job) -> Measurement:
     """Searches, and trains a network by hand on the same splits, each in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         values = in_its_own_process(_searched, job, Path(folder), time.monotonic())
-    beside = _beside_texts if SETS[job.name].target is None else _beside
+    one = SETS[job.name]
+    beside = _beside_texts if one.target is None else _beside_series if one.task == "series" else _beside
     by_hand, references = in_its_own_process(beside, job)
     return Measurement(
         name=job.name,
@@ -112,7 +123,7 @@ def _searched(job: Job, folder: Path, began: float) -> dict[str, Any]:
     import kevo
 
     one = SETS[job.name]
-    settings = kevo.Settings(max_time=60 * job.minutes, options=one.options, seed=job.seed)
+    settings = kevo.Settings(task=one.task, max_time=60 * job.minutes, options=one.options, seed=job.seed)
     result = kevo.search(job.data / one.path, settings, out=folder / "run", started=began)
     best = float(result.test.value(one.score))
     return {
@@ -207,3 +218,37 @@ def _beside_texts(job: Job) -> tuple[float, dict[str, float]]:
     by_hand = dataset.output.score(np.asarray(model.predict(test, verbose=0)), dataset.test.labels).value(one.score)
     found = references.fit(dataset, seed=job.seed)
     return float(by_hand), {model.name: float(model.test.value(one.score)) for model in found}
+
+
+def _beside_series(job: Job) -> tuple[float, dict[str, float]]:
+    """Trains what Keras's tutorials write for series, an LSTM on standardized windows; and the references."""
+    import keras
+    import numpy as np
+    from keras import layers
+
+    from kevo.tasks.series import references
+    from kevo.tasks.series.loading import load
+
+    one = SETS[job.name]
+    keras.utils.set_random_seed(job.seed)
+    dataset = load(job.data / one.path, target=one.target)
+    known = dataset.train.series[: int(dataset.train.firsts[-1]) + dataset.train.horizon]
+    mean, deviation = known.mean(axis=0), known.std(axis=0)
+    (x, y), (x_val, y_val), (x_test, _) = (
+        ((split.inputs - mean) / deviation, (split.labels - mean[0]) / deviation[0])
+        for split in (dataset.train, dataset.validation, dataset.test)
+    )
+    model = keras.Sequential([keras.Input(x.shape[1:]), layers.LSTM(32), layers.Dense(y.shape[1])])
+    model.compile("adam", "mse")
+    model.fit(
+        x,
+        y,
+        validation_data=(x_val, y_val),
+        epochs=_EPOCHS,
+        batch_size=_BATCH_SIZE,
+        callbacks=[keras.callbacks.EarlyStopping(patience=_PATIENCE, restore_best_weights=True)],
+        verbose=0,
+    )
+    outputs = np.asarray(model.predict(x_test, verbose=0)) * deviation[0] + mean[0]
+    by_hand = dataset.output.score(outputs, dataset.test.labels).value(one.score)
+    return float(by_hand), {model.name: float(model.test.value(one.score)) for model in references.fit(dataset)}

@@ -120,7 +120,7 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
     default=AUTO,
     show_default=True,
     help=f"What to improve: {', '.join(OBJECTIVES)}, or any scorer of scikit-learn's by its name. auto is accuracy for "
-    "classes, r2 for numbers, average_precision for labels and dice for masks.",
+    "classes, r2 for numbers, average_precision for labels, dice for masks and mase for series.",
 )
 @click.option(
     "--minimize",
@@ -188,7 +188,8 @@ def search(
 
     DATA is a folder of class folders, a folder with train/ and optionally validation/ and test/, a .zip of either, a
     .csv of path,label[,split], an .npz, or one of digits, mnist, fashion_mnist, cifar10, cifar100. Without DATA:
-    digits. With --target it is a .csv of rows, of which that column is to be predicted: classes, or numbers.
+    digits. With --target it is a .csv of rows, of which that column is to be predicted: classes, or numbers; with
+    --task series, too, a .csv of a series whose next values are to be forecast.
     """
     started = time.monotonic()
     with user_errors():

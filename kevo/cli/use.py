@@ -139,9 +139,9 @@ def predict(
 
     MODEL is a run folder, or a .keras file: raw pixels 0-255, texts or columns of a table in, class probabilities out.
     FILES are pictures, and folders of pictures at any depth; .csv files, where MODEL takes tables; .csv, .tsv, .jsonl
-    and .txt files, where it takes texts. Each picture, row or text has a line: classes with their probabilities, the
-    likeliest first, and the path. A file that cannot be read is named and stepped over; where none can be, the exit
-    code is 1.
+    and .txt files, where it takes texts; .csv files of the past, where it forecasts a series. Each picture, row or text
+    has a line: classes with their probabilities, the likeliest first, and the path; each value that is forecast has one
+    with its time. A file that cannot be read is named and stepped over; where none can be, the exit code is 1.
     """
     with user_errors():
         kind, predictor = _opened(model, labels)

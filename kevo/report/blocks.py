@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kevo.report.markup import Html, join, table, tag
 from kevo.report.sections import Draw
-from kevo.tasks.pages import Bars, Block, CountMatrix, Curves, Paragraph, Scatter, Share, Table, Thumbnail
+from kevo.tasks.pages import Bars, Block, CountMatrix, Curves, Lines, Paragraph, Scatter, Share, Table, Thumbnail
 
 _BAR_WIDTH = 6
 """Of a whole share, in the width of a letter."""
@@ -27,7 +27,7 @@ def _block(part: Block, draw: Draw) -> Html | None:
         case Table():
             rows = [[_cell(cell) for cell in row] for row in part.rows]
             return table(list(part.head), rows, label=part.label, numbers=part.numbers, sentences=part.sentences)
-        case CountMatrix() | Bars() | Scatter() | Curves():
+        case CountMatrix() | Bars() | Scatter() | Curves() | Lines():
             return draw(part.name)
         case _:
             return tag("ul", *map(_thumbnail, part.pictures), class_="pictures")

@@ -197,7 +197,7 @@ def _verdicts(known: Sequence[Facts], data: Any) -> Iterator[Verdict]:
     ended = [(place, one, one.outcome.test) for place, one in enumerate(known) if one.outcome]
     if len(ended) < 2:
         return
-    best = max(ended, key=lambda one: (_score(one[1].kind, one[2])[0], -one[0]))
+    best = max(ended, key=lambda one: (_sign(one[1].kind) * _score(one[1].kind, one[2])[0], -one[0]))
     alike = [one for _, one, _ in ended if one.fingerprint is not None and one.fingerprint == best[1].fingerprint]
     dataset, reason = _dataset(alike, data) if len(alike) > 1 else (None, "")
     examples = best[1].kind.examples
@@ -209,7 +209,7 @@ def _verdicts(known: Sequence[Facts], data: Any) -> Iterator[Verdict]:
             if not best[1].kind.pages().has_right_answers:
                 reason = "Their answers are neither right nor wrong, so that the intervals decide."
             intervals = [_score(each.kind, scores)[1:] for each, scores in ((best[1], best[2]), (one, test))]
-            yield _verdict((best[0], place), intervals, right, reason, examples=examples)
+            yield _verdict((best[0], place), intervals, right, reason, examples=examples, sign=_sign(best[1].kind))
         else:
             pair = f"Runs {best[0] + 1} and {place + 1}"
             words = f"{pair} were tested on different {examples}: their scores cannot be compared."
@@ -223,6 +223,7 @@ def _verdict(
     reason: str,
     *,
     examples: str,
+    sign: int,
 ) -> Verdict:
     """Says whether the first of two models is better than the other.
 
@@ -232,11 +233,13 @@ def _verdict(
         right: Which test examples each gets right, if that is known.
         reason: Why not, if it is for both.
         examples: What the examples are called.
+        sign: 1 for scores that are the better the higher they are, -1 for others.
     """
     better, other = (place + 1 for place in places)
     first, second = right
     if first is None or second is None:
-        is_apart = intervals[0][0] > intervals[1][1]
+        (low, high), (other_low, other_high) = intervals
+        is_apart = low > other_high if sign > 0 else high < other_low
         overlap, so = ("do not overlap", "is more than chance") if is_apart else ("overlap", "may be chance")
         reason = reason or f"No {layout.TEST_PREDICTIONS} of these {examples} in one of them."
         words = f"The confidence intervals of runs {better} and {other} {overlap}: the difference {so}. {reason}"
@@ -285,6 +288,11 @@ def _notes(known: Sequence[Facts]) -> Iterator[str]:
 def _score(kind: AnyKind, scores: Any) -> list[float]:
     """Returns the score that matters most, and its confidence interval."""
     return list(kind.pages().ranked_score(scores))
+
+
+def _sign(kind: AnyKind) -> int:
+    """Returns 1 where a higher score is better, else -1."""
+    return 1 if next(iter(kind.objectives.values())).direction == "max" else -1
 
 
 def _format_score(values: Sequence[float]) -> str:

@@ -6,7 +6,7 @@ import re
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _TIMES = re.compile(r"(\d+(?:\.\d+)?)\s*([hms]?)\s*")
-_INITIALS = frozenset({"f1", "mae", "rmse", "mse", "r2", "map", "iou"})
+_INITIALS = frozenset({"f1", "mae", "mase", "rmse", "mse", "r2", "map", "iou"})
 """Names of metrics that are initials."""
 _JOINERS = "\u200c\u200d"
 """Invisible, but some scripts and emoji need them between two characters."""

@@ -126,6 +126,27 @@ class Curves:
 
 
 @dataclass(frozen=True, slots=True)
+class Lines:
+    """Numbers in order, as lines over the same steps.
+
+    Args:
+        name: A short name, fit for a file.
+        title: What stands above the drawing.
+        caption: What it shows, in a sentence.
+        x_label: What the steps are.
+        y_label: What the numbers are.
+        lines: The name of each line, and its numbers from left to right, as many in each.
+    """
+
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    y_label: str
+    lines: tuple[tuple[str, tuple[float, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Thumbnail:
     """A small picture.
 
@@ -147,7 +168,7 @@ class Thumbnails:
     pictures: tuple[Thumbnail, ...]
 
 
-Drawing = CountMatrix | Bars | Scatter | Curves
+Drawing = CountMatrix | Bars | Scatter | Curves | Lines
 Block = Paragraph | Table | Drawing | Thumbnails
 
 

@@ -19,6 +19,7 @@ TASKS: Mapping[str, str] = {
     "segmentation": "kevo.tasks.masks.kind:KIND",
     "table-regression": "kevo.tasks.tables.kind:REGRESSION",
     "text-regression": "kevo.tasks.texts.kind:REGRESSION",
+    "series": "kevo.tasks.series.kind:KIND",
 }
 """Where each task's row stands; the first one is taken where nothing tells of another."""
 

@@ -50,7 +50,7 @@ kevo.tasks.folded_trainer
 kevo.tasks.outputs
 kevo.tasks.prepared
 kevo.tasks.images kevo.tasks.tables
-kevo.tasks.texts kevo.tasks.masks
+kevo.tasks.texts kevo.tasks.masks kevo.tasks.series
 kevo.tasks
 
 kevo.progress kevo.export

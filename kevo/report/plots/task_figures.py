@@ -1,4 +1,4 @@
-"""The figures that a task asks for: counts by true and predicted names, numbers beside each other, points, curves."""
+"""The figures that a task asks for: counts by true and predicted names, bars, points, curves and lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from kevo.report.plots.style import BLUE, GREY, Drawn, short
-from kevo.tasks.pages import Bars, CountMatrix, Curves, Drawing, Scatter
+from kevo.tasks.pages import Bars, CountMatrix, Curves, Drawing, Lines, Scatter
 
 _MOST_COUNTED = 20
 """With more names than this, counts no longer fit into their fields."""
@@ -30,6 +30,8 @@ def task_figure(drawing: Drawing) -> Figure:
             return _scatter(drawing)
         case Curves():
             return _curves(drawing)
+        case Lines():
+            return _lines(drawing)
 
 
 def _count_matrix(drawing: CountMatrix) -> Figure:
@@ -89,5 +91,18 @@ def _curves(drawing: Curves) -> Figure:
         title=drawing.title, xlabel=drawing.x_label, ylabel=drawing.y_label, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01)
     )
     for text in axes.legend(loc="lower right", fontsize=8).get_texts():
+        text.set_parse_math(False)
+    return figure
+
+
+def _lines(drawing: Lines) -> Figure:
+    figure = Drawn(figsize=(9.0, 4.0), layout="constrained")
+    axes = figure.subplots()
+    for place, (name, numbers) in enumerate(drawing.lines):
+        # The first line is what the others are held against.
+        style = "-" if place else ".:"
+        axes.plot(range(1, len(numbers) + 1), numbers, style, color=None if place else GREY, label=short(name))
+    axes.set(title=drawing.title, xlabel=drawing.x_label, ylabel=drawing.y_label)
+    for text in axes.legend(fontsize=8).get_texts():
         text.set_parse_math(False)
     return figure

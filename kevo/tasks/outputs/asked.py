@@ -11,6 +11,10 @@ from kevo.tasks.outputs.classes import evaluation as class_evaluation
 from kevo.tasks.outputs.classes import objectives as class_objectives
 from kevo.tasks.outputs.classes.confusion_matrix import confusion_matrix
 from kevo.tasks.outputs.classes.output import CLASSIFICATION
+from kevo.tasks.outputs.forecasts import evaluation as forecast_evaluation
+from kevo.tasks.outputs.forecasts import objectives as forecast_objectives
+from kevo.tasks.outputs.forecasts.figures import lines
+from kevo.tasks.outputs.forecasts.output import SERIES
 from kevo.tasks.outputs.labels import evaluation as label_evaluation
 from kevo.tasks.outputs.labels import objectives as label_objectives
 from kevo.tasks.outputs.labels.figures import bars
@@ -79,4 +83,12 @@ NUMBERS = Asked(
     {"r2": "val_r2", "loss": "val_mse"},
     number_evaluation.parse,
     lambda test, examples: [scatter(test, examples=examples)],
+)
+FORECASTS = Asked(
+    SERIES,
+    forecast_objectives.OBJECTIVES,
+    forecast_objectives.COMPARED_SCORES,
+    {"mase": "val_mase", "loss": "val_mse"},
+    forecast_evaluation.parse,
+    lambda test, examples: [lines(test)],
 )

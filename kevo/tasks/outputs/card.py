@@ -165,7 +165,7 @@ def _caveats(words: Words, text: CardText, dataset: Any, outcome: Any) -> str:
     lines = [
         f"Its scores hold for {many} from the same source. Measure it on {many} of your own before you rely on it.",
     ]
-    if "test" in dataset.made_splits:
+    if "test" in dataset.made_splits and not words.origin:
         lines.append(
             f"The test {many} were taken out of the same collection by chance. {words.alike} may stand on both sides, "
             "unless they are identical: then the scores are too good."
@@ -177,6 +177,8 @@ def _caveats(words: Words, text: CardText, dataset: Any, outcome: Any) -> str:
 
 
 def _origin(words: Words, text: CardText, dataset: Any, split: str) -> str:
+    if words.origin:
+        return words.origin
     if split in dataset.made_splits:
         return (
             f"taken by chance out of the training {words.many}, the same part of {text.alike}; identical {words.many} "

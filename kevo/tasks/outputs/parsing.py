@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kevo.tasks.outputs.classes.output import Classes
+from kevo.tasks.outputs.forecasts.output import Forecasts
 from kevo.tasks.outputs.labels.output import Labels
 from kevo.tasks.outputs.masks.output import PixelClasses
 from kevo.tasks.outputs.numbers.output import Numbers
@@ -23,6 +24,8 @@ def output(values: Mapping[str, Any]) -> Output:
     """
     if "masks" in values:
         return PixelClasses.from_json(values["masks"])
+    if "forecast" in values:
+        return Forecasts.from_json(values["forecast"])
     if "number" in values:
         return Numbers.from_json(values["number"])
     if "labels" in values:

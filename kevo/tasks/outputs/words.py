@@ -44,6 +44,7 @@ class Words:
         alike: What may stand in several splits.
         weighing: Returns how classes of different sizes count in training, from the data set.
         ethics: What kevo does not know of the examples.
+        origin: How splits were made, as the end of a sentence, where that is not by chance.
         repeats: Returns sentences on examples that stand in several splits, from the data set.
         uncounted: What the cost of a search leaves out.
         show: Shows examples of the data set's test split, from the data set, what to show, and the outputs for all of
@@ -66,6 +67,7 @@ class Words:
     alike: str
     weighing: Callable[[Any], str]
     ethics: str
+    origin: str = ""
     repeats: Callable[[Any], Sequence[str]] = lambda dataset: ()
     uncounted: str = ""
     show: Callable[[Any, Sequence[Shown], npt.NDArray[np.float32]], Block] | None = None

@@ -14,6 +14,7 @@ from kevo.runs import layout
 from kevo.tasks.options import GROUPS, TARGET
 from kevo.tasks.outputs import asked
 from kevo.tasks.outputs.asked import Asked
+from kevo.tasks.outputs.numbers.output import REGRESSION as NUMBERS
 from kevo.tasks.pages import Pages
 from kevo.tasks.prepared.kind import PreparedKind
 from kevo.tasks.protocols.export import InputSpec
@@ -22,9 +23,10 @@ from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.protocols.training import StageData
 from kevo.tasks.tables import space as spaces
 from kevo.tasks.tables.contract import ROWS
+from kevo.tasks.tables.dates import times_of_rows
 from kevo.tasks.tables.free_text import is_of_texts
 from kevo.tasks.tables.options import KEEP, kept_columns
-from kevo.tasks.tables.reading import is_csv
+from kevo.tasks.tables.reading import is_csv, listed, read_csv
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
 _DENSE = NetworkKind("d", "dense network")
 _LINEAR = NetworkKind("l", "linear model")
+_LOOKED_AT = 200
+"""Rows that tell whether each has a time of its own."""
 
 
 class Tables(PreparedKind):
@@ -70,7 +74,14 @@ class Tables(PreparedKind):
         """Suggests regression for numbers that are no few whole ones; see `loading.suggested`."""
         from kevo.tasks.tables.loading import suggested
 
-        return suggested(data, target=options.get(TARGET.name))
+        asks, note = suggested(data, target=options.get(TARGET.name))
+        if (
+            asks == NUMBERS
+            and is_csv(data)
+            and (times := times_of_rows(read_csv(Path(data), most_rows=_LOOKED_AT).columns))
+        ):
+            note += f" Each row has a time of its own in {listed(times)}: to forecast what comes next, --task series."
+        return asks, note
 
     def source(self, data: Any) -> str | None:
         """Returns the path of a CSV file; `None` for data in memory."""

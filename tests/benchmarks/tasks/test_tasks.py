@@ -42,6 +42,12 @@ def test_the_better_reference_of_each_seed_counts() -> None:
     ]
 
 
+def test_of_errors_the_lowest_reference_counts() -> None:
+    *_, line = report([measured(0.5, name="airline_passengers")]).strip().splitlines()
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert (cells[1], cells[4], cells[-1]) == ("MASE", "0.500", "+0.200")
+
+
 def test_candidates_an_hour_are_compared_within_a_seed() -> None:
     rates = [
         Rates(

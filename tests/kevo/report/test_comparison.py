@@ -19,8 +19,10 @@ from kevo.runs.ownership import SIGNATURE, signed
 from kevo.tasks.images import datasets
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.outputs.classes.evaluation import evaluate
+from kevo.tasks.outputs.forecasts import evaluation as forecasts
 from tests.support.samples import CONV_GENOME
 from tests.support.searches import record
+from tests.support.series import GENOME
 
 SETTINGS = kevo.Settings(max_trials=3, space="small")
 
@@ -132,6 +134,33 @@ def test_without_predictions_only_intervals_are_compared(tmp_path: Path, digits:
     close, far = compare([run.path for run in runs]).verdicts
     assert close.is_more_than_chance is None and close.p_value is None and "1 and 2 overlap" in close.words
     assert far.is_more_than_chance is True and far.p_value is None and "do not overlap" in far.words
+
+
+def test_of_errors_the_lower_is_better(tmp_path: Path) -> None:
+    true = np.random.default_rng(0).normal(size=(60, 2))
+    for name, error in (("far", 2.0), ("near", 0.1), ("nearer", 0.099)):
+        scores = forecasts.evaluate(true + error * np.sign(np.sin(np.arange(120))).reshape(60, 2), true, scale=1.0)
+        settings = kevo.Settings(task="series", max_trials=3)
+        run = Run.create(tmp_path / name, signed({"search": settings.to_json(), "fingerprint": "same"}))
+        run.append_trial(record("0", 0.9, is_paused=False))
+        result = SearchResult(
+            run_folder=run.path,
+            model_path=run.path / "best.keras",
+            genome=dict(GENOME),
+            words="",
+            num_parameters=10,
+            validation=scores,
+            test=scores,
+            trials_completed=1,
+            trials_failed=0,
+            seconds=75.0,
+            interrupted=False,
+            task="series",
+        )
+        run.write_json("result.json", result.to_json())
+    far, close = compare([tmp_path / name for name in ("far", "near", "nearer")]).verdicts
+    assert (far.better, far.other, far.is_more_than_chance) == (2, 0, True) and "do not overlap" in far.words
+    assert (close.better, close.other, close.is_more_than_chance) == (2, 1, None)
 
 
 def test_predictions_of_another_model_are_not_believed(tmp_path: Path, digits: ImageDataset) -> None:

@@ -17,7 +17,7 @@ from kevo.report import plots
 from kevo.runs import ranking
 from kevo.runs.records import TrialRecord
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
-from kevo.tasks.pages import Bars, CountMatrix
+from kevo.tasks.pages import Bars, CountMatrix, Lines
 from kevo.tasks.registry import kind_of
 
 KIND = kind_of("images")
@@ -151,6 +151,14 @@ def test_bars_have_a_name_and_a_length_each() -> None:
     (axes,) = plots.task_figure(drawing).axes
     assert [bar.get_width() for bar in axes.patches] == [0.2, -0.1]
     assert axes.get_yticklabels()[0].get_text() == "age" and axes.get_xlabel() == "accuracy lost"
+
+
+def test_lines_lie_over_the_same_steps() -> None:
+    drawing = Lines("forecast", "Forecast", "", "Step", "Value", (("true", (3.0, 5.0)), (HOSTILE, (4.0, 4.5))))
+    (axes,) = plots.task_figure(drawing).axes
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[3.0, 5.0], [4.0, 4.5]]
+    assert all(line.get_xdata().tolist() == [1, 2] for line in axes.lines)
+    assert axes.get_legend().get_texts()[0].get_text() == "true" and axes.get_ylabel() == "Value"
 
 
 @pytest.mark.parametrize("num_classes", [2, 20])

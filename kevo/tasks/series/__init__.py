@@ -1,0 +1,1 @@
+"""Windows of a time series in, its next values out: forecasts."""
