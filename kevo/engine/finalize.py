@@ -181,7 +181,7 @@ class Finalizer:
             self._listener.note(f"The default recipe alone: {recipe}.")
         # What is found so far is safe: an ensemble may only add to it.
         if not interrupted:
-            result = self._with_ensemble(result, saved, outputs, scoring_seconds)
+            result = self._with_ensemble(result, saved, name, outputs, scoring_seconds)
         if front:
             for line in describe_front(result, self._objectives):
                 self._listener.note(line)
@@ -305,6 +305,7 @@ class Finalizer:
         self,
         result: Outcome,
         saved: Sequence[TrialRecord],
+        name: str,
         outputs: Outputs,
         scoring_seconds: float,
     ) -> Outcome:
@@ -313,7 +314,8 @@ class Finalizer:
         Args:
             result: What was found, and is written already.
             saved: The candidates whose models are on disk, the winner first.
-            outputs: The winner's for the validation split.
+            name: The winner's model: its own, or the one that was refit.
+            outputs: The winner's for the validation split, before it learned from that.
             scoring_seconds: How long it took to load and score the winner.
         """
         found, reason = result.ensemble, ""
@@ -323,7 +325,10 @@ class Finalizer:
                 raise NoEnsembleError(TIME_IS_UP)
             self._listener.phase_began(phases.COMBINING, phases.words(phases.COMBINING))
             best = result if found is None else found
-            found = self._ensemble(self._library.weighed(saved, outputs, num_networks), best.validation)
+            winner = saved[0]
+            is_refit = name != layout.checkpoint(winner.trial_id)
+            weighed = self._library.weighed(saved, outputs, num_networks)
+            found = self._ensemble(weighed, {winner.trial_id: name} if is_refit else {}, best.validation)
         except NoEnsembleError as error:
             reason = str(error)
         except KeyboardInterrupt:
@@ -347,12 +352,20 @@ class Finalizer:
             return None
         return ensemble
 
-    def _ensemble(self, weighed: Sequence[tuple[TrialRecord, float]], best: Scores) -> Ensemble:
-        """Writes candidates as one model, loads it again and scores it."""
+    def _ensemble(
+        self, weighed: Sequence[tuple[TrialRecord, float]], models: Mapping[str, str], best: Scores
+    ) -> Ensemble:
+        """Writes candidates as one model, loads it again and scores it.
+
+        Args:
+            weighed: The candidates and their weights.
+            models: The models of those that have learned from the validation split since, by the candidates' names.
+            best: What has to be beaten on the validation split.
+        """
         members = []
         for record, weight in weighed:
-            model = model_files.load(self._folder.path / layout.checkpoint(record.trial_id))
-            members.append(Member(model, weight, record.genome))
+            name = models.get(record.trial_id, layout.checkpoint(record.trial_id))
+            members.append(Member(model_files.load(self._folder.path / name), weight, record.genome))
             self._seconds_left()
         together = self._task.combine(members)
         num_parameters, limit = together.count_params(), self._settings.max_params
@@ -362,7 +375,8 @@ class Finalizer:
         with self._folder.replacing(layout.ENSEMBLE) as path:
             model_files.save(together, path)
             model = model_files.load(path)
-            outputs = self._outputs(model, weighed)
+            have_learned = self._settings.folds is not None or any(record.trial_id in models for record, _ in weighed)
+            outputs = self._outputs(model, weighed if have_learned else ())
             scores = self._task.score(outputs, "validation")
             if not self._library.beats(scores, best):
                 raise NoEnsembleError(NO_GAIN)
@@ -382,15 +396,26 @@ class Finalizer:
                 calibration=calibration,
             )
 
-    def _outputs(self, model: keras.Model, weighed: Sequence[tuple[TrialRecord, float]]) -> Outputs:
-        """Returns an ensemble's outputs for the validation split, of which over folds its members have learned."""
-        if self._settings.folds is None:
-            return self._task.predict(model, "validation", watch=self._seconds_left)
-        kept = [(self._library.kept_outputs(record), weight) for record, weight in weighed]
+    def _outputs(self, model: keras.Model, seen: Sequence[tuple[TrialRecord, float]]) -> Outputs:
+        """Returns an ensemble's outputs for the validation split.
+
+        Args:
+            model: The ensemble.
+            seen: Its members, if one of them has learned from that split since it was chosen. Then the outputs are
+                those that the members gave before.
+        """
+        predicted = self._task.predict(model, "validation", watch=self._seconds_left)
+        if not seen:
+            return predicted
+        kept = [(self._library.kept_outputs(record), weight) for record, weight in seen]
         parts = [outputs * np.float32(weight) for outputs, weight in kept if outputs is not None]
         if len(parts) < len(kept):
-            raise NoEnsembleError("what a member answered over the folds is gone")
-        return np.asarray(np.sum(parts, axis=0), np.float32)
+            raise NoEnsembleError("what a member answered for the validation split is gone")
+        outputs = np.asarray(np.sum(parts, axis=0), np.float32)
+        if self._task.loss(predicted, "validation") > self._task.loss(outputs, "validation"):
+            # As with the winner: what has seen the answers knows them better, or has gone wrong.
+            raise NoEnsembleError("its members have seen the validation split and know it no better")
+        return outputs
 
     def _seconds_left(self) -> float:
         """Returns how long an ensemble may still take; raises an error where that is nothing."""

@@ -161,6 +161,19 @@ def tiff_of_16_bits(interpretation: int, *color: int) -> bytes:
 @row("not square")
 def _(folder: Path) -> None:
     assert holds(with_file(folder, "new.png", Image.new("RGB", (40, 20), (1, 2, 3))), solid(1, 2, 3))
+    rng = np.random.default_rng(0)
+    for place, size in enumerate([(120, 96), (96, 120)] * 2):
+        pixels = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+        path = folder / "photographs" / f"class {place // 2}" / f"{place}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    for crop in (True, None, False):
+        found = datasets.loading.read(folder / "photographs", crop=crop)
+        middle = np.asarray(
+            Image.fromarray(pixels).crop((12, 0, 108, 96)).resize((128, 128), Image.Resampling.BILINEAR)
+        )
+        assert found.crop is (crop is not False)
+        assert (found.pictures["train"] == middle).all(axis=(1, 2, 3)).any() == found.crop
 
 
 @row("empty, cut off or damaged")

@@ -30,13 +30,15 @@ class Contract:
     """How pictures are read, and what is answered.
 
     Args:
-        image_size: The side of the squares, in pixels, to which they are squashed.
+        image_size: The side of the squares that they become, in pixels.
         whites: The values that are white, in numbers that do not come as 0-255.
+        crop: Whether the squares are the middle of the pictures, or all of them, squashed.
         output: What is answered; `None` for classes, which have a file of their own.
     """
 
     image_size: int
     whites: Whites
+    crop: bool
     output: Output | None = None
 
     @property
@@ -48,13 +50,14 @@ class Contract:
     def of(cls, dataset: ImageDataset) -> Self:
         """Returns the contract of a data set's models."""
         output = None if isinstance(dataset.output, Classes) else dataset.output
-        return cls(dataset.image_size, dataset.whites, output)
+        return cls(dataset.image_size, dataset.whites, dataset.crop, output)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values."""
         whites = {"integers": self.whites.integers, "floats": self.whites.floats}
         answers = {} if self.output is None else self.output.to_json()
-        return {"task": ROWS[self.asks], "image_size": self.image_size, "whites": whites, **answers}
+        size = {"image_size": self.image_size, "crop": self.crop}
+        return {"task": ROWS[self.asks], **size, "whites": whites, **answers}
 
 
 def read_contract(model: Path) -> Contract | None:
@@ -74,15 +77,17 @@ def read_contract(model: Path) -> Contract | None:
         if values["task"] not in ROWS.values():
             return None
         output = None if values["task"] == ROWS[CLASSIFICATION] else parsing.output(values)
-        size = values["image_size"]
+        size, crop = values["image_size"], values.get("crop", False)
         whites = [values["whites"][kind] for kind in ("integers", "floats")]
         if type(size) is not int or not SIZES[0] <= size <= _LARGEST_SIDE:
             raise ValueError(f"its image_size is {size!r:.40}")
+        if type(crop) is not bool:
+            raise ValueError(f"its crop is {crop!r:.40}")
         if not all(white is None or (type(white) is int and 1 <= white <= 65535) for white in whites):
             raise ValueError(f"its whites are {whites!r:.40}")
     except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} does not say how a model's pictures are read: {error}. Restore it.") from error
-    return Contract(size, Whites(*whites), output)
+    return Contract(size, Whites(*whites), crop, output)
 
 
 def write_known(dataset: ImageDataset, path: Path) -> None:
@@ -114,8 +119,8 @@ def read_picture(path: str | Path, *, model: str | Path | None = None) -> Pictur
 
     Args:
         path: The file.
-        model: The `.keras` file or run folder that is to predict it, whose own size and white are taken. `None` chooses
-            them by the picture.
+        model: The `.keras` file or run folder that is to predict it, whose own size, white and crop are taken. `None`
+            chooses size and white by the picture, which is squashed.
 
     Returns:
         RGB pixels 0-255 of shape (size, size, 3), for `model.predict(picture[None])`.
@@ -139,6 +144,7 @@ def read_picture(path: str | Path, *, model: str | Path | None = None) -> Pictur
         image_size=None if contract is None else contract.image_size,
         limits=Limits(),
         whites=None if contract is None else contract.whites,
+        crop=contract is not None and contract.crop,
     )
     if (reason := decoded.reasons[0]) is not None:
         raise DataError(f"The picture {path} {reason}.")

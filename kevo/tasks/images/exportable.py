@@ -17,6 +17,7 @@ from kevo.tasks.images import datasets, networks, portable
 from kevo.tasks.images.contract import read_contract
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.datasets.targets import CLASS_LABELS, Targets
+from kevo.tasks.options import is_crop
 from kevo.tasks.outputs.classes.class_names import labels_file, read_labels
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.labels.output import Labels
@@ -258,11 +259,12 @@ def _dataset(
     *,
     groups: str | None = None,
     target: str | None = None,
+    fit: str | None = None,
     most: int | None = None,
 ) -> ImageDataset:
     targets = CLASS_LABELS if output is None else Targets(output.asks, target)
     sampling = Sampling(most, seed=seed)
-    dataset = datasets.load(data, seed=seed, groups=groups, targets=targets, sampling=sampling)
+    dataset = datasets.load(data, seed=seed, groups=groups, targets=targets, sampling=sampling, crop=is_crop(fit))
     if isinstance(output, Classes | Labels) and dataset.output != output:
         raise DataError(
             f"{data} has the classes {_listed(dataset.class_names)}, and the model {_listed(output.names)}. "

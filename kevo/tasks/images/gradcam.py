@@ -136,14 +136,16 @@ class Drawer:
         model: The classifier.
         folder: Where to write; it is made where it is missing. A drawing is named after its picture, and one of the
             same name is replaced.
+        crop: Whether the classifier sees the middle squares of pictures.
 
     Raises:
         ModelError: as for `GradCam`.
     """
 
-    def __init__(self, model: keras.Model, folder: Path) -> None:
+    def __init__(self, model: keras.Model, folder: Path, *, crop: bool = False) -> None:
         self._grad_cam = GradCam(model)
         self._folder = folder
+        self._crop = crop
         self._names: set[str] = set()
 
     def draw(self, files: Sequence[File], pictures: Pictures, classes: npt.NDArray[np.integer]) -> list[Path]:
@@ -163,9 +165,9 @@ class Drawer:
         ]
 
     def _draw(self, file: File, pixels: Pictures, heat: npt.NDArray[np.float32]) -> Path:
-        decoded = decode([file], image_size=_DRAWN_SIDE, limits=Limits())
+        decoded = decode([file], image_size=_DRAWN_SIDE, limits=Limits(), crop=self._crop)
         is_read = decoded.reasons[0] is None
-        size = loose.shape_within(file, _DRAWN_SIDE) if is_read else (_DRAWN_SIDE, _DRAWN_SIDE)
+        size = loose.shape_within(file, _DRAWN_SIDE) if is_read and not self._crop else (_DRAWN_SIDE, _DRAWN_SIDE)
         content = io.BytesIO()
         overlay(decoded.pictures[0] if is_read else pixels, heat, size=size).save(content, "png")
         path = self._folder / free_name(Path(file.path).stem, "grad-cam.png", self._names)

@@ -18,7 +18,7 @@ from kevo.tasks.images.genes import shared_extractor
 from kevo.tasks.images.genome_check import check_genome
 from kevo.tasks.images.rows import ROWS
 from kevo.tasks.images.space import Space
-from kevo.tasks.options import GROUPS, TARGET
+from kevo.tasks.options import FIT, GROUPS, TARGET, is_crop
 from kevo.tasks.outputs.asked import CLASSES, LABELS, MASKS, NUMBERS, Asked
 from kevo.tasks.pages import Drawing, Pages
 from kevo.tasks.protocols.export import InputSpec
@@ -69,7 +69,7 @@ class Images:
         self.objectives = asked.objectives
         self.compared_scores: tuple[tuple[str, str], ...] = asked.compared_scores
         self.curves = asked.curves
-        self.options: tuple[TaskOption, ...] = (GROUPS,) if asked is CLASSES else (GROUPS, TARGET)
+        self.options: tuple[TaskOption, ...] = (GROUPS, FIT) if asked is CLASSES else (GROUPS, FIT, TARGET)
 
     def network_kind(self, genome: Genome) -> NetworkKind:
         """A network from scratch, or a pretrained backbone, frozen or fine-tuned."""
@@ -114,7 +114,8 @@ class Images:
         return {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
 
     def check(self, settings: SearchSettings) -> None:
-        """Raises a `KevoError` for an unknown preset or backbone."""
+        """Raises a `KevoError` for an unknown preset, backbone, or way to make pictures square."""
+        is_crop(settings.options.get(FIT.name))
         spaces.of(settings)
 
     def absolute(self, weights: Mapping[str, str]) -> dict[str, str]:
@@ -160,6 +161,7 @@ class Images:
             targets=targets,
             sampling=sampling,
             num_folds=settings.folds,
+            crop=is_crop(settings.options.get(FIT.name)),
         )
 
     def read(self, folder: Path) -> ImageDataset:

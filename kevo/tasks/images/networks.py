@@ -193,12 +193,13 @@ def augmented(network: keras.Model, changes: keras.Sequential | None) -> keras.M
     return Model(pixels, network(changes(pixels)), name="training")
 
 
-def deployable(network: keras.Model, *, mirror: bool = False) -> keras.Model:
+def deployable(network: keras.Model, *, mirror: bool = False, crop: bool = False) -> keras.Model:
     """Wraps a trained network so that it takes pictures as they come.
 
     Args:
         network: A model from pixels 0-255 of one size to class probabilities.
         mirror: Whether the probabilities are the mean over a picture and its mirror image.
+        crop: Whether it looks at the middle square of each picture, or at all of it, squashed.
 
     Returns:
         A model from raw pixels 0-255, shape (batch, any height, any width, 3), to class probabilities. Its resizing is
@@ -206,7 +207,7 @@ def deployable(network: keras.Model, *, mirror: bool = False) -> keras.Model:
     """
     _, height, width, _ = network.input.shape
     pixels = Input((None, None, 3), name="pixels")
-    views = _views(resize(pixels, (height, width)), mirror=mirror)
+    views = _views(resize(pixels, (height, width), crop=crop), mirror=mirror)
     return Model(pixels, _mean([network(view) for view in views]), name="kevo_classifier")
 
 
@@ -227,12 +228,14 @@ class Member(NamedTuple):
         extractor: The key of its frozen feature extractor: members with the same key share it. `None` for one that
             shares nothing.
         mirror: As it was for `deployable`.
+        crop: As it was for `deployable`.
     """
 
     model: Model
     weight: float
     extractor: Hashable = None
     mirror: bool = False
+    crop: bool = False
 
 
 def weighted_mean(members: Sequence[Member]) -> keras.Model:
@@ -258,7 +261,7 @@ def weighted_mean(members: Sequence[Member]) -> keras.Model:
                 # The head is the last layer: all before it is what they share.
                 extractors[member.extractor] = Model(parts.input, parts.layers[-2].output, name=f"features_{number}")
             _, height, width, _ = parts.input.shape
-            views = _views(resize(pixels, (height, width)), mirror=member.mirror)
+            views = _views(resize(pixels, (height, width), crop=member.crop), mirror=member.mirror)
             inputs = features[member.extractor]
             inputs += [extractors[member.extractor](view) for view in views[len(inputs) :]]
             inputs = inputs[: len(views)]
@@ -273,10 +276,12 @@ def _named(network: keras.Model, name: str) -> keras.Model:
     return Model(network.input, network.output, name=name)
 
 
-def resize(pixels: Any, size: tuple[int, int]) -> Any:
-    """Squashes pictures, shape (batch, height, width, 3), to (batch, *size, 3), bilinearly and antialiased.
+def resize(pixels: Any, size: tuple[int, int], *, crop: bool = False) -> Any:
+    """Resizes pictures, shape (batch, height, width, 3), to (batch, *size, 3), bilinearly and antialiased.
+
+    They are squashed; with `crop` what is too long or too wide is cut off on both sides first.
 
     The operation and not the layer `Resizing`: that one takes itself to be in training unless told otherwise, and Keras
     3.15 hands this on to every layer behind it, so that batch norm would learn from whatever is predicted.
     """
-    return keras.ops.image.resize(pixels, size, interpolation="bilinear", antialias=True)
+    return keras.ops.image.resize(pixels, size, interpolation="bilinear", antialias=True, crop_to_aspect_ratio=crop)

@@ -54,7 +54,12 @@ def read_picture(path):
     elif image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
+    image = image.convert("RGB")
+    if takes["crop"]:  # The middle square; else all of it is squashed.
+        side = min(image.size)
+        left, top = ((length - side) // 2 for length in image.size)
+        image = image.crop((left, top, left + side, top + side))
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
 outputs = model.predict(read_picture("picture.jpg")[None], verbose=0)[0]

@@ -94,6 +94,7 @@ class PicturePredictor:
         self.image_size = contract.image_size if contract else None if None in sides else max(filter(None, sides))
         self._known = known
         self._whites = None if contract is None else contract.whites
+        self._crop = contract is not None and contract.crop
 
     @classmethod
     def open(cls, path: str | Path) -> PicturePredictor:
@@ -164,7 +165,7 @@ class PicturePredictor:
                 raise DataError("Grad-CAM draws into pictures of files. Received an array. Name the files.")
             yield from self._predicted_array(paths)
             return
-        drawer = None if grad_cam is None else Drawer(self.model, Path(grad_cam))
+        drawer = None if grad_cam is None else Drawer(self.model, Path(grad_cam), crop=self._crop)
         files = self._files([paths] if isinstance(paths, str | Path) else paths, skip or _refuse)
         while chunk := list(itertools.islice(files, _CHUNK)):
             yield from self._predicted(chunk, drawer)
@@ -190,6 +191,7 @@ class PicturePredictor:
             groups=self._groups(data),
             targets=targets,
             sampling=self._sampling(data),
+            crop=self._crop,
         )
         skipped = tuple(sorted(found.skipped, key=lambda one: natural(one.path)))
         own = self._own_splits(found, targets)
@@ -262,7 +264,7 @@ class PicturePredictor:
             if isinstance(file, Skipped):
                 skip(file)
                 continue
-            decoded = decode([file], image_size=self.image_size, limits=Limits(), whites=self._whites)
+            decoded = decode([file], image_size=self.image_size, limits=Limits(), whites=self._whites, crop=self._crop)
             if (reason := decoded.reasons[0]) is None:
                 yield file, decoded.pictures[0]
             else:
@@ -271,7 +273,9 @@ class PicturePredictor:
     def _predicted_array(self, pictures: npt.NDArray[Any]) -> Iterator[Prediction]:
         # All of them together tell which value is white.
         blocks = arrays.from_mapping({"train": (pictures, np.zeros(len(pictures), int))})["train"].blocks
-        read, _, _ = arrays.to_pictures({"train": blocks}, image_size=self.image_size, whites=self._whites)
+        read, *_ = arrays.to_pictures(
+            {"train": blocks}, image_size=self.image_size, whites=self._whites, crop=self._crop
+        )
         for start in range(0, len(pictures), _CHUNK):
             outputs = self.outputs(read["train"][start : start + _CHUNK])
             yield from self.output.predictions(outputs, [Located(path=str(start + n)) for n in range(len(outputs))])

@@ -293,7 +293,9 @@ class ImageTask:
         """The weighted mean of several models; heads on the same frozen features share their pass."""
         return networks.weighted_mean(
             [
-                networks.Member(one.model, one.weight, shared_extractor(one.genome), bool(one.genome["mirror"]))
+                networks.Member(
+                    one.model, one.weight, shared_extractor(one.genome), bool(one.genome["mirror"]), self.dataset.crop
+                )
                 for one in members
             ]
         )

@@ -65,10 +65,11 @@ class Trained:
     outputs: npt.NDArray[np.float32] | None = None
     epoch_outputs: list[npt.NDArray[np.float32]] = field(default_factory=list)
     mirror: bool = False
+    crop: bool = False
 
     def deployable(self) -> keras.Model:
         """Returns the model as it is saved: from pictures of any size to class probabilities."""
-        return networks.deployable(self.network, mirror=self.mirror)
+        return networks.deployable(self.network, mirror=self.mirror, crop=self.crop)
 
     def costs(self, names: Iterable[str], *, seconds: float) -> dict[str, float]:
         """Returns some of `kevo.objective.COSTS`.
@@ -114,6 +115,7 @@ class Trainer:
         objectives = dataset.output.objectives
         self._objective = objectives[next(iter(objectives)) if objective is None else objective]
         self._output = dataset.output
+        self._crop = dataset.crop
         self._weights = weights
         self._seed = seed
         self.cache = FeatureCache(dataset, store=store, seed=seed) if cache is None else cache
@@ -196,7 +198,7 @@ class Trainer:
             self._objective,
             effort,
             plans=stages.plans(effort, genome),
-            deployable=functools.partial(networks.deployable, mirror=mirror),
+            deployable=functools.partial(networks.deployable, mirror=mirror, crop=self._crop),
             earlier=earlier,
             progress=progress,
             keep=keep,
@@ -224,6 +226,7 @@ class Trainer:
             outputs=fit.outputs,
             epoch_outputs=fit.epoch_outputs,
             mirror=mirror,
+            crop=self._crop,
         )
 
     def _train_conv(self, genome: Genome, fit: CandidateFit) -> keras.Model:

@@ -249,7 +249,7 @@ def _from_arrays(
     if side is None:
         side = _side([(one.shape[2], one.shape[1]) for one in values.values() for _ in range(len(one))])
     blocks = arrays.from_mapping({split: (one[0], np.zeros(len(one[0]), int)) for split, one in pairs.items()})
-    pictures, whites, note_ = arrays.to_pictures(
+    pictures, whites, _, note_ = arrays.to_pictures(
         {split: one.blocks for split, one in blocks.items()}, image_size=side, whites=whites
     )
     try:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -127,6 +128,38 @@ def test_what_the_winner_made_of_the_test_pictures_is_kept(
         are_valid=are_probabilities,
     )
     assert kept == pytest.approx(result.best_model.predict(dataset.test.pictures, verbose=0), abs=1e-3)
+
+
+def refit(one: Session, dataset: ImageDataset, *, on: str) -> keras.Model:
+    """Writes the model of the winner as one that has learned from a split of the pictures."""
+    winner = one._archive.winner
+    assert winner is not None
+    network = networks.conv_network({**CONV_GENOME, "conv/image_size": 16}, output=classes(3))
+    model = networks.deployable(network)
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    split = getattr(dataset, on)
+    model.fit(split.pictures, split.labels, epochs=6, verbose=0)
+    model.save(one._folder.path / layout.refit_model(winner.trial_id))
+    return model
+
+
+def test_the_winner_in_an_ensemble_is_the_one_that_is_handed_over(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = ended(tmp_path, dataset)
+    model, winner = refit(one, dataset, on="validation"), one._archive.winner
+    result = one._finish(interrupted=False)
+    together = result.ensemble
+    assert result.is_refit and together is not None and winner is not None
+    weights = {member.trial_id: member.weight for member in together.members}
+    share, pictures = weights.pop(winner.trial_id), dataset.test.pictures
+    others = sum(weight * softmax(BIASES[int(trial_id)]) for trial_id, weight in weights.items())
+    expected = share * model.predict(pictures, verbose=0) + others
+    assert together.model.predict(pictures, verbose=0) == pytest.approx(expected, abs=1e-4)
+    # What it is chosen by are the answers that its members gave before they had seen the validation split.
+    labels = dataset.validation.labels
+    before = np.tile(share * softmax(BIASES[int(winner.trial_id)]) + others, (len(labels), 1))
+    assert together.validation.cross_entropy == pytest.approx(evaluation.cross_entropy(before, labels), abs=1e-3)
+    seen = together.model.predict(dataset.validation.pictures, verbose=0)
+    assert evaluation.cross_entropy(seen, labels) < together.validation.cross_entropy - 0.1
 
 
 @pytest.mark.parametrize(

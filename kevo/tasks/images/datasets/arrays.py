@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import zipfile
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS, Limits
 from kevo.tasks.images.datasets.files import open_archive
 from kevo.tasks.images.datasets.levels import UNKNOWN, Levels, Whites, describe, to_bytes
-from kevo.tasks.images.datasets.pictures import choose_size, for_each, resize
+from kevo.tasks.images.datasets.pictures import choose_crop, choose_size, for_each, resize
 from kevo.tasks.images.picture_arrays import Pictures
 
 Array = npt.NDArray[Any]
@@ -163,8 +164,8 @@ def _pictures_of(stored: Any, name: str) -> Array:
 
 
 def to_pictures(
-    splits: Mapping[str, Blocks], *, image_size: int | None, whites: Whites | None = None
-) -> tuple[dict[str, Pictures], Whites, str | None]:
+    splits: Mapping[str, Blocks], *, image_size: int | None, whites: Whites | None = None, crop: bool | None = False
+) -> tuple[dict[str, Pictures], Whites, bool, str | None]:
     """Turns numbers into RGB squares of one size.
 
     One value is white for all of them, see `levels`. What is transparent is put on white. The arrays themselves are
@@ -174,9 +175,11 @@ def to_pictures(
         splits: The pictures of each split.
         image_size: The side of the squares, in pixels; `None` chooses it from the pictures.
         whites: Those of other pictures, whose model is to see these; `None` chooses them.
+        crop: Whether to take the middle square of each picture, in place of squashing it; `None` chooses that from the
+            pictures.
 
     Returns:
-        The squares of each split, what was white, and what there is to say of that.
+        The squares of each split, what was white, whether they were cropped, and what there is to say of the white.
 
     Raises:
         DataError: a value lies outside of these ranges, or the pictures fit neither into memory nor on the disk.
@@ -186,19 +189,20 @@ def to_pictures(
     white, chosen, note = _white(blocks, whites or UNKNOWN)
     shapes = [block.shape[1:3] for block in blocks for _ in block]
     size = choose_size(shapes, image_size=image_size)
-    return {split: _squares(several, size, white) for split, several in splits.items()}, chosen, note
+    crop = choose_crop(shapes) if crop is None else crop
+    squares = {split: _squares(several, size, white, crop=crop) for split, several in splits.items()}
+    return squares, chosen, crop, note
 
 
-def _squares(blocks: Blocks, size: int, white: int) -> Pictures:
+def _squares(blocks: Blocks, size: int, white: int, *, crop: bool) -> Pictures:
     squares = picture_arrays.empty((sum(map(len, blocks)), size, size, 3))
     start = 0
     for block in blocks:
         for chunk in (block[first : first + _CHUNK] for first in range(0, len(block), _CHUNK)):
             pictures = _rgb(to_bytes(chunk, white))
             if pictures.shape[1:3] != (size, size):
-                pictures = np.stack(
-                    for_each(lambda picture: resize(Image.fromarray(picture), size), list(pictures), size=size)
-                )
+                square = functools.partial(resize, size=size, crop=crop)
+                pictures = np.stack(for_each(square, list(map(Image.fromarray, pictures)), size=size))
             squares[start : start + len(chunk)] = pictures
             start += len(chunk)
     return squares

@@ -131,6 +131,7 @@ class ImageDataset:
         made_splits: The splits that the source did not give and that were taken out of `train`.
         notes: What was decided while reading, in words.
         whites: The values that were white, of numbers that did not come as 0-255.
+        crop: Whether the squares are the middle of the pictures, or all of them, squashed.
         repeats: Which pictures stand in several splits, or under several classes.
         max_examples: What reading was limited to; `None` where the whole source was read.
         folds: The fold in which each picture of `train` is judged, shape (n,); `validation` is then the same as
@@ -146,6 +147,7 @@ class ImageDataset:
     made_splits: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     whites: Whites = UNKNOWN
+    crop: bool = False
     repeats: Repeats = NO_REPEATS
     max_examples: int | None = None
     folds: npt.NDArray[np.int64] | None = None
@@ -185,7 +187,7 @@ class ImageDataset:
             np.save(folder / f"{split}-labels.npy", getattr(self, split).labels)
         if self.folds is not None:
             np.save(folder / _FOLDS, self.folds)
-        (folder / "names.json").write_text(json.dumps({"name": self.name, **self.output.to_json()}))
+        (folder / "names.json").write_text(json.dumps({"name": self.name, "crop": self.crop, **self.output.to_json()}))
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -200,7 +202,7 @@ class ImageDataset:
             for split in (_HANDED_OVER if folds is None else ("train", "train"))
         )
         test = Split(train.pictures[:0], train.labels[:0])
-        return cls(names["name"], parsing.output(names), train, validation, test, folds=folds)
+        return cls(names["name"], parsing.output(names), train, validation, test, crop=names["crop"], folds=folds)
 
     @property
     def class_names(self) -> tuple[str, ...]:

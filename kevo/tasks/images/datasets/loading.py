@@ -40,6 +40,9 @@ _DECODING_SHARE = 0.4
 _MOST_VALIDATION = 5000
 """So many pictures tell accuracies apart to within a point: all others are better learned from."""
 _IN_ORDER = 'The data sets are taken for {} in this order: to have it otherwise, write {{"train": ..., "test": ...}}.'
+_CROPPED = (
+    "Of pictures that are no squares their middle is taken; --fit squash takes all of them, with other proportions."
+)
 _NUMBERED = "No class names are given: each class is called by the number that the source's labels have for it."
 
 
@@ -55,6 +58,7 @@ class Found:
         skipped: The files that could not be used.
         notes: What was decided while reading, in words.
         whites: The values that were white, of numbers that did not come as 0-255.
+        crop: Whether the squares are the middle of the pictures; see `load`.
         groups: The groups of the pictures of each split, where they were asked for.
         max_examples: What reading was limited to; `None` where the whole source was read.
     """
@@ -66,6 +70,7 @@ class Found:
     skipped: Sequence[Skipped] = ()
     notes: tuple[str, ...] = ()
     whites: Whites = UNKNOWN
+    crop: bool = False
     groups: Mapping[str, list[str]] | None = None
     max_examples: int | None = None
 
@@ -82,6 +87,7 @@ def load(
     targets: Targets = CLASS_LABELS,
     sampling: Sampling = EVERYTHING,
     num_folds: int | None = None,
+    crop: bool | None = None,
 ) -> ImageDataset:
     """Reads pictures with their answers, decodes them once, and makes the splits that are missing.
 
@@ -112,7 +118,7 @@ def load(
             is given, up to 5,000 pictures. Each class keeps at least one picture in every split, and identical pictures
             stay together.
         test_fraction: The same for the test split.
-        image_size: The side in pixels of the squares to which pictures are squashed. `None`: squares of one size stay
+        image_size: The side in pixels of the squares that pictures become. `None`: squares of one size stay
             as they are; others take the next of 8, 16, ... 224 above the median of their longer sides. 224 is the most.
             Pictures that would take more than a quarter of the memory are kept on disk, in a file without a name.
         limits: What to refuse. Defaults to `Limits()`.
@@ -122,6 +128,9 @@ def load(
         sampling: How many pictures to read.
         num_folds: Divides the pictures of train and validation into so many folds, in which each is judged once; see
             `ImageDataset.folds`. The test split stays the same. `None` for no folds.
+        crop: Whether the squares are the middle of the pictures, or all of them, squashed. `None` crops where classes
+            are asked for, nine tenths of the pictures have sides of up to 2 to 3, and the shorter ones are of 96 pixels
+            or more: photographs.
 
     Returns:
         The data set. The same source, seed and machine give the same arrays in the same order.
@@ -144,7 +153,9 @@ def load(
             "`validation_fraction` and `test_fraction` must be positive and leave something to train on. Received: "
             f"{validation_fraction} and {test_fraction}."
         )
-    found = read(source, image_size=image_size, limits=limits, groups=groups, targets=targets, sampling=sampling)
+    found = read(
+        source, image_size=image_size, limits=limits, groups=groups, targets=targets, sampling=sampling, crop=crop
+    )
     return divide(
         found,
         seed=seed,
@@ -244,6 +255,7 @@ def with_splits(
         test=splits["test"],
         notes=(*found.notes, *([note] if note else []), *counted.sentences()),
         whites=found.whites,
+        crop=found.crop,
         repeats=counted,
         max_examples=found.max_examples,
         folds=folds,
@@ -259,6 +271,7 @@ def read(
     groups: str | None = None,
     targets: Targets = CLASS_LABELS,
     sampling: Sampling = EVERYTHING,
+    crop: bool | None = None,
 ) -> Found:
     """Reads a source without making missing splits; arguments and errors as for `load`.
 
@@ -270,13 +283,22 @@ def read(
         groups: Which pictures belong together, see `load`.
         targets: What is asked, see `load`.
         sampling: How many pictures to read, see `load`.
+        crop: How they become squares, see `load`.
 
     Example:
         >>> sorted(read("digits").pictures)
         ['train']
     """
     source = builtin.DEFAULT_NAME if source is None else source
-    reading = _Reading(image_size, limits or Limits(), whites, groups, targets, sampling)
+    reading = _Reading(
+        image_size,
+        limits or Limits(),
+        whites,
+        groups,
+        targets,
+        sampling,
+        crop if targets.asks == CLASSIFICATION or crop else False,
+    )
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if builtin.is_meant(source):
@@ -327,6 +349,7 @@ class _Reading:
     groups: str | None
     targets: Targets
     sampling: Sampling
+    crop: bool | None
 
 
 def _answers(found: Found, targets: Targets) -> tuple[Output, dict[str, npt.NDArray[Any]]]:
@@ -372,8 +395,11 @@ def _from_arrays(name: str, source: Mapping[Any, Any], class_names: Sequence[str
     if reading.targets.asks != CLASSIFICATION:
         source, class_names = as_texts(source, reading.targets, class_names), None
     splits = arrays.from_mapping(source)
-    found, whites, note = arrays.to_pictures(
-        {split: one.blocks for split, one in splits.items()}, image_size=reading.image_size, whites=reading.whites
+    found, whites, crop, note = arrays.to_pictures(
+        {split: one.blocks for split, one in splits.items()},
+        image_size=reading.image_size,
+        whites=reading.whites,
+        crop=reading.crop,
     )
     if class_names is None:
         class_names = next((one.class_names for one in splits.values() if one.class_names is not None), None)
@@ -381,8 +407,12 @@ def _from_arrays(name: str, source: Mapping[Any, Any], class_names: Sequence[str
     for split in (split for split, one in splits.items() if not one.is_ordered):
         found[split], labels[split] = splitting.in_own_order(found[split], labels[split])
     is_numbered = class_names is None and not any(isinstance(label, str) for label in labels.get("train", ()))
-    notes = [*([note] if note else []), *([_NUMBERED] if is_numbered else [])]
-    read = Found(name, found, labels, class_names, notes=tuple(notes), whites=whites)
+    notes = [
+        *([note] if note else []),
+        *([_NUMBERED] if is_numbered else []),
+        *([_CROPPED] if crop and reading.crop is None else []),
+    ]
+    read = Found(name, found, labels, class_names, notes=tuple(notes), whites=whites, crop=crop)
     return _limited(read, reading)
 
 
@@ -431,6 +461,7 @@ def _limit(listed: Sequence[files.Listed], reading: _Reading) -> tuple[int | Non
         image_size=reading.image_size,
         limits=reading.limits,
         whites=reading.whites,
+        crop=reading.crop,
     )
     seconds = (time.monotonic() - began) * total / len(some) / _DECODING_SHARE
     most = max(_WORTH_TIMING, int(total * asked.seconds / seconds))
@@ -451,6 +482,7 @@ def _from_files(name: str, listing: files.Listing, path: Path, reading: _Reading
         image_size=reading.image_size,
         limits=reading.limits,
         whites=reading.whites,
+        crop=reading.crop,
     )
     decoded, reasons = found.pictures, found.reasons
     skipped = [
@@ -473,6 +505,8 @@ def _from_files(name: str, listing: files.Listing, path: Path, reading: _Reading
     labels = [entry.label for entry in good]
     own_groups: dict[str, list[str]] | None = None
     notes += found.notes
+    if found.crop and reading.crop is None:
+        notes.append(_CROPPED)
     if reading.groups is not None:
         names, note = grouping.group(good, reading.groups)
         own_groups = {split: names[part] for split, part in slices.items()}
@@ -485,6 +519,7 @@ def _from_files(name: str, listing: files.Listing, path: Path, reading: _Reading
         skipped,
         notes=tuple(notes),
         whites=found.whites,
+        crop=found.crop,
         groups=own_groups,
         max_examples=most,
     )

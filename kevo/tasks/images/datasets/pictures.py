@@ -27,6 +27,11 @@ _Answer = TypeVar("_Answer")
 SIZES = (8, 16, 24, 28, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224)
 """Sides of stored squares, in pixels."""
 
+_LEAST_CROPPED, _MOST_CROPPED = 96, 1.5
+"""Half of the pictures have as many pixels on their shorter sides, and nine tenths are at most so many times as long as
+wide, or as wide as long: then they are taken for photographs, whose middle is enough. Small pictures mostly hold one
+thing that fills them."""
+
 _WORTH_A_THREAD = 96
 """From this side on, in pixels, threads gain more than they cost (measured on two cores)."""
 
@@ -68,16 +73,25 @@ class Decoded:
         pictures: A row of pixels for each file.
         reasons: For each file why its row must not be used, or `None`.
         whites: The values that are white, of files with more than 8 bits.
+        crop: Whether they are the middle squares of the pictures.
         notes: What a user should know of that.
     """
 
     pictures: Pictures
     reasons: list[str | None]
     whites: Whites
+    crop: bool = False
     notes: tuple[str, ...] = ()
 
 
-def decode(files: Sequence[File], *, image_size: int | None, limits: Limits, whites: Whites | None = None) -> Decoded:
+def decode(
+    files: Sequence[File],
+    *,
+    image_size: int | None,
+    limits: Limits,
+    whites: Whites | None = None,
+    crop: bool | None = False,
+) -> Decoded:
     """Decodes files to one size. Of those with more than 8 bits one value is white for all: see `levels`.
 
     Args:
@@ -86,6 +100,8 @@ def decode(files: Sequence[File], *, image_size: int | None, limits: Limits, whi
         limits: What is too much.
         whites: Those of other pictures, whose model is to see these. What they lack is 65535 for whole numbers, and 1
             for floats. `None` chooses both.
+        crop: Whether to take the middle square of each picture, in place of squashing it; `None` chooses that from the
+            pictures.
 
     Raises:
         DataError: the pictures fit neither into memory nor on the disk.
@@ -100,14 +116,16 @@ def decode(files: Sequence[File], *, image_size: int | None, limits: Limits, whi
             file.path for file, (found, _) in zip(files, attempts, strict=True) if found is not None and found.is_cut
         ]
         whites, reason_beyond, notes = _whites(measured, UNKNOWN if whites is None else whites.filled())
-        size = choose_size([one.shape for one in measured], image_size=image_size) if measured else SIZES[0]
+        shapes = [one.shape for one in measured]
+        size = choose_size(shapes, image_size=image_size) if measured else SIZES[0]
+        is_cropped = choose_crop(shapes) if crop is None else crop
         pictures = picture_arrays.empty((len(files), size, size, 3))
 
         def fill(position: int) -> str | None:
             found, reason = attempts[position]
             if found is None or (reason := reason_beyond(found)):
                 return reason
-            return _attempt(_decode, files[position], limits, whites, pictures[position])[1]
+            return _attempt(_decode, files[position], limits, whites, is_cropped, pictures[position])[1]
 
         if cut:
             notes = (
@@ -115,7 +133,7 @@ def decode(files: Sequence[File], *, image_size: int | None, limits: Limits, whi
                 f"Of {plural(len(cut), 'file')} with 16 bits of each color only the upper 8 are read ({cut[0]}): save "
                 "them as PNG where their colors are too dark so.",
             )
-        return Decoded(pictures, for_each(fill, range(len(files)), size=size), whites, notes)
+        return Decoded(pictures, for_each(fill, range(len(files)), size=size), whites, is_cropped, notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +207,22 @@ def choose_size(shapes: Sequence[tuple[int, int]], *, image_size: int | None) ->
     return next(size for size in SIZES if size >= wanted)
 
 
+def choose_crop(shapes: Sequence[tuple[int, int]]) -> bool:
+    """Tells whether to learn from the middle squares of pictures, as networks for ImageNet do.
+
+    That keeps the proportions of things. Where many pictures are long or wide, too much would be cut off, and small
+    ones mostly hold one thing that fills them.
+
+    Args:
+        shapes: Two sides of each picture, in pixels.
+    """
+    if not shapes:
+        return False
+    shorter, longer = np.sort(np.array(shapes), axis=1).T
+    is_usual = 1 < np.quantile(longer / shorter, 0.9, method="lower") <= _MOST_CROPPED
+    return bool(is_usual and np.median(shorter) >= _LEAST_CROPPED)
+
+
 def for_each(function: Callable[[Any], _Answer], items: Sequence[Any], *, size: int) -> list[_Answer]:
     """Calls `function`, which makes a square of `size` pixels, on every item; on all cores where that is faster.
 
@@ -204,8 +238,18 @@ def for_each(function: Callable[[Any], _Answer], items: Sequence[Any], *, size: 
             raise
 
 
-def resize(image: Image.Image, size: int) -> Pictures:
-    """Squashes an RGB image into a square, antialiased; one of that size keeps its pixels."""
+def resize(image: Image.Image, size: int, *, crop: bool = False) -> Pictures:
+    """Makes a square of an RGB image, antialiased; one of that size keeps its pixels.
+
+    Args:
+        image: The image.
+        size: Side of the square, in pixels.
+        crop: Whether the square is the middle of the image, or all of it, squashed.
+    """
+    if crop:
+        side = min(image.size)
+        left, top = ((length - side) // 2 for length in image.size)
+        image = image.crop((left, top, left + side, top + side))
     square = image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(square, np.uint8)
 
@@ -274,7 +318,7 @@ def _measure(file: File, limits: Limits) -> _Measured:
         return _Measured(image.size, found, is_float)
 
 
-def _decode(file: File, limits: Limits, whites: Whites, out: Pictures) -> None:
+def _decode(file: File, limits: Limits, whites: Whites, crop: bool, out: Pictures) -> None:
     size = len(out)
     with opened(file, limits) as image:
         if deep.is_deep(image):
@@ -287,7 +331,7 @@ def _decode(file: File, limits: Limits, whites: Whites, out: Pictures) -> None:
             rgb = _rgb(image)
         # A PNG may say after its pixels how it was held.
         turn = _TURNS.get(orientation(image))
-        out[:] = resize(rgb if turn is None else rgb.transpose(turn), size)
+        out[:] = resize(rgb if turn is None else rgb.transpose(turn), size, crop=crop)
 
 
 def orientation(image: Image.Image) -> int:

@@ -121,13 +121,15 @@ def odd_pictures(folder: Path) -> list[Path]:
     return [folder / name for name in kinds]
 
 
+@pytest.mark.parametrize("crop", [False, True])
 @pytest.mark.parametrize("whites", [{"integers": None, "floats": None}, {"integers": 4095, "floats": 1}])
-def test_all_ways_to_read_a_picture_are_one(run: Path, whites: dict[str, int], tmp_path: Path) -> None:
+def test_all_ways_to_read_a_picture_are_one(run: Path, whites: dict[str, int], crop: bool, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
     contract = json.loads((folder / "task.json").read_text())
-    assert contract == {"task": "images", "image_size": 16, "whites": {"integers": None, "floats": None}}
-    (folder / "task.json").write_text(json.dumps({**contract, "whites": whites}))
+    plain = {"task": "images", "image_size": 16, "crop": False, "whites": {"integers": None, "floats": None}}
+    assert contract == plain
+    (folder / "task.json").write_text(json.dumps({**contract, "whites": whites, "crop": crop}))
     # The recipe on the model card, which needs no kevo, up to its prediction.
     card = (folder / "model_card.md").read_text()
     recipe = card.partition("```python\n")[2].partition("```")[0].partition("outputs =")[0]
@@ -157,6 +159,31 @@ def test_a_search_keeps_its_white_for_predictions(tmp_path: Path) -> None:
     np.testing.assert_array_equal(kevo.read_picture(tmp_path / "dark.png", model=run), 10)
 
 
+@pytest.mark.parametrize(("fit", "crop"), [(None, True), ("crop", True), ("squash", False)])
+def test_photographs_are_seen_as_they_were_learned_from(fit: str | None, crop: bool, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number, (picture, label) in enumerate(zip(*stripes(30), strict=True)):
+        path = tmp_path / "photographs" / ("upright", "level", "none")[label] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        wide = rng.integers(0, 256, (96, 128, 3), dtype=np.uint8)
+        wide[:, 16:-16] = np.kron(picture, np.ones((6, 6, 1), np.uint8))
+        Image.fromarray(wide).save(path)
+    settings = dataclasses.replace(SETTINGS, max_trials=1, num_finalists=1, options={} if fit is None else {"fit": fit})
+    found = kevo.search(tmp_path / "photographs", settings, out=tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "task.json").read_text())["crop"] is crop
+    notes = (tmp_path / "run" / "notes.jsonl").read_text()
+    assert ("their middle is taken; --fit squash" in notes) is (fit is None)
+    picture = kevo.read_picture(path, model=tmp_path / "run")
+    assert np.array_equal(picture, np.asarray(Image.open(path).resize((128, 128), 2))) is not crop
+    raw = np.asarray(Image.open(path))[None]
+    assert found.best_model.predict(raw, verbose=0) == pytest.approx(
+        found.best_model.predict(picture[None], verbose=0), abs=0.02
+    )
+    # The same pictures again: the division is that of the search.
+    again = Classifier.open(tmp_path / "run").evaluate(tmp_path / "photographs", split="test")
+    assert again.scores.accuracy == pytest.approx(found.test.accuracy)
+
+
 def test_pictures_that_cannot_be_read_are_one_error(run: Path, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     for path, message in (
@@ -168,7 +195,12 @@ def test_pictures_that_cannot_be_read_are_one_error(run: Path, tmp_path: Path) -
             kevo.read_picture(path, model=run)
     shutil.copy(run / "best.keras", tmp_path)
     contract = json.loads((run / "task.json").read_text())
-    for change in ({"image_size": 10**6}, {"image_size": "8"}, {"whites": {"integers": 0, "floats": None}}):
+    for change in (
+        {"image_size": 10**6},
+        {"image_size": "8"},
+        {"crop": 1},
+        {"whites": {"integers": 0, "floats": None}},
+    ):
         (tmp_path / "task.json").write_text(json.dumps({**contract, **change}))
         with pytest.raises(ModelError, match="does not say how a model's pictures are read"):
             kevo.read_picture(tmp_path / "text.png", model=tmp_path / "best.keras")

@@ -8,8 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from kevo.tasks.images import networks
+from kevo.tasks.images.datasets.pictures import resize
 from tests.support.outputs import classes
 from tests.support.samples import CONV_GENOME, pretrained_genome
 from tests.support.stranger import Stranger
@@ -88,6 +90,19 @@ def test_a_head_stands_on_pooled_features(summary: str) -> None:
     assert network(pictures).numpy() == pytest.approx(expected, abs=1e-6)
     assert not extractor.trainable_weights
     assert head.trainable_weights
+
+
+@pytest.mark.parametrize("size", [(30, 50), (50, 30), (16, 16), (21, 24)])
+def test_a_deployed_model_crops_as_pictures_are_read(size: tuple[int, int], tmp_path: Path) -> None:
+    network = networks.conv_network(CONV_GENOME, output=classes(3))
+    networks.deployable(network, crop=True).save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    read = resize(Image.fromarray(pixels), 16, crop=True)
+    # What is read is rounded.
+    assert loaded.predict(pixels[None], verbose=0) == pytest.approx(loaded.predict(read[None], verbose=0), abs=0.01)
+    squashed = networks.deployable(network).predict(pixels[None], verbose=0)
+    assert (size[0] == size[1]) == (np.abs(squashed - loaded.predict(pixels[None], verbose=0)).max() < 1e-6)
 
 
 def test_a_deployed_model_takes_any_size_and_needs_only_stock_layers(tmp_path: Path) -> None:

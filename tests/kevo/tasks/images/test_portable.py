@@ -5,23 +5,25 @@ import numpy as np
 import pytest
 
 from kevo.tasks.images import networks
-from kevo.tasks.images.portable import Squash, own_size, portable
+from kevo.tasks.images.portable import Resized, own_size, portable
 from tests.support.outputs import classes
 from tests.support.samples import CONV_GENOME
 
 
-@pytest.mark.parametrize("size", [(16, 16), (7, 30), (1, 1), (41, 80)])
-def test_products_of_matrices_resize_as_tensorflow_does(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("crop", [False, True])
+@pytest.mark.parametrize("size", [(16, 16), (7, 30), (1, 1), (41, 80), (80, 41), (1, 9)])
+def test_products_of_matrices_resize_as_tensorflow_does(size: tuple[int, int], crop: bool) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, *size, 3)).astype(np.float32)
-    expected = np.asarray(networks.resize(pixels, (16, 12)))
-    assert np.asarray(Squash((16, 12))(pixels)) == pytest.approx(expected, abs=2e-3)
+    for target in ((16, 12), (16, 16)):
+        expected = np.asarray(networks.resize(pixels, target, crop=crop))
+        assert np.asarray(Resized(target, crop=crop)(pixels)) == pytest.approx(expected, abs=2e-3)
 
 
 def test_a_picture_of_the_right_size_is_left_alone() -> None:
     model = networks.deployable(networks.conv_network(CONV_GENOME, output=classes(3)))
     assert own_size(model) == (16, 16)
     pixels = keras.ops.ones((1, 16, 16, 3))
-    assert Squash((16, 16))(pixels) is pixels
+    assert Resized((16, 16))(pixels) is pixels
 
 
 def foreign(*, is_sequential: bool, antialias: bool = True) -> keras.Model:
@@ -49,8 +51,8 @@ def test_layers_that_resize_are_seen_as_the_operation_is(is_sequential: bool, an
     model = foreign(is_sequential=is_sequential, antialias=antialias)
     assert own_size(model) == (16, 12)
     changed = portable(model, size=None)
-    has_squash = any(isinstance(operation, Squash) for operation in changed.operations)
-    assert has_squash is antialias
+    is_replaced = any(isinstance(operation, Resized) for operation in changed.operations)
+    assert is_replaced is antialias
     pixels = np.random.default_rng(0).integers(0, 256, (2, 23, 31, 3)).astype(np.float32)
     assert changed.predict(pixels, verbose=0) == pytest.approx(model.predict(pixels, verbose=0), abs=1e-5)
     assert [id(one) for one in changed.weights] == [id(one) for one in model.weights]

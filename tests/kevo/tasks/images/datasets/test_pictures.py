@@ -14,7 +14,7 @@ from PIL import Image
 from kevo.errors import SettingsError
 from kevo.tasks.images.datasets import Limits
 from kevo.tasks.images.datasets.levels import Whites
-from kevo.tasks.images.datasets.pictures import SIZES, File, choose_size, decode
+from kevo.tasks.images.datasets.pictures import SIZES, File, choose_crop, choose_size, decode
 
 SIDE = 8
 RAMP = np.arange(SIDE * SIDE, dtype=np.uint8).reshape(SIDE, SIDE) * 4
@@ -223,6 +223,30 @@ def test_pictures_are_squashed_without_aliasing() -> None:
     found = pixels(encoded(Image.fromarray(stripes)), image_size=16)
     assert found.shape == (16, 16, 3)
     np.testing.assert_allclose(found[:, 2:-2], 127.5, atol=2)
+
+
+@pytest.mark.parametrize("size", [(100, 140), (140, 100), (101, 120)])
+def test_the_middle_of_a_picture_is_taken_where_it_is_cropped(size: tuple[int, int]) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
+    (middle,) = decode([file(encoded(image))], image_size=min(size), limits=Limits(), crop=True).pictures
+    first, second = ((length - min(size)) // 2 for length in size)
+    np.testing.assert_array_equal(middle, np.asarray(image)[first:, second:][: min(size), : min(size)])
+
+
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [
+        ([(500, 375), (375, 500), (480, 320)], True),
+        ([(224, 224)] * 3, False),
+        ([(150, 100)] * 9 + [(1000, 100)], True),
+        ([(150, 100)] * 8 + [(1000, 100)] * 2, False),
+        # Small pictures mostly show one thing that fills them.
+        ([(64, 48)] * 3, False),
+        ([], False),
+    ],
+)
+def test_photographs_are_cropped(shapes: list[tuple[int, int]], expected: bool) -> None:
+    assert choose_crop(shapes) is expected
 
 
 def test_a_large_jpeg_looks_the_same_as_without_the_shortcut() -> None:
