@@ -81,10 +81,11 @@ for name, probability in zip(takes["labels"], outputs):
 
 
 def _takes(dataset: ImageDataset, genome: Mapping[str, Any]) -> str:
+    fit = "what is not square loses its ends" if dataset.crop else "the proportions of others are distorted"
     return (
         "Takes raw RGB pixels 0-255 of shape (pictures, any height, any width, 3), and returns "
-        f"{dataset.output.returns}. It sees each picture as a square of {image_size(genome)} pixels: the proportions "
-        "of others are distorted, as they were in training."
+        f"{dataset.output.returns}. It sees each picture as a square of {image_size(genome)} pixels: {fit}, "
+        "as in training."
     )
 
 
