@@ -30,13 +30,15 @@ NO_CACHE = "none"
 """Says instead of a folder that features are kept for one search only."""
 MAX_SEED = 2**31 - 1
 """What every generator of random numbers takes."""
+MAX_FINALISTS = 1000
+"""So many candidates are trained at full length at most."""
 _MAX_RUNGS = 3
 _MOST = {
     "max_examples": 10**9,
     "folds": 20,
     "population": 10_000,
     "workers": 1024,
-    "num_finalists": 1000,
+    "num_finalists": MAX_FINALISTS,
     "max_params": 10**13,
     "max_time": 10**9,
 }

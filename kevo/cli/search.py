@@ -30,7 +30,7 @@ from kevo.cli.options import (
 )
 from kevo.objective import COSTS
 from kevo.progress import for_stderr
-from kevo.settings import MAX_SEED, STRATEGIES, Settings
+from kevo.settings import MAX_FINALISTS, MAX_SEED, STRATEGIES, Settings
 from kevo.system.interrupts import Terminations
 from kevo.system.quiet import quiet_natives, quiet_tensorflow
 from kevo.system.text import printable
@@ -91,6 +91,20 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
     help="For few examples: compare candidates on all of them, in K folds. Takes K + 1 trainings for each candidate.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True, help="Epochs of a candidate.")
+@click.option(
+    "--final-epochs",
+    type=click.IntRange(min=1),
+    help="Epochs of the best candidates, which are trained once more at the end.  [default: twice --epochs, for up to "
+    "twice as many again where time is limited and a network is trained from scratch]",
+)
+@click.option(
+    "--finalists",
+    "num_finalists",
+    type=click.IntRange(1, MAX_FINALISTS),
+    default=3,
+    show_default=True,
+    help="How many of the best candidates are trained once more at the end.",
+)
 @click.option(
     "--rungs",
     "num_rungs",

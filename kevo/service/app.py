@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from kevo.errors import KevoError
+from kevo.service.errors import FieldError
 from kevo.service.guard import MACHINE, Guard, Hosts, problem
 from kevo.service.pages import site
 from kevo.service.pages.rendering import error_page
@@ -90,7 +91,8 @@ def create_app(server: Server, hosts: Hosts, *, port: int, proxy: str | None = N
     async def refused(request: Request, error: KevoError) -> Response:
         status = status_of(error)
         headers = {"retry-after": "5"} if status == 503 else None
-        return _answer(request, status, server.without_paths(str(error)), headers)
+        more = {"field": error.field} if isinstance(error, FieldError) else {}
+        return _answer(request, status, server.without_paths(str(error)), headers, **more)
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -14,8 +14,10 @@ from kevo.runs.records import TrialRecord
 
 Ending = Literal["completed", "failed"]
 """How a candidate has ended."""
+CandidateOrder = Literal["ended", "-ended", "best", "-best", "params", "-params", "seconds", "-seconds"]
+"""Which come first; a minus turns an order round: `-best` begins with the worst. Those without a value come last."""
 _HISTORY, _AFTER = b', "history": [', b', "num_epochs": '
-_COLUMNS = {"offsets": "q", "lengths": "q", "numbers": "q", "failed": "b", "times": "d"}
+_COLUMNS = {"offsets": "q", "lengths": "q", "numbers": "q", "failed": "b", "times": "d", "seconds": "d", "params": "d"}
 
 
 class Candidate(NamedTuple):
@@ -26,6 +28,8 @@ class Candidate(NamedTuple):
         length: How many bytes that has.
         number: Its number in the search, from 0.
         finished_at: When it ended, in seconds of search.
+        seconds: How long it took.
+        num_parameters: The size of its network; `None` if it failed.
         metrics: Its metrics; `None` if it failed.
     """
 
@@ -33,6 +37,8 @@ class Candidate(NamedTuple):
     length: int
     number: int
     finished_at: float
+    seconds: float
+    num_parameters: int | None
     metrics: dict[str, float] | None
 
 
@@ -59,7 +65,15 @@ class Candidates:
         one = {name: column[place] for name, column in self._columns.items()}
         metrics = {name: column[place] for name, column in list(self._metrics.items())}
         known = {name: value for name, value in metrics.items() if not math.isnan(value)}
-        return Candidate(one["offsets"], one["lengths"], one["numbers"], one["times"], None if one["failed"] else known)
+        return Candidate(
+            one["offsets"],
+            one["lengths"],
+            one["numbers"],
+            one["times"],
+            one["seconds"],
+            None if math.isnan(one["params"]) else int(one["params"]),
+            None if one["failed"] else known,
+        )
 
     def __iter__(self) -> Iterator[Candidate]:
         return map(self.__getitem__, range(len(self)))
@@ -82,6 +96,8 @@ class Candidates:
         for name, column in self._metrics.items():
             column.append(metrics.get(name, math.nan))
         self._columns["times"].append(one.finished_at)
+        self._columns["seconds"].append(one.seconds)
+        self._columns["params"].append(math.nan if one.num_parameters is None else one.num_parameters)
         self._columns["failed"].append(one.metrics is None)
         self._columns["numbers"].append(one.number)
         self._columns["lengths"].append(one.length)
@@ -92,24 +108,32 @@ class Candidates:
         numbers = self._columns["numbers"]
         return next((place for place in reversed(range(len(self))) if numbers[place] == number), None)
 
-    def places(self, *, objective: Objective | None = None, status: Ending | None = None) -> Sequence[int]:
+    def places(
+        self, *, order: CandidateOrder = "ended", objective: Objective | None = None, status: Ending | None = None
+    ) -> Sequence[int]:
         """Returns the places of some of them, from 0.
 
         Args:
-            objective: Has the best come first, and those that failed last; `None` for the order in which they ended.
+            order: Which come first.
+            objective: What the search improves; without it there is no best, and they stay in the order of their ends.
             status: Only those that ended so; `None` for all.
         """
+        name, is_turned = order.removeprefix("-"), order.startswith("-")
         failed = self._columns["failed"]
         found: Sequence[int] = range(len(self))
         if status is not None:
             found = [place for place in found if bool(failed[place]) == (status == "failed")]
-        if objective is None:
-            return found
-        scores = self._metrics.get(objective.metric, array("d", [math.nan] * len(self)))
-        worst, sign = -math.inf, 1.0 if objective.direction == "max" else -1.0
-        return sorted(
-            found, key=lambda place: worst if math.isnan(scores[place]) else sign * scores[place], reverse=True
-        )
+        if name == "ended" or (name == "best" and objective is None):
+            return found[::-1] if is_turned else found
+        if name == "best" and objective is not None:
+            values: Sequence[float] = self._metrics.get(objective.metric, array("d", [math.nan] * len(self)))
+            # The best is the lowest value of a loss, and the highest one of all else.
+            is_turned ^= objective.direction == "max"
+        else:
+            values = self._columns[name]
+        known = [place for place in found if not math.isnan(values[place])]
+        unknown = [place for place in found if math.isnan(values[place])]
+        return sorted(known, key=values.__getitem__, reverse=is_turned) + unknown
 
     def scored(self, metric: str) -> list[Scored]:
         """Returns the scores of those that have a metric."""
@@ -130,14 +154,18 @@ class Candidates:
             Exception: one of `DAMAGE` where it is nothing of that.
         """
         found = cls()
-        found._columns = {name: array(kind, values[name]) for name, kind in _COLUMNS.items()}
-        found._metrics = {
-            str(name): array("d", [math.nan if value is None else value for value in column])
-            for name, column in values["metrics"].items()
+        found._columns = {
+            name: _numbers(values[name]) if kind == "d" else array(kind, values[name])
+            for name, kind in _COLUMNS.items()
         }
+        found._metrics = {str(name): _numbers(column) for name, column in values["metrics"].items()}
         if len({*map(len, found._columns.values()), *map(len, found._metrics.values())}) != 1:
             raise ValueError("its columns are not equally long")
         return found
+
+
+def _numbers(column: Sequence[float | None]) -> array[float]:
+    return array("d", [math.nan if value is None else value for value in column])
 
 
 def in_brief(line: bytes, offset: int) -> Candidate:
@@ -154,5 +182,11 @@ def in_brief(line: bytes, offset: int) -> Candidate:
             record = TrialRecord.from_json(loads(line[:start] + b', "history": [], "stages": []' + line[end:]))
     record = record or TrialRecord.from_json(loads(line))
     return Candidate(
-        offset, len(line), record.number, record.finished_at, None if record.fitness is None else record.metrics
+        offset,
+        len(line),
+        record.number,
+        record.finished_at,
+        record.seconds,
+        record.num_parameters,
+        None if record.fitness is None else record.metrics,
     )

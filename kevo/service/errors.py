@@ -1,6 +1,19 @@
 """What the service refuses, each with a status of its own in HTTP."""
 
-from kevo.errors import KevoError
+from kevo.errors import KevoError, SettingsError
+
+
+class FieldError(SettingsError):
+    """A setting cannot be what it was asked to be.
+
+    Args:
+        field: Where it stands in the request, such as `settings.epochs`.
+        words: What is wrong with it.
+    """
+
+    def __init__(self, field: str, words: str) -> None:
+        super().__init__(words)
+        self.field = field
 
 
 class MissingError(KevoError):

@@ -22,7 +22,7 @@ class Event:
     """Something that happened.
 
     Args:
-        kind: `state`, `training`, `candidate`, `note`, `queue` or `gone`.
+        kind: `state`, `phase`, `training`, `candidate`, `note`, `queue` or `gone`.
         search: The search that it is about.
         owner: Whose that is.
         data: What is told, as JSON values.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -28,6 +29,8 @@ MOST_LOSSES = 3
 MOST_LOG = 2**16
 """So many bytes of what a search said are shown."""
 _CONTROLS = re.compile(r"[^\n\t -~\u00a0-\U0010ffff]")
+_OF_THE_SERVER = "[kevo serve, "
+"""So begin the lines of a log that are the server's."""
 _KEVO_FAILED = (1, 2)
 _INTERRUPTED = 130
 
@@ -51,6 +54,7 @@ class Job:
         ended: When that ended; `None` while it has not.
         state: How the last session ended; `queued` before it.
         words: What there is to say of that, such as why it failed.
+        note: What its user has written down of it.
         losses: How often in a row it ended without a word, and without a further candidate.
         num_known: How many candidates there were when it ended so last.
         key: The `Idempotency-Key` of the request that made it.
@@ -72,6 +76,7 @@ class Job:
     ended: float | None = None
     state: str = QUEUED
     words: str = ""
+    note: str = ""
     losses: int = 0
     num_known: int = 0
     key: str = ""
@@ -236,9 +241,18 @@ def tail(log: Path, num_bytes: int = MOST_LOG) -> str:
     return _CONTROLS.sub("?", text.partition("\n")[2] if start else text)
 
 
+def note_state(log: Path, state: str) -> None:
+    """Adds a line to a log that says in which state its search is from now on."""
+    # What happens is told whether it can be written down or not.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f"{_OF_THE_SERVER}{time.strftime('%Y-%m-%d %H:%M:%S')}] {state}\n")
+
+
 def last_line(log: Path) -> str:
-    """Returns the last line of a log that says something."""
-    lines = [line.strip() for line in tail(log).splitlines() if line.strip()]
+    """Returns the last line of a log that its search has said."""
+    lines = [line.strip() for line in tail(log).splitlines() if line.strip() and not line.startswith(_OF_THE_SERVER)]
     return printable(lines[-1]) if lines else ""
 
 
@@ -255,8 +269,11 @@ def command(job: Job, place: Place, data: str, *, weights: Mapping[str, str] = M
         limits = _options(job.further)
         where = ["--data", data] if data else []
         return ["resume", *where, *limits, "--", str(place.run)]
+    settings = dict(job.settings)
+    if (chosen := settings.pop("backbones", None)) is not None:
+        weights = {name: weights.get(name, "imagenet") for name in chosen}
     named = [word for name, source in weights.items() for word in ("--weights", f"{name}={source}")]
-    return ["search", "--out", str(place.run), *named, *_options(job.settings), "--", data]
+    return ["search", "--out", str(place.run), *named, *_options(settings), "--", data]
 
 
 def _options(settings: Mapping[str, Any]) -> list[str]:

@@ -26,7 +26,7 @@ def main(path: str, name: str, thumbnails: str) -> None:
     except KevoError as error:
         print(json.dumps({"error": str(error)}))
         return
-    values = dataclasses.asdict(found)
+    values = {"examples": found.examples, "task": found.task, **dataclasses.asdict(found.look)}
     skipped = [[one["path"], one["reason"]] for one in values.get("skipped", ())]
     values["skipped"] = skipped[:_MOST_NAMED]
     if len(skipped) > _MOST_NAMED:

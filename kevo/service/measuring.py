@@ -15,6 +15,7 @@ from kevo.service.root import read_json
 from kevo.service.server import Server, find_model, is_plain_file
 from kevo.service.tokens import User
 from kevo.service.uploads import Upload
+from kevo.tasks.registry import DEFAULT
 
 
 def compared(server: Server, found: Sequence[Job]) -> tuple[str, Any]:
@@ -50,9 +51,12 @@ def evaluated(server: Server, job: Job, data: str, split: str | None) -> tuple[s
     return _answer(server, key, arguments, place.folder, place.folder / f"{_name(key)}.json", newest)
 
 
-def fits(job: Job, upload: Upload) -> bool:
+def fits(server: Server, job: Job, upload: Upload) -> bool:
     """Returns whether an upload is of the kind that the model of a search takes."""
-    return upload.is_table == ("target" in job.settings)
+    if upload.is_table or "target" in job.settings:
+        return upload.is_table == ("target" in job.settings)
+    search = server.settings(job)
+    return search is None or search.kind.name == (upload.task or DEFAULT)
 
 
 def data_path(server: Server, job: Job, data: str, user: User) -> str:
@@ -66,9 +70,10 @@ def data_path(server: Server, job: Job, data: str, user: User) -> str:
     if path is None:
         raise MissingError("There is no such data.")
     upload = server.uploads.get(data, user)
-    if upload is not None and upload.is_table and not fits(job, upload):
-        # A model of pictures would look for the files that the rows may name, anywhere on this machine.
-        raise ConflictError(f"This model takes pictures, and {upload.name} is a table. Send a .zip of pictures.")
+    if upload is not None and not fits(server, job, upload):
+        # A model of pictures would look for the files that rows may name, anywhere on this machine.
+        holds = {"rows": "a table", "masks": "pictures and masks"}.get(upload.examples, upload.examples)
+        raise ConflictError(f"This model takes other data: {upload.name} holds {holds}. Send data as it learned from.")
     return path
 
 

@@ -73,6 +73,7 @@ class Models:
         wait: float,
         raw: tuple[int, int] | None = None,
         draws: bool = False,
+        overlays: bool = False,
     ) -> dict[str, Any]:
         """Predicts examples.
 
@@ -83,6 +84,7 @@ class Models:
             wait: Seconds until the model must be there.
             raw: Width and height of pictures that come as pixels and not as files.
             draws: Whether each answer has a drawing of what in the picture speaks for its class, as PNG in base64.
+            overlays: Whether each mask is drawn over its picture too.
 
         Returns:
             `predictions` and `skipped`; each tells the `place` of its example.
@@ -95,9 +97,8 @@ class Models:
         await self._ready(model, wait)
         async with model.turn:
             model.used = time.monotonic()
-            head = json.dumps(
-                {"lengths": [len(blob) for blob in blobs], "top": top, "raw": raw, "draws": draws}
-            ).encode()
+            asked = {"lengths": [len(blob) for blob in blobs], "top": top, "raw": raw}
+            head = json.dumps({**asked, "draws": draws, "overlays": overlays}).encode()
             try:
                 answer = await asyncio.wait_for(
                     _ask(model.child, [LENGTH.pack(len(head)), head, *blobs]), _SILENCE_SECONDS

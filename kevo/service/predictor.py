@@ -44,13 +44,23 @@ def main(model: str) -> None:
         blobs = [sys.stdin.buffer.read(length) for length in asked["lengths"]]
         try:
             files = [_as_file(blob, asked["raw"]) for blob in blobs] if asked["raw"] else blobs
-            _write(output, _answer(predictor, files, asked["top"], draws=asked["draws"]))
+            _write(output, _answer(predictor, files, asked["top"], draws=asked["draws"], overlays=asked["overlays"]))
         except KevoError as error:
             _write(output, {"error": str(error)})
 
 
-def _answer(predictor: Predictor, blobs: list[bytes], top: int | None, *, draws: bool) -> dict[str, Any]:
-    """Predicts examples, which are named by their places; `draws` adds drawings of what speaks for each answer."""
+def _answer(
+    predictor: Predictor, blobs: list[bytes], top: int | None, *, draws: bool, overlays: bool
+) -> dict[str, Any]:
+    """Predicts examples, which are named by their places.
+
+    Args:
+        predictor: The model.
+        blobs: The examples' files.
+        top: So many classes, the likeliest first; `None` for all.
+        draws: Whether to add drawings of what speaks for each answer.
+        overlays: Whether to add the picture with its mask over it, where the answer is one.
+    """
     descriptors = [_in_memory(blob) for blob in blobs]
     paths = {f"/proc/self/fd/{descriptor}": place for place, descriptor in enumerate(descriptors)}
     skipped: list[dict[str, Any]] = []
@@ -65,7 +75,8 @@ def _answer(predictor: Predictor, blobs: list[bytes], top: int | None, *, draws:
                 values = prediction.to_json(top=top)
                 if (drawing := values.get("grad_cam")) is not None:
                     values["grad_cam"] = base64.b64encode(Path(drawing).read_bytes()).decode()
-                found.append({"place": paths[values.pop("path")], **values})
+                place = paths[values.pop("path")]
+                found.append({"place": place, **values, **prediction.drawings(blobs[place] if overlays else None)})
         return {"predictions": found, "skipped": skipped}
     finally:
         for descriptor in descriptors:

@@ -16,10 +16,11 @@ from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
 from kevo.runs.status import Status
 from kevo.service import jobs, summaries
-from kevo.service.candidates import Candidates, Ending
+from kevo.service.candidates import CandidateOrder, Candidates, Ending
 from kevo.service.events import Event, Hub
 from kevo.service.jobs import Job, Place
 from kevo.service.root import Root
+from kevo.service.sorting import SearchOrder, sorted_searches
 from kevo.service.tokens import User
 from kevo.service.upgrade import RESTART
 from kevo.service.watching import Watched, candidate_event
@@ -67,12 +68,13 @@ class Register:
         job = self.known.get(name)
         return job if job is not None and user.may_see(job.owner) else None
 
-    def all_of(self, user: User, *, words: str = "") -> list[Job]:
-        """Returns the searches that are there for somebody, the newest first.
+    def all_of(self, user: User, *, words: str = "", order: SearchOrder = "-created") -> list[Job]:
+        """Returns the searches that are there for somebody.
 
         Args:
             user: Who asks.
             words: What the name of the search, or of its data, has to hold.
+            order: Which come first.
         """
         sought = words.casefold()
         with self.lock:
@@ -81,7 +83,7 @@ class Register:
                 for job in self.known.values()
                 if user.may_see(job.owner) and (sought in job.name.casefold() or sought in job.data_name.casefold())
             ]
-        return sorted(found, key=lambda job: job.created, reverse=True)
+        return sorted_searches(found, order, state=self.state)
 
     def state(self, job: Job) -> str:
         """Returns the state of a search."""
@@ -103,6 +105,10 @@ class Register:
             waiting.remove(following)
             ordered.append(following)
         return ordered
+
+    def waiting_of(self, owner: str) -> list[Job]:
+        """Returns the searches of one owner that wait, in their order."""
+        return [job for job in self.queued() if job.owner == owner]
 
     def states(self) -> list[str]:
         """Returns the states of all searches."""
@@ -134,10 +140,17 @@ class Register:
         return self.watching(job).candidates()
 
     def records(
-        self, job: Job, start: int, stop: int, *, objective: Objective | None = None, status: Ending | None = None
+        self,
+        job: Job,
+        start: int,
+        stop: int,
+        *,
+        order: CandidateOrder = "ended",
+        objective: Objective | None = None,
+        status: Ending | None = None,
     ) -> list[TrialRecord]:
         """Returns some of the candidates as they stand in the run folder; see `Watched.records`."""
-        return self.watching(job).records(start, stop, objective=objective, status=status)
+        return self.watching(job).records(start, stop, order=order, objective=objective, status=status)
 
     def num_candidates(self, job: Job, *, status: Ending | None = None) -> int:
         """Returns how many candidates have ended; with a status, how many have ended so."""
@@ -181,6 +194,8 @@ class Register:
         """Notes in which state a search is, and tells of it where that is another one."""
         if self._states.get(job.id) != state:
             self._states[job.id] = state
+            if not job.run or job.is_in_session:
+                jobs.note_state(self.place(job).log, state)
             data = {"id": job.id, "state": state, "words": job.words}
             self.hub.publish(Event("state", job.id, job.owner, data, self.watching(job).number))
 

@@ -16,8 +16,14 @@ _SUFFIX = ".svg"
 _REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def begin(server: Server, job: Job, what: str = REPORT) -> bool:
+def begin(server: Server, job: Job, what: str = REPORT, *, is_fresh: bool = False) -> bool:
     """Returns whether there is a report of how a search stands, or its figures, and else begins to make it.
+
+    Args:
+        server: The server.
+        job: The search.
+        what: `REPORT` or `FIGURES`.
+        is_fresh: Whether it is made anew, also where there is one, or where it could not be made before.
 
     Raises:
         ConflictError: the search has not begun.
@@ -25,11 +31,12 @@ def begin(server: Server, job: Job, what: str = REPORT) -> bool:
     place = server.searches.place(job)
     if not place.has_begun:
         raise ConflictError("There is nothing to report yet.")
-    if _is_current(place, place.report if what == REPORT else place.figures):
-        return True
     errand = server.errands.get((what, job.id))
-    if errand is not None and (errand.is_under_way or errand.state == "failed"):
+    # What is made anew is waited for, and so is heard of where it could not be made.
+    if errand is not None and (errand.is_under_way or (errand.state == "failed" and not is_fresh)):
         return False
+    if not is_fresh and _is_current(place, place.report if what == REPORT else place.figures):
+        return True
     # From where it stands: the page tells the path that it was asked for.
     where = ["--out", place.report.name] if what == REPORT else ["--figures", place.figures.name, "--format", "svg"]
     server.errands.begin((what, job.id), ["report", *where, "--", place.run_from(place.folder)], folder=place.folder)

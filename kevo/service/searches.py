@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -62,7 +63,15 @@ class Searches(Register):
         return self.sessions.installed
 
     def add(
-        self, *, name: str, owner: str, data: str, data_name: str, settings: dict[str, Any], key: str = ""
+        self,
+        *,
+        name: str,
+        owner: str,
+        data: str,
+        data_name: str,
+        settings: dict[str, Any],
+        note: str = "",
+        key: str = "",
     ) -> tuple[Job, bool]:
         """Puts a new search into the queue.
 
@@ -87,6 +96,7 @@ class Searches(Register):
                 data=data,
                 data_name=data_name,
                 settings=settings,
+                note=note,
                 position=now,
                 created=now,
                 key=key,
@@ -99,17 +109,50 @@ class Searches(Register):
         self.tell_queue()
         return job, True
 
-    def rename(self, job: Job, name: str) -> None:
-        """Calls a search otherwise.
+    def change(
+        self, job: Job, *, name: str | None = None, note: str | None = None, position: int | None = None
+    ) -> None:
+        """Changes what a person says of a search: all of it, or nothing.
+
+        Args:
+            job: The search.
+            name: What it is called from now on; `None` for as before.
+            note: What is written down of it; `None` for as before.
+            position: Its place among the searches of its owner that wait, from 1; a larger one than there are is the
+                last. `None` for as before.
 
         Raises:
-            ConflictError: its name is that of a folder of somebody's.
+            ConflictError: it does not wait, or its name is that of a folder of somebody's.
         """
         with self.lock:
-            if job.run:
+            if name not in (None, job.name) and job.run:
                 raise ConflictError("The command made this search. It is called as its folder is.")
-            job.name = name
+            if position is not None:
+                if (state := self.state(job)) != jobs.QUEUED:
+                    raise ConflictError(f"The search is {state}. Only one that waits can be moved.")
+                self._move(job, position)
+            job.name = job.name if name is None else name
+            job.note = job.note if note is None else note
+            if job.run and not job.is_in_session:
+                # How it is doing is told by its folder: a server that reads this must not begin it.
+                job.state = self.state(job)
             self.keep(job)
+        if position is not None:
+            self.tell_queue()
+
+    def _move(self, job: Job, position: int) -> None:
+        """Moves a search among those of its owner that wait; others' keep their turns."""
+        waiting = self.waiting_of(job.owner)
+        places = [one.position for one in waiting]
+        for number in range(1, len(places)):
+            # Of two that came at the same instant either was first: now one is.
+            places[number] = max(places[number], math.nextafter(places[number - 1], math.inf))
+        waiting.remove(job)
+        waiting.insert(position - 1, job)
+        for one, place in zip(waiting, places, strict=True):
+            if one.position != place:
+                one.position = place
+                self.keep(one)
 
     def stop(self, job: Job, *, at_once: bool = False) -> None:
         """Asks a search to end with the best so far; a second time, or `at_once`, without waiting for that.

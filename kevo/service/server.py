@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import re
 import threading
 import zipfile
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from kevo.service.tokens import Gate, User
 from kevo.service.uploads import Upload, Uploads
 from kevo.settings import Settings
 from kevo.system.text import printable
+from kevo.tasks.registry import DEFAULT, kind_of
 
 DIGITS = "digits"
 """The data that kevo brings, for whoever has none yet."""
@@ -40,6 +42,8 @@ _MOST_THREADS = 12
 """So many work at requests at a time. Each keeps memory of its own, and a larger machine would have more by default."""
 _MACHINE = "machine.txt"
 _MACHINE_KEY = ("machine",)
+_FOLDERS = re.compile(r"(?<!\S)/(?=[^\s/])[^,;()]*/")
+"""The folders before the last part of a path: where the machine keeps something is nobody's business."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -165,14 +169,20 @@ class Server:
             raise DataError(f"The data {job.data_name} is not there any more.")
         return path
 
+    def backbones(self) -> list[str]:
+        """Returns the pretrained networks whose weights are here: given to the server, or downloaded."""
+        cached = (one.name for one in kind_of(DEFAULT).pretrained() if one.is_cached)
+        return list(dict.fromkeys([*self.config.weights, *cached]))
+
     def upload_json(self, one: Upload) -> dict[str, Any]:
         """Returns what the API says of an upload."""
         values = dataclasses.asdict(one)
-        for name in ("owner", "digest", "thumbnails"):
+        for name in ("owner", "digest", "thumbnails", "key"):
             del values[name]
         return {
             **values,
-            "num_pictures": one.num_pictures,
+            "num_pictures": one.num_examples if one.examples in ("pictures", "masks") else 0,
+            "num_examples": one.num_examples,
             "thumbnails": [
                 {"class": label, "href": f"/api/v1/data/{one.id}/thumbs/{place}"}
                 for place, (label, _) in enumerate(one.thumbnails)
@@ -191,6 +201,7 @@ class Server:
         values: dict[str, Any] = {
             "id": job.id,
             "name": job.name,
+            "note": job.note,
             "owner": job.owner,
             "data": job.data,
             "data_name": job.data_name,
@@ -210,6 +221,14 @@ class Server:
             values["result"] = self._result_json(job, outcome, is_brief=is_brief)
         if not is_brief:
             values["files"] = self.files(job)
+            address = f"/api/v1/searches/{job.id}"
+            parts = ("candidates", "log", "files", "report", "figures", "exports")
+            values["links"] = {
+                "self": address,
+                "page": f"/searches/{job.id}",
+                "events": f"/api/v1/events?search={job.id}",
+                **{name: f"{address}/{name}" for name in parts},
+            }
         return values
 
     def settings(self, job: Job) -> Settings | None:
@@ -252,7 +271,8 @@ class Server:
         if errand.state == "done":
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
                 what, _, value = line.partition("  ")
-                findings.append({"what": what.strip(), "value": self.without_paths(printable(value.strip()))})
+                value = _FOLDERS.sub("", self.without_paths(printable(value.strip())))
+                findings.append({"what": what.strip(), "value": value})
         states = self.searches.states()
         return {
             "state": errand.state,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from kevo.errors import SettingsError
 from kevo.scorers import SCORERS
-from kevo.settings import DEFAULT_MAX_TIME, MAX_SEED, Settings
+from kevo.service.errors import FieldError
+from kevo.settings import DEFAULT_MAX_TIME, MAX_FINALISTS, MAX_SEED, Settings
 from kevo.tasks.registry import DEFAULT, all_kinds, asked_words, kind_of
 
 
@@ -46,8 +46,13 @@ def _name_objectives(schema: dict[str, Any]) -> None:
     schema["enum"] = list(_all_objectives())
 
 
+BackboneName = Annotated[str, Field(min_length=1, max_length=100)]
+_MOST_BACKBONES = 100
 Objective = Annotated[str, AfterValidator(_known), Field(json_schema_extra=_name_objectives)]
 Seconds = Annotated[float, Field(gt=0, le=10**9, strict=True)]
+
+
+_TARGET, _BACKBONES = "settings.target", "settings.backbones"
 
 
 class SearchSettings(BaseModel):
@@ -60,12 +65,15 @@ class SearchSettings(BaseModel):
     patience: Whole | None = None
     max_examples: Annotated[int, Field(ge=1, le=10**9, strict=True), _READ] | None = None
     epochs: Whole | None = None
+    final_epochs: Whole | None = None
+    num_finalists: Annotated[int, Field(ge=1, le=MAX_FINALISTS, strict=True), _READ] | None = None
     folds: Annotated[int, Field(ge=2, le=20, strict=True), _READ] | None = None
     num_rungs: Annotated[int, Field(ge=1, le=3, strict=True), _READ] | None = None
     population: Annotated[int, Field(ge=2, le=10_000, strict=True), _READ] | None = None
     space: Literal["small", "default", "wide"] | None = None
     objective: Objective | None = None
     minimize: list[Literal["params", "seconds", "flops", "bytes"]] | None = None
+    backbones: Annotated[list[BackboneName], Field(min_length=1, max_length=_MOST_BACKBONES)] | None = None
     max_params: Annotated[int, Field(ge=1, le=10**13, strict=True), _READ] | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SEED, strict=True), _READ] | None = None
     target: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
@@ -80,30 +88,43 @@ class Limits(BaseModel):
     max_trials: Whole | None = None
 
 
-def checked(settings: SearchSettings, *, max_time: float, targets: Mapping[str, str] | None = None) -> dict[str, Any]:
+def checked(
+    settings: SearchSettings,
+    *,
+    max_time: float,
+    targets: Mapping[str, str] | None = None,
+    task: str = "",
+    backbones: Sequence[str] = (),
+) -> dict[str, Any]:
     """Returns the settings that were given, for `kevo search`.
 
     Args:
         settings: What was asked for.
         max_time: The most seconds that a search of this server may take.
-        targets: The columns of a table that can be predicted, and the tasks that do so; `None` for pictures.
+        targets: The columns of a table that can be predicted, and the tasks that do so; `None` where it is none.
+        task: The task that the data decide; empty where they do not.
+        backbones: The pretrained networks whose weights this server has.
 
     Raises:
-        SettingsError: kevo does not take them, or they ask for more time than is allowed.
+        FieldError: they ask for more time than is allowed, or for what there is not.
+        SettingsError: kevo does not take them.
     """
     values = settings.model_dump(exclude_none=True)
-    if values.get("max_time", 0.0) > max_time:
-        raise SettingsError(f"`max_time` must be {max_time:g} seconds at most here. Received: {values['max_time']:g}.")
-    task = _task(values.get("target"), targets)
+    _check_time(values, max_time, "settings.max_time")
+    task = _task(values.get("target"), targets) or task
     plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    if task is not None:
+    _check_backbones(plain.pop("backbones", ()), backbones, task)
+    if task:
         # The task is said, whatever the file looks like: it is read as a table, and no file that stands in it.
         values["task"] = task
-        plain |= {"task": task, "options": {"target": plain.pop("target")}}
+        plain["task"] = task
+        if (target := plain.pop("target", None)) is not None:
+            plain["options"] = {"target": target}
     asks = kind_of(task or DEFAULT).asks
     if (objective := values.get("objective")) is not None and objective not in objectives(asks):
-        raise SettingsError(
-            f"Expected `objective` of a {asks} as one of: {', '.join(objectives(asks))}. Received: {objective!r}."
+        raise FieldError(
+            "settings.objective",
+            f"Expected `objective` of a {asks} as one of: {', '.join(objectives(asks))}. Received: {objective!r}.",
         )
     Settings(**plain)
     if "max_time" not in values:
@@ -113,15 +134,16 @@ def checked(settings: SearchSettings, *, max_time: float, targets: Mapping[str, 
 
 
 def _task(target: str | None, targets: Mapping[str, str] | None) -> str | None:
-    """Returns the task of a search on a table; `None` on pictures."""
+    """Returns the task of a search on a table; `None` where the data are none."""
     if targets is None:
         if target is not None:
-            raise SettingsError("`target` names a column of a table. These are pictures: leave it out.")
+            raise FieldError(_TARGET, "`target` names a column of a table. This is none: leave it out.")
         return None
     if target is None or target not in targets:
-        raise SettingsError(
+        raise FieldError(
+            _TARGET,
             f"Which column is to be predicted? Expected `target` as one of: {', '.join(targets) or 'none'}. Received: "
-            f"{target!r}."
+            f"{target!r}.",
         )
     return targets[target]
 
@@ -130,9 +152,25 @@ def checked_limits(limits: Limits, *, max_time: float) -> dict[str, Any]:
     """Returns how much longer a search goes on, for `kevo resume`.
 
     Raises:
-        SettingsError: it asks for more time than is allowed.
+        FieldError: it asks for more time than is allowed.
     """
     values = limits.model_dump(exclude_none=True)
-    if values.get("max_time", 0.0) > max_time:
-        raise SettingsError(f"`max_time` must be {max_time:g} seconds at most here. Received: {values['max_time']:g}.")
+    _check_time(values, max_time, "max_time")
     return values
+
+
+def _check_time(values: Mapping[str, Any], most: float, field: str) -> None:
+    if values.get("max_time", 0.0) > most:
+        words = f"`max_time` must be {most:g} seconds at most here. Received: {values['max_time']:g}."
+        raise FieldError(field, words)
+
+
+def _check_backbones(asked: Sequence[str], known: Sequence[str], task: str) -> None:
+    """Raises a `FieldError` for pretrained networks whose weights the server has not, or that see no such data."""
+    if asked and next(kind_of(task or DEFAULT).pretrained(), None) is None:
+        raise FieldError(_BACKBONES, "`backbones` names networks for pictures and their classes. Leave it out.")
+    if (unknown := next((name for name in asked if name not in known), None)) is not None:
+        raise FieldError(
+            _BACKBONES,
+            f"There are no weights of {unknown[:100]!r} here. Expected `backbones` from: {', '.join(known) or 'none'}.",
+        )

@@ -24,7 +24,7 @@ from kevo.service.root import read_json, write_json
 _SOURCES = (layout.TRIALS, layout.RESULT, layout.SETTINGS, layout.FAILURE, layout.NOTES)
 _LONG_BYTES = 2**19
 """With records of so many bytes a search is long."""
-_VERSION = 2
+_VERSION = 3
 _SECONDS = 300.0
 
 

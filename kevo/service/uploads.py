@@ -31,6 +31,10 @@ _SILENCE_SECONDS = 60.0
 _LOOK_SECONDS = 300.0
 _AT_ONCE = 2
 _LONGEST_NAME = 200
+_FOUND = {
+    *("examples", "task", "counts", "sizes", "shares", "skipped", "notes", "thumbnails", "num_rows", "columns"),
+}
+"""What is found out by looking into a file."""
 
 
 @dataclass(kw_only=True)
@@ -45,13 +49,19 @@ class Upload:
         num_bytes: How large it is.
         digest: Hash of the file, by which the same is known again.
         created: When it came, in seconds since 1970.
-        counts: Pictures of each class and split.
+        examples: `pictures`, `texts`, `masks` for pictures with masks, or `rows`.
+        task: The task of a search on it, where the file alone decides that; empty where its columns do, and for classes
+            of pictures.
+        counts: Pictures or texts of each class and split; of pictures with masks how many masks have the class.
+        sizes: Pictures with masks in each split.
+        shares: The share of the pixels of each class of masks.
         skipped: Files in it that cannot be used: path and reason.
         notes: What was decided while reading it.
         thumbnails: Small pictures: class and file name.
         num_rows: Rows of a table; 0 for pictures.
         columns: Those of a table: name, kind, examples, and the task of a search that predicts it; none for pictures.
         same_as: An earlier upload with the same content; empty for none.
+        key: The `Idempotency-Key` of the request that brought it.
     """
 
     id: str
@@ -61,13 +71,18 @@ class Upload:
     num_bytes: int
     digest: str
     created: float
+    examples: str = "pictures"
+    task: str = ""
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
     skipped: list[list[str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     thumbnails: list[list[str]] = field(default_factory=list)
     num_rows: int = 0
     columns: list[dict[str, Any]] = field(default_factory=list)
     same_as: str = ""
+    key: str = ""
 
     @property
     def splits(self) -> list[str]:
@@ -85,9 +100,11 @@ class Upload:
         return {str(one["name"]): str(one["task"]) for one in self.columns if one["task"]}
 
     @property
-    def num_pictures(self) -> int:
-        """How many pictures it has."""
-        return sum(sum(splits.values()) for splits in self.counts.values())
+    def num_examples(self) -> int:
+        """How many pictures, texts or rows it has."""
+        if self.is_table:
+            return self.num_rows
+        return sum(self.sizes.values()) or sum(sum(splits.values()) for splits in self.counts.values())
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -139,6 +156,11 @@ class Uploads:
         one = self._known.get(name)
         return one if one is not None and user.may_see(one.owner) else None
 
+    def by_key(self, key: str, user: User) -> Upload | None:
+        """Returns the upload of somebody's that a request with this key has brought; `None` for none."""
+        with self._lock:
+            return next((one for one in self._known.values() if one.key == key and one.owner == user.name), None)
+
     def path(self, one: Upload) -> Path:
         """Returns where its file lies. Reports are named after the file."""
         return self._root.upload(one.id) / f"{_file_name(one.name)}{one.suffix}"
@@ -171,7 +193,9 @@ class Uploads:
         self._check_room(length or 0)
         return suffix
 
-    async def receive(self, name: str, user: str, chunks: AsyncIterator[bytes], length: int | None) -> Upload:
+    async def receive(
+        self, name: str, user: str, chunks: AsyncIterator[bytes], length: int | None, *, key: str = ""
+    ) -> Upload:
         """Takes an upload in, and looks into it.
 
         Args:
@@ -179,6 +203,7 @@ class Uploads:
             user: Whose it is.
             chunks: Its content.
             length: How long the sender says that it is; `None` if it does not say.
+            key: By which the same request is known again; empty for none.
 
         Raises:
             KevoError: it is refused; nothing of it is left on the disk.
@@ -201,12 +226,13 @@ class Uploads:
                 num_bytes=num,
                 digest=digest,
                 created=time.time(),
+                key=key,
             )
             thumbs = folder / "thumbs"
             thumbs.mkdir(mode=0o700, parents=True)
             partial.rename(self.path(one))
             found = await _look(self.path(one), one.name, thumbs)
-            for key in {"counts", "skipped", "notes", "thumbnails", "num_rows", "columns"} & found.keys():
+            for key in _FOUND & found.keys():
                 setattr(one, key, found[key])
             with self._lock:
                 same = (old for old in self._known.values() if old.digest == digest and old.owner == user)

@@ -16,7 +16,7 @@ from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
 from kevo.runs.status import Status, StatusReader
 from kevo.service import summaries
-from kevo.service.candidates import Candidates, Ending, in_brief
+from kevo.service.candidates import CandidateOrder, Candidates, Ending, in_brief
 from kevo.service.events import Event, Hub
 from kevo.service.jobs import Job, Place
 from kevo.service.summaries import Summary
@@ -43,6 +43,7 @@ class Watched:
         self._status: tuple[tuple[float, ...], Status | None] = ((), None)
         self._told = -1
         self._told_trainings: object = None
+        self._told_phase: str | None = None
         self._num_notes = 0
 
     @property
@@ -85,19 +86,26 @@ class Watched:
             return self._candidates
 
     def records(
-        self, start: int, stop: int, *, objective: Objective | None = None, status: Ending | None = None
+        self,
+        start: int,
+        stop: int,
+        *,
+        order: CandidateOrder = "ended",
+        objective: Objective | None = None,
+        status: Ending | None = None,
     ) -> list[TrialRecord]:
         """Returns some of the candidates as they stand in the run folder.
 
         Args:
             start: The place of the first one, from 0.
             stop: The place after the last one.
-            objective: Has the best come first, and those that failed last; `None` for the order in which they ended.
+            order: Which come first.
+            objective: What the search improves, for the order by that; `None` where it is not known.
             status: Only those that ended so; `None` for all.
         """
         found: list[TrialRecord] = []
         candidates = self.candidates()
-        wanted = candidates.places(objective=objective, status=status)[max(0, start) : stop]
+        wanted = candidates.places(order=order, objective=objective, status=status)[start:stop]
         with contextlib.suppress(OSError), (self._run / layout.TRIALS).open("rb") as file:
             for one in map(candidates.__getitem__, wanted):
                 file.seek(one.offset)
@@ -117,6 +125,10 @@ class Watched:
         if found is None:
             return
         values = found.to_json()
+        if found.phase != self._told_phase:
+            self._told_phase = found.phase
+            phase = {"id": job.id, "phase": found.phase, "phase_words": values["phase_words"]}
+            hub.publish(Event("phase", job.id, job.owner, phase, number))
         if (at := (values["trainings"], found.phase)) != self._told_trainings:
             self._told_trainings = at
             names = ("phase", "phase_words", "trainings", "seconds", "seconds_left", "best")

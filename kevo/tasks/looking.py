@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kevo.errors import DataError
+from kevo.tasks.images.rows import ROWS as PICTURE_ROWS
+from kevo.tasks.outputs.asked import CLASSES, MASKS
 from kevo.tasks.tables.contract import ROWS as TABLE_ROWS
 from kevo.tasks.tables.free_text import is_of_texts
+from kevo.tasks.text_files import holds_texts, is_zip, is_zipped_table
 from kevo.tasks.texts.contract import ROWS as TEXT_ROWS
 
 if TYPE_CHECKING:
     from kevo.tasks.images.datasets.look import Look
+    from kevo.tasks.masks.look import MaskLook
     from kevo.tasks.tables.look import TableLook
 
 TABLE_SUFFIX = ".csv"
@@ -20,8 +24,28 @@ SUFFIXES = (".zip", ".npz", TABLE_SUFFIX)
 """What may be uploaded: a folder, or a CSV that lists files, would name other files of the machine that reads it."""
 
 
-def look(path: Path, *, name: str, thumbnails: Path | None = None) -> Look | TableLook:
-    """Looks into a file; see `look` of `kevo.tasks.images.datasets.look` and of `kevo.tasks.tables.look`.
+class Found(NamedTuple):
+    """What a file holds.
+
+    Args:
+        examples: `rows`, `pictures`, `texts`, or `masks` for pictures with masks.
+        task: The task of a search on it, where the file alone decides that; empty for rows, whose columns do, and for
+            classes of pictures.
+        look: What of them there is.
+    """
+
+    examples: str
+    task: str
+    look: Look | TableLook | MaskLook
+
+
+def look(path: Path, *, name: str, thumbnails: Path | None = None) -> Found:
+    """Looks into a file.
+
+    Args:
+        path: The file.
+        name: What errors call it, so that they tell nobody where it lies.
+        thumbnails: A folder for small pictures, which must exist. `None` makes none.
 
     Raises:
         DataError: it is of another kind, cannot be read, is nothing to learn from, or names other files.
@@ -33,10 +57,20 @@ def look(path: Path, *, name: str, thumbnails: Path | None = None) -> Look | Tab
         from kevo.tasks.tables.look import look as look_at_table
 
         found = look_at_table(path, name=name)
-        return _of_texts(found) if is_of_texts(path) else found
-    from kevo.tasks.images.datasets.look import look as look_at_pictures
+        return Found("rows", "", _of_texts(found) if is_of_texts(path) else found)
+    from kevo.tasks.images.datasets import pairs
+    from kevo.tasks.images.datasets.look import look as look_at_files
 
-    return look_at_pictures(path, name=name, thumbnails=thumbnails)
+    if is_zipped_table(path):
+        raise DataError(f"{name} holds one table. Send that itself, as a {TABLE_SUFFIX}: its columns are shown then.")
+    if is_zip(path) and holds_texts(path):
+        # Of texts there are no small pictures.
+        return Found("texts", TEXT_ROWS[CLASSES.word], look_at_files(path, name=name))
+    if pairs.described(path) is not None:
+        from kevo.tasks.masks.look import look as look_at_masks
+
+        return Found("masks", PICTURE_ROWS[MASKS.word], look_at_masks(path, name=name, thumbnails=thumbnails))
+    return Found("pictures", "", look_at_files(path, name=name, thumbnails=thumbnails))
 
 
 def _of_texts(found: TableLook) -> TableLook:

@@ -78,7 +78,7 @@ async def measure(job: Asked, request: Request, data: str = "", split: str = "")
     """Asks for other data, and shows how good the model is on that."""
     server, user = server_of(request), user_of(request)
     offered = [(name, name) for name in (DIGITS, *server.config.data)]
-    offered += [(one.id, one.name) for one in server.uploads.all_of(user) if measuring.fits(job, one)]
+    offered += [(one.id, one.name) for one in server.uploads.all_of(user) if measuring.fits(server, job, one)]
     values: dict[str, Any] = {"search": job, "offered": offered, "splits": _SPLITS, "data": data, "split": split}
     values |= {"is_asked": False, "error": "", "shown": None, "data_name": server.data_name(data, user)}
     if not data:

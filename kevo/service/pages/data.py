@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -9,10 +10,15 @@ from fastapi.responses import RedirectResponse
 from starlette.datastructures import UploadFile
 
 from kevo.errors import KevoError
+from kevo.service.errors import QueueFullError
 from kevo.service.pages.rendering import render
 from kevo.service.rest import data as rest
 from kevo.service.rest.access import Sent, server_of, user_of
 from kevo.service.rest.errors import status_of
+from kevo.service.rest.searches import NewSearch, add_search
+from kevo.service.server import Server
+from kevo.service.tokens import User
+from kevo.service.uploads import Upload
 
 _FORM_BYTES = 2**16
 
@@ -31,13 +37,18 @@ def data(request: Request) -> Response:
 def new_data(request: Request) -> Response:
     """Asks for pictures."""
     server = server_of(request)
-    return render(request, "data_new.html", most=server.uploads.most, there=["digits", *server.config.data], error="")
+    return _new_page(request, server, "", 200)
+
+
+def _new_page(request: Request, server: Server, error: str, status: int, *, starts: bool = False) -> Response:
+    there = ["digits", *server.config.data]
+    return render(request, "data_new.html", status, most=server.uploads.most, there=there, error=error, starts=starts)
 
 
 @router.post("/data")
 async def post_data(request: Request) -> Response:
     """Takes in pictures from a form; the file is read on as the API reads it."""
-    server = server_of(request)
+    server, user, starts = server_of(request), user_of(request), False
     length = request.headers.get("content-length", "")
     try:
         if not length.isdigit():
@@ -46,16 +57,34 @@ async def post_data(request: Request) -> Response:
         if int(length) > server.uploads.most + _FORM_BYTES:
             server.uploads.check("data.zip", int(length))
         async with request.form(max_files=1, max_fields=2) as form:
-            file = form.get("file")
+            file, starts = form.get("file"), form.get("start") == "yes"
             if not isinstance(file, UploadFile) or not file.filename:
                 raise HTTPException(422, "Choose a file first.")
-            upload = await server.uploads.receive(file.filename, user_of(request).name, _read(file), file.size)
+            upload = await server.uploads.receive(file.filename, user.name, _read(file), file.size)
     except (KevoError, HTTPException) as error:
         status = error.status_code if isinstance(error, HTTPException) else status_of(error)
         words = str(error.detail if isinstance(error, HTTPException) else error)
-        there = ["digits", *server.config.data]
-        return render(request, "data_new.html", status, most=server.uploads.most, there=there, error=words)
-    return RedirectResponse(f"/data/{upload.id}", 303)
+        return _new_page(request, server, words, status, starts=starts)
+    return RedirectResponse(
+        await asyncio.to_thread(_start, server, user, upload) if starts else f"/data/{upload.id}", 303
+    )
+
+
+@router.post("/data/{data}/start")
+def start_data(one: Sent, request: Request) -> Response:
+    """Begins a search on an upload with the usual settings, where nothing has to be asked."""
+    return RedirectResponse(_start(server_of(request), user_of(request), one), 303)
+
+
+def _start(server: Server, user: User, upload: Upload) -> str:
+    """Begins a search with the usual settings, and returns the page of it; of a table that which asks for a column."""
+    if upload.is_table:
+        return f"/searches/new?data={upload.id}"
+    try:
+        return f"/searches/{add_search(server, user, NewSearch(data=upload.id))[0].id}"
+    except QueueFullError:
+        # It can be begun from there.
+        return f"/data/{upload.id}"
 
 
 async def _read(file: UploadFile) -> AsyncIterator[bytes]:

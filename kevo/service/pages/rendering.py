@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote_plus
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -20,6 +20,7 @@ from kevo.service.upgrade import RESTART
 from kevo.system.text import byte_size, duration, metric_name
 
 _LANGUAGE = "kevo-lang"
+_MOST_FIELDS = 150
 _YEAR = 365 * 24 * 3600
 _TEMPLATES = Environment(
     loader=PackageLoader("kevo.service.pages", "templates"),
@@ -53,6 +54,7 @@ def render(request: Request, name: str, status: int = 200, **values: Any) -> HTM
         duration=duration,
         date=lambda seconds: datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M"),
         metric_name=metric_name,
+        address_query=address_query,
         **values,
     )
     answer = HTMLResponse(page, status)
@@ -66,11 +68,29 @@ def error_page(request: Request, status: int, words: str) -> HTMLResponse:
     return render(request, "error.html", status, title=TITLES.get(status, "Error"), words=words)
 
 
+def address_query(**values: str) -> str:
+    """Returns the query of an address that names what is not empty; what stands behind it is added without a sign.
+
+    Example:
+        >>> address_query(state="failed", q="a&b", owner="")
+        'state=failed&q=a%26b&'
+    """
+    return "".join(f"{name}={quote_plus(value)}&" for name, value in values.items() if value)
+
+
 async def fields(request: Request) -> dict[str, str]:
     """Returns the fields of a plain form; of several of one name the last."""
+    return {name: values[-1].strip() for name, values in (await _all_fields(request)).items()}
+
+
+async def chosen(request: Request, name: str) -> list[str]:
+    """Returns what was ticked of a plain form under one name."""
+    return (await _all_fields(request)).get(name, [])
+
+
+async def _all_fields(request: Request) -> dict[str, list[str]]:
     content = await request.body()
-    found = parse_qs(content.decode("utf-8", "replace"), max_num_fields=50)
-    return {name: values[-1].strip() for name, values in found.items()}
+    return parse_qs(content.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
 
 
 def whole(text: str) -> int:
@@ -83,6 +103,11 @@ def whole(text: str) -> int:
     if not digits.isdigit():
         raise ValueError(f"Expected a whole number. Received: {text[:50]!r}.")
     return int(digits)
+
+
+def lines(text: str) -> str:
+    """Returns a text of several lines as a program would send it: browsers end lines with two characters."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def words_of(error: Exception) -> str:

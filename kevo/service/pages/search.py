@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from kevo.errors import KevoError
@@ -15,11 +15,12 @@ from kevo.runs.atomic_files import DAMAGE
 from kevo.runs.records import TrialRecord
 from kevo.service import exports, jobs, reports
 from kevo.service import settings as allowed
+from kevo.service.candidates import CandidateOrder, Ending
 from kevo.service.jobs import Job
 from kevo.service.pages import charts
 from kevo.service.pages import sections as sections_of
-from kevo.service.pages.rendering import fields, render, whole, words_of
-from kevo.service.rest import files
+from kevo.service.pages.rendering import fields, lines, render, whole, words_of
+from kevo.service.rest import files, tags
 from kevo.service.rest import searches as rest
 from kevo.service.rest.access import Asked, server_of
 from kevo.service.server import Server
@@ -28,7 +29,11 @@ from kevo.settings import Settings
 from kevo.system.text import seconds_in
 
 _ROWS = 50
+MASKS = "segmentation"
+"""The task whose answers are masks."""
 _LAST = 5
+_EPOCHS = 500
+"""So many of a training are shown, the last ones."""
 
 router = APIRouter()
 
@@ -43,12 +48,12 @@ def _page(job: Job, request: Request, *, error: str = "", status: int = 200) -> 
     server = server_of(request)
     values = server.search_json(job)
     candidates = server.searches.candidates(job)
-    num = len(candidates)
     search, outcome = server.settings(job), server.searches.outcome(job)
     objective = None if search is None else search.objectives[0]
     if values["state"] not in (jobs.STOPPED, jobs.FINISHED):
         outcome = None
     kind = None if outcome is None else outcome.kind
+    known = kind if kind is not None or search is None else search.kind
     headline = None
     drawings: list[dict[str, Any]] = []
     sections: list[dict[str, Any]] = []
@@ -66,6 +71,8 @@ def _page(job: Job, request: Request, *, error: str = "", status: int = 200) -> 
         "search.html",
         status,
         error=error,
+        before=_about(job),
+        longest_note=rest.LONGEST_NOTE,
         search=values,
         job=job,
         is_alive=values["state"] in jobs.ALIVE,
@@ -75,11 +82,13 @@ def _page(job: Job, request: Request, *, error: str = "", status: int = 200) -> 
         remarks=remarks,
         drawings=drawings,
         sections=sections,
-        is_of_pictures=outcome is None or outcome.kind.inputs == "images",
+        is_of_pictures=known is None or known.inputs == "images",
+        # No other format was compared with Keras on masks yet.
+        is_exported=known is None or known.name != MASKS,
         curve=None if objective is None else charts.curve(candidates, objective),
         metric="" if objective is None else objective.metric,
-        last=_rows(server, search, server.searches.records(job, num - _LAST, num)),
-        num_candidates=num,
+        last=_rows(server, search, server.searches.records(job, 0, _LAST, order="-ended")),
+        num_candidates=len(candidates),
         has_model=layout.MODEL in values["files"],
         exports=exports.listed(server, job),
         offered=exports.available(),
@@ -93,9 +102,9 @@ def _page(job: Job, request: Request, *, error: str = "", status: int = 200) -> 
 
 
 def _rows(server: Server, search: Settings | None, records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
-    """Returns what a table says of candidates, the newest first."""
+    """Returns what a table says of candidates."""
     found = []
-    for record in reversed(records):
+    for record in records:
         try:
             words = (search or Settings()).kind.describe(record.genome)
         except DAMAGE:
@@ -112,18 +121,35 @@ async def stop_search(job: Asked, request: Request) -> Response:
     return RedirectResponse("/" if given.get("back") == "list" else f"/searches/{job.id}", 303)
 
 
-@router.post("/searches/{search}/name")
-async def rename_search(job: Asked, request: Request) -> Response:
-    """Calls a search otherwise, if nobody else has done so meanwhile."""
+@router.post("/searches/{search}/about")
+async def change_search(job: Asked, request: Request) -> Response:
+    """Gives a search another name and note, if nobody else has done so meanwhile."""
     given = await fields(request)
-    if given.get("before") != job.name:
-        return _page(job, request, error=f"It was called {job.name!r} meanwhile.", status=409)
+    if given.get("before") != _about(job):
+        return _page(job, request, error=f"It was changed meanwhile. It is called {job.name!r} now.", status=409)
+    values = {"name": given.get("name", job.name), "note": lines(given.get("note", ""))}
     try:
-        asked = rest.Renamed.model_validate({"name": given.get("name", "")})
+        asked = rest.Changes.model_validate(values)
     except ValueError as error:
         return _page(job, request, error=words_of(error), status=422)
-    server_of(request).searches.rename(job, asked.name)
+    server_of(request).searches.change(job, name=asked.name, note=asked.note)
     return RedirectResponse(f"/searches/{job.id}", 303)
+
+
+def _about(job: Job) -> str:
+    """Returns what a form tells by whether somebody has changed name or note since it was shown."""
+    return tags.tag_of([job.name, job.note]).strip('"')
+
+
+@router.post("/searches/{search}/move")
+async def move_search(job: Asked, request: Request) -> Response:
+    """Moves a search that waits."""
+    try:
+        asked = rest.Changes.model_validate({"position": whole((await fields(request)).get("position", ""))})
+    except ValueError as error:
+        raise HTTPException(422, words_of(error)) from None
+    server_of(request).searches.change(job, position=asked.position)
+    return RedirectResponse("/", 303)
 
 
 @router.post("/searches/{search}/exports")
@@ -173,51 +199,74 @@ def show_candidates(
     job: Asked,
     request: Request,
     page: Annotated[int, Query(ge=1, le=10**6)] = 1,
-    sort: Literal["ended", "best"] = "ended",
+    sort: CandidateOrder = "-ended",
+    status: Ending | None = None,
 ) -> Response:
-    """Shows all candidates, the newest first or the best first."""
+    """Shows all candidates, or those that ended in one way, in an order."""
     server = server_of(request)
-    num, search = server.searches.num_candidates(job), server.settings(job)
-    if sort == "best" and search is not None:
-        # Rows are shown from the last one on.
-        start, objective = (page - 1) * _ROWS, search.objectives[0]
-        records = server.searches.records(job, start, start + _ROWS, objective=objective)[::-1]
-    else:
-        last = num - (page - 1) * _ROWS
-        records = server.searches.records(job, last - _ROWS, last) if last > 0 else []
+    num, search = server.searches.num_candidates(job, status=status), server.settings(job)
+    objective, start = None if search is None else search.objectives[0], (page - 1) * _ROWS
+    records = server.searches.records(job, start, start + _ROWS, order=sort, objective=objective, status=status)
     return render(
         request,
         "candidates.html",
         search=server.search_json(job, is_brief=True),
         rows=_rows(server, search, records),
-        metric="" if search is None else search.objectives[0].metric,
+        metric="" if objective is None else objective.metric,
+        is_best_most=objective is not None and objective.direction == "max",
         page=page,
         num=num,
+        num_all=server.searches.num_candidates(job),
         num_pages=max(1, math.ceil(num / _ROWS)),
         sort=sort,
+        ending=status or "",
+    )
+
+
+@router.get("/searches/{search}/candidates/{number}")
+def show_candidate(job: Asked, number: Annotated[int, Path(ge=1, le=10**9)], request: Request) -> Response:
+    """Shows all of one candidate, by its number from 1: what it is, how it was trained, and what came of it."""
+    server = server_of(request)
+    search, record = server.settings(job), rest.candidate_of(server, job, number - 1)
+    names = list(dict.fromkeys(name for epoch in record.history for name in epoch))
+    objective = None if search is None else search.objectives[0]
+    return render(
+        request,
+        "candidate.html",
+        search=job,
+        row=_rows(server, search, [record])[0],
+        metric="" if objective is None else objective.metric,
+        genes=[(name, str(value)) for name, value in record.genome.items()],
+        metrics=list(record.metrics.items()),
+        names=names,
+        epochs=list(zip(record.stages, record.history, strict=True))[-_EPOCHS:],
+        first=max(0, len(record.history) - _EPOCHS) + 1,
     )
 
 
 @router.get("/searches/{search}/report")
-async def show_report(job: Asked, request: Request) -> Response:
-    """Shows the report, or that it is being made."""
+async def show_report(job: Asked, request: Request, fresh: bool = False) -> Response:
+    """Shows the report, or that it is being made, with `fresh` anew."""
     server = server_of(request)
-    if reports.begin(server, job):
+    if reports.begin(server, job, is_fresh=fresh):
         return reports.response(server, job)
-    return _being_made(job, request, reports.REPORT)
+    return _being_made(job, request, reports.REPORT, is_fresh=fresh)
 
 
 @router.get("/searches/{search}/figures")
-async def show_figures(job: Asked, request: Request) -> Response:
-    """Shows the figures of the report, or that they are being made."""
+async def show_figures(job: Asked, request: Request, fresh: bool = False) -> Response:
+    """Shows the figures of the report, or that they are being made, with `fresh` anew."""
     server = server_of(request)
-    if reports.begin(server, job, reports.FIGURES):
+    if reports.begin(server, job, reports.FIGURES, is_fresh=fresh):
         return render(request, "figures.html", search=job, names=reports.figures(server, job))
-    return _being_made(job, request, reports.FIGURES)
+    return _being_made(job, request, reports.FIGURES, is_fresh=fresh)
 
 
-def _being_made(job: Job, request: Request, what: str) -> Response:
+def _being_made(job: Job, request: Request, what: str, *, is_fresh: bool) -> Response:
     server = server_of(request)
+    if is_fresh:
+        # The page that waits loads itself again, which must not begin anew each time.
+        return RedirectResponse(f"/searches/{job.id}/{what}", 303)
     words = reports.failure(server, job, what)
     # Whoever looks once more has it tried once more.
     server.errands.drop((what, job.id))

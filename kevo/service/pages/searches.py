@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,16 +14,30 @@ from kevo.errors import KevoError
 from kevo.service import jobs
 from kevo.service import settings as allowed
 from kevo.service.jobs import Job
-from kevo.service.pages.rendering import fields, render, whole, words_of
+from kevo.service.pages.rendering import chosen, fields, lines, render, whole, words_of
 from kevo.service.rest.access import server_of, user_of
-from kevo.service.rest.searches import NewSearch, add_search
+from kevo.service.rest.searches import LONGEST_NOTE, NewSearch, add_search
 from kevo.service.server import Server
+from kevo.service.sorting import SearchOrder
 from kevo.service.tokens import User
 from kevo.service.uploads import Upload
 from kevo.system.text import duration, seconds_in
 from kevo.tasks.registry import DEFAULT, kind_of
 
 _PAGE = 20
+_WHOLE = (
+    "max_trials",
+    "patience",
+    "epochs",
+    "final_epochs",
+    "num_finalists",
+    "max_params",
+    "seed",
+    "population",
+    "num_rungs",
+    "folds",
+)
+"""The settings of the form that are whole numbers."""
 
 router = APIRouter()
 
@@ -32,14 +46,16 @@ router = APIRouter()
 def searches(
     request: Request,
     state: str = "",
+    owner: str = "",
     q: Annotated[str, Query(max_length=200)] = "",
+    sort: SearchOrder = "-created",
     page: Annotated[int, Query(ge=1, le=10**6)] = 1,
 ) -> Response:
-    """Shows the searches, the newest first."""
+    """Shows the searches, or some of them, in an order."""
     server, user = server_of(request), user_of(request)
     everything = server.searches.all_of(user)
-    sought = server.searches.all_of(user, words=q) if q else everything
-    found = [job for job in sought if state in ("", server.searches.state(job))]
+    sought = server.searches.all_of(user, words=q, order=sort)
+    found = [job for job in sought if state in ("", server.searches.state(job)) and owner in ("", job.owner)]
     rows = [server.search_json(job, is_brief=True) for job in found[(page - 1) * _PAGE : page * _PAGE]]
     states = [server.searches.state(job) for job in everything]
     return render(
@@ -47,16 +63,29 @@ def searches(
         "searches.html",
         rows=rows,
         state=state,
+        owner=owner,
         q=q,
+        sort=sort,
+        owners=sorted({job.owner for job in everything}),
         states=sorted(set(states)),
         num_all=len(everything),
         num_comparable=sum(row["result"] is not None for row in rows),
         num_alive=sum(one in jobs.ALIVE for one in states),
         num_queued=states.count(jobs.QUEUED),
+        places=_places(server, rows),
         free=server.root.num_free,
         page=page,
         num_pages=max(1, math.ceil(len(found) / _PAGE)),
     )
+
+
+def _places(server: Server, rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
+    """Returns for each search that waits its place among its owner's own, from 1, and how many these are."""
+    found: dict[str, tuple[int, int]] = {}
+    for owner in {row["owner"] for row in rows if row["state"] == jobs.QUEUED}:
+        waiting = server.searches.waiting_of(owner)
+        found |= {job.id: (place, len(waiting)) for place, job in enumerate(waiting, start=1)}
+    return found
 
 
 @router.get("/searches/new")
@@ -65,8 +94,17 @@ def new_search(request: Request, data: str = "digits") -> Response:
     return _search_form(request, data, {}, "")
 
 
-def _search_form(request: Request, data: str, given: Mapping[str, str], error: str, status: int = 200) -> Response:
+def _search_form(
+    request: Request,
+    data: str,
+    given: Mapping[str, str],
+    error: str,
+    status: int = 200,
+    *,
+    ticked: Sequence[str] = (),
+) -> Response:
     server, user = server_of(request), user_of(request)
+    upload = server.uploads.get(data, user)
     name = server.data_name(data, user)
     if name is None:
         raise HTTPException(404, "There is no such data.")
@@ -78,42 +116,46 @@ def _search_form(request: Request, data: str, given: Mapping[str, str], error: s
         status,
         data=data,
         data_name=name,
-        upload=server.uploads.get(data, user),
+        upload=upload,
         given=given,
+        ticked=ticked,
+        # A file whose columns or masks are asked for, or of texts, has no use for them.
+        backbones=server.backbones() if upload is None or upload.examples == "pictures" else [],
         error=error,
         is_free=is_free,
         is_paused=server.searches.is_paused,
         num_before=waiting + server.searches.num_alive(),
-        objectives=_objectives(server.uploads.get(data, user)),
+        objectives=_objectives(upload),
         most=duration(server.config.max_time),
         default_name=Path(name).stem or name,
+        longest_note=LONGEST_NOTE,
     )
 
 
 def _objectives(upload: Upload | None) -> list[tuple[str, tuple[str, ...]]]:
     """Returns what can be improved, by the tasks that the data may be for."""
-    tasks = [DEFAULT] if upload is None or not upload.is_table else sorted(set(upload.targets.values()))
+    tasks = [DEFAULT] if upload is None else sorted(set(upload.targets.values())) or [upload.task or DEFAULT]
     return [(asks, allowed.objectives(asks)) for asks in dict.fromkeys(kind_of(task).asks for task in tasks)]
 
 
 @router.post("/searches")
 async def post_search(request: Request) -> Response:
     """Begins a search that a form asks for."""
-    given = await fields(request)
+    given, ticked = await fields(request), await chosen(request, "backbones")
     data = given.get("data", "digits")
     try:
-        job = _asked_for(server_of(request), user_of(request), data, given)
+        job = _asked_for(server_of(request), user_of(request), data, given, ticked)
     except (KevoError, ValueError) as error:
-        return _search_form(request, data, given, words_of(error), 422)
+        return _search_form(request, data, given, words_of(error), 422, ticked=ticked)
     return RedirectResponse(f"/searches/{job.id}", 303)
 
 
-def _asked_for(server: Server, user: User, data: str, given: Mapping[str, str]) -> Job:
+def _asked_for(server: Server, user: User, data: str, given: Mapping[str, str], ticked: Sequence[str]) -> Job:
     """Reads the form of a search; empty fields are left out."""
     settings: dict[str, Any] = {}
     if time := given.get("max_time_other") or given.get("max_time"):
         settings["max_time"] = float(seconds_in(time))
-    for name in ("max_trials", "patience", "epochs", "max_params", "seed", "population", "num_rungs", "folds"):
+    for name in _WHOLE:
         if text := given.get(name):
             settings[name] = whole(text)
     for name in ("space", "objective", "target"):
@@ -121,5 +163,8 @@ def _asked_for(server: Server, user: User, data: str, given: Mapping[str, str]) 
             settings[name] = text
     if given.get("minimize"):
         settings["minimize"] = [given["minimize"]]
-    asked = NewSearch.model_validate({"data": data, "name": given.get("name") or None, "settings": settings})
+    if ticked:
+        settings["backbones"] = list(ticked)
+    about = {"name": given.get("name") or None, "note": lines(given.get("note", ""))}
+    asked = NewSearch.model_validate({"data": data, **about, "settings": settings})
     return add_search(server, user, asked)[0]

@@ -9,8 +9,10 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from kevo.errors import KevoError
+from kevo.service.guard import POLICY
 from kevo.service.jobs import Job
 from kevo.service.pages.rendering import render
+from kevo.service.pages.search import MASKS
 from kevo.service.rest.access import Asked, server_of
 from kevo.service.rest.errors import status_of
 from kevo.service.rest.predictions import model_of, pictures_of, predicted
@@ -40,12 +42,16 @@ async def post_try(job: Asked, request: Request) -> Response:
     try:
         pictures = await pictures_of(request)
         # A form that is sent again has lost its pictures: it waits for the model.
-        answer = await predicted(server, model_of(server, job), pictures, top=5, wait=_FORM_SECONDS)
+        answer = await predicted(server, model_of(server, job), pictures, top=5, overlays=True, wait=_FORM_SECONDS)
     except (KevoError, HTTPException) as error:
         status = error.status_code if isinstance(error, HTTPException) else status_of(error)
         words = str(error.detail if isinstance(error, HTTPException) else error)
         return _try_page(request, job, is_ready=True, error=server.without_paths(words), status=status)
-    return _try_page(request, job, is_ready=True, answer=answer)
+    page = _try_page(request, job, is_ready=True, answer=answer)
+    if any("overlay" in one for one in answer["predictions"]):
+        # Without a script a picture that is kept nowhere stands in the page itself.
+        page.headers["content-security-policy"] = POLICY.replace("img-src 'self'", "img-src 'self' data:")
+    return page
 
 
 def _try_page(
@@ -58,7 +64,7 @@ def _try_page(
     status: int = 200,
 ) -> Response:
     server = server_of(request)
-    outcome = server.searches.outcome(job)
+    outcome, search = server.searches.outcome(job), server.settings(job)
     address = f"{request.url.scheme}://{request.url.netloc}/api/v1/searches/{job.id}/predict"
     curl = ["curl", "-H", "Authorization: Bearer TOKEN", "--data-binary", "@picture.jpg", address]
     return render(
@@ -68,6 +74,7 @@ def _try_page(
         search=job,
         is_ready=is_ready,
         class_names=list(outcome.test.names)[:100] if outcome is not None else [],
+        has_masks=search is not None and search.kind.name == MASKS,
         answer=answer,
         error=error,
         curl=shlex.join(curl),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, JSONResponse
 
 from kevo.service import jobs
-from kevo.service.rest.access import Sent, server_of, user_of
+from kevo.service.rest.access import LONGEST_NAME, Sent, server_of, user_of
 from kevo.service.rest.bodies import body_of
 from kevo.service.server import is_plain_file
 from kevo.service.uploads import MEMBERS
@@ -25,24 +25,43 @@ FileName = Annotated[
 """What the description says of the names of files: other names are taken too, where they end so."""
 
 
-@router.put("/data/{data}", status_code=201, openapi_extra=body_of(*dict.fromkeys(MEMBERS.values())))
-async def put_data(name: FileName, request: Request) -> JSONResponse:
+@router.put(
+    "/data/{data}",
+    status_code=201,
+    openapi_extra=body_of(*dict.fromkeys(MEMBERS.values())),
+    responses={200: {"description": "The same key has brought it before"}},
+)
+async def put_data(
+    name: FileName, request: Request, idempotency_key: Annotated[str | None, Header(max_length=LONGEST_NAME)] = None
+) -> JSONResponse:
     """Takes in a .zip or .npz of pictures or a .csv of rows, as the body, and says what it holds."""
-    server, length = server_of(request), _length(request)
+    server, length, user = server_of(request), _length(request), user_of(request)
+    if idempotency_key and (known := server.uploads.by_key(idempotency_key, user)) is not None:
+        return JSONResponse(server.upload_json(known), 200, {"location": f"/api/v1/data/{known.id}"})
     server.uploads.check(name, length)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
     if kind not in ("", *MEMBERS.values(), *_OTHER_NAMES):
         raise HTTPException(415, f"Expected {', '.join(MEMBERS.values())}. Received: {kind[:100]}.")
-    one = await server.uploads.receive(name, user_of(request).name, _chunks(request), length)
+    chunks = _chunks(request)
+    one = await server.uploads.receive(name, user.name, chunks, length, key=idempotency_key or "")
     return JSONResponse(server.upload_json(one), 201, {"location": f"/api/v1/data/{one.id}"})
 
 
 @router.get("/data")
-def list_data(request: Request) -> dict[str, Any]:
+def list_data(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    after: Annotated[int, Query(ge=0, le=10**9)] = 0,
+) -> dict[str, Any]:
     """Lists uploads, the newest first, and the data that is on the machine already."""
     server = server_of(request)
-    found = [server.upload_json(one) for one in server.uploads.all_of(user_of(request))]
-    return {"data": found, "there": ["digits", *server.config.data]}
+    found, following = server.uploads.all_of(user_of(request)), after + limit
+    return {
+        "data": [server.upload_json(one) for one in found[after:following]],
+        "total": len(found),
+        "next": following if following < len(found) else None,
+        "there": ["digits", *server.config.data],
+    }
 
 
 @router.get("/data/{data}")
@@ -54,8 +73,16 @@ def get_data(one: Sent, request: Request) -> dict[str, Any]:
 @router.get(
     "/data/{data}/thumbs/{number}", response_class=FileResponse, responses={200: {"content": {"image/png": {}}}}
 )
-def get_thumbnail(one: Sent, number: int, request: Request) -> FileResponse:
-    """Shows a small picture of an upload, made anew from one of its pictures."""
+def get_thumbnail(
+    one: Sent,
+    number: int,
+    request: Request,
+    label: Annotated[str | None, Query(alias="class", max_length=1000)] = None,
+) -> FileResponse:
+    """Shows a small picture of an upload, made anew from one of its pictures; with `class` by its place among these."""
+    if label is not None:
+        places = [place for place, (name, _) in enumerate(one.thumbnails) if name == label]
+        number = places[number] if 0 <= number < len(places) else len(one.thumbnails)
     path = server_of(request).uploads.thumbnail(one, number)
     if path is None or not is_plain_file(path):
         raise HTTPException(404, "There is no such picture.")

@@ -18,6 +18,7 @@ from kevo.service.server import Server
 router = APIRouter()
 
 
+@router.head("/searches/{search}/files", include_in_schema=False)
 @router.get("/searches/{search}/files")
 def list_files(job: Asked, request: Request) -> dict[str, Any]:
     """Lists what can be downloaded."""
@@ -50,26 +51,26 @@ def get_file(job: Asked, name: str, request: Request) -> Response:
 @router.get(
     "/searches/{search}/report", response_class=FileResponse, responses={202: {"description": "It is being made"}}
 )
-async def get_report(job: Asked, request: Request) -> Response:
-    """Shows the report of a search; 202 while it is being made."""
+async def get_report(job: Asked, request: Request, fresh: bool = False) -> Response:
+    """Shows the report of a search; 202 while it is being made, with `fresh` anew."""
     server = server_of(request)
-    if reports.begin(server, job):
+    if reports.begin(server, job, is_fresh=fresh):
         return reports.response(server, job)
     return _later(server, job, reports.REPORT)
 
 
 def _later(server: Server, job: Job, what: str) -> Response:
     if words := reports.failure(server, job, what):
-        raise HTTPException(409, f"There is nothing of that kind: {words}")
+        raise HTTPException(409, f"There is nothing of that kind: {words} Try again with ?fresh=1.")
     headers = {"retry-after": "5", "location": f"/api/v1/searches/{job.id}/{what}"}
     return JSONResponse({"state": "being made"}, 202, headers)
 
 
 @router.get("/searches/{search}/figures", responses={202: {"description": "They are being made"}})
-async def list_figures(job: Asked, request: Request) -> Response:
-    """Lists the figures of the report, as SVG; 202 while they are being made."""
+async def list_figures(job: Asked, request: Request, fresh: bool = False) -> Response:
+    """Lists the figures of the report, as SVG; 202 while they are being made, with `fresh` anew."""
     server = server_of(request)
-    if not reports.begin(server, job, reports.FIGURES):
+    if not reports.begin(server, job, reports.FIGURES, is_fresh=fresh):
         return _later(server, job, reports.FIGURES)
     address = f"/api/v1/searches/{job.id}/figures"
     return JSONResponse(
@@ -80,13 +81,15 @@ async def list_figures(job: Asked, request: Request) -> Response:
 @router.get(
     "/searches/{search}/figures/{name}",
     response_class=FileResponse,
-    responses={200: {"content": {"image/svg+xml": {}}}},
+    responses={200: {"content": {"image/svg+xml": {}}}, 202: {"description": "They are being made"}},
 )
-def get_figure(job: Asked, name: str, request: Request) -> Response:
-    """Shows a figure of the report, by a name that the list of them has."""
+async def get_figure(job: Asked, name: str, request: Request, fresh: bool = False) -> Response:
+    """Shows a figure of the report, by a name that the list of them has; with `fresh` all are made anew, 202."""
     server = server_of(request)
     if name not in reports.figures(server, job):
         raise HTTPException(404, "There is no such figure. Ask for the list of figures first.")
+    if fresh and not reports.begin(server, job, reports.FIGURES, is_fresh=True):
+        return _later(server, job, reports.FIGURES)
     return reports.figure_response(server, job, name)
 
 

@@ -27,9 +27,11 @@ async def get_machine(request: Request) -> dict[str, Any]:
 
 @router.get("/settings")
 def get_settings(request: Request) -> dict[str, Any]:
-    """Says what may be set for a search, as a JSON schema, and how much of it is allowed here."""
-    config = server_of(request).config
+    """Says what may be set for a search, as a JSON schema, how much of it is allowed, and which weights are here."""
+    server = server_of(request)
+    config = server.config
     return {
+        "backbones": server.backbones(),
         "schema": SearchSettings.model_json_schema(),
         "max_time": config.max_time,
         "max_upload": config.max_upload,

@@ -28,11 +28,17 @@ async def predict(
     top: Annotated[int | None, Query(ge=1, le=10_000)] = None,
     model: str = "best",
     grad_cam: bool = False,
+    overlay: bool = False,
 ) -> dict[str, Any]:
-    """Predicts a picture, the body, or up to 32 pictures, its parts; `grad_cam` draws what speaks for each class."""
+    """Predicts a picture, the body, or up to 32 pictures, its parts.
+
+    `grad_cam` draws what speaks for each class. A model of masks answers with each `mask`, a PNG in base64 of 0 and 255
+    or of a palette whose indices are the classes, and with the `area` of each class; `overlay` draws masks over their
+    pictures too.
+    """
     server = server_of(request)
     pictures = await pictures_of(request)
-    return await predicted(server, model_of(server, job, model), pictures, top=top, draws=grad_cam)
+    return await predicted(server, model_of(server, job, model), pictures, top=top, draws=grad_cam, overlays=overlay)
 
 
 async def pictures_of(request: Request) -> list[tuple[str, bytes]]:
@@ -75,6 +81,7 @@ async def predicted(
     *,
     top: int | None,
     draws: bool = False,
+    overlays: bool = False,
     wait: float = _MODEL_SECONDS,
 ) -> dict[str, Any]:
     """Returns what a model says of pictures, and why some cannot be used.
@@ -85,7 +92,7 @@ async def predicted(
         ModelError: it cannot be loaded.
     """
     blobs = [content for _, content in pictures]
-    answer = await server.models.predict(path, blobs, top=top, wait=wait, draws=draws)
+    answer = await server.models.predict(path, blobs, top=top, wait=wait, draws=draws, overlays=overlays)
     for one in [*answer["predictions"], *answer["skipped"]]:
         one["name"] = pictures[one.pop("place")][0][:LONGEST_NAME]
     if not answer["predictions"]:

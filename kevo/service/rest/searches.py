@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from kevo.runs.records import TrialRecord
 from kevo.service import jobs
 from kevo.service import settings as allowed
-from kevo.service.candidates import Ending
+from kevo.service.candidates import CandidateOrder, Ending
 from kevo.service.errors import MissingError
 from kevo.service.jobs import Job
 from kevo.service.rest import tags
 from kevo.service.rest.access import LONGEST_NAME, Asked, server_of, user_of
 from kevo.service.rest.tags import IfMatch, IfNoneMatch
 from kevo.service.server import Server
-from kevo.service.settings import Limits, SearchSettings
+from kevo.service.settings import Limits, SearchSettings, Whole
+from kevo.service.sorting import SearchOrder
 from kevo.service.tokens import User
 from kevo.service.watching import candidate_json
 
 router = APIRouter()
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")]
+LONGEST_NOTE = 2000
+Note = Annotated[str, Field(max_length=LONGEST_NOTE, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
 
 
 class NewSearch(BaseModel):
@@ -33,15 +37,18 @@ class NewSearch(BaseModel):
 
     data: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
     name: Name | None = None
+    note: Note = ""
     settings: SearchSettings = SearchSettings()
 
 
-class Renamed(BaseModel):
-    """What may be changed of a search."""
+class Changes(BaseModel):
+    """What is to be changed of a search; what is left out stays. `position` is its place among its owner's own."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Name
+    name: Name | None = None
+    note: Note | None = None
+    position: Whole | None = None
 
 
 class Stop(BaseModel):
@@ -76,13 +83,21 @@ def add_search(server: Server, user: User, asked: NewSearch, key: str = "") -> t
         raise MissingError("There is no such data.")
     upload = server.uploads.get(asked.data, user)
     targets = upload.targets if upload is not None and upload.is_table else None
-    settings = allowed.checked(asked.settings, max_time=server.config.max_time, targets=targets)
+    backbones = server.backbones() if asked.settings.backbones is not None else ()
+    settings = allowed.checked(
+        asked.settings,
+        max_time=server.config.max_time,
+        targets=targets,
+        task="" if upload is None else upload.task,
+        backbones=backbones,
+    )
     return server.searches.add(
         name=asked.name or Path(data_name).stem or data_name,
         owner=user.name,
         data=asked.data,
         data_name=data_name,
         settings=settings,
+        note=asked.note,
         key=key,
     )
 
@@ -93,16 +108,21 @@ def list_searches(
     state: str | None = None,
     owner: str | None = None,
     q: Annotated[str, Query(max_length=LONGEST_NAME)] = "",
+    sort: SearchOrder = "-created",
     limit: Annotated[int, Query(ge=1, le=500)] = 20,
-    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+    after: Annotated[int, Query(ge=0, le=10**9)] = 0,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Lists searches, the newest first, `q` by name; 304 where the list of that `If-None-Match` is still right."""
+    """Lists searches, `q` by name of them or their data; 304 where the list of `If-None-Match` is still right."""
     server = server_of(request)
-    everything = server.searches.all_of(user_of(request), words=q)
+    everything = server.searches.all_of(user_of(request), words=q, order=sort)
     found = [job for job in everything if state in (None, server.searches.state(job)) and owner in (None, job.owner)]
-    page = found[offset : offset + limit]
-    values = {"searches": [server.search_json(job, is_brief=True) for job in page], "total": len(found)}
+    following = after + limit
+    values = {
+        "searches": [server.search_json(job, is_brief=True) for job in found[after:following]],
+        "total": len(found),
+        "next": following if following < len(found) else None,
+    }
     return tags.answer(values, if_none_match)
 
 
@@ -113,11 +133,11 @@ def get_search(job: Asked, request: Request, if_none_match: IfNoneMatch = None) 
 
 
 @router.patch("/searches/{search}", responses=tags.CHANGED)
-def patch_search(job: Asked, asked: Renamed, request: Request, if_match: IfMatch = None) -> dict[str, Any]:
-    """Calls a search otherwise; 412 where it is not any more as in the answer with the tag of `If-Match`."""
+def patch_search(job: Asked, asked: Changes, request: Request, if_match: IfMatch = None) -> dict[str, Any]:
+    """Gives a search another name, note or place in the queue; 412 if it has changed since the tag of `If-Match`."""
     server = server_of(request)
     tags.check(server.search_json(job), if_match)
-    server.searches.rename(job, asked.name)
+    server.searches.change(job, name=asked.name, note=asked.note, position=asked.position)
     return server.search_json(job)
 
 
@@ -139,7 +159,7 @@ def resume_search(job: Asked, request: Request, asked: Limits | None = None) -> 
 
 @router.delete("/searches/{search}", responses=tags.CHANGED)
 def delete_search(job: Asked, request: Request, if_match: IfMatch = None) -> dict[str, Any]:
-    """Removes a search with all its files; 412 as for a change of its name."""
+    """Removes a search with all its files; 412 as for a change of it."""
     server = server_of(request)
     tags.check(server.search_json(job), if_match)
     freed = server.searches.remove(job)
@@ -153,15 +173,15 @@ def list_candidates(
     request: Request,
     after: Annotated[int, Query(ge=0, le=10**9)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    sort: Literal["ended", "best"] = "ended",
+    sort: CandidateOrder = "ended",
     status: Ending | None = None,
 ) -> dict[str, Any]:
-    """Lists candidates in the order in which they ended, or the best first, without histories of their trainings."""
+    """Lists candidates in an order, without histories of their trainings; those without its value come last."""
     server = server_of(request)
     searches, settings = server.searches, server.settings(job)
-    objective = settings.objectives[0] if sort == "best" and settings is not None else None
+    objective = None if settings is None else settings.objectives[0]
     total, following = searches.num_candidates(job, status=status), after + limit
-    records = searches.records(job, after, following, objective=objective, status=status)
+    records = searches.records(job, after, following, order=sort, objective=objective, status=status)
     return {
         "candidates": list(map(candidate_json, records)),
         "total": total,
@@ -172,12 +192,20 @@ def list_candidates(
 @router.get("/searches/{search}/candidates/{number}")
 def get_candidate(job: Asked, number: int, request: Request) -> dict[str, Any]:
     """Tells all of one candidate."""
-    searches = server_of(request).searches
-    place = searches.candidates(job).place_of(number)
-    found = [] if place is None else searches.records(job, place, place + 1)
+    return candidate_of(server_of(request), job, number).to_json()
+
+
+def candidate_of(server: Server, job: Job, number: int) -> TrialRecord:
+    """Returns a candidate by its number, from 0; of one that was trained in parts the last part.
+
+    Raises:
+        HTTPException: there is none.
+    """
+    place = server.searches.candidates(job).place_of(number)
+    found = [] if place is None else server.searches.records(job, place, place + 1)
     if not found:
         raise HTTPException(404, "There is no such candidate.")
-    return found[0].to_json()
+    return found[0]
 
 
 @router.get("/searches/{search}/log", response_class=PlainTextResponse)

@@ -14,14 +14,12 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.pages import address
 from kevo.tasks.outputs.masks.evaluation import classes_of
 from kevo.tasks.outputs.masks.pages import MaskPages
-from kevo.tasks.outputs.masks.predictions import color_of
+from kevo.tasks.outputs.masks.predictions import overlay
 from kevo.tasks.outputs.words import Shown, Words
 from kevo.tasks.pages import Pages, Thumbnail, Thumbnails
 
 _WIDTH = 480
 """Of a picture and both masks, in pixels, at most."""
-_COVERED = 0.6
-"""How much of a pixel the color of its class covers."""
 _LOAD = f"""\
 import json
 
@@ -80,19 +78,6 @@ def _show(dataset: ImageDataset, shown: Sequence[Shown], outputs: npt.NDArray[np
             )
         )
     return Thumbnails(tuple(pictures))
-
-
-def overlay(picture: npt.NDArray[np.uint8], mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Returns a picture in which each class has its color.
-
-    Args:
-        picture: Pixels 0-255, shape (height, width, 3).
-        mask: The class of each pixel, shape (height, width); 0 stays as it is.
-    """
-    colors = np.array([color_of(place) for place in range(int(mask.max(initial=0)) + 1)], np.float32)[mask]
-    share = _COVERED * (mask > 0)[..., np.newaxis]
-    mixed: npt.NDArray[np.uint8] = np.rint((1 - share) * picture + share * colors).astype(np.uint8)
-    return mixed
 
 
 _WORDS = Words(

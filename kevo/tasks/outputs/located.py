@@ -45,6 +45,10 @@ class Located:
             "--masks."
         )
 
+    def drawings(self, picture: bytes | None) -> dict[str, Any]:
+        """Returns what of the answer is a picture; see `Prediction.drawings`. Most answers are none."""
+        return {}
+
 
 def free_name(stem: str, ending: str, taken: set[str]) -> str:
     """Returns a name of a file that is not taken yet, and takes it.

@@ -34,6 +34,13 @@ class Prediction(Protocol):
             SettingsError: the task's answers are no files.
         """
 
+    def drawings(self, picture: bytes | None) -> dict[str, Any]:
+        """Returns what of the answer is a picture, such as a mask, as JSON values: a PNG is a text in base64.
+
+        Args:
+            picture: The file of the example, to draw the answer over it; `None` for without that.
+        """
+
 
 class Scored(Protocol):
     """How a saved model did on data."""

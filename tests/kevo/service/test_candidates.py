@@ -8,10 +8,10 @@ from tests.support.searches import record
 
 ACCURACY, LOSS = Objective("val_accuracy", "max"), Objective("val_cross_entropy", "min")
 ROWS = [
-    Candidate(0, 10, 0, 1.0, {"val_accuracy": 0.5}),
-    Candidate(10, 5, 1, 2.0, None),
-    Candidate(15, 7, 2, 4.0, {"val_accuracy": 0.75, "val_cross_entropy": 0.2}),
-    Candidate(22, 7, 0, 3.0, {"val_cross_entropy": 0.1}),
+    Candidate(0, 10, 0, 1.0, 1.0, 5, {"val_accuracy": 0.5}),
+    Candidate(10, 5, 1, 2.0, 1.0, None, None),
+    Candidate(15, 7, 2, 4.0, 2.0, 3, {"val_accuracy": 0.75, "val_cross_entropy": 0.2}),
+    Candidate(22, 7, 0, 3.0, 0.5, 4, {"val_cross_entropy": 0.1}),
 ]
 
 
@@ -32,11 +32,14 @@ def test_they_are_what_was_added_also_after_they_were_written_down() -> None:
 
 def test_they_are_put_in_order_and_chosen() -> None:
     found = candidates()
-    assert list(found.places()) == [0, 1, 2, 3] and list(Candidates().places(objective=LOSS)) == []
+    assert list(found.places()) == [0, 1, 2, 3] and list(Candidates().places(order="best", objective=LOSS)) == []
     assert found.places(status="failed") == [1] and found.places(status="completed") == [0, 2, 3]
     # Those without that score come last, in the order in which they ended.
-    assert found.places(objective=ACCURACY) == [2, 0, 1, 3]
-    assert found.places(objective=LOSS, status="completed") == [3, 2, 0]
+    assert found.places(order="best", objective=ACCURACY) == [2, 0, 1, 3]
+    assert found.places(order="-best", objective=ACCURACY) == [0, 2, 1, 3]
+    assert found.places(order="params") == [2, 3, 0, 1] and found.places(order="-params") == [0, 3, 2, 1]
+    assert list(found.places(order="-ended")) == [3, 2, 1, 0] == list(found.places(order="-best"))
+    assert found.places(order="best", objective=LOSS, status="completed") == [3, 2, 0]
     assert found.scored("val_cross_entropy") == [Scored(2, 4.0, 0.2), Scored(0, 3.0, 0.1)] and found.scored("f1") == []
     assert (found.place_of(0), found.place_of(1), found.place_of(7)) == (3, 1, None)
 
@@ -45,4 +48,5 @@ def test_a_line_is_read_in_brief_also_where_a_gene_looks_like_its_end() -> None:
     one = record("a", 0.5, genome={"name": '", "history": [ ], "num_epochs": 3'}, num_epochs=1)
     line = json.dumps(one.to_json()).encode() + b"\n"
     found = in_brief(line, 7)
-    assert found == (7, len(line), one.number, one.finished_at, {"val_accuracy": 0.5, "val_cross_entropy": 1.0})
+    metrics = {"val_accuracy": 0.5, "val_cross_entropy": 1.0}
+    assert found == (7, len(line), one.number, one.finished_at, one.seconds, one.num_parameters, metrics)

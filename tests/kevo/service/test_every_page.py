@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -18,9 +20,10 @@ from kevo.service.jobs import Job
 from kevo.service.root import Root
 from kevo.service.server import Config, Server
 from kevo.service.tokens import Gate, TokenFile
+from tests.support.masks import write_folder
 from tests.support.searches import failed, record
 from tests.support.serve_process import wait
-from tests.support.serving import TOKEN, pets, put_run, put_search, write_result
+from tests.support.serving import TOKEN, pets, put_run, put_search, write_result, zipped
 
 browsing = pytest.importorskip("tests.support.browsing", reason="the extra `browser` is not installed")
 browser = browsing.browser
@@ -87,18 +90,31 @@ def know_answers(server: Server, first: Job, second: Job) -> None:
 
 
 @pytest.fixture(scope="module")
-def pages(served: tuple[Server, str]) -> Iterator[dict[str, str]]:
+def pages(served: tuple[Server, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The addresses of all pages, by names for their pictures."""
     server, address = served
     found: dict[str, str] = {}
     headers = {"authorization": f"Bearer {TOKEN}"}
+    texts = {f"{name}/{place}.txt": f"{name} {place}".encode() for name in ("good", LONG[:90]) for place in range(3)}
+    disks = write_folder(tmp_path_factory.mktemp("masks") / "disks", 4)
+    contents = {
+        "pets": pets(("cat", HOSTILE.replace("/", ""), "owl")),
+        "texts": zipped(texts),
+        "masks": Path(shutil.make_archive(str(disks), "zip", disks)).read_bytes(),
+    }
+    uploads = {}
     with httpx2.Client(base_url=address, headers=headers, timeout=120) as client:
-        answer = client.put("/api/v1/data/pets.zip", content=pets(("cat", HOSTILE.replace("/", ""), "owl")))
-        assert answer.status_code == 201, answer.text
-        upload = answer.json()["id"]
+        for name, content in contents.items():
+            answer = client.put(f"/api/v1/data/{name}.zip", content=content)
+            assert answer.status_code == 201, answer.text
+            uploads[name] = answer.json()["id"]
+    upload = uploads["pets"]
+    found |= {f"data-{name}": f"/data/{uploads[name]}" for name in ("texts", "masks")}
     found |= {"data": "/data", "data-new": "/data/new", "data-one": f"/data/{upload}"}
     found |= {"data-delete": f"/data/{upload}/delete", "search-new": f"/searches/new?data={upload}"}
     queued = put_search(server, name=HOSTILE)
+    queued.note = f"{LONG}\n{HOSTILE}"
+    put_search(server, name="waits after it")
     cancelled = put_search(server, state="cancelled", name="cancelled")
     alive = contextlib.ExitStack()
     states = {state: at_work(server, state, alive) for state in (jobs.STARTING, jobs.RUNNING, jobs.STOPPING)}
@@ -115,6 +131,8 @@ def pages(served: tuple[Server, str]) -> Iterator[dict[str, str]]:
     done = states["finished"].id
     for name in ("candidates", "delete", "try", "measure", "figures"):
         found[f"search-{name}"] = f"/searches/{done}/{name}"
+    found |= {"candidate": f"/searches/{done}/candidates/1", "candidate-failed": f"/searches/{done}/candidates/3"}
+    found["candidates-best"] = f"/searches/{done}/candidates?sort=best&status=completed"
     found["search-measured"] = f"/searches/{done}/measure?data=digits"
     found["compare"] = f"/compare?ids={done}&ids={states['stopped'].id}"
     found["compare-one"] = f"/compare?ids={done}"
@@ -123,6 +141,8 @@ def pages(served: tuple[Server, str]) -> Iterator[dict[str, str]]:
         yield found | {
             "searches": "/",
             "searches-failed": "/?state=failed",
+            "searches-by-name": "/?sort=name&q=e",
+            "searches-none-like-it": "/?q=nothing+of+the+kind",
             "api": "/api",
             "machine": "/machine",
             "error": "/searches/none",

@@ -24,9 +24,10 @@ def test_what_the_command_made_is_shown_and_can_be_gone_on_with(tmp_path: Path) 
         whole = client.get(address)
         assert str(tmp_path) not in whole.text and client.get(f"{address}/candidates").json()["total"] == 1
         page = client.get(f"/searches/{search['id']}").text
-        assert "The command made this search" in page and "/delete" not in page and "/name" not in page
+        assert "The command made this search" in page and "/delete" not in page and 'id="name"' not in page
         # It is not the server's: neither its name nor its files.
         assert client.patch(address, json={"name": "mine"}).status_code == 409
+        assert client.patch(address, json={"note": "of the first camera"}).json()["note"] == "of the first camera"
         assert client.delete(address).status_code == 409 and done.path.is_dir()
         token = TokenFile(server.root.tokens).add("other")
         other = {"authorization": f"Bearer {token}"}
@@ -52,3 +53,4 @@ def test_what_the_command_made_is_shown_and_can_be_gone_on_with(tmp_path: Path) 
         states = {job.name: server.searches.state(job) for job in server.searches.all_of(User("owner"))}
         assert states == {"done": "finished", "later": "queued"}
         assert client.get("/").status_code == 200
+        assert client.get(address).json()["note"] == "of the first camera"

@@ -76,7 +76,7 @@ def test_a_table_is_no_list_of_pictures_on_the_server(served: Serving, asked: li
     assert sent.status_code == 201
     data = {"data": sent.json()["id"]}
     refused = client.post(f"/api/v1/searches/{job.id}/evaluate", json=data)
-    assert refused.status_code == 409 and "takes pictures, and rows.csv is a table" in refused.json()["detail"]
+    assert refused.status_code == 409 and "rows.csv holds a table" in refused.json()["detail"]
     assert asked == []
     other.settings["target"] = "kind"
     assert client.post(f"/api/v1/searches/{other.id}/evaluate", json=data).status_code == 202

@@ -48,7 +48,7 @@ def test_a_search_waits_in_its_order(served: Serving) -> None:
     assert (second["name"], second["position"], second["settings"]) == ("digits", 2, {"max_time": 240.0})
     listed = client.get("/api/v1/searches").json()
     assert [one["id"] for one in listed["searches"]] == [second["id"], first.json()["id"]] and listed["total"] == 2
-    assert client.get("/api/v1/searches?state=running").json() == {"searches": [], "total": 0}
+    assert client.get("/api/v1/searches?state=running").json() == {"searches": [], "total": 0, "next": None}
     assert [client.get(f"/api/v1/searches?owner={name}").json()["total"] for name in ("owner", "ada")] == [2, 0]
 
 
@@ -70,6 +70,9 @@ def test_the_same_key_is_the_same_search(served: Serving) -> None:
         ({"data": "digits", "settings": {"weights": {"vgg16": "/x"}}}, 422, "settings.weights"),
         ({"data": "digits", "settings": {"max_time": 1e6}}, 422, "86400 seconds at most"),
         ({"data": "digits", "settings": {"objective": "beauty"}}, 422, "settings.objective"),
+        ({"data": "digits", "settings": {"num_finalists": 1001}}, 422, "settings.num_finalists"),
+        ({"data": "digits", "settings": {"final_epochs": 0}}, 422, "settings.final_epochs"),
+        ({"data": "digits", "settings": {"backbones": []}}, 422, "settings.backbones"),
         ({"data": "digits", "out": "/tmp"}, 422, "out"),
         ({"data": "digits", "name": "a\u0000b"}, 422, "name"),
         ({"data": "digits", "name": "x" * 10_000}, 422, "name"),
@@ -97,7 +100,8 @@ def test_the_schema_says_what_may_be_set(served: Serving) -> None:
     fields = client.get("/api/v1/settings").json()["schema"]["properties"]
     assert fields["epochs"]["anyOf"][0] == {"type": "integer", "minimum": 1, "maximum": 10**6}
     assert set(fields) == {
-        "max_time", "max_trials", "patience", "epochs", "num_rungs", "population", "space", "objective", "minimize",
+        "max_time", "max_trials", "patience", "epochs", "final_epochs", "num_finalists", "backbones", "num_rungs",
+        "population", "space", "objective", "minimize",
         "max_params", "max_examples", "folds", "seed", "target",
     }  # fmt: skip
 
@@ -114,6 +118,46 @@ def test_users_take_turns(served: Serving) -> None:
     for name, owner in [("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b"), ("b2", "b")]:
         server.searches.add(name=name, owner=owner, data="digits", data_name="digits", settings={})
     assert [job.name for job in server.searches.queued()] == ["a1", "b1", "a2", "b2", "a3"]
+
+
+@pytest.mark.bar(10)
+def test_what_waits_can_be_moved_among_ones_own(served: Serving) -> None:
+    server, client = served
+    known = {}
+    for name, owner in [("a1", "owner"), ("b1", "b"), ("a2", "owner"), ("a3", "owner"), ("b2", "b")]:
+        known[name], _ = server.searches.add(name=name, owner=owner, data="digits", data_name="digits", settings={})
+    # As if two of them had come at the same instant.
+    known["a3"].position = known["a2"].position
+    address = f"/api/v1/searches/{known['a3'].id}"
+    assert client.patch(address, json={"position": 1}).json()["position"] == 1
+    assert [job.name for job in server.searches.queued()] == ["a3", "b1", "a1", "b2", "a2"]
+    assert client.patch(address, json={"position": 2.0, "name": "moved"}).json()["name"] == "moved"
+    assert [job.name for job in server.searches.queued()] == ["a1", "b1", "moved", "b2", "a2"]
+    assert client.patch(address, json={"position": 99}).status_code == 200
+    order = ["a1", "b1", "a2", "b2", "moved"]
+    assert [job.name for job in server.searches.queued()] == order
+    positions = [Job.read(server.root.search(job.id)).position for job in server.searches.queued()]
+    assert positions == [job.position for job in server.searches.queued()]
+    for body in ({"position": 0}, {"position": 1.5}, {"position": True}, {"place": 1}):
+        assert client.patch(address, json=body).status_code == 422
+    # What does not wait has no place, and keeps its name too.
+    done = put_search(server, state="finished", name="done")
+    refused = client.patch(f"/api/v1/searches/{done.id}", json={"position": 1, "name": "other"})
+    assert refused.status_code == 409 and "is finished" in refused.json()["detail"] and done.name == "done"
+    assert [job.name for job in server.searches.queued()] == order
+
+
+def test_a_note_is_kept(served: Serving) -> None:
+    server, client = served
+    body = {"data": "digits", "note": "of the first camera\nagain"}
+    made = client.post("/api/v1/searches", json=body).json()
+    assert made["note"] == body["note"] and Job.read(server.root.search(made["id"])).note == body["note"]
+    address = f"/api/v1/searches/{made['id']}"
+    changed = client.patch(address, json={"note": ""}).json()
+    assert (changed["note"], changed["name"]) == ("", "digits")
+    for note in ("x" * 2001, "a\u0000b", "a\rb", 3):
+        assert client.patch(address, json={"note": note}).status_code == 422
+        assert client.post("/api/v1/searches", json={"data": "digits", "note": note}).status_code == 422
 
 
 def test_what_waits_can_be_taken_out_and_put_in_again(served: Serving) -> None:
@@ -199,10 +243,33 @@ def test_all_settings_reach_the_command(served: Serving) -> None:
     assert context.params["minimize"] == ("params", "bytes") and context.params["data"] == "-x.zip"
 
 
+def test_only_backbones_whose_weights_are_there_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Where Keras keeps what it has downloaded: nothing.
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    weights = {"mobilenet_v2": "/weights/of.h5", "vgg16": "none"}
+    with serving(tmp_path / "root", weights=weights) as (server, client):
+        assert client.get("/api/v1/settings").json()["backbones"] == ["mobilenet_v2", "vgg16"]
+        for name in ("resnet50", "/etc/passwd", "nothing of the kind"):
+            body = {"data": "digits", "settings": {"backbones": ["vgg16", name]}}
+            refused = client.post("/api/v1/searches", json=body)
+            assert (refused.status_code, refused.json()["field"]) == (422, "settings.backbones")
+            assert "Expected `backbones` from: mobilenet_v2, vgg16." in refused.json()["detail"]
+        body = {"data": "digits", "settings": {"backbones": ["mobilenet_v2"], "num_finalists": 2, "final_epochs": 30}}
+        job = server.searches.known[client.post("/api/v1/searches", json=body).json()["id"]]
+        given = jobs.command(job, server.searches.place(job), "digits", weights=weights)
+        context = search.make_context("search", given[1:])
+        assert context.params["weights"] == (("mobilenet_v2", "/weights/of.h5"),)
+        assert (context.params["num_finalists"], context.params["final_epochs"]) == (2, 30)
+        # What was downloaded is there without being named.
+        job.settings["backbones"] = ["resnet50"]
+        given = jobs.command(job, server.searches.place(job), "digits", weights=weights)
+        assert given[3:5] == ["--weights", "resnet50=imagenet"] and "vgg16=none" not in given
+
+
 def test_data_of_the_machine_is_searched_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "pets").mkdir()
     with serving(tmp_path / "root", data={"pets": tmp_path / "pets"}) as (server, client):
-        assert client.get("/api/v1/data").json() == {"data": [], "there": ["digits", "pets"]}
+        assert client.get("/api/v1/data").json() == {"data": [], "total": 0, "next": None, "there": ["digits", "pets"]}
         values = client.post("/api/v1/searches", json={"data": "pets"}).json()
         job = server.searches.known[values["id"]]
         assert values["data_name"] == "pets" and server._source(job) == str(tmp_path / "pets")
@@ -292,6 +359,7 @@ def test_only_named_files_are_handed_out(served: Serving, tmp_path: Path) -> Non
     assert whole.content == b"a model" and "attachment" in whole.headers["content-disposition"]
     assert client.get(f"{address}/best.keras", headers={"range": "bytes=2-4"}).content == b"mod"
     assert client.head(f"{address}/best.keras").headers["content-length"] == "7"
+    assert client.head(address).status_code == 200
     result = client.get(f"{address}/result.json").text
     assert str(server.root.path) not in result and '"model_path": "jobs/' in result
     for name in ("job.json", "..%2fjob.json", "%2e%2e%2fjob.json", "status.json", ".lock", "labels.json"):
@@ -324,9 +392,13 @@ def test_the_machine_is_looked_at_by_a_process_of_its_own(served: Serving) -> No
     server, client = served
     server.errands._known["machine",] = Errand(("machine",), "done")
     said = f"Python            3.11 in {server.root.path}/x\nMemory            24 GB\n"
+    said += "features          /srv/my cache/kevo/features, 5 MB\nshare             2 / 4 of it\n"
     (server.root.path / "machine.txt").write_text(said)
     values = client.get("/api/v1/machine").json()
-    assert values["findings"] == [{"what": "Python", "value": "3.11 in x"}, {"what": "Memory", "value": "24 GB"}]
+    # Where the machine keeps something is nobody's business.
+    assert {one["what"]: one["value"] for one in values["findings"]} == {
+        "Python": "3.11 in x", "Memory": "24 GB", "features": "features, 5 MB", "share": "2 / 4 of it",
+    }  # fmt: skip
     assert values["parallel"] == 1 and values["free_bytes"] > 0
     assert "24 GB" in client.get("/machine").text
     server.errands._known["machine",] = Errand(("machine",), "failed", "There is no TensorFlow.")
@@ -352,6 +424,46 @@ def test_candidates_are_paged_and_read_once(served: Serving) -> None:
     with (run.path / "trials.jsonl").open("a") as file:
         file.write("half a li")
     assert client.get(address).json()["total"] == 4
+
+
+def test_candidates_are_had_in_several_orders(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, state="finished")
+    sizes = [(0.5, 300, 2.0), (0.9, 100, 3.0), (0.7, 200, 1.0)]
+    records = [
+        record(str(number), score, number=number, num_parameters=size, seconds=seconds)
+        for number, (score, size, seconds) in enumerate(sizes)
+    ]
+    put_run(server, job, (failed(3), *records))
+    address = f"/api/v1/searches/{job.id}/candidates"
+
+    def numbers(query: str) -> list[int]:
+        return [one["number"] for one in client.get(f"{address}?{query}").json()["candidates"]]
+
+    assert numbers("sort=ended") == [3, 0, 1, 2] and numbers("sort=-ended") == [2, 1, 0, 3]
+    # What has failed has neither a score nor a size, and comes last either way.
+    assert numbers("sort=best") == [1, 2, 0, 3] and numbers("sort=-best") == [0, 2, 1, 3]
+    assert numbers("sort=params") == [1, 2, 0, 3] and numbers("sort=-params") == [0, 2, 1, 3]
+    assert numbers("sort=seconds&status=completed") == [2, 0, 1] and numbers("sort=-seconds&status=failed") == [3]
+    assert numbers("sort=params&after=1&limit=2") == [2, 0]
+    assert client.get(f"{address}?sort=beauty").status_code == 422
+
+
+def test_searches_are_had_in_several_orders(served: Serving) -> None:
+    server, client = served
+    for name, state in (("b", "finished"), ("A", "failed"), ("c", "queued"), ("d", "finished")):
+        put_search(server, name=name, state=state)
+
+    def names(query: str) -> str:
+        return "".join(one["name"] for one in client.get(f"/api/v1/searches?{query}").json()["searches"])
+
+    assert names("") == names("sort=-created") == "dcAb" and names("sort=created") == "bAcd"
+    assert names("sort=name") == "Abcd" and names("sort=-name") == "dcbA"
+    # Of those in one state the newest comes first.
+    assert names("sort=state") == "cdbA" and names("sort=-state") == "Adbc" and names("sort=data") == "dcAb"
+    page = client.get("/api/v1/searches?sort=name&limit=3").json()
+    assert (page["total"], page["next"]) == (4, 3) and names("sort=name&limit=3&after=3") == "d"
+    assert client.get("/api/v1/searches?sort=-beauty").status_code == 422
 
 
 @pytest.mark.bar(15)
@@ -463,6 +575,25 @@ def test_a_log_moves_no_cursor(tmp_path: Path) -> None:
     assert jobs.tail(tmp_path / "log") == "a?[2Jb?\tñ\u202e\n\n\ufffd last ?\n"
     assert "\u202e" not in jobs.last_line(tmp_path / "log")
     assert jobs.tail(tmp_path / "none") == "" and len(jobs.tail(tmp_path / "log", 8)) < 9
+
+
+def test_a_log_tells_of_states_too(served: Serving) -> None:
+    server, client = served
+    job = put_search(server)
+    address = f"/api/v1/searches/{job.id}"
+    links = client.get(address).json()["links"]
+    assert links.pop("events") == f"/api/v1/events?search={job.id}"
+    # There is nothing to report yet.
+    answers = {name: client.get(path).status_code for name, path in links.items()}
+    assert {name for name, status in answers.items() if status != 200} == {"report", "figures"}
+    log = server.searches.place(job).log
+    with log.open("a") as file:
+        file.write("Error: There is no such path.\n")
+    client.post(f"{address}/stop")
+    lines = client.get(f"{address}/log").text.splitlines()
+    assert lines[0].endswith("] queued") and lines[-1].endswith("] cancelled")
+    # What the search itself has said last is found all the same.
+    assert jobs.last_line(log) == "Error: There is no such path."
 
 
 def test_the_end_of_a_log_is_as_long_as_is_asked_for(served: Serving) -> None:

@@ -9,14 +9,14 @@ from kevo.service import settings as allowed
 from kevo.service.settings import SearchSettings
 from kevo.settings import Settings
 
-NOT_OFFERED = {"cache", "final_epochs", "num_finalists", "options", "seeds", "strategy", "task", "weights", "workers"}
-"""Paths, what is a matter of the server, what the data decides, and what the command does not take either."""
+NOT_OFFERED = {"cache", "options", "seeds", "strategy", "task", "weights", "workers"}
+"""Paths, what is a matter of the server, and what the data decides."""
 
 
 def test_every_setting_is_offered_or_left_out_on_purpose() -> None:
     there = {one.name for one in dataclasses.fields(Settings)}
-    # The target is an option of the task.
-    assert set(SearchSettings.model_fields) == there - NOT_OFFERED | {"target"}
+    # The target is an option of the task, and of the weights only the names can be chosen.
+    assert set(SearchSettings.model_fields) == there - NOT_OFFERED | {"target", "backbones"}
 
 
 def test_what_does_not_go_together_is_refused() -> None:
@@ -32,3 +32,9 @@ def test_what_does_not_go_together_is_refused() -> None:
         )
     with pytest.raises(ValueError, match="expected one of: accuracy"):
         SearchSettings(objective="beauty")
+
+
+def test_pretrained_networks_are_for_pictures() -> None:
+    asked = SearchSettings(backbones=["vgg16"], target="price", max_trials=1)
+    with pytest.raises(SettingsError, match="networks for pictures"):
+        allowed.checked(asked, max_time=600.0, targets={"price": "table-regression"}, backbones=["vgg16"])

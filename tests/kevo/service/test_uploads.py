@@ -1,6 +1,7 @@
 """What is uploaded is counted, looked into, and kept as it came; what is refused leaves nothing."""
 
 import io
+import shutil
 import signal
 import zipfile
 from collections.abc import Callable, Iterator
@@ -12,10 +13,11 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from kevo.cli.search import search
 from kevo.service import jobs
 from kevo.service.server import Server
 from kevo.service.tokens import User
-from tests.support import texts
+from tests.support import masks, texts
 from tests.support.serve_process import Process
 from tests.support.serving import ADDRESS, pets, put_search, serving, zipped
 from tests.support.tables import write_csv
@@ -255,7 +257,7 @@ def test_a_table_is_searched_as_a_table(served: Serving, table: str) -> None:
         refused = client.post("/api/v1/searches", json={"data": table, "settings": {"target": target}})
         assert refused.status_code == 422 and words in refused.json()["detail"]
     pictures = client.post("/api/v1/searches", json={"data": "digits", "settings": {"target": "kind"}})
-    assert pictures.status_code == 422 and "pictures" in pictures.json()["detail"]
+    assert pictures.status_code == 422 and "a column of a table" in pictures.json()["detail"]
     for one in server.searches.all_of(User("owner")):
         server.searches.remove(one)
 
@@ -276,3 +278,65 @@ def test_texts_come_as_a_table_and_are_searched_as_texts(served: Serving, tmp_pa
     words = jobs.command(job, server.searches.place(job), "reviews.csv")
     assert words[words.index("--task") + 1] == "texts" and words[words.index("--target") + 1] == "kind"
     server.searches.stop(job)
+
+
+@pytest.mark.bar(3)
+def test_pictures_with_masks_are_told_and_searched_as_such(served: Serving, tmp_path: Path) -> None:
+    server, client = served
+    folder = masks.write_folder(tmp_path / "disks", 4, splits=("train", "test"))
+    content = Path(shutil.make_archive(str(folder), "zip", folder)).read_bytes()
+    values = client.put("/api/v1/data/disks.zip", content=content).json()
+    assert (values["examples"], values["num_pictures"], values["sizes"]) == ("masks", 8, {"train": 4, "test": 4})
+    assert values["counts"] == {"foreground": {"train": 4, "test": 4}} and 0 < values["shares"]["foreground"] < 0.5
+    page = client.get(f"/data/{values['id']}").text
+    assert "8 pictures with masks" in page and "4 of 4" in page and page.count("/thumbs/") == 8
+    assert client.get(values["thumbnails"][0]["href"]).content.startswith(b"\x89PNG")
+    assert "8 pictures with masks" in client.get("/data").text
+    form = client.get(f"/searches/new?data={values['id']}").text
+    assert 'value="dice"' in form and 'value="accuracy"' not in form and "folds" not in form
+    asked = {"data": values["id"], "settings": {"objective": "iou", "max_trials": 2}}
+    found = client.post("/api/v1/searches", json=asked).json()
+    job = server.searches.get(found["id"], User("owner"))
+    assert job is not None and job.settings["task"] == "segmentation"
+    words = jobs.command(job, server.searches.place(job), "disks.zip")
+    context = search.make_context("search", words[1:])
+    assert (context.params["task"], context.params["objective"]) == ("segmentation", "iou")
+    for wrong in ({"folds": 3}, {"objective": "accuracy"}, {"target": "x"}, {"backbones": ["vgg16"]}):
+        assert client.post("/api/v1/searches", json={**asked, "settings": wrong}).status_code == 422
+    server.searches.stop(job)
+
+
+@pytest.mark.bar(3)
+def test_texts_in_a_zip_are_counted_as_texts(served: Serving) -> None:
+    server, client = served
+    members = {f"{name}/{place}.txt": f"{name} {place}".encode() for name in ("good", "bad") for place in range(3)}
+    values = client.put("/api/v1/data/words.zip", content=zipped(members)).json()
+    assert (values["examples"], values["num_examples"], values["num_pictures"]) == ("texts", 6, 0)
+    page = client.get(f"/data/{values['id']}").text
+    assert "2 classes, 6 texts" in page and "picture" not in page
+    found = client.post("/api/v1/searches", json={"data": values["id"]}).json()
+    assert found["settings"]["task"] == "texts"
+    server.searches.stop(server.searches.known[found["id"]])
+
+
+def test_the_same_key_is_the_same_upload(tmp_path: Path) -> None:
+    with serving(tmp_path / "root") as (_, client):
+        answers = [
+            client.put("/api/v1/data/pets.zip", content=pets(), headers={"idempotency-key": key})
+            for key in ("once", "once", "twice")
+        ]
+        assert [answer.status_code for answer in answers] == [201, 200, 201]
+        first, again, other = (answer.json()["id"] for answer in answers)
+        assert first == again != other and answers[1].headers["location"] == f"/api/v1/data/{first}"
+        listed = client.get("/api/v1/data?limit=1").json()
+        assert [one["id"] for one in listed["data"]] == [other] and (listed["total"], listed["next"]) == (2, 1)
+        listed = client.get("/api/v1/data?limit=1&after=1").json()
+        assert [one["id"] for one in listed["data"]] == [first] and listed["next"] is None
+        # By class, or by its place among all.
+        places = {name: client.get(f"/api/v1/data/{first}/thumbs/0?class={name}") for name in ("cat", "dog")}
+        assert places["dog"].content == client.get(f"/api/v1/data/{first}/thumbs/4").content != places["cat"].content
+        for query in ("0?class=owl", "4?class=dog", "-1?class=dog"):
+            assert client.get(f"/api/v1/data/{first}/thumbs/{query}").status_code == 404
+    with serving(tmp_path / "root") as (_, client):
+        again = client.put("/api/v1/data/pets.zip", content=pets(), headers={"idempotency-key": "once"})
+        assert (again.status_code, again.json()["id"]) == (200, first)

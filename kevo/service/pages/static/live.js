@@ -5,14 +5,24 @@ const SEARCH = document.querySelector("[data-search]")?.dataset.search;
 const CHANNEL = "kevo-events";
 const SHORTEST_MS = 1000;
 const SLOWEST_MS = 3000;
+const BETWEEN_MS = 10000;
 
 let isFetching = false;
 let isWanted = false;
 let lastFetch = 0;
+let lastSaid = 0;
+let waitingBest = 0;
 
+// States at once; new bests at most every ten seconds, so that nobody is talked over.
 function announce(text) {
   const place = document.getElementById("announce");
   if (place && place.textContent !== text) place.textContent = text;
+  lastSaid = Date.now();
+}
+
+function announceBest(text) {
+  clearTimeout(waitingBest);
+  waitingBest = setTimeout(() => announce(text), Math.max(0, lastSaid + BETWEEN_MS - Date.now()));
 }
 
 async function refresh() {
@@ -46,6 +56,7 @@ function show(page) {
     return;
   }
   const before = document.querySelector(".state")?.textContent;
+  const best = document.querySelector("[data-best]")?.textContent;
   for (const part of page.querySelectorAll("[data-live]")) {
     const here = document.getElementById(part.id);
     // What somebody is at stays where it is.
@@ -61,6 +72,8 @@ function show(page) {
   document.title = page.title;
   const after = document.querySelector(".state")?.textContent;
   if (SEARCH && before !== after) announce(page.title);
+  const better = document.querySelector("[data-best]")?.textContent;
+  if (SEARCH && better && best !== better) announceBest(better);
 }
 
 function concerns(event) {
@@ -70,7 +83,7 @@ function concerns(event) {
 function listen(tell) {
   return new Promise(() => {
     const source = new EventSource("/api/v1/events");
-    for (const kind of ["snapshot", "state", "training", "candidate", "note", "queue", "gone"]) {
+    for (const kind of ["snapshot", "state", "phase", "training", "candidate", "note", "queue", "gone"]) {
       source.addEventListener(kind, (event) => {
         const data = JSON.parse(event.data);
         tell({ kind, search: data.id });
@@ -89,5 +102,16 @@ if (navigator.locks && "BroadcastChannel" in window) {
     }),
   );
 } else {
-  setInterval(refresh, SLOWEST_MS);
+  let known = "";
+  setInterval(async () => {
+    try {
+      const address = SEARCH ? `/api/v1/searches/${SEARCH}` : "/api/v1/searches?limit=500";
+      const answer = await fetch(address, { cache: "no-store", headers: known ? { "if-none-match": known } : {} });
+      if (answer.status === 304) return;
+      known = answer.headers.get("etag") ?? "";
+      refresh();
+    } catch {
+      // The server is away for a moment.
+    }
+  }, SLOWEST_MS);
 }

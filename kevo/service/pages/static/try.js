@@ -10,25 +10,43 @@ const percent = new Intl.NumberFormat(document.documentElement.lang, { style: "p
 
 droppable(form.querySelector(".drop"), input);
 const why = document.getElementById("why");
-why.closest("p").hidden = false;
+why.closest("p").hidden = "never" in why.closest("p").dataset;
+const camera = document.getElementById("camera");
 
 function pause(seconds) {
   return new Promise((done) => setTimeout(done, 1000 * seconds));
+}
+
+function addressOf(base64) {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  return URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
+}
+
+function swatch(color) {
+  const drawing = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const square = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  drawing.setAttribute("viewBox", "0 0 10 10");
+  drawing.setAttribute("class", "swatch");
+  drawing.setAttribute("aria-hidden", "true");
+  for (const side of ["width", "height"]) square.setAttribute(side, "10");
+  square.setAttribute("fill", color);
+  drawing.append(square);
+  return drawing;
 }
 
 function shown(one, file) {
   const article = card.content.cloneNode(true).firstElementChild;
   article.querySelector("h2").textContent = one.name;
   const image = article.querySelector("img");
-  if (one.grad_cam) {
-    const bytes = Uint8Array.from(atob(one.grad_cam), (letter) => letter.charCodeAt(0));
-    image.src = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
-    image.alt = form.dataset.why;
+  const drawn = one.grad_cam ?? one.overlay;
+  if (drawn) {
+    image.src = addressOf(drawn);
+    image.alt = one.overlay ? form.dataset.mask : form.dataset.why;
     image.className = "wide";
   } else if (file) image.src = URL.createObjectURL(file);
   else image.remove();
   // Objects put names that are numbers first.
-  const likeliest = Object.entries(one.probabilities).sort((first, second) => second[1] - first[1]);
+  const likeliest = Object.entries(one.area ?? one.probabilities).sort((first, second) => second[1] - first[1]);
   for (const [label, value] of likeliest) {
     const row = document.createElement("li");
     const name = document.createElement("span");
@@ -36,6 +54,7 @@ function shown(one, file) {
     const bar = document.createElement("progress");
     name.textContent = label;
     name.dir = "auto";
+    if (one.colors) name.prepend(swatch(one.colors[label]), " ");
     number.className = "number";
     number.textContent = percent.format(value);
     bar.max = 1;
@@ -43,6 +62,15 @@ function shown(one, file) {
     bar.setAttribute("aria-label", label);
     row.append(name, number, bar);
     article.querySelector("ul").append(row);
+  }
+  if (one.mask) {
+    const line = document.createElement("p");
+    const link = document.createElement("a");
+    link.href = addressOf(one.mask);
+    link.download = `${one.name.replace(/\.\w+$/, "")}-mask.png`;
+    link.textContent = form.dataset.save;
+    line.append(link);
+    article.append(line);
   }
   return article;
 }
@@ -57,7 +85,7 @@ function refused(name, reason) {
 }
 
 async function predict() {
-  const files = [...input.files];
+  const files = [...input.files, ...camera.files];
   if (!files.length) return;
   const body = new FormData();
   for (const file of files) body.append("pictures", file);
@@ -89,5 +117,10 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   predict();
 });
-input.addEventListener("change", predict);
+for (const [one, other] of [[input, camera], [camera, input]]) {
+  one.addEventListener("change", () => {
+    other.value = "";
+    predict();
+  });
+}
 why.addEventListener("change", predict);

@@ -24,6 +24,19 @@ function fail(words) {
   place.focus();
 }
 
+async function arrived(id) {
+  let address = `/data/${id}`;
+  if (document.getElementById("start").checked) {
+    try {
+      const answer = await fetch(`/data/${id}/start`, { method: "POST" });
+      if (answer.redirected) address = answer.url;
+    } catch {
+      // It has arrived: it can be begun from its own page.
+    }
+  }
+  location.assign(address);
+}
+
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   const file = input.files[0];
@@ -43,7 +56,7 @@ form.addEventListener("submit", (event) => {
     if (at.loaded === at.total) share.textContent = form.dataset.looking;
   };
   request.onload = () => {
-    if (request.status === 201) location.assign(`/data/${request.response.id}`);
+    if (request.status === 201) arrived(request.response.id);
     else if (request.status === 401) location.assign("/login");
     else fail(request.response?.detail ?? form.dataset.broken);
   };

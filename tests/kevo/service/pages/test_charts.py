@@ -11,7 +11,7 @@ LOSS = Objective("val_cross_entropy", "min")
 def candidates(*scores: float | None, metric: str = "val_accuracy") -> Candidates:
     found = Candidates()
     for number, score in enumerate(scores):
-        found.append(Candidate(0, 0, number, 10.0 * (number + 1), None if score is None else {metric: score}))
+        found.append(Candidate(0, 0, number, 10.0 * (number + 1), 1.0, 5, None if score is None else {metric: score}))
     return found
 
 

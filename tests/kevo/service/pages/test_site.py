@@ -1,5 +1,6 @@
 """Every page says what there is and what to do, in every state, and shows names of others as text."""
 
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,9 +9,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from kevo.service.server import Server
-from kevo.service.tokens import User
+from kevo.service.tokens import TokenFile, User
 from tests.support.searches import failed, record
-from tests.support.serving import ADDRESS, put_run, put_search, serving, write_result
+from tests.support.serving import ADDRESS, pets, put_run, put_search, serving, write_result
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202e../"
 Serving = tuple[Server, TestClient]
@@ -43,7 +44,7 @@ def checked(page: str) -> str:
     assert len(outline.all("h1")) == len(outline.all("main")) == len(outline.all("title")) == 1
     assert outline.all("html")[0]["lang"] in ("en", "es")
     labelled = {one["for"] for one in outline.all("label") if one.get("for")}
-    for field in [*outline.all("input"), *outline.all("select")]:
+    for field in [*outline.all("input"), *outline.all("select"), *outline.all("textarea")]:
         assert field.get("type") in ("hidden", "radio") or field["id"] in labelled
     assert all("alt" in one for one in outline.all("img"))
     assert all(one.get("scope") for one in outline.all("th"))
@@ -237,15 +238,38 @@ def test_many_searches_are_shown_in_pages(served: Serving) -> None:
     assert client.get("/?page=x").status_code == 422
 
 
-def test_a_search_gets_another_name_if_nobody_was_faster(served: Serving) -> None:
+@pytest.mark.parametrize("state", ["queued", "finished"])
+def test_a_search_gets_another_name_and_note_if_nobody_was_faster(served: Serving, state: str) -> None:
     server, client = served
-    job = put_search(server, state="finished", name="pets")
-    address, sent = f"/searches/{job.id}/name", {"before": "pets", "name": "cats"}
-    page = client.post(address, data=sent, headers={"origin": ADDRESS})
-    assert page.status_code == 200 and job.name == "cats"
-    late = client.post(address, data={"before": "pets", "name": "dogs"}, headers={"origin": ADDRESS})
+    job = put_search(server, state=state, name="pets")
+    address, page = f"/searches/{job.id}", client.get(f"/searches/{job.id}").text
+    before = re.findall(r'name="before" value="(\w+)"', page)[0]
+    sent = {"before": before, "name": "cats", "note": "<b>of all</b>\r\nrooms"}
+    page = client.post(f"{address}/about", data=sent, headers={"origin": ADDRESS}).text
+    assert (job.name, job.note) == ("cats", "<b>of all</b>\nrooms")
+    assert '<p class="note" dir="auto">&lt;b&gt;of all&lt;/b&gt;\nrooms</p>' in checked(page)
+    late = client.post(f"{address}/about", data={**sent, "name": "dogs"}, headers={"origin": ADDRESS})
     assert late.status_code == 409 and "meanwhile" in checked(late.text) and job.name == "cats"
-    assert client.post(address, data={"before": "cats", "name": "\x00"}, headers={"origin": ADDRESS}).status_code == 422
+    before = re.findall(r'name="before" value="(\w+)"', page)[0]
+    for wrong in ({"name": "\x00"}, {"name": "cats", "note": "x" * 2001}):
+        answer = client.post(f"{address}/about", data={"before": before, **wrong}, headers={"origin": ADDRESS})
+        assert answer.status_code == 422 and "That did not work" in checked(answer.text)
+    assert job.name == "cats"
+
+
+def test_what_waits_is_moved_by_buttons(served: Serving) -> None:
+    server, client = served
+    first, second = put_search(server, name="first"), put_search(server, name="second")
+    page = checked(client.get("/").text)
+    assert "Let first begin later" in page and "Let second begin earlier" in page
+    assert "Let first begin earlier" not in page and "Let second begin later" not in page
+    place = re.findall(rf'form="move-{second.id}" name="position" value="(\d+)"', page)
+    answer = client.post(f"/searches/{second.id}/move", data={"position": place[0]}, headers={"origin": ADDRESS})
+    assert answer.url.path == "/" and [job.name for job in server.searches.queued()] == ["second", "first"]
+    server.searches.stop(first)
+    late = client.post(f"/searches/{first.id}/move", data={"position": "1"}, headers={"origin": ADDRESS})
+    assert late.status_code == 409 and "Let second begin" not in client.get("/").text
+    assert client.post(f"/searches/{second.id}/move", headers={"origin": ADDRESS}).status_code == 422
 
 
 def test_objectives_are_those_of_the_task(served: Serving) -> None:
@@ -309,4 +333,77 @@ def test_searches_are_found_by_name_and_candidates_by_their_score(served: Servin
     assert [one["number"] for one in best] == [1, 3, 0]
     assert client.get(f"{address}?sort=best&after=3").json()["candidates"][0]["number"] == 2
     page = checked(client.get(f"/searches/{pets.id}/candidates?sort=best").text)
-    assert page.index("0.9000") < page.index("0.7000") < page.index("0.5000") < page.index(">failed<")
+    assert page.index("0.9000") < page.index("0.7000") < page.index("0.5000") < page.index('state failed">')
+
+
+def test_lists_are_sorted_by_links_in_their_heads(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, state="finished", name="b & c")
+    put_search(server, state="failed", name="a")
+    put_run(server, job, (record("0", 0.5), record("1", 0.9, number=1), failed(2)))
+    page = checked(client.get("/?q=b+%26+c&state=finished&sort=name").text)
+    assert 'aria-sort="ascending"><a href="?state=finished&amp;q=b+%26+c&amp;sort=-name">Name</a>' in page
+    assert (
+        '<a href="?state=finished&amp;q=b+%26+c&amp;sort=-created">Began</a>' in page and page.count("aria-sort") == 1
+    )
+    assert 'aria-sort="descending"><a href="?sort=created">Began</a>' in client.get("/").text
+    page = checked(client.get("/?q=nothing+like+it").text)
+    assert "None of the searches is like that" in page
+    address = f"/searches/{job.id}/candidates"
+    page = checked(client.get(f"{address}?sort=best&status=completed").text)
+    # The best is the highest: that is downwards.
+    assert 'aria-sort="descending" lang="en"><a href="?status=completed&amp;sort=-best">' in page
+    assert ">failed</span>" not in page and "3 have ended" in page and page.index("0.9000") < page.index("0.5000")
+    assert 'aria-sort="ascending"><a href="?sort=-params">' in checked(client.get(f"{address}?sort=params").text)
+    assert client.get(f"{address}?sort=beauty").status_code == 422
+
+
+def test_searches_are_shown_by_owner_to_who_sees_several(served: Serving) -> None:
+    server, client = served
+    put_search(server, name="mine")
+    assert "owner=" not in client.get("/").text
+    server.searches.add(name="yours", owner="ada", data="digits", data_name="digits", settings={})
+    headers = {"authorization": f"Bearer {TokenFile(server.root.tokens).add('boss', role='admin')}"}
+    assert 'href="/?owner=ada&amp;sort=-created"' in client.get("/", headers=headers).text
+    page = checked(client.get("/?owner=ada", headers=headers).text)
+    assert ">yours<" in page and ">mine<" not in page and ">yours<" not in client.get("/?owner=ada").text
+
+
+def test_one_candidate_is_shown_with_its_training(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, state="finished", name=HOSTILE)
+    put_run(server, job, (record("0", 0.5), failed(1)))
+    assert f'href="/searches/{job.id}/candidates/2"' in client.get(f"/searches/{job.id}/candidates").text
+    page = checked(client.get(f"/searches/{job.id}/candidates/1").text)
+    assert "0.5000" in page and ">Genes<" in page and ">Its training<" in page
+    # Numbers are written as the reader's language has them.
+    assert "0,5000" in client.get(f"/searches/{job.id}/candidates/1?lang=es").text
+    client.cookies.clear()
+    page = checked(client.get(f"/searches/{job.id}/candidates/2").text)
+    assert "out of" in page and 'state failed">' in page and ">Its training<" not in page
+    for number in ("3", "0", "x"):
+        assert client.get(f"/searches/{job.id}/candidates/{number}").status_code in (404, 422)
+
+
+@pytest.mark.bar(12)
+def test_one_page_and_one_button_begin_a_search(served: Serving) -> None:
+    server, client = served
+    file = {"file": ("pets.zip", pets())}
+    assert 'name="start" value="yes">' in checked(client.get("/data/new").text)
+    answer = client.post("/data", data={"start": "yes"}, files=file, headers={"origin": ADDRESS})
+    (job,) = server.searches.all_of(User("owner"))
+    assert answer.url.path == f"/searches/{job.id}" and job.name == "pets" and job.settings == {"max_time": 240.0}
+    # Of a table somebody has to say what is to be predicted.
+    rows = {"file": ("rows.csv", "a,b\n" + "1,x\n2,y\n" * 20)}
+    answer = client.post("/data", data={"start": "yes"}, files=rows, headers={"origin": ADDRESS})
+    assert answer.url.path == "/searches/new" and len(server.searches.all_of(User("owner"))) == 1
+    refused = client.post("/data", data={"start": "yes"}, files={"file": ("a.txt", b"x")}, headers={"origin": ADDRESS})
+    assert refused.status_code == 415 and 'value="yes" checked>' in checked(refused.text)
+    upload = server.uploads.all_of(User("owner"))[1]
+    answer = client.post(f"/data/{upload.id}/start", headers={"origin": ADDRESS})
+    assert answer.url.path.startswith("/searches/") and len(server.searches.all_of(User("owner"))) == 2
+    # Where too many wait it has arrived all the same.
+    for _ in range(18):
+        put_search(server)
+    answer = client.post(f"/data/{upload.id}/start", headers={"origin": ADDRESS})
+    assert answer.url.path == f"/data/{upload.id}"

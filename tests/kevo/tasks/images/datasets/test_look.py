@@ -11,6 +11,7 @@ from PIL import Image
 from kevo.errors import DataError
 from kevo.tasks import looking
 from kevo.tasks.images.datasets import load
+from kevo.tasks.images.datasets.look import Look
 
 CAT = (200, 0, 0)
 
@@ -28,11 +29,17 @@ def zipped(path: Path, members: dict[str, bytes]) -> Path:
     return path
 
 
+def looked_at(path: Path, *, name: str, thumbnails: Path | None = None) -> Look:
+    found = looking.look(path, name=name, thumbnails=thumbnails)
+    assert isinstance(found.look, Look) and found.examples == "pictures"
+    return found.look
+
+
 def test_classes_splits_and_counts_are_told(tmp_path: Path) -> None:
     members = {f"pets/train/cat/{one}.png": picture() for one in range(6)}
     members |= {f"pets/train/dog/{one}.png": picture() for one in range(3)}
     members |= {"pets/test/cat/1.png": picture(), "pets/test/dog/1.png": b"no picture", "pets/notes.txt": b"?"}
-    found = looking.look(zipped(tmp_path / "a.zip", members), name="pets.zip", thumbnails=tmp_path)
+    found = looked_at(zipped(tmp_path / "a.zip", members), name="pets.zip", thumbnails=tmp_path)
     assert found.counts == {"cat": {"train": 6, "test": 1}, "dog": {"train": 3, "test": 1}}
     assert ("pets/notes.txt", "stands beside the folders of the splits") in [
         (one.path, one.reason) for one in found.skipped
@@ -44,15 +51,15 @@ def test_classes_splits_and_counts_are_told(tmp_path: Path) -> None:
 
 def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     members = {"cat/1.png": b"%PDF-1.7", "cat/2.png": picture(), "dog/1.png": picture()}
-    found = looking.look(zipped(tmp_path / "a.zip", members), name="a.zip", thumbnails=tmp_path)
+    found = looked_at(zipped(tmp_path / "a.zip", members), name="a.zip", thumbnails=tmp_path)
     assert [(one.path, one.reason) for one in found.skipped] == [("cat/1.png", "is a PDF: convert it to JPEG or PNG")]
-    assert looking.look(tmp_path / "a.zip", name="a.zip").thumbnails == ()
+    assert looked_at(tmp_path / "a.zip", name="a.zip").thumbnails == ()
 
 
 def test_arrays_are_counted(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), np.uint8)
     np.savez(tmp_path / "a.npz", x=pixels, y=[0, 1, 0, 1, 0, 0, 1], class_names=["cat", "dog"])
-    found = looking.look(tmp_path / "a.npz", name="a.npz", thumbnails=tmp_path)
+    found = looked_at(tmp_path / "a.npz", name="a.npz", thumbnails=tmp_path)
     assert found.counts == {"cat": {"train": 4}, "dog": {"train": 3}} and len(found.thumbnails) == 7
     assert load(tmp_path / "a.npz").class_names == tuple(found.counts)
 

@@ -1,5 +1,7 @@
 """Predicted masks in lines, as JSON values and as files."""
 
+import base64
+import io
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,26 @@ def test_several_classes_are_a_palette(tmp_path: Path) -> None:
         assert image.mode == "P"
         assert np.asarray(image).tolist() == (2 * MASK).tolist()
         assert image.convert("RGB").getpixel((0, 0)) != image.convert("RGB").getpixel((1, 0)) == (0, 0, 0)
+
+
+def test_a_mask_is_drawn_over_its_picture() -> None:
+    content = io.BytesIO()
+    # Of another size than the mask, and of 16 bits, most of which are brighter than 255.
+    Image.fromarray(np.array([[400, 800]], np.uint16)).resize((2000, 1000), Image.Resampling.NEAREST).save(
+        content, "PNG"
+    )
+    mask = np.zeros((1000, 2000), np.uint8)
+    mask[:, 1000:] = 2
+    found = MaskPrediction(mask, ("a", "b"), path="a.png").drawings(content.getvalue())
+    with Image.open(io.BytesIO(base64.b64decode(found["mask"]))) as image:
+        assert image.mode == "P" and image.size == (2000, 1000) and np.array_equal(np.asarray(image), mask)
+    with Image.open(io.BytesIO(base64.b64decode(found["overlay"]))) as image:
+        assert image.size == (960, 480)
+        dark, mixed = image.getpixel((10, 10)), image.getpixel((950, 10))
+    assert dark == (127, 127, 127) and mixed == tuple(round(0.4 * 255 + 0.6 * color) for color in (60, 180, 75))
+    assert found["colors"] == {"a": "#e63c3c", "b": "#3cb44b"}
+    assert set(MaskPrediction(mask, ("a", "b"), path="a.png").drawings(None)) == {"mask"}
+    assert Located(path="a.png").drawings(content.getvalue()) == {}
 
 
 def test_other_answers_are_no_files(tmp_path: Path) -> None:
