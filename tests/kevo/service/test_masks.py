@@ -4,6 +4,7 @@ import base64
 import io
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,8 @@ from tests.support.serving import png
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_masks_are_searched_and_predicted(tmp_path: Path) -> None:
-    server = Process(tmp_path)
+def test_masks_are_searched_and_predicted(start: Callable[..., Process], tmp_path: Path) -> None:
+    server = start()
     folder = masks.write_folder(tmp_path / "disks", 24)
     content = Path(shutil.make_archive(str(folder), "zip", folder)).read_bytes()
     data = server.client.put("/api/v1/data/disks.zip", content=content).json()["id"]
