@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from kevo.cli.console import user_errors
-from kevo.cli.options import Duration, SecretFile, WeightsPair
+from kevo.cli.options import CLUSTER, Duration, SecretFile, WeightsPair
 from kevo.errors import KevoError, SettingsError
 from kevo.system import versions
 from kevo.system.text import printable
@@ -115,10 +115,9 @@ class ServedModel(click.ParamType):  # type: ignore[type-arg]  # Generic since c
 @click.option(
     "--parallel",
     type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="Searches at work at a time; others wait.",
+    help="Searches at work at a time; others wait. They share the GPUs.  [default: one for each GPU, else 1]",
 )
+@CLUSTER
 @click.option("--paused", is_flag=True, help="Begin no searches; they wait.")
 @click.option(
     "--data",
@@ -187,7 +186,8 @@ def serve(
     root: Path,
     host: str,
     port: int,
-    parallel: int,
+    parallel: int | None,
+    cluster: str | None,
     paused: bool,
     data: tuple[tuple[str, Path], ...],
     runs: tuple[Path, ...],
@@ -217,10 +217,11 @@ def serve(
         if (certfile is None) != (keyfile is None):
             raise SettingsError("--certfile and --keyfile go together. Give both, or none.")
         run, Config = _service()
+        given = _where(cluster, parallel)
         run.serve(
             root,
             Config(
-                parallel=parallel,
+                **given,
                 is_paused=paused,
                 data=dict(data),
                 runs=tuple(path.absolute() for path in runs),
@@ -291,6 +292,17 @@ def _tokens(root: Path, users: Path | None) -> Any:
     from kevo.service.tokens import TokenFile
 
     return TokenFile(users or Root(root).tokens)
+
+
+def _where(cluster: str | None, parallel: int | None) -> dict[str, Any]:
+    """Returns where searches train, and how many of them side by side, as `Config` takes it."""
+    from kevo.service import cluster as clusters
+    from kevo.service import devices
+
+    if cluster is not None:
+        return {"cluster": clusters.find(cluster), "parallel": parallel or 1}
+    gpus = devices.find_gpus()
+    return {"gpus": gpus, "parallel": parallel or devices.num_searches(gpus)}
 
 
 def _service() -> tuple[Any, Any]:

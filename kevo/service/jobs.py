@@ -60,6 +60,7 @@ class Job:
         key: The `Idempotency-Key` of the request that made it.
         stop_asked: When it was asked to stop; `None` if it was not.
         run: The run folder, where the command made it; empty for one of the server's own.
+        gpus: Those of its last session, as `CUDA_VISIBLE_DEVICES` names them; empty where none were given to it.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Job:
     key: str = ""
     stop_asked: float | None = None
     run: str = ""
+    gpus: str = ""
 
     @property
     def is_in_session(self) -> bool:
@@ -256,7 +258,15 @@ def last_line(log: Path) -> str:
     return printable(lines[-1]) if lines else ""
 
 
-def command(job: Job, place: Place, data: str, *, weights: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+def command(
+    job: Job,
+    place: Place,
+    data: str,
+    *,
+    weights: Mapping[str, str] = MappingProxyType({}),
+    num_workers: int | None = None,
+    cluster: str = "",
+) -> list[str]:
     """Returns the arguments of `kevo` that begin a search, or go on with it.
 
     Args:
@@ -264,16 +274,20 @@ def command(job: Job, place: Place, data: str, *, weights: Mapping[str, str] = M
         place: Its files.
         data: The path or built-in name of its data; empty for where the run folder says that it lies.
         weights: Where pretrained weights come from, as in `kevo.Settings`.
+        num_workers: How many workers a new search has; `None` for the default.
+        cluster: The Ray cluster on which it trains; empty for this machine.
     """
+    there = ["--cluster", cluster] if cluster else []
     if place.has_begun:
         limits = _options(job.further)
         where = ["--data", data] if data else []
-        return ["resume", *where, *limits, "--", str(place.run)]
+        return ["resume", *there, *where, *limits, "--", str(place.run)]
     settings = dict(job.settings)
     if (chosen := settings.pop("backbones", None)) is not None:
         weights = {name: weights.get(name, "imagenet") for name in chosen}
     named = [word for name, source in weights.items() for word in ("--weights", f"{name}={source}")]
-    return ["search", "--out", str(place.run), *named, *_options(settings), "--", data]
+    workers = [] if num_workers is None else ["--workers", str(num_workers)]
+    return ["search", "--out", str(place.run), *there, *workers, *named, *_options(settings), "--", data]
 
 
 def _options(settings: Mapping[str, Any]) -> list[str]:

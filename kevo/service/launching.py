@@ -12,8 +12,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from kevo.errors import RunError
 from kevo.runs import stop_request
@@ -23,7 +24,14 @@ from kevo.runs.folder import Run
 _NICE = 10
 
 
-def start(arguments: Sequence[str], *, folder: Path, lock: Path, log: Path) -> subprocess.Popen[bytes]:
+def start(
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    lock: Path,
+    log: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> subprocess.Popen[bytes]:
     """Starts `kevo` with arguments, in a session of its own.
 
     Args:
@@ -31,6 +39,7 @@ def start(arguments: Sequence[str], *, folder: Path, lock: Path, log: Path) -> s
         folder: Where it works.
         lock: The file whose lock it holds.
         log: What it says is added here.
+        environment: What it gets beside the environment of the server.
 
     Raises:
         RunError: another process holds the lock, or a file cannot be written.
@@ -46,6 +55,7 @@ def start(arguments: Sequence[str], *, folder: Path, lock: Path, log: Path) -> s
             child = subprocess.Popen(
                 [sys.executable, "-m", "kevo", *arguments],
                 cwd=folder,
+                env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kevo.service import foreign, jobs, launching
+from kevo.service import devices, foreign, jobs, launching
 from kevo.service.errors import ConflictError, QueueFullError
 from kevo.service.events import Hub
 from kevo.service.jobs import Job
@@ -33,6 +33,8 @@ class Searches(Register):
         source: Returns where the data of a search lies; raises an error where it is gone.
         parallel: So many searches are at work at a time.
         weights: Where the pretrained weights of all searches come from, as in `kevo.Settings`.
+        gpus: The GPUs of this machine, which searches at work divide; none where they do not.
+        cluster: The Ray cluster on which searches train; empty for this machine.
         runs: Folders with run folders that the command made, which are shown too.
         is_paused: Whether none is begun.
     """
@@ -45,11 +47,15 @@ class Searches(Register):
         source: Callable[[Job], str],
         parallel: int,
         weights: Mapping[str, str],
+        gpus: Sequence[str] = (),
+        cluster: str = "",
         runs: Sequence[Path] = (),
         is_paused: bool = False,
     ) -> None:
         super().__init__(root, hub)
-        self.sessions = Sessions(self, source=source, weights=weights)
+        self.sessions = Sessions(
+            self, source=source, weights=weights, slots=devices.slots(gpus, parallel), cluster=cluster
+        )
         self._parallel = parallel
         self._runs = runs
         self.is_paused = is_paused

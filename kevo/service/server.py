@@ -22,7 +22,7 @@ from kevo.runs import layout
 from kevo.runs.atomic_files import replacing
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
-from kevo.service import jobs
+from kevo.service import cluster, jobs
 from kevo.service.errands import Errands
 from kevo.service.events import Hub
 from kevo.service.jobs import FILES, PACKED, Job
@@ -53,6 +53,8 @@ class Config:
 
     Args:
         parallel: So many searches are at work at a time.
+        gpus: The GPUs of this machine, which searches at work divide; none where they do not.
+        cluster: The Ray cluster on which searches train; empty for this machine.
         is_paused: Whether no search is begun.
         data: Folders and files that are on the machine already, by the names that pages show.
         runs: Folders with run folders that the command made, which the owner sees too.
@@ -66,6 +68,8 @@ class Config:
     """
 
     parallel: int = 1
+    gpus: tuple[str, ...] = ()
+    cluster: str = ""
     is_paused: bool = False
     data: Mapping[str, Path] = field(default_factory=dict)
     runs: tuple[Path, ...] = ()
@@ -99,6 +103,8 @@ class Server:
             source=self._source,
             parallel=config.parallel,
             weights=config.weights,
+            gpus=config.gpus,
+            cluster=config.cluster,
             runs=config.runs,
             is_paused=config.is_paused,
         )
@@ -266,7 +272,8 @@ class Server:
     def machine_json(self) -> dict[str, Any]:
         """Returns what this machine has, and what is at work on it; `kevo doctor` finds that out, once for a start."""
         path = self.root.path / _MACHINE
-        errand = self.errands.begin_once(_MACHINE_KEY, ["doctor"], folder=self.root.path, output=path)
+        where = ["--cluster", self.config.cluster] if self.config.cluster else []
+        errand = self.errands.begin_once(_MACHINE_KEY, ["doctor", *where], folder=self.root.path, output=path)
         findings = []
         if errand.state == "done":
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -280,10 +287,17 @@ class Server:
             "findings": findings,
             "free_bytes": self.root.num_free,
             "parallel": self.config.parallel,
+            "num_gpus": len(self.config.gpus),
+            "joining": self.joining,
             "num_alive": self.searches.num_alive(),
             "num_queued": states.count(jobs.QUEUED),
             "must_restart": self.searches.installed.has_changed,
         }
+
+    @property
+    def joining(self) -> str | None:
+        """The command with which one more machine helps the searches; `None` where they train here only."""
+        return cluster.joining(self.config.cluster) if self.config.cluster else None
 
     def without_paths(self, text: str) -> str:
         """Returns a sentence of kevo's without where the server keeps its files."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from kevo.errors import KevoError
 from kevo.runs import layout
-from kevo.service import jobs, launching
+from kevo.service import devices, jobs, launching
 from kevo.service.jobs import Job, Place
 from kevo.service.register import Register
 from kevo.service.upgrade import RESTART, Installed
@@ -25,12 +25,24 @@ class Sessions:
         register: The searches.
         source: Returns where the data of a search lies; raises an error where it is gone.
         weights: Where the pretrained weights of all searches come from, as in `kevo.Settings`.
+        slots: The GPUs of each search at work, as `kevo.service.devices` divides them; none where that is not done.
+        cluster: The Ray cluster on which searches train; empty for this machine.
     """
 
-    def __init__(self, register: Register, *, source: Callable[[Job], str], weights: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        register: Register,
+        *,
+        source: Callable[[Job], str],
+        weights: Mapping[str, str],
+        slots: Sequence[str] = (),
+        cluster: str = "",
+    ) -> None:
         self._register = register
         self._source = source
         self._weights = weights
+        self._slots = slots
+        self._cluster = cluster
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self.installed = Installed()
 
@@ -89,10 +101,24 @@ class Sessions:
                 if place.run.exists() and not place.has_begun:
                     # A session that was killed before it had written down what it was to do.
                     shutil.rmtree(place.run)
-                arguments = jobs.command(job, place, source, weights=self._weights)
+                job.gpus = self._free_slot()
+                arguments = jobs.command(
+                    job,
+                    place,
+                    source,
+                    weights=self._weights,
+                    num_workers=devices.num_workers(job.gpus, len(self._slots)) if job.gpus else None,
+                    cluster=self._cluster,
+                )
                 job.started, job.ended, job.words = jobs.now(), None, ""
                 self._register.keep(job)
-                child = launching.start(arguments, folder=place.folder, lock=place.lock, log=place.log)
+                child = launching.start(
+                    arguments,
+                    folder=place.folder,
+                    lock=place.lock,
+                    log=place.log,
+                    environment={devices.VISIBLE: job.gpus} if job.gpus else {},
+                )
             except (KevoError, OSError) as error:
                 job.state, job.words, job.ended = jobs.FAILED, str(error), jobs.now()
                 self._register.keep(job)
@@ -101,6 +127,11 @@ class Sessions:
             self._children[job.id] = child
             self._register.set_state(job, jobs.STARTING)
         self._register.tell_queue()
+
+    def _free_slot(self) -> str:
+        """Returns the GPUs that the fewest searches at work have, those of an earlier server included."""
+        taken = [one.gpus for one in self._register.known.values() if self._register.state(one) in jobs.ALIVE]
+        return min(self._slots, key=taken.count, default="")
 
 
 def _hangs(place: Place, asked: float) -> bool:

@@ -76,6 +76,7 @@ def _page(job: Job, request: Request, *, error: str = "", status: int = 200) -> 
         search=values,
         job=job,
         is_alive=values["state"] in jobs.ALIVE,
+        joining=server.joining,
         is_ended=values["state"] in jobs.ENDED,
         headline=headline,
         details=details,
