@@ -202,6 +202,9 @@ class Session:
         if workers is not None:
             # A folder from elsewhere may ask for a thousand.
             workers = min(workers, devices.most_workers(num_gpus=num_gpus))
+        elif self._settings.kind.are_small and self._settings.resolved_max_time is not None and not num_gpus:
+            # Where time ends the search, no two are alike anyway.
+            workers = devices.side_by_side()
         return devices.plan(self._settings.strategy, num_workers=workers, num_gpus=num_gpus)
 
     def _surplus(self, num_workers: int) -> str | None:

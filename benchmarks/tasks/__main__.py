@@ -2,6 +2,7 @@
 
     python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --minutes 1 --sets titanic,auto_mpg
     python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --minutes 2 --sets rt_polarity --rates
+    python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --sets titanic,telco_churn,auto_mpg --genes
     python -m benchmarks.tasks --write
 
 Each seed divides the examples anew, the same way for all. Each is measured once; the report is made of all measurements
@@ -17,6 +18,8 @@ from collections.abc import Sequence
 from benchmarks.support import project
 from benchmarks.support.command_line import add_data_option, log, names_from, parser
 from benchmarks.support.results import ResultsFile, measure_missing
+from benchmarks.tasks import genes
+from benchmarks.tasks.genes import Gains
 from benchmarks.tasks.measuring import SETS, Job, Measurement, measure
 from benchmarks.tasks.rates import Rates
 from benchmarks.tasks.rates import measure as measure_rates
@@ -24,6 +27,7 @@ from benchmarks.tasks.report import report
 
 RESULTS = project.RESULTS / "tasks.jsonl"
 RATES = project.RESULTS / "task_rates.jsonl"
+GENES = project.RESULTS / "table_genes.jsonl"
 REPORT = project.PAGES / "tasks.md"
 
 
@@ -51,17 +55,29 @@ def main(given: Sequence[str] | None = None) -> int:
         "--sets", type=names_from(SETS), default=list(SETS), help=f"with commas between: {', '.join(SETS)}"
     )
     options.add_argument("--rates", action="store_true", help="measure candidates an hour, beside Keras Tuner")
+    options.add_argument("--genes", action="store_true", help="measure what the genes of tables gain")
     options.add_argument("--fresh", action="store_true", help="measure again what the file holds already")
     options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
     arguments = options.parse_args(given)
     results = ResultsFile(RESULTS, Measurement.from_json, key=_key)
     rates = ResultsFile(RATES, Rates.from_json, key=_key)
+    gains = ResultsFile(GENES, Gains.from_json, key=lambda one: (one.name, one.seed))
 
     def title(job: Job) -> str:
         return f"{job.name}, {job.minutes:g} minutes, seed {job.seed}"
 
     wanted, fresh = jobs(arguments), arguments.fresh
-    if arguments.rates:
+    if arguments.genes:
+        went_well = measure_missing(
+            gains,
+            wanted,
+            key=lambda one: (one.name, one.seed),
+            title=title,
+            measure=genes.measure,
+            summary=lambda row: ", ".join(row.scores),
+            fresh=fresh,
+        )
+    elif arguments.rates:
         went_well = measure_missing(
             rates,
             wanted,
@@ -84,7 +100,7 @@ def main(given: Sequence[str] | None = None) -> int:
     if not (found := results.read()):
         log(f"Nothing is measured in {results.path}. Name seeds: --seeds 0 1 2.")
         return 1
-    text = report(found, rates.read())
+    text = report(found, rates.read(), gains.read())
     print(text)
     if arguments.write:
         REPORT.write_text(text, encoding="utf-8")

@@ -25,7 +25,7 @@ class DataSet:
         title: What they are.
         path: Their place below the folder with the data.
         score: The score that counts; higher is better, but for `mase`.
-        target: The column that is predicted; `None` for texts in files by class.
+        target: The column that is predicted; `None` for texts in files by class, and for boards.
         task: The task, where the data do not tell.
     """
 
@@ -45,6 +45,14 @@ class DataSet:
         """The options of a search."""
         return {} if self.target is None else {"target": self.target}
 
+    def source(self, data: Path) -> Any:
+        """Returns what a search is given.
+
+        Args:
+            data: The folder with the data.
+        """
+        return boards(data / self.path) if self.path.endswith(".npz") else data / self.path
+
 
 SETS: Mapping[str, DataSet] = {
     "titanic": DataSet("Titanic, 891 rows", "titanic/titanic.csv", "accuracy", "survived"),
@@ -54,7 +62,35 @@ SETS: Mapping[str, DataSet] = {
     "airline_passengers": DataSet(
         "airline passengers, 144 months", "time_series/airline_passengers.csv", "mase", "passengers", "series"
     ),
+    "connect4": DataSet("Connect-4, 22,000 boards", "connect4/connect4.npz", "accuracy"),
 }
+
+
+def boards(path: Path, *, as_rows: bool = False) -> dict[str, Any]:
+    """Reads boards with their best column, in the splits that they have.
+
+    Args:
+        path: An `.npz` of `boards`, shape (n, 6, 7), with 0 for an empty field, 1 and 2 for the players; `best_column`,
+            shape (n,); and `split`, shape (n,).
+        as_rows: Whether to return a table with a column for each field instead of pictures with a channel for each of
+            the three values.
+
+    Returns:
+        A pair of boards and best columns for each split.
+    """
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as found:
+        fields, best, split = found["boards"], found["best_column"], found["split"]
+    kinds = np.unique(fields)
+    shown = fields.reshape(len(fields), -1).astype(np.float64) if as_rows else _channels(fields, kinds)
+    return {str(name): (shown[split == name], best[split == name]) for name in np.unique(split)}
+
+
+def _channels(fields: Any, kinds: Any) -> Any:
+    import numpy as np
+
+    return np.uint8(255) * (fields[..., None] == kinds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +142,8 @@ def measure(job: Job) -> Measurement:
     with tempfile.TemporaryDirectory() as folder:
         values = in_its_own_process(_searched, job, Path(folder), time.monotonic())
     one = SETS[job.name]
-    beside = _beside_texts if one.target is None else _beside_series if one.task == "series" else _beside
+    other = _beside_boards if job.name == "connect4" else _beside_texts
+    beside = other if one.target is None else _beside_series if one.task == "series" else _beside
     by_hand, references = in_its_own_process(beside, job)
     return Measurement(
         name=job.name,
@@ -124,7 +161,7 @@ def _searched(job: Job, folder: Path, began: float) -> dict[str, Any]:
 
     one = SETS[job.name]
     settings = kevo.Settings(task=one.task, max_time=60 * job.minutes, options=one.options, seed=job.seed)
-    result = kevo.search(job.data / one.path, settings, out=folder / "run", started=began)
+    result = kevo.search(one.source(job.data), settings, out=folder / "run", started=began)
     best = float(result.test.value(one.score))
     return {
         "kevo": best,
@@ -149,6 +186,7 @@ def _beside(job: Job) -> tuple[float, dict[str, float]]:
 
     from kevo.tasks.outputs.classes.output import Classes
     from kevo.tasks.tables import references
+    from kevo.tasks.tables.encoding import PLAIN
     from kevo.tasks.tables.loading import load, suggested
     from kevo.tasks.tables.stages import PreparedRows
 
@@ -156,9 +194,9 @@ def _beside(job: Job) -> tuple[float, dict[str, float]]:
     keras.utils.set_random_seed(job.seed)
     asks, _ = suggested(job.data / one.path, target=one.target)
     dataset = load(job.data / one.path, target=one.target, asks=asks, seed=job.seed)
-    rows, genome = PreparedRows(dataset), {"numbers": "standardize"}
+    rows = PreparedRows(dataset)
     train, validation, test = (
-        rows.prepared(genome, split) for split in (dataset.train, dataset.validation, dataset.test)
+        rows.prepared(PLAIN, split) for split in (dataset.train, dataset.validation, dataset.test)
     )
     inputs = keras.Input(train.shape[1:])
     x = inputs
@@ -252,3 +290,37 @@ def _beside_series(job: Job) -> tuple[float, dict[str, float]]:
     outputs = np.asarray(model.predict(x_test, verbose=0)) * deviation[0] + mean[0]
     by_hand = dataset.output.score(outputs, dataset.test.labels).value(one.score)
     return float(by_hand), {model.name: float(model.test.value(one.score)) for model in references.fit(dataset)}
+
+
+def _beside_boards(job: Job) -> tuple[float, dict[str, float]]:
+    """Trains two conv layers and a dense one on the boards at their own size; and the references of tables."""
+    import keras
+    import numpy as np
+    from keras import layers
+
+    from kevo.tasks.tables import references
+    from kevo.tasks.tables.loading import load
+
+    path = job.data / SETS[job.name].path
+    keras.utils.set_random_seed(job.seed)
+    (train, answers), validation, (test, expected) = (boards(path)[split] for split in ("train", "validation", "test"))
+    inputs = keras.Input(train.shape[1:])
+    x = layers.Rescaling(1 / 255)(inputs)
+    for _ in range(2):
+        x = layers.Conv2D(32, 3, padding="same", activation="relu")(x)
+    x = layers.Dropout(0.2)(layers.Dense(128, activation="relu")(layers.Flatten()(x)))
+    model = keras.Model(inputs, layers.Dense(7, activation="softmax")(x))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(
+        train,
+        answers,
+        validation_data=validation,
+        epochs=_EPOCHS,
+        batch_size=_BATCH_SIZE,
+        callbacks=[keras.callbacks.EarlyStopping(patience=_PATIENCE // 4, restore_best_weights=True)],
+        verbose=0,
+    )
+    by_hand = np.mean(np.asarray(model.predict(test, verbose=0)).argmax(axis=1) == expected)
+    found = references.fit(load(boards(path, as_rows=True), seed=job.seed), seed=job.seed)
+    middle = float(np.mean(expected == 3))
+    return float(by_hand), {"Middle column": middle, **{one.name: float(one.test.value("accuracy")) for one in found}}

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from benchmarks.support.numbers import median
 from benchmarks.support.pages import table
+from benchmarks.tasks import genes
+from benchmarks.tasks.genes import Gains
 from benchmarks.tasks.measuring import SETS, Measurement
 from benchmarks.tasks.rates import Rates
 
@@ -35,7 +37,7 @@ their examples themselves, as models do that read raw ones. kevo takes candidate
 part of the difference. Validation accuracy of the best; medians over seeds."""
 
 
-def report(rows: Sequence[Measurement], rates: Sequence[Rates] = ()) -> str:
+def report(rows: Sequence[Measurement], rates: Sequence[Rates] = (), gains: Sequence[Gains] = ()) -> str:
     """Returns the report as Markdown."""
     lines = []
     for name, minutes in dict.fromkeys((row.name, row.minutes) for row in rows):
@@ -61,7 +63,8 @@ def report(rows: Sequence[Measurement], rates: Sequence[Rates] = ()) -> str:
         )
     head = ("data", "score", "minutes", "seeds", "kevo", "its ensemble", "references", "by hand", "ahead by")
     machines = "; ".join(dict.fromkeys(row.machine for row in rows))
-    return "\n\n".join(filter(None, [_ABOUT, f"Machine: {machines}.", table(head, lines), _rates(rates)])) + "\n"
+    parts = [_ABOUT, f"Machine: {machines}.", table(head, lines), _rates(rates), genes.report(gains)]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _rates(rows: Sequence[Rates]) -> str:

@@ -9,6 +9,9 @@ have a part of the cores only. With one worker the same seed gives the same sear
 done first. What several gain are small conv stacks, which fill no second core: two train nearly twice as many of them
 on two cores.
 
+Networks for tables and texts are smaller still: threads that share their work mostly wait for each other. Where time
+ends a search, so that no two are alike anyway, there is a worker for each core, up to four.
+
 Under any strategy the batch size and the learning rate stay a candidate's own: every batch is divided between devices.
 """
 
@@ -19,6 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kevo.errors import SettingsError
+from kevo.system import memory
 from kevo.system.text import plural
 
 if TYPE_CHECKING:
@@ -27,6 +31,10 @@ if TYPE_CHECKING:
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _WORKERS_FOR_EACH = 4
 """So many workers may share a core or a GPU: with more, a machine is busy with nothing but starting them."""
+_MOST_SIDE_BY_SIDE = 4
+"""So many workers are started unasked."""
+_BYTES_OF_ONE = 10**9
+"""What one of them takes at most, and the search itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +149,13 @@ def num_cores() -> int:
 def most_workers(*, num_gpus: int) -> int:
     """Returns how many worker processes this machine may be asked for at most."""
     return _WORKERS_FOR_EACH * max(num_cores(), num_gpus)
+
+
+def side_by_side() -> int:
+    """Returns how many workers train small networks by default: one on each core, as far as there is memory."""
+    found = memory.usable()
+    fitting = _MOST_SIDE_BY_SIDE if found is None else found // _BYTES_OF_ONE - 1
+    return max(1, min(num_cores(), _MOST_SIDE_BY_SIDE, fitting))
 
 
 def share_memory() -> None:

@@ -14,6 +14,8 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Protocol
 
+DAMAGED = (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError, zlib.error, lzma.LZMAError)
+"""What reading a damaged archive, or an encrypted member of one, may raise."""
 _PIECE = 2**20
 _LEAST_DICTIONARY = 4096
 

@@ -7,7 +7,7 @@ import os
 import re
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kevo.errors import DataError, os_reason
@@ -36,7 +36,7 @@ def holds_texts(source: Path) -> bool:
     Of a folder the first 500 files tell. An archive holds texts where it has `.txt` files, or a single table.
     """
     if is_zip(source):
-        suffixes = [Path(name).suffix.casefold() for name in _packed_names(source)]
+        suffixes = _suffixes(_packed_names(source))
         return not _PICTURES.intersection(suffixes) and (TEXT_SUFFIX in suffixes or _is_one_table(suffixes))
     names = [Path(name).suffix.casefold() for name in itertools.islice(_names(source), _NUM_LOOKED_AT)]
     if any(suffix in _PICTURES for suffix in names):
@@ -55,7 +55,13 @@ def is_zip(source: object) -> bool:
 
 def is_zipped_table(source: object) -> bool:
     """Tells whether a source is the path of a zip archive with a single table in it, and nothing else."""
-    return is_zip(source) and _is_one_table([Path(name).suffix.casefold() for name in _packed_names(Path(str(source)))])
+    return is_zip(source) and _is_one_table(_suffixes(_packed_names(Path(str(source)))))
+
+
+def table_in(archive: zipfile.ZipFile) -> zipfile.ZipInfo | None:
+    """Returns the only file of an archive, where it is a table."""
+    members = _files(archive)
+    return members[0] if _is_one_table(_suffixes(member.filename for member in members)) else None
 
 
 def is_litter(name: str) -> bool:
@@ -138,10 +144,22 @@ def _packed_names(path: Path) -> list[str]:
     """Returns the names of an archive's files; none where it cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [member.filename for member in archive.infolist() if not member.is_dir()]
+            return [member.filename for member in _files(archive)]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error):
         return []
-    return [name for name in names if not any(map(is_litter, name.split("/")))]
+
+
+def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Returns the files of an archive, without what file managers leave there."""
+    return [
+        member
+        for member in archive.infolist()
+        if not member.is_dir() and not any(map(is_litter, member.filename.split("/")))
+    ]
+
+
+def _suffixes(names: Iterable[str]) -> list[str]:
+    return [Path(name).suffix.casefold() for name in names]
 
 
 def _is_one_table(suffixes: list[str]) -> bool:

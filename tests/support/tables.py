@@ -10,7 +10,11 @@ from kevo.tasks.tables.loading import load
 
 GENOME: dict[str, Any] = {
     "numbers": "standardize",
+    "least_rows": 1,
+    "categories": "one_hot",
+    "crosses": False,
     "num_layers": 1,
+    "body": "mlp",
     "layer_1/units": 16,
     "activation": "relu",
     "batch_norm": True,

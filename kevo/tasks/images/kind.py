@@ -59,6 +59,7 @@ class Images:
     presets = tuple(spaces.PRESETS)
     space_name = "kevo.Space"
     rung_genes: tuple[str, ...] = ("family", "pretrained/tuning")
+    are_small = False
     network_kinds: tuple[NetworkKind, ...] = (_CONV, _FROZEN, _TUNED)
 
     def __init__(self, asked: Asked) -> None:

@@ -28,6 +28,7 @@ class PreparedKind:
     example: str
     examples: str
     rung_genes: tuple[str, ...] = ()
+    are_small = False
 
     def __init__(self, asked: Asked, *, name: str, spaces: ModuleType) -> None:
         self._asked = asked

@@ -113,6 +113,8 @@ class TaskKind(Protocol[D]):
     """
     rung_genes: tuple[str, ...]
     """Candidates that differ in these genes learn at different paces, and do not compete for a higher rung."""
+    are_small: bool
+    """Whether networks are so small that one core trains a network about as fast as several do."""
 
     def recognizes(self, data: Any) -> bool:
         """Whether a source is clearly what this task is given; asked where no task is named."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from kevo.tasks.prepared.costs import Forecast
+from kevo.tasks.tables.encoding import NUM_HASHES, Features
 from tuners.genome import Genome
 
 _NORM = 4
@@ -21,19 +22,20 @@ _LOADING_SECONDS, _COLUMN_SECONDS = 1.0, 0.01
 """An ensemble is scored like the best model, after its members were loaded and it was written."""
 
 
-def num_parameters(genome: Genome, *, num_features: int, num_outputs: int) -> int:
+def num_parameters(genome: Genome, *, features: Features, num_outputs: int) -> int:
     """Counts the parameters of a genome's network without building it.
 
     Args:
         genome: The genome.
-        num_features: Number of prepared inputs.
+        features: The prepared inputs.
         num_outputs: Number of outputs.
 
     Example:
-        >>> num_parameters({"num_layers": 1, "layer_1/units": 8, "batch_norm": False}, num_features=3, num_outputs=2)
+        >>> genome = {"categories": "one_hot", "num_layers": 1, "layer_1/units": 8, "body": "mlp", "batch_norm": False}
+        >>> num_parameters(genome, features=Features(3), num_outputs=2)
         50
     """
-    return sum(_layers(genome, num_features, num_outputs))
+    return sum(_layers(genome, features, num_outputs))
 
 
 def scoring_seconds(*, num_columns: int) -> float:
@@ -41,17 +43,17 @@ def scoring_seconds(*, num_columns: int) -> float:
     return _LOADING_SECONDS + num_columns * _COLUMN_SECONDS
 
 
-def forecast(*, num_train: int, num_features: int, num_outputs: int) -> Forecast:
+def forecast(*, num_train: int, features: Callable[[Genome], Features], num_outputs: int) -> Forecast:
     """Tells how long trainings take.
 
     Args:
         num_train: Number of training rows.
-        num_features: Number of prepared inputs.
+        features: Returns the prepared inputs of a genome's network.
         num_outputs: Number of outputs.
     """
 
     def guess(genome: Genome, num_epochs: int) -> float:
-        num_flops = 2 * num_parameters(genome, num_features=num_features, num_outputs=num_outputs)
+        num_flops = 2 * num_parameters(genome, features=features(genome), num_outputs=num_outputs)
         steps = num_train / int(genome["batch_size"])
         epoch = num_train * _TRAINING_COST * num_flops * _SECONDS_PER_FLOP + steps * _STEP_SECONDS
         return _BUILDING_SECONDS + num_epochs * epoch
@@ -59,11 +61,23 @@ def forecast(*, num_train: int, num_features: int, num_outputs: int) -> Forecast
     return Forecast(guess)
 
 
-def _layers(genome: Genome, num_features: int, num_outputs: int) -> Iterator[int]:
+def _layers(genome: Genome, features: Features, num_outputs: int) -> Iterator[int]:
     """Yields the parameters of each layer."""
-    width, per_unit = num_features, _NORM if genome["batch_norm"] else 1
+    width, per_unit = features.num, _NORM if genome.get("batch_norm") else 1
+    if genome["categories"] == "embedding":
+        units = int(genome["embedding/units"])
+        for start, stop in features.embedded(units):
+            yield (stop - start) * units
+            width += units - (stop - start)
     for layer in range(1, int(genome["num_layers"]) + 1):
         units = int(genome[f"layer_{layer}/units"])
         yield units * (width + per_unit)
+        if genome["body"] == "residual" and width != units:
+            yield units * width
         width = units
+    if genome.get("body") == "wide_and_deep":
+        width += features.num
+    if features.num_pairs:
+        yield NUM_HASHES * num_outputs
+        width += num_outputs
     yield num_outputs * (width + 1)

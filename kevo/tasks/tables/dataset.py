@@ -211,7 +211,7 @@ def column_from_json(values: Mapping[str, Any]) -> Column:
 
 def raw_inputs(columns: tuple[Column, ...], split: Split) -> Inputs:
     """Returns the raw columns of a split; see `TableDataset.inputs`."""
-    return {column.name: _raw(column, values) for column, values in _by_column(columns, split)}
+    return {column.name: _raw(column, values) for column, values in by_column(columns, split)}
 
 
 def describe_columns(columns: tuple[Column, ...]) -> str:
@@ -225,14 +225,15 @@ def describe_columns(columns: tuple[Column, ...]) -> str:
     return ", ".join(plural(counts[kind], word) for kind, word in _KIND_WORDS.items() if counts[kind])
 
 
-def _arrays(split: Split) -> dict[str, npt.NDArray[Any]]:
-    return {field.name: getattr(split, field.name) for field in dataclasses.fields(split)}
-
-
-def _by_column(columns: tuple[Column, ...], split: Split) -> Iterator[tuple[Column, npt.NDArray[Any]]]:
+def by_column(columns: tuple[Column, ...], split: Split) -> Iterator[tuple[Column, npt.NDArray[Any]]]:
+    """Yields each column with its values in a split, as the split keeps them, shape (n,)."""
     numbers, categories = iter(split.numbers.T), iter(split.categories.T)
     for column in columns:
         yield column, next(categories if column.kind == "category" else numbers)
+
+
+def _arrays(split: Split) -> dict[str, npt.NDArray[Any]]:
+    return {field.name: getattr(split, field.name) for field in dataclasses.fields(split)}
 
 
 def _raw(column: Column, values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from kevo.errors import DataError
 from kevo.tasks.tables.columns import Raw, is_missing, parse
-from kevo.tasks.tables.reading import is_table_file, read_table
+from kevo.tasks.tables.reading import is_table, read_table
 
 _NUM_LOOKED_AT = 200
 _LEAST_WORDS = 4.0
@@ -35,7 +35,7 @@ def is_of_texts(source: Any) -> bool:
     Beside the texts and one column that may be the target, there are only columns that count or identify the rows, hold
     names, or say the same everywhere, as far as the first 200 rows tell.
     """
-    if not is_table_file(source) or not os.path.isfile(source):
+    if not is_table(source) or not os.path.isfile(source):
         return False
     try:
         columns = read_table(Path(source), most_rows=_NUM_LOOKED_AT).columns

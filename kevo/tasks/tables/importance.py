@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.runs.atomic_files import loads
+from kevo.tasks.tables.dataset import Inputs
 
-Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.floating]]
+Predict = Callable[[Inputs], npt.NDArray[np.floating]]
 Judge = Callable[[npt.NDArray[np.floating], npt.NDArray[Any]], float]
 """Returns one number for outputs, shape (n, any), and the true answers, shape (n, ...)."""
 _MAX_ROWS = 1000
@@ -46,10 +47,9 @@ class Importance:
 
 def permutation_importance(
     predict: Predict,
-    features: npt.NDArray[np.float32],
+    columns: Inputs,
     labels: npt.NDArray[Any],
     *,
-    places: Mapping[str, Sequence[int]],
     score: Judge,
     loss: Judge,
     seed: int = 0,
@@ -57,11 +57,10 @@ def permutation_importance(
     """Measures how much a model needs each column.
 
     Args:
-        predict: Returns outputs, shape (n, any), for prepared columns.
-        features: The prepared columns of rows that the model was not trained on, shape (n, num_features). Of more than
-            1,000 rows, as many are taken by chance.
+        predict: Returns outputs, shape (n, any), for raw columns.
+        columns: The raw columns of rows that the model was not trained on, each of shape (n, 1). Of more than 1,000
+            rows, as many are taken by chance.
         labels: The rows' answers, shape (n,).
-        places: Which features each column has become: they change places together.
         score: The higher the better, such as the accuracy.
         loss: The lower the better; it orders the columns.
         seed: Seed of the permutations.
@@ -71,18 +70,16 @@ def permutation_importance(
     """
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(labels))[:_MAX_ROWS]
-    features, labels = features[chosen], labels[chosen]
-    whole = predict(features)
+    columns, labels = {name: values[chosen] for name, values in columns.items()}, labels[chosen]
+    whole = predict(columns)
     best_score, best_loss = score(whole, labels), loss(whole, labels)
-    num_repeats = max(1, min(_MAX_REPEATS, _MAX_PASSES // len(places)))
+    num_repeats = max(1, min(_MAX_REPEATS, _MAX_PASSES // len(columns)))
     found = []
-    for name, its in places.items():
-        kept, scores = features[:, its], []
+    for name, values in columns.items():
+        scores = []
         for _ in range(num_repeats):
-            features[:, its] = rng.permutation(kept)
-            outputs = predict(features)
+            outputs = predict({**columns, name: rng.permutation(values)})
             scores.append((best_score - score(outputs, labels), loss(outputs, labels)))
-        features[:, its] = kept
         falls, losses = np.array(scores).T
         found.append(Importance(name, float(falls.mean()), float(losses.mean() - best_loss), float(losses.std())))
     return sorted(found, key=lambda one: -one.loss)

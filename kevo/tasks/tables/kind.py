@@ -26,7 +26,7 @@ from kevo.tasks.tables.contract import ROWS
 from kevo.tasks.tables.dates import times_of_rows
 from kevo.tasks.tables.free_text import is_of_texts
 from kevo.tasks.tables.options import KEEP, kept_columns
-from kevo.tasks.tables.reading import is_csv, listed, read_csv
+from kevo.tasks.tables.reading import is_table, listed, read_table
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Tables(PreparedKind):
     inputs = "tables"
     example = "row"
     examples = "rows"
+    are_small = True
     options: tuple[TaskOption, ...] = (TARGET, GROUPS, KEEP)
     network_kinds: tuple[NetworkKind, ...] = (_DENSE, _LINEAR)
 
@@ -63,11 +64,11 @@ class Tables(PreparedKind):
         self.title = f"tabular {asked.word}"
 
     def recognizes(self, data: Any) -> bool:
-        """Returns whether data is a pair of a matrix and a vector, or a CSV file without pictures and texts."""
+        """Returns whether data is a pair of a matrix and a vector, or a table without pictures and texts."""
         first = next(iter(data.values()), None) if isinstance(data, Mapping) else data
         if isinstance(first, str | os.PathLike):
             # A list of pictures has been recognized before.
-            return is_csv(first) and Path(first).is_file() and not is_of_texts(first)
+            return is_table(first) and Path(first).is_file() and not is_of_texts(first)
         return isinstance(first, tuple | list) and len(first) == 2 and getattr(first[0], "ndim", None) == 2
 
     def suggested(self, data: Any, options: Mapping[str, str]) -> tuple[str, str]:
@@ -77,14 +78,14 @@ class Tables(PreparedKind):
         asks, note = suggested(data, target=options.get(TARGET.name))
         if (
             asks == NUMBERS
-            and is_csv(data)
-            and (times := times_of_rows(read_csv(Path(data), most_rows=_LOOKED_AT).columns))
+            and is_table(data)
+            and (times := times_of_rows(read_table(Path(data), most_rows=_LOOKED_AT).columns))
         ):
             note += f" Each row has a time of its own in {listed(times)}: to forecast what comes next, --task series."
         return asks, note
 
     def source(self, data: Any) -> str | None:
-        """Returns the path of a CSV file; `None` for data in memory."""
+        """Returns the path of a file; `None` for data in memory."""
         return str(Path(data).resolve()) if isinstance(data, str | os.PathLike) else None
 
     def load(self, data: Any, settings: SearchSettings, *, seconds: float | None = None) -> TableDataset:

@@ -31,7 +31,7 @@ from kevo.tasks.tables.columns import (
     typed,
 )
 from kevo.tasks.tables.dataset import SPLITS, Split, TableDataset
-from kevo.tasks.tables.reading import Limits, Table, as_text, from_array, is_csv, listed, read_csv
+from kevo.tasks.tables.reading import Limits, Table, as_text, from_array, is_table, listed, read_table
 
 VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
 ARRAY_TARGET = "target"
@@ -75,7 +75,7 @@ def load(
     Args:
         source: One of
 
-            - the path of a CSV file; see `reading.read_csv`.
+            - the path of a CSV file or of JSON lines, which may be alone in a zip archive; see `reading.read_table`.
             - A pair (x, y): x of shape (n, num_columns) with numbers, texts and `None`, or a data frame; y of shape
               (n,) with the classes as numbers or texts, or with the numbers to be predicted.
             - A mapping of `train`, and optionally `validation` and `test`, to such pairs.
@@ -147,7 +147,11 @@ def load(
         notes.append(sentence(sum(len(one.target) for one in found.values()), total, examples="rows"))
     _check_size(columns, len(labels["train"]))
     if isinstance(output, Numbers):
-        output = Numbers.of(target, gathered(labels))
+        output = Numbers.of(target, gathered(labels), may_be_log=True)
+        if output.is_log:
+            notes.append(
+                f"A few numbers of the target {target!r} are far above the others: networks learn its logarithm."
+            )
     splits = {split: _split(values[one], columns, labels[one], rows[split]) for split, one in origins.items()}
     folds = None
     if num_folds is not None:
@@ -205,7 +209,7 @@ def suggested(source: Any, *, target: str | None = None) -> tuple[str, str]:
     Raises:
         DataError: the source cannot be read.
     """
-    if is_csv(source) and target is None:
+    if is_table(source) and target is None:
         return CLASSIFICATION, ""
     _, name, found = _find(source, target, None)
     return answers.suggested_for(found["train"].target, name)
@@ -239,9 +243,9 @@ def separate(table: Table, target: str, *, name: str) -> tuple[Table, list[str]]
 
 def _find(source: Any, target: str | None, limits: Limits | None) -> tuple[str, str, dict[str, _Found]]:
     """Reads a source, and returns its name, that of its target, and its splits."""
-    if is_csv(source):
+    if is_table(source):
         path = Path(source)
-        table = read_csv(path, limits=limits)
+        table = read_table(path, limits=limits)
         if target is None:
             raise DataError(
                 f"Which column of {path} is to be predicted? Expected one of: {listed(list(table.columns))}."
@@ -263,8 +267,8 @@ def _find(source: Any, target: str | None, limits: Limits | None) -> tuple[str, 
 def _from_pair(pair: Any, limits: Limits | None) -> _Found:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise DataError(
-            f"Cannot read a table from {_shown(pair)}. Expected the path of a .csv file, or a pair (x, y) with "
-            "x of shape (rows, columns) and y of shape (rows,)."
+            f"Cannot read a table from {_shown(pair)}. Expected the path of a table, such as a .csv file, or a pair "
+            "(x, y) with x of shape (rows, columns) and y of shape (rows,)."
         )
     table = from_array(pair[0], limits=limits)
     labels = np.asarray(pair[1])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from kevo.runs import layout
 from kevo.runs.atomic_files import atomic_write_text
@@ -15,15 +16,12 @@ from kevo.runs.outcome import Outcome
 from kevo.system import model_files
 from kevo.system.markdown import code
 from kevo.system.markdown import table as markdown_table
-from kevo.tasks.outputs.classes.output import CLASSIFICATION
-from kevo.tasks.outputs.classes.pages import ClassPages
-from kevo.tasks.outputs.numbers.output import REGRESSION
-from kevo.tasks.outputs.numbers.pages import NumberPages
 from kevo.tasks.outputs.words import Words
 from kevo.tasks.pages import Block, Known, Pages, Paragraph, Section, Share, Table
+from kevo.tasks.prepared.pages import ANSWER, OUTPUTS, pages
 from kevo.tasks.tables import importance
 from kevo.tasks.tables.columns import Column, Kind
-from kevo.tasks.tables.dataset import TableDataset, describe_columns
+from kevo.tasks.tables.dataset import Inputs, TableDataset, describe_columns
 from kevo.tasks.tables.importance import Importance, permutation_importance
 
 _MOST_COLUMNS = 200
@@ -47,18 +45,6 @@ for column in takes["columns"]:
         values = [[float(value or "nan")] for [value] in values]
     inputs[column["name"]] = keras.ops.convert_to_tensor(np.array(values))
 """
-_ANSWER: Mapping[str, str] = {
-    CLASSIFICATION: """\
-for probabilities in model.predict(inputs, verbose=0):
-    print(takes["class_names"][probabilities.argmax()], probabilities.max())
-""",
-    REGRESSION: """\
-for numbers in model.predict(inputs, verbose=0):
-    print(numbers[0])
-""",
-}
-"""How the lines end that load the model, for what may be asked."""
-_OUTPUTS: Mapping[str, str] = {CLASSIFICATION: "probabilities", REGRESSION: "numbers"}
 
 
 def _takes(dataset: TableDataset, genome: Mapping[str, Any]) -> str:
@@ -77,7 +63,7 @@ def _use(run_folder: Path, model: Path, asks: str) -> tuple[list[str], list[list
         f"model = keras.models.load_model({str(model)!r})",
         f"takes = json.load(open({str(run_folder / layout.TASK)!r}))",
         '# The raw columns by name, each a tensor of shape (num_rows, 1): those of takes["columns"].',
-        f"{_OUTPUTS[asks]} = model.predict(columns)",
+        f"{OUTPUTS[asks]} = model.predict(columns)",
     ]
     return python, [["predict", str(model), "NEW-ROWS.csv"], ["evaluate", str(model), "OTHER-ROWS.csv"]]
 
@@ -106,17 +92,19 @@ def _analyses(run: Run, dataset: TableDataset, outcome: Outcome) -> Sequence[str
 
 def _measured(dataset: TableDataset, outcome: Outcome) -> list[Importance]:
     """Measures which columns the best model needs, by the validation rows."""
-    from kevo.tasks.tables import networks, preparing
+    import tensorflow as tf
 
     model = model_files.load(outcome.model_path)
-    inputs = dataset.inputs(dataset.validation)
-    features = preparing.prepare(model.get_layer(preparing.PREPROCESSING), dataset.columns, inputs)
-    network = model.get_layer(networks.NETWORK)
+    # Many passes are made: as a graph each takes a fraction of the time.
+    compiled = tf.function(lambda columns: model(columns, training=False))
+
+    def predict(columns: Inputs) -> npt.NDArray[np.float32]:
+        return np.asarray(compiled({name: tf.constant(values) for name, values in columns.items()}))
+
     return permutation_importance(
-        lambda rows: np.asarray(network(rows, training=False)),
-        features,
+        predict,
+        dataset.inputs(dataset.validation),
         dataset.validation.labels,
-        places=preparing.feature_places(dataset.columns),
         score=dataset.output.main_score,
         loss=dataset.output.loss,
     )
@@ -182,7 +170,7 @@ _WORDS = Words(
     many="rows",
     part="row",
     takes=_takes,
-    load=lambda asks: _LOAD + _ANSWER[asks],
+    load=lambda asks: _LOAD + ANSWER[asks],
     use=_use,
     scope="also for a row that is unlike all others",
     unknown="when and where the rows were collected, what was left out, who they are about",
@@ -199,5 +187,5 @@ _WORDS = Words(
     after=_after,
     analyses=_analyses,
 )
-PAGES: Mapping[str, Pages] = {CLASSIFICATION: ClassPages(_WORDS), REGRESSION: NumberPages(_WORDS)}
+PAGES: Mapping[str, Pages] = pages(_WORDS)
 """The pages for what may be asked of rows."""

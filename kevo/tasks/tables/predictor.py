@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo.errors import DataError, KevoError, ModelError, SettingsError
+from kevo.errors import DataError, ModelError, SettingsError
 from kevo.runs import layout
-from kevo.runs.folder import Run
 from kevo.tasks.options import GROUPS
 from kevo.tasks.outputs.located import Located
+from kevo.tasks.prepared.predictor import ALL, PreparedPredictor
 from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.protocols.use import Prediction, Scored
 from kevo.tasks.sampling import Sampling
-from kevo.tasks.saved_model import home, load_model, model_file
 from kevo.tasks.tables import contract
 from kevo.tasks.tables.columns import count_missing, encode, typed
 from kevo.tasks.tables.contract import Contract
@@ -27,10 +25,7 @@ from kevo.tasks.tables.dataset import SPLITS, Inputs, TableDataset
 from kevo.tasks.tables.loading import load
 from kevo.tasks.tables.options import kept_columns
 from kevo.tasks.tables.preparing import forward
-from kevo.tasks.tables.reading import Limits, Table, from_array, is_csv, listed, read_csv
-
-_ALL = "all"
-"""Every row of a table."""
+from kevo.tasks.tables.reading import Limits, Table, from_array, is_table, listed, read_table
 
 
 class _Rows(NamedTuple):
@@ -41,7 +36,7 @@ class _Rows(NamedTuple):
     notes: list[str]
 
 
-class TablePredictor:
+class TablePredictor(PreparedPredictor[Contract, TableDataset]):
     """A saved model with its contract. `TablePredictor.open` finds both.
 
     Args:
@@ -60,51 +55,20 @@ class TablePredictor:
         ...     print(row.line())
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        takes: Contract,
-        *,
-        run: Run | None = None,
-        name: str = "The model",
-        note: Callable[[str], object] | None = None,
-    ) -> None:
-        self.model = model
-        self.contract = takes
-        self._run = run
-        self._name = name
-        self._note = note or (lambda text: None)
-        expected = {column.name for column in takes.columns}
-        found = set(model.input) if isinstance(model.input, dict) else set()
-        if found != expected:
-            raise ModelError(
-                f"{name} takes the columns {listed(sorted(found)) or 'none'}. Expected those of its {layout.TASK}: "
-                f"{listed(sorted(expected))}. Take both from the same search."
-            )
-        shapes = [tuple(tensor.shape) for tensor in model.outputs]
-        if shapes != [(None, takes.output.size)]:
-            raise ModelError(
-                f"{name} has outputs of the shape {', '.join(map(str, shapes))}. Expected those of its {layout.TASK}, "
-                f"{takes.output.summary()}: (None, {takes.output.size})."
-            )
+    examples = "tables"
 
     @classmethod
-    def open(cls, path: str | Path, *, note: Callable[[str], object] | None = None) -> Self:
-        """Opens a saved model. Nothing in the file is executed.
+    def _read_contract(cls, folder: Path) -> Contract:
+        return contract.read(folder)
 
-        Args:
-            path: A `.keras` file, or a run folder, whose `best.keras` it then is. Its `task.json` lies beside it.
-            note: Is told what is odd about a table. Defaults to nobody.
-
-        Raises:
-            ModelError: the model or what it takes cannot be read, or they do not fit.
-        """
-        path = model_file(Path(path))
-        model = load_model(path, expected="a model of tables")
-        run = None
-        with contextlib.suppress(KevoError):
-            run = Run.open(home(path))
-        return cls(model, contract.read(home(path)), run=run, name=str(path), note=note)
+    def _check_inputs(self) -> None:
+        expected = {column.name for column in self.contract.columns}
+        found = set(self.model.input) if isinstance(self.model.input, dict) else set()
+        if found != expected:
+            raise ModelError(
+                f"{self._name} takes the columns {listed(sorted(found)) or 'none'}. Expected those of its "
+                f"{layout.TASK}: {listed(sorted(expected))}. Take both from the same search."
+            )
 
     def predict(
         self,
@@ -117,7 +81,7 @@ class TablePredictor:
         """Predicts the answer for each row.
 
         Args:
-            source: The path of a CSV file, several of them, or an array or data frame as `loading.load` takes it. No
+            source: The path of a table, several of them, or an array or data frame as `loading.load` takes it. No
                 target is needed.
             skip: Is told about a file that cannot be used. `None` raises an error there.
             grad_cam: Must be `None`: there is nothing to draw on.
@@ -160,49 +124,31 @@ class TablePredictor:
             DataError: the table cannot be read, lacks columns or answers, or has no such split.
             ModelError: what the model says is no answer of its kind.
         """
-        own = self._own(data, limits)
+        own = self._own(data, limits=limits)
         if own is not None and split in (None, *SPLITS):
             split = split or "test"
             chosen = getattr(own, split)
             outputs, labels = self.outputs(own.inputs(chosen)), chosen.labels
         else:
-            if split not in (None, _ALL):
-                raise DataError(f"{_name(data)} has no {split} split. Score all its rows with {_ALL!r}.")
-            split, rows = _ALL, self.read(data, limits=limits)
+            if split not in (None, ALL):
+                raise DataError(f"{_name(data)} has no {split} split. Score all its rows with {ALL!r}.")
+            split, rows = ALL, self.read(data, limits=limits)
             labels = self._labels(rows)
             self._tell(rows)
             outputs = self.outputs(rows.inputs)
-        output = self.contract.output
-        return output.scored(
-            output.score(outputs, labels),
-            outputs=outputs,
-            targets=labels,
-            data=_name(data),
-            split=split,
-            examples="rows",
-            is_familiar=own is not None and split != "test",
-        )
+        return self._scored(outputs, labels, data=_name(data), split=split, examples="rows", is_own=own is not None)
 
-    def _own(self, data: Any, limits: Limits | None) -> TableDataset | None:
-        """Returns the table as the model's search divided it; `None` where it is another."""
-        if self._run is None:
-            return None
-        try:
-            search = self._run.search_settings()
-            dataset = load(
-                data,
-                target=self.contract.target,
-                asks=self.contract.output.asks,
-                keep=kept_columns(search.options),
-                groups=search.options.get(GROUPS.name),
-                seed=search.seed,
-                limits=limits,
-                sampling=Sampling(search.max_examples, seed=search.seed),
-            )
-        except KevoError:
-            return None
-        is_own = dataset.fingerprint() == self._run.settings.get("fingerprint")
-        return dataset if is_own and dataset.output == self.contract.output else None
+    def _load(self, data: Any, search: SearchSettings, **options: Any) -> TableDataset:
+        return load(
+            data,
+            target=self.contract.target,
+            asks=self.contract.output.asks,
+            keep=kept_columns(search.options),
+            groups=search.options.get(GROUPS.name),
+            seed=search.seed,
+            sampling=Sampling(search.max_examples, seed=search.seed),
+            **options,
+        )
 
     def _labels(self, rows: _Rows) -> npt.NDArray[Any]:
         """Returns the answers of a table's rows."""
@@ -216,10 +162,10 @@ class TablePredictor:
 
     def read(self, source: Any, *, limits: Limits | None = None) -> _Rows:
         """Reads one table as the model takes it; arguments and errors as for `predict`."""
-        if is_csv(source):
-            table = read_csv(Path(source), limits=limits)
+        if is_table(source):
+            table = read_table(Path(source), limits=limits)
         elif isinstance(source, str | Path):
-            raise DataError(f"Cannot read rows from {source}. Expected a .csv file.")
+            raise DataError(f"Cannot read rows from {source}. Expected a .csv, .tsv, .jsonl or .zip file.")
         else:
             table = from_array(source, limits=limits)
         columns, takes = table.columns, self.contract
@@ -241,9 +187,7 @@ class TablePredictor:
         Raises:
             ModelError: what the model says is no answer of its kind.
         """
-        found = forward(self.model, inputs)
-        self.contract.output.check(found, self._name)
-        return found
+        return self._checked(forward(self.model, inputs))
 
     def _oddities(self, table: Table) -> Iterator[str]:
         takes = self.contract

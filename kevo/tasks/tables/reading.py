@@ -8,6 +8,8 @@ import io
 import itertools
 import json
 import os
+import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from kevo.errors import DataError, os_reason
+from kevo.system import archives
 from kevo.tasks.tables.columns import Raw
-from kevo.tasks.text_files import TABLE_SUFFIXES
+from kevo.tasks.text_files import TABLE_SUFFIXES, is_zip, is_zipped_table, table_in
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
 _DELIMITERS = ",;\t|"
@@ -59,7 +62,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def read_table(path: Path, *, limits: Limits | None = None, most_rows: int | None = None) -> Table:
-    """Reads a file of rows, by its suffix: JSON lines, and all others as `read_csv`.
+    """Reads a file of rows, by its suffix: JSON lines, and all others as `read_csv`. It may be alone in a zip archive.
 
     A line of JSON is an object; its values become texts as a CSV file has them, and what is no plain value is refused.
 
@@ -71,26 +74,9 @@ def read_table(path: Path, *, limits: Limits | None = None, most_rows: int | Non
     Raises:
         DataError: the file cannot be read, is too large, or is no table.
     """
-    if path.suffix.casefold() not in _JSON_SUFFIXES:
-        return read_csv(path, limits=limits, most_rows=most_rows)
     limits = limits or Limits()
-    with _opened(path, limits) as file:
-        rows: list[dict[str, str]] = []
-        names: dict[str, None] = {}
-        for number, line in enumerate(_lines(file, path), start=1):
-            if line.isspace():
-                continue
-            row = _json_row(line, number, path)
-            names |= dict.fromkeys(row)
-            rows.append(row)
-            _check_header(list(names), str(path), limits)
-            if len(rows) * len(names) > limits.max_cells:
-                raise DataError(_too_many(str(path), limits))
-            if len(rows) == most_rows:
-                break
-    if not rows or not names:
-        raise DataError(f"{path} is empty. Expected an object of JSON on each line.")
-    return Table({name: [row.get(name, "") for row in rows] for name in names}, len(rows))
+    with _opened(path, limits) as (suffix, file):
+        return (_json_table if suffix in _JSON_SUFFIXES else _table)(file, path, limits, most_rows)
 
 
 def read_csv(path: Path, *, limits: Limits | None = None, most_rows: int | None = None) -> Table:
@@ -107,23 +93,24 @@ def read_csv(path: Path, *, limits: Limits | None = None, most_rows: int | None 
         DataError: the file cannot be read, is too large, or is no table.
     """
     limits = limits or Limits()
-    with _opened(path, limits) as file:
+    with _opened(path, limits) as (_, file):
         return _table(file, path, limits, most_rows)
 
 
 @contextlib.contextmanager
-def _opened(path: Path, limits: Limits) -> Iterator[io.TextIOBase]:
+def _opened(path: Path, limits: Limits) -> Iterator[tuple[str, io.TextIOBase]]:
+    """Opens a file of rows, or the one in an archive, and yields its suffix and its content."""
     if not path.is_file():
         what = ": what has that name is a folder, a pipe or a device" if path.exists() else ""
         raise DataError(f"There is no file {path}{what}. Expected a CSV file.")
-    if (size := path.stat().st_size) > limits.max_bytes:
-        raise DataError(
-            f"{path} is too large: {size:,} bytes. Expected at most {limits.max_bytes:,}. Search on a sample of its "
-            "rows."
-        )
+    _check_bytes(path.stat().st_size, path, limits)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield file
+        if is_zip(path):
+            with _unpacked(path, limits) as found:
+                yield found
+        else:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                yield path.suffix.casefold(), file
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is not UTF-8 text: it has the byte 0x{error.object[error.start]:02x} where none may be. Save it "
@@ -131,6 +118,55 @@ def _opened(path: Path, limits: Limits) -> Iterator[io.TextIOBase]:
         ) from error
     except OSError as error:
         raise DataError(f"Cannot read {path}: {os_reason(error)}.") from error
+
+
+@contextlib.contextmanager
+def _unpacked(path: Path, limits: Limits) -> Iterator[tuple[str, io.TextIOBase]]:
+    """Unpacks the only file of rows in an archive into a file without a name."""
+    with tempfile.TemporaryFile() as content:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                member = table_in(archive)
+                if member is None:
+                    raise DataError(f"{path} holds no single table. Expected one file: {', '.join(TABLE_SUFFIXES)}.")
+                _check_bytes(member.file_size, path, limits)
+                for piece in archives.pieces(archive, member):
+                    content.write(piece)
+        except DataError:
+            # It is a ValueError too.
+            raise
+        except archives.DAMAGED as error:
+            raise DataError(f"Cannot unpack {path}: {error}. Make or download the archive again.") from error
+        content.seek(0)
+        with io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as file:
+            yield Path(member.filename).suffix.casefold(), file
+
+
+def _check_bytes(size: int, path: Path, limits: Limits) -> None:
+    if size > limits.max_bytes:
+        raise DataError(
+            f"{path} is too large: {size:,} bytes. Expected at most {limits.max_bytes:,}. Search on a sample of its "
+            "rows."
+        )
+
+
+def _json_table(file: io.TextIOBase, path: Path, limits: Limits, most_rows: int | None) -> Table:
+    rows: list[dict[str, str]] = []
+    names: dict[str, None] = {}
+    for number, line in enumerate(_lines(file, path), start=1):
+        if line.isspace():
+            continue
+        row = _json_row(line, number, path)
+        names |= dict.fromkeys(row)
+        rows.append(row)
+        _check_header(list(names), str(path), limits)
+        if len(rows) * len(names) > limits.max_cells:
+            raise DataError(_too_many(str(path), limits))
+        if len(rows) == most_rows:
+            break
+    if not rows or not names:
+        raise DataError(f"{path} is empty. Expected an object of JSON on each line.")
+    return Table({name: [row.get(name, "") for row in rows] for name in names}, len(rows))
 
 
 def _json_row(line: str, number: int, path: Path) -> dict[str, str]:
@@ -259,11 +295,11 @@ def _too_many(what: str, limits: Limits) -> str:
     )
 
 
-def is_csv(source: object) -> bool:
-    """Tells whether a source is the path of a CSV file, whether or not it is there."""
-    return isinstance(source, str | os.PathLike) and Path(source).suffix.casefold() == ".csv"
-
-
 def is_table_file(source: object) -> bool:
-    """Tells whether a source is the path of a file that `read_table` reads, whether or not it is there."""
+    """Tells whether a source is the path of a file of rows, whether or not it is there."""
     return isinstance(source, str | os.PathLike) and Path(source).suffix.casefold() in TABLE_SUFFIXES
+
+
+def is_table(source: object) -> bool:
+    """Tells whether a source is the path of such a file, or of a zip archive with one in it and nothing else."""
+    return is_table_file(source) or is_zipped_table(source)

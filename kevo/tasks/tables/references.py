@@ -18,6 +18,7 @@ from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.reference import Reference
 from kevo.tasks.prepared import references
 from kevo.tasks.tables.dataset import Split, TableDataset
+from kevo.tasks.tables.encoding import PLAIN
 from kevo.tasks.tables.stages import PreparedRows
 
 TREES = "HistGradientBoosting"
@@ -62,7 +63,7 @@ def linear(dataset: TableDataset, *, seed: int) -> Reference:
 
     def prepared(part: TableDataset) -> Callable[[str], _Rows]:
         rows = PreparedRows(part)
-        return lambda name: rows.prepared({"numbers": "standardize"}, getattr(part, name))
+        return lambda name: rows.prepared(PLAIN, getattr(part, name))
 
     model, kind = RidgeCV(_PENALTIES), "Ridge"
     if isinstance(dataset.output, Classes):

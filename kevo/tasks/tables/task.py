@@ -15,9 +15,10 @@ from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.reference import Reference
 from kevo.tasks.prepared.task import PreparedTask
 from kevo.tasks.protocols.task import Member, SearchSettings
-from kevo.tasks.tables import contract, costs, networks, references, space
+from kevo.tasks.tables import contract, costs, encoding, networks, references, space
 from kevo.tasks.tables.contract import ROWS, Contract
 from kevo.tasks.tables.dataset import TableDataset
+from kevo.tasks.tables.encoding import Encoding, Features
 from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.trainer import TableTrainer, for_dataset
 from tuners.genome import Genome
@@ -38,10 +39,10 @@ class TableTask(PreparedTask):
 
     def __init__(self, dataset: TableDataset, settings: SearchSettings) -> None:
         self.dataset = dataset
-        self._space = space.from_json(settings.space)
+        self._space = space.fitting(space.from_json(settings.space), dataset)
         if not isinstance(dataset.output, Classes):
             self._space = space.without_classes(self._space)
-        self._num_features = sum(column.num_features for column in dataset.columns)
+        self._features: dict[Encoding, Features] = {}
         super().__init__(
             dataset,
             settings,
@@ -52,7 +53,7 @@ class TableTask(PreparedTask):
             seeds=space.seeds(self._space),
             narrowest=space.narrowest(self._space),
             forecast=costs.forecast(
-                num_train=len(dataset.train), num_features=self._num_features, num_outputs=dataset.output.size
+                num_train=len(dataset.train), features=self.features, num_outputs=dataset.output.size
             ),
         )
 
@@ -74,7 +75,14 @@ class TableTask(PreparedTask):
 
     def num_parameters(self, genome: Genome) -> int:
         """The parameters of a genome's network."""
-        return costs.num_parameters(genome, num_features=self._num_features, num_outputs=self.dataset.output.size)
+        return costs.num_parameters(genome, features=self.features(genome), num_outputs=self.dataset.output.size)
+
+    def features(self, genome: Genome) -> Features:
+        """The prepared inputs of a genome's network."""
+        how = Encoding.of(genome)
+        if how not in self._features:
+            self._features[how] = encoding.plan(self.dataset, how).features
+        return self._features[how]
 
     def scoring_seconds(self, genome: Genome) -> float:
         """How long it takes to score a finished model, and an ensemble."""

@@ -21,6 +21,7 @@ from kevo.tasks.protocols.kind import NetworkKind, TaskKind, TaskOption
 from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.protocols.training import StageData
 from kevo.tasks.tables.free_text import is_of_texts
+from kevo.tasks.tables.reading import is_table
 from kevo.tasks.text_files import holds_texts, is_zip
 from kevo.tasks.texts import reading
 from kevo.tasks.texts import space as spaces
@@ -55,6 +56,7 @@ class Texts(PreparedKind):
     inputs = "texts"
     example = "text"
     examples = "texts"
+    are_small = True
     options: tuple[TaskOption, ...] = (TARGET, GROUPS, TEXT)
     network_kinds: tuple[NetworkKind, ...] = (_LINEAR, *_KINDS.values())
     rung_genes: tuple[str, ...] = ("family",)
@@ -66,7 +68,9 @@ class Texts(PreparedKind):
     def recognizes(self, data: Any) -> bool:
         """Returns whether data is a table of texts, a folder or archive of texts, or a pair of texts and answers."""
         if isinstance(data, str | os.PathLike):
-            return is_of_texts(data) or ((os.path.isdir(data) or is_zip(data)) and holds_texts(Path(data)))
+            if is_table(data):
+                return is_of_texts(data)
+            return (os.path.isdir(data) or is_zip(data)) and holds_texts(Path(data))
         return reading.is_of_arrays(data)
 
     def suggested(self, data: Any, options: Mapping[str, str]) -> tuple[str, str]:

@@ -16,12 +16,9 @@ from kevo.runs.outcome import Outcome
 from kevo.system import model_files
 from kevo.system.markdown import code
 from kevo.system.markdown import table as markdown_table
-from kevo.tasks.outputs.classes.output import CLASSIFICATION
-from kevo.tasks.outputs.classes.pages import ClassPages
-from kevo.tasks.outputs.numbers.output import REGRESSION
-from kevo.tasks.outputs.numbers.pages import NumberPages
 from kevo.tasks.outputs.words import Shown, Words
 from kevo.tasks.pages import Block, Known, Pages, Paragraph, Section, Share, Table
+from kevo.tasks.prepared.pages import ANSWER, OUTPUTS, pages
 from kevo.tasks.tables.free_text import num_words
 from kevo.tasks.texts import words
 from kevo.tasks.texts.dataset import TextDataset
@@ -40,18 +37,6 @@ model = keras.models.load_model("{layout.MODEL}", safe_mode=True)
 texts = open("new.txt", encoding="utf-8").read().splitlines()
 inputs = keras.ops.convert_to_tensor(texts)
 """
-_ANSWER: Mapping[str, str] = {
-    CLASSIFICATION: """\
-for probabilities in model.predict(inputs, verbose=0):
-    print(takes["class_names"][probabilities.argmax()], probabilities.max())
-""",
-    REGRESSION: """\
-for numbers in model.predict(inputs, verbose=0):
-    print(numbers[0])
-""",
-}
-"""How the lines end that load the model, for what may be asked."""
-_OUTPUTS: Mapping[str, str] = {CLASSIFICATION: "probabilities", REGRESSION: "numbers"}
 
 
 def _takes(dataset: TextDataset, genome: Mapping[str, Any]) -> str:
@@ -68,7 +53,7 @@ def _use(run_folder: Path, model: Path, asks: str) -> tuple[list[str], list[list
         "",
         f"model = keras.models.load_model({str(model)!r})",
         'texts = keras.ops.convert_to_tensor(["a text", "another one"])',
-        f"{_OUTPUTS[asks]} = model.predict(texts)",
+        f"{OUTPUTS[asks]} = model.predict(texts)",
     ]
     return python, [["predict", str(model), "NEW-TEXTS.csv"], ["evaluate", str(model), "OTHER-TEXTS.csv"]]
 
@@ -144,7 +129,7 @@ _WORDS = Words(
     many="texts",
     part="text",
     takes=_takes,
-    load=lambda asks: _LOAD + _ANSWER[asks],
+    load=lambda asks: _LOAD + ANSWER[asks],
     use=_use,
     scope="also for a text in another language, or without words",
     unknown="when and where the texts were collected, what was left out, who wrote them and about whom",
@@ -162,5 +147,5 @@ _WORDS = Words(
     after=_after,
     analyses=_analyses,
 )
-PAGES: Mapping[str, Pages] = {CLASSIFICATION: ClassPages(_WORDS), REGRESSION: NumberPages(_WORDS)}
+PAGES: Mapping[str, Pages] = pages(_WORDS)
 """The pages for what may be asked of texts."""

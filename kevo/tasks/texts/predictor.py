@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo.errors import DataError, KevoError, ModelError, SettingsError
-from kevo.runs import layout
-from kevo.runs.folder import Run
+from kevo.errors import DataError, ModelError, SettingsError
 from kevo.tasks.options import GROUPS
 from kevo.tasks.outputs.located import Located
+from kevo.tasks.prepared.predictor import ALL, PreparedPredictor
 from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.protocols.use import Prediction, Scored
 from kevo.tasks.sampling import Sampling
-from kevo.tasks.saved_model import home, load_model, model_file
 from kevo.tasks.tables.reading import Limits, is_table_file, read_table
 from kevo.tasks.text_files import TEXT_SUFFIX, is_zip
 from kevo.tasks.texts import contract, reading
@@ -33,11 +30,8 @@ from kevo.tasks.texts.reading import SPLITS
 from kevo.tasks.texts.tokens import forward
 from kevo.tasks.texts.zipped import unpacked
 
-_ALL = "all"
-"""Every text of a source."""
 
-
-class TextPredictor:
+class TextPredictor(PreparedPredictor[Contract, TextDataset]):
     """A saved model with its contract. `TextPredictor.open` finds both.
 
     Args:
@@ -56,50 +50,19 @@ class TextPredictor:
         ...     print(text.line())
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        takes: Contract,
-        *,
-        run: Run | None = None,
-        name: str = "The model",
-        note: Callable[[str], object] | None = None,
-    ) -> None:
-        self.model = model
-        self.contract = takes
-        self._run = run
-        self._name = name
-        self._note = note or (lambda text: None)
-        inputs = [(tuple(one.shape), one.dtype) for one in model.inputs]
-        if inputs != [((None,), "string")]:
-            raise ModelError(
-                f"{name} takes {', '.join(f'{dtype} of shape {shape}' for shape, dtype in inputs) or 'nothing'}. "
-                "Expected texts, of shape (None,). Take a model of a search of texts."
-            )
-        shapes = [tuple(tensor.shape) for tensor in model.outputs]
-        if shapes != [(None, takes.output.size)]:
-            raise ModelError(
-                f"{name} has outputs of the shape {', '.join(map(str, shapes))}. Expected those of its {layout.TASK}, "
-                f"{takes.output.summary()}: (None, {takes.output.size})."
-            )
+    examples = "texts"
 
     @classmethod
-    def open(cls, path: str | Path, *, note: Callable[[str], object] | None = None) -> Self:
-        """Opens a saved model. Nothing in the file is executed.
+    def _read_contract(cls, folder: Path) -> Contract:
+        return contract.read(folder)
 
-        Args:
-            path: A `.keras` file, or a run folder, whose `best.keras` it then is. Its `task.json` lies beside it.
-            note: Is told what is odd about texts. Defaults to nobody.
-
-        Raises:
-            ModelError: the model or what it takes cannot be read, or they do not fit.
-        """
-        path = model_file(Path(path))
-        model = load_model(path, expected="a model of texts")
-        run = None
-        with contextlib.suppress(KevoError):
-            run = Run.open(home(path))
-        return cls(model, contract.read(home(path)), run=run, name=str(path), note=note)
+    def _check_inputs(self) -> None:
+        inputs = [(tuple(one.shape), one.dtype) for one in self.model.inputs]
+        if inputs != [((None,), "string")]:
+            found = ", ".join(f"{dtype} of shape {shape}" for shape, dtype in inputs) or "nothing"
+            raise ModelError(
+                f"{self._name} takes {found}. Expected texts, of shape (None,). Take a model of a search of texts."
+            )
 
     def predict(
         self,
@@ -162,23 +125,17 @@ class TextPredictor:
             found = reading.read(data, text=self._column(data), target=self.contract.target)
             reading.drop_missing(found)
             if split is None:
-                split = "test" if "test" in found.splits else _ALL
-            if split != _ALL and (split not in found.splits or len(found.splits) == 1):
-                raise DataError(f"{found.name} has no {split} split. Score all its texts with {_ALL!r}.")
-            parts = list(found.splits.values()) if split == _ALL else [found.splits[split]]
+                split = "test" if "test" in found.splits else ALL
+            if split != ALL and (split not in found.splits or len(found.splits) == 1):
+                raise DataError(f"{found.name} has no {split} split. Score all its texts with {ALL!r}.")
+            parts = list(found.splits.values()) if split == ALL else [found.splits[split]]
             texts = [text for part in parts for text in part.texts]
             if not texts:
                 raise DataError(f"{found.name} has no texts. Expected some, with their answers.")
             labels = self.contract.output.parse([answer for part in parts for answer in part.answers])
-        outputs, output = self.outputs(texts), self.contract.output
-        return output.scored(
-            output.score(outputs, labels),
-            outputs=outputs,
-            targets=labels,
-            data=Path(data).stem if isinstance(data, str | Path) else "texts",
-            split=split,
-            examples="texts",
-            is_familiar=own is not None and split != "test",
+        name = Path(data).stem if isinstance(data, str | Path) else "texts"
+        return self._scored(
+            self.outputs(texts), labels, data=name, split=split, examples="texts", is_own=own is not None
         )
 
     def outputs(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -187,9 +144,7 @@ class TextPredictor:
         Raises:
             ModelError: what the model says is no answer of its kind.
         """
-        found = forward(self.model, list(texts))
-        self.contract.output.check(found, self._name)
-        return found
+        return self._checked(forward(self.model, list(texts)))
 
     def _answers(self, texts: Sequence[str], places: Sequence[Located]) -> Iterator[Prediction]:
         if texts:
@@ -227,25 +182,17 @@ class TextPredictor:
             return None
         return self.contract.text if self.contract.text in read_table(Path(data), most_rows=1).columns else None
 
-    def _own(self, data: Any) -> TextDataset | None:
-        """Returns the texts as the model's search divided them; `None` where they are others."""
-        if self._run is None:
-            return None
-        try:
-            search = self._run.search_settings()
-            dataset = load(
-                data,
-                text=search.options.get(TEXT.name),
-                target=self.contract.target,
-                groups=search.options.get(GROUPS.name),
-                asks=self.contract.output.asks,
-                seed=search.seed,
-                sampling=Sampling(search.max_examples, seed=search.seed),
-            )
-        except KevoError:
-            return None
-        is_own = dataset.fingerprint() == self._run.settings.get("fingerprint")
-        return dataset if is_own and dataset.output == self.contract.output else None
+    def _load(self, data: Any, search: SearchSettings, **options: Any) -> TextDataset:
+        return load(
+            data,
+            text=search.options.get(TEXT.name),
+            target=self.contract.target,
+            groups=search.options.get(GROUPS.name),
+            asks=self.contract.output.asks,
+            seed=search.seed,
+            sampling=Sampling(search.max_examples, seed=search.seed),
+            **options,
+        )
 
 
 def _is_file(source: Any) -> bool:

@@ -90,18 +90,23 @@ class PreparedTexts:
 
     def _vocabulary(self, how: Reading) -> Vocabulary:
         if how not in self._vocabularies:
-            self._vocabularies[how] = tokens.vocabulary(self._dataset.train.texts, how)
+            self._vocabularies[how], found = tokens.read(self._dataset.train.texts, how)
+            self._numbers[how] = {"train": found}
+            self._forget()
         return self._vocabularies[how]
 
     def _all(self, how: Reading, split: str) -> npt.NDArray[np.int32]:
-        # The readings that were used last are kept: all of them may be more than the memory.
+        known = self._vocabulary(how)
         found = self._numbers[how] = self._numbers.pop(how, {})
-        while len(self._numbers) > _MOST_KEPT:
-            del self._numbers[next(iter(self._numbers))]
+        self._forget()
         if split not in found:
-            known = self._vocabulary(how)
             found[split] = tokens.numbers(self._dataset.split(split).texts, how, known.tokens, length=known.length)
         return found[split]
+
+    def _forget(self) -> None:
+        """Keeps the readings that were used last: all of them may be more than the memory."""
+        while len(self._numbers) > _MOST_KEPT:
+            del self._numbers[next(iter(self._numbers))]
 
 
 def count(numbers: npt.NDArray[np.int32], labels: npt.NDArray[Any], output: Output, *, num_tokens: int) -> Counts:

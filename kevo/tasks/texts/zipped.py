@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import lzma
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +14,6 @@ from kevo.tasks.images.datasets.dataset import Limits as ArchiveLimits
 from kevo.tasks.images.datasets.files import member_parts, open_archive
 from kevo.tasks.tables.reading import is_table_file
 from kevo.tasks.text_files import is_litter
-
-_DAMAGED = (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError, zlib.error, lzma.LZMAError)
 
 
 @contextlib.contextmanager
@@ -56,7 +52,7 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, pat
         with target.open("xb") as file:
             for piece in archives.pieces(archive, member):
                 file.write(piece)
-    except _DAMAGED as error:
+    except archives.DAMAGED as error:
         raise DataError(
             f"Cannot unpack {member.filename[:200]!r} of {path}: {error}. Make or download the archive again."
         ) from error

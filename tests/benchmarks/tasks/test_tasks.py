@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.tasks import __main__ as tasks
 from benchmarks.tasks import measuring
+from benchmarks.tasks.genes import Gains
 from benchmarks.tasks.measuring import Measurement
 from benchmarks.tasks.rates import Rates
 from benchmarks.tasks.report import report
@@ -67,6 +69,32 @@ def test_candidates_an_hour_are_compared_within_a_seed() -> None:
     assert cells == [measuring.SETS["rt_polarity"].title, "1.5", "3", "500", "60", "10.0", "0.780", "0.750"]
 
 
+def test_gains_are_means_over_networks_and_seeds() -> None:
+    gains = [
+        Gains(
+            name="auto_mpg",
+            seed=seed,
+            scores={"numbers: bins": [score, score + 0.02]},
+            losses={"numbers: bins": [1.0, -1.0]},
+        )
+        for seed, score in enumerate([0.01, -0.03])
+    ]
+    lines = report([measured(0.9)], gains=gains).splitlines()
+    assert "| numbers: bins | +0.0 (-2.0 to +2.0); 2 of 4 |" in lines
+    assert "| pairs of categories | means nothing there |" in lines
+
+
+def test_boards_are_pictures_or_rows(tmp_path: Path) -> None:
+    path = tmp_path / "boards.npz"
+    fields = np.arange(3 * 42, dtype=np.uint8).reshape(3, 6, 7) % 3
+    np.savez(path, boards=fields, best_column=np.arange(3), split=np.array(["train", "train", "test"]))
+    found = measuring.boards(path)
+    assert {name: one[0].shape for name, one in found.items()} == {"test": (1, 6, 7, 3), "train": (2, 6, 7, 3)}
+    np.testing.assert_array_equal(found["test"][0].argmax(axis=3), fields[2:])
+    assert found["train"][0].sum(axis=3).tolist() == np.full((2, 6, 7), 255).tolist()
+    np.testing.assert_array_equal(measuring.boards(path, as_rows=True)["train"][0], fields[:2].reshape(2, 42))
+
+
 def test_each_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = list[tuple[str, float, int]]()
 
@@ -76,6 +104,7 @@ def test_each_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(tasks, "measure", measure)
     monkeypatch.setattr(tasks, "RATES", tmp_path / "rates.jsonl")
+    monkeypatch.setattr(tasks, "GENES", tmp_path / "genes.jsonl")
     monkeypatch.setattr(tasks, "RESULTS", tmp_path / "results.jsonl")
     monkeypatch.setattr(tasks, "REPORT", tmp_path / "tasks.md")
     assert tasks.main(["--sets", "titanic"]) == 1, "nothing is measured"

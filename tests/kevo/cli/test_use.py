@@ -13,6 +13,7 @@ from kevo.cli import main
 from kevo.tasks.images import networks
 from kevo.tasks.tables import contract
 from kevo.tasks.tables.contract import Contract
+from kevo.tasks.tables.encoding import PLAIN, Features
 from kevo.tasks.tables.networks import deployable, network
 from kevo.tasks.tables.preparing import prepare, preprocessing
 from tests.support.outputs import classes
@@ -133,9 +134,11 @@ def table_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tables")
     dataset = small_dataset(folder)
     keras.utils.set_random_seed(0)
-    prepares = preprocessing(dataset, "standardize")
+    prepares = preprocessing(dataset, PLAIN)
     features = prepare(prepares, dataset.columns, dataset.inputs(dataset.train))
-    whole = deployable(network(GENOME, num_features=features.shape[1], output=classes(2)), prepares, dataset.columns)
+    whole = deployable(
+        network(GENOME, features=Features(features.shape[1]), output=classes(2)), prepares, dataset.columns
+    )
     whole.save(folder / "best.keras")
     contract.write(Contract.of(dataset), folder)
     return folder / "best.keras"
@@ -197,7 +200,7 @@ def test_a_model_of_tables_is_scored(table_model: Path, tmp_path: Path) -> None:
         (["predict", "MODEL", "DATA", "--labels", "names.txt"], "the task.json beside it names what it answers"),
         (["evaluate", "MODEL", "DATA", "--labels", "names.txt"], "the task.json beside it names what it answers"),
         (["evaluate", "MODEL", "DATA", "--split", "test"], "things has no test split"),
-        (["evaluate", "MODEL", "digits"], "Expected a .csv file"),
+        (["evaluate", "MODEL", "digits"], "Expected a .csv, .tsv, .jsonl or .zip file"),
     ],
 )
 def test_a_model_of_tables_has_no_options_of_pictures(arguments: list[str], message: str, table_model: Path) -> None:

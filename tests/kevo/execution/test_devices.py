@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kevo.errors import SettingsError
+from kevo.execution import devices
 from kevo.execution.devices import plan
 
 ROOT = Path(__file__).parents[3]
@@ -80,3 +81,15 @@ def test_two_devices_learn_what_one_learns(tmp_path: Path) -> None:
         # Dropout and batch norm see other examples together; without them the losses are the same.
         assert mirrored["losses"] == pytest.approx(plain["losses"], rel=1e-3 if name == "conv" else 0.2)
         assert mirrored["loaded"] == mirrored["accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("num_cores", "usable", "expected"),
+    [(2, 8 * 10**9, 2), (64, 256 * 10**9, 4), (4, 3 * 10**9, 2), (8, 10**9, 1), (8, None, 4), (1, 8 * 10**9, 1)],
+)
+def test_small_networks_have_a_core_each(
+    num_cores: int, usable: int | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "num_cores", lambda: num_cores)
+    monkeypatch.setattr(devices.memory, "usable", lambda: usable)
+    assert devices.side_by_side() == expected

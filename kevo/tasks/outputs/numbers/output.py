@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 REGRESSION = "regression"
 """The word for it in `Settings.task`."""
+_SKEWED = 1.0
+"""Positive numbers with a larger skewness are learned as logarithms, where that may be."""
+_MOST_DEVIATIONS = 4.0
+"""So far from their mean logarithms may be predicted, lest powers have no end."""
 _NUM_STRATA, _LEAST_IN_STRATUM = 5, 10
 """Splits hold the same part of each fifth of the numbers, where there are enough."""
 
@@ -39,32 +43,43 @@ Numbers_ = npt.NDArray[np.float32]
 class Numbers:
     """A number; a network answers with it in its own unit.
 
-    Inside, the network computes with numbers of mean 0 and standard deviation 1: its last layer brings them back.
+    Inside, the network computes with numbers of mean 0 and standard deviation 1: its last layers bring them back.
 
     Args:
         name: What it is.
-        mean: Mean of the training examples.
+        mean: Mean of the training examples, or of their logarithms.
         deviation: Their standard deviation.
+        is_log: Whether the network computes with logarithms.
     """
 
     name: str
     mean: float
     deviation: float
+    is_log: bool = False
 
     @classmethod
-    def of(cls, name: str, values: npt.NDArray[np.floating]) -> Self:
+    def of(cls, name: str, values: npt.NDArray[np.floating], *, may_be_log: bool = False) -> Self:
         """Returns the output of training examples.
+
+        Args:
+            name: What the number is.
+            values: Those of the training examples, shape (n,).
+            may_be_log: Whether networks may compute with logarithms: they do where all numbers are positive and their
+                skewness is above 1, and nearer to 0 for the logarithms.
 
         Raises:
             DataError: all have the same number.
         """
+        is_log = may_be_log and _is_skewed(values)
+        if is_log:
+            values = np.log(values.astype(np.float64))
         mean, deviation = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
         if not deviation > 0:
             raise DataError(
                 f"The target {name!r} has the same value in all training examples: {mean:g}. Expected numbers that "
                 "differ."
             )
-        return cls(name, mean, deviation)
+        return cls(name, mean, deviation, is_log)
 
     @property
     def asks(self) -> str:
@@ -93,13 +108,18 @@ class Numbers:
 
     def summary(self) -> str:
         """The name, mean and spread."""
+        if self.is_log:
+            return f"{self.name!r} {math.exp(self.mean):.4g} times or divided by {math.exp(self.deviation):.3g}"
         return f"{self.name!r} {self.mean:.4g} ± {self.deviation:.3g}"
 
     def finish(self, x: keras.KerasTensor, *, regularizer: keras.Regularizer | None) -> keras.KerasTensor:
-        """A dense layer, and one that brings its output to the target's unit."""
-        from keras import layers
+        """A dense layer, and one or more that bring its output to the target's unit."""
+        from keras import layers, ops
 
         x = layers.Dense(1, dtype="float32", kernel_regularizer=regularizer, name="scaled")(x)
+        if self.is_log:
+            x = layers.Rescaling(self.deviation, offset=self.mean, dtype="float32", name="logarithm")(x)
+            return layers.Activation("exponential", dtype="float32", name="number")(ops.clip(x, *self._log_range))
         return layers.Rescaling(self.deviation, offset=self.mean, dtype="float32", name="number")(x)
 
     def answers(
@@ -110,10 +130,20 @@ class Numbers:
         class_weights: Mapping[int, float] | None = None,
         label_smoothing: float = 0.0,
     ) -> Answers:
-        """The numbers themselves; the loss sees errors in standard deviations of the target."""
+        """The numbers themselves; the loss sees errors in standard deviations of the target, or of its logarithm."""
         from kevo.tasks.outputs.numbers.answers import number_answers
 
-        return number_answers(targets, validation_targets=validation_targets, deviation=self.deviation)
+        return number_answers(
+            targets,
+            validation_targets=validation_targets,
+            deviation=self.deviation,
+            least=math.exp(self._log_range[0]) if self.is_log else None,
+        )
+
+    @property
+    def _log_range(self) -> tuple[float, float]:
+        """The lowest and the highest logarithm that a network answers with."""
+        return self.mean - _MOST_DEVIATIONS * self.deviation, self.mean + _MOST_DEVIATIONS * self.deviation
 
     def class_weights(self, targets: Numbers_) -> None:
         """None: there are no classes."""
@@ -149,7 +179,9 @@ class Numbers:
         return evaluation.r2(outputs[:, 0].astype(np.float64), targets.astype(np.float64))
 
     def linear_targets(self, targets: Numbers_) -> npt.NDArray[np.float64]:
-        """The numbers with mean 0 and standard deviation 1."""
+        """The numbers, or their logarithms, with mean 0 and standard deviation 1."""
+        if self.is_log:
+            targets = np.log(np.maximum(targets, math.exp(self._log_range[0])))
         return (targets[:, None].astype(np.float64) - self.mean) / self.deviation
 
     def strata(self, targets: Numbers_) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
@@ -181,7 +213,7 @@ class Numbers:
         return ScoredNumbers(scores=scores, **facts)
 
     def to_json(self) -> dict[str, Any]:
-        """The name, mean and standard deviation."""
+        """The name, mean and standard deviation, and whether they are of logarithms."""
         return {"number": dataclasses.asdict(self)}
 
     @classmethod
@@ -191,10 +223,25 @@ class Numbers:
         Raises:
             LookupError, TypeError, ValueError: it is something else.
         """
-        found = cls(values["name"], float(values["mean"]), float(values["deviation"]))
+        found = cls(values["name"], float(values["mean"]), float(values["deviation"]), values.get("is_log") is True)
         if not isinstance(found.name, str) or not math.isfinite(found.mean) or not 0 < found.deviation < math.inf:
             raise ValueError("its number has no name, or no finite mean and deviation")
         return found
+
+
+def _is_skewed(values: npt.NDArray[np.floating]) -> bool:
+    """Tells whether numbers are better learned as logarithms."""
+    if not values.min(initial=math.inf) > 0:
+        return False
+    skewness = _skewness(values)
+    return skewness > _SKEWED and abs(_skewness(np.log(values.astype(np.float64)))) < skewness
+
+
+def _skewness(values: npt.NDArray[np.floating]) -> float:
+    """Returns the mean of the cubes of numbers that have mean 0 and standard deviation 1; 0 where all are the same."""
+    centered = values.astype(np.float64) - values.mean(dtype=np.float64)
+    deviation = centered.std()
+    return float(np.mean((centered / deviation) ** 3)) if deviation > 0 else 0.0
 
 
 def parse(values: Sequence[str], name: str) -> Numbers_:

@@ -6,6 +6,7 @@ import pytest
 from kevo.tasks.prepared.costs import Forecast
 from kevo.tasks.tables import costs
 from kevo.tasks.tables.costs import num_parameters, scoring_seconds
+from kevo.tasks.tables.encoding import Features
 from kevo.tasks.tables.networks import network
 from kevo.tasks.tables.space import Space, declare
 from tests.support.outputs import classes
@@ -18,8 +19,9 @@ def test_parameters_are_those_of_the_network() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         genome = genes.sample(rng)
-        built = network(genome, num_features=7, output=classes(3))
-        assert num_parameters(genome, num_features=7, num_outputs=3) == built.count_params()
+        features = Features(20, ((3, 8), (9, 20)), num_pairs=int(genome["crosses"]))
+        built = network(genome, features=features, output=classes(3))
+        assert num_parameters(genome, features=features, num_outputs=3) == built.count_params()
 
 
 def test_the_end_takes_longer_for_more_columns() -> None:
@@ -28,7 +30,7 @@ def test_the_end_takes_longer_for_more_columns() -> None:
 
 @pytest.fixture
 def forecast() -> Forecast:
-    return costs.forecast(num_train=1000, num_features=10, num_outputs=2)
+    return costs.forecast(num_train=1000, features=lambda genome: Features(10), num_outputs=2)
 
 
 def test_what_is_more_work_takes_longer(forecast: Forecast) -> None:

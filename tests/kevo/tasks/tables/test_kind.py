@@ -74,7 +74,7 @@ def test_settings() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"space": "wide"}, SpaceError, "Unknown space 'wide' for tables"),
+        ({"space": "huge"}, SpaceError, "Unknown space 'huge' for tables"),
         ({"space": 7}, SettingsError, "a Space for tables. Received: 7"),
         ({"weights": {"mobilenet_v2": "none"}}, SettingsError, "no backbones. Received `weights` for mobilenet_v2"),
         ({"options": {"column": "kind"}}, SettingsError, "'column'"),

@@ -10,6 +10,7 @@ import pytest
 
 from kevo.system import model_files
 from kevo.tasks.tables.dataset import TableDataset
+from kevo.tasks.tables.encoding import Encoding, Features, plan
 from kevo.tasks.tables.loading import load
 from kevo.tasks.tables.networks import deployable, network, weighted_mean
 from kevo.tasks.tables.preparing import forward, prepare, preprocessing
@@ -26,9 +27,10 @@ ODD_NAMES = (
 def built(dataset: TableDataset, **changes: Any) -> tuple[keras.Model, keras.Model, np.ndarray]:
     """A random network, its deployable model, and its prepared validation rows."""
     genome = {**GENOME, **changes}
-    prepares = preprocessing(dataset, genome["numbers"])
+    how = Encoding.of(genome)
+    prepares = preprocessing(dataset, how)
     features = prepare(prepares, dataset.columns, dataset.inputs(dataset.validation))
-    trained = network(genome, num_features=features.shape[1], output=dataset.output)
+    trained = network(genome, features=plan(dataset, how).features, output=dataset.output)
     return trained, deployable(trained, prepares, dataset.columns), features
 
 
@@ -46,30 +48,67 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> TableDataset:
             {"num_layers": 2, "layer_2/units": 8, "batch_norm": False, "dropout": 0.5, "activation": "silu"},
             ["Dense", "Activation", "Dropout", "Dense", "Activation", "Dropout", "Dense"],
         ),
+        (
+            {"num_layers": 2, "layer_2/units": 16, "body": "residual", "batch_norm": False},
+            ["Dense", "Activation", "Dense", "Add", "Dense", "Activation", "Add", "Dense"],
+        ),
+        ({"body": "wide_and_deep"}, ["Dense", "BatchNormalization", "Activation", "Concatenate", "Dense"]),
     ],
 )
 def test_layers(changes: dict[str, Any], kinds: list[str]) -> None:
-    model = network({**GENOME, **changes}, num_features=5, output=classes(3))
+    model = network({**GENOME, **changes}, features=Features(5), output=classes(3))
     assert [type(layer).__name__ for layer in model.layers[1:]] == kinds
     assert model.output.shape == (None, 3)
     assert [layer.units for layer in model.layers if isinstance(layer, keras.layers.Dense)][-1] == 3
 
 
 def test_regularization_counts_for_all_weights() -> None:
-    model = network({**GENOME, "l2": 0.5}, num_features=5, output=classes(3))
+    model = network({**GENOME, "l2": 0.5}, features=Features(5), output=classes(3))
     kernels = [layer.kernel for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     assert float(sum(model.losses)) == pytest.approx(sum(0.5 * float((one.numpy() ** 2).sum()) for one in kernels))
 
 
-@pytest.mark.parametrize("numbers", ["standardize", "quantile"])
-def test_the_deployable_model_answers_as_the_network(dataset: TableDataset, numbers: str) -> None:
-    trained, whole, features = built(dataset, numbers=numbers)
+def test_categories_of_many_values_become_vectors() -> None:
+    genome = {**GENOME, "categories": "embedding", "embedding/units": 2, "num_layers": 0}
+    model = network(genome, features=Features(9, ((1, 3), (3, 7))), output=classes(2))
+    first, last = (layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
+    first.set_weights([np.arange(8.0).reshape(4, 2)])
+    last.set_weights([np.eye(7)[:, :2] + np.eye(7)[:, 3:5], np.zeros(2)])
+    # The last layer sees the first three inputs, a vector of two, and the last two: here the first two and the vector.
+    rows = np.zeros((4, 9), np.float32)
+    rows[:, 3:7] = np.eye(4)
+    logits = np.log(np.asarray(model(rows)))
+    np.testing.assert_allclose(logits[:, 1] - logits[:, 0], np.ones(4), atol=1e-4)
+
+
+def test_pairs_begin_with_saying_nothing(dataset: TableDataset) -> None:
+    trained, _, features = built(dataset, crosses=True)
+    other = features.copy()
+    other[:, -1] = 3
+    np.testing.assert_array_equal(np.asarray(trained(features)), np.asarray(trained(other)))
+    (table,) = (layer for layer in trained.layers if isinstance(layer, keras.layers.Embedding))
+    table.set_weights([np.random.default_rng(0).normal(size=(1021, 2))])
+    assert not np.array_equal(np.asarray(trained(features)), np.asarray(trained(other)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"numbers": "quantile"},
+        {"numbers": "piecewise", "body": "wide_and_deep", "crosses": True},
+        {"numbers": "bins", "body": "residual", "categories": "embedding", "embedding/units": 2, "least_rows": 60},
+    ],
+)
+def test_the_deployable_model_answers_as_the_network(dataset: TableDataset, changes: dict[str, Any]) -> None:
+    trained, whole, features = built(dataset, **changes)
     found = forward(whole, dataset.inputs(dataset.validation))
     np.testing.assert_allclose(found, trained.predict(features, verbose=0), atol=1e-5)
 
 
 def test_a_saved_model_needs_nothing_of_kevo(dataset: TableDataset, stranger: Stranger, tmp_path: Path) -> None:
-    trained, whole, features = built(dataset, numbers="quantile")
+    every_gene = {"crosses": True, "least_rows": 60, "categories": "embedding", "embedding/units": 2}
+    trained, whole, features = built(dataset, numbers="piecewise", body="wide_and_deep", **every_gene)
     whole.save(tmp_path / "model.keras")
     inputs = dataset.inputs(dataset.validation)
     np.savez(tmp_path / "inputs.npz", **{name: values.astype(str) for name, values in inputs.items()})

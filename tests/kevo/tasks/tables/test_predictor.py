@@ -16,6 +16,7 @@ from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.tables import contract
 from kevo.tasks.tables.contract import Contract
 from kevo.tasks.tables.dataset import TableDataset
+from kevo.tasks.tables.encoding import PLAIN, Features
 from kevo.tasks.tables.networks import deployable, network
 from kevo.tasks.tables.predictor import TablePredictor
 from kevo.tasks.tables.preparing import forward, prepare, preprocessing
@@ -29,9 +30,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model and what it takes."""
     folder = tmp_path_factory.mktemp("run")
     dataset = small_dataset(folder)
-    prepares = preprocessing(dataset, "standardize")
+    prepares = preprocessing(dataset, PLAIN)
     features = prepare(prepares, dataset.columns, dataset.inputs(dataset.train))
-    trained = network(GENOME, num_features=features.shape[1], output=classes(2))
+    trained = network(GENOME, features=Features(features.shape[1]), output=classes(2))
     deployable(trained, prepares, dataset.columns).save(folder / "best.keras")
     contract.write(Contract.of(dataset), folder)
     return folder
@@ -178,7 +179,7 @@ def test_arrays_have_no_names_of_the_table(predictor: TablePredictor) -> None:
 
 @pytest.mark.parametrize("source", ["rows.parquet", Path("folder")])
 def test_only_csv_files_are_read(predictor: TablePredictor, source: str | Path) -> None:
-    with pytest.raises(DataError, match="Expected a .csv file"):
+    with pytest.raises(DataError, match="Expected a .csv, .tsv"):
         predictor.read(source)
 
 

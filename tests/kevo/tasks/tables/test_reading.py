@@ -1,6 +1,7 @@
 """CSV files, hostile ones included, and arrays."""
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from kevo.errors import DataError
-from kevo.tasks.tables.reading import Limits, Table, from_array, is_csv, read_csv
+from kevo.tasks.tables.reading import Limits, Table, from_array, is_table, read_csv, read_table
 
 
 def read(tmp_path: Path, content: str | bytes, **limits: Any) -> Table:
@@ -124,6 +125,37 @@ def test_arrays_that_are_no_table_are_refused(array: np.ndarray, options: dict[s
         from_array(array, **options)
 
 
-@pytest.mark.parametrize(("source", "expected"), [("a.csv", True), (Path("a.CSV"), True), ("a.zip", False), (7, False)])
-def test_csv_paths(source: object, expected: bool) -> None:
-    assert is_csv(source) is expected
+@pytest.mark.parametrize(
+    ("source", "expected"), [("a.csv", True), (Path("a.CSV"), True), ("a.jsonl", True), ("a.zip", False), (7, False)]
+)
+def test_paths_of_tables(source: object, expected: bool) -> None:
+    assert is_table(source) is expected
+
+
+def packed(path: Path, **members: str) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_the_only_table_of_an_archive_is_read(tmp_path: Path) -> None:
+    rows = packed(tmp_path / "a.zip", **{"data/a.csv": "\ufeffsize;kind\n1;a\n2;b\n", "__MACOSX/._a.csv": "x"})
+    assert is_table(rows)
+    assert read_table(rows) == Table({"size": ["1", "2"], "kind": ["a", "b"]}, 2)
+    lines = packed(tmp_path / "b.zip", **{"b.jsonl": '{"size": 1, "kind": "a"}\n'})
+    assert read_table(lines) == Table({"size": ["1"], "kind": ["a"]}, 1)
+    assert not is_table(packed(tmp_path / "c.zip", **{"a.csv": "a", "b.csv": "b"}))
+
+
+def test_an_archive_is_unpacked_within_limits(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.zip", **{"a.csv": "a,b\n" + "1,2\n" * 1000})
+    with pytest.raises(DataError, match=r"a\.zip is too large: 4,004 bytes. Expected at most 1,000"):
+        read_table(path, limits=Limits(max_bytes=1000))
+    content = bytearray(path.read_bytes())
+    content[40] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"Cannot unpack .*a\.zip"):
+        read_table(path)
+    with pytest.raises(DataError, match=r"b\.zip holds no single table"):
+        read_table(packed(tmp_path / "b.zip", **{"a.csv": "a", "b.csv": "b"}))

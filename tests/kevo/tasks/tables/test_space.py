@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from kevo.errors import SpaceError
-from kevo.tasks.tables.space import PRESETS, Space, check_genome, declare, describe, preset, seeds
+from kevo.tasks.tables.dataset import TableDataset
+from kevo.tasks.tables.loading import load
+from kevo.tasks.tables.space import PRESETS, Space, check_genome, declare, describe, fitting, preset, seeds
 from tests.support.tables import GENOME
 from tuners.genome import SearchSpace
 
@@ -47,6 +49,21 @@ def test_batches_fit_the_rows() -> None:
     assert declare(Space(), num_rows=10_000).get("batch_size") == 32
 
 
+def table(*columns: list[str]) -> TableDataset:
+    return load((np.array(columns, object).T, np.random.default_rng(0).integers(2, size=len(columns[0]))))
+
+
+def test_genes_that_mean_nothing_for_the_columns_are_left_out() -> None:
+    numbers, halves = [str(number / 7) for number in range(80)], ["a", "b"] * 40
+    many = [str("abcdefgh"[number // 10]) for number in range(80)]
+    only_numbers = fitting(Space(), table(numbers))
+    assert (only_numbers.least_rows, only_numbers.categories, only_numbers.crosses) == ((1,), ("one_hot",), (False,))
+    assert only_numbers.numbers == Space().numbers
+    halved = fitting(Space(), table([*halves[1:], "a"], numbers))
+    assert (halved.least_rows, halved.categories, halved.crosses) == ((1,), ("one_hot",), (False,))
+    assert fitting(Space(), table(many, halves[::-1])) == dataclasses.replace(Space(), numbers=("standardize",))
+
+
 def test_balanced_classes_leave_nothing_to_balance() -> None:
     assert declare(Space(), num_rows=100).space[-1].name == "balance_classes"
     assert type(declare(Space(), num_rows=100).space[-1]).__name__ == "Fixed"
@@ -61,7 +78,7 @@ def test_balanced_classes_leave_nothing_to_balance() -> None:
         ({"units": (8, 0.5)}, "type int only. Received: 0.5"),
         ({"units": (True,)}, "type int only. Received: True"),
         ({"dropout": (float("nan"),)}, "finite values"),
-        ({"numbers": ("log",)}, "holds 'log'. Expected some of: standardize, quantile"),
+        ({"numbers": ("log",)}, "holds 'log'. Expected some of: standardize, quantile, piecewise, bins"),
         ({"optimizers": ("lion",)}, "holds 'lion'"),
         ({"learning_rate": (1e-2, 1e-3)}, "0 < lowest <= highest"),
     ],
@@ -91,8 +108,11 @@ def test_an_unknown_preset() -> None:
         ({"l2": "x"}, "'l2' must be a number"),
         ({"l2": float("nan")}, "'l2' must be finite"),
         ({"dropout": -0.1}, "'dropout' must be finite and not negative"),
-        ({"numbers": "log"}, "'numbers' must be one of standardize, quantile"),
+        ({"numbers": "log"}, "'numbers' must be one of standardize, quantile, piecewise, bins"),
         ({"optimizer": "lion"}, "'optimizer' must be one of"),
+        ({"body": "tree"}, "'body' must be one of mlp, residual, wide_and_deep"),
+        ({"categories": "embedding"}, "lacks the gene 'embedding/units'"),
+        ({"crosses": 1}, "'crosses' must be true or false"),
         ({"schedule": 7}, "'schedule' must be a word"),
     ],
 )
@@ -117,6 +137,18 @@ def test_what_is_no_genome_is_refused(change: dict[str, Any], words: str) -> Non
             },
             "dense 16, relu, batch norm, standardized numbers; sgd 0.1, weight decay 0.0001, cosine, batch 16, label "
             "smoothing 0.05, balanced classes",
+        ),
+        (
+            {
+                "numbers": "piecewise",
+                "least_rows": 10,
+                "categories": "embedding",
+                "embedding/units": 4,
+                "crosses": True,
+                "body": "wide_and_deep",
+            },
+            "wide and deep 16, relu, batch norm, piecewise numbers, categories as 4 numbers, those of fewer than 10 "
+            "rows as one, pairs of categories; adam 0.01, cosine, batch 16",
         ),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 
 from kevo.tasks.prepared.stages import TRAIN, split_to_learn, stage_data
 from kevo.tasks.tables.dataset import TableDataset
+from kevo.tasks.tables.encoding import PLAIN, Encoding
 from kevo.tasks.tables.preparing import prepare
 from kevo.tasks.tables.stages import PreparedRows
 from kevo.training.effort import Effort
@@ -25,9 +26,10 @@ def test_rows_are_prepared_once_for_all_genomes_that_see_them_alike(dataset: Tab
     rows = PreparedRows(dataset)
     (first,), (second,) = rows.features(GENOME, "train"), rows.features({**GENOME, "num_layers": 0}, "train")
     assert first is second
-    assert rows.layers(GENOME) is rows.layers({**GENOME, "num_layers": 0}) is not rows.layers(RANKED)
+    ranked = rows.layers(Encoding.of(RANKED))
+    assert ranked is not rows.layers(PLAIN)
     np.testing.assert_array_equal(
-        rows.features(RANKED, "train")[0], prepare(rows.layers(RANKED), dataset.columns, dataset.inputs(dataset.train))
+        rows.features(RANKED, "train")[0], prepare(ranked, dataset.columns, dataset.inputs(dataset.train))
     )
 
 

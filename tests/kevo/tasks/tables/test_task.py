@@ -14,7 +14,7 @@ from kevo.runs.folder import Run
 from kevo.tasks.outputs import reference
 from kevo.tasks.protocols.task import Member
 from kevo.tasks.registry import kind_of
-from kevo.tasks.tables import contract, costs, references
+from kevo.tasks.tables import contract, references
 from kevo.tasks.tables.dataset import TableDataset
 from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.space import check_genome
@@ -63,14 +63,8 @@ def test_the_smallest_network_may_have_a_narrow_layer(dataset: TableDataset) -> 
     wide = dataclasses.replace(dataset, output=classes(100), train=train)
     task = TableTask(wide, kevo.Settings(task="tables", max_params=10_000))
     genome = SearchSpace.from_hyperparameters(task.hyperparameters).default(task.seeds[-1])
-    num_features = sum(column.num_features for column in wide.columns)
-    options = [
-        costs.num_parameters(
-            {**genome, "num_layers": num, "layer_1/units": 16}, num_features=num_features, num_outputs=100
-        )
-        for num in (0, 1)
-    ]
-    assert costs.num_parameters(genome, num_features=num_features, num_outputs=100) == min(options)
+    options = [task.num_parameters({**genome, "num_layers": num, "body": "mlp", "layer_1/units": 16}) for num in (0, 1)]
+    assert task.num_parameters(genome) == min(options)
 
 
 def test_no_network_may_be_small_enough(dataset: TableDataset) -> None:

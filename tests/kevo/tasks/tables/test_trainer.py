@@ -13,6 +13,7 @@ import kevo
 from kevo.tasks.outputs.classes.evaluation import accuracy, cross_entropy
 from kevo.tasks.prepared.stages import TRAIN
 from kevo.tasks.tables.dataset import TableDataset
+from kevo.tasks.tables.encoding import Features
 from kevo.tasks.tables.networks import network
 from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.trainer import TableTrainer
@@ -117,7 +118,7 @@ def test_progress_is_told(trainer: TableTrainer) -> None:
 def test_costs(dataset: TableDataset, trainer: TableTrainer) -> None:
     trained = trainer.train(GENOME, Effort(num_epochs=1))
     num_features = sum(column.num_features for column in dataset.columns)
-    expected = network(GENOME, num_features=num_features, output=classes(2)).count_params()
+    expected = network(GENOME, features=Features(num_features), output=classes(2)).count_params()
     found = trained.costs(("params", "seconds", "flops", "bytes"), seconds=7.0)
     assert (found["params"], found["seconds"]) == (expected, 7.0) == (trained.num_parameters, 7.0)
     assert found["flops"] == 2 * (16 * num_features + 2 * 16)

@@ -72,6 +72,13 @@ def test_what_holds_pictures_is_no_archive_of_texts(tmp_path: Path) -> None:
     assert choose("auto", pack(tmp_path / "b.zip", {"a/1.md": ""}), {})[0].inputs == "images"
 
 
+def test_a_table_without_texts_is_learned_from_as_a_table(tmp_path: Path) -> None:
+    rows = "\n".join(f"{number / 7},{number % 2}" for number in range(40))
+    path = pack(tmp_path / "a.zip", {"numbers.csv": f"size,kind\n{rows}\n"})
+    assert choose("auto", path, {"target": "kind"})[0].name == "tables"
+    assert choose("auto", path, {"target": "size"})[0].name == "table-regression"
+
+
 def test_errors_name_the_archive(tmp_path: Path) -> None:
     path = pack(tmp_path / "a.zip", {"numbers.csv": "a,b\n1,2\n3,4\n"})
     with pytest.raises(DataError, match=r"a\.zip has no column of texts") as raised:

@@ -12,6 +12,8 @@ from kevo.tasks.outputs.numbers.output import Numbers
 
 VALUES = np.array([10.0, 20.0, 30.0, 40.0], np.float32)
 NUMBERS = Numbers.of("weight", VALUES)
+PRICES = np.exp(np.linspace(0, 6, 61), dtype=np.float32)
+SKEWED = Numbers.of("price", PRICES, may_be_log=True)
 
 
 def test_the_last_layer_brings_numbers_to_their_unit() -> None:
@@ -66,7 +68,7 @@ def test_a_prediction_in_a_line_and_as_json() -> None:
 
 
 def test_what_is_asked_can_be_read_again() -> None:
-    for one in (NUMBERS, Classes(("a", "b"))):
+    for one in (NUMBERS, SKEWED, Classes(("a", "b"))):
         assert parsing.output(one.to_json()) == one
     for values in ({"number": {"name": "a", "mean": "x", "deviation": 1}}, {"number": {"name": "a"}}, {}):
         with pytest.raises((LookupError, ValueError)):
@@ -92,3 +94,44 @@ def test_an_evaluation_in_words() -> None:
     assert lines[2].startswith("R2                   0.9920  (95 % interval ")
     assert scored.to_json()["mae"] == 1.0
     assert scored.drawing.points[0] == (10.0, 11.0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(VALUES, id="even"),
+        pytest.param(np.append(PRICES, 0.0), id="not all positive"),
+        pytest.param(np.array([1e-30] + [1.0] * 20 + [2.0] * 3), id="logarithms are more skewed"),
+    ],
+)
+def test_other_numbers_are_learned_as_they_are(values: np.ndarray) -> None:
+    assert not Numbers.of("weight", values, may_be_log=True).is_log
+    assert not Numbers.of("price", PRICES).is_log
+
+
+def test_a_skewed_target_is_learned_as_its_logarithm() -> None:
+    assert SKEWED.is_log
+    assert (SKEWED.mean, SKEWED.deviation) == pytest.approx((3, np.linspace(0, 6, 61).std()))
+    assert SKEWED.summary() == "'price' 20.09 times or divided by 5.82"
+    features = keras.Input((3,))
+    model = keras.Model(features, SKEWED.finish(features, regularizer=None))
+    model.set_weights([np.zeros((3, 1)), np.ones(1)])
+    outputs = np.asarray(model(np.zeros((2, 3)))).ravel()
+    assert outputs == pytest.approx([np.exp(SKEWED.mean + SKEWED.deviation)] * 2)
+    # However far beyond what it has seen, its answers stay finite.
+    model.set_weights([np.zeros((3, 1)), np.full(1, 1e6)])
+    assert np.asarray(model(np.zeros((1, 3)))).item() == pytest.approx(np.exp(SKEWED.mean + 4 * SKEWED.deviation))
+
+
+def test_errors_of_logarithms_count_in_their_deviations() -> None:
+    answers = SKEWED.answers(PRICES, validation_targets=PRICES)
+    off = answers.targets * np.float32(np.exp(SKEWED.deviation / 2))
+    assert float(answers.loss(answers.targets, off)) == pytest.approx(0.125, rel=1e-4)
+    # Rows that were not looked at when this was decided may have any number.
+    assert np.isfinite(float(answers.loss(np.array([[0.0], [-5.0]], np.float32), off[:2])))
+    found = SKEWED.linear_targets(PRICES)
+    assert (found.mean(), found.std()) == pytest.approx((0, 1), abs=1e-6)
+
+
+def test_models_of_earlier_versions_can_be_read() -> None:
+    assert Numbers.from_json({"name": "weight", "mean": 25.0, "deviation": NUMBERS.deviation}) == NUMBERS
