@@ -51,7 +51,7 @@ class DataSet:
         Args:
             data: The folder with the data.
         """
-        return boards(data / self.path) if self.path.endswith(".npz") else data / self.path
+        return boards(data / self.path, as_rows=True) if self.path.endswith(".npz") else data / self.path
 
 
 SETS: Mapping[str, DataSet] = {

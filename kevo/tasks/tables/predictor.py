@@ -147,6 +147,7 @@ class TablePredictor(PreparedPredictor[Contract, TableDataset]):
             groups=search.options.get(GROUPS.name),
             seed=search.seed,
             sampling=Sampling(search.max_examples, seed=search.seed),
+            num_folds=search.folds,
             **options,
         )
 

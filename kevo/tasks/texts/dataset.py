@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kevo.tasks.folds import describe_splits
 from kevo.tasks.outputs import parsing
 from kevo.tasks.outputs.output import Output
 from kevo.tasks.protocols.dataset import Skipped
@@ -20,7 +22,7 @@ from kevo.tasks.texts.reading import SPLITS
 
 _WORKER_SPLITS = ("train", "validation")
 """Workers never see the test split."""
-_JSON, _ARRAYS = "texts.json", "texts.npz"
+_JSON, _ARRAYS, _FOLDS = "texts.json", "texts.npz", "folds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,9 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __getitem__(self, rows: npt.NDArray[np.integer]) -> Split:
+        return Split(tuple(self.texts[row] for row in rows.tolist()), self.labels[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class TextDataset:
         max_examples: What reading was limited to; `None` where all texts are used.
         repeats: What there is to say of texts that stand in several splits of the source.
         skipped: Files that could not be used.
+        folds: The fold in which each text of `train` is judged, shape (n,); `validation` is then the same as `train`.
+            `None` where the texts are divided once.
     """
 
     name: str
@@ -70,11 +77,21 @@ class TextDataset:
     max_examples: int | None = None
     repeats: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    folds: npt.NDArray[np.int64] | None = None
 
     @property
-    def num_folds(self) -> None:
-        """None: texts are divided once."""
-        return None
+    def num_folds(self) -> int | None:
+        """Number of folds that the texts are divided into; `None` where they are divided once."""
+        return None if self.folds is None else int(self.folds.max()) + 1
+
+    def part(self, train: npt.NDArray[np.int64], validation: npt.NDArray[np.int64]) -> TextDataset:
+        """Returns some texts of `train`, by their positions, as a data set of its own.
+
+        Args:
+            train: What is learned from.
+            validation: What is judged by.
+        """
+        return dataclasses.replace(self, train=self.train[train], validation=self.train[validation], folds=None)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -110,6 +127,8 @@ class TextDataset:
             for array in (*packed(self.split(name).texts), np.ascontiguousarray(self.labels(name))):
                 digest.update(repr(array.shape).encode())
                 digest.update(array.data)
+        if self.folds is not None:
+            digest.update(self.folds.data)
         return digest.hexdigest()
 
     def summary(self) -> str:
@@ -121,10 +140,8 @@ class TextDataset:
             >>> load((texts, ["yes", "no"] * 12), seed=0).summary()
             'texts: 24 texts, 2 classes (16 train, 4 validation*, 4 test*; * from train)'
         """
-        sizes = [f"{self.num_examples(split)} {split}{'*' * (split in self.made_splits)}" for split in SPLITS]
-        made = "; * from train" if self.made_splits else ""
-        total = sum(map(self.num_examples, SPLITS))
-        return f"{self.name}: {total} texts, {self.output.summary()} ({', '.join(sizes)}{made})"
+        total, sizes = describe_splits(self)
+        return f"{self.name}: {total} texts, {self.output.summary()} ({sizes})"
 
     def write(self, folder: Path) -> None:
         """Writes everything but the test split and the notes into a new folder, for worker processes."""
@@ -135,6 +152,8 @@ class TextDataset:
         for name in _WORKER_SPLITS:
             arrays[f"{name}_letters"], arrays[f"{name}_ends"] = packed(self.split(name).texts)
             arrays[f"{name}_labels"] = self.labels(name)
+        if self.folds is not None:
+            arrays[_FOLDS] = self.folds
         np.savez(folder / _ARRAYS, allow_pickle=False, **arrays)
 
 
@@ -146,8 +165,10 @@ def read(folder: Path) -> TextDataset:
             Split(unpacked(arrays[f"{name}_letters"], arrays[f"{name}_ends"]), arrays[f"{name}_labels"])
             for name in _WORKER_SPLITS
         )
+        folds = arrays.get(_FOLDS)
     test = Split((), train.labels[:0])
-    return TextDataset(facts["name"], facts["text"], facts["target"], parsing.output(facts), train, validation, test)
+    output = parsing.output(facts)
+    return TextDataset(facts["name"], facts["text"], facts["target"], output, train, validation, test, folds=folds)
 
 
 def packed(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from kevo.tasks.folded_trainer import FoldedTrainer
     from kevo.tasks.texts.dataset import TextDataset
     from kevo.tasks.texts.predictor import TextPredictor
     from kevo.tasks.texts.task import TextTask
@@ -103,6 +104,7 @@ class Texts(PreparedKind):
             asks=self.asks,
             seed=settings.seed,
             sampling=Sampling(settings.max_examples, seed=settings.seed),
+            num_folds=settings.folds,
         )
 
     def read(self, folder: Path) -> TextDataset:
@@ -127,11 +129,11 @@ class Texts(PreparedKind):
         *,
         strategy: tf.distribute.Strategy | None = None,
         leader: Any = None,
-    ) -> TextTrainer:
+    ) -> TextTrainer | FoldedTrainer:
         """Returns the trainer of a worker process."""
-        from kevo.tasks.texts.trainer import TextTrainer
+        from kevo.tasks.texts import trainer
 
-        return TextTrainer(dataset, settings, strategy=strategy, leader=leader)
+        return trainer.for_dataset(dataset, settings, strategy=strategy, leader=leader)
 
     def stage_data(self, dataset: TextDataset, *, seed: int) -> StageData:
         """Returns numbers of tokens, and the texts' answers; nothing of them is left to chance."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kevo.errors import DataError, SettingsError
-from kevo.tasks.outputs.classes.output import CLASSIFICATION
+from kevo.tasks.folds import divide as fold_numbers
+from kevo.tasks.outputs.classes.output import CLASSIFICATION, Classes
 from kevo.tasks.outputs.classes.stratified import divide, divide_groups, groups_in_several
 from kevo.tasks.outputs.numbers.output import Numbers
 from kevo.tasks.sampling import EVERYTHING, Sampling, sample, sentence
@@ -36,6 +37,7 @@ def load(
     test_fraction: float = TEST_FRACTION,
     limits: Limits | None = None,
     sampling: Sampling = EVERYTHING,
+    num_folds: int | None = None,
 ) -> TextDataset:
     """Reads texts with their answers, and makes missing splits.
 
@@ -60,6 +62,8 @@ def load(
         test_fraction: The same for the test split.
         limits: What to refuse. Defaults to `Limits()`.
         sampling: How many texts to use.
+        num_folds: Divides the texts of train and validation into so many folds, in which each is judged once; see
+            `TextDataset.folds`. The test split stays the same. `None` for no folds.
 
     Returns:
         The data set. The same source and seed give the same texts in the same order.
@@ -91,26 +95,48 @@ def load(
     output, labels = answers.read({split: one.answers for split, one in found.splits.items()}, found.target, asks)
     alike = _alike(found.splits)
     rows = {split: np.arange(len(labels[split])) for split in found.splits}
+    keys: dict[str, list[Hashable]] = {split: list(one.tolist()) for split, one in alike.items()}
     missing = {split: fraction for split, fraction in fractions.items() if split not in found.splits}
+    if groups is not None:
+        members = {split: list(_groups(one.groups, split)) for split, one in found.splits.items()}
+        found.notes += filter(None, [groups_in_several(members)])
+        keys = {split: list(one) for split, one in members.items()}
     if missing:
         strata, names = output.strata(labels["train"])
         if groups is None:
-            keys = alike["train"].tolist()
-            rows |= divide(keys, strata, missing, class_names=names, examples="texts", seed=seed, across_classes=True)
+            own = alike["train"].tolist()
+            rows |= divide(own, strata, missing, class_names=names, examples="texts", seed=seed, across_classes=True)
         else:
-            members = {split: list(_groups(one.groups, split)) for split, one in found.splits.items()}
-            found.notes += filter(None, [groups_in_several(members)])
             rows |= divide_groups(members["train"], strata, missing, class_names=names, examples="texts", seed=seed)
-    repeats = tuple(_repeats(alike))
+    repeats = tuple(_repeats(alike, are_folded=num_folds is not None))
     if (num := len(alike["train"]) - len(np.unique(alike["train"]))) and missing:
         found.notes.append(f"{num:,} of {len(alike['train']):,} texts are alike another one: they stay in one split.")
+    origins = {split: split if split in found.splits else "train" for split in SPLITS}
+    splits = {
+        split: Split(tuple(found.splits[origin].texts), labels[origin])[rows[split]]
+        for split, origin in origins.items()
+    }
+    folds = None
+    if num_folds is not None:
+        learned = ("train", "validation")
+        pool = Split(
+            tuple(text for split in learned for text in splits[split].texts),
+            np.concatenate([splits[split].labels for split in learned]),
+        )
+        splits |= {"train": pool, "validation": pool}
+        strata, names = output.strata(pool.labels)
+        folds = fold_numbers(
+            [keys[origins[split]][row] for split in learned for row in rows[split].tolist()],
+            strata,
+            num_folds,
+            names=names,
+            examples="texts",
+            seed=seed,
+            are_classes=isinstance(output, Classes),
+            is_grouped=groups is not None,
+        )
     if isinstance(output, Numbers):
-        output = Numbers.of(found.target, labels["train"][rows["train"]])
-    splits = {}
-    for split in SPLITS:
-        origin = split if split in found.splits else "train"
-        texts = found.splits[origin].texts
-        splits[split] = Split(tuple(texts[row] for row in rows[split].tolist()), labels[origin][rows[split]])
+        output = Numbers.of(found.target, splits["train"].labels)
     return TextDataset(
         name=found.name,
         text=found.text,
@@ -121,6 +147,7 @@ def load(
         max_examples=max_examples,
         repeats=repeats,
         skipped=tuple(found.skipped),
+        folds=folds,
         **splits,
     )
 
@@ -165,12 +192,14 @@ def _groups(values: list[str], split: str) -> Iterator[str]:
         yield f"alone {split} {row}" if is_missing(value) else f"group {value}"
 
 
-def _repeats(alike: Mapping[str, npt.NDArray[np.int64]]) -> Iterator[str]:
+def _repeats(alike: Mapping[str, npt.NDArray[np.int64]], *, are_folded: bool) -> Iterator[str]:
     """Says how many texts of a split that the source gives are like one of an earlier one."""
     known: set[int] = set()
     for split in (split for split in SPLITS if split in alike):
         own = alike[split].tolist()
-        if num := sum(number in known for number in own):
+        num = sum(number in known for number in own)
+        # Texts that are alike are in the same fold.
+        if num and not (are_folded and split == "validation"):
             others, so = "training", "candidates are chosen by texts that they know"
             if split == "test":
                 others, so = "training or validation", "the scores on the test split may be too good"

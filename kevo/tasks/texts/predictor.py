@@ -191,6 +191,7 @@ class TextPredictor(PreparedPredictor[Contract, TextDataset]):
             asks=self.contract.output.asks,
             seed=search.seed,
             sampling=Sampling(search.max_examples, seed=search.seed),
+            num_folds=search.folds,
             **options,
         )
 

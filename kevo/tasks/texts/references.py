@@ -6,8 +6,10 @@ bigrams: simple, good sentiment and topic classification").
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from kevo.tasks.folds import rows_of
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.reference import Reference
 from kevo.tasks.prepared import references
@@ -27,6 +29,7 @@ def fit(dataset: TextDataset, *, seed: int) -> list[Reference]:
         dataset: The data set.
         seed: Seed of what is left to chance.
     """
+    from sklearn.base import clone
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -38,14 +41,20 @@ def fit(dataset: TextDataset, *, seed: int) -> list[Reference]:
     name = "TF-IDF + ridge regression"
     if isinstance(dataset.output, Classes):
         model, name = LogisticRegression(max_iter=_MAX_ITERATIONS), "TF-IDF + logistic regression"
+
+    def matrix(part: TextDataset) -> Callable[[str], Any]:
+        known = clone(counts).fit(part.train.texts)
+        return lambda split: known.transform(part.split(split).texts)
+
+    parts = [] if dataset.folds is None else list(rows_of(dataset.folds))
     try:
-        counts.fit(dataset.train.texts)
+        folds = [
+            references.Fold(judged, part, matrix(part))
+            for judged, part in ((judged, dataset.part(learned, judged)) for learned, judged in parts)
+        ]
+        whole = matrix(dataset)
     except ValueError:
         # Its words have two letters at least: there may be none.
         return []
     words = _WORDS if has_words else _LETTERS
-
-    def matrix(split: str) -> Any:
-        return counts.transform(dataset.split(split).texts)
-
-    return [references.fit(name, words, model, dataset, matrix, seed=seed)]
+    return [references.fit(name, words, model, dataset, whole, seed=seed, folds=folds)]

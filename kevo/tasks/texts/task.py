@@ -10,6 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from kevo.runs.folder import Run
+from kevo.tasks.folded_trainer import FoldedTrainer
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.reference import Reference
 from kevo.tasks.prepared.combining import weighted_mean
@@ -20,7 +21,7 @@ from kevo.tasks.texts.contract import ROWS, Contract
 from kevo.tasks.texts.dataset import TextDataset
 from kevo.tasks.texts.stages import PreparedTexts
 from kevo.tasks.texts.tokens import forward
-from kevo.tasks.texts.trainer import TextTrainer
+from kevo.tasks.texts.trainer import TextTrainer, for_dataset
 from tuners.genome import Genome
 
 
@@ -71,9 +72,9 @@ class TextTask(PreparedTask):
         """A linear model on TF-IDF."""
         return references.fit(self.dataset, seed=self._settings.seed)
 
-    def trainer(self, *, strategy: tf.distribute.Strategy | None = None) -> TextTrainer:
+    def trainer(self, *, strategy: tf.distribute.Strategy | None = None) -> TextTrainer | FoldedTrainer:
         """A trainer in this process."""
-        return TextTrainer(self.dataset, self._settings, strategy=strategy, texts=self._texts)
+        return for_dataset(self.dataset, self._settings, strategy=strategy, texts=self._texts)
 
     def num_parameters(self, genome: Genome) -> int:
         """The parameters of a genome's network."""

@@ -137,7 +137,7 @@ def test_quiet_prints_the_result_alone(folder: Path, tmp_path: Path) -> None:
         (["search", "--patience", "0"], "0 is not in the range x>=1"),
         (["search", "digits", "--out", "taken"], "taken is not empty"),
         (["search", "absent.csv", "--target", "kind"], "There is no file absent.csv. Expected a CSV file"),
-        (["search", "digits", "--target", "kind"], "Expected the path of a table"),
+        (["search", "digits", "--target", "kind"], "Expected the path of a .csv file"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_exit_code_2(
