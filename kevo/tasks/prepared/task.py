@@ -83,6 +83,8 @@ class PreparedTask(ABC):
 
     fewer_parameters = ""
     """What else makes networks smaller, as the end of a sentence."""
+    has_quick_references = False
+    """Whether references take so little time that even a search of seconds has it."""
 
     @property
     @abstractmethod
@@ -105,7 +107,7 @@ class PreparedTask(ABC):
 
     def prepare(self, *, may_go_on: Callable[[], bool]) -> None:
         """Trains the references, unless an earlier session has, and says how good they are."""
-        if self._run is None or not may_go_on():
+        if self._run is None or not (self.has_quick_references or may_go_on()):
             return
         found = self._known_references()
         if found is None:

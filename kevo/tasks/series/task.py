@@ -36,6 +36,7 @@ class SeriesTask(PreparedTask):
     """
 
     fewer_parameters = ", or ask for a smaller --window or --horizon"
+    has_quick_references = True
 
     def __init__(self, dataset: SeriesDataset, settings: SearchSettings) -> None:
         self.dataset = dataset
