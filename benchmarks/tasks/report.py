@@ -22,8 +22,7 @@ vectors, or an LSTM. Scores are of the test examples. Medians over seeds, which 
 brackets the lowest and the highest. The last column is the median over seeds of how far kevo's single model is from the
 better reference of the same seed; positive where kevo is ahead. Measured by `python -m benchmarks.tasks`; the network
 by hand is in `benchmarks/tasks/measuring.py`. A series is divided by time, the same for all seeds; of MASE lower is
-better. While texts and Telco churn were measured, other work ran on the
-machine."""
+better. While texts, Telco churn and the series were measured, other work ran on the machine."""
 
 
 _SCORES = {"r2": "R2", "mase": "MASE"}

@@ -19,6 +19,8 @@ from kevo.tasks.tables.reading import Limits
 VALIDATION_SHARE, TEST_SHARE = 0.2, 0.15
 _LEAST_WINDOWS = 10
 """So many windows must there be to learn from."""
+_VALIDATION_HORIZONS, _MOST_VALIDATION = 4, 0.3
+"""The validation part is so many horizons long, up to that share of the steps: windows overlap, and say the same."""
 _LEAST_JUDGED = 4
 """So many windows at least choose and measure models, where no share of the series says more."""
 _LONGEST_DEFAULT = 24
@@ -54,8 +56,9 @@ def load(
 ) -> SeriesDataset:
     """Reads a series, decides what is not given, and divides it by time.
 
-    The last 15 % of the steps are the test split, a fifth before them is for validation, and all before that to learn
-    from. A window belongs to the split that all values after it are in: it may look back into the split before.
+    The last 15 % of the steps are the test split. A fifth before them is for validation, or four horizons up to three
+    tenths of the steps; all before that is to learn from. A window belongs to the split that all values after it are
+    in: it may look back into the split before.
 
     Args:
         source: See `reading.read`.
@@ -73,7 +76,7 @@ def load(
     Example:
         >>> found = load(np.tile([1.0, 5.0, 2.0, 8.0], 25))
         >>> found.window, found.output.summary(), len(found.train), len(found.validation), len(found.test)
-        (20, 'the next 4 values of value', 42, 17, 12)
+        (24, 'the next 4 values of value', 38, 17, 12)
     """
     series = read(source, target=target, times=times, limits=limits)
     notes = list(series.notes)
@@ -132,7 +135,7 @@ def _shape(series: Series, horizon: int | None, window: int | None, season: int 
         fitting = [
             one
             for one in lengths
-            if one <= _LONGEST_WINDOW and train - one - horizon + 1 >= max(2 * one, _LEAST_WINDOWS)
+            if one <= _LONGEST_WINDOW and train - one - horizon + 1 >= max(1.5 * one, _LEAST_WINDOWS)
         ]
         window = next(iter(fitting), min(lengths))
     notes.append(f"Windows of {window} steps are followed by {horizon} to be forecast{how}.")
@@ -143,7 +146,8 @@ def _borders(num_steps: int, horizon: int) -> tuple[int, int]:
     """Returns the first steps of the validation and the test split."""
     least = horizon + _LEAST_JUDGED - 1
     test = max(round(TEST_SHARE * num_steps), least)
-    validation = max(round(VALIDATION_SHARE * num_steps), least)
+    long = min(_VALIDATION_HORIZONS * horizon, round(_MOST_VALIDATION * num_steps))
+    validation = max(round(VALIDATION_SHARE * num_steps), long, least)
     return max(0, num_steps - test - validation), max(0, num_steps - test)
 
 

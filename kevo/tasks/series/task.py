@@ -22,6 +22,8 @@ from kevo.tasks.series.trainer import SeriesTrainer
 from tuners.genome import Genome
 
 _AT_ONCE = 4096
+_WEIGHTS_PER_VALUE, _ALWAYS_ALLOWED = 2, 1000
+"""A network has so many weights at most for each value that it learns; small ones always fit."""
 
 
 class SeriesTask(PreparedTask):
@@ -85,6 +87,12 @@ class SeriesTask(PreparedTask):
             num_columns=len(self.dataset.columns),
             horizon=output.horizon,
         )
+
+    def obstacle(self, genome: Genome) -> str | None:
+        """Too many parameters, or more than a short series can teach."""
+        most = max(_ALWAYS_ALLOWED, _WEIGHTS_PER_VALUE * len(self.dataset.train) * self.dataset.output.horizon)
+        own = "more weights than so few windows can teach" if self.num_parameters(genome) > most else None
+        return super().obstacle(genome) or own
 
     def scoring_seconds(self, genome: Genome) -> float:
         """How long it takes to load and score a finished model."""

@@ -68,6 +68,14 @@ def test_large_networks_are_not_worth_training(dataset: SeriesDataset) -> None:
         SeriesTask(dataset, kevo.Settings(task="series", max_params=5))
 
 
+def test_a_short_series_teaches_few_weights(task: SeriesTask, dataset: SeriesDataset) -> None:
+    wide = {**MLP, "mlp/layer_1/units": 128}
+    assert task.num_parameters(wide) > 2 * dataset.labels("train").size
+    assert task.obstacle(wide) == "more weights than so few windows can teach"
+    assert task.obstacle(MLP) is None
+    assert SeriesTask(small_dataset(2000), SETTINGS).obstacle(wide) is None
+
+
 def test_forecasts(task: SeriesTask) -> None:
     lstm = {**MLP, "family": "lstm", "lstm/units": 16}
     assert 0 < task.work(GENOME).seconds < task.work(lstm).seconds
