@@ -1,15 +1,20 @@
 """A real server, a real search: killed, adopted, stopped, gone on with, used."""
 
 import base64
+import contextlib
+import dataclasses
+import fcntl
 import functools
 import io
 import json
 import random
 import signal
+import statistics
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2
@@ -17,13 +22,18 @@ import psutil
 import pytest
 from PIL import Image
 
-from benchmarks.serve_pages.making import make
-from kevo.service import launching
+from benchmarks.serve_pages.making import make, records
+from kevo.runs import layout, status
+from kevo.runs.folder import Run
+from kevo.service import jobs, launching
+from kevo.service.jobs import Job
 from tests.support.project import ROOT
 from tests.support.serve_process import Process, listening, servers, wait
 from tests.support.serving import png
 
 Start = Callable[..., Process]
+SLOWER = 4
+"""So much slower than a bar's own number this machine may be."""
 
 
 def asked_when_ready(server: Process, address: str, picture: bytes) -> httpx2.Response:
@@ -65,9 +75,15 @@ def test_a_search_from_its_begin_to_its_use(tmp_path: Path, start: Start) -> Non
     assert server.get(f"/searches/{waiting['id']}")["state"] == "queued"
     # It is stopped, and keeps the best.
     with listening(server, search) as heard:
+        asked = time.monotonic()
         assert server.post(f"/searches/{search}/stop").status_code == 202
         assert server.post(f"/searches/{search}/stop").status_code == 409
+        seconds = server.get(f"/searches/{search}")["status"]["seconds"]
         wait(lambda: state() == "stopped")
+    assert time.monotonic() - asked < SLOWER * 60
+    # By its own clock: a search looks every now and then whether it is asked to stop.
+    ended = server.get(f"/searches/{search}/candidates?limit=500")["candidates"]
+    assert [one["number"] for one in ended if one["finished_at"] - one["seconds"] > seconds + 5] == []
     kinds = [line.removeprefix("event: ") for line in heard if line.startswith("event: ")]
     assert kinds[0] == "snapshot" and kinds[-1] == "bye" and {"state"} <= set(kinds)
     result = server.get(f"/searches/{search}")
@@ -130,7 +146,7 @@ def test_a_search_from_its_begin_to_its_use(tmp_path: Path, start: Start) -> Non
     # The server has loaded nothing heavy for all that.
     assert psutil.Process(server.child.pid).memory_info().rss < 150e6
     # It goes on for longer, with what it had; the server ends while somebody listens.
-    limits = {"max_trials": 1}
+    limits = {"max_trials": 2}
     assert server.post(f"/searches/{search}/resume", limits).status_code == 202
     known = num_candidates()
     wait(lambda: state() == "running")
@@ -143,6 +159,7 @@ def test_a_search_from_its_begin_to_its_use(tmp_path: Path, start: Start) -> Non
     server = start()
     wait(lambda: state() == "finished")
     assert num_candidates() > known
+    assert server.get(f"/searches/{search}/candidates?limit=500")["candidates"][: len(ended)] == ended
     assert server.end(signal.SIGINT) == 0
 
 
@@ -284,6 +301,13 @@ def test_server_and_search_are_killed_at_any_instant(tmp_path: Path, start: Star
     assert server.end(signal.SIGTERM) == 0
 
 
+def seconds_of(server: Process, path: str) -> float:
+    """How long a page takes."""
+    began = time.perf_counter()
+    assert server.client.get(path).status_code == 200
+    return time.perf_counter() - began
+
+
 @pytest.mark.bar(14, 15)
 @pytest.mark.long
 def test_many_searches_and_candidates_take_little_memory(tmp_path: Path, start: Start) -> None:
@@ -301,8 +325,72 @@ def test_many_searches_and_candidates_take_little_memory(tmp_path: Path, start: 
         assert page.status_code == 200 and len(page.content) < 60_000
     for number in range(100):
         assert server.client.get(f"/?page={number % 15 + 1}").status_code == 200
+    for path in ("/", f"/searches/{search}"):
+        # After the first time, which was above.
+        assert statistics.median(seconds_of(server, path) for _ in range(5)) < SLOWER * 0.3
     assert psutil.Process(server.child.pid).memory_info().rss < 120e6
     assert server.end(signal.SIGTERM) == 0
+
+
+@contextlib.contextmanager
+def seeming_at_work(place: Path) -> Iterator[Run]:
+    """A search of thousands of candidates whose locks are held, and whose status is told, as its process does."""
+    job = Job.read(place)
+    job.state, job.started, job.ended = jobs.QUEUED, jobs.now(), None
+    job.write(place)
+    (place / "run" / layout.RESULT).unlink()
+    run = Run.open(place / "run")
+    with (place / "lock").open("w") as file, run.locked():
+        fcntl.flock(file, fcntl.LOCK_EX)
+        tell(run, 9.0)
+        yield run
+
+
+def tell(run: Run, seconds: float) -> None:
+    """Writes what a search at work writes twice a second."""
+    ended = status.Ended(num_bytes=run.num_trial_bytes, completed=18_000, failed=2_000)
+    status.write(run, (), seconds=seconds, ended=ended, sizes=status.Sizes(0, 0), phase=("evolving", "evolves"))
+
+
+@pytest.mark.bar(15)
+@pytest.mark.long
+def test_a_long_search_at_work_is_told_soon_and_costs_little(tmp_path: Path, start: Start) -> None:
+    search = make(tmp_path / "root", num_searches=300, num_candidates=20_000)
+    with seeming_at_work(tmp_path / "root" / "jobs" / search) as run:
+        server = start("--paused")
+        assert server.get(f"/searches/{search}")["state"] == "running"
+        heard: list[tuple[float, str]] = []
+
+        def listen() -> None:
+            with (
+                contextlib.suppress(httpx2.TransportError),
+                server.client.stream("GET", f"/api/v1/events?search={search}") as answer,
+            ):
+                heard.extend((time.monotonic(), line) for line in answer.iter_lines() if line.startswith("event: "))
+
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        wait(lambda: heard)
+        lags = []
+        process = psutil.Process(server.child.pid)
+        before, began = process.cpu_times(), time.monotonic()
+        for number in range(20_000, 20_006):
+            told = sum(line == "event: candidate" for _, line in heard)
+            run.append_trial(dataclasses.replace(records(1)[0], number=number, trial_id=str(number)))
+            at = time.monotonic()
+            for _ in range(4):
+                time.sleep(0.5)
+                tell(run, 9.0 + number)
+            wait(lambda told=told: sum(line == "event: candidate" for _, line in heard) > told)
+            lags.append([then for then, line in heard if line == "event: candidate"][-1] - at)
+        after = process.cpu_times()
+        # Of a core, while somebody listens to a search that tells something twice a second.
+        share = (after.user + after.system - before.user - before.system) / (time.monotonic() - began)
+        print(f"event lag {statistics.median(lags):.2f} s, at most {max(lags):.2f} s; {100 * share:.1f} % of a core")
+        assert statistics.median(lags) < 2 and max(lags) < SLOWER * 2
+        assert share < 0.05
+    server.child.kill()
+    thread.join(60)
 
 
 @pytest.mark.long
