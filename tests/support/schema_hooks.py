@@ -36,6 +36,13 @@ def map_path_parameters(context: Any, path_parameters: dict[str, Any]) -> dict[s
 
 
 @schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: Any) -> None:
+    """What is sent after a list of uploads was had is no file that is called as this list is."""
+    if case.method.upper() == "PUT":
+        case.path_parameters["data"] = UPLOAD
+
+
+@schemathesis.hook
 def map_query(context: Any, query: dict[str, Any]) -> dict[str, Any]:
     """What is compared are searches that are there."""
     return {**query, "ids": f"{KNOWN['search']},{os.environ['KEVO_OTHER']}"} if query and "ids" in query else query
