@@ -52,6 +52,12 @@ MUTATIONS = {
         "job = None",
         "test_searches.py::test_others_have_none_of_it",
     ),
+    "anybody is believed like the proxy": Mutation(
+        "proxy.py",
+        " and _address(client[0]) == self._proxy",
+        "",
+        "test_proxy.py::test_a_stranger_s_headers_change_nothing",
+    ),
     "the lock is not inherited": Mutation(
         "launching.py",
         "pass_fds=(held,),",
