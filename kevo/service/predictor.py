@@ -1,7 +1,8 @@
 """The process that holds a model and predicts: `python -m kevo.service.predictor MODEL`.
 
 It answers on stdout to what comes on stdin, one JSON object after another, each with its length before it. The bytes of
-the examples follow an object that tells their lengths. They are kept in memory only.
+the examples follow an object that tells their lengths. They are kept in memory only. An empty object stands for an
+example that is done before the answer is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -44,13 +46,20 @@ def main(model: str) -> None:
         blobs = [sys.stdin.buffer.read(length) for length in asked["lengths"]]
         try:
             files = [_as_file(blob, asked["raw"]) for blob in blobs] if asked["raw"] else blobs
-            _write(output, _answer(predictor, files, asked["top"], draws=asked["draws"], overlays=asked["overlays"]))
+            how = {"top": asked["top"], "draws": asked["draws"], "overlays": asked["overlays"]}
+            _write(output, _answer(predictor, files, **how, done=lambda: _write(output, {})))
         except KevoError as error:
             _write(output, {"error": str(error)})
 
 
 def _answer(
-    predictor: Predictor, blobs: list[bytes], top: int | None, *, draws: bool, overlays: bool
+    predictor: Predictor,
+    blobs: list[bytes],
+    *,
+    top: int | None,
+    draws: bool,
+    overlays: bool,
+    done: Callable[[], object],
 ) -> dict[str, Any]:
     """Predicts examples, which are named by their places.
 
@@ -60,6 +69,7 @@ def _answer(
         top: So many classes, the likeliest first; `None` for all.
         draws: Whether to add drawings of what speaks for each answer.
         overlays: Whether to add the picture with its mask over it, where the answer is one.
+        done: Is told of each example that is done.
     """
     descriptors = [_in_memory(blob) for blob in blobs]
     paths = {f"/proc/self/fd/{descriptor}": place for place, descriptor in enumerate(descriptors)}
@@ -77,6 +87,7 @@ def _answer(
                     values["grad_cam"] = base64.b64encode(Path(drawing).read_bytes()).decode()
                 place = paths[values.pop("path")]
                 found.append({"place": place, **values, **prediction.drawings(blobs[place] if overlays else None)})
+                done()
         return {"predictions": found, "skipped": skipped}
     finally:
         for descriptor in descriptors:
