@@ -24,22 +24,27 @@ class Kind:
     Args:
         format: Its name, as for `kevo export`.
         quantize: How its numbers are stored.
+        model: `best` or `ensemble`.
     """
 
     format: str
     quantize: str = "none"
+    model: str = "best"
 
     @property
     def name(self) -> str:
         """The name of its file."""
         stored = "" if self.quantize == "none" else f"-{self.quantize}"
-        return f"best{stored}{FORMATS[self.format].suffix}"
+        return f"{self.model}{stored}{FORMATS[self.format].suffix}"
 
 
+MODELS = {"best": layout.MODEL, "ensemble": layout.ENSEMBLE}
+"""The models that can be written, and their files."""
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind(row.name, quantize)
+        Kind(row.name, quantize, model)
+        for model in MODELS
         for row in FORMATS.values()
         # A folder is no download, and Keras's own format is the model itself.
         if not row.is_folder and row.name != "keras"
@@ -57,6 +62,12 @@ def available() -> list[str]:
         for name, kind in KINDS.items()
         if all(util.find_spec(package) is not None for package in FORMATS[kind.format].packages)
     ]
+
+
+def offered(server: Server, job: Job) -> list[str]:
+    """Returns the names of what can be written of a search: not every one has an ensemble."""
+    names = server.files(job)
+    return [name for name in available() if MODELS[KINDS[name].model] in names]
 
 
 def path_of(server: Server, job: Job, name: str) -> Path:
@@ -80,7 +91,8 @@ def is_current(server: Server, job: Job, name: str) -> bool:
     """Returns whether there is an export of the model as it is now."""
     path = path_of(server, job, name)
     try:
-        return is_plain_file(path) and path.stat().st_mtime >= find_model(server, job).stat().st_mtime
+        model = find_model(server, job, MODELS[KINDS[name].model])
+        return is_plain_file(path) and path.stat().st_mtime >= model.stat().st_mtime
     except RunError:
         return False
 
@@ -89,16 +101,16 @@ def begin(server: Server, job: Job, name: str) -> None:
     """Begins to write an export, if it is not there already.
 
     Raises:
-        RunError: there is no model yet.
+        RunError: there is no such model yet.
     """
-    find_model(server, job)
+    kind, place = KINDS[name], server.searches.place(job)
+    find_model(server, job, MODELS[kind.model])
     if is_current(server, job, name):
         return
-    kind, place = KINDS[name], server.searches.place(job)
     path = path_of(server, job, name)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     arguments = ["export", "--format", kind.format, "--quantize", kind.quantize]
-    arguments += ["--out", f"{path.parent.name}/{name}", "--", place.run_from(place.folder)]
+    arguments += ["--model", kind.model, "--out", f"{path.parent.name}/{name}", "--", place.run_from(place.folder)]
     server.errands.begin(("export", job.id, name), arguments, folder=place.folder, output=_facts_file(path))
 
 

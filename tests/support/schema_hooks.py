@@ -56,7 +56,12 @@ def map_headers(context: Any, headers: dict[str, Any]) -> dict[str, Any]:
 
 @schemathesis.hook
 def map_body(context: Any, body: Any) -> Any:
-    """Where data is named, it is data that is there; settings of a search suit it and one another."""
+    """Where data is named, it is data that is there; settings of a search suit it and one another.
+
+    Only one format is quantized.
+    """
+    if isinstance(body, dict) and body.get("format") == "onnx" and body.get("quantize") == "int8":
+        return {**body, "quantize": "none"}
     if isinstance(body, dict) and isinstance(body.get("data"), str) and 0 < len(body["data"]) <= LONGEST:
         return {**body, "data": "digits", **({"settings": _suiting(body["settings"])} if "settings" in body else {})}
     return body

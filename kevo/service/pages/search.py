@@ -92,7 +92,7 @@ def _page(job: Job, request: Request, *, error: str = "", status: int = 200) -> 
         num_candidates=len(candidates),
         has_model=layout.MODEL in values["files"],
         exports=exports.listed(server, job),
-        offered=exports.available(),
+        offered=exports.offered(server, job),
         log=server.without_paths(jobs.tail(server.searches.place(job).log, 4096))
         if values["state"] == "failed"
         else "",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from kevo.errors import RunError
 from kevo.runs import layout
 from kevo.service import exports, jobs, reports
 from kevo.service.jobs import TEXTS, Job
-from kevo.service.rest.access import LONGEST_NAME, Asked, server_of
+from kevo.service.rest.access import Asked, server_of
 from kevo.service.server import Server
 
 router = APIRouter()
@@ -98,13 +98,15 @@ class NewExport(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(max_length=LONGEST_NAME, json_schema_extra={"enum": list(exports.KINDS)})]
+    format: Literal["tflite", "onnx"]
+    quantize: Literal["none", "int8"] = "none"
+    model: Literal["best", "ensemble"] = "best"
 
 
 @router.post("/searches/{search}/exports", status_code=202)
 async def post_export(job: Asked, asked: NewExport, request: Request) -> dict[str, Any]:
-    """Writes the model in another format, and compares the two; `name` is one of those that the list offers."""
-    begin_export(server_of(request), job, asked.name)
+    """Writes the best model, or the ensemble, in another format, and compares the two."""
+    begin_export(server_of(request), job, exports.Kind(asked.format, asked.quantize, asked.model).name)
     return list_exports(job, request)
 
 
@@ -112,7 +114,7 @@ def begin_export(server: Server, job: Job, name: str) -> None:
     """Begins to write an export.
 
     Raises:
-        HTTPException: there is no such format here, or no model yet.
+        HTTPException: there is no such format here, or no such model yet.
     """
     if name not in exports.available():
         raise HTTPException(422, f"Expected one of: {', '.join(exports.available())}. Received: {name!r}.")
@@ -125,7 +127,8 @@ def begin_export(server: Server, job: Job, name: str) -> None:
 @router.get("/searches/{search}/exports")
 def list_exports(job: Asked, request: Request) -> dict[str, Any]:
     """Lists the model in other formats: what was asked for and how far it is, and what can be asked for."""
-    return {"exports": exports.listed(server_of(request), job), "offered": exports.available()}
+    server = server_of(request)
+    return {"exports": exports.listed(server, job), "offered": exports.offered(server, job)}
 
 
 @router.get("/searches/{search}/exports/{name}", response_class=FileResponse)

@@ -132,7 +132,7 @@ def test_a_search_from_its_begin_to_its_use(tmp_path: Path, start: Start) -> Non
     assert shown.stdout.strip() == "(None, 10)"
     # Another format is written and compared with the model.
     exports = f"/searches/{search}/exports"
-    assert server.post(exports, {"name": "best.tflite"}).status_code == 202
+    assert server.post(exports, {"format": "tflite"}).status_code == 202
     (export,) = wait(lambda: [one for one in server.get(exports)["exports"] if one["state"] in ("done", "failed")])
     assert export["state"] == "done", export["words"]
     written = server.client.get(f"/api/v1{exports}/best.tflite").content
