@@ -1,8 +1,9 @@
-"""Compares kevo with cheap references and a network by hand on tables and texts, and with Keras Tuner by candidates.
+"""Compares kevo with cheap references and networks by hand on all but classes of pictures, and with Keras Tuner.
 
     python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --minutes 1 --sets titanic,auto_mpg
     python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --minutes 2 --sets rt_polarity --rates
     python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --sets titanic,telco_churn,auto_mpg --genes
+    python -m benchmarks.tasks --data ../shared/data --seeds 0 --minutes 4 --sets chase_db1
     python -m benchmarks.tasks --write
 
 Each seed divides the examples anew, the same way for all. Each is measured once; the report is made of all measurements

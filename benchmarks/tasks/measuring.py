@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ _EPOCHS, _PATIENCE, _BATCH_SIZE = 200, 20, 32
 """Of the training by hand."""
 _NUM_WORDS, _WORDS_PER_TEXT, _WORD_UNITS = 10_000, 60, 32
 """Of the network for texts by hand."""
+UNET = "U-Net by hand"
+_SMALLER = 4
+"""A smaller U-Net by hand has a quarter of the channels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class DataSet:
         title: What they are.
         path: Their place below the folder with the data.
         score: The score that counts; higher is better, but for `mase`.
-        target: The column that is predicted; `None` for texts in files by class, and for boards.
+        target: The column that is predicted; `None` for texts in files by class, for boards, and for masks.
         task: The task, where the data do not tell.
     """
 
@@ -63,6 +66,7 @@ SETS: Mapping[str, DataSet] = {
         "airline passengers, 144 months", "time_series/airline_passengers.csv", "mase", "passengers", "series"
     ),
     "connect4": DataSet("Connect-4, 22,000 boards", "connect4/connect4.npz", "accuracy"),
+    "chase_db1": DataSet("CHASE_DB1, 28 retinas", "chase_db1", "dice", task="segmentation"),
 }
 
 
@@ -94,6 +98,21 @@ def _channels(fields: Any, kinds: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandNetwork:
+    """What a network by hand came to.
+
+    Args:
+        score: Its test score.
+        num_parameters: Its size.
+        num_steps: How many batches it learned from.
+    """
+
+    score: float
+    num_parameters: int
+    num_steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """The result of one measurement.
 
@@ -108,6 +127,8 @@ class Measurement:
         num_candidates: How many candidates kevo trained.
         seconds: How long kevo took.
         machine: Describes the machine.
+        num_parameters: Size of the best single model; 0 where it was not kept.
+        networks: Networks by hand by their names, the first of which is `by_hand`; only of masks.
     """
 
     name: str
@@ -120,11 +141,14 @@ class Measurement:
     num_candidates: int
     seconds: float
     machine: str
+    num_parameters: int = 0
+    networks: dict[str, HandNetwork] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Measurement:
         """Returns the measurement from decoded JSON of its fields."""
-        return cls(**values)
+        networks = {name: HandNetwork(**one) for name, one in values.get("networks", {}).items()}
+        return cls(**{**values, "networks": networks})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,9 +166,14 @@ def measure(job: Job) -> Measurement:
     with tempfile.TemporaryDirectory() as folder:
         values = in_its_own_process(_searched, job, Path(folder), time.monotonic())
     one = SETS[job.name]
-    other = _beside_boards if job.name == "connect4" else _beside_texts
-    beside = other if one.target is None else _beside_series if one.task == "series" else _beside
-    by_hand, references = in_its_own_process(beside, job)
+    networks: dict[str, HandNetwork] = {}
+    if one.task == "segmentation":
+        references, networks = in_its_own_process(_beside_masks, job)
+        by_hand = networks[UNET].score
+    else:
+        other = _beside_boards if job.name == "connect4" else _beside_texts
+        beside = other if one.target is None else _beside_series if one.task == "series" else _beside
+        by_hand, references = in_its_own_process(beside, job)
     return Measurement(
         name=job.name,
         minutes=job.minutes,
@@ -152,6 +181,7 @@ def measure(job: Job) -> Measurement:
         by_hand=by_hand,
         references=references,
         machine=machine("tensorflow", "keras"),
+        networks=networks,
         **values,
     )
 
@@ -168,6 +198,7 @@ def _searched(job: Job, folder: Path, began: float) -> dict[str, Any]:
         "ensemble": best if result.ensemble is None else float(result.ensemble.test.value(one.score)),
         "num_candidates": result.trials_completed,
         "seconds": result.seconds,
+        "num_parameters": result.num_parameters,
     }
 
 
@@ -324,3 +355,30 @@ def _beside_boards(job: Job) -> tuple[float, dict[str, float]]:
     found = references.fit(load(boards(path, as_rows=True), seed=job.seed), seed=job.seed)
     middle = float(np.mean(expected == 3))
     return float(by_hand), {"Middle column": middle, **{one.name: float(one.test.value("accuracy")) for one in found}}
+
+
+def _beside_masks(job: Job) -> tuple[dict[str, float], dict[str, HandNetwork]]:
+    """Trains U-Nets by hand, each for as long as kevo searches; and the references.
+
+    Returns:
+        The test score of each reference by its name, and the networks by theirs.
+    """
+    import numpy as np
+
+    from benchmarks.tasks import unets
+    from kevo.tasks.masks import references
+    from kevo.tasks.masks.loading import load
+
+    one = SETS[job.name]
+    dataset = load(job.data / one.path, seed=job.seed)
+    networks = {}
+    for name, width in ((UNET, unets.WIDTH), (f"smaller {UNET}", unets.WIDTH // _SMALLER)):
+        trained = unets.train(dataset, width=width, seconds=60 * job.minutes, seed=job.seed)
+        outputs = np.asarray(trained.model.predict(dataset.test.pictures, batch_size=1, verbose=0))
+        networks[name] = HandNetwork(
+            score=float(dataset.output.score(outputs, dataset.test.labels).value(one.score)),
+            num_parameters=trained.model.count_params(),
+            num_steps=trained.num_steps,
+        )
+    found = references.fit(dataset, seed=job.seed)
+    return {model.name: float(model.test.value(one.score)) for model in found}, networks

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.support.results import ResultsFile
 from benchmarks.tasks import __main__ as tasks
 from benchmarks.tasks import measuring
 from benchmarks.tasks.genes import Gains
-from benchmarks.tasks.measuring import Measurement
+from benchmarks.tasks.measuring import HandNetwork, Measurement
 from benchmarks.tasks.rates import Rates
 from benchmarks.tasks.report import report
 
@@ -82,6 +83,23 @@ def test_gains_are_means_over_networks_and_seeds() -> None:
     lines = report([measured(0.9)], gains=gains).splitlines()
     assert "| numbers: bins | +0.0 (-2.0 to +2.0); 2 of 4 |" in lines
     assert "| pairs of categories | means nothing there |" in lines
+
+
+def test_networks_for_masks_are_shown_with_their_sizes(tmp_path: Path) -> None:
+    networks = {
+        "U-Net by hand": HandNetwork(score=0.5, num_parameters=31_000_000, num_steps=70),
+        "smaller U-Net by hand": HandNetwork(score=0.75, num_parameters=1_550_000, num_steps=900),
+    }
+    results = ResultsFile(tmp_path / "results.jsonl", Measurement.from_json, key=lambda row: row.seed)
+    results.append(measured(0.7, name="chase_db1", networks=networks, num_parameters=310_000))
+    lines = report(results.read()).strip().splitlines()
+    title = measuring.SETS["chase_db1"].title
+    assert lines[-3:] == [
+        f"| {title} | 1 | 0 | kevo | 310,000 | 1.0 % | - | 0.700 |",
+        f"| {title} | 1 | 0 | U-Net by hand | 31,000,000 | 100.0 % | 70 | 0.500 |",
+        f"| {title} | 1 | 0 | smaller U-Net by hand | 1,550,000 | 5.0 % | 900 | 0.750 |",
+    ]
+    assert "## Masks" not in report([measured(0.9)])
 
 
 def test_boards_are_pictures_or_rows(tmp_path: Path) -> None:
