@@ -24,7 +24,7 @@ _MOST_READ = 500
 _MOST_PIXELS = 400_000_000
 """Masks are read until there are so many, or so many pixels."""
 _NUM_THUMBNAILS = 12
-_THUMBNAIL = 128
+_THUMBNAIL = 160
 """The side of a small picture, in pixels."""
 
 

@@ -63,6 +63,8 @@ def test_small_pictures_are_shown(served: Serving, upload: str) -> None:
     _, client = served
     thumbnail = client.get(f"/api/v1/data/{upload}/thumbs/0")
     assert thumbnail.headers["content-type"] == "image/png" and thumbnail.content.startswith(b"\x89PNG")
+    # It never changes.
+    assert "immutable" in thumbnail.headers["cache-control"]
     for number in ("99", "-1", "x", "0%2f..%2f..%2fdata.json"):
         assert client.get(f"/api/v1/data/{upload}/thumbs/{number}").status_code in (404, 422)
 

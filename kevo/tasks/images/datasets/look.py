@@ -15,8 +15,8 @@ from kevo.tasks.images.datasets.dataset import Limits
 from kevo.tasks.images.datasets.loading import read
 from kevo.tasks.protocols.dataset import Skipped
 
-_THUMBNAIL = 96
-"""The side of a small picture, in pixels."""
+_THUMBNAIL = 160
+"""The side of a small picture, in pixels: twice what pages show, for screens that are sharp."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,11 @@ def test_splits_classes_and_shares_are_told(tmp_path: Path) -> None:
     assert len(found.notes) == 1 and found.notes[0].startswith("The masks hold 0 (background,")
     assert len(found.thumbnails) == 9
     with Image.open(thumbs / found.thumbnails[0][1]) as image:
-        assert image.size == (256, 128)
+        assert image.size == (320, 160)
         # Where a disk is, the right half is red; the left half is as the picture is.
         left, right = np.split(np.asarray(image).astype(int), 2, axis=1)
     changed = right[(left != right).any(axis=-1)]
-    assert 100 < len(changed) < 128 * 64 and (changed[:, 0] > changed[:, 2] + 40).all()
+    assert 100 < len(changed) < 160 * 80 and (changed[:, 0] > changed[:, 2] + 40).all()
 
 
 def test_of_many_masks_some_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def test_classes_splits_and_counts_are_told(tmp_path: Path) -> None:
     ]
     assert [label for label, _ in found.thumbnails] == ["cat"] * 4 + ["dog"] * 3
     with Image.open(tmp_path / found.thumbnails[0][1]) as small:
-        assert small.size == (96, 96) and small.getpixel((9, 9)) == CAT
+        assert small.size == (160, 160) and small.getpixel((9, 9)) == CAT
 
 
 def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
