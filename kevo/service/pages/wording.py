@@ -5,10 +5,16 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from datetime import datetime
 from importlib import resources
 
 LANGUAGES = {"en": "English", "es": "Español"}
 DEFAULT = "en"
+_MONTHS = {
+    "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+    "es": ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sept", "oct", "nov", "dic"),
+}
+"""As Unicode's CLDR writes them where room is short."""
 
 
 @functools.cache
@@ -63,3 +69,14 @@ def number(value: float, language: str, digits: int = 0) -> str:
     """
     text = f"{value:,.{digits}f}"
     return text.translate(str.maketrans(",.", ".,")) if language == "es" else text
+
+
+def date(seconds: float, language: str) -> str:
+    """Returns date and time of day as a language writes them, in the server's time zone, from seconds since 1970.
+
+    Example:
+        >>> date(datetime(2026, 9, 3, 7, 5).timestamp(), "es")
+        '3 sept 2026, 07:05'
+    """
+    at = datetime.fromtimestamp(seconds)
+    return f"{at.day} {_MONTHS[language][at.month - 1]} {at.year}, {at:%H:%M}"

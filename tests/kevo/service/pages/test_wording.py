@@ -1,6 +1,7 @@
 """The words of the pages: every language has all of them, with the same places for values."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,17 @@ def test_the_language_is_that_of_the_reader(tmp_path: Path) -> None:
         client.cookies.clear()
         assert '<html lang="es">' in client.get("/", headers={"accept-language": "es-MX"}).text
         assert client.get("/searches/0123456789abcdef?lang=es").text.count("No encontrado") == 2
+
+
+def test_a_date_is_written_as_the_language_does_and_as_machines_read_it(tmp_path: Path) -> None:
+    moment = datetime(2026, 9, 3, 7, 5, 9).astimezone()
+    with serving(tmp_path / "root") as (server, client):
+        put_search(server).created = moment.timestamp()
+        for language, words in (("en", "3 Sep 2026, 07:05"), ("es", "3 sept 2026, 07:05")):
+            page = client.get(f"/?lang={language}").text
+            found = re.search(r'<time datetime="([^"]+)">([^<]+)</time>', page)
+            assert found is not None and found[2] == words
+            assert datetime.fromisoformat(found[1]).astimezone(UTC) == moment
+    for language in wording.LANGUAGES:
+        dates = [wording.date(datetime(2026, month, 1).timestamp(), language) for month in range(1, 13)]
+        assert len(set(dates)) == 12
