@@ -18,6 +18,7 @@ from kevo.runs import failure, layout, reader
 from kevo.runs.folder import Run
 from kevo.service import launching
 from kevo.service.root import read_json, write_json
+from kevo.system import versions
 from kevo.system.text import printable
 
 QUEUED, STARTING, RUNNING, STOPPING = "queued", "starting", "running", "stopping"
@@ -60,6 +61,8 @@ class Job:
         key: The `Idempotency-Key` of the request that made it.
         stop_asked: When it was asked to stop; `None` if it was not.
         run: The run folder, where the command made it; empty for one of the server's own.
+        kevo: The version that began it; empty before that, and where the command began it.
+        sittings: When each session of the server's began, and when it had ended: `None` while it has not.
         gpus: Those of its last session, as `CUDA_VISIBLE_DEVICES` names them; empty where none were given to it.
     """
 
@@ -84,11 +87,27 @@ class Job:
     stop_asked: float | None = None
     run: str = ""
     gpus: str = ""
+    kevo: str = ""
+    sittings: list[dict[str, float | None]] = field(default_factory=list)
 
     @property
     def is_in_session(self) -> bool:
         """Whether the server has begun a session of it that has not been found to have ended."""
         return self.started is not None and self.ended is None
+
+    def begin_session(self) -> None:
+        """Notes that a session begins."""
+        self.started, self.ended, self.words = now(), None, ""
+        self.sittings.append({"began": self.started, "ended": None})
+        if not self.run:
+            self.kevo = self.kevo or versions.KEVO
+
+    def end_session(self, words: str) -> None:
+        """Notes that a session has ended, and what there is to say of that."""
+        self.ended, self.words = now(), words
+        # One that an earlier version began is not among them.
+        if self.sittings and self.sittings[-1]["ended"] is None:
+            self.sittings[-1]["ended"] = self.ended
 
     @classmethod
     def read(cls, folder: Path) -> Self:

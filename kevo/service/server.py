@@ -226,6 +226,7 @@ class Server:
         if outcome is not None:
             values["result"] = self._result_json(job, outcome, is_brief=is_brief)
         if not is_brief:
+            values["kevo"], values["sittings"] = job.kevo, job.sittings
             values["files"] = self.files(job)
             address = f"/api/v1/searches/{job.id}"
             parts = ("candidates", "log", "files", "report", "figures", "exports")

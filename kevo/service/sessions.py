@@ -75,7 +75,7 @@ class Sessions:
         self._register.watching(job).tell(self._register.hub)
         unreadable = RESTART if self.installed.has_changed else ""
         state, words = jobs.verdict(job, place, exit_code, unreadable=unreadable)
-        job.ended, job.words = jobs.now(), words
+        job.end_session(words)
         if state == jobs.LOST:
             num = self._register.watching(job).number
             job.losses = job.losses + 1 if num <= job.num_known else 1
@@ -110,7 +110,7 @@ class Sessions:
                     num_workers=devices.num_workers(job.gpus, len(self._slots)) if job.gpus else None,
                     cluster=self._cluster,
                 )
-                job.started, job.ended, job.words = jobs.now(), None, ""
+                job.begin_session()
                 self._register.keep(job)
                 child = launching.start(
                     arguments,
@@ -120,7 +120,8 @@ class Sessions:
                     environment={devices.VISIBLE: job.gpus} if job.gpus else {},
                 )
             except (KevoError, OSError) as error:
-                job.state, job.words, job.ended = jobs.FAILED, str(error), jobs.now()
+                job.end_session(str(error))
+                job.state = jobs.FAILED
                 self._register.keep(job)
                 self._register.set_state(job, jobs.FAILED)
                 return

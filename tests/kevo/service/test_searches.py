@@ -3,6 +3,8 @@
 import fcntl
 import io
 import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,9 @@ from kevo.service.errands import Errand
 from kevo.service.jobs import Job, Place
 from kevo.service.server import Server
 from kevo.service.tokens import User
+from kevo.system import versions
 from tests.support.searches import failed, record
+from tests.support.serve_process import wait
 from tests.support.serving import put_run, put_search, serving, write_result
 
 Serving = tuple[Server, TestClient]
@@ -517,6 +521,30 @@ def test_a_search_that_is_lost_goes_on_by_itself_but_not_for_ever(served: Servin
         assert job.losses == losses
         assert client.get(f"/api/v1/searches/{job.id}").json()["state"] == ("queued" if losses < 3 else "failed")
     assert "3 times in a row" in job.words
+
+
+def test_a_search_tells_of_its_sessions_and_which_kevo_began_it(
+    served: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, client = served
+    job = put_search(server)
+    assert (job.kevo, job.sittings) == ("", [])
+    assert "Sessions" not in client.get(f"/searches/{job.id}").text
+    # Both sessions end without a word.
+    monkeypatch.setattr(launching, "start", lambda *_, **__: subprocess.Popen([sys.executable, "-c", ""]))
+    for _ in range(2):
+        with server.searches.lock:
+            server.searches.sessions.begin(job)
+            assert job.sittings[-1]["ended"] is None
+        # The server looks after its searches by itself.
+        wait(lambda: job.sittings[-1]["ended"] is not None and server.searches.state(job) == jobs.QUEUED)
+    first, second = client.get(f"/api/v1/searches/{job.id}").json()["sittings"]
+    assert first["began"] <= first["ended"] <= second["began"] <= second["ended"]
+    with server.searches.lock:
+        kept = Job.read(server.root.search(job.id))
+    assert (kept.kevo, kept.sittings) == (versions.KEVO, [first, second])
+    page = client.get(f"/searches/{job.id}?lang=es").text
+    assert "Sesiones (2)" in page and f"kevo {versions.KEVO}." in page and page.count("<time ") == 4
 
 
 @pytest.mark.bar(8)
