@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
@@ -42,6 +43,7 @@ class StatusWriter:
         self._settings: Settings | None = None
         self._ended: Ended | None = None
         self._phase: tuple[str, str] | None = None
+        self._num_skipped: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
         self._has_news = False
         self._sizes: Sizes | None = None
@@ -86,7 +88,10 @@ class StatusWriter:
         self._listener.note(text)
 
     def skipped(self, what: str, reason: str, num: int) -> None:
-        """Passes it on."""
+        """Counts it, and passes it on."""
+        with self._lock:
+            self._num_skipped[what, reason] += num
+            self._has_news = True
         self._listener.skipped(what, reason, num)
 
     def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:
@@ -142,6 +147,7 @@ class StatusWriter:
     def _write(self) -> None:
         with self._lock:
             trainings = list(self._trainings.values())
+            skipped = [(what, reason, num) for (what, reason), num in self._num_skipped.items()]
             self._has_news = False
         # On a full disk the search ends by its records, not by this.
         with contextlib.suppress(RunError):
@@ -152,6 +158,7 @@ class StatusWriter:
                 ended=self._ended,
                 sizes=self._measured(),
                 phase=self._phase,
+                skipped=skipped,
             )
 
     def _measured(self) -> Sizes:

@@ -134,6 +134,7 @@ class Status:
         notes: What it has told its user, the newest at the end; the last 100.
         phase: What it is doing, one of `kevo.runs.phases.PHASES`; `None` where no session is at work.
         phase_words: The same in words; empty where that is unknown.
+        skipped: What it has left out while at work, `genomes` or examples such as `pictures`: what, why, and how many.
     """
 
     run_folder: Path
@@ -151,6 +152,7 @@ class Status:
     notes: tuple[str, ...] = ()
     phase: str | None = None
     phase_words: str = ""
+    skipped: tuple[tuple[str, str, int], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values."""
@@ -177,6 +179,7 @@ def write(
     ended: Ended | None = None,
     sizes: Sizes | None = None,
     phase: tuple[str, str] | None = None,
+    skipped: Iterable[tuple[str, str, int]] = (),
 ) -> None:
     """Writes what a search at work is doing.
 
@@ -187,6 +190,7 @@ def write(
         ended: The trials that have ended; `None` where that is to be read from their records.
         sizes: Those of the folder; `None` where that is to be measured.
         phase: What it is doing, one of `phases.PHASES`, and the same in words.
+        skipped: What it has left out: what, why, and how many.
 
     Raises:
         RunError: the folder cannot be written.
@@ -198,6 +202,7 @@ def write(
         "ended": ended and dataclasses.asdict(ended),
         "sizes": sizes,
         "phase": phase,
+        "skipped": list(skipped),
     }
     run.write_json(layout.STATUS, values)
 
@@ -280,6 +285,7 @@ class StatusReader:
             notes=notes.read(run),
             phase=None if live is None or live.phase is None else live.phase[0],
             phase_words="" if live is None or live.phase is None else live.phase[1],
+            skipped=() if live is None else live.skipped,
         )
 
     def _counted(self, ended: Ended) -> Ended:
@@ -362,6 +368,7 @@ class _Live(NamedTuple):
     ended: Ended | None
     sizes: Sizes | None
     phase: tuple[str, str] | None
+    skipped: tuple[tuple[str, str, int], ...]
 
 
 def _live(run: Run) -> _Live | None:
@@ -382,6 +389,7 @@ def _live(run: Run) -> _Live | None:
             ended and Ended.from_json(ended),
             sizes and Sizes(*map(int, sizes)),
             _phase(values.get("phase")),
+            tuple((str(what), str(reason), int(num)) for what, reason, num in values.get("skipped", ())),
         )
 
 

@@ -45,11 +45,14 @@ def test_a_search_at_work_tells_what_it_is_at(tmp_path: Path) -> None:
     diary = Diary()
     with run.locked(), StatusWriter(run, diary, seconds=lambda: 100.0) as publisher:
         assert "nothing trains: the search begins" in command("status", run.path).stdout
+        for num in (2, 3):
+            publisher.skipped("pictures", "is a PDF", num)
         publisher.phase_began("finals", "final training 2 of 3")
         until = time.monotonic() + 20
         while status.read(run.path).phase is None and time.monotonic() < until:
             time.sleep(0.02)
         assert (status.read(run.path).phase, status.read(run.path).phase_words) == ("finals", "final training 2 of 3")
+        assert status.read(run.path).skipped == (("pictures", "is a PDF", 5),)
         assert "phase       nothing trains: final training 2 of 3" in command("status", run.path).stdout
         publisher.trial_started(3, "conv stack", 60.0, "worker-1")
         publisher.trial_started(4, "another", 60.0, "worker-2")
@@ -75,7 +78,7 @@ def test_a_search_at_work_tells_what_it_is_at(tmp_path: Path) -> None:
     assert diary.notes == ["so far"] and diary.lost == [(4, "killed")]
     assert not (run.path / "status.json").exists() and not [*run.path.glob(".partial-*")]
     left = status.read(run.path)
-    assert (left.state, left.trainings, left.seconds) == ("interrupted", (), 2.0)
+    assert (left.state, left.trainings, left.seconds, left.skipped) == ("interrupted", (), 2.0, ())
     assert left.notes == ("so far",)
     assert f"interrupted; go on with: kevo resume {run.path}" in command("status", run.path).stdout
 
