@@ -12,19 +12,17 @@ from benchmarks.tasks.measuring import SETS, HandNetwork, Measurement
 from benchmarks.tasks.rates import Rates
 
 _ABOUT = """\
-# kevo on tables, texts, a series and masks, beside cheap models
+# kevo on tables, texts and a series, beside cheap models
 
 All learn from the same splits: kevo within some minutes; scikit-learn's histogram gradient boosting and a linear model
 (logistic or ridge regression) with default settings, which every search of a table trains, or TF-IDF with logistic
 regression, which every search of texts trains, or the last value, the seasonal last value and a linear autoregression,
-which stand beside every search of a series, or boosted trees of pixels, which every search of masks trains; and a
-network by hand with early stopping: two dense layers, a mean of word vectors, an LSTM, two conv layers for boards,
-which kevo reads as rows of 42 fields here, or a U-Net. Scores are of the test examples. Medians over seeds, which
-divide the examples anew, but for boards, whose splits are given, and for the test pictures of CHASE_DB1, which are
-given too; in brackets the lowest and the highest. The last column is the median over seeds of how far kevo's single
-model is from the better reference of the same seed; positive where kevo is ahead. Measured by
-`python -m benchmarks.tasks`; the networks by hand are in `benchmarks/tasks/measuring.py` and `unets.py` beside it. A
-series is divided by time, the same for all seeds; of MASE lower is better.
+which stand beside every search of a series; and a network by hand with early stopping: two dense layers, a mean of word
+vectors, an LSTM, or two conv layers for boards, which kevo reads as rows of 42 fields here. Scores are of the test
+examples. Medians over seeds, which divide the examples anew, but for boards, whose splits are given; in brackets the
+lowest and the highest. The last column is the median over seeds of how far kevo's single model is from the better
+reference of the same seed; positive where kevo is ahead. Measured by `python -m benchmarks.tasks`; the network by hand
+is in `benchmarks/tasks/measuring.py`. A series is divided by time, the same for all seeds; of MASE lower is better.
 
 Other work ran on the machine while most of this was measured. Telco churn and texts were measured before searches of
 tables and texts had a worker for each core, Telco churn also before numbers in parts and other bodies. As pictures of
@@ -37,13 +35,15 @@ _ABOUT_MASKS = """\
 ## Masks, beside U-Nets
 
 kevo's search, and then each U-Net by hand, had the same minutes on the same pictures, scored at the same size, that of
-the files. The U-Net is that of Ronneberger et al. 2015 (arXiv:1505.04597) with batch norm (momentum 0.9, as kevo's
-networks have it) and padding; the smaller one has a quarter of its channels. Both learn from batches of 4 random crops
-of 128 px, mirrored at random, with cross-entropy and Dice and Keras's Adam, and keep the weights with the best
-validation Dice, judged after each pass over the training pictures' area and at the end; kevo's winner may learn from
-the validation pictures too at last. A step is a batch; a search trains several networks, so that its steps are not
-given. In CHASE_DB1 the second observer, who drew the vessels of the same test pictures, has a Dice of 0.807 against the
-first, whom all learn from."""
+the files; the test pictures are given. In the table above boosted trees of pixels, which every search of masks trains,
+stand as a reference, and the full U-Net as the network by hand; both U-Nets are in `benchmarks/tasks/unets.py`. The
+full one is that of Ronneberger et al. 2015 (arXiv:1505.04597) with batch norm (momentum 0.9, as kevo's networks have
+it) and padding; the smaller one has a quarter of its channels. Both learn from batches of 4 random crops of 128 px,
+mirrored at random, with cross-entropy and Dice and Keras's Adam, and keep the weights with the best validation Dice,
+judged after each pass over the training pictures' area and at the end; kevo's winner may learn from the validation
+pictures too at last. A step is a batch; a search trains several networks, so that its steps are not given. In CHASE_DB1
+the second observer, who drew the vessels of the same test pictures, has a Dice of 0.807 against the first, whom all
+learn from."""
 
 _ABOUT_RATES = """\
 ## Candidates an hour
