@@ -14,9 +14,9 @@ from kevo.settings import Settings
 from kevo.tasks.protocols.kind import AnyKind
 from kevo.tasks.registry import named_by
 
-_FLAGS = {"num_rungs": "--rungs"}
+_FLAGS = {"num_rungs": "--rungs", "num_finalists": "--finalists"}
 """Options of `kevo search` that are called otherwise than their settings."""
-_PYTHON_ONLY = ("final_epochs", "num_finalists", "seeds")
+_PYTHON_ONLY = ("seeds",)
 
 
 def how_to_repeat(facts: Facts) -> str:
