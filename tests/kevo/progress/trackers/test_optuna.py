@@ -53,8 +53,8 @@ def test_a_candidate_is_shown_as_it_trains_and_when_it_has_ended(task: ImageTask
     tracker.progress(0, "train", 0.5, 2, {"loss": 2.0})
     tracker.progress(0, "train", 1.0, 2, {"loss": 1.5})
     tracker.trial_started(1, "conv stack 16", None, "2")
-    tracker._later.later(lambda: None)
-    tracker._later._pending[-1].result()
+    tracker._background.later(lambda: None)
+    tracker._background._pending[-1].result()
     study = optuna.load_study(study_name="run", storage=url)
     assert [trial.state.name for trial in study.trials] == ["RUNNING", "RUNNING"]
     assert study.trials[0].intermediate_values == {1: 1.5}
@@ -81,7 +81,7 @@ def test_a_search_goes_on_in_its_study_and_another_one_has_its_own(task: ImageTa
         tracker.on_search_begin(folder, task)
         # As of a session that is killed while it trains.
         tracker.trial_started(5, "conv stack 8", None, "1")
-        tracker._later.finish()
+        tracker._background.finish()
     states = {
         name: [trial.state.name for trial in optuna.load_study(study_name=name, storage=url).trials]
         for name in optuna.get_all_study_names(url)
@@ -152,8 +152,8 @@ def test_the_dashboard_shows_a_search_in_a_browser(dashboard: tuple[str, str], t
 
         def trial_ended(self, record: Any, best: Any) -> None:
             if not seen:
-                tracker._later.later(lambda: None)
-                tracker._later._pending[-1].result()
+                tracker._background.later(lambda: None)
+                tracker._background._pending[-1].result()
                 page.goto(f"{address}/dashboard/studies/1")
                 for text in ("watched (id=1)", "Best Trial", "val_accuracy", "Timeline"):
                     page.get_by_text(text).first.wait_for()
