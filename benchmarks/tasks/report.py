@@ -43,7 +43,7 @@ mirrored at random, with cross-entropy and Dice and Keras's Adam, and keep the w
 judged after each pass over the training pictures' area and at the end; kevo's winner may learn from the validation
 pictures too at last. A step is a batch; a search trains several networks, so that its steps are not given. In CHASE_DB1
 the second observer, who drew the vessels of the same test pictures, has a Dice of 0.807 against the first, whom all
-learn from."""
+learn from. So far this is one seed, and other work ran beside it."""
 
 _ABOUT_RATES = """\
 ## Candidates an hour
