@@ -87,7 +87,7 @@ def judge(found: npt.NDArray[np.float32], labels: npt.NDArray[Any], *, size: int
 
 
 def report(found: Iterable[Judged]) -> str:
-    """Returns the page: a line for each size, and what cropping gained in each."""
+    """Returns the page, whose table has the scores of both ways at each size."""
     pairs: dict[int, dict[bool, Judged]] = {}
     for one in found:
         pairs.setdefault(one.size, {})[one.crop] = one

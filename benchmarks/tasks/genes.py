@@ -1,4 +1,4 @@
-"""What each gene of tables gains: networks that differ in one gene, judged by validation rows alone."""
+"""Ablation of the genes of tables: pairs of networks that differ in one gene, scored on validation rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHANGES: Mapping[str, tuple[str, dict[str, Any]]] = {
     "body: residual": ("bodies", {"body": "residual"}),
     "body: wide and deep": ("bodies", {"body": "wide_and_deep"}),
 }
-"""What is changed: the field of the space, and the genes."""
+"""Each change by its name: the field of the space that offers it, and the genes that are set."""
 _NETWORKS: Sequence[dict[str, Any]] = (
     {},
     {"num_layers": 1, "layer_1/units": 32, "l2": 1e-3},
@@ -41,7 +41,7 @@ networks that differ in this gene the lowest validation loss is lower with it. T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gains:
-    """What the changes gained in one data set.
+    """By how much each change raised the score and lowered the loss on one data set.
 
     Args:
         name: A name of `measuring.SETS`.

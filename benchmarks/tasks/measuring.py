@@ -49,7 +49,7 @@ class DataSet:
         return {} if self.target is None else {"target": self.target}
 
     def source(self, data: Path) -> Any:
-        """Returns what a search is given.
+        """Returns the first argument of `kevo.search`: a path, or a mapping of arrays for `.npz` files.
 
         Args:
             data: The folder with the data.
@@ -99,7 +99,7 @@ def _channels(fields: Any, kinds: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandNetwork:
-    """What a network by hand came to.
+    """The test score and the size of a network that was made by hand.
 
     Args:
         score: Its test score.

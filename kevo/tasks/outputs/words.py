@@ -79,3 +79,11 @@ class Words:
     def parts(self) -> str:
         """Several parts of a source."""
         return f"{self.part}s"
+
+
+def like_the_mean(r2: float, interval: tuple[float, float]) -> str:
+    """Says that a model of numbers may be no better than their mean; by its test R2 and the 95 % interval of that."""
+    return (
+        f"The model may be no better than a guess: always to answer with the mean has R2 0, and its R2 is {r2:.3f}, "
+        f"between {interval[0]:.3f} and {interval[1]:.3f} with a confidence of 95 %."
+    )

@@ -1,10 +1,10 @@
-"""A saved model in use, whose `task.json` says what it takes: what models of tables and of texts have in common."""
+"""A saved model in use, whose `task.json` says what it takes: what tables, texts and series have in common."""
 
 from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -12,11 +12,12 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo.errors import KevoError, ModelError
+from kevo.errors import DataError, KevoError, ModelError
 from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.tasks.outputs.output import Output
 from kevo.tasks.prepared.stages import Answered
+from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.protocols.use import Scored
 from kevo.tasks.saved_model import home, load_model, model_file
@@ -29,8 +30,6 @@ class Contract(Protocol):
     """What a saved model takes and answers."""
 
     @property
-    def target(self) -> str: ...
-    @property
     def output(self) -> Output: ...
 
 
@@ -40,6 +39,7 @@ class OwnDataset(Answered, Protocol):
     def fingerprint(self) -> str: ...
 
 
+_T = TypeVar("_T")
 _C = TypeVar("_C", bound=Contract)
 _D = TypeVar("_D", bound=OwnDataset)
 
@@ -151,3 +151,28 @@ class PreparedPredictor(ABC, Generic[_C, _D]):
             examples=examples,
             is_familiar=is_own and split != "test",
         )
+
+
+def each(
+    source: Any, read: Callable[[Any], _T], *, skip: Callable[[Skipped], object] | None
+) -> Iterator[tuple[str | None, _T]]:
+    """Reads a source, or several files one after another.
+
+    Args:
+        source: The path of a file, several of them, or data in memory.
+        read: Reads one of them.
+        skip: Is told about a file that cannot be used. `None` raises its `DataError`.
+
+    Yields:
+        The path of each, `None` for data in memory; and what was read.
+    """
+    are_paths = isinstance(source, list | tuple) and all(isinstance(one, str | Path) for one in source)
+    for one in source if are_paths else [source]:
+        try:
+            found = read(one)
+        except DataError as error:
+            if skip is None:
+                raise
+            skip(Skipped(str(one), f"cannot be used: {str(error).rstrip('.')}"))
+            continue
+        yield (str(one) if isinstance(one, str | Path) else None), found

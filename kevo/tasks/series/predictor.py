@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo.errors import DataError, KevoError, ModelError, SettingsError
+from kevo.errors import DataError, ModelError, SettingsError
 from kevo.runs import layout
-from kevo.runs.folder import Run
 from kevo.tasks.outputs.located import Located
+from kevo.tasks.prepared.predictor import ALL, PreparedPredictor, each
 from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.protocols.use import Prediction, Scored
-from kevo.tasks.saved_model import home, load_model, model_file
 from kevo.tasks.series import contract, options
 from kevo.tasks.series.contract import Contract
 from kevo.tasks.series.dataset import SPLITS, SeriesDataset, Windows
@@ -26,13 +25,11 @@ from kevo.tasks.series.reading import Series, read
 from kevo.tasks.series.task import forward
 from kevo.tasks.tables.reading import Limits
 
-_ALL = "all"
-"""Every window of a series."""
 _TOLERANCE = 0.01
 """Steps of numbers are the same if they differ by no larger part."""
 
 
-class SeriesPredictor:
+class SeriesPredictor(PreparedPredictor[Contract, SeriesDataset]):
     """A saved model with its contract. `SeriesPredictor.open` finds both.
 
     Args:
@@ -51,45 +48,20 @@ class SeriesPredictor:
         ...     print(value.line())
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        takes: Contract,
-        *,
-        run: Run | None = None,
-        name: str = "The model",
-        note: Callable[[str], object] | None = None,
-    ) -> None:
-        self.model = model
-        self.contract = takes
-        self._run = run
-        self._name = name
-        self._note = note or (lambda text: None)
-        expected = [(None, takes.window, len(takes.columns)), (None, takes.output.horizon)]
-        found = [tuple(tensor.shape) for tensor in (*model.inputs, *model.outputs)]
-        if found != expected:
-            raise ModelError(
-                f"{name} has inputs and outputs of the shapes {', '.join(map(str, found))}. Expected those of its "
-                f"{layout.TASK}: {', '.join(map(str, expected))}. Take both from the same search."
-            )
+    examples = "series"
 
     @classmethod
-    def open(cls, path: str | Path, *, note: Callable[[str], object] | None = None) -> Self:
-        """Opens a saved model. Nothing in the file is executed.
+    def _read_contract(cls, folder: Path) -> Contract:
+        return contract.read(folder)
 
-        Args:
-            path: A `.keras` file, or a run folder, whose `best.keras` it then is. Its `task.json` lies beside it.
-            note: Is told what is odd about a series. Defaults to nobody.
-
-        Raises:
-            ModelError: the model or what it takes cannot be read, or they do not fit.
-        """
-        path = model_file(Path(path))
-        model = load_model(path, expected="a model of series")
-        run = None
-        with contextlib.suppress(KevoError):
-            run = Run.open(home(path))
-        return cls(model, contract.read(home(path)), run=run, name=str(path), note=note)
+    def _check_inputs(self) -> None:
+        expected = [(None, self.contract.window, len(self.contract.columns))]
+        found = [tuple(tensor.shape) for tensor in self.model.inputs]
+        if found != expected:
+            raise ModelError(
+                f"{self._name} takes inputs of the shape {', '.join(map(str, found))}. Expected the windows of its "
+                f"{layout.TASK}: {expected[0]}. Take both from the same search."
+            )
 
     def predict(
         self,
@@ -117,20 +89,12 @@ class SeriesPredictor:
         """
         if grad_cam is not None:
             raise SettingsError("Grad-CAM draws on pictures, and this model takes a series. Leave it out.")
-        for one in source if _are_paths(source) else [source]:
-            try:
-                series = self.read(one, limits=limits)
-            except DataError as error:
-                if skip is None:
-                    raise
-                skip(Skipped(str(one), f"cannot be used: {str(error).rstrip('.')}"))
-                continue
+        window, horizon = self.contract.window, self.contract.output.horizon
+        for path, series in each(source, functools.partial(self.read, limits=limits), skip=skip):
             self._tell(series)
-            window, horizon = self.contract.window, self.contract.output.horizon
             (values,) = self.outputs(series.values[np.newaxis, -window:])
             times = [series.clock.text(len(series) + step) for step in range(horizon)]
-            place = Located(path=str(one) if isinstance(one, str | Path) else None)
-            yield from self.contract.output.timed(values, times, place)
+            yield from self.contract.output.timed(values, times, Located(path=path))
 
     def evaluate(self, data: Any = None, *, split: str | None = None, limits: Limits | None = None) -> Scored:
         """Scores the model on the windows of a series.
@@ -145,26 +109,23 @@ class SeriesPredictor:
             DataError: the series cannot be read, is too short, or has no such split.
             ModelError: what the model says is no forecast.
         """
-        own = self._own(data, limits)
+        own = self._own(data, limits=limits)
         if own is not None and split in (None, *SPLITS):
             split = split or "test"
             windows: Windows = getattr(own, split)
         else:
-            if split not in (None, _ALL):
-                raise DataError(f"{_name(data)} has no {split} split. Score all its windows with {_ALL!r}.")
-            split, series = _ALL, self.read(data, limits=limits)
+            if split not in (None, ALL):
+                raise DataError(f"{_name(data)} has no {split} split. Score all its windows with {ALL!r}.")
+            split, series = ALL, self.read(data, limits=limits)
             self._tell(series)
             windows = self._windows(series)
-        output = self.contract.output
-        outputs = self.outputs(windows.inputs)
-        return output.scored(
-            output.score(outputs, windows.labels),
-            outputs=outputs,
-            targets=windows.labels,
+        return self._scored(
+            self.outputs(windows.inputs),
+            windows.labels,
             data=_name(data),
             split=split,
             examples="windows",
-            is_familiar=own is not None and split != "test",
+            is_own=own is not None,
         )
 
     def read(self, source: Any, *, limits: Limits | None = None) -> Series:
@@ -191,9 +152,7 @@ class SeriesPredictor:
         Raises:
             ModelError: what the model says is no forecast.
         """
-        found = forward(self.model, windows)
-        self.contract.output.check(found, self._name)
-        return found
+        return self._checked(forward(self.model, windows))
 
     def _windows(self, series: Series) -> Windows:
         """Returns all windows of a series whose values that follow are known."""
@@ -213,24 +172,12 @@ class SeriesPredictor:
             )
         return Windows(series.values, firsts, window, horizon)
 
-    def _own(self, data: Any, limits: Limits | None) -> SeriesDataset | None:
-        """Returns the series as the model's search divided it; `None` where it is another."""
-        if self._run is None:
-            return None
-        try:
-            search = self._run.search_settings()
-            dataset = load(data, limits=limits, **options.arguments(search))
-        except KevoError:
-            return None
-        return dataset if dataset.fingerprint() == self._run.settings.get("fingerprint") else None
+    def _load(self, data: Any, search: SearchSettings, **settings: Any) -> SeriesDataset:
+        return load(data, **options.arguments(search), **settings)
 
     def _tell(self, series: Series) -> None:
         for text in series.notes:
             self._note(text)
-
-
-def _are_paths(source: Any) -> bool:
-    return isinstance(source, list | tuple) and all(isinstance(one, str | Path) for one in source)
 
 
 def _name(data: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from kevo.errors import DataError, ModelError, SettingsError
 from kevo.runs import layout
 from kevo.tasks.options import GROUPS
 from kevo.tasks.outputs.located import Located
-from kevo.tasks.prepared.predictor import ALL, PreparedPredictor
+from kevo.tasks.prepared.predictor import ALL, PreparedPredictor, each
 from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.protocols.use import Prediction, Scored
@@ -97,16 +98,8 @@ class TablePredictor(PreparedPredictor[Contract, TableDataset]):
         """
         if grad_cam is not None:
             raise SettingsError("Grad-CAM draws on pictures, and this model takes rows of a table. Leave it out.")
-        for one in source if _are_paths(source) else [source]:
-            try:
-                rows = self.read(one, limits=limits)
-            except DataError as error:
-                if skip is None:
-                    raise
-                skip(Skipped(str(one), f"cannot be used: {str(error).rstrip('.')}"))
-                continue
+        for path, rows in each(source, functools.partial(self.read, limits=limits), skip=skip):
             self._tell(rows)
-            path = str(one) if isinstance(one, str | Path) else None
             outputs = self.outputs(rows.inputs)
             places = [Located(path=path, row=row) for row in range(1, len(outputs) + 1)]
             yield from self.contract.output.predictions(outputs, places)
@@ -206,10 +199,6 @@ class TablePredictor(PreparedPredictor[Contract, TableDataset]):
                 what = "values that are no numbers, and count as missing"
             if num_odd > 0:
                 yield f"{column.name!r} has {num_odd:,} {what}."
-
-
-def _are_paths(source: Any) -> bool:
-    return isinstance(source, list | tuple) and all(isinstance(one, str | Path) for one in source)
 
 
 def _name(data: Any) -> str:

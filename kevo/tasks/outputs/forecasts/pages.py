@@ -20,7 +20,7 @@ from kevo.tasks.outputs.forecasts.figures import lines
 from kevo.tasks.outputs.forecasts.objectives import OBJECTIVES
 from kevo.tasks.outputs.forecasts.output import SERIES, Forecasts
 from kevo.tasks.outputs.pages import AnswerPages, outputs_of_test
-from kevo.tasks.outputs.words import Words
+from kevo.tasks.outputs.words import Words, like_the_mean
 from kevo.tasks.pages import Block, Known, Paragraph, Section, Table
 
 _MOST_STEPS = 48
@@ -54,12 +54,7 @@ class ForecastPages(AnswerPages):
 
     def chance_note(self, test: ForecastEvaluation) -> str:
         """Says so where the mean may be as good."""
-        if not test.is_chance:
-            return ""
-        return (
-            f"The model may be no better than a guess: always to answer with the mean has R2 0, and its R2 is "
-            f"{test.r2:.3f}, between {test.r2_interval[0]:.3f} and {test.r2_interval[1]:.3f} with a confidence of 95 %."
-        )
+        return like_the_mean(test.r2, test.r2_interval) if test.is_chance else ""
 
     def in_brief(self, scores: ForecastEvaluation) -> str:
         """Returns MASE."""

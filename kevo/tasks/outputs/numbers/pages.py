@@ -19,7 +19,7 @@ from kevo.tasks.outputs.numbers.figures import scatter
 from kevo.tasks.outputs.numbers.objectives import OBJECTIVES
 from kevo.tasks.outputs.numbers.output import REGRESSION
 from kevo.tasks.outputs.pages import AnswerPages
-from kevo.tasks.outputs.words import Shown, Words
+from kevo.tasks.outputs.words import Shown, Words, like_the_mean
 from kevo.tasks.pages import Block, Known, Paragraph, Section, Table
 
 _MOST_WRONG = 10
@@ -50,12 +50,7 @@ class NumberPages(AnswerPages):
 
     def chance_note(self, test: NumberEvaluation) -> str:
         """Says so where the mean may be as good."""
-        if not test.is_chance:
-            return ""
-        return (
-            f"The model may be no better than a guess: always to answer with the mean has R2 0, and its R2 is "
-            f"{test.r2:.3f}, between {test.r2_interval[0]:.3f} and {test.r2_interval[1]:.3f} with a confidence of 95 %."
-        )
+        return like_the_mean(test.r2, test.r2_interval) if test.is_chance else ""
 
     def in_brief(self, scores: NumberEvaluation) -> str:
         """Returns R2."""
