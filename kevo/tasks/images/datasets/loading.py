@@ -290,6 +290,9 @@ def read(
         ['train']
     """
     source = builtin.DEFAULT_NAME if source is None else source
+    if crop is None and targets.asks != CLASSIFICATION:
+        # A number or a label may stand for something at the edge.
+        crop = False
     reading = _Reading(
         image_size,
         limits or Limits(),
@@ -297,7 +300,7 @@ def read(
         groups,
         targets,
         sampling,
-        crop if targets.asks == CLASSIFICATION or crop else False,
+        crop,
     )
     if isinstance(source, str | os.PathLike):
         path = Path(source)

@@ -17,6 +17,7 @@ from kevo.errors import DataError, SettingsError
 from kevo.tasks.images import datasets
 from kevo.tasks.images.datasets import BUILT_IN_NAMES, DEFAULT_NAME, ImageDataset, Split, loading
 from kevo.tasks.images.datasets.dataset import natural
+from kevo.tasks.images.datasets.targets import Targets
 from kevo.tasks.sampling import Sampling
 
 ROOT = Path(__file__).parents[5]
@@ -364,3 +365,23 @@ def test_what_takes_too_long_to_read_is_read_in_part(
     num = sum(dataset.num_examples(split) for split in ("train", "validation", "test"))
     assert (num, dataset.max_examples) == ((25, 20) if is_part else (80, None))
     assert any("--max-examples 80." in note for note in dataset.notes) == is_part
+
+
+@pytest.mark.parametrize(
+    ("asks", "crop", "expected"),
+    [
+        ("classification", None, True),
+        ("classification", False, False),
+        # A number may stand for something at the edge.
+        ("regression", None, False),
+        ("regression", True, True),
+    ],
+)
+def test_photographs_are_cropped_where_classes_are_asked_for(
+    asks: str, crop: bool | None, expected: bool, tmp_path: Path
+) -> None:
+    for number in range(4):
+        Image.new("RGB", (130, 100), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    (tmp_path / "data.csv").write_text("path,label\n" + "".join(f"{number}.png,{number}.5\n" for number in range(4)))
+    found = datasets.loading.read(tmp_path / "data.csv", targets=Targets(asks, "label"), crop=crop)
+    assert found.crop is expected
