@@ -157,10 +157,12 @@ def test_the_report_compares_with_other_models_and_counts_rows(found: SearchResu
 def test_the_options_of_the_task_repeat_the_search(found: SearchResult) -> None:
     facts = reader.read(found.run_folder)
     assert facts.search is not None
-    # In Python, since the command has no option for the number of finalists; then as a command.
-    assert "options={'target': 'kind'}" in how_to_repeat(facts) and "task=" not in how_to_repeat(facts)
-    command = how_to_repeat(dataclasses.replace(facts, search=dataclasses.replace(facts.search, num_finalists=3)))
+    command = how_to_repeat(facts)
     assert "--target kind" in command and "--task" not in command
+    # The command has no option for genomes to begin with.
+    seeded = dataclasses.replace(facts.search, seeds=({"body": "residual"},))
+    script = how_to_repeat(dataclasses.replace(facts, search=seeded))
+    assert "options={'target': 'kind'}" in script and "task=" not in script
 
 
 def test_damaged_references_cost_only_their_section(found: SearchResult) -> None:
