@@ -21,7 +21,7 @@ from kevo.objective import Measure, register
 from kevo.progress import Listener, NullListener, for_stderr
 from kevo.progress.trackers import TrackerGroup
 from kevo.result import SearchResult
-from kevo.runs import layout, ranking, reader
+from kevo.runs import layout, ranking, trial_reader
 from kevo.runs.atomic_files import DAMAGE, damage
 from kevo.runs.folder import Run, new_folder
 from kevo.runs.ownership import signed
@@ -273,8 +273,8 @@ def _seeds(seeds: str | Path | Sequence[Mapping[str, Any]], kind: AnyKind) -> tu
             f"The search in {seeds} is of the task {settings.kind.name}, and this one of {kind.name}. Expected seeds "
             "of the same task."
         )
-    check = functools.partial(reader.check_record, objectives=settings.objectives)
-    best = ranking.ranked(reader.read_trials(run, check=check), settings.objectives[0])
+    check = functools.partial(trial_reader.check_record, objectives=settings.objectives)
+    best = ranking.ranked(trial_reader.read_trials(run, check=check), settings.objectives[0])
     # Genomes by what is in them: a finalist has that of its candidate.
     different = {tuple(sorted(record.genome.items())): record.genome for record in best}
     found = tuple(different.values())[:_NUM_SEEDS]
@@ -285,7 +285,7 @@ def _seeds(seeds: str | Path | Sequence[Mapping[str, Any]], kind: AnyKind) -> tu
 
 def _extended(run: Run, settings: Settings, limits: Mapping[str, Any]) -> Settings:
     """Returns the settings of a search that goes on for longer."""
-    records = reader.read_trials(run)
+    records = trial_reader.read_trials(run)
     return settings.extended(
         **limits,
         seconds=max((record.finished_at for record in records), default=0.0),

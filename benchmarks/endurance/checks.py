@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.endurance.event_log import EventLog
 from kevo import KevoError
-from kevo.runs import layout, reader
+from kevo.runs import layout, trial_reader
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 
@@ -49,7 +49,7 @@ def processes(mark: str) -> list[int]:
 
 def trials_of(run: Path) -> list[TrialRecord]:
     """Returns the finished trials of a run folder."""
-    return reader.read_trials(Run(run, {}))
+    return trial_reader.read_trials(Run(run, {}))
 
 
 def lost(log: EventLog, run: Path) -> list[str]:

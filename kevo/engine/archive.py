@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from kevo.runs import checksums, layout, ranking, reader
+from kevo.runs import checksums, layout, ranking, trial_reader
 from kevo.runs.folder import Run
 from kevo.runs.predictions import write_predictions
 from kevo.runs.records import TrialRecord
@@ -83,7 +83,7 @@ class Archive:
         Raises:
             RunError: the folder cannot be read or written.
         """
-        records, problems = reader.mend_trials(self.folder, check=self.check)
+        records, problems = trial_reader.mend_trials(self.folder, check=self.check)
         self.records = {**self.records, **{record.trial_id: record for record in records}}
         for name in (layout.CHECKPOINTS, layout.UNFINISHED):
             for path in sorted((self.folder.path / name).glob("*.keras")):
@@ -98,7 +98,7 @@ class Archive:
     def check(self, record: TrialRecord) -> None:
         """Raises an error of any kind where a record is not one of this search."""
         self._kind.check_genome(record.genome)
-        reader.check_record(record, self.objectives)
+        trial_reader.check_record(record, self.objectives)
 
     @property
     def completed(self) -> list[TrialRecord]:

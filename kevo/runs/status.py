@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 from kevo.errors import RunError
-from kevo.runs import failure, layout, notes, reader
+from kevo.runs import failure, layout, notes, reader, trial_reader
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome, finite
@@ -244,7 +244,7 @@ class StatusReader:
     def __init__(self, path: str | Path) -> None:
         self._run = Run.open(path, without=layout.SEARCH)
         self._settings = self._run.search_settings()
-        self._trials = reader.TrialReader(self._run, check=self._check, is_brief=True)
+        self._trials = trial_reader.TrialReader(self._run, check=self._check, is_brief=True)
         self._sizes: Sizes | None = None
         self._measured_at = 0.0
 
@@ -290,7 +290,7 @@ class StatusReader:
 
     def _counted(self, ended: Ended) -> Ended:
         """Returns how many trials have ended by now. Which is best the search says itself, within a second."""
-        new = reader.TrialReader(self._run, check=self._check, start=ended.num_bytes).update()
+        new = trial_reader.TrialReader(self._run, check=self._check, start=ended.num_bytes).update()
         completed, failed = _num_ended(new)
         return dataclasses.replace(ended, completed=ended.completed + completed, failed=ended.failed + failed)
 
@@ -324,7 +324,7 @@ class StatusReader:
 
     def _check(self, record: TrialRecord) -> None:
         self._settings.kind.check_genome(record.genome)
-        reader.check_record(record, self._settings.objectives)
+        trial_reader.check_record(record, self._settings.objectives)
 
 
 def _num_ended(records: Iterable[TrialRecord]) -> tuple[int, int]:

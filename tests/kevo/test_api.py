@@ -15,7 +15,7 @@ from kevo.errors import DataError, RunError, SearchFailedError, SettingsError, W
 from kevo.result import SearchResult
 from kevo.runs.folder import Run
 from kevo.runs.phases import PHASES
-from kevo.runs.reader import read_trials
+from kevo.runs.trial_reader import read_trials
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.registry import kind_of
 from tests.support.samples import stripes

@@ -15,7 +15,7 @@ from kevo import result as results
 from kevo.errors import RunError
 from kevo.report.tables import Table, table
 from kevo.result import SearchResult
-from kevo.runs import reader
+from kevo.runs import trial_reader
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Ensemble, EnsembleMember, FrontMember
 from kevo.tasks.outputs.classes.evaluation import Evaluation
@@ -70,7 +70,7 @@ def searched(climbed: tuple[SearchResult, Diary]) -> SearchResult:
 
 
 def test_a_search_says_where_each_candidate_comes_from(searched: SearchResult) -> None:
-    records = {one.trial_id: one for one in reader.read_trials(Run.open(searched.run_folder))}
+    records = {one.trial_id: one for one in trial_reader.read_trials(Run.open(searched.run_folder))}
     origins = {one.origin for one in records.values()}
     assert (
         {"seed", "promotion", "final"} <= origins <= {"seed", "random", "crossover", "mutation", "promotion", "final"}

@@ -11,7 +11,7 @@ import pytest
 
 import kevo
 from kevo.result import SearchResult
-from kevo.runs import reader
+from kevo.runs import trial_reader
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from tests.support.samples import stripes
@@ -46,7 +46,7 @@ def test_the_best_of_a_rung_go_on_from_where_they_paused(climbed: tuple[SearchRe
     kept = {name for name in files if not name.endswith("-refit")}
     assert len(files - kept) == 1
     assert kept == {record.trial_id for record in diary.records} - {record.continues for record in diary.records}
-    assert reader.read_trials(Run.open(result.run_folder)) == diary.records
+    assert trial_reader.read_trials(Run.open(result.run_folder)) == diary.records
 
 
 @pytest.mark.long
@@ -56,12 +56,12 @@ def test_a_search_killed_while_a_candidate_goes_on_takes_up_the_same_search(
     first = next(number for number, record in enumerate(climbed[1].records, start=1) if record.continues)
     run = tmp_path / "run"
     killed(run, "RUNGS", number=first, after=2)
-    before = reader.read_trials(Run.open(run))
+    before = trial_reader.read_trials(Run.open(run))
     assert len(before) == first - 1
     diary = Diary()
     result = kevo.resume(run, stripes(240), listener=diary)
     story = [(record.genome, record.history) for record in [*before, *diary.records]]
-    assert reader.read_trials(Run.open(run))[: len(before)] == before
+    assert trial_reader.read_trials(Run.open(run))[: len(before)] == before
     assert story == [(record.genome, record.history) for record in climbed[1].records]
     assert result.genome == climbed[0].genome
 

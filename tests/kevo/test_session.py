@@ -20,7 +20,7 @@ from kevo import session
 from kevo.errors import RunError, SearchFailedError, SearchInterruptedError
 from kevo.report import files as report
 from kevo.result import SearchResult
-from kevo.runs import integrity, reader
+from kevo.runs import integrity, reader, trial_reader
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.system import memory
@@ -60,7 +60,7 @@ def test_ctrl_c_loses_nothing_whenever_it_comes(found: tuple[SearchResult, Diary
     assert keras.models.load_model(result.model_path).count_params() == result.num_parameters
     resumed = kevo.resume(run, stripes(240))
     assert not resumed.interrupted
-    assert [r.genome for r in reader.read_trials(Run.open(run))] == [r.genome for r in found[1].records]
+    assert [r.genome for r in trial_reader.read_trials(Run.open(run))] == [r.genome for r in found[1].records]
     assert resumed.genome == found[0].genome
 
 
@@ -152,7 +152,7 @@ def test_what_is_damaged_is_set_aside_and_the_search_goes_on_with_the_rest(
 ) -> None:
     run, diary = tmp_path / "run", Diary()
     shutil.copytree(found[0].run_folder, run)
-    path, kept = run / name, reader.read_trials(Run.open(run))
+    path, kept = run / name, trial_reader.read_trials(Run.open(run))
     if path.suffix == ".jsonl":
         first, *rest = path.read_text().splitlines(keepends=True)
         path.write_text(first)
@@ -164,7 +164,7 @@ def test_what_is_damaged_is_set_aside_and_the_search_goes_on_with_the_rest(
     result = kevo.resume(run, stripes(240), listener=diary)
     place = run / "search" if name.startswith("search/") else path
     assert any(f"{place}" in note and "damaged" in note and "set aside" in note for note in diary.notes)
-    assert [record for record in reader.read_trials(Run.open(run)) if record in kept] == kept
+    assert [record for record in trial_reader.read_trials(Run.open(run)) if record in kept] == kept
     assert keras.models.load_model(result.model_path).count_params() == result.num_parameters
     again = Diary()
     kevo.resume(run, stripes(240), listener=again)
@@ -192,7 +192,7 @@ def test_records_that_are_lost_are_put_back_from_the_oracle(
 ) -> None:
     run, diary = tmp_path / "run", Diary()
     shutil.copytree(found[0].run_folder, run)
-    path, before = run / "trials.jsonl", reader.read_trials(Run.open(run))
+    path, before = run / "trials.jsonl", trial_reader.read_trials(Run.open(run))
     assert any(record.full_length for record in before)
     content = path.read_bytes()
     path.unlink()
@@ -203,7 +203,7 @@ def test_records_that_are_lost_are_put_back_from_the_oracle(
     assert any("trials.jsonl lacks" in damage for damage in facts.damages)
     result = kevo.resume(run, stripes(240), listener=diary)
     assert result.trials_completed == found[0].trials_completed
-    assert reader.read_trials(Run.open(run)) == before
+    assert trial_reader.read_trials(Run.open(run)) == before
     assert any(f"{path} is damaged: " in note and "put back from" in note for note in diary.notes)
     assert result.test == found[0].test
 

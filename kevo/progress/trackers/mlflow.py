@@ -21,7 +21,7 @@ from kevo.errors import RunError, SettingsError
 from kevo.progress import NullListener
 from kevo.progress.trackers.background import Background
 from kevo.progress.trackers.values import tracked_values
-from kevo.runs import layout, reader
+from kevo.runs import layout, trial_reader
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
@@ -81,7 +81,7 @@ class MLflow(NullListener):
         """Begins the search's run, or goes on with it, and logs the candidates that are not there yet."""
         self._kind = run.search_settings().kind
         self._model_name = self._model_name or f"kevo-{task.dataset.name}"
-        records = reader.read_trials(run)
+        records = trial_reader.read_trials(run)
         self._background.later(lambda: self._begin(run, task, records))
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:

@@ -14,7 +14,7 @@ from kevo.objective import Objective
 from kevo.progress import NullListener
 from kevo.progress.trackers.background import Background
 from kevo.progress.trackers.values import tracked_values
-from kevo.runs import reader
+from kevo.runs import trial_reader
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
@@ -54,7 +54,7 @@ class Optuna(NullListener):
 
     def on_search_begin(self, run: Run, task: Task) -> None:
         """Begins the study, or goes on with it, and writes the candidates that are not there yet."""
-        records = reader.read_trials(run)
+        records = trial_reader.read_trials(run)
         self._background.later(lambda: self._begin(run, task, records))
 
     def trial_started(self, number: int, words: str, seconds_left: float | None, worker: str) -> None:

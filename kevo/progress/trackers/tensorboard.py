@@ -14,7 +14,7 @@ from typing import Any
 
 from kevo.progress import NullListener
 from kevo.progress.trackers.values import tracked_values
-from kevo.runs import layout, reader
+from kevo.runs import layout, trial_reader
 from kevo.runs.atomic_files import writing
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
@@ -47,7 +47,7 @@ class TensorBoard(NullListener):
         self._folder = run.path / layout.TENSORBOARD if self._given is None else Path(self._given).absolute()
         if not _is_written(self._folder / _EXPERIMENT):
             self._write(_EXPERIMENT, [_columns(run, task)])
-        for record in reader.read_trials(run):
+        for record in trial_reader.read_trials(run):
             if not _is_written(self._folder / _name(record)):
                 self._write_trial(record)
 

@@ -30,7 +30,7 @@ from kevo.progress.plain import Plain
 from kevo.progress.trackers import TrackerGroup
 from kevo.report.answer import answer
 from kevo.report.drawings import drawings
-from kevo.runs import reader, status
+from kevo.runs import reader, status, trial_reader
 from kevo.runs.folder import Run
 from kevo.runs.records import FIRST, TrialRecord
 from kevo.tasks.images import linear_probes
@@ -215,7 +215,7 @@ def test_what_a_lost_worker_was_at_is_begun_again_once(tmp_path: Path, dataset: 
     assert (failed.status, failed.reason) == ("failed", "killed by signal 9")
     assert one.next("worker2") is Idle.OVER
     assert listener(one).lost == [(0, "killed by signal 9")] * 2
-    assert [one.status for one in reader.read_trials(Run.open(tmp_path / "run"))] == ["failed"]
+    assert [one.status for one in trial_reader.read_trials(Run.open(tmp_path / "run"))] == ["failed"]
 
 
 def test_a_finalist_whose_worker_is_lost_is_begun_again_once(tmp_path: Path, dataset: ImageDataset) -> None:
@@ -849,7 +849,7 @@ def test_a_model_that_cannot_be_written_ends_the_search(tmp_path: Path) -> None:
     diary = Full(tmp_path / "run")
     with pytest.raises(SearchBrokenError, match=r"Cannot write .*checkpoints.* Go on with: kevo resume"):
         kevo.search(stripes(60), settings, out=tmp_path / "run", listener=diary)
-    assert len(diary.started) == 1 and reader.read_trials(Run.open(tmp_path / "run")) == []
+    assert len(diary.started) == 1 and trial_reader.read_trials(Run.open(tmp_path / "run")) == []
 
 
 def test_memory_that_the_system_does_not_give_ends_the_search(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from kevo.errors import SearchBrokenError, SearchFailedError
 from kevo.execution import local_workers
 from kevo.execution.devices import Plan
 from kevo.result import SearchResult
-from kevo.runs import reader
+from kevo.runs import trial_reader
 from kevo.runs.folder import Run
 from tests.support.samples import stripes
 from tests.support.searches import SETTINGS, Diary
@@ -134,7 +134,7 @@ def test_a_worker_that_cannot_write_ends_the_search_which_can_go_on(tmp_path: Pa
 
     with pytest.raises(SearchBrokenError, match=r"work/worker-0.* Make room or permit writing there.* kevo resume"):
         search(tmp_path, Thief(), max_trials=1)
-    assert reader.read_trials(Run.open(tmp_path / "run")) == [] and workers(os.getpid()) == []
+    assert trial_reader.read_trials(Run.open(tmp_path / "run")) == [] and workers(os.getpid()) == []
 
 
 def test_a_search_goes_on_without_the_processes_that_trained_along_unless_it_begins(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_disk_that_is_full_for_a_worker_ends_the_search_which_can_go_on(
     with monkeypatch.context() as patch, pytest.raises(SearchBrokenError, match=r"No space left .* kevo resume"):
         patch.setattr(Path, "replace", full)
         search(tmp_path, Diary(), max_trials=1)
-    assert reader.read_trials(Run.open(tmp_path / "run")) == [] and workers(os.getpid()) == []
+    assert trial_reader.read_trials(Run.open(tmp_path / "run")) == [] and workers(os.getpid()) == []
 
 
 @pytest.mark.long
@@ -188,12 +188,12 @@ def test_workers_end_with_a_search_that_is_killed_and_it_goes_on(tmp_path: Path)
     os.kill(mine[0], signal.SIGSTOP)
     search.kill()
     search.wait()
-    assert mine and len(reader.read_trials(Run.open(tmp_path / "run"))) >= 1
+    assert mine and len(trial_reader.read_trials(Run.open(tmp_path / "run"))) >= 1
     while set(workers()) & set(mine) and time.monotonic() < until:
         time.sleep(0.05)
     assert not set(workers()) & set(mine)
-    before = reader.read_trials(Run.open(tmp_path / "run"))
+    before = trial_reader.read_trials(Run.open(tmp_path / "run"))
     diary = Diary()
     result = kevo.resume(tmp_path / "run", stripes(120), listener=diary)
-    assert result.model_path.is_file() and reader.read_trials(Run.open(tmp_path / "run"))[: len(before)] == before
+    assert result.model_path.is_file() and trial_reader.read_trials(Run.open(tmp_path / "run"))[: len(before)] == before
     assert len(before) + len(diary.records) == 3

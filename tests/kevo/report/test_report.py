@@ -30,7 +30,7 @@ from kevo.report.drawings import Drawing, front, priced
 from kevo.report.markup import tag
 from kevo.report.plots import svg
 from kevo.result import SearchResult
-from kevo.runs import reader
+from kevo.runs import reader, trial_reader
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Ensemble, EnsembleMember
 from kevo.runs.ownership import signed
@@ -271,7 +271,7 @@ def test_what_a_person_wants_to_know_is_there(page: Page, run: Run) -> None:
 
 
 def test_candidates_are_put_in_order_without_a_script(page: Page, run: Run) -> None:
-    records = reader.read_trials(run)
+    records = trial_reader.read_trials(run)
     rows = [str(one["style"]) for one in page.all("tr") if "--by-0" in str(one.get("style"))]
     assert len(rows) == len(records) == 32
     numbers = [int(found) for found in re.findall(r'--by-4: \d+"><th scope="row" class="word">(\d+)', page.source)]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from kevo.errors import RunError
-from kevo.runs import folder, reader
+from kevo.runs import folder, trial_reader
 from kevo.runs.folder import Run
 from tests.support.records import FAILED, RECORD
 
@@ -128,7 +128,7 @@ def test_nan_is_written_as_null(run: Run) -> None:
     text = (run.path / "trials.jsonl").read_text()
     assert json.loads(text)["history"] == [{"loss": None}]
     assert "NaN" not in text and "Infinity" not in text
-    (record,) = reader.read_trials(run)
+    (record,) = trial_reader.read_trials(run)
     assert math.isnan(record.metrics["loss"]) and math.isnan(record.history[0]["loss"])
 
 
@@ -237,7 +237,7 @@ sys.stdin.read()
         assert other.stdout is not None and other.stdout.readline() == "ready\n"
         other.send_signal(signal.SIGKILL)
         other.wait()
-    assert reader.read_trials(run) == [RECORD]
+    assert trial_reader.read_trials(run) == [RECORD]
 
 
 def test_two_searches_begin_in_one_folder(tmp_path: Path) -> None:

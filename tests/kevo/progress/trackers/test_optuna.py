@@ -19,7 +19,7 @@ import pytest
 import kevo
 from kevo.errors import SettingsError
 from kevo.progress.trackers import TrackerGroup
-from kevo.runs import reader
+from kevo.runs import trial_reader
 from kevo.runs.folder import Run
 from kevo.tasks.images.datasets import load
 from kevo.tasks.images.task import ImageTask
@@ -174,7 +174,7 @@ def test_the_dashboard_shows_a_search_in_a_browser(dashboard: tuple[str, str], t
         page.get_by_text(f"{num} Trials").first.wait_for()
         table = page.inner_text("body")
         browser.close()
-    records = reader.read_trials(Run.open(out))
+    records = trial_reader.read_trials(Run.open(out))
     assert len(seen) == 1 and "watched" in seen[0] and "Best Trial" in seen[0]
     assert table.count("Complete") >= len([one for one in records if one.fitness is not None])
     measured = [trial for trial in study.trials if trial.state.name != "PRUNED"]

@@ -24,7 +24,7 @@ from kevo.errors import SettingsError
 from kevo.progress import NullListener
 from kevo.progress.trackers import Tracker, TrackerGroup
 from kevo.progress.trackers.tensorboard import TensorBoard
-from kevo.runs import reader
+from kevo.runs import trial_reader
 from kevo.runs.folder import Run
 from kevo.tasks.images.datasets import ImageDataset, load
 from kevo.tasks.images.task import ImageTask
@@ -224,7 +224,7 @@ def test_mlflow_holds_the_search_and_serves_its_model(server: str, tmp_path: Pat
     assert parents[0].data.metrics["test/accuracy"] == pytest.approx(result.test.accuracy)
     assert {file.path for file in client.list_artifacts(parents[0].info.run_id)} >= {"plots", "model_card.md"}
     children = {run.data.tags["kevo.trial_id"]: run for run in runs if run not in parents}
-    records = {record.trial_id: record for record in reader.read_trials(Run.open(tmp_path / "run"))}
+    records = {record.trial_id: record for record in trial_reader.read_trials(Run.open(tmp_path / "run"))}
     assert len(children) == len(runs) - 1 and children.keys() == records.keys()
     for trial_id, run in children.items():
         assert run.data.tags["mlflow.parentRunId"] == parents[0].info.run_id
