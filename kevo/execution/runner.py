@@ -54,7 +54,10 @@ class FinishedTrial:
         except CandidateError as error:
             return FinishedTrial(self.outcome.failed(str(error)), None)
         except OSError as error:
-            raise OSError(f"Cannot write {path}: {os_reason(error)}") from error
+            refused = OSError(f"Cannot write {path}: {os_reason(error)}")
+            # What the system lacks decides what the search says of it: memory or room.
+            refused.errno = error.errno
+            raise refused from error
         return self
 
 

@@ -1,6 +1,7 @@
 """What a training leaves: a model that is saved, one that cannot be, or a disk that is full."""
 
 import dataclasses
+import errno
 import itertools
 import zipfile
 from pathlib import Path
@@ -73,8 +74,9 @@ def test_a_model_that_cannot_be_saved_is_the_failure_of_its_candidate(tmp_path: 
 
 
 def test_a_full_disk_is_no_failure_of_a_candidate(full_disk: Path) -> None:
-    with pytest.raises(OSError, match="Cannot write .*model.keras: No space left"):
+    with pytest.raises(OSError, match="Cannot write .*model.keras: No space left") as refused:
         trained().written(full_disk / "model.keras")
+    assert refused.value.errno == errno.ENOSPC
     # Of what fails there nobody can tell whose doing it is.
     with pytest.raises(OSError, match=r"Cannot write .*model.keras: it does not say"):
         trained(Stubborn()).written(full_disk / "model.keras")
