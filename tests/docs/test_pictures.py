@@ -168,7 +168,7 @@ def _(folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
     for crop in (True, None, False):
-        found = datasets.loading.read(folder / "photographs", crop=crop)
+        found = datasets.reading.read(folder / "photographs", crop=crop)
         middle = np.asarray(
             Image.fromarray(pixels).crop((12, 0, 108, 96)).resize((128, 128), Image.Resampling.BILINEAR)
         )

@@ -11,7 +11,7 @@ from PIL import Image
 
 import kevo
 from kevo.runs.folder import Run
-from kevo.tasks.images.datasets import loading
+from kevo.tasks.images.datasets import reading
 from tests.support.samples import stripes
 from tests.support.searches import SETTINGS
 from tests.support.tables import write_csv
@@ -48,7 +48,7 @@ def test_the_same_part_is_read_again(pictures: Path, tmp_path: Path) -> None:
 def test_a_search_without_the_time_to_read_all_says_what_it_read(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "_WORTH_TIMING", 90)
+    monkeypatch.setattr(reading, "_WORTH_TIMING", 90)
     # Any reading takes longer than this part of the time.
     monkeypatch.setattr(kevo.api, "_READING_SHARE", 1e-9)
     settings = dataclasses.replace(TINY, max_time=60.0)

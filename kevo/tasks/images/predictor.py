@@ -22,8 +22,9 @@ from kevo.tasks.images.contract import Contract, read_contract, read_known
 from kevo.tasks.images.datasets import Limits, Skipped, Split, arrays, loose
 from kevo.tasks.images.datasets.dataset import digest, natural
 from kevo.tasks.images.datasets.held_out import choose
-from kevo.tasks.images.datasets.loading import Found, divide, read
+from kevo.tasks.images.datasets.loading import divide
 from kevo.tasks.images.datasets.pictures import File, decode
+from kevo.tasks.images.datasets.reading import Found, read
 from kevo.tasks.images.datasets.targets import Targets
 from kevo.tasks.images.gradcam import Drawer
 from kevo.tasks.images.inference import predict

@@ -19,10 +19,11 @@ from kevo.tasks.images.datasets import groups as grouping
 from kevo.tasks.images.datasets.dataset import SPLITS
 from kevo.tasks.images.datasets.files import Listed
 from kevo.tasks.images.datasets.levels import Whites
-from kevo.tasks.images.datasets.loading import TEST_FRACTION, VALIDATION_FRACTION, Found, with_splits
+from kevo.tasks.images.datasets.loading import TEST_FRACTION, VALIDATION_FRACTION, with_splits
 from kevo.tasks.images.datasets.loose import upright
 from kevo.tasks.images.datasets.pairs import Pair, Pairs, are_arrays, opened_pairs
 from kevo.tasks.images.datasets.pictures import UnusableError, decode, opened
+from kevo.tasks.images.datasets.reading import Found
 from kevo.tasks.images.picture_arrays import Pictures
 from kevo.tasks.masks import coding
 from kevo.tasks.masks.space import SIDES_BY

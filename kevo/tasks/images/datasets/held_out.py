@@ -9,7 +9,7 @@ import numpy as np
 from kevo.errors import DataError
 from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets.dataset import SPLITS, Split
-from kevo.tasks.images.datasets.loading import Found
+from kevo.tasks.images.datasets.reading import Found
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.output import Output
 
@@ -37,7 +37,7 @@ def choose(found: Found, output: Output, *, split: str | None = None) -> tuple[s
         DataError: the source has no such split, or answers of another kind, or of a class that the model does not know.
 
     Example:
-        >>> from kevo.tasks.images.datasets.loading import read
+        >>> from kevo.tasks.images.datasets.reading import read
         >>> split, digits = choose(read("digits"), Classes(tuple("9876543210")))
         >>> split, len(digits), digits.labels[:3].tolist()
         ('all', 1797, [9, 8, 7])

@@ -12,7 +12,7 @@ from PIL import Image
 from kevo.errors import DataError
 from kevo.tasks.images.datasets import files, pictures, splitting
 from kevo.tasks.images.datasets.dataset import Limits
-from kevo.tasks.images.datasets.loading import read
+from kevo.tasks.images.datasets.reading import read
 from kevo.tasks.protocols.dataset import Skipped
 
 _THUMBNAIL = 160

@@ -6,7 +6,7 @@ from PIL import Image
 
 from kevo.errors import DataError
 from kevo.tasks.images import datasets, picture_arrays
-from kevo.tasks.images.datasets.loading import read
+from kevo.tasks.images.datasets.reading import read
 
 
 @pytest.fixture

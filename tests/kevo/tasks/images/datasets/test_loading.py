@@ -15,7 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from kevo.errors import DataError, SettingsError
 from kevo.tasks.images import datasets
-from kevo.tasks.images.datasets import BUILT_IN_NAMES, DEFAULT_NAME, ImageDataset, Split, loading
+from kevo.tasks.images.datasets import BUILT_IN_NAMES, DEFAULT_NAME, ImageDataset, Split, reading
 from kevo.tasks.images.datasets.dataset import natural
 from kevo.tasks.images.datasets.targets import Targets
 from kevo.tasks.sampling import Sampling
@@ -360,7 +360,7 @@ def test_a_part_of_arrays_is_used() -> None:
 def test_what_takes_too_long_to_read_is_read_in_part(
     seconds: float, is_part: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "_WORTH_TIMING", 20)
+    monkeypatch.setattr(reading, "_WORTH_TIMING", 20)
     dataset = datasets.load(many(tmp_path / "many", 80), sampling=Sampling(seconds=seconds))
     num = sum(dataset.num_examples(split) for split in ("train", "validation", "test"))
     assert (num, dataset.max_examples) == ((25, 20) if is_part else (80, None))
@@ -383,5 +383,5 @@ def test_photographs_are_cropped_where_classes_are_asked_for(
     for number in range(4):
         Image.new("RGB", (130, 100), (number, 0, 0)).save(tmp_path / f"{number}.png")
     (tmp_path / "data.csv").write_text("path,label\n" + "".join(f"{number}.png,{number}.5\n" for number in range(4)))
-    found = datasets.loading.read(tmp_path / "data.csv", targets=Targets(asks, "label"), crop=crop)
+    found = datasets.reading.read(tmp_path / "data.csv", targets=Targets(asks, "label"), crop=crop)
     assert found.crop is expected

@@ -65,7 +65,7 @@ def test_columns_by_other_names_are_found_by_their_files(tmp_path: Path) -> None
     assert suggested(path, target=None, groups=None) == ("classification", "")
     path.write_text(path.read_text().replace("cat", "3.5").replace("dog", "4.5"))
     assert suggested(path, target=None, groups=None)[0] == "regression"
-    assert datasets.loading.read(path, targets=Targets("regression")).labels == {"train": ["3.5", "4.5"]}
+    assert datasets.reading.read(path, targets=Targets("regression")).labels == {"train": ["3.5", "4.5"]}
 
 
 def test_arrays_tell_what_is_asked() -> None:
