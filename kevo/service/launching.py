@@ -93,19 +93,23 @@ def ask_to_stop(run: Path) -> None:
 
 def kill(lock: Path) -> None:
     """Kills the process that holds a lock, with its workers."""
-    for process in _holders(lock):
+    for process in holders(lock):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            # It leads a session of its own.
             os.killpg(process, signal.SIGKILL)
 
 
-def _holders(lock: Path) -> Iterator[int]:
-    """Yields the processes that inherited a lock; this one has closed it."""
+def holders(lock: Path) -> Iterator[int]:
+    """Yields the processes other than this one that hold a lock and lead a session of their own, as a search does.
+
+    Others hold it for a moment too: a server that is starting a search, and a child of either until it runs its own
+    program. To kill the session of such a process would be to kill somebody else's.
+    """
     # A link shows where a file really lies.
     place = str(lock.resolve())
     for folder in Path("/proc").glob("[0-9]*"):
+        process = int(folder.name)
         with contextlib.suppress(OSError):
-            if int(folder.name) != os.getpid() and any(
+            if os.getsid(process) == process != os.getpid() and any(
                 os.readlink(link) == place for link in (folder / "fd").iterdir()
             ):
-                yield os.getpgid(int(folder.name))
+                yield process

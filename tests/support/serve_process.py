@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx2
+import psutil
 
 from kevo.service import launching
 from tests.support.project import ROOT
@@ -95,6 +96,25 @@ def servers(folder: Path) -> Iterator[Callable[..., Process]]:
     with contextlib.ExitStack() as stack:
         stack.callback(_end_searches, folder)
         yield lambda *options: stack.enter_context(Process(folder, *options))
+
+
+def search_processes(lock: Path) -> set[int]:
+    """The processes that hold the lock of a search and run it; there never are two.
+
+    A child that was begun a moment ago has the lock, and the name, of its parent until it runs its own program.
+    """
+    parents = {}
+    for process in map(psutil.Process, launching.holders(lock)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if {"search", "resume"} & set(process.cmdline()):
+                parents[process.pid] = process.ppid()
+    return {process for process, parent in parents.items() if parent not in parents}
+
+
+def search_process(lock: Path) -> int:
+    """The process of a search, as soon as it is there."""
+    (process,) = wait(lambda: search_processes(lock))
+    return int(process)
 
 
 def _end_searches(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from kevo.service import devices, launching
 from kevo.system.memory import Limit
-from tests.support.serve_process import Process, wait
+from tests.support.serve_process import Process, search_process, wait
 
 GB = 10**9
 
@@ -81,7 +81,7 @@ def test_workers_of_all_searches_fit_memory_and_cores(
 
 def process_of(folder: Path, search: str) -> tuple[dict[str, str], list[str]]:
     """The environment and the arguments of the process of a search."""
-    (process,) = set(launching._holders(folder / "root" / "jobs" / search / "lock"))
+    process = search_process(folder / "root" / "jobs" / search / "lock")
     lines = Path(f"/proc/{process}/environ").read_bytes().decode().split("\0")
     arguments = Path(f"/proc/{process}/cmdline").read_bytes().decode().split("\0")
     return dict(line.split("=", 1) for line in lines if "=" in line), arguments

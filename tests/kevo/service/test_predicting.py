@@ -87,12 +87,13 @@ def test_who_goes_away_takes_nobody_else_s_answer(model: Path) -> None:
     with_models(test)
 
 
+@pytest.mark.long
 def test_a_process_that_says_nothing_is_ended_and_begun_again(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predicting, "_SILENCE_SECONDS", 1.5)
+    monkeypatch.setattr(predicting, "_SILENCE_SECONDS", 3.0)
 
     async def test(models: Models) -> None:
         # All of it takes longer than silence may; each answer is a sign of life.
-        (*_, before) = (await ask(models, model, *[b"slow"] * 5))["predictions"]
+        (*_, before) = (await ask(models, model, *[b"slow"] * 9))["predictions"]
         for blob in (b"silent", b"broken"):
             with pytest.raises(ModelError, match="does not answer. Ask again"):
                 await ask(models, model, blob)

@@ -1,5 +1,6 @@
 """Searches wait, begin, stop, go on and are removed; what they are is told by their files."""
 
+import contextlib
 import fcntl
 import io
 import os
@@ -577,12 +578,26 @@ def test_a_damaged_one_is_left_out(tmp_path: Path) -> None:
         assert (server.root.searches / job.id).is_dir()
 
 
+@contextlib.contextmanager
+def lasting(folder: Path, lock: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that holds a lock and does not end by itself."""
+    arguments = ["serve", "--root", str(folder / "root"), "--port", "0", "--paused"]
+    child = launching.start(arguments, folder=folder, lock=lock, log=folder / "log")
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+
+
 @pytest.mark.bar(8)
 def test_a_process_holds_the_lock_as_long_as_it_lives(tmp_path: Path) -> None:
-    lock, log = tmp_path / "lock", tmp_path / "log"
+    lock, log = tmp_path / "lock", tmp_path / "said"
+    assert not launching.is_alive(lock)
+    with lasting(tmp_path, lock):
+        assert launching.is_alive(lock)
     assert not launching.is_alive(lock)
     child = launching.start(["runs", "--", str(tmp_path)], folder=tmp_path, lock=lock, log=log)
-    assert launching.is_alive(lock)
     assert child.wait() == 0 and not launching.is_alive(lock)
     assert log.read_text().startswith("run ")
 
@@ -591,11 +606,21 @@ def test_a_process_can_be_killed_by_its_lock_alone(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     lock = tmp_path / "link" / "lock"
-    child = launching.start(
-        ["worker", "127.0.0.1:9", "--data", "digits"], folder=tmp_path, lock=lock, log=tmp_path / "log"
-    )
-    launching.kill(lock)
-    assert child.wait() == -9 and not launching.is_alive(lock)
+    with lasting(tmp_path, lock) as child:
+        launching.kill(lock)
+        assert child.wait() == -9 and not launching.is_alive(lock)
+
+
+def test_a_process_that_leads_no_session_is_no_search(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with lock.open("w") as held:
+        # As a server holds it for the moment in which it starts a search: to kill its session would be too much.
+        child = subprocess.Popen(["sleep", "60"], pass_fds=(held.fileno(),))
+    try:
+        assert list(launching.holders(lock)) == []
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_a_log_moves_no_cursor(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from kevo.runs.folder import Run
 from kevo.service import jobs, launching
 from kevo.service.jobs import Job
 from tests.support.project import ROOT
-from tests.support.serve_process import Process, listening, servers, wait
+from tests.support.serve_process import Process, listening, search_process, search_processes, servers, wait
 from tests.support.serving import png
 
 Start = Callable[..., Process]
@@ -51,7 +51,7 @@ def test_a_search_from_its_begin_to_its_use(tmp_path: Path, start: Start) -> Non
     settings = {"max_trials": 60, "max_time": 600, "epochs": 2, "space": "small", "seed": 1}
     search = server.post("/searches", {"data": "digits", "settings": settings}).json()["id"]
     waiting = server.post("/searches", {"data": "digits", "name": "waits"}).json()
-    assert waiting["position"] == 1 or server.get(f"/searches/{search}")["state"] == "queued"
+    wait(lambda: server.get(f"/searches/{waiting['id']}")["position"] == 1)
     lock = tmp_path / "root" / "jobs" / search / "lock"
 
     def state() -> str:
@@ -62,15 +62,15 @@ def test_a_search_from_its_begin_to_its_use(tmp_path: Path, start: Start) -> Non
 
     # The server is killed; the search is not, and the next server finds it.
     wait(lambda: num_candidates() >= 1)
-    (before,) = set(launching._holders(lock))
+    before = search_process(lock)
     assert server.end(signal.SIGKILL) == -signal.SIGKILL
     server = start()
-    assert set(launching._holders(lock)) == {before} and state() == "running"
+    assert search_process(lock) == before and state() == "running"
     assert server.get(f"/searches/{waiting['id']}")["state"] == "queued"
     known = num_candidates()
     # The search is killed; it goes on by itself, with every candidate.
     launching.kill(lock)
-    wait(lambda: launching.is_alive(lock) and before not in set(launching._holders(lock)))
+    wait(lambda: search_processes(lock) - {before})
     wait(lambda: state() == "running" and num_candidates() > known)
     assert server.get(f"/searches/{waiting['id']}")["state"] == "queued"
     # It is stopped, and keeps the best.
@@ -289,7 +289,7 @@ def test_server_and_search_are_killed_at_any_instant(tmp_path: Path, start: Star
         found = server.get(f"/searches/{search}/candidates")["total"]
         assert found >= known
         known = found
-        assert len(set(launching._holders(lock))) <= 1
+        assert len(search_processes(lock)) <= 1
         # A search that goes on keeps its place before those that wait, and these keep theirs.
         listed = {one["id"]: one for one in server.get("/searches")["searches"]}
         assert listed[search]["state"] != "failed"
