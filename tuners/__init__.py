@@ -8,8 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tuners.evolution import Evolution, Individual, Pause
+    from tuners.evolution import Evolution, Pause
     from tuners.genome import Genome, SearchSpace
+    from tuners.individual import Individual
     from tuners.oracle import GeneticOracle
     from tuners.settings import Settings
     from tuners.tuner import GeneticTuner
@@ -30,7 +31,7 @@ _MODULES = {
     "GeneticOracle": "tuners.oracle",
     "GeneticTuner": "tuners.tuner",
     "Genome": "tuners.genome",
-    "Individual": "tuners.evolution",
+    "Individual": "tuners.individual",
     "Pause": "tuners.evolution",
     "SearchSpace": "tuners.genome",
     "Settings": "tuners.settings",

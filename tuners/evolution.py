@@ -7,25 +7,24 @@ Smith 2015, Introduction to Evolutionary Computing, chapter 3, doi:10.1007/978-3
 import math
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from itertools import islice, takewhile
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tuners import fidelity, pareto
 from tuners.genome import Genome, SearchSpace
+from tuners.individual import Individual, Origin, Status, contenders, finished, merits, runs_of
 from tuners.operators.crossover import CROSSOVERS
 from tuners.operators.mutation import MUTATIONS
 from tuners.operators.selection import SELECTIONS
+from tuners.operators.swarm import move
 from tuners.settings import Settings
 from tuners.surrogate import Evidence, Surrogate
 from tuners.survival import AT_ANY_TIME, SURVIVALS
-
-Origin = Literal["seed", "random", "crossover", "mutation", "promotion"]
-Status = Literal["pending", "finished", "failed"]
 
 # Tries to make a new child, or to draw a new genome, before the next means is taken.
 _NUM_CHILDREN = 20
@@ -35,8 +34,6 @@ _NUM_CHEAPEST_OF = 256
 # Share of random genomes among those that the surrogate picks from (the random immigrants of Grefenstette 1992, Genetic
 # algorithms for changing environments).
 _IMMIGRANTS = 0.1
-# Of the whole past, only so many compete for survival with several objectives, beside the front.
-_MAX_RANKED = 256
 # Directions between several objectives that the surrogate takes turns to look in.
 _NUM_DIRECTIONS = 8
 # Trials at the end of a search that train the best candidates up to the top rung.
@@ -45,35 +42,6 @@ _NUM_FINALISTS = 3
 _MAX_LISTED = 4096
 # Draws in spaces that cannot be listed, before they count as exhausted.
 _NUM_LAST_DRAWS = 2000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Individual:
-    """One genome and its fate.
-
-    Args:
-        number: Counts all individuals from 0, in the order of birth.
-        genome: Its active genes.
-        generation: Counts from 0.
-        origin: How it came to be.
-        parents: Their numbers. That of the trial that is continued, after a promotion.
-        rung: How far up the rungs it trains, from 0.
-        status: "pending" until its trial has ended.
-        fitness: Greater is better. None unless the trial finished.
-        objectives: One value for each of several objectives, greater is better. Empty with a single one.
-        seconds: How long the trial took. None until it has ended.
-    """
-
-    number: int
-    genome: Genome
-    generation: int
-    origin: Origin
-    parents: tuple[int, ...] = ()
-    rung: int = 0
-    status: Status = "pending"
-    fitness: float | None = None
-    objectives: tuple[float, ...] = ()
-    seconds: float | None = None
 
 
 class _Candidate(NamedTuple):
@@ -208,12 +176,10 @@ class Evolution:
     def survivors(self, generation: int) -> list[Individual]:
         """Returns those that `generation` breeds from, ordered by number."""
         at_any_time = self.settings.survival in AT_ANY_TIME
-        elders = [one for one in _rated(self._individuals, self.settings) if at_any_time or one.generation < generation]
-        if len(elders) > _MAX_RANKED and elders[0].objectives:
-            kept = {*pareto.front([one.objectives for one in elders]), *range(len(elders) - _MAX_RANKED, len(elders))}
-            elders = [elders[index] for index in sorted(kept)]
+        rated = finished(self._individuals, self.settings)
+        elders = contenders([one for one in rated if at_any_time or one.generation < generation])
         staying = SURVIVALS[self.settings.survival](
-            _merits(elders),
+            merits(elders),
             [one.generation for one in elders],
             size=self.settings.population_size,
             num_elites=self.settings.num_elites,
@@ -227,7 +193,7 @@ class Evolution:
             return None
         if num_left is not None and num_left <= _NUM_FINALISTS:
             return self._final(self._ranking())
-        runs = _runs(self._individuals, self.settings)
+        runs = runs_of(self._individuals, self.settings)
         if budget is None:
             return self._promoted(fidelity.promoted_at_any_time(runs, rungs))
         return self._promoted(fidelity.promoted_within(runs, rungs, budget=budget))
@@ -237,14 +203,14 @@ class Evolution:
         rungs, budget = self.settings.rungs, self.settings.max_epochs
         if budget is None:
             return self._final(self._ranking()[:_NUM_FINALISTS])
-        runs = _runs(self._individuals, self.settings)
+        runs = runs_of(self._individuals, self.settings)
         return self._promoted(fidelity.promoted_within(runs, rungs, budget=budget, is_closed=True))
 
     def _final(self, ranking: Sequence[Individual]) -> Individual | None:
         """Returns the first of a ranking to be trained up to the top rung, where that is not under way already."""
         rungs, budget = self.settings.rungs, self.settings.max_epochs
         entered = {one.parents[0] for one in self._individuals if one.origin == "promotion"}
-        spent = sum(fidelity.num_spent(_runs(self._individuals, self.settings), rungs))
+        spent = sum(fidelity.num_spent(runs_of(self._individuals, self.settings), rungs))
         for one in ranking:
             can_go_on = one.rung + 1 < len(rungs) and one.number not in entered
             if can_go_on and (budget is None or spent + rungs[-1] - rungs[one.rung] <= budget):
@@ -253,8 +219,8 @@ class Evolution:
 
     def _ranking(self) -> list[Individual]:
         """Returns the finished candidates, the best first."""
-        rated = _rated(self._individuals, self.settings)
-        return [one for _, one in sorted(zip(_merits(rated), rated, strict=True), key=lambda pair: -pair[0])]
+        rated = finished(self._individuals, self.settings)
+        return [one for _, one in sorted(zip(merits(rated), rated, strict=True), key=lambda pair: -pair[0])]
 
     def _promoted(self, number: int | None, *, rung: int | None = None) -> Individual | None:
         """Returns the individual that goes on from individual `number`, by default in the next rung."""
@@ -295,7 +261,7 @@ class Evolution:
         rungs, budget = self.settings.rungs, self.settings.max_epochs
         if not rungs or budget is None:
             return False
-        return not fidelity.has_room(_runs(self._individuals, self.settings), rungs, 0, budget=budget)
+        return not fidelity.has_room(runs_of(self._individuals, self.settings), rungs, 0, budget=budget)
 
     def _next_generation(self) -> int:
         newest_first = (one.generation for one in reversed(self._individuals) if one.origin != "promotion")
@@ -351,6 +317,8 @@ class Evolution:
             yield [_Candidate("random", (), genome) for genome in self._first_population(num_born)], 1
         if len(population) < 2:
             num = 1
+        elif self.settings.proposal == "particle_swarm":
+            yield self._moves(rng, num), num
         else:
             yield self._children(rng, population, num), num
         yield (_Candidate("random", (), self.space.sample(rng)) for _ in range(_NUM_DRAWS)), num
@@ -380,12 +348,36 @@ class Evolution:
         if settings.selection == "tournament":
             select = partial(select, size=settings.tournament_size)
         for _ in range(_NUM_CHILDREN):
-            parents = [population[index] for index in select(rng, _merits(population), num=2 * num)]
+            parents = [population[index] for index in select(rng, merits(population), num=2 * num)]
             for first, second in zip(parents[:num], parents[num:], strict=True):
                 if settings.surrogate and rng.random() < _IMMIGRANTS:
                     yield _Candidate("random", (), self.space.sample(rng))
                 else:
                     yield self._child(rng, first, second)
+
+    def _moves(self, rng: np.random.Generator, num: int) -> Iterator[_Candidate]:
+        """Moves the particle whose turn it is, again and again from the same place."""
+        size = self.settings.population_size
+        born = [one for one in self._individuals if one.origin != "promotion"]
+        # A particle is every so manieth individual: the swarm has no state but that.
+        path = born[len(born) % size :: size]
+        rated = contenders(finished(self._individuals, self.settings))
+        merit = {self._first_trial(one).number: value for one, value in zip(rated, merits(rated), strict=True)}
+        leader = self._individuals[max(merit, key=lambda number: merit[number])]
+        own = max((one for one in path if one.number in merit), key=lambda one: merit[one.number], default=leader)
+        place, before = path[-1], path[-2 if len(path) > 1 else -1]
+        parents = tuple(dict.fromkeys((place.number, own.number, leader.number)))
+        for _ in range(_NUM_CHILDREN * num):
+            genome = move(
+                rng,
+                place.genome,
+                before=before.genome,
+                own=own.genome,
+                leader=leader.genome,
+                space=self.space,
+                rate=self.settings.mutation_rate,
+            )
+            yield _Candidate("move", parents, self.space.repair(rng, genome))
 
     def _child(self, rng: np.random.Generator, first: Individual, second: Individual) -> _Candidate:
         if first is second or rng.random() >= self.settings.crossover_rate:
@@ -414,7 +406,7 @@ class Evolution:
         """Returns the training data of the surrogate from the first `num` individuals."""
         individuals = self._individuals[:num]
         # A candidate that was promoted is learned from once, by its longest training.
-        rated = _rated(individuals, self.settings)
+        rated = finished(individuals, self.settings)
         known = sorted([*rated, *(one for one in individuals if one.fitness is None)], key=lambda one: one.number)
         fitness = np.array([one.fitness for one in known], np.float64)
         # What it took before any promotion, as a new one will.
@@ -458,44 +450,7 @@ class Evolution:
         self._individuals[number] = replace(one, status=status, fitness=fitness, objectives=objectives, seconds=seconds)
 
 
-def _merits(individuals: Sequence[Individual]) -> list[float]:
-    """Returns one number for each finished individual to select and survive by: fitness, or its standing in NSGA-II."""
-    if individuals and individuals[0].objectives:
-        return pareto.fitness([one.objectives for one in individuals])
-    return [one.fitness for one in individuals if one.fitness is not None]
-
-
 def _directions(num_objectives: int) -> list[Sequence[float]]:
     """Returns weights for several objectives: the first alone, then an even spread."""
     spread = np.random.default_rng(0).dirichlet(np.ones(num_objectives), _NUM_DIRECTIONS - 1)
     return [[1.0] + [0.0] * (num_objectives - 1), *spread.tolist()]
-
-
-def _runs(individuals: Sequence[Individual], settings: Settings) -> list[fidelity.Run]:
-    first: dict[int, int] = {}
-    for one in individuals:
-        first[one.number] = first[one.parents[0]] if one.origin == "promotion" else one.number
-    return [
-        fidelity.Run(
-            candidate=first[one.number],
-            kind=tuple(one.genome.get(name) for name in settings.kinds),
-            rung=one.rung,
-            fitness=one.fitness,
-            is_pending=one.status == "pending",
-        )
-        for one in individuals
-    ]
-
-
-def _rated(individuals: Sequence[Individual], settings: Settings) -> list[Individual]:
-    """Returns the finished candidates, each with its longest training; their fitness is as at the top rung."""
-    finished = [one for one in individuals if one.fitness is not None]
-    if len(settings.rungs) < 2:
-        return finished
-    fitness = fidelity.at_full_length(_runs(finished, settings), num_rungs=len(settings.rungs))
-    continued = {one.parents[0] for one in finished if one.origin == "promotion"}
-    return [
-        replace(one, fitness=value, objectives=(value, *one.objectives[1:]) if one.objectives else ())
-        for one, value in zip(finished, fitness, strict=True)
-        if one.number not in continued
-    ]

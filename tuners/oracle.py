@@ -22,8 +22,9 @@ from keras_tuner.src.engine.objective import create_objective
 from tuners import oracle_lock, pareto, trial_files
 from tuners.deadline import Deadline
 from tuners.durable_files import sync, write_json
-from tuners.evolution import Evolution, Individual, Pause
+from tuners.evolution import Evolution, Pause
 from tuners.genome import Genome, SearchSpace
+from tuners.individual import Individual
 from tuners.oracle_lock import exclusive
 from tuners.patience import Patience
 from tuners.settings import Settings

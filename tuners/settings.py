@@ -9,12 +9,22 @@ from tuners.operators.mutation import MUTATIONS
 from tuners.operators.selection import SELECTIONS
 from tuners.survival import SURVIVALS
 
+PROPOSALS: Mapping[str, str] = {
+    "genetic": "children of the fittest: selected, crossed and mutated",
+    "particle_swarm": "moves of particles towards the best that each and all have found",
+}
+"""What new individuals are made of, in words."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """How to evolve. The defaults suit searches of some dozens to some hundreds of trials.
 
     Args:
+        proposal: "genetic" breeds children. "particle_swarm" moves `population_size` particles, which take turns, each
+            towards the best that it has found and the best of all (Kennedy and Eberhart 1995,
+            doi:10.1109/ICNN.1995.488968); see `tuners.operators.swarm`. Survival, selection, crossover and mutation
+            then play no part, but `mutation_rate`, the chance of each gene to change at random, does.
         surrogate: Whether a model of all trials so far picks the most promising of `num_candidates` children; otherwise
             the first new child is taken.
         num_candidates: Number of children to pick from.
@@ -49,6 +59,7 @@ class Settings:
         ValueError: A value is outside its range, or a name is unknown.
     """
 
+    proposal: str = "genetic"
     surrogate: bool = True
     num_candidates: int = 64
     per_second: bool = False
@@ -71,6 +82,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         tables: dict[str, Mapping[str, object]] = {
+            "proposal": PROPOSALS,
             "survival": SURVIVALS,
             "selection": SELECTIONS,
             "crossover": CROSSOVERS,

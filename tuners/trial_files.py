@@ -9,7 +9,7 @@ from typing import Any
 
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from tuners.evolution import Individual
+from tuners.individual import Individual
 
 # What of an individual its trial does not say.
 _RECORDED = tuple(field.name for field in fields(Individual) if field.name not in ("genome", "status"))

@@ -10,6 +10,9 @@ from benchmarks.search_efficiency.protocols import PROTOCOLS, Protocol
 from benchmarks.search_efficiency.searchers import INNER_PARTS, OURS, PARTS, SEARCHERS
 
 _RIVALS = ("tpe", "hyperband")
+_BESIDE_SWARM = ("random", "steady_state", "swarm", OURS, "picked_swarm")
+"""Without the surrogate first, so that pairs stand side by side."""
+_SWARM_AFTER = (25, 50, 100)
 _README_SEARCHERS = ("kevo", "tpe", "nsga2", "bayesian", "hyperband", "random", "aging", "local")
 
 _HEAD = """\
@@ -24,6 +27,14 @@ since other work ran on the machine.
 
 ![Mean regret against evaluations, and its interval as a band]({figure})"""
 
+_ABOUT_SWARM = """\
+## A particle swarm in place of children
+
+`Settings(proposal="particle_swarm")` moves particles in place of breeding children (Kennedy and Eberhart 1995,
+doi:10.1109/ICNN.1995.488968). Median regret over the seeds that all five have, lower is better. No gene of these
+landscapes has an order, so that particles never fly: each value stays, or is taken over from the best that the particle
+or all have found."""
+
 
 def report(measured: Mapping[str, Rows], *, figure: str, references: Mapping[str, Mapping[str, float]]) -> str:
     """Returns the report in Markdown.
@@ -33,11 +44,11 @@ def report(measured: Mapping[str, Rows], *, figure: str, references: Mapping[str
         figure: Address of the figure.
         references: Regret of genomes that need no search, by landscape and name.
     """
-    parts = [_HEAD.format(figure=figure), _comparison(measured), _ablation(measured)]
+    parts = [_HEAD.format(figure=figure), _comparison(measured), _ablation(measured), _swarm(measured)]
     for name, protocol in PROTOCOLS.items():
         if measured.get(name):
             parts.append(_section(protocol, measured[name], references.get(name, {})))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def readme_table(measured: Mapping[str, Rows]) -> str:
@@ -140,6 +151,36 @@ def _ablation(measured: Mapping[str, Rows]) -> str:
             if any(cells):
                 lines.append(f"| {SEARCHERS[name].title}, {after} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _swarm(measured: Mapping[str, Rows]) -> str:
+    """Returns medians of children and of moves over the seeds that all five searchers have; empty for none."""
+    lines = []
+    for name, rows in measured.items():
+        protocol = PROTOCOLS[name]
+        if protocol.budget or not all(rows.get(searcher) for searcher in _BESIDE_SWARM):
+            continue
+        seeds = set.intersection(*({row.seed for row in rows[searcher]} for searcher in _BESIDE_SWARM))
+        for after in _SWARM_AFTER:
+            found = [
+                [row.regret(after * protocol.epochs) for row in rows[searcher] if row.seed in seeds]
+                for searcher in _BESIDE_SWARM
+            ]
+            if seeds and not np.isnan(found).any():
+                cells = " | ".join(f"{np.median(one):.3f}" for one in found)
+                lines.append(f"| {protocol.title} | {len(seeds)} | {after} | {cells} |")
+    if not lines:
+        return ""
+    titles = " | ".join(SEARCHERS[searcher].title for searcher in _BESIDE_SWARM)
+    return "\n".join(
+        [
+            _ABOUT_SWARM,
+            "",
+            f"| landscape | seeds | evaluations | {titles} |",
+            "|---|---|---|" + "---|" * len(_BESIDE_SWARM),
+            *lines,
+        ]
+    )
 
 
 def _loss(protocol: Protocol, rows: Rows, part: str, after: int) -> str:

@@ -61,6 +61,11 @@ PARTS = {
     "few_children": ("kevo, 16 children to pick from", Settings(num_candidates=16)),
 }
 """kevo without one of its parts, by settings."""
+MODES = {
+    "swarm": ("kevo, particle swarm, no surrogate", Settings(proposal="particle_swarm", surrogate=False)),
+    "picked_swarm": ("kevo, particle swarm with the surrogate", Settings(proposal="particle_swarm")),
+}
+"""Other ways to propose candidates, by settings."""
 INNER_PARTS: dict[str, tuple[str, str, object]] = {
     "no_immigrants": ("kevo, no random immigrants", "tuners.evolution._IMMIGRANTS", 0.0),
     "not_warped": ("kevo, fitness not warped", "tuners.surrogate.warped", lambda fitness: fitness),
@@ -78,7 +83,7 @@ SEARCHERS = {
         Searcher(OURS, "kevo", partial(ask_oracle, partial(genetic, settings=Settings()))),
         *(
             Searcher(name, title, partial(ask_oracle, partial(genetic, settings=settings)))
-            for name, (title, settings) in PARTS.items()
+            for name, (title, settings) in {**PARTS, **MODES}.items()
         ),
         *(
             Searcher(name, title, partial(ablated, part, substitute))

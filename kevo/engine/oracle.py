@@ -19,8 +19,8 @@ from kevo.runs.atomic_files import damage, writing
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.protocols.task import Task
-from tuners.evolution import Individual, Origin
 from tuners.genome import Genome, SearchSpace
+from tuners.individual import Individual, Origin
 from tuners.oracle import GeneticOracle
 from tuners.settings import Settings as EvolutionSettings
 

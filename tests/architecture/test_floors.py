@@ -18,6 +18,7 @@ tuners.genome tuners.deadline tuners.durable_files tuners.oracle_lock
 tuners.operators
 tuners.survival tuners.pareto tuners.surrogate tuners.fidelity tuners.importance tuners.patience
 tuners.settings
+tuners.individual
 tuners.evolution
 tuners.trial_files tuners.locking
 tuners.oracle

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tuners import fidelity, pareto
-from tuners.evolution import Evolution, Individual, Pause, _runs
+from tuners.evolution import Evolution, Pause
 from tuners.genome import Categorical, Condition, Genome, Ordinal, Range, SearchSpace
+from tuners.individual import Individual, runs_of
 from tuners.operators.crossover import CROSSOVERS
 from tuners.operators.mutation import MUTATIONS
 from tuners.operators.selection import SELECTIONS
@@ -55,6 +56,64 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def swarm(**changes: Any) -> Settings:
+    """Six particles, without a surrogate."""
+    return Settings(**{"proposal": "particle_swarm", "surrogate": False, "population_size": 6, **changes})
+
+
+def test_particles_take_turns_and_move_from_where_they_were(space: SearchSpace) -> None:
+    individuals = run(Evolution(space, swarm(), seed=1), 60)
+    assert [one.origin for one in individuals[:6]] == ["seed"] + ["random"] * 5
+    moved = [one for one in individuals[6:] if one.origin == "move"]
+    assert len(moved) > 45
+    for one in moved:
+        before = individuals[: one.number]
+        place, *drawn = one.parents
+        assert place == one.number - 6
+        leader = max(before, key=fitness_of)
+        own = max(before[one.number % 6 :: 6], key=fitness_of)
+        assert {*drawn, place} == {place, own.number, leader.number}
+
+
+def test_a_swarm_gets_better_than_chance(space: SearchSpace) -> None:
+    def best(settings: Settings) -> list[float]:
+        return [max(map(fitness_of, run(Evolution(space, settings, seed=seed), 60))) for seed in range(8)]
+
+    assert statistics.median(best(swarm())) > statistics.median(best(plain(population_size=60))) + 0.1
+
+
+def test_a_swarm_goes_on_as_if_it_had_never_stopped(space: SearchSpace) -> None:
+    whole = run(Evolution(space, swarm(), seed=2), 30)
+    half = run(Evolution(space, swarm(), seed=2), 15)
+    again = run(Evolution(space, swarm(), seed=2, individuals=half), 15)
+    assert [one.genome for one in again] == [one.genome for one in whole]
+
+
+def test_a_swarm_whose_particles_fail_or_still_train_goes_on(space: SearchSpace) -> None:
+    evolution = Evolution(space, swarm(), seed=0)
+    for number in range(40):
+        one = born(evolution)
+        # The first that finishes leads all others.
+        if number % 6 < 2:
+            evolution.finish(one.number, fitness=toy_fitness(one.genome))
+        elif number % 6 < 4:
+            evolution.fail(one.number)
+    assert len({space.key(one.genome) for one in evolution.individuals}) == 40
+    assert {one.origin for one in evolution.individuals[6:]} >= {"move"}
+
+
+def test_a_swarm_with_rungs_several_objectives_and_a_surrogate(space: SearchSpace) -> None:
+    evolution = Evolution(space, swarm(rungs=(1, 3)), seed=0)
+    individuals = run(evolution, 40)
+    assert {one.origin for one in individuals} >= {"move", "promotion"}
+    evolution = Evolution(space, swarm(surrogate=True, num_candidates=4), seed=0)
+    for _ in range(20):
+        one = born(evolution)
+        fitness = toy_fitness(one.genome)
+        evolution.finish(one.number, fitness=fitness, objectives=(fitness, -float(one.genome["batch"])))
+    assert {one.origin for one in evolution.individuals[6:]} == {"move"}
 
 
 def test_starts_from_the_default_then_at_random(space: SearchSpace) -> None:
@@ -320,6 +379,7 @@ def test_same_names_under_different_conditions_evolve() -> None:
     [
         ("survival", "x", "survival='x', expected one of: 'generational', 'mu_plus_lambda'"),
         ("selection", "best", "selection='best', expected one of: 'tournament'"),
+        ("proposal", "swarm", "proposal='swarm', expected one of"),
         ("crossover", "", "crossover='', expected one of"),
         ("mutation", "gauss", "expected one of: 'typed', 'redraw'"),
         ("population_size", 1, "population_size=1, expected 2 or more"),
@@ -536,7 +596,7 @@ def test_the_last_trials_keep_to_the_budget(space: SearchSpace) -> None:
         if isinstance(one, Individual):
             evolution.finish(one.number, fitness=learn(one.genome, 1 + one.rung))
     # A second one would take 15 epochs more.
-    assert fidelity.num_spent(_runs(evolution.individuals, evolution.settings), (1, 16)) == [11, 15]
+    assert fidelity.num_spent(runs_of(evolution.individuals, evolution.settings), (1, 16)) == [11, 15]
 
 
 def test_promotions_take_nothing_from_the_first_population(space: SearchSpace) -> None:

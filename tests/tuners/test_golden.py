@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tuners.evolution import Evolution, Individual
+from tuners.evolution import Evolution
 from tuners.genome import Categorical, Condition, Ordinal, Range, SearchSpace
+from tuners.individual import Individual
 from tuners.settings import Settings
 
 RECORD = Path(__file__).with_suffix(".json")
@@ -39,6 +40,7 @@ SEARCHES = {
     "wheel": plain(population_size=5, num_elites=1, selection="stochastic_universal", crossover="one_point"),
     "jumps": plain(population_size=5, num_elites=0, selection="roulette", mutation="redraw", mutation_rate=0.4),
     "rungs": plain(population_size=6, survival="steady_state", rungs=(1, 3, 9)),
+    "swarm": plain(population_size=6, survival="steady_state", proposal="particle_swarm"),
 }
 
 

@@ -9,6 +9,7 @@ from tuners.genome import Genome, SearchSpace
 from tuners.operators.crossover import CROSSOVERS
 from tuners.operators.mutation import MUTATIONS
 from tuners.operators.selection import SELECTIONS, rank_shares, roulette_shares, tournament
+from tuners.operators.swarm import move
 from tuners.survival import SURVIVALS, aging, fittest, generational
 
 SEEDS = range(40)
@@ -210,3 +211,70 @@ def test_fittest_by_hand() -> None:
 def test_aging_by_hand() -> None:
     assert aging([9.0, 1.0, 2.0, 3.0], [0, 0, 1, 1], size=3, num_elites=2) == [1, 2, 3]
     assert aging([9.0], [0], size=3, num_elites=0) == [0]
+
+
+@pytest.mark.parametrize("rate", [None, 0.0, 1.0])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_move_contract(rate: float | None, seed: int, space: SearchSpace) -> None:
+    (place, before), (own, leader) = parents(space, seed), parents(space, seed + 1000)
+
+    def moved() -> Genome:
+        rng = np.random.default_rng(seed)
+        return move(rng, place, before=before, own=own, leader=leader, space=space, rate=rate)
+
+    child = moved()
+    assert child == moved()
+    assert all(gene.contains(child[name]) for name, gene in space.active_genes(place).items())
+    assert space.contains(space.repair(np.random.default_rng(seed), child))
+
+
+def test_a_particle_that_is_where_all_are_drawn_to_stays(space: SearchSpace) -> None:
+    place = space.default()
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        stays = move(rng, place, before=place, own=place, leader=place, space=space, rate=0.0)
+        assert {**stays, "rate": 0, "momentum": 0} == {**place, "rate": 0, "momentum": 0}
+        assert (stays["rate"], stays["momentum"]) == pytest.approx((place["rate"], place["momentum"]))
+
+
+def test_a_particle_keeps_a_part_of_its_last_step(space: SearchSpace) -> None:
+    place, before = {**space.default(), "drop": 0.4}, {**space.default(), "drop": 0.3}
+    found = move(np.random.default_rng(0), place, before=before, own=place, leader=place, space=space, rate=0.0)
+    assert found["drop"] == pytest.approx(0.4 + 0.7298 * 0.1)
+    # It stays within the borders.
+    place, before = {**place, "drop": 0.8}, {**place, "drop": 0.2}
+    found = move(np.random.default_rng(0), place, before=before, own=place, leader=place, space=space, rate=0.0)
+    assert found["drop"] == pytest.approx(0.8)
+
+
+def test_a_particle_is_drawn_by_its_own_best_and_by_the_leader(space: SearchSpace) -> None:
+    place, leader = {**space.default(), "drop": 0.0, "units": 8}, {**space.default(), "drop": 0.8, "units": 64}
+
+    def moves(own: Genome, leader: Genome) -> list[Genome]:
+        return [
+            move(np.random.default_rng(seed), place, before=place, own=own, leader=leader, space=space, rate=0.0)
+            for seed in range(1000)
+        ]
+
+    for found in (moves(place, leader), moves(leader, place)):
+        # On average three quarters of the way, cut off at its end: the pull is uniform up to 1.4962.
+        expected = 0.8 * (0.5 / 1.4962 + (1 - 1 / 1.4962))
+        assert np.mean([one["drop"] for one in found]) == pytest.approx(expected, abs=0.02)
+        # Places are rounded by chance, so that their mean is the same share of the way, from the first to the fourth.
+        places = [(8, 16, 32, 64).index(int(one["units"])) for one in found]
+        assert np.mean(places) == pytest.approx(3 * expected / 0.8, abs=0.1)
+
+
+def test_values_without_an_order_are_taken_over_by_chance(space: SearchSpace) -> None:
+    place = {**space.default(), "kind": "dense"}
+    own, leader = {**place, "kind": "linear"}, space.default({**place, "kind": "conv"})
+    found = Counter(
+        move(np.random.default_rng(seed), place, before=place, own=own, leader=leader, space=space, rate=0.0)["kind"]
+        for seed in range(3000)
+    )
+    # Inertia against two pulls of 0.7481 on average; both are equally strong.
+    assert found["conv"] == pytest.approx(found["linear"], abs=150)
+    assert 0.3 < found["dense"] / 3000 < 0.45
+    # A gene that this switches on has the leader's value.
+    child = move(np.random.default_rng(0), place, before=place, own=own, leader=leader, space=space, rate=0.0)
+    assert child["pool"] is False
