@@ -292,7 +292,8 @@ class Settings:
         """The task; where nothing but the data could tell, the first of the table that it may be."""
         if self.task in TASKS:
             return kind_of(self.task)
-        return named_by(self.options, asks=None if self.task == AUTO else self.task)
+        asks = None if self.task == AUTO else self.task
+        return named_by(self.options, asks=asks, space=self.space)
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -70,13 +71,7 @@ def oracle(
             cheaper=task.cheaper,
             feasible=feasible,
             cost=cost,
-            settings=EvolutionSettings(
-                per_second=settings.resolved_max_time is not None,
-                population_size=settings.population,
-                num_elites=min(2, settings.population - 1),
-                rungs=settings.rungs if settings.num_rungs > 1 else (),
-                kinds=settings.kind.rung_genes,
-            ),
+            settings=breeding(settings),
         )
 
     found = new()
@@ -97,6 +92,20 @@ def oracle(
             with damage(archive.folder.path / layout.TRIALS):
                 found.recall(_recalled(found, archive, SearchSpace.from_hyperparameters(task.hyperparameters)))
     return found
+
+
+def breeding(settings: Settings) -> EvolutionSettings:
+    """Returns how candidates are bred: as the search asks for it, and as its space does."""
+    usual = settings.kind.breeding(settings) or EvolutionSettings()
+    return dataclasses.replace(
+        usual,
+        per_second=settings.resolved_max_time is not None,
+        population_size=settings.population,
+        num_elites=min(usual.num_elites, settings.population - 1),
+        rungs=settings.rungs if settings.num_rungs > 1 else (),
+        kinds=settings.kind.rung_genes,
+        weights=usual.weights if settings.minimize == ("params",) else (),
+    )
 
 
 def _open(oracle: GeneticOracle, state: Path) -> None:

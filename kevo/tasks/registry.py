@@ -61,20 +61,23 @@ def asked_words() -> tuple[str, ...]:
     return tuple(dict.fromkeys(kind.asks for kind in all_kinds()))
 
 
-def named_by(options: Iterable[str], *, asks: str | None = None) -> AnyKind:
-    """The task that has these options; the first of the table where there are none.
+def named_by(options: Iterable[str], *, asks: str | None = None, space: object = None) -> AnyKind:
+    """The task that has these options, and such a space if any has; the first of the table where there are none.
 
     Args:
         options: Names of options.
         asks: The word for what is asked; `None` for anything.
+        space: The name of a preset, if it is one.
 
     Raises:
-        SettingsError: no task has all of them.
+        SettingsError: no task has all of these options.
     """
     wanted = set(options)
-    for kind in all_kinds():
-        if asks in (None, kind.asks) and wanted <= {option.name for option in kind.options}:
-            return kind
+    having = [
+        kind for kind in all_kinds() if asks in (None, kind.asks) and wanted <= {option.name for option in kind.options}
+    ]
+    if having:
+        return next((kind for kind in having if space in kind.presets), having[0])
     known = [option.name for kind in all_kinds() for option in kind.options]
     what = "task" if asks is None else f"{asks} task"
     raise SettingsError(

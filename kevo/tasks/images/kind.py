@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kevo.tasks.images.predictor import PicturePredictor
     from kevo.tasks.images.task import ImageTask
     from kevo.tasks.images.task_trainer import ImageTrainer
+    from tuners.settings import Settings as EvolutionSettings
 
 
 _CONV = NetworkKind("c", "conv stack")
@@ -108,6 +109,10 @@ class Images:
     def space(self, value: str | Mapping[str, Any] | object) -> Space:
         """A preset by its name, the space of JSON values, or the space itself."""
         return spaces.from_json(value)
+
+    def breeding(self, settings: SearchSettings) -> EvolutionSettings | None:
+        """Nothing: all presets are bred alike."""
+        return None
 
     def varied(self, settings: SearchSettings) -> dict[str, tuple[Any, ...]]:
         """The values of each field of the space, with the backbones of the named weights."""

@@ -15,6 +15,7 @@ from kevo.errors import SpaceError
 from kevo.tasks.outputs.masks.losses import LOSSES
 from kevo.tasks.prepared import genes
 from tuners.genome import Genome
+from tuners.settings import Settings as EvolutionSettings
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
@@ -113,8 +114,36 @@ PRESETS: Mapping[str, Space] = {
         batch_sizes=(8, 4),
     ),
     "default": Space(),
+    "nasgp": Space(
+        reduce=(1,),
+        depth=(4, 2, 3),
+        width=(8, 16, 32),
+        kernels=(3, 5, 7),
+        skips=("concat", "add"),
+        norms=("batch",),
+        activations=("relu",),
+        dropout=(0.0,),
+        losses=("dice", "bce_dice"),
+        optimizers=("adam",),
+    ),
 }
-"""How wide the search is: `small` for a quick look, and `default`."""
+"""How wide the search is: `small` for a quick look, and `default`. `nasgp`: what NASGP-Net varies in its cell, as far
+as these genes have it (Fuentes-Tomás et al. 2024, doi:10.1109/tevc.2024.3353182)."""
+_UNET_PARAMETERS = 31_038_000
+"""Those of the U-Net that NASGP-Net measures sizes by."""
+BREEDING: Mapping[str, EvolutionSettings] = {
+    "nasgp": EvolutionSettings(
+        surrogate=False,
+        survival="generational",
+        num_elites=1,
+        tournament_size=7,
+        crossover="one_point",
+        crossover_rate=0.5,
+        weights=(0.99, 0.01 / _UNET_PARAMETERS),
+    )
+}
+"""How candidates are bred with a preset, where that belongs to it: NASGP-Net's operators and rates. Where parameters
+are minimized, its fitness too: 0.99 Dice + 0.01 (31,038,000 - parameters) / 31,038,000, but for a constant."""
 
 
 def preset(name: str) -> Space:

@@ -14,6 +14,7 @@ from kevo.tasks.protocols.kind import Pretrained
 from kevo.tasks.protocols.scores import Scores
 from kevo.tasks.protocols.task import SearchSettings
 from tuners.genome import Genome
+from tuners.settings import Settings as EvolutionSettings
 
 
 class PreparedKind:
@@ -22,7 +23,8 @@ class PreparedKind:
     Args:
         asked: What is asked of an example.
         name: The name of the task.
-        spaces: The module of its search spaces, with `PRESETS`, `from_json`, `describe` and `check_genome`.
+        spaces: The module of its search spaces, with `PRESETS`, `from_json`, `describe` and `check_genome`; and with
+            `BREEDING` where a preset says how candidates are bred.
     """
 
     example: str
@@ -44,6 +46,11 @@ class PreparedKind:
     def space(self, value: str | Mapping[str, Any] | object) -> Any:
         """Returns a preset by its name, the space of JSON values, or the space itself."""
         return self._spaces.from_json(value)
+
+    def breeding(self, settings: SearchSettings) -> EvolutionSettings | None:
+        """Returns what the preset says of it; `None` for a space of the user's own."""
+        found: Mapping[str, EvolutionSettings] = getattr(self._spaces, "BREEDING", {})
+        return found.get(settings.space) if isinstance(settings.space, str) else None
 
     def varied(self, settings: SearchSettings) -> dict[str, tuple[Any, ...]]:
         """Returns the values of each field of the space."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from tuners.genome import Genome
+    from tuners.settings import Settings as EvolutionSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,12 @@ class TaskKind(Protocol[D]):
 
         Raises:
             SpaceError: it is none.
+        """
+
+    def breeding(self, settings: SearchSettings) -> EvolutionSettings | None:
+        """How candidates are bred in a search's space, where that belongs to the space; `None` for the ordinary way.
+
+        Its `weights` are those of the objective and of the parameters, where these are minimized.
         """
 
     def varied(self, settings: SearchSettings) -> dict[str, tuple[Any, ...]]:

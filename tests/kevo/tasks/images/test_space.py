@@ -1,12 +1,15 @@
 """What may be searched for pictures."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
+import kevo
 from kevo.errors import SpaceError, UnknownBackboneError
 from kevo.tasks.images import backbones, genes
 from kevo.tasks.images.space import preset
+from tests.support.samples import stripes
 
 
 @pytest.mark.parametrize(
@@ -41,3 +44,11 @@ def test_an_unknown_backbone_or_preset_is_named() -> None:
 
 def test_every_backbone_has_a_place_in_the_default_space() -> None:
     assert set(preset("default").backbones) == set(backbones.BACKBONES)
+
+
+def test_a_search_with_the_genes_of_deepga(tmp_path: Path) -> None:
+    short = {"max_trials": 1, "epochs": 1, "final_epochs": 1, "num_finalists": 1, "population": 2, "workers": 0}
+    settings = kevo.Settings(space="deepga", max_params=9000, minimize=("params",), **short)
+    result = kevo.search(stripes(30), settings, out=tmp_path / "run")
+    assert result.words.startswith("conv stack") and result.num_parameters <= 9000
+    assert result.best_model.count_params() == result.num_parameters

@@ -1,6 +1,7 @@
 """A whole search by the command, from a folder of pictures and masks to a model that takes pictures of any size."""
 
 import csv
+import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +45,14 @@ def test_a_search_finds_a_good_network(search: Search) -> None:
     for words in ("images/ and masks/: segmentation", "The masks hold 0", "Boosted trees of pixels", "All background"):
         assert any(note.startswith(words) for note in search.notes)
     assert not any(note.startswith("No model card") for note in search.notes)
+
+
+def test_a_search_with_the_genes_of_nasgp_net(tmp_path: Path) -> None:
+    short = dataclasses.replace(SETTINGS, max_trials=2, epochs=1, final_epochs=1)
+    settings = dataclasses.replace(short, space="nasgp", minimize=("params",))
+    result = kevo.search(disks(12), settings, out=tmp_path / "run")
+    assert result.kind.name == "segmentation" and result.trials_completed >= 2
+    assert result.best_model.count_params() == result.num_parameters
 
 
 def test_the_model_takes_pictures_by_the_lines_of_its_card(search: Search, stranger: Stranger, tmp_path: Path) -> None:
