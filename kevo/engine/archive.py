@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import itertools
 import operator
 import os
@@ -65,7 +64,6 @@ class Archive:
         self._ranking = self._ranked(self._records.values())
         self._evolved = self._ranked(record for record in self._records.values() if record.is_evolved)
         self._has_finals = any(record.full_length for record in self._ranking)
-        self._durations = sorted(record.seconds for record in self._records.values())
         # What `num_without_news` knows so far, and of how many records.
         self._num_without_news, self._num_looked_at = 0, 0
         self._fronts: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
@@ -117,12 +115,6 @@ class Archive:
     def best_saved(self) -> TrialRecord | None:
         """The first of `saved`."""
         return next(self._saved(), None)
-
-    @property
-    def median_seconds(self) -> float:
-        """How long the trials took, in the middle; 0 without any."""
-        # Of an even number the longer: what is begun must end.
-        return self._durations[len(self._durations) // 2] if self._durations else 0.0
 
     @property
     def winner(self) -> TrialRecord | None:
@@ -270,7 +262,6 @@ class Archive:
         """Takes in a trial that has ended just now."""
         self._records[record.trial_id] = record
         self._ranking.add(record)
-        bisect.insort(self._durations, record.seconds)
         if record.is_evolved:
             self._evolved.add(record)
         self._has_finals |= record.full_length and record.fitness is not None

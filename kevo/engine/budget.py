@@ -90,24 +90,28 @@ class Budget:
         whole = self._training_seconds
         return None if whole is None else whole - self.seconds
 
-    @property
-    def tuning_seconds(self) -> float | None:
-        """Seconds for a finalist whose pretrained network is fine-tuned."""
-        whole = self._training_seconds
-        return None if whole is None else _TUNING_SHARE * whole / (1 + _REFIT_COST)
+    def tuning_seconds(self, shared: float) -> float | None:
+        """Seconds for a finalist whose pretrained network is fine-tuned.
 
-    def left_for_finalist(self, best: float) -> float | None:
+        Args:
+            shared: How many of them its passes are expected to take.
+        """
+        whole = self._training_seconds
+        return None if whole is None else _before_refit(_TUNING_SHARE * whole, shared)
+
+    def left_for_finalist(self, best: float, *, shared: float = 0.0) -> float | None:
         """Seconds for the next finalist, so that the winner can still be refit on train and validation.
 
         Args:
-            best: How many seconds the training of the best so far took.
+            best: How many seconds the training of the best so far would take once more.
+            shared: How many seconds of its own training need not be repeated.
         """
         left = self.left
         if left is None:
             return None
         # Where there is no time for that any more, none is kept for it.
         kept = _REFIT_COST * best if _REFIT_COST * best < left else 0.0
-        return min(left / (1 + _REFIT_COST), left - kept)
+        return min(_before_refit(left, shared), left - kept)
 
     def left_for_evolution(
         self, finals: Sequence[float], *, tunes: bool, best: Work | None = None, refit: float = 0.0
@@ -229,7 +233,9 @@ class Budget:
         if scoring_seconds > _LARGEST_ENSEMBLE_SHARE * max_time:
             return False
         if work.per_epoch is not None:
-            return min(work.seconds, LEAST_EPOCHS * work.per_epoch) <= min(left, _FLEXIBLE_SHARE * whole)
+            # It has its network built, and as many epochs as fit then.
+            least = work.seconds + (LEAST_EPOCHS - self._settings.rungs[0]) * work.per_epoch
+            return min(work.seconds, least) <= min(left, _FLEXIBLE_SHARE * whole)
         # What would be stopped before its end is not begun.
         can_end = work.seconds <= min(left, _LARGEST_SHARE * whole)
         return can_end and work.own + _SHARED_COST * work.shared <= _EXPECTED_SHARE * whole
@@ -278,6 +284,12 @@ class Budget:
         """Seconds that a candidate takes, or would take without pauses."""
         share = num_last_epochs(record) / self._settings.epochs if record.is_paused else 1.0
         return seconds_spent(record, records) / share
+
+
+def _before_refit(left: float, shared: float) -> float:
+    """Returns how much of some time a training may take so that, without its shared part, it can be repeated."""
+    shared = min(shared, left)
+    return shared + (left - shared) / (1 + _REFIT_COST)
 
 
 def seconds_spent(record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:

@@ -6,7 +6,7 @@ They compete with all other models. No state is kept here: what there is to do f
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from kevo.engine import partial_trainings
@@ -15,11 +15,13 @@ from kevo.engine.budget import LEAST_EPOCHS, Budget, num_last_epochs, seconds_sp
 from kevo.runs import layout
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
-from kevo.tasks.protocols.task import Task
+from kevo.tasks.protocols.task import Task, Work
 from kevo.training.effort import PATIENCE, Effort
 from kevo.training.history import num_best_epochs
 from tuners.genome import Genome
 
+_DOUBT = 2
+"""So many times as fast as forecast a network may learn from all examples, and its time is used."""
 _RESTARTED_RATE = 0.5
 """The part of its learning rate with which the winner goes on with all examples."""
 
@@ -120,7 +122,8 @@ class FinalTrainings:
         work = self._task.work(winner.genome)
         if work.per_epoch is None or (more := self._budget.num_refit_epochs(work)) < LEAST_EPOCHS:
             return None
-        num_epochs = int(min(more, num_last_epochs(winner)))
+        # The time decides, not a forecast of it: rates fall with what is left.
+        num_epochs = math.ceil(min(_DOUBT * more, num_last_epochs(winner)))
         effort = Effort(num_epochs, left, refit={winner.stages[-1]: num_epochs}, rate=_RESTARTED_RATE)
         return FinalTraining(f"{winner.trial_id}-refit", winner.genome, effort, winner, continues=winner)
 
@@ -162,7 +165,7 @@ class FinalTrainings:
             if record.trial_id not in possible:
                 continue
             if (tuned := self._tuned(record, self._budget.tuning_seconds)) is not None:
-                seconds.append(self._task.work(tuned, tune_epochs=self._tune_epochs).seconds)
+                seconds.append(self._tuning_work(tuned).seconds)
                 tunes = True
             else:
                 seconds.append(self._budget.full_length_seconds(record, self._archive.records))
@@ -190,7 +193,7 @@ class FinalTrainings:
         winner = self._archive.best_saved
         if winner is None or self._settings.folds is not None:
             return 0.0
-        again = self._task.repeat_seconds(winner.genome)
+        again = self._task.repeat_seconds(winner.genome, tune_epochs=winner.tune_epochs)
         return seconds_spent(winner, self._archive.records) if again is None else again
 
     def _broken_off(self, record: TrialRecord, left: float | None) -> FinalTraining | None:
@@ -202,7 +205,7 @@ class FinalTrainings:
             if kept is None:
                 continue
             if genome in deeper:
-                return FinalTraining(trial_id, genome, self._tuning(left), record)
+                return FinalTraining(trial_id, genome, self._tuning(genome), record)
             if kept.continues is not None:
                 return FinalTraining(trial_id, genome, self._plain(self._settings.epochs, left), record, record)
             more = self._num_epochs(record, left)
@@ -220,8 +223,8 @@ class FinalTrainings:
             is_last: Whether nothing follows: then the time decides alone how long it goes on.
         """
         trial_id = full_length_id(record)
-        if (tuned := self._tuned(record, left)) is not None:
-            return FinalTraining(trial_id, tuned, self._tuning(left), record)
+        if (tuned := self._tuned(record, self._left_for_tuning)) is not None:
+            return FinalTraining(trial_id, tuned, self._tuning(tuned), record)
         num_epochs = self._num_epochs(record, left)
         so_far = self._settings.epochs - 1 if record.is_paused else num_last_epochs(record)
         if left is None or num_epochs > so_far:
@@ -239,16 +242,41 @@ class FinalTrainings:
     def _plain(self, num_epochs: int, left: float | None) -> Effort:
         return Effort(num_epochs, left, patience=2 * PATIENCE)
 
-    def _tuning(self, left: float | None) -> Effort:
+    def _tuning(self, tuned: Genome) -> Effort:
+        left = self._left_for_tuning(self._tuning_work(tuned).shared)
         return Effort(self._settings.epochs, left, tune_epochs=self._tune_epochs)
 
-    def _tuned(self, record: TrialRecord, left: float | None) -> Genome | None:
-        """Returns a finalist with as much of its network fine-tuned as time allows; `None` where that is nothing."""
+    def _left_for_tuning(self, shared: float) -> float | None:
+        return self._budget.left_for_finalist(self._best_seconds, shared=shared)
+
+    def _tuning_work(self, tuned: Genome) -> Work:
+        return self._task.work(tuned, tune_epochs=self._tune_epochs)
+
+    def _tuned(self, record: TrialRecord, seconds: Callable[[float], float | None]) -> Genome | None:
+        """Returns a finalist with as much of its network fine-tuned as time allows; `None` where that is nothing.
+
+        Args:
+            record: The finalist.
+            seconds: Returns how long it may take, by the seconds of its passes.
+        """
+        if not self._leads_its_network(record):
+            return None
         for tuned in self._task.deeper(record.genome):
-            work = self._task.work(tuned, tune_epochs=self._tune_epochs)
-            if self._budget.may_tune(work, left):
+            work = self._tuning_work(tuned)
+            if self._budget.may_tune(work, seconds(work.shared)):
                 return tuned
         return None
+
+    def _leads_its_network(self, record: TrialRecord) -> bool:
+        """Tells whether no better finalist stands on the same frozen network.
+
+        Where time is limited only one is fine-tuned for each: other heads would lead to nearly the same network.
+        """
+        key = self._settings.kind.extractor_key(record.genome)
+        if self._budget.left is None or key is None:
+            return True
+        alike = (one for one in self._archive.finalists if self._settings.kind.extractor_key(one.genome) == key)
+        return next(alike, record).trial_id == record.trial_id
 
     @property
     def _tune_epochs(self) -> int:

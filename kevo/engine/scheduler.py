@@ -156,6 +156,8 @@ class Scheduler:
             )
         if self.running:
             return Idle.WAIT
+        # What the end does not need is the refit's.
+        self._expect_closing(weighs=True)
         if (final := self._next_refit()) is not None:
             effort, winner = final.effort, final.finalist
             return self._begin(
@@ -317,7 +319,7 @@ class Scheduler:
         left = self.is_feasible.left = self._finals.left_for_evolution()
         if self._exhausted_with is not None and (left is None or left <= self._exhausted_with):
             return False
-        return left is None or left > self._archive.median_seconds
+        return left is None or left > 0
 
     def _next_trial(self) -> Trial:
         # Who trains what stands in `running` alone: to the oracle each trial that runs has a worker of its own.
@@ -490,15 +492,19 @@ class Scheduler:
             trial.status = TrialStatus.COMPLETED
         self.oracle.end_trial(trial)
 
-    def _expect_closing(self) -> None:
-        """Tells the budget how long the end of the search is going to take."""
+    def _expect_closing(self, *, weighs: bool = False) -> None:
+        """Tells the budget how long the end of the search is going to take.
+
+        Args:
+            weighs: Whether to look if there is to be an ensemble, however much time is left.
+        """
         if (first := self._archive.records.get(FIRST)) is not None and first.fitness is not None:
             work = self._task.work(first.genome)
             self._budget.slowness = first.seconds * work.error / work.own
         if (winner := self._archive.winner) is not None:
             self._budget.scoring_seconds = self._task.scoring_seconds(winner.genome)
         left = self._budget.left
-        if left is None or left > _ENSEMBLES_AHEAD * self._budget.ensemble_seconds:
+        if left is None or not (weighs or left <= _ENSEMBLES_AHEAD * self._budget.ensemble_seconds):
             return
         saved = self._archive.saved
         if (names := [record.trial_id for record in saved]) != self._weighed:

@@ -33,10 +33,9 @@ class Clock:
         """Whether more than the limit has passed."""
         return self.is_up_in(0.0)
 
-    def is_up_in(self, seconds: float) -> bool:
-        """Returns whether the time will be up `seconds` from now."""
-        left = self.left
-        return left is not None and left < seconds
+    def is_up_in(self, seconds: float, *, share: float = 1.0) -> bool:
+        """Returns whether the time, or a share of it, will be up `seconds` from now."""
+        return self._limit is not None and share * self._limit - self.seconds < seconds
 
     def check(self, what: str, *, share: float = 1.0) -> None:
         """Ends the candidate if its time, or a share of it, is up.

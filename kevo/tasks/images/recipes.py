@@ -141,18 +141,24 @@ def fine_tuned(genome: Genome, space: Space) -> list[Genome]:
         space: What may be searched.
 
     Returns:
-        The genomes, the most blocks first; none where no frozen backbone is to be fine-tuned.
+        The genomes, the most blocks first, and then, with fewer passes, those that learn from the pictures as they are;
+        none where no frozen backbone is to be fine-tuned.
     """
     if genome.get("pretrained/tuning") != "frozen" or "fine_tune" not in space.tunings:
         return []
     rate = middle(*space.fine_tune_learning_rate)
+    bodies = [genome]
+    if genome["augment"] and False in space.augment:
+        plain: Genome = {gene: value for gene, value in genome.items() if not gene.startswith("augment/")}
+        bodies.append({**plain, "augment": False})
     return [
         {
-            **genome,
+            **body,
             "pretrained/tuning": "fine_tune",
             "fine_tune/num_blocks": num_blocks,
             "fine_tune/learning_rate": rate,
         }
+        for body in bodies
         for num_blocks in sorted(space.fine_tune_blocks, reverse=True)
     ]
 

@@ -57,6 +57,7 @@ def plans(effort: Effort, genome: Genome) -> tuple[StagePlan, ...]:
             num_epochs=tuning or effort.num_epochs,
             pause_after=effort.pause_after,
             patience=effort.patience if tuning is None else None,
+            fits_its_time=True,
         ),
     )
 

@@ -208,9 +208,9 @@ class ImageTask:
         """Forecast of a training in seconds."""
         return self.forecast.work(genome, tune_epochs=tune_epochs)
 
-    def repeat_seconds(self, genome: Genome) -> float | None:
-        """A head on features that are there already costs next to nothing."""
-        return self.forecast.work(genome).seconds if genome.get("pretrained/tuning") == "frozen" else None
+    def repeat_seconds(self, genome: Genome, *, tune_epochs: int | None = None) -> float | None:
+        """A head on features that are there already costs next to nothing, and fine-tuning on maps only its epochs."""
+        return self.work(genome, tune_epochs=tune_epochs).seconds if genome["family"] == "pretrained" else None
 
     def sampled_work(self, genome: Genome) -> Work:
         """Forecast of a training on the first block of pictures that pass its frozen backbone."""

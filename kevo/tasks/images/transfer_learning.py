@@ -8,9 +8,8 @@ arXiv:2202.10054).
 from __future__ import annotations
 
 import functools
-import itertools
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,10 +168,9 @@ class TransferLearning:
             network=network,
             columns=networks.feature_columns(genome, whole=backbone) if is_pooled else slice(None),
         )
-        validation = self._validation_arrays(candidate, features_of)
-        rows = self._sample(candidate, network)
-        num_rows = None if rows is None else len(rows)
-        train = self._train_arrays(candidate, functools.partial(features_of, num_rows=num_rows))
+        validation = self._validation_arrays(candidate, genome, features_of)
+        copies, rows = self._passed(candidate, genome, network)
+        train = self._train_arrays(candidate, features_of, copies, rows)
         if self._probes is not None and is_pooled and fit.effort.refit is None and rows is None:
             self._probes.learn(
                 genome,
@@ -181,7 +179,6 @@ class TransferLearning:
                 watch=lambda: fit.check("probe", 0.0, "the features and a look at them take"),
             )
         self._stages.on_arrays(fit, HEAD, candidate.head, genome, train, validation, rows=rows)
-        fit.is_cut_short |= rows is not None
 
     def _fine_tune(self, candidate: _Candidate) -> None:
         genome, fit, extractor = candidate.genome, candidate.fit, candidate.extractor
@@ -199,45 +196,76 @@ class TransferLearning:
         # The part that stays frozen sees every picture once, as it does for a head.
         network = functools.cache(lambda: forward_pass(halves.frozen))
         features_of = functools.partial(self._features, candidate, frozen, network=network)
-        train = self._train_arrays(candidate, features_of)
-        validation = self._validation_arrays(candidate, features_of)
+        validation = self._validation_arrays(candidate, frozen, features_of)
+        copies, rows = self._passed(candidate, frozen, network)
+        train = self._train_arrays(candidate, features_of, copies, rows)
         tuned = networks.join(halves.trained, candidate.head)
-        self._stages.on_arrays(fit, FINE_TUNE, tuned, genome, train, validation, learning_rate=rate)
+        self._stages.on_arrays(fit, FINE_TUNE, tuned, genome, train, validation, learning_rate=rate, rows=rows)
 
-    def _train_arrays(self, candidate: _Candidate, features_of: _FeaturesOf) -> list[npt.NDArray[np.floating]]:
-        """Returns the features of all copies to learn from."""
-        split = split_to_learn(candidate.fit.effort)
-        return [features_of(part, copy) for copy in augmented_copies(candidate.genome) for part in parts(split)]
+    def _train_arrays(
+        self,
+        candidate: _Candidate,
+        features_of: _FeaturesOf,
+        copies: Sequence[Copy],
+        rows: npt.NDArray[np.int64] | None,
+    ) -> list[npt.NDArray[np.floating]]:
+        """Returns the features to learn from: of `copies`, and of the pictures at `rows` where not all have passed."""
+        split, num_rows = split_to_learn(candidate.fit.effort), None if rows is None else len(rows)
+        return [features_of(part, copy, num_rows=num_rows) for copy in copies for part in parts(split)]
 
-    def _validation_arrays(self, candidate: _Candidate, features_of: _FeaturesOf) -> list[npt.NDArray[np.floating]]:
+    def _validation_arrays(
+        self, candidate: _Candidate, genome: Genome, features_of: _FeaturesOf
+    ) -> list[npt.NDArray[np.floating]]:
         """Returns the features of each view of the validation pictures."""
-        return [features_of("validation", view) for view in test_time_views(candidate.genome)]
+        views, num_pictures = test_time_views(genome), len(self._dataset.validation)
+        missing = [num_pictures - self._cache.num_kept("validation", genome, candidate.weights, view) for view in views]
+        # Without the first pictures to learn from they are of no use.
+        first_block = block_edges(len(self._dataset.train))[1]
+        return [
+            features_of("validation", view, num_after=sum(missing[number + 1 :]) + first_block)
+            for number, view in enumerate(views)
+        ]
 
-    def _sample(self, candidate: _Candidate, network: Callable[[], Forward]) -> npt.NDArray[np.int64] | None:
-        """Makes the passes of the training pictures, all copies block by block, for as long as there is time for.
+    def _passed(
+        self, candidate: _Candidate, genome: Genome, network: Callable[[], Forward]
+    ) -> tuple[list[Copy], npt.NDArray[np.int64] | None]:
+        """Makes the passes of the pictures to learn from, one copy after the other, for as long as there is time.
+
+        Args:
+            candidate: The candidate.
+            genome: What the pictures pass through.
+            network: Builds its forward pass.
 
         Returns:
-            The positions of the pictures that have passed in every copy, where time was too short for all; `None` for
-            all of them.
+            The copies that have passed, the pictures themselves first, and `None`. Where there was no time even for all
+            of those, the pictures themselves and the positions of those that have passed.
 
         Raises:
             OutOfTimeError: not even the first block has passed, or the candidate needs all pictures.
         """
-        genome, fit, num_pictures = candidate.genome, candidate.fit, len(self._dataset.train)
-        if fit.effort.refit is not None:
-            return None
-        _, *edges = block_edges(num_pictures)
-        copies = augmented_copies(genome)
-        try:
-            for num_rows, copy in itertools.product(edges, copies):
-                options = self._pass_options(candidate, network, copy, share=PASS_SHARE)
-                self._cache.extend("train", genome, num_rows=num_rows, **options)
-        except OutOfTimeError:
-            num_kept = min(self._cache.num_kept("train", genome, candidate.weights, copy) for copy in copies)
-            if not num_kept:
-                raise
-            return sample(num_pictures, num_kept)
-        return None
+        fit, copies, passed, seconds = candidate.fit, augmented_copies(genome), list[Copy](), 0.0
+        needs_all = fit.effort.refit is not None
+        for copy in copies:
+            # What will not end is not begun.
+            if passed and fit.clock.is_up_in(seconds, share=PASS_SHARE):
+                break
+            began = fit.clock.seconds
+            share = 1.0 if needs_all and not passed else PASS_SHARE
+            try:
+                for part in parts(split_to_learn(fit.effort)):
+                    num_rows = len(getattr(self._dataset, part))
+                    options = self._pass_options(candidate, network, copy, share=share)
+                    self._cache.extend(part, genome, num_rows=num_rows, **options)
+            except OutOfTimeError:
+                num_kept = 0 if needs_all else self._cache.num_kept("train", genome, candidate.weights, copy)
+                if not passed and not num_kept:
+                    raise
+                fit.is_cut_short = True
+                return (passed, None) if passed else ([copy], sample(len(self._dataset.train), num_kept))
+            seconds = fit.clock.seconds - began
+            passed.append(copy)
+        fit.is_cut_short |= len(passed) < len(copies)
+        return passed, None
 
     def _features(
         self,
@@ -247,10 +275,11 @@ class TransferLearning:
         copy: Copy | None = None,
         *,
         network: Callable[[], Forward],
+        num_after: int | None = None,
         **options: Any,
     ) -> npt.NDArray[np.floating]:
         """Returns the features that a frozen network makes of a split; see `FeatureCache.features`."""
-        options |= self._pass_options(candidate, network, copy, is_needed=split == "validation")
+        options |= self._pass_options(candidate, network, copy, num_after=num_after)
         return self._cache.features(split, genome, **options)
 
     def _pass_options(
@@ -260,7 +289,7 @@ class TransferLearning:
         copy: Copy | None,
         *,
         share: float = 1.0,
-        is_needed: bool = False,
+        num_after: int | None = None,
     ) -> dict[str, Any]:
         """Returns how a pass is made, and how it reports.
 
@@ -269,21 +298,20 @@ class TransferLearning:
             network: Builds the forward pass of the frozen network.
             copy: The copy of the pictures; `None` for the pictures themselves.
             share: The share of the candidate's time after which the pass ends.
-            is_needed: Whether it is the validation pictures' pass, of which only the whole is of use: it is given up as
-                soon as it and the first training pictures clearly take too long.
+            num_after: So many pictures must pass after those of this pass, which are the validation pictures: it is
+                given up as soon as all these clearly take too long. `None` where each part of it is of use.
         """
         fit, words = candidate.fit, "one pass of the backbone over the pictures takes"
         began: list[tuple[float, float]] = []
         limit, num_pictures = fit.effort.seconds, len(self._dataset.validation)
-        first_block = block_edges(len(self._dataset.train))[1]
 
         def watch(done: float) -> None:
             fit.check("features", done, words, share=share)
             began.append((fit.clock.seconds, done))
             (first_seconds, first), (seconds, _) = began[0], began[-1]
-            if is_needed and limit is not None and done - first >= _TELLING_SHARE:
+            if num_after is not None and limit is not None and done - first >= _TELLING_SHARE:
                 seconds_per_picture = (seconds - first_seconds) / ((done - first) * num_pictures)
-                left = ((1 - done) * num_pictures + first_block) * seconds_per_picture
+                left = ((1 - done) * num_pictures + num_after) * seconds_per_picture
                 if seconds + left / _DOUBT > PASS_SHARE * limit:
                     raise fit.clock.too_slow(words)
 

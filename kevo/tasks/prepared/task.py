@@ -150,7 +150,7 @@ class PreparedTask(ABC):
         seconds = self._num_trainings * self._forecast.seconds(genome, num_epochs=self._settings.rungs[0])
         return Work(0.0, seconds, self._forecast.error)
 
-    def repeat_seconds(self, genome: Genome) -> float | None:
+    def repeat_seconds(self, genome: Genome, *, tune_epochs: int | None = None) -> float | None:
         """As long as at first."""
         return None
 

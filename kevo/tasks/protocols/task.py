@@ -177,7 +177,7 @@ class Task(Protocol):
     def work(self, genome: Genome, *, tune_epochs: int | None = None) -> Work:
         """Forecast of a genome's training; `tune_epochs` is the length of its fine-tuning, if it has one."""
 
-    def repeat_seconds(self, genome: Genome) -> float | None:
+    def repeat_seconds(self, genome: Genome, *, tune_epochs: int | None = None) -> float | None:
         """How long the same training takes once more, where much less than at first; `None` where as long."""
 
     def sampled_work(self, genome: Genome) -> Work:

@@ -6,10 +6,8 @@ import functools
 import io
 import itertools
 import json
-import math
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +16,8 @@ import pytest
 import kevo
 from kevo.cli.console import user_errors
 from kevo.engine import partial_trainings
-from kevo.engine.archive import Archive
-from kevo.engine.budget import Budget
 from kevo.engine.messages import TrialResult, TrialSpec
-from kevo.engine.scheduler import Idle, Scheduler
+from kevo.engine.scheduler import Idle
 from kevo.errors import RunError, SearchBrokenError
 from kevo.progress import SearchStarted
 from kevo.progress.board import Board
@@ -32,80 +28,26 @@ from kevo.report.answer import answer
 from kevo.report.drawings import drawings
 from kevo.runs import reader, status, trial_reader
 from kevo.runs.folder import Run
-from kevo.runs.records import FIRST, TrialRecord
+from kevo.runs.records import FIRST
 from kevo.tasks.images import linear_probes
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.pretrained_weights import Weights
-from kevo.tasks.images.task import ImageTask
 from kevo.tasks.images.task_trainer import ImageTrainer
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.tasks.protocols.task import Work
 from kevo.training.effort import CandidateError, Effort
-from tests.support.samples import CONV_GENOME, pretrained_genome, stripes
+from tests.support.samples import CONV_GENOME, stripes
+from tests.support.schedulers import (
+    DONE,
+    FROZEN,
+    METRICS,
+    SHALLOW,
+    evolved,
+    listener,
+    scheduler,
+    taken_up,
+    tasks,
+)
 from tests.support.searches import PAUSED, RUNGS, SETTINGS, Diary, record
-
-METRICS = {"val_accuracy": 0.8, "val_cross_entropy": 1.0}
-DONE = TrialResult(seconds=1.0, metrics=METRICS, history=(METRICS,), stages=("train",), num_parameters=100)
-FROZEN = {**pretrained_genome("mobilenet_v2", "out_relu"), "mobilenet_v2/alpha": 0.35}
-SHALLOW = {**FROZEN, "mobilenet_v2/cut": "block_3_expand_relu"}
-
-
-def scheduler(
-    path: Path,
-    dataset: ImageDataset,
-    settings: kevo.Settings = SETTINGS,
-    *records: TrialRecord,
-    seconds: float = 0.0,
-    errors: dict[str, float] | None = None,
-) -> Scheduler:
-    """The head of a search that has gone on for some time, with these candidates."""
-    run = Run.create(path / "run", {"search": settings.to_json(), "num_validation": len(dataset.validation)})
-    archive = Archive(run, settings, num_judged=len(dataset.validation))
-    archive.records = {record.trial_id: record for record in records}
-    budget = Budget(settings, started=time.monotonic() - seconds)
-    if errors:
-        archive.folder.write_json("probe_errors.json", errors)
-    return Scheduler(archive, task(archive.folder, dataset, settings), settings, Diary(), budget=budget)
-
-
-def task(run: Run, dataset: ImageDataset, settings: kevo.Settings) -> ImageTask:
-    """Image classification without a backbone in its space; it knows the weights of one all the same."""
-    one = ImageTask(dataset, dataclasses.replace(settings, cache="none"), {})
-    one._usable = {"mobilenet_v2": (Weights(backbone="mobilenet_v2", source="none", alpha=0.35),)}
-    one.attach(run, work=None, note=print)
-    return one
-
-
-def taken_up(one: Scheduler) -> Scheduler:
-    """The head of the same search in another session."""
-    return Scheduler(
-        one._archive,
-        task(one._archive.folder, one._task.dataset, one._settings),
-        one._settings,
-        Diary(),
-        budget=one._budget,
-    )
-
-
-def tasks(one: Scheduler) -> Iterator[TrialSpec]:
-    """Has everything done at once that a single worker gets."""
-    while isinstance(task := one.next("worker"), TrialSpec):
-        yield task
-        one.finish("worker", DONE)
-
-
-def listener(one: Scheduler) -> Diary:
-    assert isinstance(one._listener, Diary)
-    return one._listener
-
-
-def evolved(
-    path: Path, dataset: ImageDataset, settings: kevo.Settings, *records: TrialRecord, seconds: float
-) -> Scheduler:
-    """The head of a search that has bred all its candidates."""
-    one = scheduler(path, dataset, settings, *records, seconds=seconds)
-    one._exhausted_with = math.inf
-    return one
 
 
 def test_genomes_of_another_search_are_trained_after_those_of_the_task(tmp_path: Path, dataset: ImageDataset) -> None:
@@ -250,233 +192,11 @@ def test_the_winner_learns_from_all_pictures_at_last(tmp_path: Path, dataset: Im
     assert one.is_over and one.next("b") is Idle.OVER and listener(one).records == []
 
 
-def in_time(path: Path, dataset: ImageDataset, *, per_epoch: float, seconds: float = 0.0) -> Scheduler:
-    """The head of a search of 400 seconds, 380 of them for trainings, whose networks may be trained for any time."""
-    settings = dataclasses.replace(SETTINGS, max_trials=None, max_time=400.0, epochs=20, final_epochs=40)
-    one = scheduler(path, dataset, settings, seconds=seconds)
-
-    def work(genome: object, *, tune_epochs: int | None = None) -> Work:
-        return Work(0.0, 1.0 + 20 * per_epoch, per_epoch=per_epoch)
-
-    one._task.work = work  # type: ignore[method-assign]
-    # What it began with is no candidate.
-    one._archive.add(record(FIRST, 0.1, is_paused=False, origin=FIRST))
-    return one
-
-
-def cut_short(num_epochs: int, *, seconds: float) -> TrialResult:
-    history = tuple({**METRICS, "val_accuracy": 0.1 + 0.01 * epoch} for epoch in range(num_epochs))
-    stages = ("train",) * num_epochs
-    return dataclasses.replace(
-        DONE, history=history, stages=stages, seconds=seconds, is_cut_short=True, share=num_epochs / 20
-    )
-
-
-def begun_at_last(one: Scheduler) -> TrialSpec:
-    """What a worker gets after the first answer."""
-    task = one.next("a")
-    assert isinstance(task, TrialSpec)
-    if task.trial_id == FIRST:
-        one.finish("a", DONE, save=lambda path: path.write_text("a model"))
-        task = one.next("a")
-    assert isinstance(task, TrialSpec)
-    return task
-
-
-def test_where_time_is_scarce_one_network_is_trained_once_and_goes_on_with_all_examples(
-    tmp_path: Path, dataset: ImageDataset
-) -> None:
-    one = in_time(tmp_path, dataset, per_epoch=10.0)
-    first = begun_at_last(one)
-    assert first.effort.num_epochs == 40 and first.effort.seconds == pytest.approx(0.8 * 380, abs=20)
-    one._budget._seconds_before = 315.0
-    one.finish("a", cut_short(30, seconds=300.0), save=lambda path: path.write_text("a model"))
-    # 30 epochs show each picture often.
-    assert first.genome["augment"] and first.genome["augment/translation"] == 0.1
-    last = one.next("a")
-    assert isinstance(last, TrialSpec) and last.genome == first.genome and last.continues == first.trial_id
-    # 79 seconds are left. An epoch with the validation split takes a quarter longer than the 10 of one without it.
-    assert last.effort.num_epochs == 6 and last.effort.refit == {"train": 6} and last.effort.rate == 0.5
-    # The learning rate rises and falls anew.
-    assert one.running.model_for("a") is not None and last.history == last.stages == ()
-    assert last.effort.seconds == pytest.approx(78, abs=3)
-    one.finish("a", DONE, save=lambda path: path.write_text("a better one"))
-    assert (tmp_path / f"run/checkpoints/{first.trial_id}-refit.keras").read_text() == "a better one"
-    assert one.next("a") is Idle.OVER
-
-
-def test_over_folds_no_time_is_kept_to_go_on() -> None:
-    settings = dataclasses.replace(SETTINGS, max_time=400.0)
-    work = Work(0.0, 21.0, per_epoch=1.0)
-    for folds, seconds in ((None, 80.0), (5, 100.0)):
-        budget = Budget(dataclasses.replace(settings, folds=folds), started=time.monotonic())
-        assert budget.without_continuation(work, 100.0) == seconds
-
-
-def test_a_last_training_changes_pictures_where_that_was_as_good(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = in_time(tmp_path, dataset, per_epoch=1.0)
-    flipped = {**CONV_GENOME, "augment": True, "augment/flip": "horizontal"}
-    flipped |= {f"augment/{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")}
-    for trial_id, genome, accuracy in (("1", CONV_GENOME, 0.81), ("2", flipped, 0.8)):
-        ended = record(trial_id, accuracy, genome=genome, is_paused=False, seconds=20.0)
-        one._archive.add(ended, save=lambda path: path.write_text("a model"))
-    one._exhausted_with = math.inf
-    last = one.next("a")
-    assert isinstance(last, TrialSpec) and last.trial_id == "1-full" and last.effort.num_epochs == 40
-    assert last.genome == {**flipped, "augment/translation": 0.1}
-
-
-def test_last_trainings_from_scratch_are_longer_where_nobody_says_how_long(
-    tmp_path: Path, dataset: ImageDataset
-) -> None:
-    limited = dataclasses.replace(SETTINGS, max_trials=None, max_time=400.0, epochs=20, final_epochs=None)
-    flexible, whole = Work(0.0, 21.0, per_epoch=1.0), Work(0.0, 21.0)
-    for settings, work, num_epochs in (
-        (limited, flexible, 80),
-        (limited, whole, 40),
-        (dataclasses.replace(limited, final_epochs=30), flexible, 30),
-        (dataclasses.replace(limited, max_trials=3, max_time=None), flexible, 40),
-    ):
-        budget = Budget(settings, started=time.monotonic())
-        assert budget.longest(work) == num_epochs
-        assert budget.proper_seconds(work) == (0.0 if work is whole else num_epochs)
-
-
-def test_a_long_training_that_broke_off_goes_on_as_it_began(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = in_time(tmp_path, dataset, per_epoch=10.0)
-    first = begun_at_last(one)
-    epochs = {"history": [METRICS] * 12, "stages": ["train"] * 12}
-    one.keep("a", save=lambda path: path.write_text("half"), seconds=120.0, **epochs)
-    again = taken_up(one)
-    # With 18 epochs nobody would move a picture.
-    again._task.work = one._task.work  # type: ignore[method-assign]
-    again._budget._seconds_before = 180.0
-    task = begun_at_last(again)
-    assert task.trial_id == first.trial_id and task.genome == first.genome and len(task.stages) == 12
-
-
-def test_where_no_two_more_epochs_fit_the_first_network_gets_all_the_time(
-    tmp_path: Path, dataset: ImageDataset
-) -> None:
-    first = begun_at_last(in_time(tmp_path, dataset, per_epoch=60.0))
-    assert first.effort.seconds == pytest.approx(380, abs=25)
-    assert first.genome["augment/translation"] == 0
-
-
-def test_a_network_that_turns_out_to_be_slow_gets_the_rest_of_the_time(tmp_path: Path, dataset: ImageDataset) -> None:
-    """Also where the first answer, trained in seconds, is better so far."""
-    one = in_time(tmp_path, dataset, per_epoch=1.0)
-    first = begun_at_last(one)
-    assert first.effort.num_epochs == 20 and first.effort.seconds == pytest.approx(380 / 16, abs=1)
-    one._budget._seconds_before = 30.0
-    one.finish("a", cut_short(2, seconds=24.0), save=lambda path: path.write_text("a model"))
-    slow = in_time(tmp_path / "slow", dataset, per_epoch=12.0)
-    one._task.work = slow._task.work  # type: ignore[method-assign]
-    last = one.next("a")
-    assert isinstance(last, TrialSpec) and last.trial_id == f"{first.trial_id}-full" and last.genome == first.genome
-    assert last.effort.num_epochs == 40 and last.effort.seconds == pytest.approx(0.8 * 363, abs=2)
-
-
-def test_what_the_final_trainings_leave_over_goes_back_to_the_evolution(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = in_time(tmp_path, dataset, per_epoch=1.0)
-    assert begun_at_last(one).trial_id == "0000"
-    one._budget._seconds_before = 310.0
-    one.finish("a", DONE, save=lambda path: path.write_text("a model"))
-    begun = list(itertools.islice(tasks(one), 3))
-    assert [task.trial_id for task in begun] == ["0000-full", "0001", "0002"]
-    assert not one.is_over
-    one._budget._seconds_before = 400.0
-    assert list(tasks(one)) == [] and one.is_over
-
-
-def test_what_it_took_to_build_a_network_is_not_counted_for_each_epoch(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = in_time(tmp_path, dataset, per_epoch=1.0, seconds=339.0)
-    one._exhausted_with = math.inf
-    one._archive.add(record("1", 0.8, is_paused=False, seconds=10.0), save=lambda path: path.write_text("a model"))
-    final = one.next("a")
-    # 41 seconds are left for it and for the refit, and nine tenths of its own are certain.
-    assert isinstance(final, TrialSpec) and final.trial_id == "1-full" and final.effort.num_epochs == 16
-
-
-def test_the_winner_is_refit_before_the_time_is_up(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = in_time(tmp_path, dataset, per_epoch=1.0, seconds=340.0)
-    ended = {"is_paused": False, "seconds": 20.0}
-    for trial_id in ("0", "1"):
-        one._archive.add(record(trial_id, 0.8, origin="seed", **ended))
-        full = record(f"{trial_id}-full", 0.9, full_length=True, **ended)
-        one._archive.add(full, save=lambda path: path.write_text("a model"))
-    # 40 seconds are left, and 25 of them are the refit's.
-    assert (one._finals.left_for_evolution() or 0) == pytest.approx(15, abs=2)
-    one._budget._seconds_before = 10.0
-    refit = one.next("a")
-    assert isinstance(refit, TrialSpec) and refit.effort.refit is not None
-
-
-def test_a_machine_that_took_long_for_the_first_model_gets_more_time_for_the_end(
-    tmp_path: Path, dataset: ImageDataset
-) -> None:
-    left = list[float]()
-    for seconds in (1.0, 10.0):
-        one = scheduler(tmp_path / str(seconds), dataset, dataclasses.replace(SETTINGS, max_time=1000.0))
-        assert isinstance(one.next("a"), TrialSpec)
-        one.finish("a", dataclasses.replace(DONE, seconds=seconds), save=lambda path: path.write_text("a model"))
-        left.append(one._budget.left or 0.0)
-    assert left[0] > 985 and left[0] - left[1] == pytest.approx(22.5, abs=2)
-
-
-@pytest.mark.parametrize("are_better_together", [True, False])
-def test_time_is_kept_for_an_ensemble_only_if_one_would_gain(
-    tmp_path: Path, dataset: ImageDataset, are_better_together: bool
-) -> None:
-    settings = dataclasses.replace(SETTINGS, max_time=1000.0, objective="loss", max_trials=None)
-    one = scheduler(tmp_path, dataset, settings)
-    one._task.scoring_seconds = lambda genome: 50.0  # type: ignore[method-assign]
-    # Each knows one class only, and another one if they are better together.
-    for number in range(3):
-        probabilities = np.full((len(dataset.validation), 3), 0.25)
-        probabilities[:, number if are_better_together else 0] = 0.5
-        ended = record(str(number), 0.8, is_paused=False, metrics={**METRICS, "val_cross_entropy": 1.0 + number / 100})
-        one._archive.add(ended, save=lambda path: path.write_text("a model"), outputs=probabilities)
-    one._budget._seconds_before = 700.0
-    one._expect_closing()
-    assert one._budget.expects_ensemble
-    one._budget._seconds_before = 800.0
-    one._expect_closing()
-    assert one._budget.expects_ensemble is are_better_together
-    assert one._budget.left == pytest.approx(70 if are_better_together else 150, abs=40)
-
-
 def test_without_a_model_the_first_is_trained_though_the_time_is_up(tmp_path: Path, dataset: ImageDataset) -> None:
     one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_time=60.0), seconds=70.0)
     assert not one.is_over
     (first,) = tasks(one)
     assert first.trial_id == FIRST and first.effort.seconds == 1.0 and one.is_over
-
-
-def test_a_training_cut_short_is_compared_with_a_forecast_of_its_length(tmp_path: Path, dataset: ImageDataset) -> None:
-    one = in_time(tmp_path, dataset, per_epoch=1.0)
-    noted = list[float]()
-    one._task.note_duration = lambda genome, work, seconds: noted.append(seconds)  # type: ignore[method-assign]
-    begun_at_last(one)
-    # One epoch was to take two seconds, and all twenty 21; the first part is the same for all.
-    one.finish("a", cut_short(1, seconds=4.0))
-    assert noted == [pytest.approx(42.0)]
-
-
-def test_a_final_training_that_was_cut_short_is_repeated_at_its_own_length(
-    tmp_path: Path, dataset: ImageDataset
-) -> None:
-    one = in_time(tmp_path, dataset, per_epoch=1.0, seconds=300.0)
-    cut = cut_short(22, seconds=22.0)
-    history, stages = list(cut.history), list(cut.stages)
-    last = record("1-full", 0.9, is_paused=False, full_length=True, history=history, stages=stages, planned_epochs=40)
-    one._archive.add(record("1", 0.8, is_paused=False))
-    one._archive.add(last, save=lambda path: path.write_text("a model"))
-    one._exhausted_with = math.inf
-    task = one.next("a")
-    assert isinstance(task, TrialSpec) and task.effort.refit == {"train": 22}
-    # The rate falls over so many epochs, as it did when they were measured.
-    assert task.effort.num_epochs == 22
 
 
 def test_a_winner_that_cannot_be_trained_again_wins_as_it_is(tmp_path: Path, dataset: ImageDataset) -> None:
@@ -573,7 +293,7 @@ def test_a_finalist_is_fine_tuned_as_deep_as_before_it_broke_off(tmp_path: Path,
     save = functools.partial(Path.write_text, data="a model")
     one.keep("a", save=save, history=[METRICS] * 2, stages=["head", "fine-tune"], seconds=3.0)
     one._budget._started -= (one._budget.left or 0.0) - 2.0
-    assert one._finals._tuned(frozen, 2.0) != first.genome
+    assert one._finals._tuned(frozen, lambda shared: 2.0) != first.genome
     one.lose("a", "killed")
     again = one.next("b")
     assert isinstance(again, TrialSpec) and (again.genome, len(again.history)) == (first.genome, 2)
@@ -674,7 +394,7 @@ def test_promotions_are_recalled_in_their_rungs(tmp_path: Path, dataset: ImageDa
     ("per_epoch", "left", "begun"),
     [
         (5.0, 35.0, (6, None)),
-        (5.0, 28.0, (4, "1-full")),
+        (5.0, 28.0, (6, "1-full")),
         (11.0, 25.0, None),
         (None, 35.0, (6, None)),
         (None, 25.0, None),

@@ -27,6 +27,9 @@ def test_time_is_up_when_more_than_the_limit_has_passed(time: Time) -> None:
     time.now += 10.0
     assert one.seconds == 10.0 and not one.is_up
     assert one.is_up_in(0.5) and not one.is_up_in(0.0)
+    time.now -= 5.0
+    assert one.is_up_in(2.5, share=0.7) and not one.is_up_in(1.5, share=0.7)
+    time.now += 5.0
     one.check("nothing takes")
     time.now += 0.5
     assert one.is_up

@@ -66,12 +66,14 @@ def test_a_pass_that_is_made_already_costs_nothing(
 
 def test_a_finalist_is_fine_tuned_where_there_is_time() -> None:
     budget = Budget(Settings(max_time=400.0), started=time.monotonic())
-    whole = budget.tuning_seconds
+    whole, after_passes = budget.tuning_seconds(0.0), budget.tuning_seconds(90.0)
     assert whole is not None and 65 < whole < 70
+    # 152 seconds are for fine-tuning and the refit, which need not repeat 90 of them.
+    assert after_passes == pytest.approx(90 + (0.4 * 380 - 90) / 2.25, abs=1)
     most, few = (budget.left_for_evolution([1e9], tunes=tunes) for tunes in (False, True))
     assert most is not None and few is not None and 280 < most < 290 and 225 < few < 235
     assert budget.may_tune(Work(60.0, 40.0), 100.0) and not budget.may_tune(Work(60.0, 41.0), 100.0)
-    assert Budget(Settings(max_trials=1), started=0.0).tuning_seconds is None
+    assert Budget(Settings(max_trials=1), started=0.0).tuning_seconds(1.0) is None
     assert budget.may_tune(Work(1e9, 0.0), None)
 
 
@@ -82,6 +84,8 @@ def test_whoever_wins_has_time_left_to_learn_from_all_pictures() -> None:
     # What learns from a quarter more pictures takes a quarter longer.
     assert 2.25 * first == pytest.approx(left, abs=1) and second + 1.25 * 200.0 == pytest.approx(left, abs=1)
     assert budget.left_for_finalist(1e9) == pytest.approx(first, abs=1)
+    assert budget.left_for_finalist(0.0, shared=100.0) == pytest.approx(100 + (left - 100) / 2.25, abs=1)
+    assert budget.left_for_finalist(0.0, shared=1e9) == pytest.approx(left, abs=1)
     few, many = budget.left_for_evolution([10.0], tunes=True), budget.left_for_evolution([10.0, 20.0], tunes=True)
     assert few == pytest.approx(left - 22.5, abs=1) and many == pytest.approx(left - 55.0, abs=1)
     assert Budget(Settings(max_trials=1), started=0.0).left_for_finalist(1.0) is None

@@ -66,6 +66,12 @@ def test_a_frozen_genome_may_be_fine_tuned_as_deep_as_the_space_says() -> None:
     assert all(
         search_space.default(one) == one and one["fine_tune/learning_rate"] == pytest.approx(1e-4) for one in tuned
     )
+    # With less time the same number of blocks learns from fewer copies.
+    flipped = search_space.default({**frozen, "augment": True, "augment/flip": "horizontal", "mirror": True})
+    fewer = recipes.fine_tuned(flipped, preset("default"))
+    changes = [(one["fine_tune/num_blocks"], one["augment"], one["mirror"]) for one in fewer]
+    assert changes == [(3, True, True), (2, True, True), (1, True, True)] + [(num, False, True) for num in (3, 2, 1)]
+    assert all(search_space.default(one) == one for one in fewer)
     assert recipes.fine_tuned(tuned[0], preset("default")) == recipes.fine_tuned(frozen, preset("small")) == []
 
 

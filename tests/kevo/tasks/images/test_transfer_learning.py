@@ -1,6 +1,6 @@
 """Training on pretrained backbones: a head on frozen features, and fine-tuning."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,12 @@ from kevo.training.loop import Loop
 from tests.support.samples import FINE_TUNED, pretrained_genome
 from tests.support.trainers import RANDOM, Clock, paused, trainer
 
+FLIPPED = {
+    "augment": True,
+    "augment/flip": "horizontal",
+    **{f"augment/{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")},
+}
+
 
 def test_a_backbone_too_slow_for_its_time_fails_with_the_reason(dataset: ImageDataset) -> None:
     genome = {**pretrained_genome("mobilenet", "conv_pw_13_relu"), "mobilenet/alpha": 0.25}
@@ -34,29 +40,65 @@ def test_a_pass_that_takes_too_long_leaves_a_head_on_a_sample(
     genome = {
         **pretrained_genome("mobilenet", "conv_pw_3_relu", **FINE_TUNED),
         "mobilenet/alpha": 0.25,
-        "augment": True,
-        "augment/flip": "horizontal",
-        **{f"augment/{gene}": 0.0 for gene in ("rotation", "zoom", "translation", "contrast")},
+        **FLIPPED,
     }
     clock = Clock()
     monkeypatch.setattr("kevo.training.clock.time", clock)
     teacher = trainer(dataset)
 
     def slow(stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
-        # Each word is about a batch: validation, and then blocks of 20, 20 and 40 pictures in both copies.
+        # Each word is about a batch: validation, and then blocks of 20, 20 and 40 pictures.
         clock.now += 10.0 * (stage == "features")
 
-    first = teacher.train(genome, Effort(3, seconds=100.0), progress=slow)
+    first = teacher.train(genome, Effort(3, seconds=80.0), progress=slow)
     assert first.is_cut_short and first.stages == ["head"] * 3
     assert first.outputs is not None and len(first.outputs) == len(dataset.validation)
     kept = [
         teacher.cache.num_kept("train", genome, RANDOM["mobilenet", 0.25], copy) for copy in augmented_copies(genome)
     ]
-    assert kept == [80, 40]
+    assert kept == [80, 0]
     # More time goes on from there, and all pictures are learned from.
     second = teacher.train(genome, Effort(3, seconds=1000.0), progress=slow)
     assert not second.is_cut_short and second.stages == ["head"] * 3 + ["fine-tune"] * 3
     assert second.history[2] != first.history[2]
+
+
+def slow_maps(clock: Clock) -> Callable[[str, float, int, Mapping[str, float]], None]:
+    """Returns what is told of a training whose passes take ten seconds a batch, once its head is trained."""
+    stages = set[str]()
+
+    def progress(stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        stages.add(stage)
+        clock.now += 10.0 * (stage == "features" and "head" in stages)
+
+    return progress
+
+
+@pytest.mark.parametrize(
+    # After the head come a word, the validation pictures in a batch, and blocks of 20, 20, 40 and more in each copy.
+    ("seconds", "num_rows"),
+    [(80.0, 40), (120.0, 156), (200.0, 312)],
+)
+def test_fine_tuning_learns_from_what_has_passed_in_its_time(
+    dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch, seconds: float, num_rows: int
+) -> None:
+    monkeypatch.setattr("kevo.tasks.images.features._FIRST_BLOCK", 20)
+    monkeypatch.setattr("kevo.tasks.images.features._LARGEST_BLOCK", 40)
+    clock, seen = Clock(), list[int]()
+    monkeypatch.setattr("kevo.training.clock.time", clock)
+    original = stage.Loop
+
+    def watched(model: keras.Model, **options: Any) -> Loop:
+        seen.append(sum(map(len, options["inputs"])))
+        return original(model, **options)
+
+    monkeypatch.setattr(stage, "Loop", watched)
+    genome = {**pretrained_genome("mobilenet", "conv_pw_3_relu", **FINE_TUNED), "mobilenet/alpha": 0.25, **FLIPPED}
+    genome["mobilenet/cut"] = "conv_pw_5_relu"
+    trained = trainer(dataset).train(genome, Effort(2, seconds=seconds, tune_epochs=2), progress=slow_maps(clock))
+    assert trained.stages == ["head"] * 2 + ["fine-tune"] * 2
+    assert seen == [2 * len(dataset.train), num_rows]
+    assert trained.is_cut_short == (num_rows < 2 * len(dataset.train))
 
 
 def test_a_pass_that_will_not_end_in_time_is_given_up_early(
@@ -105,6 +147,20 @@ def test_fine_tuning_does_not_begin_when_the_time_is_up(small: ImageDataset, mon
     monkeypatch.setattr("kevo.training.clock.time", clock)
     trained = trainer(small).train(genome, Effort(2, seconds=250.0), progress=clock.progress)
     assert trained.stages == ["head"]
+
+
+def test_a_refit_that_fine_tunes_ends_with_its_time(small: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    genome = {**pretrained_genome("mobilenet", "conv_pw_5_relu", **FINE_TUNED), "mobilenet/alpha": 0.25}
+    clock, last = Clock(), dict[str, float]()
+    monkeypatch.setattr("kevo.training.clock.time", clock)
+
+    def progress(stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
+        clock.now += 1.0 * (stage == "fine-tune")
+        last[stage] = done
+
+    effort = Effort(1, seconds=5.5, tune_epochs=9, refit={"head": 1, "fine-tune": 9})
+    refit = trainer(small).train(genome, effort, progress=progress)
+    assert refit.metrics == {} and last["head"] == 1 and 0 < last["fine-tune"] < 9
 
 
 def test_fine_tuning_pauses_and_its_head_does_not(small: ImageDataset, tmp_path: Path) -> None:
