@@ -24,7 +24,9 @@ class Running:
     stage: str = ""
     done: float = 0.0
     total: int = 0
-    accuracy: float | None = None
+    metric: str = ""
+    """The name of a score for people to watch; the loss where the task has none."""
+    score: float = 0.0
 
 
 @dataclass(slots=True)
@@ -74,7 +76,9 @@ class Board(NullListener):
     def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
         if (running := self.running.get(number)) is not None:
             running.stage, running.done, running.total = stage, done, total
-            running.accuracy = metrics.get("accuracy")
+            own = {name: value for name, value in metrics.items() if not name.startswith("val_")}
+            running.metric = next((name for name in own if name != "loss"), "loss" if "loss" in own else "")
+            running.score = own.get(running.metric, 0.0)
 
     def trial_lost(self, number: int, reason: str) -> None:
         self.running.pop(number, None)

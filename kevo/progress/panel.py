@@ -220,7 +220,7 @@ def _training(number: int, one: Running, seconds: float, paper: Paper) -> Text:
         epoch = f"epoch {min(int(one.done) + 1, one.total)}/{one.total}"
     else:
         epoch = f"{min(1.0, max(0.0, one.done)):.0%}"
-    accuracy = "" if one.accuracy is None else f"accuracy {one.accuracy:.3f}"
+    score = f"{metric_name(one.metric)} {one.score:.3f}" if one.metric else ""
     full, empty = "#-" if paper.ascii_only else "━─"
     share = min(1.0, max(0.0, one.done / one.total)) if one.total else 0.0
     bar = full * int(share * _BAR)
@@ -231,7 +231,7 @@ def _training(number: int, one: Running, seconds: float, paper: Paper) -> Text:
             _Part(f"{bar}{empty * (_BAR - len(bar))}", "blue", 4),
             _Part(f"{paper.cropped(one.stage or 'begins', 9):<9}"),
             _Part(f"{epoch:<11}", "", 1),
-            _Part(f"{accuracy:<14}", "", 2),
+            _Part(f"{score:<14}", "", 2),
             _Part(f"{_whole(seconds):>5}", "", 3),
             _Part(paper.cropped(one.worker, 20), "", 5),
         ],

@@ -17,6 +17,7 @@ from kevo.runs import notes, status
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.runs.status import Ended, Sizes, Training
+from kevo.runs.training_curve import TrainingCurve
 from kevo.settings import Settings
 
 _WRITE_SECONDS = 1.0
@@ -40,6 +41,7 @@ class StatusWriter:
         self._listener = listener
         self._seconds = seconds
         self._trainings: dict[int, Training] = {}
+        self._curves: dict[int, TrainingCurve] = {}
         self._settings: Settings | None = None
         self._ended: Ended | None = None
         self._phase: tuple[str, str] | None = None
@@ -101,11 +103,16 @@ class StatusWriter:
 
     def progress(self, number: int, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
         """Notes how far a training is."""
-        if (training := self._trainings.get(number)) is not None:
-            epoch = min(int(done) + 1, total)
-            told = {name: float(value) for name, value in metrics.items()}
-            change = dataclasses.replace(training, stage=stage, epoch=epoch, num_epochs=total, metrics=told)
-            self._change(number, change)
+        told = {name: float(value) for name, value in metrics.items()}
+        epoch = min(int(done) + 1, total)
+        with self._lock:
+            if (training := self._trainings.get(number)) is not None:
+                self._curves[number].add(stage, done, told)
+                # Those of the validation split are told once in an epoch, and stand until the next one ends.
+                known = {**training.metrics, **told} if training.stage == stage else told
+                change = dataclasses.replace(training, stage=stage, epoch=epoch, num_epochs=total, metrics=known)
+                self._trainings[number] = change
+                self._has_news = True
         self._listener.progress(number, stage, done, total, metrics)
 
     def trial_lost(self, number: int, reason: str) -> None:
@@ -135,8 +142,9 @@ class StatusWriter:
         with self._lock:
             if training is None:
                 self._trainings.pop(number, None)
+                self._curves.pop(number, None)
             else:
-                self._trainings[number] = training
+                self._trainings[number], self._curves[number] = training, TrainingCurve()
             self._has_news = True
 
     def _write_on(self) -> None:
@@ -146,7 +154,10 @@ class StatusWriter:
 
     def _write(self) -> None:
         with self._lock:
-            trainings = list(self._trainings.values())
+            trainings = [
+                dataclasses.replace(one, curve=tuple(self._curves[number].points))
+                for number, one in self._trainings.items()
+            ]
             skipped = [(what, reason, num) for (what, reason), num in self._num_skipped.items()]
             self._has_news = False
         # On a full disk the search ends by its records, not by this.

@@ -185,6 +185,7 @@ def repeating(facts: Facts) -> Html:
             ),
             tag("h3", "Settings"),
             _settings(facts),
+            _limits(facts),
             tag("h3", "Genome of the winner") if facts.winner else None,
             _genome(facts.outcome.genome if facts.outcome else facts.winner.genome) if facts.winner else None,
             tag("h3", "Versions"),
@@ -210,6 +211,14 @@ def _settings(facts: Facts) -> Html:
     rows.append(["data", facts.data or "given from Python", ""])
     rows.append(["started", facts.started or "unknown", ""])
     return table(["Setting", "Value", "Default, if another"], rows, label="Settings", sentences=[1])
+
+
+def _limits(facts: Facts) -> Html | None:
+    """The limits of before; nothing where the search has had the same from its begin on."""
+    if len(facts.limits) < 2:
+        return None
+    rows = [[one.until or "now", one.words()] for one in facts.limits]
+    return table(["Until", "Limits, over all sessions"], rows, label="Limits that the search has had", sentences=[1])
 
 
 def _genome(genome: Mapping[str, object]) -> Html:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from kevo.errors import KevoError, RunError, os_reason
-from kevo.runs import layout, lock
+from kevo.runs import layout, limits, lock
 from kevo.runs.atomic_files import (
     PARTIAL,
     RESTORE,
@@ -127,13 +127,13 @@ class Run:
             raise RunError(f"{self.path / layout.SETTINGS} is damaged: {reason}{RESTORE}") from error
 
     def replace_search_settings(self, settings: Settings) -> None:
-        """Writes down that the search goes on with other settings.
+        """Writes down that the search goes on with other settings; the limits that it had are kept beside them.
 
         Raises:
             RunError: the folder cannot be written.
         """
-        if (values := settings.to_json()) != self.settings["search"]:
-            changed = {**self.settings, "search": values}
+        if settings.to_json() != self.settings["search"]:
+            changed = limits.replaced(self.settings, settings)
             # What this user has begun stays so; what somebody else has named is not vouched for.
             self.settings = signed(changed) if self.is_own else changed
             self.write_json(layout.SETTINGS, self.settings)
@@ -278,13 +278,18 @@ class Run:
         places = (path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
         return next(place for place in places if not place.exists())
 
-    def write_json(self, name: str, value: Any) -> None:
+    def write_json(self, name: str, value: Any, *, indent: int | None = 2) -> None:
         """Writes JSON values into the file `name`.
+
+        Args:
+            name: One of `layout`.
+            value: The values.
+            indent: By how many columns what stands inside of another is indented; `None` for all in one line.
 
         Raises:
             RunError: the folder cannot be written.
         """
-        atomic_write_text(self.path / name, dumps(value, indent=2) + "\n")
+        atomic_write_text(self.path / name, dumps(value, indent=indent) + "\n")
 
     def read_json(self, name: str) -> Any:
         """Reads what `write_json` wrote.

@@ -16,9 +16,10 @@ from typing import Any, Literal, TypeVar
 
 from kevo.errors import KevoError
 from kevo.objective import Objective
-from kevo.runs import failure, layout, ranking
+from kevo.runs import failure, layout, limits, ranking
 from kevo.runs.atomic_files import DAMAGE, damage, loads
 from kevo.runs.folder import Run
+from kevo.runs.limits import Limits
 from kevo.runs.outcome import Outcome
 from kevo.runs.records import TrialRecord
 from kevo.runs.trial_reader import read_sound_trials
@@ -101,6 +102,11 @@ class Facts:
     def started(self) -> str | None:
         """When the search began, as an ISO 8601 time; `None` where that is unknown."""
         return _text(self.settings.get("started"))
+
+    @property
+    def limits(self) -> tuple[Limits, ...]:
+        """The limits that the search has had, in their order; empty where its settings are damaged."""
+        return () if self.search is None else limits.history(self.settings, self.search)
 
     @property
     def data(self) -> str | None:

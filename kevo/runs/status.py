@@ -17,6 +17,7 @@ from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome, finite
 from kevo.runs.phases import PHASES
 from kevo.runs.records import TrialRecord
+from kevo.runs.training_curve import MOST_POINTS, Point
 from kevo.settings import Settings
 from kevo.system.text import byte_size, duration, metric_name
 
@@ -40,7 +41,9 @@ class Training:
         epoch: The epoch of that stage, from 1.
         num_epochs: How many epochs that stage has at most.
         started_at: When the training began, in seconds since 1970.
-        metrics: What its last step told, such as `accuracy`; empty before the first.
+        metrics: What its last step told, such as `accuracy`, and what the last validation of its stage did, such as
+            `val_accuracy`; empty before the first step.
+        curve: How these went so far, at 200 moments at most, evenly over the training.
     """
 
     number: int
@@ -51,6 +54,13 @@ class Training:
     num_epochs: int = 0
     started_at: float
     metrics: Mapping[str, float] = field(default_factory=dict)
+    curve: tuple[Point, ...] = ()
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The names of those metrics that say most: those of training, and the first of the validation split."""
+        own = [name for name in self.metrics if not name.startswith("val_")]
+        return (*own, *[name for name in self.metrics if name not in own][:1])
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -66,6 +76,7 @@ class Training:
             metrics={
                 str(name): finite(value) for name, value in values.get("metrics", {}).items() if value is not None
             },
+            curve=tuple(map(Point.from_json, values.get("curve", ())))[-MOST_POINTS:],
         )
 
 
@@ -204,7 +215,7 @@ def write(
         "phase": phase,
         "skipped": list(skipped),
     }
-    run.write_json(layout.STATUS, values)
+    run.write_json(layout.STATUS, values, indent=None)
 
 
 def remove(run: Run) -> None:
@@ -346,8 +357,9 @@ def describe_status(status: Status) -> Iterator[str]:
         yield f"best        {one.number + 1}: {metric_name(one.objective)} {one.score:.4f}, {one.words}"
     for training in status.trainings:
         epoch = f"{training.stage}, epoch {training.epoch}/{training.num_epochs}" if training.stage else "begins"
+        shown = [f", {metric_name(name, with_split=True)} {training.metrics[name]:.3f}" for name in training.shown]
         yield (
-            f"now         {training.number + 1}: {epoch}, with {training.worker}, "
+            f"now         {training.number + 1}: {epoch}{''.join(shown)}, with {training.worker}, "
             f"for {duration(max(0.0, time.time() - training.started_at))}, {training.words}"
         )
     if status.state == "running" and status.phase_words:

@@ -12,13 +12,14 @@ import zipfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
 
 from kevo.errors import DataError, KevoError, RunError
-from kevo.runs import layout
+from kevo.runs import layout, limits
 from kevo.runs.atomic_files import replacing
 from kevo.runs.folder import Run
 from kevo.runs.outcome import Outcome
@@ -219,14 +220,14 @@ class Server:
             "started": job.started,
             "ended": job.ended,
             "position": self.position(job) if state == jobs.QUEUED else None,
-            "status": self._status_json(job, state),
+            "status": self._status_json(job, state, is_brief=is_brief),
             "result": None,
         }
         outcome = self.searches.outcome(job) if state in (jobs.STOPPED, jobs.FINISHED) else None
         if outcome is not None:
             values["result"] = self._result_json(job, outcome, is_brief=is_brief)
         if not is_brief:
-            values["kevo"], values["sittings"] = job.kevo, job.sittings
+            values["kevo"], values["sittings"], values["limits"] = job.kevo, job.sittings, self._limits_json(job)
             values["files"] = self.files(job)
             address = f"/api/v1/searches/{job.id}"
             parts = ("candidates", "log", "files", "report", "figures", "exports")
@@ -306,7 +307,7 @@ class Server:
             text = text.replace(f"{folder}/", "")
         return text
 
-    def _status_json(self, job: Job, state: str) -> dict[str, Any] | None:
+    def _status_json(self, job: Job, state: str, *, is_brief: bool) -> dict[str, Any] | None:
         if state not in (*jobs.ALIVE, jobs.STOPPED, jobs.FINISHED, jobs.FAILED):
             return None
         found = self.searches.status(job)
@@ -316,9 +317,21 @@ class Server:
         for name in ("run_folder", "state", "failure"):
             del values[name]
         values["notes"] = [self.without_paths(text) for text in values["notes"]]
+        if is_brief:
+            # Two hundred points of each would be most of a list.
+            values["trainings"] = [{**one, "curve": []} for one in values["trainings"]]
         if state not in jobs.ALIVE:
             values["seconds_left"] = None
         return values
+
+    def _limits_json(self, job: Job) -> list[dict[str, Any]]:
+        """Returns all limits that a search has had, those of before with the time when others took their place."""
+        try:
+            run = Run.open(self.searches.place(job).run, without=layout.SEARCH)
+            found = [dataclasses.asdict(one) for one in limits.history(run.settings, run.search_settings())]
+        except KevoError:
+            return []
+        return [{**one, "until": one["until"] and datetime.fromisoformat(one["until"]).timestamp()} for one in found]
 
     def _result_json(self, job: Job, outcome: Outcome, *, is_brief: bool) -> dict[str, Any]:
         values = outcome.to_json()

@@ -43,6 +43,8 @@ class Watched:
         self._status: tuple[tuple[float, ...], Status | None] = ((), None)
         self._told = -1
         self._told_trainings: object = None
+        self._told_points: dict[int, float] = {}
+        """The epochs of the point that was told last, by the numbers of trainings under way."""
         self._told_phase: str | None = None
         self._num_notes = 0
 
@@ -133,11 +135,23 @@ class Watched:
             self._told_trainings = at
             names = ("phase", "phase_words", "trainings", "seconds", "seconds_left", "best")
             told = {"id": job.id, **{name: values[name] for name in names}}
+            told["trainings"] = [self._with_new_points(one) for one in values["trainings"]]
+            self._told_points = {
+                one["number"]: one["curve"][-1]["epochs"] for one in values["trainings"] if one["curve"]
+            }
             hub.publish(Event("training", job.id, job.owner, told, number))
         if len(found.notes) != self._num_notes:
             for text in found.notes[self._num_notes :]:
                 hub.publish(Event("note", job.id, job.owner, {"id": job.id, "text": text}, number))
             self._num_notes = len(found.notes)
+
+    def _with_new_points(self, training: dict[str, Any]) -> dict[str, Any]:
+        """Returns a training with those points of its curve that were not told yet, and the one that was told last."""
+        curve, known = training["curve"], self._told_points.get(training["number"], 0.0)
+        if curve and curve[-1]["epochs"] < known:
+            # It was begun again.
+            known = 0.0
+        return {**training, "curve": [point for point in curve if point["epochs"] >= known]}
 
     def _read_status(self) -> Status | None:
         try:

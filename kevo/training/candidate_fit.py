@@ -156,7 +156,9 @@ class CandidateFit:
                 began = self.clock.seconds
                 outputs = self._validate(plan, forward, views, batch_size, epoch, learned)
                 validation_seconds = self.clock.seconds - began
-                if self.record_epoch(stage, {**learned, **answers.measured(outputs, self._objective)}):
+                metrics = {**learned, **answers.measured(outputs, self._objective)}
+                self.tell(stage, epoch + 1.0, max(self._total, epoch + 1), metrics)
+                if self.record_epoch(stage, metrics):
                     best_weights, self.outputs = network.get_weights(), outputs
                 if self.effort.keeps_outputs:
                     self.epoch_outputs.append(outputs)

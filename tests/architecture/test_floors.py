@@ -42,7 +42,7 @@ kevo.tasks.registry
 kevo.settings
 
 kevo.runs.layout kevo.runs.atomic_files
-kevo.runs.records kevo.runs.lock kevo.runs.ownership
+kevo.runs.records kevo.runs.lock kevo.runs.ownership kevo.runs.limits
 kevo.runs.folder
 kevo.runs
 

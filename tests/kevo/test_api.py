@@ -13,6 +13,7 @@ import kevo
 from kevo import api
 from kevo.errors import DataError, RunError, SearchFailedError, SettingsError, WeightsError
 from kevo.result import SearchResult
+from kevo.runs import reader
 from kevo.runs.folder import Run
 from kevo.runs.phases import PHASES
 from kevo.runs.trial_reader import read_trials
@@ -129,6 +130,8 @@ def test_a_finished_search_goes_on_for_longer(found: tuple[SearchResult, Diary],
     settings = kevo.Settings.from_json(json.loads((run / "settings.json").read_text())["search"])
     assert settings.max_trials == num_before + 8
     assert settings.max_time is not None and 600 < settings.max_time < 600 + result.seconds
+    before, now = reader.read(run).limits
+    assert (before.max_trials, before.max_time) == (SETTINGS.max_trials, None) and before.until and now.until is None
     records = read_trials(Run.open(run))
     assert len({record.trial_id for record in records}) == len(records)
     assert again.validation.accuracy >= result.validation.interval[0]

@@ -12,7 +12,7 @@ from kevo.system.text import duration
 
 WIDTH, HEIGHT = 420, 180
 LEFT = 56
-_RIGHT, _TOP, _BOTTOM = 12, 12, 28
+RIGHT, TOP, BOTTOM = 12, 12, 28
 _MOST_DOTS = 1000
 _MOST_ROWS = 100
 
@@ -53,8 +53,8 @@ def curve(candidates: Candidates, objective: Objective) -> Curve | None:
     span = (high - low) or 1.0
 
     def place(seconds: float, score: float) -> tuple[int, int]:
-        x = LEFT + (WIDTH - LEFT - _RIGHT) * seconds / end
-        y = HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * (score - low) / span
+        x = LEFT + (WIDTH - LEFT - RIGHT) * seconds / end
+        y = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (score - low) / span
         return round(x), round(y)
 
     bests = _bests(found, objective)
@@ -108,8 +108,8 @@ def together(searches: Sequence[tuple[str, Candidates, Objective | None]]) -> To
 
     def place(seconds: float, score: float) -> tuple[int, int]:
         share = min(1.0, max(0.0, (score - low) / span))
-        x = LEFT + (WIDTH - LEFT - _RIGHT) * seconds / end
-        return round(x), round(HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * share)
+        x = LEFT + (WIDTH - LEFT - RIGHT) * seconds / end
+        return round(x), round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share)
 
     lines = tuple((name, _line(found, end, place), found[-1].score) for name, found in bests)
     return Together(lines, objective.metric, low, high, duration(end))

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from kevo.errors import KevoError
+from kevo.objective import Objective
 from kevo.runs import layout
 from kevo.runs.atomic_files import DAMAGE
 from kevo.runs.records import TrialRecord
+from kevo.runs.status import Training
+from kevo.runs.training_curve import Point
 from kevo.service import exports, jobs, reports
 from kevo.service import settings as allowed
 from kevo.service.candidates import CandidateOrder, Ending
 from kevo.service.jobs import Job
-from kevo.service.pages import charts
+from kevo.service.pages import charts, trainings
 from kevo.service.pages import sections as sections_of
 from kevo.service.pages.rendering import fields, lines, render, whole, words_of
 from kevo.service.rest import files, tags
@@ -66,6 +69,7 @@ def _page(job: Job, request: Request, *, error: str = "", status: int = 200) -> 
         remarks = [*filter(None, [outcome.advice]), *pages.remarks(outcome.test)]
         drawings = [shown for one in kind.drawings(outcome.test) if (shown := sections_of.block(one)) is not None]
         sections = sections_of.sections(pages, server.searches.place(job).run, outcome)
+    under_way = values["status"]["trainings"] if values["status"] else []
     return render(
         request,
         "search.html",
@@ -87,6 +91,7 @@ def _page(job: Job, request: Request, *, error: str = "", status: int = 200) -> 
         # No other format was compared with Keras on masks yet.
         is_exported=known is None or known.name != MASKS,
         curve=None if objective is None else charts.curve(candidates, objective),
+        panels=_panels(under_way, objective),
         metric="" if objective is None else objective.metric,
         last=_rows(server, search, server.searches.records(job, 0, _LAST, order="-ended")),
         num_candidates=len(candidates),
@@ -100,6 +105,12 @@ def _page(job: Job, request: Request, *, error: str = "", status: int = 200) -> 
         height=charts.HEIGHT,
         left=charts.LEFT,
     )
+
+
+def _panels(under_way: Sequence[Mapping[str, Any]], objective: Objective | None) -> dict[int, list[trainings.Panel]]:
+    """Returns the curves of the trainings under way, by the numbers of their candidates."""
+    metric = "" if objective is None else objective.metric
+    return {number: trainings.panels(points, metric) for number, points in trainings.of_status(under_way).items()}
 
 
 def _rows(server: Server, search: Settings | None, records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
@@ -228,9 +239,14 @@ def show_candidates(
 def show_candidate(job: Asked, number: Annotated[int, Path(ge=1, le=10**9)], request: Request) -> Response:
     """Shows all of one candidate, by its number from 1: what it is, how it was trained, and what came of it."""
     server = server_of(request)
-    search, record = server.settings(job), rest.candidate_of(server, job, number - 1)
-    names = list(dict.fromkeys(name for epoch in record.history for name in epoch))
+    search = server.settings(job)
     objective = None if search is None else search.objectives[0]
+    status = server.searches.status(job)
+    training = next((one for one in status.trainings if one.number == number - 1), None) if status else None
+    if training is not None:
+        return _training_page(job, request, training, objective)
+    record = rest.candidate_of(server, job, number - 1)
+    points = trainings.of_record(record)
     return render(
         request,
         "candidate.html",
@@ -239,10 +255,27 @@ def show_candidate(job: Asked, number: Annotated[int, Path(ge=1, le=10**9)], req
         metric="" if objective is None else objective.metric,
         genes=[(name, str(value)) for name, value in record.genome.items()],
         metrics=list(record.metrics.items()),
-        names=names,
-        epochs=list(zip(record.stages, record.history, strict=True))[-_EPOCHS:],
-        first=max(0, len(record.history) - _EPOCHS) + 1,
+        names=_names(points),
+        points=points[-_EPOCHS:],
+        panels=trainings.panels(points, "" if objective is None else objective.metric),
     )
+
+
+def _training_page(job: Job, request: Request, training: Training, objective: Objective | None) -> Response:
+    """Shows a candidate that trains: how far it is, and its metrics so far."""
+    return render(
+        request,
+        "training.html",
+        search=job,
+        training=training,
+        names=_names(training.curve),
+        panels=trainings.panels(training.curve, "" if objective is None else objective.metric),
+    )
+
+
+def _names(points: Sequence[Point]) -> list[str]:
+    """Returns the names of all metrics of a training."""
+    return list(dict.fromkeys(name for point in points for name in point.metrics))
 
 
 @router.get("/searches/{search}/report")

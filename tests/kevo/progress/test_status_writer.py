@@ -1,6 +1,7 @@
 """What a search at work writes for `kevo status`."""
 
 import dataclasses
+import json
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from kevo.progress import SearchStarted
 from kevo.progress.status_writer import StatusWriter
 from kevo.runs import status
 from kevo.runs.folder import Run
-from kevo.runs.status import Status
+from kevo.runs.status import Status, Training
 from kevo.tasks.images.describe import describe
 from tests.support.searches import SETTINGS, Diary, failed, record
 
@@ -33,6 +34,15 @@ def awaited(run: Run, number: int) -> Status:
     while len((found := status.read(run.path)).trainings) != number and time.monotonic() < until:
         time.sleep(0.02)
     return found
+
+
+def awaited_points(run: Run, num: int) -> Training:
+    """The only training of a search as soon as its curve has so many points."""
+    until = time.monotonic() + 20
+    while not ((found := status.read(run.path).trainings) and len(found[0].curve) == num):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    return found[0]
 
 
 def left_without_phase(run: Run) -> bool:
@@ -65,7 +75,7 @@ def test_a_search_at_work_tells_what_it_is_at(tmp_path: Path) -> None:
         assert 0 <= time.time() - first.started_at < 60
         assert (first.metrics, second.metrics) == ({"accuracy": 0.5}, {})
         text = command("status", run.path).stdout
-        assert "4: train, epoch 2/20, with worker-1, for" in text and "5: begins, with worker-2" in text
+        assert "4: train, epoch 2/20, accuracy 0.500, with worker-1, for" in text and "5: begins, with worker-2" in text
         publisher.trial_lost(4, "killed")
         run.append_trial(done := record("x", 0.75, number=3, is_paused=False))
         publisher.trial_ended(done, done)
@@ -118,3 +128,28 @@ def test_what_a_killed_search_was_at_is_not_told(tmp_path: Path) -> None:
         assert len(status.read(run.path).trainings) == 1
         with StatusWriter(run, Diary(), seconds=lambda: 1.0):
             assert status.read(run.path).trainings == ()
+
+
+def test_how_a_training_goes_is_told_while_it_trains(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    with run.locked(), StatusWriter(run, Diary(), seconds=lambda: 100.0) as publisher:
+        publisher.trial_started(3, "conv stack", 60.0, "worker-1")
+        publisher.progress(3, "download", 0.5, 1, {})
+        for epoch in (0, 1):
+            learned = {"loss": 2.0 - epoch, "accuracy": 0.25 + epoch / 4}
+            publisher.progress(3, "train", epoch + 1.0, 20, learned)
+            publisher.progress(3, "train", epoch + 1.0, 20, {**learned, "val_accuracy": 0.75, "val_macro_f1": 0.5})
+        publisher.progress(3, "train", 2.5, 20, {"loss": 0.5, "accuracy": float("nan")})
+        training = awaited_points(run, 3)
+        assert [(point.epochs, point.metrics["loss"]) for point in training.curve] == [(1, 2.0), (2, 1.0), (2.5, 0.5)]
+        assert [point.metrics.get("val_accuracy") for point in training.curve] == [0.75, 0.75, None]
+        # What the validation split said last stands until it is asked again.
+        assert training.metrics == {"loss": 0.5, "val_accuracy": 0.75, "val_macro_f1": 0.5}
+        text = command("status", run.path).stdout
+        assert "4: train, epoch 3/20, loss 0.500, validation accuracy 0.750, with worker-1" in text
+        (shown,) = json.loads(command("status", "--json", run.path).stdout)["trainings"]
+        assert shown["curve"][0] == {"stage": "train", "epochs": 1.0, "metrics": dict(training.curve[0].metrics)}
+        # One that is begun again has another curve.
+        publisher.trial_lost(3, "killed")
+        publisher.trial_started(3, "conv stack", 60.0, "worker-1")
+        assert awaited_points(run, 0).metrics == {}

@@ -22,7 +22,7 @@ from kevo.cli import main
 from kevo.cli.search import search as search_command
 from kevo.errors import RunError
 from kevo.objective import Objective
-from kevo.report import data, repeating
+from kevo.report import data, repeating, sections
 from kevo.report import files as report
 from kevo.report.answer import answer
 from kevo.report.blocks import blocks
@@ -503,6 +503,14 @@ def test_a_narrow_window_has_a_line_for_each_cell_and_small_figures_only(page: P
 def test_what_is_not_set_is_not_none(run: Run, tmp_path: Path) -> None:
     words = Page(report.write(run.path, tmp_path / "page.html")).words("repeat")
     assert "cachenot set" in words and "weightsnone" in words
+
+
+def test_limits_of_before_are_told(tmp_path: Path) -> None:
+    run = begun(tmp_path)
+    assert "Limits that the search has had" not in str(sections.repeating(reader.read(run.path)))
+    run.replace_search_settings(run.search_settings().extended(max_time="1h", seconds=60.0, num_trials=12))
+    told = str(sections.repeating(reader.read(run.path)))
+    assert "12 candidates" in told and "1 h 1 min" in told and ">now<" in told
 
 
 def test_costs_that_were_minimized_are_compared_too(tmp_path: Path) -> None:

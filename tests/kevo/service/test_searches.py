@@ -22,7 +22,7 @@ from kevo.service.jobs import Job, Place
 from kevo.service.server import Server
 from kevo.service.tokens import User
 from kevo.system import versions
-from tests.support.searches import failed, record
+from tests.support.searches import SETTINGS, failed, record
 from tests.support.serve_process import wait
 from tests.support.serving import put_run, put_search, serving, write_result
 
@@ -546,6 +546,22 @@ def test_a_search_tells_of_its_sessions_and_which_kevo_began_it(
     assert (kept.kevo, kept.sittings) == (versions.KEVO, [first, second])
     page = client.get(f"/searches/{job.id}?lang=es").text
     assert "Sesiones (2)" in page and f"kevo {versions.KEVO}." in page and page.count("<time ") == 4
+
+
+def test_a_search_tells_of_the_limits_that_it_had(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, state="stopped")
+    run, address = put_run(server, job), f"/searches/{job.id}"
+    (only,) = client.get(f"/api/v1{address}").json()["limits"]
+    assert only == {"until": None, "max_time": None, "max_trials": SETTINGS.max_trials, "patience": None}
+    assert "Limits of before" not in client.get(address).text
+    run.replace_search_settings(SETTINGS.extended(max_time=600.0, seconds=20.0, num_trials=3))
+    before, now = client.get(f"/api/v1{address}").json()["limits"]
+    assert before["max_trials"] == only["max_trials"] and abs(before["until"] - jobs.now()) < 600
+    assert now == {**only, "max_time": 620.0, "max_trials": None}
+    page = client.get(f"{address}?lang=es").text
+    assert "Límites anteriores (1)" in page and f"{SETTINGS.max_trials} candidatos como máximo" in page
+    assert "ahora: 10 min 20 s" in " ".join(page.split())
 
 
 @pytest.mark.bar(8)

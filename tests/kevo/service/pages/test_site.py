@@ -385,6 +385,38 @@ def test_one_candidate_is_shown_with_its_training(served: Serving) -> None:
         assert client.get(f"/searches/{job.id}/candidates/{number}").status_code in (404, 422)
 
 
+def test_a_candidate_is_followed_while_it_trains(served: Serving) -> None:
+    server, client = served
+    job = put_search(server, name=HOSTILE)
+    run = put_run(server, job, (record("0", 0.5),))
+    told = {"number": 1, "words": HOSTILE, "worker": "here", "stage": "train", "epoch": 3, "num_epochs": 20}
+    curve = [
+        {"stage": "train", "epochs": epochs, "metrics": {"loss": 1 / epochs, "accuracy": 0.25, **validated}}
+        for epochs, validated in ((1.0, {}), (2.0, {"val_accuracy": 0.375}), (2.5, {}))
+    ]
+    training = {**told, "started_at": 1.0, "metrics": {"loss": 0.4, "accuracy": 0.25}, "curve": curve}
+    with run.locked():
+        values = {"seconds": 9.0, "written_at": 0, "phase": ["evolving", "evolves"]}
+        run.write_json("status.json", {**values, "trainings": [training]})
+        server.searches.set_state(job, "running")
+        address = f"/searches/{job.id}"
+        page = checked(client.get(address).text)
+        # The phase and the time are two things.
+        assert "evolves</span>, <span" in " ".join(page.split())
+        assert f'href="{address}/candidates/2"' in page and page.count("<polyline") == 3
+        assert "accuracy after 2.5 epochs: training 0.2500, validation 0.3750" in page
+        page = checked(client.get(f"{address}/candidates/2?lang=es").text)
+        assert "accuracy tras 2,5 épocas: entrenamiento 0,2500, validación 0,3750" in page and "live.js" in page
+        client.cookies.clear()
+        assert "<td>train</td>" in client.get(f"{address}/candidates/2").text
+        asked = client.get(f"/api/v1{address}").json()["status"]["trainings"][0]
+        assert asked["curve"] == curve
+        # In a list they would be most of it.
+        assert client.get("/api/v1/searches").json()["searches"][0]["status"]["trainings"][0]["curve"] == []
+    # It has ended.
+    assert client.get(f"{address}/candidates/2").status_code == 404
+
+
 @pytest.mark.bar(12)
 def test_one_page_and_one_button_begin_a_search(served: Serving) -> None:
     server, client = served
