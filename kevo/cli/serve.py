@@ -115,7 +115,8 @@ class ServedModel(click.ParamType):  # type: ignore[type-arg]  # Generic since c
 @click.option(
     "--parallel",
     type=click.IntRange(1, 64),
-    help="Searches at work at a time; others wait. They share the GPUs.  [default: one for each GPU, else 1]",
+    help="Searches at work at a time; others wait. They share the GPUs; without GPUs each needs a core and 4 GiB.  "
+    "[default: one for each GPU, else 1]",
 )
 @CLUSTER
 @click.option("--paused", is_flag=True, help="Begin no searches; they wait.")
@@ -302,6 +303,9 @@ def _where(cluster: str | None, parallel: int | None) -> dict[str, Any]:
     if cluster is not None:
         return {"cluster": clusters.find(cluster), "parallel": parallel or 1}
     gpus = devices.find_gpus()
+    if parallel is not None and not gpus and (words := devices.too_many(parallel)):
+        click.echo(printable(words), err=True)
+        parallel = devices.most_searches()
     return {"gpus": gpus, "parallel": parallel or devices.num_searches(gpus)}
 
 

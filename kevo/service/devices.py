@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 
 from kevo.system import memory
+from kevo.system.text import byte_size, plural
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _ASK = ("nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader")
@@ -37,6 +38,28 @@ def num_searches(gpus: Sequence[str]) -> int:
     limit = memory.limit()
     most = len(gpus) if limit is None else limit.num_bytes // _BYTES_OF_A_SEARCH
     return max(1, min(len(gpus), most))
+
+
+def most_searches() -> int:
+    """Returns how many searches cores and memory hold side by side without GPUs: a core and 4 GiB for each."""
+    limit = memory.limit()
+    return max(1, _num_cores() if limit is None else min(_num_cores(), limit.num_bytes // _BYTES_OF_A_SEARCH))
+
+
+def too_many(asked: int) -> str | None:
+    """Says that fewer searches work side by side than were asked for; `None` where the machine holds them.
+
+    Args:
+        asked: How many were asked for, on a machine without GPUs.
+    """
+    if asked <= (most := most_searches()):
+        return None
+    limit = memory.limit()
+    held = plural(_num_cores(), "core") + ("" if limit is None else f" and {byte_size(limit.num_bytes)} of memory")
+    return (
+        f"Received --parallel {asked}. Expected {most} at most: without GPUs each search needs a core and "
+        f"{byte_size(_BYTES_OF_A_SEARCH)} of memory, and {held} may be used here. So many work side by side."
+    )
 
 
 def slots(gpus: Sequence[str], num: int) -> list[str]:

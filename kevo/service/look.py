@@ -27,6 +27,7 @@ def main(path: str, name: str, thumbnails: str) -> None:
         print(json.dumps({"error": str(error)}))
         return
     values = {"examples": found.examples, "task": found.task, **dataclasses.asdict(found.look)}
+    values["series"] = {} if found.series is None else dataclasses.asdict(found.series)
     skipped = [[one["path"], one["reason"]] for one in values.get("skipped", ())]
     values["skipped"] = skipped[:_MOST_NAMED]
     if len(skipped) > _MOST_NAMED:

@@ -119,6 +119,7 @@ class Models:
         raw: tuple[int, int] | None = None,
         draws: bool = False,
         overlays: bool = False,
+        suffix: str = "",
     ) -> dict[str, Any]:
         """Predicts examples.
 
@@ -130,9 +131,10 @@ class Models:
             raw: Width and height of pictures that come as pixels and not as files.
             draws: Whether each answer has a drawing of what in the picture speaks for its class, as PNG in base64.
             overlays: Whether each mask is drawn over its picture too.
+            suffix: That of files of rows or texts, such as `.csv`; empty for pictures.
 
         Returns:
-            `predictions` and `skipped`; each tells the `place` of its example.
+            `predictions` and `skipped`, of files of rows `notes` too; each tells the `place` of its file.
 
         Raises:
             NotReadyError: it is still being loaded.
@@ -142,7 +144,7 @@ class Models:
         await self._ready(model, wait)
         model.used = time.monotonic()
         loop = asyncio.get_running_loop()
-        how = {"top": top, "raw": raw, "draws": draws, "overlays": overlays}
+        how = {"top": top, "raw": raw, "draws": draws, "overlays": overlays, "suffix": suffix}
         question = _Question(blobs, how, loop.create_future())
         model.questions.append(question)
         if not model.is_busy:

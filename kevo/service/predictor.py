@@ -2,7 +2,7 @@
 
 It answers on stdout to what comes on stdin, one JSON object after another, each with its length before it. The bytes of
 the examples follow an object that tells their lengths. They are kept in memory only. An empty object stands for an
-example that is done before the answer is.
+example that is done before the answer is. Models of pictures take one in each file, all others files of rows or texts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from kevo.errors import KevoError
+from kevo.errors import DataError, KevoError
 from kevo.service.frames import LENGTH
 from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.protocols.use import Predictor
@@ -27,6 +27,12 @@ from kevo.tasks.saved_model import kind_of_model
 
 _MEMORY = "/dev/shm"
 """A folder that is no disk."""
+_PICTURES = "images"
+"""What models of pictures take."""
+_ROWS_SUFFIX = ".csv"
+_MOST_ROWS = 10_000
+_ROWS_TOLD = 1000
+"""After so many a sign of life is given."""
 
 
 def main(model: str) -> None:
@@ -34,9 +40,10 @@ def main(model: str) -> None:
     # Whatever else a library prints must not stand between the answers.
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    told: list[str] = []
     try:
         kind = kind_of_model(Path(model))
-        predictor = kind.predictor(Path(model), note=lambda text: None)
+        predictor = kind.predictor(Path(model), note=told.append)
     except KevoError as error:
         _write(output, {"error": str(error)})
         return
@@ -45,6 +52,9 @@ def main(model: str) -> None:
     while (asked := _read(sys.stdin.buffer)) is not None:
         blobs = [sys.stdin.buffer.read(length) for length in asked["lengths"]]
         try:
+            if kind.inputs != _PICTURES:
+                _write(output, _answer_rows(predictor, blobs, asked, told, done=lambda: _write(output, {})))
+                continue
             files = [_as_file(blob, asked["raw"]) for blob in blobs] if asked["raw"] else blobs
             how = {"top": asked["top"], "draws": asked["draws"], "overlays": asked["overlays"]}
             _write(output, _answer(predictor, files, **how, done=lambda: _write(output, {})))
@@ -92,6 +102,45 @@ def _answer(
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _answer_rows(
+    predictor: Predictor, blobs: list[bytes], asked: dict[str, Any], told: list[str], *, done: Callable[[], object]
+) -> dict[str, Any]:
+    """Predicts all that stands in files of rows or texts, which are named by their places.
+
+    Args:
+        predictor: The model.
+        blobs: The content of the files.
+        asked: How it is asked for: so many classes as `top`, and the `suffix` of the files.
+        told: What the model says of a file is added here.
+        done: Is told now and then that it is at work.
+
+    Raises:
+        DataError: there are more answers than can be told at once.
+    """
+    found: list[dict[str, Any]] = []
+    skipped: list[dict[str, Any]] = []
+    notes: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(dir=_MEMORY if os.path.isdir(_MEMORY) else None) as folder:
+        for place, blob in enumerate(blobs):
+            path = Path(folder) / f"rows{asked['suffix'] or _ROWS_SUFFIX}"
+            path.write_bytes(blob)
+            told.clear()
+            unread: list[Skipped] = []
+            for prediction in predictor.predict([path], skip=unread.append):
+                values = prediction.to_json(top=asked["top"])
+                values.pop("path", None)
+                found.append({"place": place, **values})
+                if len(found) > _MOST_ROWS:
+                    raise DataError(f"Expected {_MOST_ROWS:,} rows at most at a time. Send them in several files.")
+                if len(found) % _ROWS_TOLD == 0:
+                    done()
+            path.unlink()
+            skipped += [{"place": place, "reason": one.reason.replace(f"{folder}/", "")} for one in unread]
+            notes += [{"place": place, "text": text.replace(f"{folder}/", "")} for text in told]
+            done()
+    return {"predictions": found, "skipped": skipped, "notes": notes}
 
 
 def _as_file(pixels: bytes, size: tuple[int, int]) -> bytes:

@@ -52,7 +52,11 @@ Objective = Annotated[str, AfterValidator(_known), Field(json_schema_extra=_name
 Seconds = Annotated[float, Field(gt=0, le=10**9, strict=True)]
 
 
-_TARGET, _BACKBONES = "settings.target", "settings.backbones"
+Steps = Annotated[int, Field(ge=1, le=10_000, strict=True), _READ]
+_TARGET, _BACKBONES, _TASK = "settings.target", "settings.backbones", "settings.task"
+SERIES = "series"
+"""The task that forecasts the next values of a column, where a table has times."""
+OF_SERIES = ("horizon", "window", "season")
 
 
 class SearchSettings(BaseModel):
@@ -77,6 +81,10 @@ class SearchSettings(BaseModel):
     max_params: Annotated[int, Field(ge=1, le=10**13, strict=True), _READ] | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SEED, strict=True), _READ] | None = None
     target: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    task: Literal["series"] | None = None
+    horizon: Steps | None = None
+    window: Steps | None = None
+    season: Steps | None = None
 
 
 class Limits(BaseModel):
@@ -93,6 +101,7 @@ def checked(
     *,
     max_time: float,
     targets: Mapping[str, str] | None = None,
+    forecastable: Sequence[str] = (),
     task: str = "",
     backbones: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -102,6 +111,7 @@ def checked(
         settings: What was asked for.
         max_time: The most seconds that a search of this server may take.
         targets: The columns of a table that can be predicted, and the tasks that do so; `None` where it is none.
+        forecastable: The columns of it whose next values can be forecast.
         task: The task that the data decide; empty where they do not.
         backbones: The pretrained networks whose weights this server has.
 
@@ -111,15 +121,22 @@ def checked(
     """
     values = settings.model_dump(exclude_none=True)
     _check_time(values, max_time, "settings.max_time")
-    task = _task(values.get("target"), targets) or task
+    if values.get("task") == SERIES:
+        _check_series(values.get("target"), forecastable)
+        task = SERIES
+    elif (named := next((name for name in OF_SERIES if name in values), None)) is not None:
+        raise FieldError(f"settings.{named}", f"`{named}` is of a series. Ask for one with `task`, or leave it out.")
+    else:
+        task = _task(values.get("target"), targets) or task
     plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     _check_backbones(plain.pop("backbones", ()), backbones, task)
     if task:
         # The task is said, whatever the file looks like: it is read as a table, and no file that stands in it.
         values["task"] = task
         plain["task"] = task
-        if (target := plain.pop("target", None)) is not None:
-            plain["options"] = {"target": target}
+        options = {name: str(plain.pop(name)) for name in ("target", *OF_SERIES) if name in plain}
+        if options:
+            plain["options"] = options
     asks = kind_of(task or DEFAULT).asks
     if (objective := values.get("objective")) is not None and objective not in objectives(asks):
         raise FieldError(
@@ -131,6 +148,19 @@ def checked(
         # A search by number of candidates alone has no end that a server can promise to others.
         values["max_time"] = min(max_time, DEFAULT_MAX_TIME if "max_trials" not in values else max_time)
     return values
+
+
+def _check_series(target: str | None, forecastable: Sequence[str]) -> None:
+    """Raises a `FieldError` for a series where there is none, and for a column that cannot be forecast."""
+    if not forecastable:
+        words = "The data have no column of times on equal steps, or no numbers beside it. Leave `task` out."
+        raise FieldError(_TASK, words)
+    if target not in forecastable:
+        raise FieldError(
+            _TARGET,
+            f"Which column is to be forecast? Expected `target` as one of: {', '.join(forecastable)}. Received: "
+            f"{target!r}.",
+        )
 
 
 def _task(target: str | None, targets: Mapping[str, str] | None) -> str | None:

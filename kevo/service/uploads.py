@@ -32,7 +32,8 @@ _LOOK_SECONDS = 300.0
 _AT_ONCE = 2
 _LONGEST_NAME = 200
 _FOUND = {
-    *("examples", "task", "counts", "sizes", "shares", "skipped", "notes", "thumbnails", "num_rows", "columns"),
+    *("examples", "task", "counts", "sizes", "shares", "skipped", "notes", "thumbnails"),
+    *("num_rows", "columns", "series"),
 }
 """What is found out by looking into a file."""
 
@@ -60,6 +61,8 @@ class Upload:
         thumbnails: Small pictures: class and file name.
         num_rows: Rows of a table; 0 for pictures.
         columns: Those of a table: name, kind, examples, and the task of a search that predicts it; none for pictures.
+        series: Where a table has times on equal steps: the columns of these, a step in words, the first and the last
+            time, how many steps there are, and the columns that can be forecast; empty for none.
         same_as: An earlier upload with the same content; empty for none.
         key: The `Idempotency-Key` of the request that brought it.
     """
@@ -81,6 +84,7 @@ class Upload:
     thumbnails: list[list[str]] = field(default_factory=list)
     num_rows: int = 0
     columns: list[dict[str, Any]] = field(default_factory=list)
+    series: dict[str, Any] = field(default_factory=dict)
     same_as: str = ""
     key: str = ""
 
@@ -98,6 +102,17 @@ class Upload:
     def targets(self) -> dict[str, str]:
         """The columns that can be predicted, and the tasks of searches that do so."""
         return {str(one["name"]): str(one["task"]) for one in self.columns if one["task"]}
+
+    @property
+    def forecastable(self) -> list[str]:
+        """The columns whose next values can be forecast."""
+        return list(self.series.get("columns", ()))
+
+    @property
+    def is_series_first(self) -> bool:
+        """Whether it is more likely a series than rows for themselves: beside its times it holds numbers only."""
+        others = [one for one in self.columns if one["name"] not in self.series.get("times", ())]
+        return bool(self.series) and all(one["name"] in self.forecastable for one in others)
 
     @property
     def num_examples(self) -> int:

@@ -17,6 +17,7 @@ from kevo.tasks.texts.contract import ROWS as TEXT_ROWS
 if TYPE_CHECKING:
     from kevo.tasks.images.datasets.look import Look
     from kevo.tasks.masks.look import MaskLook
+    from kevo.tasks.series.look import SeriesLook
     from kevo.tasks.tables.look import TableLook
 
 TABLE_SUFFIX = ".csv"
@@ -32,11 +33,13 @@ class Found(NamedTuple):
         task: The task of a search on it, where the file alone decides that; empty for rows, whose columns do, and for
             classes of pictures.
         look: What of them there is.
+        series: What of a series rows are, where they have times; `None` where they have none, or it is no file of rows.
     """
 
     examples: str
     task: str
     look: Look | TableLook | MaskLook
+    series: SeriesLook | None = None
 
 
 def look(path: Path, *, name: str, thumbnails: Path | None = None) -> Found:
@@ -57,7 +60,11 @@ def look(path: Path, *, name: str, thumbnails: Path | None = None) -> Found:
         from kevo.tasks.tables.look import look as look_at_table
 
         found = look_at_table(path, name=name)
-        return Found("rows", "", _of_texts(found) if is_of_texts(path) else found)
+        if is_of_texts(path):
+            return Found("rows", "", _of_texts(found))
+        from kevo.tasks.series.look import look as look_for_series
+
+        return Found("rows", "", found, look_for_series(path))
     from kevo.tasks.images.datasets import pairs
     from kevo.tasks.images.datasets.look import look as look_at_files
 

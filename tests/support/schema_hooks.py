@@ -73,8 +73,9 @@ def _suiting(settings: Any) -> Any:
         given = SearchSettings.model_validate(settings)
     except ValidationError:
         return settings
-    # No column of pictures is predicted, they are classified, over folds there are no rungs, and no weights are there.
-    without = {"target", "backbones"}
+    # No column of pictures is predicted or forecast, they are classified, over folds there are no rungs, and no weights
+    # are there.
+    without = {"target", "backbones", "task", "horizon", "window", "season"}
     without |= set() if given.objective in allowed.objectives("classification") else {"objective"}
     without |= {"folds"} if given.num_rungs is not None else set()
     return {name: value for name, value in settings.items() if name not in without}

@@ -1,8 +1,10 @@
 """A server in the test's own process, and what it serves."""
 
 import contextlib
+import fcntl
 import io
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.service.app import create_app
 from kevo.service.guard import Hosts
-from kevo.service.jobs import Job
+from kevo.service.jobs import Job, Place
 from kevo.service.root import Root
 from kevo.service.server import Config, Server
 from kevo.service.tokens import Gate
@@ -76,6 +78,14 @@ def put_search(server: Server, *, state: str = "queued", name: str = "pets", wor
         server.searches.keep(job)
         server.searches.set_state(job, state)
     return job
+
+
+def at_work(place: Place) -> int:
+    """Holds the lock of a search, as its process does, until what is returned is closed."""
+    place.folder.mkdir(exist_ok=True)
+    held = os.open(place.lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    return held
 
 
 def put_run(server: Server, job: Job, records: tuple[TrialRecord, ...] = ()) -> Run:

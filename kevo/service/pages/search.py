@@ -27,11 +27,13 @@ from kevo.service.rest import files, tags
 from kevo.service.rest import searches as rest
 from kevo.service.rest.access import Asked, server_of
 from kevo.service.server import Server
-from kevo.service.settings import Limits
+from kevo.service.settings import SERIES, Limits
 from kevo.settings import Settings
 from kevo.system.text import seconds_in
 
 _ROWS = 50
+PICTURES = "images"
+"""What tasks take that have pictures for examples."""
 MASKS = "segmentation"
 """The task whose answers are masks."""
 _LAST = 5
@@ -87,9 +89,9 @@ def _page(job: Job, request: Request, *, error: str = "", status: int = 200) -> 
         remarks=remarks,
         drawings=drawings,
         sections=sections,
-        is_of_pictures=known is None or known.inputs == "images",
-        # No other format was compared with Keras on masks yet.
-        is_exported=known is None or known.name != MASKS,
+        is_of_pictures=known is None or known.inputs == PICTURES,
+        # No other format was compared with Keras on masks and on series yet.
+        is_exported=known is None or known.name not in (MASKS, SERIES),
         curve=None if objective is None else charts.curve(candidates, objective),
         panels=_panels(under_way, objective),
         metric="" if objective is None else objective.metric,

@@ -36,6 +36,9 @@ _WHOLE = (
     "population",
     "num_rungs",
     "folds",
+    "horizon",
+    "window",
+    "season",
 )
 """The settings of the form that are whole numbers."""
 
@@ -126,6 +129,7 @@ def _search_form(
         is_paused=server.searches.is_paused,
         num_before=waiting + server.searches.num_alive(),
         objectives=_objectives(upload),
+        offered=[] if upload is None else list(dict.fromkeys([*upload.targets, *upload.forecastable])),
         most=duration(server.config.max_time),
         default_name=Path(name).stem or name,
         longest_note=LONGEST_NOTE,
@@ -135,6 +139,8 @@ def _search_form(
 def _objectives(upload: Upload | None) -> list[tuple[str, tuple[str, ...]]]:
     """Returns what can be improved, by the tasks that the data may be for."""
     tasks = [DEFAULT] if upload is None else sorted(set(upload.targets.values())) or [upload.task or DEFAULT]
+    if upload is not None and upload.series:
+        tasks.append(allowed.SERIES)
     return [(asks, allowed.objectives(asks)) for asks in dict.fromkeys(kind_of(task).asks for task in tasks)]
 
 
@@ -158,7 +164,11 @@ def _asked_for(server: Server, user: User, data: str, given: Mapping[str, str], 
     for name in _WHOLE:
         if text := given.get(name):
             settings[name] = whole(text)
-    for name in ("space", "objective", "target"):
+    if given.get("task") != allowed.SERIES:
+        # The form asks for both, and these belong to the other one.
+        for name in allowed.OF_SERIES:
+            settings.pop(name, None)
+    for name in ("task", "space", "objective", "target"):
         if text := given.get(name):
             settings[name] = text
     if given.get("minimize"):

@@ -11,7 +11,7 @@ from typing import Any
 from kevo.errors import KevoError
 from kevo.runs.outcome import Outcome
 from kevo.service.pages.charts import HEIGHT, LEFT, WIDTH
-from kevo.tasks.pages import Bars, Block, CountMatrix, Known, Pages, Paragraph, Scatter, Share, Table
+from kevo.tasks.pages import Bars, Block, CountMatrix, Known, Lines, Pages, Paragraph, Scatter, Share, Table
 
 _SHADES = 8
 _MOST_CLASSES = 40
@@ -56,6 +56,8 @@ def block(one: Block) -> dict[str, Any] | None:
             return _shown("table", one.title, one.caption, **table)
         case Scatter():
             return _points(one)
+        case Lines():
+            return _lines(one)
     return None
 
 
@@ -95,6 +97,26 @@ def _points(scatter: Scatter) -> dict[str, Any] | None:
     about = {"x_label": scatter.x_label, "y_label": scatter.y_label, **limits}
     places = list(dict.fromkeys(place(x, y) for x, y in points))
     return _shown("scatter", scatter.title, scatter.caption, points=places, **about)
+
+
+def _lines(one: Lines) -> dict[str, Any] | None:
+    """Returns numbers in order as the corners of lines over the same steps."""
+    kept = [(name, values[-_MOST_POINTS:]) for name, values in one.lines]
+    known = [value for _, values in kept for value in values if math.isfinite(value)]
+    if not known:
+        return None
+    low, high, steps = min(known), max(known), max(len(values) for _, values in kept)
+
+    def place(step: int, value: float) -> str:
+        across, up = step / ((steps - 1) or 1), (value - low) / ((high - low) or 1.0)
+        return f"{round(LEFT + across * (WIDTH - LEFT - 12))},{round(HEIGHT - _MARGIN - up * (HEIGHT - _MARGIN - 12))}"
+
+    drawn = [
+        (name, " ".join(place(step, value) for step, value in enumerate(values) if math.isfinite(value)))
+        for name, values in kept
+    ]
+    about = {"x_label": one.x_label, "y_label": one.y_label, "low": f"{low:.4g}", "high": f"{high:.4g}"}
+    return _shown("lines", one.title, one.caption, lines=drawn, num_steps=steps, **about)
 
 
 def _some(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:

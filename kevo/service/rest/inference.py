@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kevo.errors import ModelError, RunError
 from kevo.service.rest.access import server_of, user_of
 from kevo.service.rest.errors import ERRORS
-from kevo.service.rest.predictions import MOST_PICTURES, pictures_of, predicted
+from kevo.service.rest.predictions import MOST_FILES, predicted, sent_in
 from kevo.service.server import Server, find_model
 from kevo.service.settings import Whole
 from kevo.system import versions
@@ -114,10 +114,10 @@ async def infer(model: str, path: Model, asked: Asked, request: Request) -> dict
     """Predicts pictures that come as numbers."""
     server, (tensor,) = server_of(request), asked.inputs
     num, height, width, colors = tensor.shape
-    if num > MOST_PICTURES or max(height, width) > _MOST_SIDE or colors != _COLORS:
+    if num > MOST_FILES or max(height, width) > _MOST_SIDE or colors != _COLORS:
         raise HTTPException(
             422,
-            f"Expected up to {MOST_PICTURES} pictures of up to {_MOST_SIDE} x {_MOST_SIDE} px in {_COLORS} colors. "
+            f"Expected up to {MOST_FILES} pictures of up to {_MOST_SIDE} x {_MOST_SIDE} px in {_COLORS} colors. "
             f"Received: {tensor.shape}.",
         )
     pixels = await asyncio.to_thread(_pixels, tensor)
@@ -143,7 +143,7 @@ async def predict(
     path: Model, request: Request, top: Annotated[int | None, Query(ge=1, le=10_000)] = None
 ) -> dict[str, Any]:
     """Predicts a picture, the body of the request, or up to 32 pictures, its parts."""
-    return await predicted(server_of(request), path, await pictures_of(request), top=top)
+    return await predicted(server_of(request), path, await sent_in(request), top=top)
 
 
 async def _class_names(server: Server, path: Path) -> list[str]:

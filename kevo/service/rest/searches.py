@@ -88,6 +88,7 @@ def add_search(server: Server, user: User, asked: NewSearch, key: str = "") -> t
         asked.settings,
         max_time=server.config.max_time,
         targets=targets,
+        forecastable=() if upload is None else upload.forecastable,
         task="" if upload is None else upload.task,
         backbones=backbones,
     )

@@ -131,6 +131,24 @@ def read(
     )
 
 
+def forecastable(source: Any, *, limits: Limits | None = None) -> tuple[str, ...]:
+    """Returns the columns of a source that can be forecast, by times of the source's own; none where it has no times.
+
+    Args:
+        source: As for `read`.
+        limits: What to refuse. Defaults to `Limits()`.
+
+    Raises:
+        DataError: the source cannot be read, or has no equal steps.
+    """
+    name, table, index = _table(source, limits)
+    rows = _timed(table, index, None, None, name)
+    if rows.timed.clock.unit == "row":
+        return ()
+    others = [one for one in table.columns if one not in rows.times]
+    return tuple(one for one in others if _is_of_numbers(table.columns[one]) and not _counts(table.columns[one]))
+
+
 def _table(source: Any, limits: Limits | None) -> tuple[str, Table, Raw | None]:
     """Reads a source; returns its name, its rows, and the dates of its index."""
     if is_table_file(source):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kevo.cli import serve
 from kevo.service import devices, launching
 from kevo.system.memory import Limit
 from tests.support.serve_process import Process, search_process, wait
@@ -77,6 +78,35 @@ def test_workers_of_all_searches_fit_memory_and_cores(
     monkeypatch.setattr("kevo.system.memory.limit", lambda: Limit(num_bytes))
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
     assert devices.num_workers(slot, num) == workers
+
+
+@pytest.mark.parametrize(
+    ("num_cores", "num_bytes", "most"), [(8, 64 * GB, 8), (8, 20 * GB, 4), (2, 64 * GB, 2), (2, GB, 1)]
+)
+def test_without_gpus_cores_and_memory_hold_so_many_searches(
+    monkeypatch: pytest.MonkeyPatch, num_cores: int, num_bytes: int, most: int
+) -> None:
+    monkeypatch.setattr("kevo.system.memory.limit", lambda: Limit(num_bytes))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(num_cores)))
+    assert devices.most_searches() == most and devices.too_many(most) is None
+    words = devices.too_many(most + 1)
+    assert words is not None and f"--parallel {most + 1}. Expected {most} at most" in words
+    monkeypatch.setattr("kevo.system.memory.limit", lambda: None)
+    assert devices.most_searches() == num_cores
+
+
+def test_more_searches_than_the_machine_holds_are_cut_down_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("kevo.system.memory.limit", lambda: Limit(64 * GB))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert serve._where(None, 2) == {"gpus": (), "parallel": 2} and capsys.readouterr().err == ""
+    assert serve._where(None, 64) == {"gpus": (), "parallel": 2}
+    assert "--parallel 64. Expected 2 at most" in capsys.readouterr().err
+    # With GPUs they share them, and their workers are fitted.
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a")
+    assert serve._where(None, 64)["parallel"] == 64 and capsys.readouterr().err == ""
 
 
 def process_of(folder: Path, search: str) -> tuple[dict[str, str], list[str]]:

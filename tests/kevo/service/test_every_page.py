@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
 import uvicorn
 
+from kevo import Settings
+from kevo.runs.folder import Run
 from kevo.service import jobs, measuring
 from kevo.service.app import create_app
 from kevo.service.guard import Hosts
@@ -20,6 +23,8 @@ from kevo.service.jobs import Job
 from kevo.service.root import Root
 from kevo.service.server import Config, Server
 from kevo.service.tokens import Gate, TokenFile
+from kevo.tasks.outputs.forecasts import evaluation
+from tests.support import series
 from tests.support.masks import write_folder
 from tests.support.searches import failed, record
 from tests.support.serve_process import wait
@@ -58,7 +63,14 @@ def at_work(server: Server, state: str, alive: contextlib.ExitStack) -> Job:
     alive.enter_context(run.locked())
     server.searches.set_state(job, state)
     training = {"number": 2, "words": HOSTILE, "worker": "here", "stage": "train", "epoch": 3, "num_epochs": 20}
-    told = {"started_at": 1.0, "metrics": {"accuracy": 0.75, "loss": None}}
+    points = [{"loss": 3 / (step + 2), "accuracy": 1 - 0.8 / (step + 1)} for step in range(20)]
+    # Its validation is told once in an epoch.
+    validated = [{"val_accuracy": 0.6 + step / 100} if step % 8 == 7 else {} for step in range(20)]
+    curve = [
+        {"stage": "train", "epochs": (step + 1) / 8, "metrics": {**one, **more}}
+        for step, (one, more) in enumerate(zip(points, validated, strict=True))
+    ]
+    told = {"started_at": 1.0, "metrics": {"accuracy": 0.75, "loss": None}, "curve": curve}
     values = {"seconds": 9.0, "written_at": 0, "trainings": [{**training, **told}], "phase": ["evolving", "evolves"]}
     run.write_json("status.json", values)
     return job
@@ -69,6 +81,21 @@ def ended(server: Server, state: str, *, has_result: bool = False, records: Any 
     run = put_run(server, job, records)
     if has_result:
         write_result(run, interrupted=state == "stopped", class_names=("cat", HOSTILE, LONG))
+    return job
+
+
+def of_series(server: Server) -> Job:
+    """A search on a series that has ended, with other limits before."""
+    job = put_search(server, state="finished", name=f"series {HOSTILE}")
+    settings = Settings(task="series", options={"target": HOSTILE, "horizon": "4"}, max_trials=5)
+    run = Run.create(server.searches.place(job).run, {"search": settings.to_json(), "data": "sales.csv"})
+    run.replace_search_settings(settings.extended(max_time="1h", seconds=20.0, num_trials=5))
+    write_result(run)
+    values = json.loads((run.path / "result.json").read_text())
+    steps = np.arange(40.0).reshape(10, 4)
+    scores = evaluation.evaluate(steps + np.sin(steps), steps, scale=2.0).to_json()
+    genome = {"family": "linear"}
+    run.write_json("result.json", {**values, "genome": genome, "validation": scores, "test": scores})
     return job
 
 
@@ -108,8 +135,11 @@ def pages(served: tuple[Server, str], tmp_path_factory: pytest.TempPathFactory) 
             answer = client.put(f"/api/v1/data/{name}.zip", content=content)
             assert answer.status_code == 201, answer.text
             uploads[name] = answer.json()["id"]
+        sales = series.write_csv(tmp_path_factory.mktemp("series") / "sales.csv").read_bytes()
+        uploads["series"] = client.put("/api/v1/data/sales.csv", content=sales).json()["id"]
     upload = uploads["pets"]
-    found |= {f"data-{name}": f"/data/{uploads[name]}" for name in ("texts", "masks")}
+    found |= {f"data-{name}": f"/data/{uploads[name]}" for name in ("texts", "masks", "series")}
+    found["search-new-series"] = f"/searches/new?data={uploads['series']}"
     found |= {"data": "/data", "data-new": "/data/new", "data-one": f"/data/{upload}"}
     found |= {"data-delete": f"/data/{upload}/delete", "search-new": f"/searches/new?data={upload}"}
     queued = put_search(server, name=HOSTILE)
@@ -126,6 +156,7 @@ def pages(served: tuple[Server, str], tmp_path_factory: pytest.TempPathFactory) 
     damaged = ended(server, "finished", has_result=True)
     (server.searches.place(damaged).run / "result.json").write_text('{"half')
     states["damaged"] = damaged
+    states["series"] = of_series(server)
     found |= {f"search-{name}": f"/searches/{job.id}" for name, job in states.items()}
     found |= {"search-queued": f"/searches/{queued.id}", "search-cancelled": f"/searches/{cancelled.id}"}
     done = states["finished"].id
@@ -133,6 +164,8 @@ def pages(served: tuple[Server, str], tmp_path_factory: pytest.TempPathFactory) 
         found[f"search-{name}"] = f"/searches/{done}/{name}"
     found |= {"candidate": f"/searches/{done}/candidates/1", "candidate-failed": f"/searches/{done}/candidates/3"}
     found["candidates-best"] = f"/searches/{done}/candidates?sort=best&status=completed"
+    found["candidate-training"] = f"/searches/{states[jobs.RUNNING].id}/candidates/3"
+    found["search-series-try"] = f"/searches/{states['series'].id}/try"
     found["search-measured"] = f"/searches/{done}/measure?data=digits"
     found["compare"] = f"/compare?ids={done}&ids={states['stopped'].id}"
     found["compare-one"] = f"/compare?ids={done}"

@@ -1,7 +1,6 @@
 """Searches wait, begin, stop, go on and are removed; what they are is told by their files."""
 
 import contextlib
-import fcntl
 import io
 import os
 import subprocess
@@ -18,13 +17,13 @@ from kevo.errors import SearchFailedError
 from kevo.runs import failure
 from kevo.service import jobs, launching, register
 from kevo.service.errands import Errand
-from kevo.service.jobs import Job, Place
+from kevo.service.jobs import Job
 from kevo.service.server import Server
 from kevo.service.tokens import User
 from kevo.system import versions
 from tests.support.searches import SETTINGS, failed, record
 from tests.support.serve_process import wait
-from tests.support.serving import put_run, put_search, serving, write_result
+from tests.support.serving import at_work, put_run, put_search, serving, write_result
 
 Serving = tuple[Server, TestClient]
 
@@ -33,14 +32,6 @@ Serving = tuple[Server, TestClient]
 def served(tmp_path: Path) -> Iterator[Serving]:
     with serving(tmp_path / "root") as both:
         yield both
-
-
-def at_work(place: Place) -> int:
-    """Holds the lock of a search, as its process does."""
-    place.folder.mkdir(exist_ok=True)
-    held = os.open(place.lock, os.O_RDWR | os.O_CREAT)
-    fcntl.flock(held, fcntl.LOCK_EX)
-    return held
 
 
 def test_a_search_waits_in_its_order(served: Serving) -> None:
@@ -107,7 +98,7 @@ def test_the_schema_says_what_may_be_set(served: Serving) -> None:
     assert set(fields) == {
         "max_time", "max_trials", "patience", "epochs", "final_epochs", "num_finalists", "backbones", "num_rungs",
         "population", "space", "objective", "minimize",
-        "max_params", "max_examples", "folds", "seed", "target",
+        "max_params", "max_examples", "folds", "seed", "target", "task", "horizon", "window", "season",
     }  # fmt: skip
 
 

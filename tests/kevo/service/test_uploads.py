@@ -17,7 +17,7 @@ from kevo.cli.search import search
 from kevo.service import jobs
 from kevo.service.server import Server
 from kevo.service.tokens import User
-from tests.support import masks, texts
+from tests.support import masks, series, texts
 from tests.support.serve_process import Process
 from tests.support.serving import ADDRESS, pets, put_search, serving, zipped
 from tests.support.tables import write_csv
@@ -280,6 +280,52 @@ def test_texts_come_as_a_table_and_are_searched_as_texts(served: Serving, tmp_pa
     words = jobs.command(job, server.searches.place(job), "reviews.csv")
     assert words[words.index("--task") + 1] == "texts" and words[words.index("--target") + 1] == "kind"
     server.searches.stop(job)
+
+
+@pytest.mark.bar(3)
+def test_a_series_is_told_by_its_times_and_searched_as_such(served: Serving, tmp_path: Path) -> None:
+    server, client = served
+    content = series.write_csv(tmp_path / "sales.csv").read_bytes()
+    values = client.put("/api/v1/data/sales.csv", content=content).json()
+    assert values["series"]["columns"] == ["sales", "visitors"] and values["series"]["num_steps"] == 120
+    page = client.get(f"/data/{values['id']}").text
+    assert "from 1990-01-01 to 2019-10-01" in page and "3 months" in page
+    # Beside its times there are words too: it may be meant row by row.
+    form = client.get(f"/searches/new?data={values['id']}").text
+    assert '<input type="radio" name="task" value="" checked>' in form and "mase" in form
+    asked = {"data": values["id"], "settings": {"task": "series", "target": "sales", "horizon": 4, "max_trials": 1}}
+    found = client.post("/api/v1/searches", json=asked).json()
+    words = jobs.command(job := server.searches.known[found["id"]], server.searches.place(job), "sales.csv")
+    assert " ".join(words).count("--target sales --task series --horizon 4") == 1
+    context = search.make_context("search", words[1:])
+    assert (context.params["task"], context.params["horizon"]) == ("series", "4")
+    for wrong, field in (
+        ({"target": None}, "target"),
+        ({"target": "weather"}, "target"),
+        ({"task": None}, "horizon"),
+        ({"folds": 3}, None),
+        ({"objective": "accuracy"}, "objective"),
+    ):
+        given = {name: one for name, one in {**asked["settings"], **wrong}.items() if one is not None}
+        refused = client.post("/api/v1/searches", json={**asked, "settings": given})
+        assert refused.status_code == 422, wrong
+        assert refused.json().get("field") == (field and f"settings.{field}")
+    # A form sends both; row by row the rest of it counts for nothing.
+    fields = {"data": values["id"], "name": "sales", "max_time": "5m", "target": "sales", "horizon": "4"}
+    for task, expected in (("series", {"task": "series", "horizon": 4}), ("", {"task": "table-regression"})):
+        address = client.post("/searches", data={**fields, "task": task}, follow_redirects=False).headers["location"]
+        settings = client.get(f"/api/v1{address}").json()["settings"]
+        assert settings == {"max_time": 300.0, "target": "sales", **expected}
+    for one in server.searches.all_of(User("owner")):
+        server.searches.remove(one)
+    for name in ("digits", client.put("/api/v1/data/things.csv", content=b"a,b\n1,x\n2,y\n3,x\n").json()["id"]):
+        refused = client.post("/api/v1/searches", json={"data": name, "settings": {"task": "series", "target": "a"}})
+        assert refused.status_code == 422 and "no column of times" in refused.json()["detail"]
+    # A file of times and numbers alone is a series first of all.
+    lines = [line.rpartition(",")[0] for line in content.decode().splitlines()]
+    alone = client.put("/api/v1/data/alone.csv", content="\n".join(lines).encode()).json()["id"]
+    form = client.get(f"/searches/new?data={alone}").text
+    assert '<input type="radio" name="task" value="series" checked>' in form and '"sales" selected' in form
 
 
 @pytest.mark.bar(3)

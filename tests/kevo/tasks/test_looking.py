@@ -10,7 +10,7 @@ from kevo.tasks.images.datasets.look import Look
 from kevo.tasks.looking import look
 from kevo.tasks.masks.look import MaskLook
 from kevo.tasks.tables.look import TableLook
-from tests.support import masks, tables, texts
+from tests.support import masks, series, tables, texts
 from tests.support.serving import pets, zipped
 
 
@@ -21,6 +21,13 @@ def test_a_column_beside_texts_is_predicted_from_these(tmp_path: Path) -> None:
     other = look(tables.write_csv(tmp_path / "things.csv"), name="mine.csv").look
     assert isinstance(other, TableLook)
     assert {one.name: one.task for one in other.columns}["kind"] == "tables"
+
+
+def test_rows_with_times_may_be_a_series(tmp_path: Path) -> None:
+    found = look(series.write_csv(tmp_path / "sales.csv"), name="mine.csv")
+    assert found.series is not None and found.series.columns == ("sales", "visitors")
+    assert isinstance(found.look, TableLook) and {one.name for one in found.look.columns} > {"quarter", "sales"}
+    assert look(tables.write_csv(tmp_path / "things.csv"), name="mine.csv").series is None
 
 
 def test_texts_and_masks_are_told_from_pictures(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every page says what there is and what to do, in every state, and shows names of others as text."""
 
+import os
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -11,7 +12,7 @@ from starlette.testclient import TestClient
 from kevo.service.server import Server
 from kevo.service.tokens import TokenFile, User
 from tests.support.searches import failed, record
-from tests.support.serving import ADDRESS, pets, put_run, put_search, serving, write_result
+from tests.support.serving import ADDRESS, at_work, pets, put_run, put_search, serving, write_result
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202e../"
 Serving = tuple[Server, TestClient]
@@ -395,7 +396,8 @@ def test_a_candidate_is_followed_while_it_trains(served: Serving) -> None:
         for epochs, validated in ((1.0, {}), (2.0, {"val_accuracy": 0.375}), (2.5, {}))
     ]
     training = {**told, "started_at": 1.0, "metrics": {"loss": 0.4, "accuracy": 0.25}, "curve": curve}
-    with run.locked():
+    # A server looks after its searches by itself: one whose lock is free has ended.
+    with run.locked(), os.fdopen(at_work(server.searches.place(job))):
         values = {"seconds": 9.0, "written_at": 0, "phase": ["evolving", "evolves"]}
         run.write_json("status.json", {**values, "trainings": [training]})
         server.searches.set_state(job, "running")

@@ -26,6 +26,7 @@ CHOICES = (
     "all",
     "classification",
     "regression",
+    "series",
     "number",
     "category",
 )
