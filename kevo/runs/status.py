@@ -82,11 +82,20 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Best:
-    """The trial that has won, or would win now: its number, genome in words, objective, and score for that."""
+    """The trial that has won, or would win now.
+
+    Args:
+        number: Its number in the search, from 0.
+        words: Its genome in words.
+        objective: What the search improves.
+        direction: Which scores for that are better: `max` or `min`.
+        score: Its own.
+    """
 
     number: int
     words: str
     objective: str
+    direction: str
     score: float
 
 
@@ -119,6 +128,7 @@ class Ended:
                 number=int(best["number"]),
                 words=str(best["words"]),
                 objective=str(best["objective"]),
+                direction=str(best["direction"]),
                 score=finite(best["score"]),
             ),
         )
@@ -419,5 +429,6 @@ def best(record: TrialRecord, settings: Settings) -> Best:
         number=record.number,
         words=settings.kind.describe(record.genome),
         objective=settings.resolved_objective,
+        direction=settings.objectives[0].direction,
         score=record.metrics[settings.objectives[0].metric],
     )

@@ -63,6 +63,8 @@ class Job:
         run: The run folder, where the command made it; empty for one of the server's own.
         kevo: The version that began it; empty before that, and where the command began it.
         sittings: When each session of the server's began, and when it had ended: `None` while it has not.
+        best: How good its best candidate is: the `objective`, the `direction` that is better, and the `score`; empty
+            before the first, and where the command began it.
         gpus: Those of its last session, as `CUDA_VISIBLE_DEVICES` names them; empty where none were given to it.
     """
 
@@ -88,6 +90,7 @@ class Job:
     run: str = ""
     gpus: str = ""
     kevo: str = ""
+    best: dict[str, Any] = field(default_factory=dict)
     sittings: list[dict[str, float | None]] = field(default_factory=list)
 
     @property

@@ -66,13 +66,13 @@ class Sessions:
                 launching.ask_to_stop(place.run)
         elif want == "kill":
             launching.kill(place.lock)
-        self._register.watching(job).tell(self._register.hub)
+        self._tell(job)
 
     def end(self, job: Job, place: Place) -> None:
         """Finds out how a session has ended."""
         child = self._children.pop(job.id, None)
         exit_code = None if child is None else child.wait()
-        self._register.watching(job).tell(self._register.hub)
+        self._tell(job)
         unreadable = RESTART if self.installed.has_changed else ""
         state, words = jobs.verdict(job, place, exit_code, unreadable=unreadable)
         job.end_session(words)
@@ -91,6 +91,13 @@ class Sessions:
         job.state, job.further = state, {}
         self._register.keep(job)
         self._register.set_state(job, state)
+
+    def _tell(self, job: Job) -> None:
+        """Tells what is new of a search, and notes how good its best candidate is."""
+        watching = self._register.watching(job)
+        watching.tell(self._register.hub)
+        if (status := watching.status()) is not None and (best := status.best) is not None:
+            job.best = {"objective": best.objective, "direction": best.direction, "score": best.score}
 
     def begin(self, job: Job) -> None:
         """Begins a session; one that cannot begin has failed."""

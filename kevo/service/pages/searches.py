@@ -11,10 +11,10 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from kevo.errors import KevoError
-from kevo.service import jobs
+from kevo.service import jobs, sorting
 from kevo.service import settings as allowed
 from kevo.service.jobs import Job
-from kevo.service.pages.rendering import chosen, fields, lines, render, whole, words_of
+from kevo.service.pages.rendering import address_query, chosen, fields, lines, render, whole, words_of
 from kevo.service.rest.access import server_of, user_of
 from kevo.service.rest.searches import LONGEST_NOTE, NewSearch, add_search
 from kevo.service.server import Server
@@ -51,6 +51,7 @@ def searches(
     state: str = "",
     owner: str = "",
     q: Annotated[str, Query(max_length=200)] = "",
+    objective: Annotated[str, Query(max_length=200)] = "",
     sort: SearchOrder = "-created",
     page: Annotated[int, Query(ge=1, le=10**6)] = 1,
 ) -> Response:
@@ -59,6 +60,12 @@ def searches(
     everything = server.searches.all_of(user)
     sought = server.searches.all_of(user, words=q, order=sort)
     found = [job for job in sought if state in ("", server.searches.state(job)) and owner in ("", job.owner)]
+    objectives = sorting.objectives(found)
+    found = [job for job in found if objective in ("", job.best.get("objective"))]
+    may_sort = len(objectives) == 1 or objective in objectives
+    if sort.endswith("best") and not may_sort:
+        # Scores for different things stand in no order.
+        return RedirectResponse(f"/?{address_query(state=state, owner=owner, q=q, objective=objective)}", 303)
     rows = [server.search_json(job, is_brief=True) for job in found[(page - 1) * _PAGE : page * _PAGE]]
     states = [server.searches.state(job) for job in everything]
     return render(
@@ -69,6 +76,10 @@ def searches(
         owner=owner,
         q=q,
         sort=sort,
+        objective=objective,
+        objectives=objectives,
+        may_sort=may_sort,
+        is_best_most=any(job.best.get("direction") == "max" for job in found),
         owners=sorted({job.owner for job in everything}),
         states=sorted(set(states)),
         num_all=len(everything),

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from kevo.runs.records import TrialRecord
-from kevo.service import jobs
+from kevo.service import jobs, sorting
 from kevo.service import settings as allowed
 from kevo.service.candidates import CandidateOrder, Ending
 from kevo.service.errors import MissingError
@@ -109,15 +109,24 @@ def list_searches(
     state: str | None = None,
     owner: str | None = None,
     q: Annotated[str, Query(max_length=LONGEST_NAME)] = "",
+    objective: Annotated[str | None, Query(max_length=LONGEST_NAME)] = None,
     sort: SearchOrder = "-created",
     limit: Annotated[int, Query(ge=1, le=500)] = 20,
     after: Annotated[int, Query(ge=0, le=10**9)] = 0,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Lists searches, `q` by name of them or their data; 304 where the list of `If-None-Match` is still right."""
+    """Lists searches, `q` by name of them or their data; 304 where the list of `If-None-Match` is still right.
+
+    By `best` only those can be sorted that improve the same: name that as `objective` where there are several.
+    """
     server = server_of(request)
     everything = server.searches.all_of(user_of(request), words=q, order=sort)
     found = [job for job in everything if state in (None, server.searches.state(job)) and owner in (None, job.owner)]
+    if objective is not None:
+        found = [job for job in found if job.best.get("objective") == objective]
+    if sort.endswith("best") and len(several := sorting.objectives(found)) > 1:
+        words = f"These searches improve several things: {', '.join(several)}. Name one of them as `objective`."
+        raise HTTPException(422, words)
     following = after + limit
     values = {
         "searches": [server.search_json(job, is_brief=True) for job in found[after:following]],

@@ -80,7 +80,7 @@ def test_a_search_at_work_tells_what_it_is_at(tmp_path: Path) -> None:
         run.append_trial(done := record("x", 0.75, number=3, is_paused=False))
         publisher.trial_ended(done, done)
         assert awaited(run, 0).best == status.Best(
-            number=3, words=describe(done.genome), objective="accuracy", score=0.75
+            number=3, words=describe(done.genome), objective="accuracy", direction="max", score=0.75
         )
         publisher.note("so far")
     assert diary.started == ["conv stack", "another"] and diary.records == [done]

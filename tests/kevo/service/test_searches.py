@@ -462,6 +462,40 @@ def test_searches_are_had_in_several_orders(served: Serving) -> None:
     assert client.get("/api/v1/searches?sort=-beauty").status_code == 422
 
 
+def test_searches_that_improve_the_same_are_had_by_their_best(served: Serving) -> None:
+    server, client = served
+    scores = {"a": ("accuracy", 0.5), "b": ("accuracy", 0.9), "c": ("mase", 0.7), "d": ("mase", 0.2), "e": None}
+    for name, score in scores.items():
+        job = put_search(server, name=name, state="finished")
+        if score is not None:
+            direction = "min" if score[0] == "mase" else "max"
+            job.best = {"objective": score[0], "direction": direction, "score": score[1]}
+
+    def names(query: str) -> str:
+        return "".join(one["name"] for one in client.get(f"/api/v1/searches?{query}").json()["searches"])
+
+    refused = client.get("/api/v1/searches?sort=best")
+    assert refused.status_code == 422 and "accuracy, mase" in refused.json()["detail"]
+    assert names("sort=best&objective=accuracy") == "ba" and names("sort=-best&objective=accuracy") == "ab"
+    assert names("sort=best&objective=mase") == "dc" and names("objective=beauty&sort=best") == ""
+    # Its name alone tells one from the other; what has no score comes last.
+    for job in server.searches.all_of(User("owner")):
+        if job.name in ("c", "d"):
+            server.searches.remove(job)
+    assert names("sort=best") == "bae" and names("sort=-best") == "abe"
+
+
+def test_how_good_a_search_is_is_known_when_it_has_ended(served: Serving) -> None:
+    server, _ = served
+    job = put_search(server)
+    put_run(server, job, (record("0", 0.5), record("1", 0.75, number=1)))
+    job.started = jobs.now()
+    with server.searches.lock:
+        server.searches.sessions.end(job, server.searches.place(job))
+    best = {"objective": "accuracy", "direction": "max", "score": 0.75}
+    assert job.best == best and Job.read(server.root.search(job.id)).best == best
+
+
 @pytest.mark.bar(15)
 def test_only_some_searches_are_kept_in_memory(served: Serving) -> None:
     server, client = served

@@ -359,6 +359,26 @@ def test_lists_are_sorted_by_links_in_their_heads(served: Serving) -> None:
     assert client.get(f"{address}?sort=beauty").status_code == 422
 
 
+def test_a_list_is_sorted_by_the_best_where_all_improve_the_same(served: Serving) -> None:
+    server, client = served
+    for name, score in (("first", 0.5), ("second", 0.9)):
+        put_search(server, state="finished", name=name).best = {
+            "objective": "accuracy",
+            "direction": "max",
+            "score": score,
+        }
+    page = checked(client.get("/?sort=best").text)
+    assert 'aria-sort="descending"><a href="?sort=-best">Best so far</a>' in page
+    assert page.index(">second<") < page.index(">first<") and "What is improved" not in page
+    put_search(server, state="finished").best = {"objective": "mase", "direction": "min", "score": 2.0}
+    page = checked(client.get("/").text)
+    assert "sort=best" not in page and 'href="/?objective=mase&amp;"' in page
+    answer = client.get("/?sort=best&q=s", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?q=s&")
+    page = checked(client.get("/?objective=accuracy").text)
+    assert 'href="?objective=accuracy&amp;sort=best"' in page and ">first<" in page and ">pets<" not in page
+
+
 def test_searches_are_shown_by_owner_to_who_sees_several(served: Serving) -> None:
     server, client = served
     put_search(server, name="mine")
