@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kevo.estimators import KevoClassifier, KevoRegressor
     from kevo.result import SearchResult
     from kevo.settings import Settings
-    from kevo.tasks.public import PRESETS, Classifier, ImageDataset, Space, read_picture
+    from kevo.tasks.public import PRESETS, Classifier, ImageDataset, Space, distill_vectors, read_picture
 
 __version__ = versions.KEVO
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "SearchResult",
     "Settings",
     "Space",
+    "distill_vectors",
     "read_picture",
     "resume",
     "search",
@@ -44,6 +45,7 @@ _MODULES = {
     "SearchResult": "kevo.result",
     "Settings": "kevo.settings",
     "Space": "kevo.tasks.public",
+    "distill_vectors": "kevo.tasks.public",
     "read_picture": "kevo.tasks.public",
     "resume": "kevo.api",
     "search": "kevo.api",

@@ -100,6 +100,7 @@ def search(
         settings,
         task=kind.name,
         weights=kind.absolute(settings.weights),
+        options=_absolute_options(settings.options, kind),
         cache=_absolute(settings.cache),
         seeds=settings.seeds if seeds is None else _seeds(seeds, kind),
     )
@@ -301,6 +302,14 @@ def _watched(settings: Settings, verbose: bool | None, listener: Listener | None
         return
     with quiet_natives(), for_stderr(settings.objectives[0]) as view:
         yield TrackerGroup([view, *([] if listener is None else [listener])])
+
+
+def _absolute_options(options: Mapping[str, str], kind: AnyKind) -> dict[str, str]:
+    """Returns a task's own settings with absolute paths: a search may go on from another folder."""
+    paths = {option.name for option in kind.options if option.is_path}
+    return {
+        name: os.path.abspath(os.path.expanduser(value)) if name in paths else value for name, value in options.items()
+    }
 
 
 def _absolute(cache: str | None) -> str | None:

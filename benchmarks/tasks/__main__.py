@@ -4,6 +4,7 @@
     python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --minutes 2 --sets rt_polarity --rates
     python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --sets titanic,telco_churn,auto_mpg --genes
     python -m benchmarks.tasks --data ../shared/data --seeds 0 --minutes 4 --sets chase_db1
+    python -m benchmarks.tasks --data ../shared/data --seeds 0 --sets rt_polarity_few_vectors --vectors minilm.vec
     python -m benchmarks.tasks --write
 
 Each seed divides the examples anew, the same way for all. Each is measured once; the report is made of all measurements
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks.support import project
 from benchmarks.support.command_line import add_data_option, log, names_from, parser
@@ -35,7 +37,7 @@ REPORT = project.PAGES / "tasks.md"
 def jobs(arguments: argparse.Namespace) -> list[Job]:
     """Returns the jobs in their order: seed by seed, each with all data sets."""
     return [
-        Job(name=name, minutes=minutes, seed=seed, data=arguments.data.resolve())
+        Job(name=name, minutes=minutes, seed=seed, data=arguments.data.resolve(), vectors=arguments.vectors)
         for seed in arguments.seeds
         for name in arguments.sets
         for minutes in arguments.minutes
@@ -53,13 +55,21 @@ def main(given: Sequence[str] | None = None) -> int:
     options.add_argument("--seeds", type=int, nargs="*", default=(), help="seeds to measure; none: only report")
     options.add_argument("--minutes", type=float, nargs="*", default=(1,), help="how long kevo may search")
     options.add_argument(
-        "--sets", type=names_from(SETS), default=list(SETS), help=f"with commas between: {', '.join(SETS)}"
+        "--sets",
+        type=names_from(SETS),
+        default=[name for name in SETS if not SETS[name].has_vectors],
+        help=f"with commas between: {', '.join(SETS)}",
+    )
+    options.add_argument(
+        "--vectors", type=Path, metavar="FILE", help="word vectors for the sets that are measured with some"
     )
     options.add_argument("--rates", action="store_true", help="measure candidates an hour, beside Keras Tuner")
     options.add_argument("--genes", action="store_true", help="measure what the genes of tables gain")
     options.add_argument("--fresh", action="store_true", help="measure again what the file holds already")
     options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
     arguments = options.parse_args(given)
+    if arguments.seeds and arguments.vectors is None and any(SETS[name].has_vectors for name in arguments.sets):
+        options.error("these sets need --vectors FILE; see kevo vectors")
     results = ResultsFile(RESULTS, Measurement.from_json, key=_key)
     rates = ResultsFile(RATES, Rates.from_json, key=_key)
     gains = ResultsFile(GENES, Gains.from_json, key=lambda one: (one.name, one.seed))

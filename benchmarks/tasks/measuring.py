@@ -30,6 +30,9 @@ class DataSet:
         score: The score that counts; higher is better, but for `mase`.
         target: The column that is predicted; `None` for texts in files by class, for boards, and for masks.
         task: The task, where the data do not tell.
+        num_known: So many texts are known beside those of the test split, which stays whole; `None` for all.
+        has_vectors: Whether kevo is given the word vectors of the job.
+        further: Other options of the search.
     """
 
     title: str
@@ -37,6 +40,9 @@ class DataSet:
     score: str
     target: str | None = None
     task: str = "auto"
+    num_known: int | None = None
+    has_vectors: bool = False
+    further: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_lower_better(self) -> bool:
@@ -46,14 +52,17 @@ class DataSet:
     @property
     def options(self) -> dict[str, str]:
         """The options of a search."""
-        return {} if self.target is None else {"target": self.target}
+        return {**({} if self.target is None else {"target": self.target}), **self.further}
 
-    def source(self, data: Path) -> Any:
-        """Returns the first argument of `kevo.search`: a path, or a mapping of arrays for `.npz` files.
+    def source(self, data: Path, *, seed: int) -> Any:
+        """Returns the first argument of `kevo.search`: a path, or a mapping of arrays or texts.
 
         Args:
             data: The folder with the data.
+            seed: Seed of which texts are known, where that is not all.
         """
+        if self.num_known is not None:
+            return few_texts(data / self.path, self.num_known, seed=seed)
         return boards(data / self.path, as_rows=True) if self.path.endswith(".npz") else data / self.path
 
 
@@ -62,8 +71,25 @@ SETS: Mapping[str, DataSet] = {
     "telco_churn": DataSet("Telco churn, 7,043 rows", "telco_churn/telco_churn.csv", "accuracy", "Churn"),
     "auto_mpg": DataSet("Auto MPG, 398 rows", "auto_mpg/mpg.csv", "r2", "mpg"),
     "rt_polarity": DataSet("rt_polarity, 10,662 sentences of reviews", "rt_polarity", "accuracy"),
+    "rt_polarity_vectors": DataSet("rt_polarity, with word vectors", "rt_polarity", "accuracy", has_vectors=True),
+    "rt_polarity_few": DataSet("rt_polarity, 1,200 sentences known", "rt_polarity", "accuracy", num_known=1200),
+    "rt_polarity_few_vectors": DataSet(
+        "rt_polarity, 1,200 sentences known, with word vectors",
+        "rt_polarity",
+        "accuracy",
+        num_known=1200,
+        has_vectors=True,
+    ),
     "airline_passengers": DataSet(
         "airline passengers, 144 months", "time_series/airline_passengers.csv", "mase", "passengers", "series"
+    ),
+    "seattle_weather": DataSet(
+        "Seattle weather, 1,461 days, 3 ahead",
+        "time_series/seattle-weather.csv",
+        "mase",
+        "temp_max",
+        "series",
+        further={"time": "date", "horizon": "3"},
     ),
     "connect4": DataSet("Connect-4, 22,000 boards", "connect4/connect4.npz", "accuracy"),
     "chase_db1": DataSet("CHASE_DB1, 28 retinas", "chase_db1", "dice", task="segmentation"),
@@ -89,6 +115,29 @@ def boards(path: Path, *, as_rows: bool = False) -> dict[str, Any]:
     kinds = np.unique(fields)
     shown = fields.reshape(len(fields), -1).astype(np.float64) if as_rows else _channels(fields, kinds)
     return {str(name): (shown[split == name], best[split == name]) for name in np.unique(split)}
+
+
+def few_texts(path: Path, num_known: int, *, seed: int) -> dict[str, tuple[list[str], list[str]]]:
+    """Returns some of the texts that are not in the test split, as `train`, and all of those in it, as `test`.
+
+    Args:
+        path: Where the texts are.
+        num_known: How many.
+        seed: Seed of the test split, and of which others are known.
+    """
+    import numpy as np
+
+    from kevo.tasks.texts.loading import load
+
+    whole = load(path, seed=seed)
+    names = whole.class_names
+    texts = [*whole.train.texts, *whole.validation.texts]
+    labels = np.concatenate([whole.train.labels, whole.validation.labels])
+    chosen = np.random.default_rng(seed).permutation(len(texts))[:num_known].tolist()
+    return {
+        "train": ([texts[place] for place in chosen], [names[labels[place]] for place in chosen]),
+        "test": ([*whole.test.texts], [names[label] for label in whole.test.labels]),
+    }
 
 
 def _channels(fields: Any, kinds: Any) -> Any:
@@ -153,12 +202,18 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A measurement that is still to be made; the fields are those of `Measurement`."""
+    """A measurement that is still to be made; the fields are those of `Measurement`.
+
+    Args:
+        data: The folder with the data.
+        vectors: A file of word vectors, for the sets that have them.
+    """
 
     name: str
     minutes: float
     seed: int
     data: Path
+    vectors: Path | None = None
 
 
 def measure(job: Job) -> Measurement:
@@ -190,8 +245,13 @@ def _searched(job: Job, folder: Path, began: float) -> dict[str, Any]:
     import kevo
 
     one = SETS[job.name]
-    settings = kevo.Settings(task=one.task, max_time=60 * job.minutes, options=one.options, seed=job.seed)
-    result = kevo.search(one.source(job.data), settings, out=folder / "run", started=began)
+    options = one.options
+    if one.has_vectors:
+        options["vectors"] = str(job.vectors)
+    settings = kevo.Settings(
+        task="texts" if one.has_vectors else one.task, max_time=60 * job.minutes, options=options, seed=job.seed
+    )
+    result = kevo.search(one.source(job.data, seed=job.seed), settings, out=folder / "run", started=began)
     best = float(result.test.value(one.score))
     return {
         "kevo": best,
@@ -264,7 +324,7 @@ def _beside_texts(job: Job) -> tuple[float, dict[str, float]]:
 
     one = SETS[job.name]
     keras.utils.set_random_seed(job.seed)
-    dataset = load(job.data / one.path, seed=job.seed)
+    dataset = load(one.source(job.data, seed=job.seed), seed=job.seed)
     reads = layers.TextVectorization(_NUM_WORDS, output_sequence_length=_WORDS_PER_TEXT)
     reads.adapt(tf.constant(dataset.train.texts))
     train, validation, test = (
@@ -295,12 +355,15 @@ def _beside_series(job: Job) -> tuple[float, dict[str, float]]:
     import numpy as np
     from keras import layers
 
+    import kevo
     from kevo.tasks.series import references
     from kevo.tasks.series.loading import load
+    from kevo.tasks.series.options import arguments
 
     one = SETS[job.name]
     keras.utils.set_random_seed(job.seed)
-    dataset = load(job.data / one.path, target=one.target)
+    options = kevo.Settings(task=one.task, options=one.options)
+    dataset = load(job.data / one.path, **arguments(options))
     known = dataset.train.series[: int(dataset.train.firsts[-1]) + dataset.train.horizon]
     mean, deviation = known.mean(axis=0), known.std(axis=0)
     (x, y), (x_val, y_val), (x_test, _) = (

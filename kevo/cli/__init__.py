@@ -24,6 +24,7 @@ _PLACES = {
     "predict": "use",
     "compare": "compare",
     "serve": "serve",
+    "vectors": "vectors",
 }
 """The module of each command."""
 

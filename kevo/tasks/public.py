@@ -8,14 +8,16 @@ if TYPE_CHECKING:
     from kevo.tasks.images.contract import read_picture
     from kevo.tasks.images.datasets import ImageDataset
     from kevo.tasks.images.space import PRESETS, Space
+    from kevo.tasks.texts.sentence_models import distill_vectors
 
-__all__ = ["PRESETS", "Classifier", "ImageDataset", "Space", "read_picture"]
+__all__ = ["PRESETS", "Classifier", "ImageDataset", "Space", "distill_vectors", "read_picture"]
 
 _MODULES = {
     "Classifier": "kevo.tasks.images.classifier",
     "ImageDataset": "kevo.tasks.images.datasets",
     "PRESETS": "kevo.tasks.images.space",
     "Space": "kevo.tasks.images.space",
+    "distill_vectors": "kevo.tasks.texts.sentence_models",
     "read_picture": "kevo.tasks.images.contract",
 }
 

@@ -53,6 +53,15 @@ BAG: dict[str, Any] = {
 }
 """A bag of words with features."""
 RECURRENT: dict[str, Any] = {**_SEQUENCE, "family": "recurrent", "recurrent/units": 4}
+VECTORS: dict[str, Any] = {
+    **{name: value for name, value in GENOME.items() if name not in _BAG},
+    "family": "vectors",
+    "vectors/pretrained": "frozen",
+    "vectors/pooling": "both",
+    "vectors/weights": "rarity",
+    "vectors/dropout": 0.0,
+}
+"""The mean and the maximum of pretrained word vectors."""
 _GOOD, _BAD = ("great", "moving", "superb", "lovely"), ("dull", "boring", "awful", "tedious")
 _ANY = ("film", "movie", "story", "actor", "scene", "plot", "ending", "music", "camera", "script", "cast", "sound")
 
@@ -84,6 +93,23 @@ def small_dataset(num: int = 240) -> TextDataset:
     """Returns reviews with their classes as a data set."""
     texts, kinds, _ = reviews(num)
     return load((texts, kinds), target="kind")
+
+
+def write_vectors(path: Path) -> Path:
+    """Writes word vectors of four numbers; the first says whether a word praises."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for word in (*_ANY, *_GOOD, *_BAD, "splendid", "wretched"):
+        praise = 1.0 if word in (*_GOOD, "splendid") else -1.0 if word in (*_BAD, "wretched") else 0.0
+        lines.append(f"{word} {praise} {' '.join(format(value, '.3f') for value in rng.normal(0, 0.1, 3))}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def dataset_with_vectors(folder: Path, num: int = 60) -> TextDataset:
+    """Returns reviews with their classes, and vectors of their words, read from a file in a folder."""
+    texts, kinds, _ = reviews(num)
+    return load((texts, kinds), target="kind", vectors_file=str(write_vectors(folder / "words.vec")))
 
 
 def rated_dataset(num: int = 240) -> TextDataset:

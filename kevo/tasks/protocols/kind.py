@@ -33,11 +33,13 @@ class TaskOption:
         name: Its key in `Settings.options`.
         metavar: What stands for its value in the command's help.
         help: What it means.
+        is_path: Whether it is a path, which is made absolute: a search may go on from another folder.
     """
 
     name: str
     metavar: str
     help: str
+    is_path: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kevo.tasks.prepared.costs import Forecast
+from kevo.tasks.texts.genomes import are_tuned, has_vectors
 from tuners.genome import Genome
 
 _SECONDS_PER_FLOP = 2e-11
@@ -15,7 +16,7 @@ _SECONDS_PER_UPDATE = 2e-9
 """Of one weight of a vocabulary: in each step all are updated."""
 _TRAINING_COST = 3
 """A step of training computes gradients too: those of the inputs and those of the weights."""
-_BUILDING_SECONDS = {"bag": 1.5, "conv": 2.0, "recurrent": 4.0}
+_BUILDING_SECONDS = {"bag": 1.5, "conv": 2.0, "recurrent": 4.0, "vectors": 1.5}
 """The time of building and tracing a network."""
 _STEP_SECONDS = 1e-3
 """The time of a step beside its arithmetic."""
@@ -25,21 +26,27 @@ SCORING_SECONDS = 2.0
 """How long it takes to load and score a finished model."""
 
 
-def forecast(*, num_train: int, size: Callable[[Genome], tuple[int, int]], num_outputs: int) -> Forecast:
+def forecast(
+    *, num_train: int, size: Callable[[Genome], tuple[int, int]], num_outputs: int, vector_size: int = 0
+) -> Forecast:
     """Tells how long trainings take.
 
     Args:
         num_train: Number of training texts.
         size: Returns how many tokens a genome's network knows, and how many it reads of each text.
         num_outputs: Number of outputs.
+        vector_size: Numbers of a pretrained word vector; 0 where there are none.
     """
 
     def guess(genome: Genome, num_epochs: int) -> float:
         num_tokens, length = size(genome)
         steps = num_train / int(genome["batch_size"])
         units = int(genome.get("bag/units") or genome.get("sequence/units") or num_outputs)
-        per_text = length * units * _SECONDS_PER_LOOKUP
-        per_step = num_tokens * units * _SECONDS_PER_UPDATE + _STEP_SECONDS
+        own = vector_size if has_vectors(genome) else units
+        per_text = length * own * _SECONDS_PER_LOOKUP
+        per_step = (num_tokens * own * _SECONDS_PER_UPDATE if are_tuned(genome) else 0.0) + _STEP_SECONDS
+        if genome["family"] != "vectors" and has_vectors(genome):
+            per_text += _TRAINING_COST * 2 * length * own * units * _SECONDS_PER_FLOP
         if genome["family"] == "conv":
             widths = sum(int(genome[f"conv/branch_{one}/width"]) for one in range(1, int(genome["conv/branches"]) + 1))
             num_flops = 2 * length * widths * units * int(genome["conv/filters"])

@@ -19,10 +19,12 @@ from kevo.tasks.outputs import parsing
 from kevo.tasks.outputs.output import Output
 from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.texts.reading import SPLITS
+from kevo.tasks.texts.vectors import WordVectors
 
 _WORKER_SPLITS = ("train", "validation")
 """Workers never see the test split."""
 _JSON, _ARRAYS, _FOLDS = "texts.json", "texts.npz", "folds"
+_VECTORS = "vectors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class TextDataset:
         skipped: Files that could not be used.
         folds: The fold in which each text of `train` is judged, shape (n,); `validation` is then the same as `train`.
             `None` where the texts are divided once.
+        vectors: Pretrained vectors of words; `None` for none.
     """
 
     name: str
@@ -78,6 +81,7 @@ class TextDataset:
     repeats: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     folds: npt.NDArray[np.int64] | None = None
+    vectors: WordVectors | None = None
 
     @property
     def num_folds(self) -> int | None:
@@ -108,6 +112,11 @@ class TextDataset:
         split: Split = getattr(self, name)
         return split
 
+    @property
+    def num_judged(self) -> int:
+        """Number of validation texts: none says what another does."""
+        return self.num_examples("validation")
+
     def num_examples(self, split: str) -> int:
         """Number of texts of a split."""
         return len(self.split(split))
@@ -121,7 +130,7 @@ class TextDataset:
         return self.output.class_weights(self.train.labels)
 
     def fingerprint(self) -> str:
-        """Content hash of texts, answers and all splits."""
+        """Content hash of texts, answers, all splits and word vectors."""
         digest = hashlib.blake2b(json.dumps([self.target, self.output.names]).encode(), digest_size=16)
         for name in SPLITS:
             for array in (*packed(self.split(name).texts), np.ascontiguousarray(self.labels(name))):
@@ -129,6 +138,9 @@ class TextDataset:
                 digest.update(array.data)
         if self.folds is not None:
             digest.update(self.folds.data)
+        if self.vectors is not None:
+            digest.update(packed(self.vectors.words)[0].data)
+            digest.update(np.ascontiguousarray(self.vectors.table).data)
         return digest.hexdigest()
 
     def summary(self) -> str:
@@ -154,6 +166,9 @@ class TextDataset:
             arrays[f"{name}_labels"] = self.labels(name)
         if self.folds is not None:
             arrays[_FOLDS] = self.folds
+        if self.vectors is not None:
+            arrays[f"{_VECTORS}_letters"], arrays[f"{_VECTORS}_ends"] = packed(self.vectors.words)
+            arrays[_VECTORS] = self.vectors.table
         np.savez(folder / _ARRAYS, allow_pickle=False, **arrays)
 
 
@@ -166,9 +181,15 @@ def read(folder: Path) -> TextDataset:
             for name in _WORKER_SPLITS
         )
         folds = arrays.get(_FOLDS)
+        vectors = None
+        if _VECTORS in arrays:
+            words = unpacked(arrays[f"{_VECTORS}_letters"], arrays[f"{_VECTORS}_ends"])
+            vectors = WordVectors(words, arrays[_VECTORS])
     test = Split((), train.labels[:0])
     output = parsing.output(facts)
-    return TextDataset(facts["name"], facts["text"], facts["target"], output, train, validation, test, folds=folds)
+    return TextDataset(
+        facts["name"], facts["text"], facts["target"], output, train, validation, test, folds=folds, vectors=vectors
+    )
 
 
 def packed(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:

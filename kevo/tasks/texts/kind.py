@@ -26,7 +26,8 @@ from kevo.tasks.text_files import holds_texts, is_zip
 from kevo.tasks.texts import reading
 from kevo.tasks.texts import space as spaces
 from kevo.tasks.texts.contract import ROWS
-from kevo.tasks.texts.options import TEXT
+from kevo.tasks.texts.genomes import is_linear
+from kevo.tasks.texts.options import TEXT, VECTORS
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _KINDS = {
     "bag": NetworkKind("b", "bag of words"),
     "conv": NetworkKind("c", "conv network"),
     "recurrent": NetworkKind("r", "recurrent network"),
+    "vectors": NetworkKind("v", "mean of word vectors"),
 }
 
 
@@ -58,7 +60,7 @@ class Texts(PreparedKind):
     example = "text"
     examples = "texts"
     are_small = True
-    options: tuple[TaskOption, ...] = (TARGET, GROUPS, TEXT)
+    options: tuple[TaskOption, ...] = (TARGET, GROUPS, TEXT, VECTORS)
     network_kinds: tuple[NetworkKind, ...] = (_LINEAR, *_KINDS.values())
     rung_genes: tuple[str, ...] = ("family",)
 
@@ -105,6 +107,7 @@ class Texts(PreparedKind):
             seed=settings.seed,
             sampling=Sampling(settings.max_examples, seed=settings.seed),
             num_folds=settings.folds,
+            vectors_file=settings.options.get(VECTORS.name),
         )
 
     def read(self, folder: Path) -> TextDataset:
@@ -144,7 +147,7 @@ class Texts(PreparedKind):
 
     def network_kind(self, genome: Genome) -> NetworkKind:
         """Returns the family of a network; a linear model is one of its own."""
-        return _LINEAR if spaces.is_linear(genome) else _KINDS[str(genome.get("family", "bag"))]
+        return _LINEAR if is_linear(genome) else _KINDS[str(genome.get("family", "bag"))]
 
     def network_name(self, genome: Genome) -> str:
         """Returns its kind in words."""

@@ -18,7 +18,7 @@ from kevo.tasks.tables import answers
 from kevo.tasks.tables.columns import is_missing
 from kevo.tasks.tables.reading import Limits, is_table_file
 from kevo.tasks.text_files import is_zipped_table
-from kevo.tasks.texts import reading, twins
+from kevo.tasks.texts import reading, twins, vectors
 from kevo.tasks.texts.dataset import Split, TextDataset
 from kevo.tasks.texts.reading import SPLITS, Found
 
@@ -38,6 +38,7 @@ def load(
     limits: Limits | None = None,
     sampling: Sampling = EVERYTHING,
     num_folds: int | None = None,
+    vectors_file: str | None = None,
 ) -> TextDataset:
     """Reads texts with their answers, and makes missing splits.
 
@@ -64,6 +65,7 @@ def load(
         sampling: How many texts to use.
         num_folds: Divides the texts of train and validation into so many folds, in which each is judged once; see
             `TextDataset.folds`. The test split stays the same. `None` for no folds.
+        vectors_file: A file of pretrained word vectors; see `vectors.read`. `None` for none.
 
     Returns:
         The data set. The same source and seed give the same texts in the same order.
@@ -137,6 +139,10 @@ def load(
         )
     if isinstance(output, Numbers):
         output = Numbers.of(found.target, splits["train"].labels)
+    pretrained = None
+    if vectors_file is not None:
+        pretrained, said = vectors.read(vectors_file, splits["train"].texts)
+        found.notes.append(said)
     return TextDataset(
         name=found.name,
         text=found.text,
@@ -148,6 +154,7 @@ def load(
         repeats=repeats,
         skipped=tuple(found.skipped),
         folds=folds,
+        vectors=pretrained,
         **splits,
     )
 

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from keras import Input, Model, layers
 
+from kevo.errors import SpaceError
 from kevo.tasks.outputs.output import Output
-from kevo.tasks.texts.space import is_linear
+from kevo.tasks.texts.genomes import are_tuned, has_vectors, is_linear
 from tuners.genome import Genome
 
 NETWORK = "kevo_network"
@@ -24,14 +25,24 @@ class Counts:
 
     Args:
         weights: How much a token counts, shape (num_tokens + 2,): of those in many texts less; 0 for the reserved.
+        rarities: The same beside a vector of its own, from 1 for the rarest down to 0 (Arora, Liang and Ma 2017, "A
+            simple but tough-to-beat baseline for sentence embeddings").
         evidence: How much a token speaks for each output, shape (num_tokens + 2, num_outputs).
     """
 
     weights: npt.NDArray[np.float32]
+    rarities: npt.NDArray[np.float32]
     evidence: npt.NDArray[np.float32]
 
 
-def network(genome: Genome, *, length: int, counts: Counts, output: Output) -> keras.Model:
+def network(
+    genome: Genome,
+    *,
+    length: int,
+    counts: Counts,
+    output: Output,
+    vectors: npt.NDArray[np.float32] | None = None,
+) -> keras.Model:
     """Builds the network of a genome, with random weights, or those that counting gives.
 
     Args:
@@ -39,6 +50,7 @@ def network(genome: Genome, *, length: int, counts: Counts, output: Output) -> k
         length: So many tokens are read of each text.
         counts: What the training texts tell of the tokens.
         output: What is asked of each text.
+        vectors: Pretrained vectors of the tokens, shape (num_tokens + 2, any), where the genome has them.
 
     Returns:
         A model from numbers of tokens, shape (batch, length), to outputs, shape (batch, output.size).
@@ -48,8 +60,11 @@ def network(genome: Genome, *, length: int, counts: Counts, output: Output) -> k
     if genome["family"] == "bag":
         units = int(genome["bag/units"])
         x = _bag(tokens, genome, num_tokens=num_tokens, units=units or output.size, is_hidden=bool(units))
+    elif genome["family"] == "vectors":
+        x = _pooled(tokens, genome, num_tokens=num_tokens, size=_width(vectors))
     else:
-        x = _sequence(tokens, genome, num_tokens=num_tokens)
+        size = _width(vectors) if has_vectors(genome) else int(genome["sequence/units"])
+        x = _sequence(tokens, genome, num_tokens=num_tokens, size=size)
     dropout = float(genome.get("dropout", 0.0))
     for layer in range(1, int(genome["num_layers"]) + 1):
         x = layers.Dense(int(genome[f"layer_{layer}/units"]), kernel_regularizer=_regularizer(genome))(x)
@@ -59,8 +74,11 @@ def network(genome: Genome, *, length: int, counts: Counts, output: Output) -> k
     model = Model(tokens, output.finish(x, regularizer=_regularizer(genome)), name=NETWORK)
     if genome["family"] == "bag":
         is_weighed = genome["bag/weights"] == "tf_idf"
-        weights = counts.weights if is_weighed else (counts.weights > 0).astype(np.float32)
-        model.get_layer(_WEIGHTS).set_weights([weights.reshape(-1, 1)])
+        _weigh(model, counts.weights if is_weighed else _all_alike(counts))
+    elif genome["family"] == "vectors":
+        _weigh(model, counts.rarities if genome["vectors/weights"] == "rarity" else _all_alike(counts))
+    if has_vectors(genome):
+        model.get_layer(_EMBEDDING).set_weights([vectors])
     if is_linear(genome):
         _start(model, genome, counts, output)
     return model
@@ -85,20 +103,24 @@ def raw_texts() -> keras.KerasTensor:
     return Input((), dtype="string", name="texts")
 
 
-def num_parameters(genome: Genome, *, num_tokens: int, num_outputs: int) -> int:
+def num_parameters(genome: Genome, *, num_tokens: int, num_outputs: int, vector_size: int = 0) -> int:
     """Counts the parameters of a genome's network without building it, those that are not trained included.
 
     Args:
         genome: The genome.
         num_tokens: Number of tokens of its vocabulary, those that are reserved included.
         num_outputs: Number of outputs.
+        vector_size: Numbers of a pretrained word vector; 0 where there are none.
     """
     if genome["family"] == "bag":
         width = int(genome["bag/units"]) or num_outputs
         total = num_tokens * (1 + width)
+    elif genome["family"] == "vectors":
+        width = vector_size * (2 if genome["vectors/pooling"] == "both" else 1)
+        total = num_tokens * (vector_size + (genome["vectors/pooling"] != "max"))
     else:
         size = int(genome["sequence/units"])
-        total = num_tokens * size
+        total = num_tokens * vector_size + (vector_size + 1) * size if has_vectors(genome) else num_tokens * size
         if genome["family"] == "conv":
             filters, num = int(genome["conv/filters"]), int(genome["conv/branches"])
             total += sum(
@@ -132,11 +154,30 @@ def _bag(
     return x
 
 
-def _sequence(tokens: keras.KerasTensor, genome: Genome, *, num_tokens: int) -> keras.KerasTensor:
-    x = layers.Embedding(num_tokens, int(genome["sequence/units"]), name=_EMBEDDING)(tokens)
-    if dropout := float(genome["token_dropout"]):
-        # Whole words are left out.
-        x = layers.Dropout(dropout, noise_shape=(None, x.shape[1], 1))(x)
+def _pooled(tokens: keras.KerasTensor, genome: Genome, *, num_tokens: int, size: int) -> keras.KerasTensor:
+    """The mean of pretrained vectors, each with its weight, their largest numbers, or both."""
+    vectors = layers.Embedding(num_tokens, size, trainable=are_tuned(genome), name=_EMBEDDING)(tokens)
+    dropout, found = float(genome["token_dropout"]), []
+    if genome["vectors/pooling"] != "max":
+        weights = layers.Embedding(num_tokens, 1, trainable=False, name=_WEIGHTS)(tokens)
+        if dropout:
+            weights = layers.Dropout(dropout)(weights)
+        weights = layers.UnitNormalization(axis=1)(weights)
+        found.append(layers.Flatten()(layers.Dot(axes=1)([weights, vectors])))
+    if genome["vectors/pooling"] != "average":
+        found.append(layers.GlobalMaxPooling1D()(_without_some(vectors, dropout)))
+    x = found[0] if len(found) == 1 else layers.Concatenate()(found)
+    if dropout := float(genome["vectors/dropout"]):
+        x = layers.Dropout(dropout)(x)
+    return x
+
+
+def _sequence(tokens: keras.KerasTensor, genome: Genome, *, num_tokens: int, size: int) -> keras.KerasTensor:
+    x = layers.Embedding(num_tokens, size, trainable=are_tuned(genome), name=_EMBEDDING)(tokens)
+    if has_vectors(genome):
+        # As many numbers of each word as a network of its own vectors has.
+        x = layers.Dense(int(genome["sequence/units"]))(x)
+    x = _without_some(x, float(genome["token_dropout"]))
     if genome["family"] == "recurrent":
         # What follows the end of a text comes first, so that its words are what the last state remembers.
         x = layers.GRU(int(genome["recurrent/units"]), go_backwards=True)(x)
@@ -145,6 +186,11 @@ def _sequence(tokens: keras.KerasTensor, genome: Genome, *, num_tokens: int) -> 
     if dropout := float(genome["sequence/dropout"]):
         x = layers.Dropout(dropout)(x)
     return x
+
+
+def _without_some(x: keras.KerasTensor, dropout: float) -> keras.KerasTensor:
+    """Leaves whole words out in training."""
+    return layers.Dropout(dropout, noise_shape=(None, x.shape[1], 1))(x) if dropout else x
 
 
 def _branches(x: keras.KerasTensor, genome: Genome) -> keras.KerasTensor:
@@ -170,6 +216,24 @@ def _start(model: keras.Model, genome: Genome, counts: Counts, output: Output) -
     model.get_layer(_EMBEDDING).set_weights([evidence])
     last = next(layer for layer in reversed(model.layers) if isinstance(layer, layers.Dense))
     last.set_weights([np.eye(output.size, dtype=np.float32), np.zeros(output.size, np.float32)])
+
+
+def _weigh(model: keras.Model, weights: npt.NDArray[np.float32]) -> None:
+    """Sets what each token counts, where the network asks."""
+    if any(layer.name == _WEIGHTS for layer in model.layers):
+        model.get_layer(_WEIGHTS).set_weights([weights.reshape(-1, 1)])
+
+
+def _all_alike(counts: Counts) -> npt.NDArray[np.float32]:
+    return (counts.weights > 0).astype(np.float32)
+
+
+def _width(vectors: npt.NDArray[np.float32] | None) -> int:
+    if vectors is None:
+        raise SpaceError(
+            "This network begins with pretrained word vectors, and there are none. Name a file of them with --vectors."
+        )
+    return int(vectors.shape[1])
 
 
 def _regularizer(genome: Genome) -> keras.Regularizer | None:

@@ -13,8 +13,8 @@ from kevo.tasks.folds import rows_of
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.reference import Reference
 from kevo.tasks.prepared import references
-from kevo.tasks.texts import space
 from kevo.tasks.texts.dataset import TextDataset
+from kevo.tasks.texts.scripts import have_spaces
 
 _WORDS = "of scikit-learn, with its default settings, on the words of the texts"
 _LETTERS = "of scikit-learn, with its default settings, on 2 to 5 letters in a row"
@@ -33,7 +33,7 @@ def fit(dataset: TextDataset, *, seed: int) -> list[Reference]:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression, Ridge
 
-    has_words = space.have_spaces(dataset.train.texts)
+    has_words = have_spaces(dataset.train.texts)
     counts = TfidfVectorizer(
         max_features=_MAX_TOKENS, **({} if has_words else {"analyzer": "char", "ngram_range": (2, 5)})
     )

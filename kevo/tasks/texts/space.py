@@ -7,21 +7,25 @@ starts from.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kevo.errors import SpaceError
 from kevo.tasks.prepared import genes
+from kevo.tasks.texts.genomes import tokens_of
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
+FAMILIES = ("bag", "conv", "recurrent", "vectors")
 _TOKENS = ("words", "characters")
+_POOLINGS = ("max", "average", "both")
+_PRETRAINED = ("frozen", "tuned", "none")
 _WORDS: genes.Words = {
-    "families": ("bag", "conv", "recurrent"),
-    "family": ("bag", "conv", "recurrent"),
+    "families": FAMILIES,
+    "family": FAMILIES,
     "tokens": _TOKENS,
     "bag/tokens": _TOKENS,
     "sequence/tokens": _TOKENS,
@@ -29,18 +33,20 @@ _WORDS: genes.Words = {
     "bag/weights": ("tf_idf", "equal"),
     "bag_starts": ("counts", "random"),
     "bag/start": ("counts", "random"),
-    "poolings": ("max", "average", "both"),
-    "conv/pooling": ("max", "average", "both"),
+    "poolings": _POOLINGS,
+    "conv/pooling": _POOLINGS,
+    "pretrained": _PRETRAINED,
+    "sequence/pretrained": _PRETRAINED,
+    "vectors/pretrained": _PRETRAINED[:2],
+    "vectors/pooling": _POOLINGS,
+    "vectors_poolings": _POOLINGS,
+    "vectors_weights": ("rarity", "equal"),
+    "vectors/weights": ("rarity", "equal"),
     **genes.TRAINING_WORDS,
 }
 MOST_TOKENS = 100_000
 """The largest vocabulary."""
 _SEQUENCES = ("conv", "recurrent")
-_NUM_LOOKED_AT = 200
-_LONGEST_WORDS = 20
-"""Letters of a word, on average, where there are spaces between words; with more there are none."""
-_WIDE = (0x2E80, 0xAC00)
-"""The scripts of Chinese and Japanese."""
 _BAG_UNITS = 32
 """The width of the small network of a bag of words that a search begins with."""
 
@@ -51,7 +57,11 @@ class Space:
 
     A `bag` counts words, or rows of words (`bag_ngrams`), whatever their order. With `bag_units` 0 it is a linear
     model, which may start from how often each class has a word (`counts`) instead of at random. `conv` looks at a few
-    words in a row at each place (Kim 2014, arXiv:1408.5882), `recurrent` reads one word after the other. `lengths` are
+    words in a row at each place (Kim 2014, arXiv:1408.5882), `recurrent` reads one word after the other. `vectors`,
+    which there is with pretrained word vectors only, takes their mean, their largest numbers, or both (Shen et al.
+    2018, arXiv:1805.09843); common words may count less (Arora, Liang and Ma 2017, "A simple but tough-to-beat baseline
+    for sentence embeddings"). `pretrained` says whether they are learned further, and `none` that a conv or recurrent
+    network learns its own. `lengths` are
     shares of the length that 95 of 100 texts do not exceed. `token_dropout` is the share of words that are left out
     at random in training. Learning rates are (lowest, highest) bounds of a logarithmic range.
 
@@ -59,7 +69,7 @@ class Space:
         SpaceError: a gene has no value, or a value of the wrong kind.
     """
 
-    families: tuple[str, ...] = ("bag", "conv", "recurrent")
+    families: tuple[str, ...] = FAMILIES
     tokens: tuple[str, ...] = ("words", "characters")
     vocabulary: tuple[int, ...] = (20_000, 4_000, 10_000, 40_000)
     token_dropout: tuple[float, ...] = (0.2, 0.0, 0.4)
@@ -77,6 +87,9 @@ class Space:
     filters: tuple[int, ...] = (32, 8, 16, 64, 100)
     poolings: tuple[str, ...] = ("max", "average", "both")
     recurrent_units: tuple[int, ...] = (32, 16, 64)
+    pretrained: tuple[str, ...] = ("frozen", "tuned", "none")
+    vectors_poolings: tuple[str, ...] = ("average", "both", "max")
+    vectors_weights: tuple[str, ...] = ("rarity", "equal")
 
     num_layers: tuple[int, ...] = (0, 1, 2)
     units: tuple[int, ...] = (32, 16, 64, 128)
@@ -103,7 +116,7 @@ class Space:
 
 PRESETS: Mapping[str, Space] = {
     "small": Space(
-        families=("bag", "conv"),
+        families=("bag", "conv", "vectors"),
         tokens=("words",),
         vocabulary=(10_000, 20_000),
         bag_ngrams=(2, 1),
@@ -113,6 +126,9 @@ PRESETS: Mapping[str, Space] = {
         widths=(3, 1, 2, 4),
         filters=(16, 32),
         poolings=("max",),
+        pretrained=("frozen", "none"),
+        vectors_poolings=("average", "both"),
+        vectors_weights=("rarity",),
         num_layers=(0, 1),
         units=(32, 64),
         activations=("relu",),
@@ -154,23 +170,24 @@ def without_classes(space: Space) -> Space:
     return dataclasses.replace(space, label_smoothing=(0.0,), balance_classes=(False,))
 
 
+def without_vectors(space: Space) -> Space:
+    """Returns a space without the genes that mean something with pretrained word vectors only.
+
+    Raises:
+        SpaceError: it has no others.
+    """
+    families = tuple(name for name in space.families if name != "vectors")
+    if not families:
+        raise SpaceError(
+            "The space's `families` are word vectors only, and there are none. Name a file of them with --vectors, or "
+            f"give it one of: {', '.join(FAMILIES[:-1])}."
+        )
+    return dataclasses.replace(space, families=families, pretrained=("none",))
+
+
 def characters_first(space: Space) -> Space:
     """Returns a space that begins with characters, for texts without spaces between words."""
     return dataclasses.replace(space, tokens=("characters", "words"))
-
-
-def have_spaces(texts: Sequence[str]) -> bool:
-    """Tells whether there are spaces between the words of texts, as the first 200 tell.
-
-    Example:
-        >>> have_spaces(["a fine film"]), have_spaces(["好看的电影"])
-        (True, False)
-    """
-    looked_at = texts[:_NUM_LOOKED_AT]
-    num_letters = sum(map(len, looked_at))
-    num_words = sum(len(text.split()) for text in looked_at)
-    num_wide = sum(_WIDE[0] <= ord(letter) < _WIDE[1] for text in looked_at for letter in text)
-    return num_letters <= _LONGEST_WORDS * max(1, num_words) and 2 * num_wide <= num_letters
 
 
 def declare(space: Space, *, num_texts: int, are_balanced: bool = True) -> HyperParameters:
@@ -215,6 +232,9 @@ def declare(space: Space, *, num_texts: int, are_balanced: bool = True) -> Hyper
     if sequences := [name for name in space.families if name in _SEQUENCES]:
         with hp.conditional_scope("family", sequences):
             genes.choice(hp, "sequence/tokens", space.tokens)
+            if "words" in space.tokens and space.pretrained != ("none",):
+                with hp.conditional_scope("sequence/tokens", ["words"]):
+                    genes.choice(hp, "sequence/pretrained", space.pretrained)
             genes.choice(hp, "sequence/length", space.lengths)
             genes.choice(hp, "sequence/units", space.sequence_units)
             genes.choice(hp, "sequence/dropout", space.dropout)
@@ -230,6 +250,13 @@ def declare(space: Space, *, num_texts: int, are_balanced: bool = True) -> Hyper
     if "recurrent" in space.families:
         with hp.conditional_scope("family", ["recurrent"]):
             genes.choice(hp, "recurrent/units", space.recurrent_units)
+    if "vectors" in space.families:
+        with hp.conditional_scope("family", ["vectors"]):
+            known = [one for one in space.pretrained if one != "none"]
+            genes.choice(hp, "vectors/pretrained", known or ["frozen"])
+            genes.choice(hp, "vectors/pooling", space.vectors_poolings)
+            genes.choice(hp, "vectors/weights", space.vectors_weights)
+            genes.choice(hp, "vectors/dropout", space.dropout)
     genes.choice(hp, "num_layers", space.num_layers)
     for layer in range(1, max(space.num_layers) + 1):
         with hp.conditional_scope("num_layers", [num for num in sorted(space.num_layers) if num >= layer]):
@@ -246,11 +273,12 @@ def declare(space: Space, *, num_texts: int, are_balanced: bool = True) -> Hyper
 def seeds(space: Space) -> list[Genome]:
     """Returns genomes to begin a search with, each as those genes that differ from the defaults.
 
-    A linear model of rows of words, the same weighed by TF-IDF, a conv network, a small network of a bag of words, a
-    linear model of characters, and a recurrent network: as far as the space has them.
+    A linear model of rows of words, a linear model of pretrained word vectors, that of rows of words weighed by TF-IDF,
+    a conv network, a small network of a bag of words, a linear model of characters, and a recurrent network: as far as
+    the space has them.
 
     Example:
-        >>> [one["family"] for one in seeds(preset("default"))]
+        >>> [one["family"] for one in seeds(without_vectors(preset("default")))]
         ['bag', 'bag', 'conv', 'bag', 'bag', 'recurrent']
     """
     found: list[Genome] = []
@@ -258,6 +286,7 @@ def seeds(space: Space) -> list[Genome]:
     small = genes.nearest(space.bag_units, _BAG_UNITS)
     wanted: list[Genome] = [
         {"family": "bag", **plain},
+        {"family": "vectors", **plain},
         {"family": "bag", **plain, "bag/weights": space.bag_weights[-1]},
         {"family": "conv", **plain},
         {"family": "bag", **plain, "bag/units": small},
@@ -284,7 +313,12 @@ def narrowest(space: Space) -> list[Genome]:
             "conv/pooling": "max" if "max" in space.poolings else space.poolings[0],
         },
         "recurrent": {**sequence, "recurrent/units": min(space.recurrent_units)},
+        "vectors": {**small, "vectors/pooling": space.vectors_poolings[0]},
     }
+    if "none" in space.pretrained:
+        # Those that are learned are as short as the space allows, pretrained ones as long as they come.
+        for name in _SEQUENCES:
+            by_family[name] = {**by_family[name], "sequence/pretrained": "none"}
     return [{"family": name, **by_family[name]} for name in space.families]
 
 
@@ -308,6 +342,7 @@ def describe(genome: Genome) -> str:
         'linear model of 20,000 rows of 1 to 2 words, TF-IDF, 20% left out; adam 0.003, cosine, batch 64'
     """
     family, tokens = str(genome["family"]), tokens_of(genome)
+    pretrained = genome.get("vectors/pretrained", genome.get("sequence/pretrained", "none"))
     if family == "bag":
         most = int(genome["bag/ngrams" if tokens == "words" else "bag/character_ngrams"])
         what = tokens if most == 1 else f"rows of 1 to {most} {tokens}"
@@ -315,6 +350,11 @@ def describe(genome: Genome) -> str:
         parts = [f"{kind} of {genome['vocabulary']:,} {what}"]
         if genome["bag/weights"] == "tf_idf":
             parts.append("TF-IDF")
+    elif family == "vectors":
+        pooling = {"max": "maximum", "average": "mean", "both": "mean and maximum"}[str(genome["vectors/pooling"])]
+        parts = [f"{pooling} of the vectors of {genome['vocabulary']:,} words"]
+        if genome["vectors/weights"] == "rarity":
+            parts.append("common ones less")
     else:
         parts = [f"{genome['vocabulary']:,} {tokens} as {genome['sequence/units']} numbers"]
         if family == "conv":
@@ -326,11 +366,13 @@ def describe(genome: Genome) -> str:
             parts.append(f"GRU {genome['recurrent/units']}")
         if genome["sequence/length"] != 1:
             parts.append(f"{genome['sequence/length']:.0%} of the length")
+    if pretrained != "none":
+        parts.append(f"pretrained, {pretrained}")
     if genome["token_dropout"]:
         parts.append(f"{genome['token_dropout']:.0%} left out")
     if activation := genome.get("bag/activation", genome.get("conv/activation")):
         parts.append(str(activation))
-    if dropout := genome.get("bag/dropout", genome.get("sequence/dropout")):
+    if dropout := genome.get("bag/dropout", genome.get("sequence/dropout", genome.get("vectors/dropout"))):
         parts.append(f"dropout {dropout:g}")
     if num_layers := int(genome["num_layers"]):
         units = " > ".join(str(genome[f"layer_{layer}/units"]) for layer in range(1, num_layers + 1))
@@ -340,16 +382,6 @@ def describe(genome: Genome) -> str:
     if genome["l2"]:
         parts.append(f"L2 {genome['l2']:g}")
     return f"{', '.join(parts)}; {genes.describe_training(genome)}"
-
-
-def is_linear(genome: Genome) -> bool:
-    """Tells whether a genome is a linear model."""
-    return genome.get("family") == "bag" and not genome.get("bag/units") and not genome.get("num_layers")
-
-
-def tokens_of(genome: Genome) -> str:
-    """Returns what a genome's network reads texts as: `words` or `characters`."""
-    return str(genome["bag/tokens" if genome["family"] == "bag" else "sequence/tokens"])
 
 
 def _expected(genome: Genome) -> Iterator[tuple[str, type]]:
@@ -363,8 +395,13 @@ def _expected(genome: Genome) -> Iterator[tuple[str, type]]:
             yield from (("bag/activation", str), ("bag/dropout", float))
         else:
             yield "bag/start", str
+    elif genome["family"] == "vectors":
+        yield from (("vectors/pretrained", str), ("vectors/pooling", str), ("vectors/weights", str))
+        yield "vectors/dropout", float
     else:
         yield from (("sequence/tokens", str), ("sequence/length", float), ("sequence/units", int))
+        if "sequence/pretrained" in genome:
+            yield "sequence/pretrained", str
         yield "sequence/dropout", float
         if genome["family"] == "conv":
             yield "conv/branches", int

@@ -13,8 +13,9 @@ from kevo.tasks.outputs.output import Output
 from kevo.tasks.prepared import stages
 from kevo.tasks.texts import networks, tokens
 from kevo.tasks.texts.dataset import TextDataset
+from kevo.tasks.texts.genomes import has_vectors
 from kevo.tasks.texts.networks import Counts
-from kevo.tasks.texts.tokens import NUM_RESERVED, Reading, Vocabulary
+from kevo.tasks.texts.tokens import NUM_RESERVED, PADDING, Reading, Vocabulary
 from kevo.training.answers import Answers
 from tuners.genome import Genome
 
@@ -22,6 +23,8 @@ _MOST_KEPT = 2
 """Texts are kept as numbers for so many ways to read them."""
 _PRIOR = 5.0
 """A token counts as if so many texts that are like all others had it too."""
+_COMMON = 1e-3
+"""A token that is this share of all counts half as much as the rarest: as in the experiments of Arora, Liang and Ma."""
 
 
 class PreparedTexts:
@@ -43,7 +46,7 @@ class PreparedTexts:
         num_tokens = min(len(found.tokens), int(genome["vocabulary"])) + NUM_RESERVED
         if genome["family"] == "bag":
             return num_tokens, found.length
-        return num_tokens, max(1, round(float(genome["sequence/length"]) * found.usual_length))
+        return num_tokens, max(1, round(float(genome.get("sequence/length", 1.0)) * found.usual_length))
 
     def reader(self, genome: Genome) -> keras.layers.Layer:
         """Returns the layer that makes numbers of texts for a genome's network."""
@@ -81,14 +84,27 @@ class PreparedTexts:
                 num_tokens=len(self._vocabulary(how).tokens) + NUM_RESERVED,
             )
         whole = self._counts[how]
-        known = Counts(whole.weights[:num_tokens], whole.evidence[:num_tokens])
-        return networks.network(genome, length=length, counts=known, output=self._dataset.output)
+        known = Counts(*(one[:num_tokens] for one in (whole.weights, whole.rarities, whole.evidence)))
+        return networks.network(
+            genome, length=length, counts=known, output=self._dataset.output, vectors=self._vectors(genome, num_tokens)
+        )
 
     def deployable(self, genome: Genome, network: keras.Model) -> keras.Model:
         """Returns a network as it is saved: texts in, outputs out."""
         return networks.deployable(network, self.reader(genome))
 
+    def _vectors(self, genome: Genome, num_tokens: int) -> npt.NDArray[np.float32] | None:
+        """Returns the pretrained vectors of the tokens that a genome's network knows; 0 for the reserved ones."""
+        if self._dataset.vectors is None or not has_vectors(genome):
+            return None
+        known = self._dataset.vectors.table[: num_tokens - NUM_RESERVED]
+        return np.concatenate([np.zeros((NUM_RESERVED, known.shape[1]), np.float32), known])
+
     def _vocabulary(self, how: Reading) -> Vocabulary:
+        if how not in self._vocabularies and how.are_pretrained and self._dataset.vectors is not None:
+            # A text has as many words whatever is known of them.
+            own = self._vocabulary(how._replace(are_pretrained=False))
+            self._vocabularies[how] = own._replace(tokens=[*self._dataset.vectors.words])
         if how not in self._vocabularies:
             self._vocabularies[how], found = tokens.read(self._dataset.train.texts, how)
             self._numbers[how] = {"train": found}
@@ -127,6 +143,10 @@ def count(numbers: npt.NDArray[np.int32], labels: npt.NDArray[Any], output: Outp
     in_texts = np.asarray(is_in.sum(axis=0)).reshape(-1)
     weights = np.log((1 + num_texts) / (1 + in_texts)) + 1
     weights[:NUM_RESERVED] = 0
+    num_each = np.bincount(numbers.reshape(-1), minlength=num_tokens)
+    num_each[PADDING] = 0
+    rarities = _COMMON / (_COMMON + num_each / max(1, num_each.sum()))
+    rarities[:NUM_RESERVED] = 0
     if isinstance(output, Classes):
         of_class = np.eye(output.size, dtype=np.float32)[labels]
         logs = np.log(np.asarray(is_in.T @ of_class) + 1) - np.log(of_class.sum(axis=0) + 2)
@@ -135,4 +155,4 @@ def count(numbers: npt.NDArray[np.int32], labels: npt.NDArray[Any], output: Outp
         scaled = (labels - labels.mean()) / labels.std()
         evidence = (np.asarray(is_in.T @ scaled) / (in_texts + _PRIOR)).reshape(-1, 1)
     evidence[:NUM_RESERVED] = 0
-    return Counts(weights.astype(np.float32), evidence.astype(np.float32))
+    return Counts(*(one.astype(np.float32) for one in (weights, rarities, evidence)))

@@ -19,6 +19,7 @@ from kevo.tasks.protocols.task import Member, SearchSettings
 from kevo.tasks.texts import contract, costs, networks, references, space
 from kevo.tasks.texts.contract import ROWS, Contract
 from kevo.tasks.texts.dataset import TextDataset
+from kevo.tasks.texts.scripts import have_spaces
 from kevo.tasks.texts.stages import PreparedTexts
 from kevo.tasks.texts.tokens import forward
 from kevo.tasks.texts.trainer import TextTrainer, for_dataset
@@ -44,7 +45,10 @@ class TextTask(PreparedTask):
         genes = space.from_json(settings.space)
         if not isinstance(dataset.output, Classes):
             genes = space.without_classes(genes)
-        if len(genes.tokens) > 1 and not space.have_spaces(dataset.train.texts):
+        self._vector_size = 0 if dataset.vectors is None else dataset.vectors.size
+        if dataset.vectors is None:
+            genes = space.without_vectors(genes)
+        if len(genes.tokens) > 1 and not have_spaces(dataset.train.texts):
             genes = space.characters_first(genes)
         super().__init__(
             dataset,
@@ -56,7 +60,10 @@ class TextTask(PreparedTask):
             seeds=space.seeds(genes),
             narrowest=space.narrowest(genes),
             forecast=costs.forecast(
-                num_train=len(dataset.train), size=self._texts.size, num_outputs=dataset.output.size
+                num_train=len(dataset.train),
+                size=self._texts.size,
+                num_outputs=dataset.output.size,
+                vector_size=self._vector_size,
             ),
         )
 
@@ -79,7 +86,9 @@ class TextTask(PreparedTask):
     def num_parameters(self, genome: Genome) -> int:
         """The parameters of a genome's network."""
         num_tokens, _ = self._texts.size(genome)
-        return networks.num_parameters(genome, num_tokens=num_tokens, num_outputs=self.dataset.output.size)
+        return networks.num_parameters(
+            genome, num_tokens=num_tokens, num_outputs=self.dataset.output.size, vector_size=self._vector_size
+        )
 
     def scoring_seconds(self, genome: Genome) -> float:
         """How long it takes to score a finished model, and an ensemble."""

@@ -12,7 +12,8 @@ import tensorflow as tf
 from keras import layers
 
 from kevo.errors import DataError
-from kevo.tasks.texts.space import MOST_TOKENS, tokens_of
+from kevo.tasks.texts.genomes import has_vectors, tokens_of
+from kevo.tasks.texts.space import MOST_TOKENS
 from tuners.genome import Genome
 
 PADDING, UNKNOWN = 0, 1
@@ -29,17 +30,24 @@ _LONGEST, _MOST_NUMBERS = 3000, 100_000_000
 
 
 class Reading(NamedTuple):
-    """How texts are divided into tokens: `words` or `characters`, alone and up to so many in a row."""
+    """How texts are divided into tokens.
+
+    Args:
+        tokens: `words` or `characters`.
+        ngrams: Alone and up to so many in a row.
+        are_pretrained: Whether the vocabulary is that of pretrained word vectors, not of the training texts.
+    """
 
     tokens: str
     ngrams: int
+    are_pretrained: bool = False
 
     @classmethod
     def of(cls, genome: Genome) -> Reading:
         """Returns how the network of a genome reads."""
         tokens = tokens_of(genome)
         if genome["family"] != "bag":
-            return cls(tokens, 1)
+            return cls(tokens, 1, has_vectors(genome))
         return cls(tokens, int(genome["bag/ngrams" if tokens == "words" else "bag/character_ngrams"]))
 
     def layer(self, vocabulary: Sequence[str], *, length: int) -> layers.Layer:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kevo.tasks.texts.dataset import Split, packed, read, unpacked
-from tests.support.texts import rated_dataset, small_dataset
+from tests.support.texts import dataset_with_vectors, rated_dataset, small_dataset
 
 
 def test_texts_are_packed_and_unpacked() -> None:
@@ -32,6 +32,23 @@ def test_the_fingerprint_tells_texts_apart() -> None:
     moved = Split((first + second[0], second[1:], *others), dataset.test.labels)
     assert dataset.fingerprint() != dataclasses.replace(dataset, test=moved).fingerprint()
     assert dataset.fingerprint() == dataclasses.replace(dataset, notes=()).fingerprint()
+
+
+def test_workers_have_the_same_word_vectors(tmp_path: Path) -> None:
+    dataset = dataset_with_vectors(tmp_path)
+    dataset.write(tmp_path / "work")
+    found = read(tmp_path / "work").vectors
+    assert found is not None and dataset.vectors is not None
+    assert found.words == dataset.vectors.words
+    np.testing.assert_array_equal(found.table, dataset.vectors.table)
+
+
+def test_other_word_vectors_are_other_data(tmp_path: Path) -> None:
+    dataset = dataset_with_vectors(tmp_path)
+    assert dataset.vectors is not None
+    other = dataclasses.replace(dataset.vectors, table=dataset.vectors.table + 1)
+    prints = {one.fingerprint() for one in (dataset, dataclasses.replace(dataset, vectors=other), small_dataset(60))}
+    assert len(prints) == 3
 
 
 def test_class_weights() -> None:

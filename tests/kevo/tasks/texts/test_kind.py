@@ -12,7 +12,7 @@ from kevo.errors import ExportError, SettingsError
 from kevo.tasks.registry import choose, kind_of
 from kevo.tasks.texts.kind import KIND, REGRESSION
 from kevo.tasks.texts.space import PRESETS
-from tests.support.texts import CONV, GENOME, RECURRENT, reviews, write_csv
+from tests.support.texts import CONV, GENOME, RECURRENT, VECTORS, reviews, write_csv
 
 
 def test_the_rows_are_in_the_table() -> None:
@@ -75,12 +75,12 @@ def test_settings() -> None:
     settings = kevo.Settings(task="texts", options={"text": "review"}, space=PRESETS["small"])
     assert kevo.Settings.from_json(settings.to_json()) == settings
     assert kevo.Settings(options={"text": "review"}).kind is KIND
-    assert KIND.varied(settings)["families"] == ("bag", "conv")
+    assert KIND.varied(settings)["families"] == ("bag", "conv", "vectors")
 
 
 def test_kinds_of_networks() -> None:
-    names = [KIND.network_name(genome) for genome in (GENOME, {**GENOME, "bag/units": 8}, CONV, RECURRENT)]
-    assert names == ["linear model", "bag of words", "conv network", "recurrent network"]
+    names = [KIND.network_name(genome) for genome in (GENOME, {**GENOME, "bag/units": 8}, CONV, RECURRENT, VECTORS)]
+    assert names == ["linear model", "bag of words", "conv network", "recurrent network", "mean of word vectors"]
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

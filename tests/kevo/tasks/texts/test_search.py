@@ -1,5 +1,6 @@
 """A whole search, from a CSV file to a model that takes its texts."""
 
+import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,9 +12,10 @@ from kevo.runs import layout
 from kevo.tasks.outputs import reference
 from kevo.tasks.texts import contract, words
 from kevo.tasks.texts.predictor import TextPredictor
+from kevo.tasks.texts.space import Space
 from tests.support.searches import Diary
 from tests.support.stranger import Stranger
-from tests.support.texts import reviews, write_csv
+from tests.support.texts import reviews, write_csv, write_vectors
 
 SETTINGS = kevo.Settings(max_trials=2, epochs=3, num_finalists=1, population=2, space="small", workers=0)
 
@@ -90,3 +92,22 @@ def test_numbers_are_searched(tmp_path: Path) -> None:
     assert result.kind.name == "text-regression"
     assert result.test.value("r2") > 0.5
     assert kevo.search((texts, stars), SETTINGS, out=tmp_path / "again").test == result.test
+
+
+@pytest.mark.long
+def test_pretrained_vectors_teach_words_that_no_text_has(tmp_path: Path) -> None:
+    vectors = str(write_vectors(tmp_path / "words.vec"))
+    settings = dataclasses.replace(
+        SETTINGS,
+        epochs=20,
+        task="texts",
+        options={"vectors": vectors},
+        space=Space(families=("vectors",), vectors_poolings=("average",), learning_rate=(0.03, 0.03)),
+    )
+    diary = Diary()
+    result = kevo.search(write_csv(tmp_path / "reviews.csv"), settings, out=tmp_path / "run", listener=diary)
+    assert any("words.vec has vectors of 20 of the 20 different words" in note for note in diary.notes)
+    answers = TextPredictor.open(result.run_folder).predict(["a splendid film", "a wretched film"])
+    assert [one.label for one in answers] == ["good", "bad"]
+    again = kevo.resume(result.run_folder)
+    assert (again.test, again.genome) == (result.test, result.genome)

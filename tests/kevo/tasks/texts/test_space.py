@@ -14,13 +14,12 @@ from kevo.tasks.texts.space import (
     declare,
     describe,
     from_json,
-    have_spaces,
-    is_linear,
     narrowest,
     seeds,
     without_classes,
+    without_vectors,
 )
-from tests.support.texts import BAG, CONV, GENOME, RECURRENT
+from tests.support.texts import BAG, CONV, GENOME, RECURRENT, VECTORS
 from tuners.genome import SearchSpace
 
 
@@ -33,7 +32,7 @@ def test_every_genome_is_one_of_a_network(name: str) -> None:
         assert describe(genome)
 
 
-@pytest.mark.parametrize("genome", [GENOME, BAG, CONV, RECURRENT])
+@pytest.mark.parametrize("genome", [GENOME, BAG, CONV, RECURRENT, VECTORS])
 def test_genomes_that_lack_something(genome: dict[str, Any]) -> None:
     check_genome(genome)
     for name in genome:
@@ -51,6 +50,12 @@ def test_genomes_of_no_network(changes: dict[str, Any]) -> None:
 
 def test_words() -> None:
     assert describe(CONV).startswith("1,000 words as 8 numbers, conv 1+3 x 4, both pooling, relu; adam")
+    assert describe(VECTORS).startswith(
+        "mean and maximum of the vectors of 1,000 words, common ones less, pretrained, frozen; adam"
+    )
+    assert describe({**CONV, "sequence/pretrained": "tuned"}).startswith(
+        "1,000 words as 8 numbers, conv 1+3 x 4, both pooling, pretrained, tuned, relu; adam"
+    )
     assert describe({**RECURRENT, "sequence/length": 0.5, "token_dropout": 0.2}).startswith(
         "1,000 words as 8 numbers, GRU 4, 50% of the length, 20% left out; adam"
     )
@@ -70,10 +75,25 @@ def test_a_genome_has_the_genes_that_count_for_it_and_no_others() -> None:
 def test_small_spaces() -> None:
     one = Space(families=("conv",), tokens=("words",), bag_units=(8,))
     assert [genome["family"] for genome in seeds(one)] == ["conv"]
-    assert [genome["family"] for genome in narrowest(Space())] == ["bag", "conv", "recurrent"]
+    assert [genome["family"] for genome in narrowest(Space())] == ["bag", "conv", "recurrent", "vectors"]
     assert SearchSpace.from_hyperparameters(declare(one, num_texts=100)).default()["family"] == "conv"
     assert without_classes(Space()).label_smoothing == (0.0,)
     assert characters_first(Space()).tokens[0] == "characters"
+
+
+def test_without_pretrained_vectors_nothing_is_said_of_them() -> None:
+    genes = SearchSpace.from_hyperparameters(declare(without_vectors(Space()), num_texts=1000))
+    sampled = [genes.sample(np.random.default_rng(seed)) for seed in range(20)]
+    assert {genome["family"] for genome in sampled} == {"bag", "conv", "recurrent"}
+    assert not any("pretrained" in name for genome in sampled for name in genome)
+    with pytest.raises(SpaceError, match="--vectors"):
+        without_vectors(Space(families=("vectors",)))
+
+
+def test_pretrained_vectors_are_of_words() -> None:
+    genes = SearchSpace.from_hyperparameters(declare(Space(families=("conv",)), num_texts=1000))
+    assert genes.default({"sequence/tokens": "words"})["sequence/pretrained"] == "frozen"
+    assert "sequence/pretrained" not in genes.default({"sequence/tokens": "characters"})
 
 
 def test_spaces_of_json() -> None:
@@ -84,22 +104,3 @@ def test_spaces_of_json() -> None:
             from_json(value)
     with pytest.raises(SpaceError, match="vocabulary.* from 1 to 100,000"):
         Space(vocabulary=(1_000_000,))
-
-
-def test_linear_models() -> None:
-    assert is_linear(GENOME)
-    assert not any(map(is_linear, [CONV, {**GENOME, "bag/units": 8}, {**GENOME, "num_layers": 1}]))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("this is a film", True),
-        ("这是一部好看的电影", False),
-        ("이 영화는 정말 좋다", True),
-        ("", True),
-        ("ภาพยนตร์" * 5, False),
-    ],
-)
-def test_spaces_between_words(text: str, expected: bool) -> None:
-    assert have_spaces([text]) is expected

@@ -8,7 +8,7 @@ import tensorflow as tf
 from kevo.errors import DataError
 from kevo.tasks.texts import tokens
 from kevo.tasks.texts.tokens import Reading, limited, numbers, read
-from tests.support.texts import CONV, GENOME
+from tests.support.texts import CONV, GENOME, VECTORS
 
 TEXTS = ["The cat sat.", "the cat", "THE dog!", ""]
 
@@ -85,6 +85,7 @@ def test_texts_without_words() -> None:
 
 
 def test_how_a_genome_reads() -> None:
-    assert Reading.of(GENOME) == ("words", 2)
-    assert Reading.of({**GENOME, "bag/tokens": "characters", "bag/character_ngrams": 4}) == ("characters", 4)
-    assert Reading.of({**CONV, "sequence/tokens": "characters"}) == ("characters", 1)
+    assert Reading.of(GENOME) == Reading("words", 2)
+    assert Reading.of({**GENOME, "bag/tokens": "characters", "bag/character_ngrams": 4}) == Reading("characters", 4)
+    assert Reading.of({**CONV, "sequence/tokens": "characters"}) == Reading("characters", 1)
+    assert Reading.of(VECTORS) == Reading("words", 1, are_pretrained=True)
