@@ -126,7 +126,7 @@ def search(
                     "data": kind.source(data),
                     "started": datetime.now().astimezone().isoformat(timespec="seconds"),
                     "fingerprint": dataset.fingerprint(),
-                    "num_validation": dataset.num_examples("validation"),
+                    "num_judged": dataset.num_judged,
                     "search": settings.to_json(),
                     "identity": task.identity,
                 }

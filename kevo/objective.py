@@ -14,7 +14,9 @@ Measure = Callable[[Any, Any], float]
 FUNCTION = "function:"
 """Begins the name of an objective that is a function of the user's."""
 StandardError = Callable[[float, int], float]
-"""Returns the standard error of a score over a number of examples."""
+"""Returns the standard error of a score over a number of independent examples."""
+IsSimple = Callable[[Mapping[str, Any]], bool]
+"""Tells whether the network of a genome is a simple one of its task."""
 
 
 def binomial_error(share: float, num_examples: int) -> float:
@@ -48,6 +50,8 @@ class Objective:
         tie_breaker: The metric that decides between equals, the lower the better. `None` for none.
         standard_error: The metric's standard error, which is the `margin`. `None` where there is no margin.
         measure: Computes the metric; `None` where every training does anyway.
+        is_simple: Of equals a simple one is better than all others, before the tie-breaker decides. `None` where the
+            task tells none apart.
     """
 
     metric: str
@@ -55,6 +59,7 @@ class Objective:
     tie_breaker: str | None = field(default=None, kw_only=True)
     standard_error: StandardError | None = field(default=None, kw_only=True)
     measure: Measure | None = field(default=None, kw_only=True)
+    is_simple: IsSimple | None = field(default=None, kw_only=True)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -69,6 +74,10 @@ class Objective:
         """Returns the value of the tie-breaker, the lower the better; 0 where there is none."""
         return 0.0 if self.tie_breaker is None else metrics[self.tie_breaker]
 
+    def is_complex(self, genome: Mapping[str, Any]) -> bool:
+        """Tells whether simple ones are preferred, and the network of a genome is none."""
+        return self.is_simple is not None and not self.is_simple(genome)
+
     def rank(self, metrics: Mapping[str, float]) -> tuple[float, float]:
         """Returns the key that orders candidates, or epochs of one: the greater the better."""
         sign = 1 if self.direction == "max" else -1
@@ -78,13 +87,13 @@ class Objective:
         """Returns how far another score may be from the best one and still count as equal to it.
 
         The best of hundreds of candidates, judged by a few hundred examples, was lucky with some of them. A lead that
-        is smaller than the standard error of the best score is therefore none: among those the tie-breaker decides,
-        which sees more of each example than right or wrong (the one-standard-error rule of Breiman, Friedman, Olshen
-        and Stone 1984, "Classification and Regression Trees").
+        is smaller than the standard error of the best score is therefore none: among those a simple one wins, and then
+        the tie-breaker decides, which sees more of each example than right or wrong (the one-standard-error rule of
+        Breiman, Friedman, Olshen and Stone 1984, "Classification and Regression Trees").
 
         Args:
             best: The best score.
-            num_examples: The number of examples that the score is computed on.
+            num_examples: The number of independent examples that the score is computed on.
         """
         return 0.0 if self.standard_error is None else self.standard_error(best, num_examples)
 

@@ -6,12 +6,14 @@ name code to be run.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kevo.errors import SettingsError, describe_error
-from kevo.objective import FUNCTION, Objective, function_of
+from kevo.objective import FUNCTION, IsSimple, Objective, function_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,6 +78,7 @@ class Objectives(Mapping[str, Objective]):
         self._further = dict(further or {})
         self._tie_breaker = tie_breaker
         self._answered = answered
+        self._is_simple: IsSimple | None = None
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -101,7 +104,16 @@ class Objectives(Mapping[str, Objective]):
 
         return name in get_scorer_names()
 
+    def preferring(self, is_simple: IsSimple) -> Objectives:
+        """Returns the same, where of equals a simple one wins; see `Objective`."""
+        found = copy.copy(self)
+        found._is_simple = is_simple
+        return found
+
     def __getitem__(self, name: str) -> Objective:
+        return dataclasses.replace(self._named(name), is_simple=self._is_simple)
+
+    def _named(self, name: str) -> Objective:
         if name in self._table:
             return self._table[name]
         if name in self._further:

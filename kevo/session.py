@@ -101,7 +101,7 @@ class Session:
         self._listener = self._trackers = TrackerGroup([listener])
         self._cluster = cluster
         self._strategy = strategy
-        self._archive = Archive(run, settings, num_judged=task.dataset.num_examples("validation"))
+        self._archive = Archive(run, settings, num_judged=task.dataset.num_judged)
         self._budget = Budget(settings, started=started)
         self._terminations = Terminations()
         self._interrupts = Interrupts(lambda: stop_request.take(run))
@@ -231,7 +231,7 @@ class Session:
             seconds=self._budget.seconds,
             records=tuple(self._archive.records.values()),
             best=self._archive.winner,
-            num_judged=self._dataset.num_examples("validation"),
+            num_judged=self._dataset.num_judged,
         )
         self._listener.search_started(opening)
 

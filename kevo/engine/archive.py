@@ -34,7 +34,7 @@ class Archive:
     Args:
         run: The folder.
         settings: How the search is to run.
-        num_judged: Number of validation examples.
+        num_judged: Number of independent validation examples.
     """
 
     def __init__(self, run: Run, settings: Settings, *, num_judged: int) -> None:

@@ -52,7 +52,7 @@ class EnsembleLibrary:
             {name: scores.value(name.removeprefix("val_")) for name in self._objectives[0].metrics}
             for scores in (ours, theirs)
         )
-        return ranking.beats(mine, other, self._objectives, num_judged=theirs.num_examples)
+        return ranking.beats(mine, other, self._objectives, num_judged=theirs.num_judged)
 
     def gains(self, saved: Sequence[TrialRecord]) -> bool:
         """Tells whether an ensemble is worth the time that it takes, as far as can be told.

@@ -1,12 +1,12 @@
 """Which trials are best, told by their records alone.
 
 Candidates differ by chance too: the best of hundreds was lucky with some of the examples that it was judged by. So a
-lead within one standard error of the best score counts as none, and among those the tie-breaker of the objective
-decides; see `Objective.margin`. Where costs are minimized beside the objective there is no margin: what decides then is
-the front, whose extremes stay what they are.
+lead within one standard error of the best score counts as none: among those a simple network wins where the task tells
+them apart, and then the tie-breaker of the objective decides; see `Objective.margin`. Where costs are minimized beside
+the objective there is no margin: what decides then is the front, whose extremes stay what they are.
 
 In all functions `objectives` are what a search improves, the one that decides first, and `num_judged` is the number of
-examples that candidates are compared on; `None` where it is unknown, and then there is no margin either.
+independent examples that candidates are compared on; `None` where it is unknown, and then there is no margin either.
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ class Ranking(Sequence[TrialRecord]):
 
         def place(record: TrialRecord) -> tuple[float, ...]:
             score, tie = objective.rank(record.metrics)
-            return (0, -tie, -score) if score >= least else (1, -score, -tie)
+            if score < least:
+                return (1, 0, -score, -tie)
+            return (0, objective.is_complex(record.genome), -tie, -score)
 
         return place
 
@@ -165,7 +167,7 @@ def winners(
             ordered = [one for one in ordered if one.trial_id != record.continues] if record.continues else ordered
             bisect.insort(ordered, record, key=place)
             equals = _equals(ordered, objectives, num_judged)
-            best = min(equals, key=lambda one: objective.tie(one.metrics))
+            best = min(equals, key=lambda one: (objective.is_complex(one.genome), objective.tie(one.metrics)))
         yield best
 
 

@@ -224,15 +224,15 @@ def find_winner(
 
 
 def num_judged(settings: Mapping[str, Any], outcome: Outcome | None) -> int | None:
-    """Returns how many examples candidates are compared on; `None` where that is unknown.
+    """Returns how many independent examples candidates are compared on; `None` where that is unknown.
 
     Args:
         settings: What `settings.json` holds.
         outcome: What the search ended with; `None` where it has not ended.
     """
     if outcome is not None:
-        return int(outcome.validation.num_examples)
-    num = settings.get("num_validation")
+        return int(outcome.validation.num_judged)
+    num = settings.get("num_judged")
     return num if isinstance(num, int) and num > 0 else None
 
 

@@ -35,7 +35,7 @@ def scheduler(
     errors: dict[str, float] | None = None,
 ) -> Scheduler:
     """The head of a search that has gone on for some time, with these candidates."""
-    run = Run.create(path / "run", {"search": settings.to_json(), "num_validation": len(dataset.validation)})
+    run = Run.create(path / "run", {"search": settings.to_json(), "num_judged": len(dataset.validation)})
     archive = Archive(run, settings, num_judged=len(dataset.validation))
     archive.records = {record.trial_id: record for record in records}
     budget = Budget(settings, started=time.monotonic() - seconds)

@@ -47,6 +47,10 @@ class Dataset(Protocol):
     def notes(self) -> tuple[str, ...]:
         """Decisions that were made while reading, in words."""
 
+    @property
+    def num_judged(self) -> int:
+        """How many independent examples candidates are compared on: fewer than `validation` has where these overlap."""
+
     def num_examples(self, split: str) -> int:
         """How many examples a split has: `train`, `validation` or `test`."""
 

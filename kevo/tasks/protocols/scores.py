@@ -61,6 +61,10 @@ class Scores(Protocol):
         """How many examples were scored."""
 
     @property
+    def num_judged(self) -> int:
+        """How many independent ones these count for: fewer where they overlap."""
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of the classes or labels, in the order of a model's outputs; none where there are none."""
 

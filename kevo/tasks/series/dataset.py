@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from kevo.tasks.folds import describe_splits
 from kevo.tasks.outputs import parsing
+from kevo.tasks.outputs.forecasts.evaluation import num_independent
 from kevo.tasks.outputs.forecasts.output import Forecasts
 from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.series.clock import Clock
@@ -104,6 +105,11 @@ class SeriesDataset:
     def skipped(self) -> tuple[Skipped, ...]:
         """Always empty: what cannot be read is a missing value."""
         return ()
+
+    @property
+    def num_judged(self) -> int:
+        """Number of validation windows whose values to forecast do not overlap."""
+        return num_independent(len(self.validation), self.output.horizon)
 
     def num_examples(self, split: str) -> int:
         """Number of windows of a split."""

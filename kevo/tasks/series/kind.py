@@ -53,6 +53,8 @@ class SeriesKind(PreparedKind):
 
     def __init__(self) -> None:
         super().__init__(asked.FORECASTS, name=asked.FORECASTS.word, spaces=spaces)
+        # Windows are few, and the luckiest of many networks would win over the linear model that they begin with.
+        self.objectives = self.objectives.preferring(spaces.is_linear)
 
     def recognizes(self, data: Any) -> bool:
         """Returns `False`: a table with dates may be meant row by row, and only `--task series` says otherwise."""

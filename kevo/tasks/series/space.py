@@ -323,6 +323,11 @@ def describe(genome: Genome) -> str:
     return f"{', '.join(layers)}; {genes.describe_training(genome)}"
 
 
+def is_linear(genome: Genome) -> bool:
+    """Tells whether a genome is a linear model."""
+    return genome.get("family") == "linear"
+
+
 def _expected(genome: Genome) -> Iterator[tuple[str, type]]:
     """Yields the genes that a genome must have, with their types."""
     yield from (("family", str), ("steps", int), ("base", str), ("inputs", str), ("transform", str), ("ridge", float))

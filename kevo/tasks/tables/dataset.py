@@ -117,6 +117,11 @@ class TableDataset:
         """Always empty: a row that cannot be read ends the reading."""
         return ()
 
+    @property
+    def num_judged(self) -> int:
+        """Number of validation rows: none says what another does."""
+        return self.num_examples("validation")
+
     def num_examples(self, split: str) -> int:
         """Number of rows of a split."""
         return len(getattr(self, split))

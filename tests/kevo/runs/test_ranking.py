@@ -41,6 +41,28 @@ def test_equals_are_within_a_standard_error_of_the_best() -> None:
     assert ranking.Ranking(ACCURACY, num_judged=100).equals == []
 
 
+def test_of_equals_a_simple_one_wins() -> None:
+    (plain,) = ACCURACY
+    objectives = (dataclasses.replace(plain, is_simple=lambda genome: genome["kind"] == "linear"),)
+    deep, linear = {"kind": "deep"}, {"kind": "linear"}
+    # With 100 examples the margin is 0.03.
+    records = [
+        scored("lucky", 0.9, 0.1, genome=deep),
+        scored("surer", 0.89, 0.05, genome=deep),
+        scored("linear", 0.88, 0.4, genome=linear),
+        scored("other", 0.87, 0.3, genome=linear),
+        scored("worse", 0.86, 0.01, genome=linear),
+    ]
+    order = ["other", "linear", "surer", "lucky", "worse"]
+    assert names(ranking.decided(records, objectives, num_judged=100)) == order
+    grown = ranking.Ranking(objectives, num_judged=100, records=records[:3]).with_one(records[3])
+    assert names(list(grown)) == order[:-1]
+    so_far = ["lucky", "surer", "linear", "other", "other"]
+    assert [one and one.trial_id for one in ranking.winners(records, objectives, num_judged=100)] == so_far
+    # What leads by more than chance wins, simple or not.
+    assert names(ranking.decided(records, objectives, num_judged=10_000))[0] == "lucky"
+
+
 def test_of_equals_the_earlier_one_comes_first() -> None:
     records = [scored("1", 0.5, 1.0), scored("2", 0.9, 1.0), scored("3", 0.9, 1.0), scored("4", 0.9, 0.5)]
     assert names(ranking.ranked(records, ACCURACY[0])) == ["4", "2", "3", "1"]

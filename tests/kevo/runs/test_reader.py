@@ -45,7 +45,7 @@ def whole(tmp_path: Path) -> Run:
             "started": "2026-01-02T03:04:05+00:00",
             "versions": {"tensorflow": "2.99.1"},
             "fingerprint": "0123abcd",
-            "num_validation": 10_000,
+            "num_judged": 10_000,
             "search": kevo.Settings(max_trials=12).to_json(),
         },
     )
@@ -126,7 +126,7 @@ def test_the_winner_is_the_one_that_won_or_would_win_now(whole: Run) -> None:
     assert winner() is None
 
 
-@pytest.mark.parametrize(("settings", "num"), [({}, None), ({"num_validation": 7}, 7), ({"num_validation": "7"}, None)])
+@pytest.mark.parametrize(("settings", "num"), [({}, None), ({"num_judged": 7}, 7), ({"num_judged": "7"}, None)])
 def test_how_many_examples_decide_may_be_unknown(settings: dict[str, Any], num: int | None, run: Run) -> None:
     assert reader.num_judged(settings, None) == num
     assert reader.num_judged(settings, ended(run)) == 10

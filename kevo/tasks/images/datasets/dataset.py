@@ -152,6 +152,11 @@ class ImageDataset:
     max_examples: int | None = None
     folds: npt.NDArray[np.int64] | None = None
 
+    @property
+    def num_judged(self) -> int:
+        """Number of validation pictures: none says what another does."""
+        return self.num_examples("validation")
+
     def num_examples(self, split: str) -> int:
         """How many pictures a split has: `train`, `validation` or `test`."""
         return len(getattr(self, split))

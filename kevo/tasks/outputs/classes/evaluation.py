@@ -47,6 +47,11 @@ class Evaluation:
         return dataclasses.asdict(self)
 
     @property
+    def num_judged(self) -> int:
+        """All: none says what another does."""
+        return self.num_examples
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The classes, in the order of the outputs."""
         return tuple(self.support)

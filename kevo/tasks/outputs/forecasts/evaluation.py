@@ -58,6 +58,11 @@ class ForecastEvaluation:
         return self.rmse**2 if metric == "mse" else float(getattr(self, metric))
 
     @property
+    def num_judged(self) -> int:
+        """As many of the windows as do not overlap."""
+        return num_independent(self.num_examples, len(self.by_step))
+
+    @property
     def names(self) -> tuple[str, ...]:
         """None: there are no classes."""
         return ()
@@ -134,6 +139,22 @@ def evaluate(
         by_step=tuple(errors.mean(axis=0).tolist()),
         points=tuple(zip(true[apart].reshape(-1).tolist(), predicted[apart].reshape(-1).tolist(), strict=True)),
     )
+
+
+def num_independent(num_windows: int, horizon: int) -> int:
+    """Returns how many of windows in a row, one step apart, do not overlap in what they are to forecast.
+
+    Windows that share most of their values say the same: a standard error counts them once.
+
+    Args:
+        num_windows: How many there are.
+        horizon: The values that each is to forecast.
+
+    Example:
+        >>> num_independent(32, 12), num_independent(5, 12), num_independent(30, 1)
+        (3, 1, 30)
+    """
+    return math.ceil(num_windows / horizon)
 
 
 def measure(outputs: npt.NDArray[np.float32], targets: npt.NDArray[Any], *, scale: float) -> dict[str, float]:

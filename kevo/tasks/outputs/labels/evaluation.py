@@ -59,6 +59,11 @@ class LabelEvaluation:
         return self.further[metric] if metric in self.further else float(getattr(self, metric))
 
     @property
+    def num_judged(self) -> int:
+        """All: none says what another does."""
+        return self.num_examples
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The labels, in the order of the outputs."""
         return tuple(self.support)

@@ -68,6 +68,11 @@ class MaskEvaluation:
         return self.further[metric] if metric in self.further else float(getattr(self, metric))
 
     @property
+    def num_judged(self) -> int:
+        """All: none says what another does."""
+        return self.num_examples
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The classes without the background."""
         return tuple(self.by_class)

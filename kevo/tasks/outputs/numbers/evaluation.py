@@ -57,6 +57,11 @@ class NumberEvaluation:
         return self.rmse**2 if metric == "mse" else float(getattr(self, metric))
 
     @property
+    def num_judged(self) -> int:
+        """All: none says what another does."""
+        return self.num_examples
+
+    @property
     def names(self) -> tuple[str, ...]:
         """None: there are no classes."""
         return ()

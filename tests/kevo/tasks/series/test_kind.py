@@ -45,6 +45,13 @@ def test_sources(tmp_path: Path) -> None:
     assert KIND.load(values(), kevo.Settings(task="series", options={"season": "none"})).output.season == 1
 
 
+def test_of_equals_a_linear_model_wins() -> None:
+    for name in ("mase", "mae", "r2", "neg_mean_absolute_error"):
+        (objective,) = kevo.Settings(task="series", objective=name).objectives
+        assert not objective.is_complex(GENOME) and objective.is_complex(MLP)
+    assert not kevo.Settings(task="tables").objectives[0].is_complex({"family": "mlp"})
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

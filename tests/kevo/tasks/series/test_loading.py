@@ -19,6 +19,8 @@ def test_splits_follow_each_other_in_time() -> None:
     assert ranges == [(5, 64), (65, 84), (85, 99)]
     assert [found.num_examples(split) for split in SPLITS] == [58, 18, 13]
     series = found.test.series[:, 0]
+    # Of eighteen validation windows of three steps six do not overlap.
+    assert found.num_judged == 6
     np.testing.assert_array_equal(found.validation.inputs[0, :, 0], series[60:65])
     np.testing.assert_array_equal(found.validation.labels[0], series[65:68])
     assert found.train.inputs.shape == (58, 5, 1) and found.labels("test").shape == (13, 3)

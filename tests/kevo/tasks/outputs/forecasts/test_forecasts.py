@@ -8,7 +8,7 @@ import pytest
 
 from kevo.errors import DataError, ModelError
 from kevo.tasks.outputs import parsing
-from kevo.tasks.outputs.forecasts.evaluation import evaluate, measure, parse
+from kevo.tasks.outputs.forecasts.evaluation import evaluate, measure, num_independent, parse
 from kevo.tasks.outputs.forecasts.figures import lines
 from kevo.tasks.outputs.forecasts.objectives import OBJECTIVES
 from kevo.tasks.outputs.forecasts.output import Forecasts
@@ -46,6 +46,15 @@ def test_intervals_know_that_neighbors_are_alike() -> None:
     assert low < together.mae < high
     assert high - low > 1.5 * (shuffled.mae_interval[1] - shuffled.mae_interval[0])
     assert together.mase_interval == together.mae_interval
+
+
+def test_windows_that_overlap_count_once() -> None:
+    # Three windows of two steps in a row: the first and the third share nothing.
+    found = evaluate(FORECAST, TRUE, scale=2.0)
+    assert (found.num_examples, found.num_judged) == (3, 2)
+    # 32 windows of 12 months are three years, whose mean absolute errors are three numbers: mae sqrt((pi / 2 - 1) / 3).
+    assert OBJECTIVES["mase"].margin(0.5, num_examples=num_independent(32, 12)) == pytest.approx(0.21810, abs=1e-5)
+    assert num_independent(30, 1) == 30
 
 
 def test_one_window_and_values_that_are_all_the_same() -> None:
