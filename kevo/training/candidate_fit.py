@@ -27,6 +27,7 @@ from kevo.training.stage import StagePlan
 
 NO_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 """The errors that mean too little memory."""
+_Weights = list[npt.NDArray[np.floating]]
 Views = Sequence[npt.NDArray[Any]]
 """The validation examples as a network takes them, in one array for each view; its outputs are the mean over views."""
 
@@ -144,10 +145,11 @@ class CandidateFit:
         """
         plan = self.plans[stage]
         if self.effort.refit is not None:
-            self._refit(plan, loop, self.effort.refit.get(stage, 0))
+            self._refit(plan, network, loop, self.effort.refit.get(stage, 0))
             return
         forward = Forward(network, dtype=np.result_type(*views))
-        best_weights = network.get_weights()
+        first_weights = best_weights = network.get_weights()
+        is_new = self.history.num_epochs(stage) == 0
         validation_seconds = 0.0
         pace = _Pace(self.clock, first_epoch=self.history.num_epochs(stage))
         try:
@@ -166,6 +168,13 @@ class CandidateFit:
                     self._checkpoints.keep(self._whole, network, best_weights, self.history, self.clock.seconds)
                 if is_last or self._stopping.is_due(plan.patience):
                     break
+            if plan.averages and is_new and self.history.num_epochs(stage) == plan.num_epochs:
+                network.set_weights(_middle(first_weights, network.get_weights()))
+                outputs = self._validate(plan, forward, views, batch_size, plan.num_epochs - 1, learned)
+                if self.record_epoch(stage, {**learned, **answers.measured(outputs, self._objective)}):
+                    best_weights, self.outputs = network.get_weights(), outputs
+                if self.effort.keeps_outputs:
+                    self.epoch_outputs.append(outputs)
         except OutOfTimeError:
             # What was measured before counts.
             if not len(self.history):
@@ -230,7 +239,14 @@ class CandidateFit:
             raise CandidateError(f"it predicts what is no number after epoch {epoch + 1} of the stage '{plan.name}'")
         return outputs
 
-    def _refit(self, plan: StagePlan, loop: EpochLoop, num_epochs: int) -> None:
+    def _refit(self, plan: StagePlan, network: keras.Model, loop: EpochLoop, num_epochs: int) -> None:
+        # The epoch behind the last is the mean.
+        averages, first_weights = plan.averages and num_epochs > plan.num_epochs, network.get_weights()
+        self._train_again(plan, loop, plan.num_epochs if averages else num_epochs)
+        if averages:
+            network.set_weights(_middle(first_weights, network.get_weights()))
+
+    def _train_again(self, plan: StagePlan, loop: EpochLoop, num_epochs: int) -> None:
         pace = _Pace(self.clock, first_epoch=0)
         for epoch in range(num_epochs):
             for done, learned in loop.epoch(epoch):
@@ -275,6 +291,11 @@ class _Pace:
 def _check_loss(learned: Mapping[str, float], stage: str, epoch: int) -> None:
     if not math.isfinite(learned["loss"]):
         raise CandidateError(f"the loss is no longer a number in epoch {epoch + 1} of the stage '{stage}'")
+
+
+def _middle(first: _Weights, last: _Weights) -> _Weights:
+    """Returns the mean of two sets of a network's weights."""
+    return [(one + other) / 2 for one, other in zip(first, last, strict=True)]
 
 
 def _mean(views: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:

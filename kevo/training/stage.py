@@ -28,6 +28,8 @@ class StagePlan:
         is_kept: Whether copies are kept while it runs.
         fits_its_time: Whether a refit may end when its time is up, with a learning rate that has fallen by then; else
             one that does not end in time has failed.
+        averages: Whether after its whole length the mean of the first and the last weights is looked at too, as if it
+            were one more epoch (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", arXiv:2109.01903).
     """
 
     name: str
@@ -36,6 +38,7 @@ class StagePlan:
     patience: int | None
     is_kept: bool = True
     fits_its_time: bool = False
+    averages: bool = False
 
     @property
     def last_epoch(self) -> int:

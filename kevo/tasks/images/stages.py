@@ -58,6 +58,7 @@ def plans(effort: Effort, genome: Genome) -> tuple[StagePlan, ...]:
             pause_after=effort.pause_after,
             patience=effort.patience if tuning is None else None,
             fits_its_time=True,
+            averages=tuning is not None,
         ),
     )
 

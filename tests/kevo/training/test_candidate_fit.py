@@ -152,6 +152,38 @@ def test_a_pause_is_told_from_an_end(tmp_path: Path) -> None:
     assert last.history.epochs[2]["loss"] < first.history.epochs[0]["loss"], "it goes on with the weights"
 
 
+def test_the_mean_of_the_first_and_the_last_weights_is_one_more_epoch() -> None:
+    model, plain = network(), network()
+    first = model.get_weights()
+    fitted(plain, stage=plan(1))
+    middle = [(one + other) / 2 for one, other in zip(first, plain.get_weights(), strict=True)]
+    # Where it is the worse the better, what has learned less wins.
+    for objective, num_best, weights in (
+        (Objective("val_mse", "max"), 2, middle),
+        (LOSS, 1, plain.get_weights()),
+    ):
+        for effort in (Effort(1), Effort(1, refit={"train": num_best})):
+            model.set_weights(first)
+            fit = fitted(model, objective=objective, effort=effort, stage=plan(1, averages=True))
+            assert len(fit.history) == (2 if effort.refit is None else 0)
+            for found, expected in zip(model.get_weights(), weights, strict=True):
+                np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+            if fit.outputs is not None:
+                np.testing.assert_allclose(fit.outputs, model.predict(VALIDATION, verbose=0), rtol=1e-4)
+
+
+def test_a_training_that_ends_before_its_length_has_no_mean(tmp_path: Path) -> None:
+    worst = Objective("val_mse", "max")
+    assert len(fitted(network(), objective=worst, stage=plan(6, averages=True, patience=1)).history) == 2
+    model = network()
+    first = fitted(model, stage=plan(4, pause_after=2))
+    path = tmp_path / "first.keras"
+    deployable(model).save(path)
+    earlier = Earlier(path, first.history.epochs, first.history.stages)
+    # Where it began is no longer known.
+    assert len(fitted(network(), stage=plan(4, averages=True), earlier=earlier).history) == 4
+
+
 def test_a_refit_measures_nothing() -> None:
     model = network()
     before = model.get_weights()
