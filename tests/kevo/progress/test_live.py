@@ -69,6 +69,21 @@ def shown(board: Board, width: int, height: int, *, ascii_only: bool = False) ->
     return [line.plain for line in draw(board, paper, memory=[1_200_000_000, 900_000_000])]
 
 
+@pytest.mark.parametrize(
+    ("metrics", "words"),
+    [
+        ({"loss": 0.5, "dice": 0.75, "val_dice": 0.25}, "dice 0.750"),
+        ({"loss": 0.5, "val_mase": 0.25}, "loss 0.500"),
+        ({"loss": 0.5, "binary_accuracy": 0.875}, "binary accuracy 0.875"),
+    ],
+)
+def test_a_training_of_any_task_shows_its_score_or_its_loss(
+    board: Board, metrics: dict[str, float], words: str
+) -> None:
+    board.progress(6, "train", 3.4, 20, metrics)
+    assert f"epoch 4/20 {words} 7 s" in " ".join(shown(board, 100, 40)[7].split())
+
+
 def test_a_look_at_a_search_tells_all_of_it(board: Board) -> None:
     lines = shown(board, 100, 40)
     assert lines[0].endswith(" 3 min 0 s left ──") and " digits " in lines[0]

@@ -227,6 +227,20 @@ class Time:
         self.now += self._seconds
 
 
+def test_each_epoch_tells_its_validation() -> None:
+    told = list[tuple[float, Mapping[str, float]]]()
+    fit = fitted(
+        network(),
+        effort=Effort(2),
+        stage=plan(2),
+        progress=lambda _name, done, _total, metrics: told.append((done, metrics)),
+    )
+    validated = [(done, metrics["val_mse"]) for done, metrics in told if "val_mse" in metrics]
+    assert validated == [(1.0, fit.history.epochs[0]["val_mse"]), (2.0, fit.history.epochs[1]["val_mse"])]
+    # Steps tell what is learned from.
+    assert {"loss", "mae"} == set(told[0][1])
+
+
 def test_when_time_is_up_what_was_measured_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     time = Time(1.0)
     monkeypatch.setattr(clock, "time", time)
