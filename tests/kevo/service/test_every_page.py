@@ -95,7 +95,7 @@ def of_series(server: Server) -> Job:
     steps = np.arange(40.0).reshape(10, 4)
     scores = evaluation.evaluate(steps + np.sin(steps), steps, scale=2.0).to_json()
     genome = {"family": "linear"}
-    run.write_json("result.json", {**values, "genome": genome, "validation": scores, "test": scores})
+    run.write_json("result.json", {**values, "task": "series", "genome": genome, "validation": scores, "test": scores})
     return job
 
 
