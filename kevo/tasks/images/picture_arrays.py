@@ -22,7 +22,7 @@ from kevo.system.text import byte_size
 
 Pictures = npt.NDArray[np.uint8]
 
-_MOST_BYTES = 256 * 1024**2
+_MOST_BYTES = 32 * 1024**2
 """A larger array goes to disk where there is room: the system keeps of it in memory what is in use."""
 _MEMORY_SHARE = 1 / 4
 """Of the memory for one array at most: cutting splits out of it copies it, and models need the rest."""

@@ -27,6 +27,9 @@ def test_what_memory_holds_easily_is_in_memory(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert picture_arrays.empty((3, 8, 8, 3)).shape == (3, 8, 8, 3)
     assert list(tmp_path.iterdir()) == []
+    # A few hundred photographs are more.
+    photographs = picture_arrays.empty((300, 224, 224, 3))
+    assert len(mapped(tmp_path / "kevo")) == 1 and photographs.shape == (300, 224, 224, 3)
 
 
 def test_what_is_large_is_on_disk_while_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
