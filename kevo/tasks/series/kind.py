@@ -47,6 +47,7 @@ class SeriesKind(PreparedKind):
     title = "forecasting of a series"
     example = "window"
     examples = "windows"
+    are_small = True
     options: tuple[TaskOption, ...] = (TARGET, HORIZON, WINDOW, TIME, SEASON)
     network_kinds: tuple[NetworkKind, ...] = tuple(_KINDS.values())
     rung_genes: tuple[str, ...] = ("family",)
