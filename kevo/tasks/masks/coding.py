@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,7 @@ class Coding:
     Args:
         values: That of the background, and of each class, in order.
         threshold: Values from it on are the only class; `None` where values are exact.
-        void: A value that counts as background beside the others; `None` for none.
+        void: A value that counts as background beside the others, as negative ones do; `None` for none.
     """
 
     values: tuple[int, ...]
@@ -58,7 +59,8 @@ class Coding:
             return (values >= self.threshold).astype(np.uint8)
         known = np.array(sorted(self.values))
         order = np.argsort(self.values)
-        plain = np.where(values == self.void, self.values[0], values) if self.void is not None else values
+        counts_not = (values == self.void) | ((values < 0) & (known[0] >= 0))
+        plain = np.where(counts_not, self.values[0], values)
         places = np.clip(np.searchsorted(known, plain), 0, len(known) - 1)
         unknown = known[places] != plain
         if unknown.any():
@@ -72,7 +74,8 @@ class Coding:
 def read(file: File, limits: Limits) -> Values:
     """Reads the values of a mask, upright, shape (height, width).
 
-    Palettes are read as their indices; what is grey as its shade; other colors as 0xRRGGBB. Opacity means nothing.
+    Palettes are read as their indices; what is grey as its shade; other colors as 0xRRGGBB. Opacity means nothing, but
+    where there is one color only.
 
     Raises:
         UnusableError: it is no picture, or none of whole numbers.
@@ -81,15 +84,68 @@ def read(file: File, limits: Limits) -> Values:
     with opened(file, limits) as image:
         upright = ImageOps.exif_transpose(image)
         if upright.mode == "F":
-            raise UnusableError("holds no whole numbers")
+            return whole(np.asarray(upright))
         if upright.mode in ("P", "1", "L") or upright.mode.startswith("I"):
             return np.asarray(upright).astype(np.int64)
-        if upright.mode in ("LA", "PA"):
-            return np.asarray(upright.getchannel(0)).astype(np.int64)
-        red, green, blue = np.moveaxis(np.asarray(upright.convert("RGB")).astype(np.int64), -1, 0)
-        is_grey = (red == green) & (green == blue)
-        packed: Values = np.where(is_grey, red, _COLOR + (red << 16) + (green << 8) + blue)
-        return packed
+        if upright.mode in ("LA", "PA", "RGBA"):
+            *colors, opacity = (np.asarray(channel).astype(np.int64) for channel in upright.split())
+            if all(np.ptp(one) == 0 for one in colors) and np.ptp(opacity):
+                return opacity
+            if len(colors) == 1:
+                return colors[0]
+        return _packed(np.asarray(upright.convert("RGB")).astype(np.int64))
+
+
+def of_arrays(masks: npt.NDArray[Any]) -> Values:
+    """Returns the values of masks in an array, shape (n, height, width).
+
+    Args:
+        masks: A number for each pixel, shape (n, height, width[, 1]); 1 at the place of its class and else 0, shape (n,
+            height, width, num_classes); or colors, shape (n, height, width, 3 or 4), whose opacity means nothing.
+
+    Raises:
+        DataError: they are something else.
+    """
+    try:
+        values = whole(masks)
+    except UnusableError as error:
+        raise DataError(f"A mask {error}. Expected the number of a class for each pixel.") from error
+    if values.ndim == 3:
+        return values
+    num = values.shape[3]
+    if num == 1:
+        return values[..., 0]
+    if values.min() >= 0 and (values.sum(axis=-1) == 1).all():
+        places: Values = values.argmax(axis=-1)
+        return places
+    if num in (3, 4) and values.min() >= 0 and values.max() <= _VOID:
+        return _packed(values[..., :3])
+    raise DataError(
+        f"The masks have {num} numbers for each pixel, from {values.min()} to {values.max()}. Expected one number, 1 "
+        "at the place of the class and else 0, or colors 0-255."
+    )
+
+
+def _packed(colors: Values) -> Values:
+    """Returns shades of grey, and other colors as 0xRRGGBB beyond them, from colors, shape (..., 3)."""
+    red, green, blue = np.moveaxis(colors, -1, 0)
+    is_grey = (red == green) & (green == blue)
+    packed: Values = np.where(is_grey, red, _COLOR + (red << 16) + (green << 8) + blue)
+    return packed
+
+
+def whole(values: npt.NDArray[Any]) -> Values:
+    """Returns values as whole numbers.
+
+    Raises:
+        UnusableError: some are none.
+    """
+    if values.dtype.kind == "f":
+        rounded = np.rint(values)
+        if (is_none := ~(np.isfinite(values) & (rounded == values))).any():
+            raise UnusableError(f"holds {values[is_none].flat[0]:g}, which is no whole number")
+        values = rounded
+    return values.astype(np.int64)
 
 
 def choose(counts: Mapping[int, int]) -> tuple[Coding, str]:
@@ -110,6 +166,9 @@ def choose(counts: Mapping[int, int]) -> tuple[Coding, str]:
     """
     total = sum(counts.values())
     values, void, note = sorted(counts), None, ""
+    if values and values[0] < 0 and sum(value >= 0 for value in values) > 1:
+        values = [value for value in values if value >= 0]
+        note = " Negative values mark pixels that count as nothing: they are taken for background."
     if len(values) < 2:
         raise DataError(
             f"The masks hold one value only: {values[0] if values else 'none'}. Expected the background and at least "
@@ -127,7 +186,7 @@ def choose(counts: Mapping[int, int]) -> tuple[Coding, str]:
     if _VOID in values and len(values) > 2 and values[-2] < _MOST_CLASSES and high == _VOID:
         void = _VOID
         values.remove(_VOID)
-        note = f" {_VOID} marks pixels that count as nothing, as in Pascal VOC: they are taken for background."
+        note += f" {_VOID} marks pixels that count as nothing, as in Pascal VOC: they are taken for background."
     if len(values) > _MOST_CLASSES:
         raise DataError(
             f"The masks hold {len(values):,} values, such as {', '.join(map(_name, values[1:6]))}. Expected one for "

@@ -63,8 +63,9 @@ def load(source: Any, *, seed: int = 0, groups: str | None = None, sampling: Sam
             - a folder or `.zip` with a folder of pictures and a folder of masks, such as images/ and masks/, whose
               files have the same names; both in train/ and optionally validation/ and test/, or these in both.
             - A folder with `x.png` and `x_mask.png` side by side.
-            - A pair of arrays (pictures, masks): pictures of shape (n, height, width[, 1, 3 or 4]), masks of whole
-              numbers, shape (n, height, width[, 1]). Or a mapping of `train`, and optionally `validation` and `test`,
+            - An `.npz` with `x_train` and `y_train`, or `x` and `y`, and optionally those of other splits.
+            - A pair of arrays (pictures, masks): pictures of shape (n, height, width[, 1, 3 or 4]), masks as for
+              `coding.of_arrays`. Or a mapping of `train`, and optionally `validation` and `test`,
               to such pairs.
         seed: Seed of the splits.
         groups: Which pictures are never in different splits; see `kevo.tasks.images.datasets.groups.group`.
@@ -113,11 +114,16 @@ def read(
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        with opened_pairs(path) as pairs:
-            return _from_pairs(path, pairs, groups, sampling, side, output, whites)
+        if path.suffix.casefold() != ".npz":
+            with opened_pairs(path) as pairs:
+                return _from_pairs(path, pairs, groups, sampling, side, output, whites)
+        source, _ = arrays.from_npz(path, Limits())
+        name = _name(path.stem)
+    else:
+        name = "arrays"
     if groups is not None:
         raise SettingsError("`groups` needs pictures in files: arrays have no paths.")
-    return _from_arrays(source, sampling, side, output, whites)
+    return _from_arrays(source, name, sampling, side, output, whites)
 
 
 def _from_pairs(
@@ -166,7 +172,7 @@ def _from_pairs(
         good.append(place)
     splits = _split_places([usable[place].split for place in good])
     found = Found(
-        name=re.sub(r"[^\w.-]+", "_", name) or "pictures",
+        name=_name(name),
         pictures={split: picture_arrays.taken(decoded.pictures, [good[one] for one in rows]) for split, rows in splits},
         labels={},
         skipped=skipped,
@@ -217,8 +223,12 @@ def _measured(
     return usable, shapes, counts
 
 
+def _name(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", text) or "pictures"
+
+
 def _from_arrays(
-    source: Any, sampling: Sampling, side: int | None, output: PixelClasses | None, whites: Whites | None
+    source: Any, name: str, sampling: Sampling, side: int | None, output: PixelClasses | None, whites: Whites | None
 ) -> Read:
     if not are_arrays(source):
         raise DataError(
@@ -226,9 +236,9 @@ def _from_arrays(
             "arrays (pictures, masks) of the same heights and widths, or a mapping of train, validation and test to "
             "such pairs."
         )
-    pairs = source if isinstance(source, Mapping) else {"train": source}
-    values = {split: np.asarray(one[1]).astype(np.int64) for split, one in pairs.items()}
-    values = {split: one[..., 0] if one.ndim == 4 else one for split, one in values.items()}
+    source = arrays.splits_of(source) or source
+    pairs = arrays.by_split(source) if isinstance(source, Mapping) else {"train": source}
+    values = {split: coding.of_arrays(np.asarray(one[1])) for split, one in pairs.items()}
     notes = []
     if sampling.most is not None and sampling.most < sum(map(len, values.values())):
         total = sum(map(len, values.values()))
@@ -263,7 +273,7 @@ def _from_arrays(
     except UnusableError as error:
         raise DataError(f"A mask {error}.") from error
     notes += filter(None, [note_])
-    found = Found("arrays", pictures, {}, notes=tuple(notes), whites=whites, max_examples=chosen)
+    found = Found(name, pictures, {}, notes=tuple(notes), whites=whites, max_examples=chosen)
     return Read(found, drawn, output or code.output())
 
 

@@ -83,11 +83,11 @@ def splits_of(source: Any) -> dict[str, Any] | None:
     return dict(zip(_SPLITS_OF_PAIRS[len(source)], source, strict=True))
 
 
-def from_mapping(source: Mapping[Any, Any]) -> dict[str, Numbers]:
-    """Reads a mapping of split names to pairs of arrays or to `tf.data.Dataset`s.
+def by_split(source: Mapping[Any, Any]) -> dict[str, Any]:
+    """Returns a mapping of splits by their usual names: `val` is `validation`.
 
     Raises:
-        DataError: a split has another name, or its pictures or labels another form.
+        DataError: a split has another name, or there is none to train with.
     """
     names = [SPLIT_ALIASES.get(str(key).casefold()) for key in source]
     if "train" not in names or None in names or len(set(names)) < len(names):
@@ -95,8 +95,17 @@ def from_mapping(source: Mapping[Any, Any]) -> dict[str, Numbers]:
             f"Received the splits {', '.join(map(repr, source)) or 'none'}. Expected train, and optionally validation "
             "and test."
         )
+    return dict(zip(filter(None, names), source.values(), strict=True))
+
+
+def from_mapping(source: Mapping[Any, Any]) -> dict[str, Numbers]:
+    """Reads a mapping of split names to pairs of arrays or to `tf.data.Dataset`s.
+
+    Raises:
+        DataError: a split has another name, or its pictures or labels another form.
+    """
     splits: dict[str, Numbers] = {}
-    for split, value in zip(filter(None, names), source.values(), strict=True):
+    for split, value in by_split(source).items():
         if is_tf_dataset(value):
             splits[split] = _from_tf(value, split)
         elif isinstance(value, tuple | list) and len(value) == 2:
@@ -154,6 +163,25 @@ def from_npz(path: Path, limits: Limits) -> tuple[dict[str, tuple[Array, Array]]
             f"{path} holds {', '.join(sorted(keys)) or 'nothing'}. Expected the arrays x_train and y_train, or x and y."
         )
     return found, names
+
+
+def shapes_in_npz(path: Path) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of the arrays in an `.npz` by their names, without reading them; none where it is broken."""
+    shapes = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as file:
+                    version = np.lib.format.read_magic(file)
+                    read = (
+                        np.lib.format.read_array_header_1_0
+                        if version == (1, 0)
+                        else np.lib.format.read_array_header_2_0
+                    )
+                    shapes[name.removesuffix(".npy")], _, _ = read(file)
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return {}
+    return shapes
 
 
 def _pictures_of(stored: Any, name: str) -> Array:

@@ -11,6 +11,7 @@ from typing import Any
 
 from kevo.errors import DataError
 from kevo.tasks.images.datasets import files
+from kevo.tasks.images.datasets.arrays import shapes_in_npz, splits_of
 from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, Limits, natural
 from kevo.tasks.images.datasets.folders import Folder
 from kevo.tasks.images.datasets.masks import (
@@ -113,6 +114,8 @@ def described(source: Any) -> str | None:
     if not isinstance(source, str | os.PathLike):
         return "Arrays of pictures and of masks: segmentation" if are_arrays(source) else None
     path = Path(source)
+    if path.suffix.casefold() == ".npz" and path.is_file():
+        return "Arrays of pictures and of masks: segmentation" if _holds_masks(path) else None
     if not path.is_dir() and path.suffix.casefold() != ".zip":
         return None
     try:
@@ -123,19 +126,26 @@ def described(source: Any) -> str | None:
         return None
 
 
+def _holds_masks(path: Path) -> bool:
+    """Tells whether every array of pictures in an `.npz` stands beside one of masks."""
+    shapes = shapes_in_npz(path)
+    names = [name for name in shapes if name == "x" or name.startswith("x_")]
+    return bool(names) and all(_fit(shapes[name], shapes.get(f"y{name[1:]}", ())) for name in names)
+
+
 def are_arrays(source: Any) -> bool:
     """Tells whether data are pictures and masks of the same heights and widths."""
+    source = splits_of(source) or source
     pairs = list(source.values()) if isinstance(source, Mapping) else [source]
     if not pairs or not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
         return False
     shapes = [tuple(getattr(part, "shape", ())) for pair in pairs for part in pair]
-    return all(
-        len(pictures) in (3, 4)
-        and len(mask) in (3, 4)
-        and pictures[:3] == mask[:3]
-        and (len(mask) == 3 or mask[3] == 1)
-        for pictures, mask in zip(shapes[::2], shapes[1::2], strict=True)
-    )
+    return all(_fit(pictures, mask) for pictures, mask in zip(shapes[::2], shapes[1::2], strict=True))
+
+
+def _fit(pictures: tuple[int, ...], masks: tuple[int, ...]) -> bool:
+    """Tells whether arrays of such shapes may be pictures and their masks."""
+    return len(pictures) in (3, 4) and len(masks) in (3, 4) and pictures[:3] == masks[:3]
 
 
 def _found(root: Folder, path: Path, skipped: list[Skipped]) -> Pairs:

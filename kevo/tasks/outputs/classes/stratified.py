@@ -170,9 +170,12 @@ def _divide(
         shuffled = rng.permutation(np.flatnonzero(group_labels == label)).tolist()
         num_different = len(shuffled)
         if num_different < len(taken):
+            what, advice = "There are", ""
+            if len(class_names) > 1:
+                what, advice = f"The class {class_name!r} has", ", or remove the class"
             raise DataError(
-                f"The class {class_name!r} has too few different {examples}: {num_different}. Expected at least "
-                f"{len(taken)}, one each for {', '.join(taken)}. Add {examples}, or remove the class."
+                f"{what} too few different {examples}: {num_different}. Expected at least {len(taken)}, one each for "
+                f"{', '.join(taken)}. Add {examples}{advice}."
             )
         for num_waiting, (name, fraction) in zip(range(len(fractions), 0, -1), fractions.items(), strict=True):
             num_taken = min(max(1, round(fraction * num_different)), len(shuffled) - num_waiting)

@@ -10,7 +10,7 @@ from PIL import Image
 from kevo.errors import DataError
 from kevo.tasks.images.datasets.dataset import Limits
 from kevo.tasks.images.datasets.pictures import File, UnusableError
-from kevo.tasks.masks.coding import Coding, choose, count, fitting, read, resized
+from kevo.tasks.masks.coding import Coding, choose, count, fitting, read, resized, whole
 from kevo.tasks.outputs.masks.output import PixelClasses
 
 MASK = np.zeros((6, 8), np.uint8)
@@ -38,10 +38,12 @@ def palette() -> Image.Image:
         (Image.fromarray(MASK.astype(bool)), 0, 1),
         (Image.fromarray(255 * np.stack([MASK] * 3, axis=-1)), 0, 255),
         (Image.fromarray(np.stack([255 * MASK] * 3 + [np.full_like(MASK, 7)], axis=-1)), 0, 255),
+        (Image.fromarray(np.stack([np.full_like(MASK, 9)] * 3 + [255 * MASK], axis=-1)), 0, 255),
+        (Image.fromarray(np.stack([np.full_like(MASK, 9), 255 * MASK], axis=-1), "LA"), 0, 255),
         (palette(), 0, 2),
         (Image.fromarray(MASK.astype(np.uint16) * 1000), 0, 1000),
     ],
-    ids=["0/1", "0/255", "bits", "RGB", "RGBA", "palette", "16 bits"],
+    ids=["0/1", "0/255", "bits", "RGB", "RGBA", "opacity alone", "grey and opacity", "palette", "16 bits"],
 )
 def test_files_of_any_kind_are_read(image: Image.Image, low: int, high: int) -> None:
     values = read(file_of(image), Limits())
@@ -69,6 +71,22 @@ def test_indices_are_classes_and_255_is_void() -> None:
         "The masks hold 0 (background, 80.0 % of the pixels), 1 (class 1, 10.0 %) and 7 (class 7, 5.0 %). 255 marks "
         "pixels that count as nothing, as in Pascal VOC: they are taken for background."
     )
+
+
+def test_numbers_with_a_point_are_read_where_they_are_whole() -> None:
+    assert read(file_of(Image.fromarray(MASK.astype(np.float32)), "TIFF"), Limits()).tolist() == MASK.tolist()
+    for value, words in ((0.5, "holds 0.5, which is no whole number"), (np.nan, "holds nan"), (np.inf, "holds inf")):
+        with pytest.raises(UnusableError, match=words):
+            whole(np.array([0.0, value]))
+
+
+def test_negative_values_count_as_nothing_beside_others() -> None:
+    code, note = choose({-100: 10, 0: 60, 1: 20, 2: 10})
+    assert code.output().classes == ("class 1", "class 2")
+    assert code.classes(np.array([-100, 0, 1, 2])).tolist() == [0, 0, 1, 2]
+    assert note.endswith("Negative values mark pixels that count as nothing: they are taken for background.")
+    code, _ = choose({-1: 10, 1: 20})
+    assert code.classes(np.array([-1, 1])).tolist() == [0, 1]
 
 
 def test_packed_masks_are_of_two_values() -> None:

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from kevo.errors import DataError, SettingsError
-from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.datasets import ImageDataset, pairs
 from kevo.tasks.masks.loading import load, read
 from kevo.tasks.outputs.masks.output import PixelClasses
+from kevo.tasks.registry import choose
 from kevo.tasks.sampling import Sampling
 from tests.support.masks import disks, small_dataset, write_folder
 
@@ -52,10 +53,46 @@ def test_arrays() -> None:
     dataset = load({"train": (pictures[:12], masks[:12]), "test": (pictures[12:], masks[12:, ..., np.newaxis])})
     assert dataset.output.classes == ("class 1", "class 2")
     assert dataset.num_examples("test") == 8 and (dataset.test.labels[..., 0] == masks[12:]).all()
+    assert load((pictures, masks.astype(np.float64))).output == dataset.output
+    one_hot = load({"train": (pictures[:12], np.eye(3)[masks[:12]]), "test": (pictures[12:], np.eye(3)[masks[12:]])})
+    assert one_hot.output == dataset.output and (one_hot.test.labels == dataset.test.labels).all()
+    colors = np.array([[0, 0, 0, 255], [200, 0, 0, 255], [0, 99, 0, 0]], np.uint8)[masks]
+    assert load((pictures, colors)).output.classes == ("#006300", "#c80000")
+    with pytest.raises(DataError, match="5 numbers for each pixel, from 0 to 1. Expected one number, 1 at the place"):
+        load((pictures, np.eye(5)[masks] + np.eye(5)[masks + 1]))
+    with pytest.raises(DataError, match="^There are too few different pictures: 2. Expected .* test. Add pictures.$"):
+        load((pictures[:2], masks[:2]))
+    with pytest.raises(DataError, match="A mask holds 0.5, which is no whole number. Expected the number of a class"):
+        load((pictures, masks / 2))
     with pytest.raises(DataError, match="a pair of arrays"):
         load((pictures, masks[:, :5]))
     with pytest.raises(SettingsError, match="arrays have no paths"):
         load((pictures, masks), groups="p")
+
+
+def test_arrays_in_a_file_and_by_the_names_of_keras(tmp_path: Path) -> None:
+    pictures, masks = disks(24)
+    given = {"train": (pictures[:16], masks[:16]), "val": (pictures[16:20], masks[16:20])}
+    dataset = load({**given, "test": (pictures[20:], masks[20:])})
+    assert [dataset.num_examples(split) for split in ("train", "validation", "test")] == [16, 4, 4]
+    np.savez(
+        tmp_path / "disks.npz",
+        **{f"{kind}_{split}": part for split, pair in given.items() for kind, part in zip("xy", pair, strict=True)},
+        x_test=pictures[20:],
+        y_test=masks[20:],
+    )
+    assert choose("auto", tmp_path / "disks.npz", {})[0].name == "segmentation"
+    found = load(tmp_path / "disks.npz")
+    assert found.name == "disks" and found.fingerprint() == dataset.fingerprint()
+    two = ((pictures[:20], masks[:20]), (pictures[20:], masks[20:]))
+    assert choose("auto", two, {})[0].name == "segmentation" and load(two).num_examples("test") == 4
+    np.savez(tmp_path / "classes.npz", x=pictures, y=np.arange(24) % 2)
+    (tmp_path / "broken.npz").write_bytes(b"no archive")
+    assert [pairs.described(tmp_path / f"{name}.npz") for name in ("classes", "broken")] == [None, None]
+    with pytest.raises(DataError, match="Received the splits 'train', 'other'. Expected train"):
+        load({"train": two[0], "other": two[1]})
+    with pytest.raises(SettingsError, match="arrays have no paths"):
+        load(tmp_path / "disks.npz", groups="p")
 
 
 def test_pictures_of_any_size_become_squares(tmp_path: Path) -> None:
