@@ -5,6 +5,7 @@
     python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --sets titanic,telco_churn,auto_mpg --genes
     python -m benchmarks.tasks --data ../shared/data --seeds 0 --minutes 4 --sets chase_db1
     python -m benchmarks.tasks --data ../shared/data --seeds 0 --sets rt_polarity_few_vectors --vectors minilm.vec
+    python -m benchmarks.tasks --data ../shared/data --seeds 0 --minutes 3 --sets chase_db1,shapes --families
     python -m benchmarks.tasks --write
 
 Each seed divides the examples anew, the same way for all. Each is measured once; the report is made of all measurements
@@ -21,7 +22,8 @@ from pathlib import Path
 from benchmarks.support import project
 from benchmarks.support.command_line import add_data_option, log, names_from, parser
 from benchmarks.support.results import ResultsFile, measure_missing
-from benchmarks.tasks import genes
+from benchmarks.tasks import families, genes
+from benchmarks.tasks.families import TITLES, VARIANTS, Family, FamilyJob
 from benchmarks.tasks.genes import Gains
 from benchmarks.tasks.measuring import SETS, Job, Measurement, measure
 from benchmarks.tasks.rates import Rates
@@ -31,6 +33,7 @@ from benchmarks.tasks.report import report
 RESULTS = project.RESULTS / "tasks.jsonl"
 RATES = project.RESULTS / "task_rates.jsonl"
 GENES = project.RESULTS / "table_genes.jsonl"
+FAMILIES = project.RESULTS / "mask_families.jsonl"
 REPORT = project.PAGES / "tasks.md"
 
 
@@ -48,6 +51,10 @@ def _key(one: Job | Measurement | Rates) -> tuple[int, float, int]:
     return list(SETS).index(one.name), one.minutes, one.seed
 
 
+def _family_key(one: FamilyJob | Family) -> tuple[int, float, int, int]:
+    return list(TITLES).index(one.name), one.minutes, one.seed, list(VARIANTS).index(one.variant)
+
+
 def main(given: Sequence[str] | None = None) -> int:
     """Runs the missing measurements and prints the report. Returns the exit code: 1 if one failed, else 0."""
     options = parser(__doc__)
@@ -56,15 +63,17 @@ def main(given: Sequence[str] | None = None) -> int:
     options.add_argument("--minutes", type=float, nargs="*", default=(1,), help="how long kevo may search")
     options.add_argument(
         "--sets",
-        type=names_from(SETS),
+        type=names_from({**SETS, **TITLES}),
         default=[name for name in SETS if not SETS[name].has_vectors],
-        help=f"with commas between: {', '.join(SETS)}",
+        help=f"with commas between: {', '.join({**SETS, **TITLES})}",
     )
     options.add_argument(
         "--vectors", type=Path, metavar="FILE", help="word vectors for the sets that are measured with some"
     )
     options.add_argument("--rates", action="store_true", help="measure candidates an hour, beside Keras Tuner")
     options.add_argument("--genes", action="store_true", help="measure what the genes of tables gain")
+    options.add_argument("--families", action="store_true", help="measure the families of networks for masks")
+    options.add_argument("--variants", type=names_from(VARIANTS), default=list(VARIANTS), help="of --families")
     options.add_argument("--fresh", action="store_true", help="measure again what the file holds already")
     options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
     arguments = options.parse_args(given)
@@ -72,13 +81,28 @@ def main(given: Sequence[str] | None = None) -> int:
         options.error("these sets need --vectors FILE; see kevo vectors")
     results = ResultsFile(RESULTS, Measurement.from_json, key=_key)
     rates = ResultsFile(RATES, Rates.from_json, key=_key)
+    compared = ResultsFile(FAMILIES, Family.from_json, key=_family_key)
     gains = ResultsFile(GENES, Gains.from_json, key=lambda one: (one.name, one.seed))
 
     def title(job: Job) -> str:
         return f"{job.name}, {job.minutes:g} minutes, seed {job.seed}"
 
     wanted, fresh = jobs(arguments), arguments.fresh
-    if arguments.genes:
+    if arguments.families:
+        went_well = measure_missing(
+            compared,
+            [
+                FamilyJob(name=job.name, variant=variant, minutes=job.minutes, seed=job.seed, data=job.data)
+                for job in wanted
+                for variant in arguments.variants
+            ],
+            key=_family_key,
+            title=lambda job: f"{job.name}, {job.variant}, {job.minutes:g} minutes, seed {job.seed}",
+            measure=families.measure,
+            summary=lambda row: f"Dice {row.dice:.4f} with {row.num_parameters:,} parameters",
+            fresh=fresh,
+        )
+    elif arguments.genes:
         went_well = measure_missing(
             gains,
             wanted,
@@ -111,7 +135,7 @@ def main(given: Sequence[str] | None = None) -> int:
     if not (found := results.read()):
         log(f"Nothing is measured in {results.path}. Name seeds: --seeds 0 1 2.")
         return 1
-    text = report(found, rates.read(), gains.read())
+    text = report(found, rates.read(), gains.read(), compared.read())
     print(text)
     if arguments.write:
         REPORT.write_text(text, encoding="utf-8")

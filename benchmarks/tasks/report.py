@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from benchmarks.support.numbers import median
 from benchmarks.support.pages import table
-from benchmarks.tasks import genes
+from benchmarks.tasks import families, genes
+from benchmarks.tasks.families import Family
 from benchmarks.tasks.genes import Gains
 from benchmarks.tasks.measuring import SETS, HandNetwork, Measurement
 from benchmarks.tasks.rates import Rates
@@ -57,7 +58,12 @@ little, which is a part of the difference. Other work ran beside both. Validatio
 seeds."""
 
 
-def report(rows: Sequence[Measurement], rates: Sequence[Rates] = (), gains: Sequence[Gains] = ()) -> str:
+def report(
+    rows: Sequence[Measurement],
+    rates: Sequence[Rates] = (),
+    gains: Sequence[Gains] = (),
+    compared: Sequence[Family] = (),
+) -> str:
     """Returns the report as Markdown."""
     lines = []
     for name, minutes in dict.fromkeys((row.name, row.minutes) for row in rows):
@@ -83,7 +89,8 @@ def report(rows: Sequence[Measurement], rates: Sequence[Rates] = (), gains: Sequ
         )
     head = ("data", "score", "minutes", "seeds", "kevo", "its ensemble", "references", "by hand", "ahead by")
     machines = "; ".join(dict.fromkeys(row.machine for row in rows))
-    parts = [_ABOUT, f"Machine: {machines}.", table(head, lines), _masks(rows), _rates(rates), genes.report(gains)]
+    masks = [_masks(rows), families.report(compared)]
+    parts = [_ABOUT, f"Machine: {machines}.", table(head, lines), *masks, _rates(rates), genes.report(gains)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

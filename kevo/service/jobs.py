@@ -20,6 +20,7 @@ from kevo.service import launching
 from kevo.service.root import read_json, write_json
 from kevo.system import versions
 from kevo.system.text import printable
+from kevo.tasks.registry import DEFAULT, kind_of
 
 QUEUED, STARTING, RUNNING, STOPPING = "queued", "starting", "running", "stopping"
 STOPPED, FINISHED, FAILED, LOST, CANCELLED = "stopped", "finished", "failed", "lost", "cancelled"
@@ -305,6 +306,12 @@ def command(
         where = ["--data", data] if data else []
         return ["resume", *there, *where, *limits, "--", str(place.run)]
     settings = dict(job.settings)
+    # The server's weights are for all searches that can use them: tables have no backbones, and masks not all of them.
+    kind = kind_of(str(settings.get("task", DEFAULT)))
+    fitting = {one.name for one in kind.pretrained()}
+    weights = {
+        name: source for name, source in weights.items() if not fitting.isdisjoint(kind.absolute({name: source}))
+    }
     if (chosen := settings.pop("backbones", None)) is not None:
         weights = {name: weights.get(name, "imagenet") for name in chosen}
     named = [word for name, source in weights.items() for word in ("--weights", f"{name}={source}")]

@@ -176,10 +176,13 @@ class Server:
             raise DataError(f"The data {job.data_name} is not there any more.")
         return path
 
-    def backbones(self) -> list[str]:
-        """Returns the pretrained networks whose weights are here: given to the server, or downloaded."""
-        cached = (one.name for one in kind_of(DEFAULT).pretrained() if one.is_cached)
-        return list(dict.fromkeys([*self.config.weights, *cached]))
+    def backbones(self, task: str = DEFAULT) -> list[str]:
+        """Returns the pretrained networks that can serve a task and whose weights are here: given, or downloaded."""
+        kind = kind_of(task)
+        fitting = list(kind.pretrained())
+        names = {one.name for one in fitting}
+        given = (name for name in self.config.weights if not names.isdisjoint(kind.absolute({name: "none"})))
+        return list(dict.fromkeys([*given, *(one.name for one in fitting if one.is_cached)]))
 
     def upload_json(self, one: Upload) -> dict[str, Any]:
         """Returns what the API says of an upload."""

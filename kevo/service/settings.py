@@ -197,10 +197,16 @@ def _check_time(values: Mapping[str, Any], most: float, field: str) -> None:
 
 def _check_backbones(asked: Sequence[str], known: Sequence[str], task: str) -> None:
     """Raises a `FieldError` for pretrained networks whose weights the server has not, or that see no such data."""
-    if asked and next(kind_of(task or DEFAULT).pretrained(), None) is None:
-        raise FieldError(_BACKBONES, "`backbones` names networks for pictures and their classes. Leave it out.")
-    if (unknown := next((name for name in asked if name not in known), None)) is not None:
-        raise FieldError(
-            _BACKBONES,
-            f"There are no weights of {unknown[:100]!r} here. Expected `backbones` from: {', '.join(known) or 'none'}.",
+    kind = kind_of(task or DEFAULT)
+    fitting = {one.name for one in kind.pretrained()}
+    if asked and not fitting:
+        raise FieldError(_BACKBONES, "`backbones` names networks for pictures. Leave it out.")
+    usable = [name for name in known if not fitting.isdisjoint(kind.absolute({name: "none"}))]
+    if (unknown := next((name for name in asked if name not in usable), None)) is not None:
+        name = repr(unknown[:100])
+        words = (
+            f"{name} is not to be had for {kind.title}."
+            if unknown in known
+            else f"There are no weights of {name} here."
         )
+        raise FieldError(_BACKBONES, f"{words} Expected `backbones` from: {', '.join(usable) or 'none'}.")

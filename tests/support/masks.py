@@ -12,6 +12,7 @@ from kevo.tasks.masks.loading import load
 
 SIDE = 32
 GENOME: dict[str, Any] = {
+    "family": "unet",
     "crop": 32,
     "reduce": 1,
     "unet/depth": 1,
@@ -32,6 +33,14 @@ GENOME: dict[str, Any] = {
     "learning_rate": 0.02,
     "schedule": "cosine",
     "batch_size": 4,
+}
+ON_BACKBONE: dict[str, Any] = {
+    **{name: value for name, value in GENOME.items() if name != "unet/depth"},
+    "family": "pretrained_unet",
+    "backbone": "mobilenet_v2",
+    "mobilenet_v2/alpha": 0.35,
+    "encoder/depth": 3,
+    "unet/block": "separable",
 }
 
 

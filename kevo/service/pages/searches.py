@@ -133,8 +133,12 @@ def _search_form(
         upload=upload,
         given=given,
         ticked=ticked,
-        # A file whose columns or masks are asked for, or of texts, has no use for them.
-        backbones=server.backbones() if upload is None or upload.examples == "pictures" else [],
+        # A file whose columns are asked for, or of texts, has no use for them.
+        backbones=(
+            server.backbones((upload.task if upload else "") or DEFAULT)
+            if upload is None or upload.examples in ("pictures", "masks")
+            else []
+        ),
         error=error,
         is_free=is_free,
         is_paused=server.searches.is_paused,

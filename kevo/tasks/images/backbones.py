@@ -345,13 +345,16 @@ def _letters(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
-def network(backbone: Backbone, *, image_size: int | None = None, alpha: float | None = None) -> keras.Model:
+def network(
+    backbone: Backbone, *, image_size: int | None = None, alpha: float | None = None, is_any_size: bool = False
+) -> keras.Model:
     """Builds the bare network as `keras.applications` does: whole, with random weights and without the classifier.
 
     Args:
         backbone: The row.
         image_size: Pixels of the square input, at least the row's `min_size`, which is the default.
         alpha: Width multiplier. `None` means 1 where the backbone has widths.
+        is_any_size: Whether it takes inputs of any size instead.
 
     Returns:
         The network, which still expects its pixels as the builder does.
@@ -359,7 +362,7 @@ def network(backbone: Backbone, *, image_size: int | None = None, alpha: float |
     Raises:
         SpaceError: The backbone has no such width.
     """
-    size = backbone.min_size if image_size is None else image_size
+    size = None if is_any_size else image_size or backbone.min_size
     if alpha is not None and alpha not in backbone.alphas:
         widths = ", ".join(f"{width:g}" for width in backbone.alphas) or "none, since it comes in one width only"
         raise SpaceError(f"Received alpha {alpha:g} for {backbone.name}. Expected one of: {widths}.")
@@ -432,13 +435,18 @@ def build_for_all_cuts(backbone: Backbone, *, image_size: int, whole: keras.Mode
 
 
 def load(
-    backbone: Backbone, *, image_size: int, alpha: float | None = None, weights: LoadableWeights | None = None
+    backbone: Backbone,
+    *,
+    image_size: int | None,
+    alpha: float | None = None,
+    weights: LoadableWeights | None = None,
 ) -> keras.Model:
     """Builds the bare network, as `network` does, for pictures of a size, and loads its weights.
 
     Args:
         backbone: The row.
-        image_size: Pixels of the square input. Smaller ones than the row's `min_size` are going to be upsampled.
+        image_size: Pixels of the square input. Smaller ones than the row's `min_size` are going to be upsampled. `None`
+            takes inputs of any size.
         alpha: Width multiplier. `None` means that of the weights, else 1 where the backbone has widths.
         weights: Where the weights come from. `None` means random ones.
 
@@ -448,7 +456,8 @@ def load(
     """
     if alpha is None and weights is not None:
         alpha = weights.alpha
-    whole = network(backbone, image_size=max(image_size, backbone.min_size), alpha=alpha)
+    size = None if image_size is None else max(image_size, backbone.min_size)
+    whole = network(backbone, image_size=size, alpha=alpha, is_any_size=size is None)
     if weights is not None:
         weights.load_into(whole, backbone=backbone.name, alpha=alpha)
     return whole
@@ -463,7 +472,7 @@ def _endpoint(backbone: Backbone, image_size: int) -> tuple[keras.KerasTensor, k
     if (size := max(image_size, backbone.min_size)) != image_size:
         # Not the layer `Resizing`: called on its own, it sets every layer behind it to training.
         x = keras.ops.image.resize(x, (size, size), interpolation="bilinear")
-    return pixels, _preprocess(x, backbone.preprocess)
+    return pixels, preprocessed(x, backbone.preprocess)
 
 
 def truncated(backbone: Backbone, whole: keras.Model, *, cut: str) -> keras.Model:
@@ -570,7 +579,8 @@ def _find(model: keras.Model, name: str) -> keras.Model | None:
     return next((found for layer in inner if (found := _find(layer, name)) is not None), None)
 
 
-def _preprocess(pixels: keras.KerasTensor, mode: Preprocessing) -> keras.KerasTensor:
+def preprocessed(pixels: keras.KerasTensor, mode: Preprocessing) -> keras.KerasTensor:
+    """Returns pixels 0-255, shape (batch, height, width, 3), as the weights of a backbone expect them."""
     from keras import layers
 
     if mode == "tf":

@@ -23,6 +23,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from kevo.settings import NO_CACHE
 from kevo.system import memory
 from kevo.system.array_store import ArrayStore
 from kevo.system.folders import cache_folder
@@ -39,12 +40,13 @@ Copy = tuple[str, str | float]
 
 TRAIN_AND_VALIDATION = "train and validation"
 """All pictures that a last training may learn from, when nothing is left to decide."""
-_PLAIN: Copy = ("plain", 0.0)
-_FLIPS: Mapping[str, tuple[slice, slice]] = {
+PLAIN: Copy = ("plain", 0.0)
+FLIPS: Mapping[str, tuple[slice, slice]] = {
     "horizontal": (slice(None), slice(None, None, -1)),
     "vertical": (slice(None, None, -1), slice(None)),
     "horizontal_and_vertical": (slice(None, None, -1), slice(None, None, -1)),
 }
+"""How rows and columns of a picture are turned."""
 _MAX_BYTES = 2 * 1024**3
 """How much memory the arrays of one process take at most, unless it is told."""
 _MAX_MAP_BYTES = 1024**3
@@ -68,6 +70,21 @@ def default_folder() -> Path:
     return cache_folder() / "features"
 
 
+def lasting_store(cache: str | None, *, note: Callable[[str], object]) -> ArrayStore | None:
+    """Returns where features are kept for later searches; `None` where they are not to be.
+
+    Args:
+        cache: As in `kevo.Settings`.
+        note: Is told, once, that nothing can be kept and why.
+    """
+    if cache == NO_CACHE:
+        return None
+    return ArrayStore(
+        default_folder() if cache is None else Path(cache),
+        note=lambda text: note(f"Features of frozen backbones serve this search only. {text}"),
+    )
+
+
 class Inputs(Protocol):
     """What networks are trained on: pictures and features of the splits of a data set; see `FeatureCache`."""
 
@@ -75,7 +92,7 @@ class Inputs(Protocol):
     def seconds_per_picture(self) -> dict[tuple[Any, ...], float]: ...
 
     def pictures(
-        self, split: str, size: int, *, copy: Copy = _PLAIN, rows: npt.NDArray[np.int64] | None = None
+        self, split: str, size: int, *, copy: Copy = PLAIN, rows: npt.NDArray[np.int64] | None = None
     ) -> npt.NDArray[np.uint8]: ...
 
     def features(
@@ -86,7 +103,7 @@ class Inputs(Protocol):
         network: Callable[[], Forward],
         columns: slice = slice(None),
         weights: Weights | None,
-        copy: Copy = _PLAIN,
+        copy: Copy = PLAIN,
         watch: Callable[[float], None] = lambda done: None,
         wait: Callable[[], None] = lambda: None,
         num_rows: int | None = None,
@@ -99,13 +116,13 @@ class Inputs(Protocol):
         *,
         network: Callable[[], Forward],
         weights: Weights | None,
-        copy: Copy = _PLAIN,
+        copy: Copy = PLAIN,
         watch: Callable[[float], None] = lambda done: None,
         wait: Callable[[], None] = lambda: None,
         num_rows: int,
     ) -> None: ...
 
-    def num_kept(self, split: str, genome: Genome, weights: Weights | None, copy: Copy = _PLAIN) -> int: ...
+    def num_kept(self, split: str, genome: Genome, weights: Weights | None, copy: Copy = PLAIN) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +162,7 @@ class FeatureCache:
         self.seconds_per_picture: dict[tuple[Any, ...], float] = {}
 
     def pictures(
-        self, split: str, size: int, *, copy: Copy = _PLAIN, rows: npt.NDArray[np.int64] | None = None
+        self, split: str, size: int, *, copy: Copy = PLAIN, rows: npt.NDArray[np.int64] | None = None
     ) -> npt.NDArray[np.uint8]:
         """Returns the pictures of a split as (n, size, size, 3), resized as the deployed model resizes them.
 
@@ -171,7 +188,7 @@ class FeatureCache:
         network: Callable[[], Forward],
         columns: slice = slice(None),
         weights: Weights | None,
-        copy: Copy = _PLAIN,
+        copy: Copy = PLAIN,
         watch: Callable[[float], None] = lambda done: None,
         wait: Callable[[], None] = lambda: None,
         num_rows: int | None = None,
@@ -209,7 +226,7 @@ class FeatureCache:
         *,
         network: Callable[[], Forward],
         weights: Weights | None,
-        copy: Copy = _PLAIN,
+        copy: Copy = PLAIN,
         watch: Callable[[float], None] = lambda done: None,
         wait: Callable[[], None] = lambda: None,
         num_rows: int,
@@ -235,7 +252,7 @@ class FeatureCache:
         else:
             self._blocks(one, num_rows)
 
-    def num_kept(self, split: str, genome: Genome, weights: Weights | None, copy: Copy = _PLAIN) -> int:
+    def num_kept(self, split: str, genome: Genome, weights: Weights | None, copy: Copy = PLAIN) -> int:
         """Returns of how many pictures of a split, or of a copy of it, the features are here: one of `block_edges`."""
         if weights is not None and weights.path is not None and not weights.path.exists():
             # To know for sure, they would have to be downloaded.
@@ -406,14 +423,14 @@ def augmented_copies(genome: Genome) -> list[Copy]:
     Each kind of change makes one copy, so that genomes share them: what costs is the pass through the backbone.
     """
     if not genome["augment"]:
-        return [_PLAIN]
+        return [PLAIN]
     changes = {kind: genome[f"augment/{kind}"] for kind in ("flip", "rotation", "zoom", "translation", "contrast")}
-    return [_PLAIN, *((kind, value) for kind, value in changes.items() if value not in ("none", 0.0))]
+    return [PLAIN, *((kind, value) for kind, value in changes.items() if value not in ("none", 0.0))]
 
 
 def test_time_views(genome: Genome) -> list[Copy]:
     """Returns the copies of a picture that a prediction is the mean over, the picture itself first."""
-    return [_PLAIN, ("flip", "horizontal")] if genome["mirror"] else [_PLAIN]
+    return [PLAIN, ("flip", "horizontal")] if genome["mirror"] else [PLAIN]
 
 
 def frozen_part(genome: Genome, *, num_pictures: int) -> Genome | None:
@@ -453,7 +470,7 @@ def _changed(pictures: npt.NDArray[np.uint8], copy: Copy) -> npt.NDArray[np.uint
     if kind == "plain":
         return pictures
     if kind == "flip":
-        return pictures[:, _FLIPS[str(value)][0], _FLIPS[str(value)][1]]
+        return pictures[:, FLIPS[str(value)][0], FLIPS[str(value)][1]]
     genes = dict.fromkeys(("rotation", "zoom", "translation", "contrast"), 0.0) | {"flip": "none", kind: value}
     changes = networks.augmentation(
         {"augment": True, **{f"augment/{gene}": one for gene, one in genes.items()}}, seed=1

@@ -183,15 +183,9 @@ class Images:
         from kevo.tasks.images import usable_weights
         from kevo.tasks.images.task import ImageTask
 
-        space, requests, size = spaces.of(settings), settings.weights, dataset.image_size
-        if identity is None:
-            usable, notes = usable_weights.find(space, requests, image_size=size)
-        else:
-            began_with = {
-                str(name): tuple(None if alpha is None else float(alpha) for alpha in alphas)
-                for name, alphas in identity["backbones"].items()
-            }
-            usable, notes = usable_weights.find_again(began_with, space, requests, image_size=size)
+        usable, notes = usable_weights.found(
+            spaces.of(settings), settings.weights, image_size=dataset.image_size, identity=identity
+        )
         return ImageTask(dataset, settings, usable, notes=notes)
 
     def trainer(

@@ -20,7 +20,6 @@ from kevo.runs import layout
 from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
-from kevo.settings import NO_CACHE
 from kevo.system.array_store import ArrayStore
 from kevo.system.text import metric_name
 from kevo.tasks.folded_trainer import FoldedTrainer, num_trainings
@@ -29,7 +28,7 @@ from kevo.tasks.images import cache_savings, costs, networks, recipes, reference
 from kevo.tasks.images.contract import Contract, write_known
 from kevo.tasks.images.cost_model import Forecast
 from kevo.tasks.images.datasets import ImageDataset, Split
-from kevo.tasks.images.features import FeatureCache, Inputs, default_folder
+from kevo.tasks.images.features import FeatureCache, Inputs, lasting_store
 from kevo.tasks.images.first_answer import first_answer
 from kevo.tasks.images.fold_features import FoldFeatures
 from kevo.tasks.images.genes import shared_extractor, variant
@@ -123,7 +122,7 @@ class ImageTask:
     def attach(self, run: Run, *, work: Path | None, note: Callable[[str], object]) -> None:
         """Reads the files of earlier sessions, and chooses where features are kept."""
         self._run, self._note = run, note
-        self._store = self._lasting_store()
+        self._store = lasting_store(self._settings.cache, note=self._tell)
         if work is not None:
             self._store = self._store or ArrayStore(work / "features")
             if self._usable:
@@ -346,16 +345,6 @@ class ImageTask:
     def _split(self, name: str) -> Split:
         split: Split = getattr(self.dataset, name)
         return split
-
-    def _lasting_store(self) -> ArrayStore | None:
-        """Returns where features are kept for later searches, if they are to be."""
-        cache = self._settings.cache
-        if cache == NO_CACHE:
-            return None
-        return ArrayStore(
-            default_folder() if cache is None else Path(cache),
-            note=lambda text: self._note(f"Features of frozen backbones serve this search only. {text}"),
-        )
 
     def _known_ranking(self) -> list[Genome] | None:
         """Returns the ranking of an earlier session; `None` where there is none that can be used."""

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from kevo.errors import WeightsError
 from kevo.tasks.images.pretrained_weights import Weights, resolve
-from kevo.tasks.images.space import Space
 
 Usable = Mapping[str, tuple[Weights, ...]]
 """The weights of each backbone, one for each width that can be had, narrow to wide."""
 
+_PRETRAINED = {"pretrained", "pretrained_unet"}
+"""The families of networks that stand on backbones."""
 _SMALLEST_IMAGES = 32
 """Smaller pictures, in pixels, show a backbone trained on photographs nothing; its weights must be asked for."""
 
 
-def find(space: Space, requests: Mapping[str, str], *, image_size: int) -> tuple[Usable, list[str]]:
+class BackboneSpace(Protocol):
+    """What of a space says which backbones are searched."""
+
+    @property
+    def families(self) -> tuple[str, ...]: ...
+    @property
+    def backbones(self) -> tuple[str, ...]: ...
+
+
+def find(space: BackboneSpace, requests: Mapping[str, str], *, image_size: int) -> tuple[Usable, list[str]]:
     """Finds out, before any training, which backbones can be had.
 
     Args:
@@ -32,9 +42,10 @@ def find(space: Space, requests: Mapping[str, str], *, image_size: int) -> tuple
         UnknownBackboneError: A backbone is not in the table.
         WeightsError: A file cannot be used, or nothing is left to search.
     """
-    if "pretrained" not in space.families:
+    from_scratch = set(space.families) - _PRETRAINED
+    if from_scratch == set(space.families):
         return {}, []
-    if not requests and "conv" in space.families and image_size < _SMALLEST_IMAGES:
+    if not requests and from_scratch and image_size < _SMALLEST_IMAGES:
         return {}, [
             f"Pretrained backbones are left out, since pictures of {image_size} px show them too little. "
             "To use one all the same, name its weights: --weights NAME=imagenet."
@@ -44,13 +55,17 @@ def find(space: Space, requests: Mapping[str, str], *, image_size: int) -> tuple
     for name, reason in resolved.unavailable.items():
         by_reason.setdefault(reason, []).append(name)
     notes = [f"Left out {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
-    if not resolved.available and "conv" not in space.families:
+    if not resolved.available and not from_scratch:
         raise WeightsError("Nothing is left to search. " + " ".join(notes))
     return resolved.available, notes
 
 
 def find_again(
-    began_with: Mapping[str, Sequence[float | None]], space: Space, requests: Mapping[str, str], *, image_size: int
+    began_with: Mapping[str, Sequence[float | None]],
+    space: BackboneSpace,
+    requests: Mapping[str, str],
+    *,
+    image_size: int,
 ) -> tuple[Usable, list[str]]:
     """Finds the weights with which a search began, so that it goes on in the same space.
 
@@ -76,6 +91,33 @@ def find_again(
                 f"more. Put them back, or start a new search. {' '.join(notes)}".rstrip()
             )
     return {name: tuple(here[name, alpha] for alpha in alphas) for name, alphas in began_with.items()}, notes
+
+
+def found(
+    space: BackboneSpace,
+    requests: Mapping[str, str],
+    *,
+    image_size: int,
+    identity: Mapping[str, Any] | None,
+) -> tuple[Usable, list[str]]:
+    """Finds the weights of a new search, or of one that is resumed.
+
+    Args:
+        space: As for `find`.
+        requests: As for `find`.
+        image_size: As for `find`.
+        identity: `Task.identity` of the search that is resumed; `None` for a new one.
+
+    Returns:
+        The weights, and the notes of `find`.
+    """
+    if identity is None:
+        return find(space, requests, image_size=image_size)
+    began_with = {
+        str(name): tuple(None if alpha is None else float(alpha) for alpha in alphas)
+        for name, alphas in identity["backbones"].items()
+    }
+    return find_again(began_with, space, requests, image_size=image_size)
 
 
 def by_width(usable: Usable) -> dict[tuple[str, float | None], Weights]:

@@ -1,8 +1,10 @@
-"""How long trainings of U-Nets take."""
+"""How long trainings of U-Nets take, and the passes of pictures through pretrained backbones."""
 
 from __future__ import annotations
 
-from kevo.tasks.masks import networks
+from kevo.tasks.images.genes import variant
+from kevo.tasks.masks import encoders, networks
+from kevo.tasks.masks.space import PRETRAINED, channels
 from kevo.tasks.prepared.costs import Forecast
 from tuners.genome import Genome
 
@@ -20,14 +22,28 @@ _LOADING_SECONDS = 3.0
 def seconds_per_pixel(genome: Genome, *, num_outputs: int) -> float:
     """Returns how long a pixel's way through a genome's network takes on two ordinary cores.
 
+    That of a network on a pretrained backbone begins behind the backbone; `pass_seconds_per_pixel` tells of the latter.
+
     Args:
         genome: The genome.
         num_outputs: Number of outputs for each pixel.
     """
+    if genome["family"] == PRETRAINED:
+        work = networks.decoder_multiplications(genome, num_outputs=num_outputs)
+        # The first level has two blocks, and one where it is not of the pictures' own size.
+        is_reduced = genome["reduce"] == 2
+        values = 6 * channels(genome)[1] / 4 if is_reduced else 12 * channels(genome)[0]
+        return work * _SECONDS_PER_MULTIPLICATION + values * _SECONDS_PER_VALUE
     # Each block has about six maps of its channels, on the way down and on the way up.
     num_values = 12 * int(genome["unet/width"]) / int(genome["reduce"]) ** 2
     multiplications = networks.multiplications(genome, num_outputs=num_outputs)
     return multiplications * _SECONDS_PER_MULTIPLICATION + num_values * _SECONDS_PER_VALUE
+
+
+def pass_seconds_per_pixel(genome: Genome) -> float:
+    """Returns how long a pixel's way through all levels of a genome's backbone takes on two ordinary cores."""
+    facts = encoders.facts(*variant(genome))
+    return facts.multiplications[-1] * _SECONDS_PER_MULTIPLICATION + facts.values[-1] * _SECONDS_PER_VALUE
 
 
 def forecast(*, side: int, num_train: int, num_validation: int, num_outputs: int) -> Forecast:
@@ -58,4 +74,7 @@ def scoring_seconds(genome: Genome, *, side: int, num_pictures: int, num_outputs
         num_pictures: Number of pictures that are scored.
         num_outputs: Number of outputs for each pixel.
     """
-    return _LOADING_SECONDS + num_pictures * side**2 * seconds_per_pixel(genome, num_outputs=num_outputs)
+    seconds = seconds_per_pixel(genome, num_outputs=num_outputs)
+    if genome["family"] == PRETRAINED:
+        seconds += pass_seconds_per_pixel(genome)
+    return _LOADING_SECONDS + num_pictures * side**2 * seconds

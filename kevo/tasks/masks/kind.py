@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,13 +13,14 @@ from kevo.errors import ExportError, SettingsError
 from kevo.runs import layout
 from kevo.tasks.images.kind import KIND as PICTURES
 from kevo.tasks.images.rows import ROWS
+from kevo.tasks.masks import encoders
 from kevo.tasks.masks import space as spaces
 from kevo.tasks.options import GROUPS
 from kevo.tasks.outputs import asked
 from kevo.tasks.pages import Pages
 from kevo.tasks.prepared.kind import PreparedKind
 from kevo.tasks.protocols.export import InputSpec
-from kevo.tasks.protocols.kind import NetworkKind, TaskKind, TaskOption
+from kevo.tasks.protocols.kind import NetworkKind, Pretrained, TaskKind, TaskOption
 from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.protocols.training import StageData
 from tuners.genome import Genome
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from kevo.tasks.masks.task import MaskTask
     from kevo.tasks.masks.trainer import MaskTrainer
 
+_PRETRAINED = NetworkKind("p", "pretrained U-Net")
 _KINDS = {
     "conv": NetworkKind("u", "U-Net"),
     "separable": NetworkKind("s", "separable U-Net"),
@@ -48,8 +51,8 @@ class Segmentation(PreparedKind):
     example = "picture"
     examples = "pictures"
     options: tuple[TaskOption, ...] = (GROUPS,)
-    network_kinds: tuple[NetworkKind, ...] = tuple(_KINDS.values())
-    rung_genes: tuple[str, ...] = ("reduce",)
+    network_kinds: tuple[NetworkKind, ...] = (*_KINDS.values(), _PRETRAINED)
+    rung_genes: tuple[str, ...] = ("family", "reduce")
 
     def __init__(self) -> None:
         super().__init__(asked.MASKS, name=ROWS[asked.MASKS.word], spaces=spaces)
@@ -63,10 +66,23 @@ class Segmentation(PreparedKind):
         return PICTURES.suggested(data, options)
 
     def check(self, settings: SearchSettings) -> None:
-        """Raises a `KevoError` for an unknown preset, weights of backbones, or folds."""
-        super().check(settings)
+        """Raises a `KevoError` for an unknown preset, backbones that cannot serve, or folds."""
+        spaces.of(settings)
         if settings.folds is not None:
             raise SettingsError("Masks are not learned over folds: pictures are divided once. Leave --folds out.")
+
+    def varied(self, settings: SearchSettings) -> dict[str, tuple[Any, ...]]:
+        """Returns the values of each field of the space, with the backbones of the named weights."""
+        found = spaces.of(settings)
+        return {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+
+    def absolute(self, weights: Mapping[str, str]) -> dict[str, str]:
+        """Returns the same weights with absolute paths."""
+        return PICTURES.absolute(weights)
+
+    def pretrained(self) -> Iterator[Pretrained]:
+        """Yields the backbones that can be the way down of a U-Net."""
+        return (one for one in PICTURES.pretrained() if one.name in encoders.LEVELS)
 
     def source(self, data: Any) -> str | None:
         """Returns the path; `None` for data in memory."""
@@ -91,10 +107,14 @@ class Segmentation(PreparedKind):
     def open(
         self, dataset: ImageDataset, settings: SearchSettings, *, identity: Mapping[str, Any] | None = None
     ) -> MaskTask:
-        """Declares the genes."""
+        """Finds the pretrained weights that can be had, and declares the genes."""
+        from kevo.tasks.images import usable_weights
         from kevo.tasks.masks.task import MaskTask
 
-        return MaskTask(dataset, settings)
+        usable, notes = usable_weights.found(
+            spaces.of(settings), settings.weights, image_size=dataset.image_size, identity=identity
+        )
+        return MaskTask(dataset, settings, usable, notes=notes)
 
     def trainer(
         self,
@@ -106,9 +126,15 @@ class Segmentation(PreparedKind):
         leader: Any = None,
     ) -> MaskTrainer:
         """Returns the trainer of a worker process."""
+        from kevo.system.array_store import ArrayStore
+        from kevo.tasks.images import usable_weights
+        from kevo.tasks.images.features import FeatureCache
         from kevo.tasks.masks.trainer import MaskTrainer
 
-        return MaskTrainer(dataset, settings, strategy=strategy, leader=leader)
+        store = None if arguments["cache"] is None else ArrayStore(Path(arguments["cache"]))
+        cache = FeatureCache(dataset, store=store, seed=settings.seed)
+        usable = usable_weights.from_json(arguments["weights"])
+        return MaskTrainer(dataset, settings, usable, cache=cache, strategy=strategy, leader=leader)
 
     def stage_data(self, dataset: ImageDataset, *, seed: int) -> StageData:
         """Returns crops and their masks; they are the same in every process."""
@@ -118,12 +144,14 @@ class Segmentation(PreparedKind):
         return stages.stage_data(PreparedMasks(dataset))
 
     def network_kind(self, genome: Genome) -> NetworkKind:
-        """Returns the kind of its blocks."""
+        """Returns the kind of its blocks, or whether it stands on a backbone."""
+        if genome.get("family") == spaces.PRETRAINED:
+            return _PRETRAINED
         return _KINDS[str(genome.get("unet/block", "conv"))]
 
     def network_name(self, genome: Genome) -> str:
-        """Returns its kind in words."""
-        return self.network_kind(genome).words
+        """Returns its kind in words; of a network on a backbone, that of the backbone."""
+        return str(genome.get("backbone", self.network_kind(genome).words))
 
     def input_specs(self, model: keras.Model) -> Sequence[InputSpec]:
         """Pixels 0-255 of any height and width."""

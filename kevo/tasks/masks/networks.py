@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -9,13 +10,17 @@ import numpy as np
 import numpy.typing as npt
 from keras import Input, Model, layers, ops
 
+from kevo.tasks.images.genes import variant
 from kevo.tasks.images.networks import resize
-from kevo.tasks.masks.space import channels
+from kevo.tasks.masks import encoders
+from kevo.tasks.masks.space import PRETRAINED, channels, depth
 from kevo.tasks.outputs.output import Output
 from tuners.genome import Genome
 
 NETWORK = "kevo_network"
 """The name of the layer that is a trained network in a saved model."""
+DECODER = "decoder"
+"""The name of its layer that takes the maps of a pretrained backbone."""
 _MOMENTUM = 0.9
 """Of the moving statistics of batch norm: Keras's own 0.99 is too slow for trainings of a few hundred steps."""
 _SQUEEZE = 4
@@ -37,38 +42,105 @@ class Colors:
         return cls(tuple(mean.tolist()), tuple(np.maximum(deviation, 1.0).tolist()))
 
 
-def network(genome: Genome, *, colors: Colors, output: Output) -> keras.Model:
+def network(genome: Genome, *, colors: Colors, output: Output, encoder: keras.Model | None = None) -> keras.Model:
     """Builds the U-Net of a genome, with random weights.
 
     Args:
         genome: The genome.
         colors: Those of the training pictures.
         output: What is asked of each pixel.
+        encoder: What `encoders.build` returned for the genome's backbone; its weights are shared. `None` for a network
+            from scratch.
 
     Returns:
         A model from pixels 0-255, shape (batch, height, width, 3), to outputs, shape (batch, height, width,
         output.size). Height and width are any multiples of 2**depth, and of twice that where pictures are reduced.
     """
     pixels = Input((None, None, 3), name="pixels")
-    x = layers.Normalization(mean=colors.mean, variance=[one**2 for one in colors.deviation], name="colors")(pixels)
-    is_reduced = genome["reduce"] == 2
-    if is_reduced:
+    if encoder is not None:
+        maps = [pixels, *encoders.down_to(encoder, depth(genome))(pixels)]
+        num_channels = [one.shape[-1] for one in encoder.outputs]
+        decoded = decoder(genome, colors=colors, num_channels=num_channels, output=output)
+        return Model(pixels, decoded([maps[level] for level in levels(genome)]), name=NETWORK)
+    x = _colored(pixels, colors)
+    if genome["reduce"] == 2:
         x = layers.AveragePooling2D(2)(x)
-    *upper, bottom = channels(genome)
-    levels = []
-    for number in upper:
-        x = _block(x, genome, number)
-        levels.append(x)
+    *upper, _ = channels(genome)
+    beside = {}
+    for level, number in enumerate(upper):
+        beside[level] = x = _block(x, genome, number)
         x = layers.MaxPooling2D(2)(x)
-    x = _block(x, genome, bottom, dilation=int(genome["unet/dilation"]))
+    return Model(pixels, _masks(x, beside, genome, output), name=NETWORK)
+
+
+def levels(genome: Genome) -> tuple[int, ...]:
+    """Returns which maps of its encoder a genome's decoder takes, the pixels as level 0: those that follow on another.
+
+    Without skips these are the lowest maps only.
+    """
+    lowest = depth(genome)
+    return (lowest,) if genome["unet/skip"] == "none" else tuple(range(_top(genome), lowest + 1))
+
+
+def decoder(genome: Genome, *, colors: Colors, num_channels: Sequence[int], output: Output) -> keras.Model:
+    """Builds the way up of a genome on a pretrained backbone, with random weights.
+
+    Args:
+        genome: The genome.
+        colors: Those of the training pictures.
+        num_channels: Channels of the encoder's maps, level by level.
+        output: What is asked of each pixel.
+
+    Returns:
+        A model from the maps of `levels`, each of shape (batch, any, any, channels), to outputs, shape (batch, height,
+        width, output.size).
+    """
+    sizes, lowest = channels(genome), depth(genome)
+    given = {level: Input((None, None, (3, *num_channels)[level]), name=f"level_{level}") for level in levels(genome)}
+    beside = {}
+    for level, maps in given.items():
+        if level == 0:
+            beside[level] = _block(_colored(maps, colors), genome, sizes[level])
+        elif level < lowest:
+            # A link of all the backbone's channels would make each block behind it as wide.
+            narrowed = _normed(layers.Conv2D(sizes[level], 1, use_bias=False)(maps), genome)
+            beside[level] = layers.Activation(str(genome["unet/activation"]))(narrowed)
+    return Model(list(given.values()), _masks(given[lowest], beside, genome, output), name=DECODER)
+
+
+def _top(genome: Genome) -> int:
+    """Returns the uppermost level of a network on a backbone: it may have none of its own at the pictures' size."""
+    return 1 if genome["reduce"] == 2 else 0
+
+
+def _colored(pixels: keras.KerasTensor, colors: Colors) -> keras.KerasTensor:
+    variance = [one**2 for one in colors.deviation]
+    return layers.Normalization(mean=colors.mean, variance=variance, name="colors")(pixels)
+
+
+def _masks(
+    x: keras.KerasTensor, beside: Mapping[int, keras.KerasTensor], genome: Genome, output: Output
+) -> keras.KerasTensor:
+    """The lowest block, the way up, and the masks.
+
+    Args:
+        x: What the lowest block takes.
+        beside: What reaches the way up at each level, beside what comes from below.
+        genome: The genome.
+        output: What is asked of each pixel.
+    """
+    sizes = channels(genome)
+    x = _block(x, genome, sizes[-1], dilation=int(genome["unet/dilation"]))
     if dropout := float(genome["unet/dropout"]):
         x = layers.Dropout(dropout)(x)
-    for number, beside in zip(reversed(upper), reversed(levels), strict=True):
-        x = _block(_linked(_up(x, genome, number), beside, str(genome["unet/skip"])), genome, number)
+    top = _top(genome) if genome["family"] == PRETRAINED else 0
+    for level in reversed(range(top, len(sizes) - 1)):
+        x = _up(x, genome, sizes[level])
+        if level in beside:
+            x = _linked(x, beside[level], str(genome["unet/skip"]))
+        x = _block(x, genome, sizes[level])
     masks = output.finish(x, regularizer=None)
-    if is_reduced:
-        masks = _enlarged(masks)
-    return Model(pixels, masks, name=NETWORK)
+    return _enlarged(masks) if genome["reduce"] == 2 else masks
 
 
 def deployable(trained: keras.Model, *, side: int) -> keras.Model:
@@ -178,7 +250,15 @@ def multiplications(genome: Genome, *, num_outputs: int) -> float:
         genome: The genome.
         num_outputs: Number of outputs for each pixel.
     """
-    return _totals(genome, num_outputs)[1] / int(genome["reduce"]) ** 2
+    work = _totals(genome, num_outputs)[1]
+    if genome["family"] == PRETRAINED:
+        return work + encoders.facts(*variant(genome)).multiplications[depth(genome) - 1]
+    return work / int(genome["reduce"]) ** 2
+
+
+def decoder_multiplications(genome: Genome, *, num_outputs: int) -> float:
+    """Returns how many of them a network on a backbone takes where the backbone's maps are there."""
+    return _totals(genome, num_outputs)[1]
 
 
 def num_flops(genome: Genome, *, side: int, num_outputs: int) -> float:
@@ -220,14 +300,26 @@ def _totals(genome: Genome, num_outputs: int) -> tuple[int, float]:
         if genome["unet/block"] == "residual" and num_in != num:
             add(num_in, num, 1, level)
 
-    levels = channels(genome)
-    for level, num in enumerate(levels):
-        add_block(levels[level - 1] if level else 3, num, level)
-    for level in reversed(range(len(levels) - 1)):
-        num = levels[level]
+    sizes, top = channels(genome), 0
+    if genome["family"] == PRETRAINED:
+        facts, top, lowest = encoders.facts(*variant(genome)), _top(genome), depth(genome)
+        parameters += facts.num_parameters[lowest - 1]
+        for level in levels(genome):
+            if level == 0:
+                add_block(3, sizes[0], 0)
+            elif level == lowest:
+                add_block(facts.channels[level - 1], sizes[level], level)
+            else:
+                add(facts.channels[level - 1], sizes[level], 1, level, bias=False)
+                parameters += norm * sizes[level]
+    else:
+        for level, num in enumerate(sizes):
+            add_block(sizes[level - 1] if level else 3, num, level)
+    for level in reversed(range(top, len(sizes) - 1)):
+        num = sizes[level]
         is_transposed = genome["unet/up"] == "transposed"
         # Both are computed at the level below: a transposed convolution makes four pixels of each.
-        add(levels[level + 1], num, 4 if is_transposed else 1, level + 1)
+        add(sizes[level + 1], num, 4 if is_transposed else 1, level + 1)
         add_block(2 * num if genome["unet/skip"] == "concat" else num, num, level)
-    add(levels[0], num_outputs, 1, 0)
+    add(sizes[top], num_outputs, 1, top)
     return parameters, work

@@ -2,30 +2,39 @@
 
 A `Space` is plain data: for every gene, the values that it may take. The first value of each is the one the search
 starts from. The network is that of Ronneberger et al. 2015, "U-Net", arXiv:1505.04597; blocks and links are varied as
-by Fuentes-Tomás et al. 2024, doi:10.1109/tevc.2024.3353182.
+by Fuentes-Tomás et al. 2024, doi:10.1109/tevc.2024.3353182. Its way down may be a pretrained backbone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kevo.errors import SpaceError
+from kevo.tasks.images import backbones
+from kevo.tasks.images.genes import variant
+from kevo.tasks.masks import encoders
 from kevo.tasks.outputs.masks.losses import LOSSES
 from kevo.tasks.prepared import genes
+from kevo.tasks.protocols.task import SearchSettings
 from tuners.genome import Genome
 from tuners.settings import Settings as EvolutionSettings
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
+SCRATCH, PRETRAINED = "unet", "pretrained_unet"
+"""The families: a U-Net from scratch, and one whose way down is a pretrained backbone."""
 SIDES_BY = 32
 """Sides of pictures and crops are multiples of it, so that they can be halved four times, and once more before."""
 _LEAST_BOTTOM = 4
 """The lowest level of a network keeps so many pixels of a crop at least."""
 _MAX_DEPTH = 4
 _WORDS: genes.Words = {
+    "families": (SCRATCH, PRETRAINED),
+    "family": (SCRATCH, PRETRAINED),
     "blocks": ("conv", "separable", "residual"),
     "skips": ("concat", "add", "none"),
     "ups": ("smooth", "transposed"),
@@ -45,6 +54,9 @@ _WORDS: genes.Words = {
 class Space:
     """For every gene of a U-Net, the values that it may take; the first is the starting point.
 
+    The way down of a `pretrained_unet` is one of the `backbones`, as deep as `encoder_depth` says: 4 reaches maps with
+    a sixteenth of a picture's sides. With `reduce` 2 it has no level of its own at the picture's size.
+
     A network learns from `crops`, squares of so many pixels; a picture that is smaller is one as a whole. With `reduce`
     2 it sees pictures at half their size. `depth` is how often maps are halved, `width` the channels of the first
     level; they grow by `growth` from level to level. `skips` say how a level reaches the way up: beside it, added, or
@@ -56,6 +68,9 @@ class Space:
         SpaceError: a gene has no value, or a value of the wrong kind.
     """
 
+    families: tuple[str, ...] = (SCRATCH, PRETRAINED)
+    backbones: tuple[str, ...] = ("mobilenet_v2",)
+    encoder_depth: tuple[int, ...] = (4, 3, 2)
     crops: tuple[int, ...] = (128, 64, 96, 192, 256)
     reduce: tuple[int, ...] = (1, 2)
     depth: tuple[int, ...] = (3, 2, 4)
@@ -89,10 +104,19 @@ class Space:
                 f"The space's `depth` must be from 1 to {_MAX_DEPTH}, and its `reduce` 1 or 2. Received: "
                 f"{self.depth!r} and {self.reduce!r}."
             )
+        if not all(2 <= number <= encoders.NUM_LEVELS for number in self.encoder_depth):
+            raise SpaceError(
+                f"The space's `encoder_depth` must be from 2 to {encoders.NUM_LEVELS}. Received: "
+                f"{self.encoder_depth!r}."
+            )
+        if PRETRAINED in self.families:
+            for name in self.backbones:
+                encoders.check(name)
 
 
 PRESETS: Mapping[str, Space] = {
     "small": Space(
+        families=(SCRATCH,),
         crops=(64, 96, 128),
         reduce=(1,),
         depth=(2, 3),
@@ -115,6 +139,7 @@ PRESETS: Mapping[str, Space] = {
     ),
     "default": Space(),
     "nasgp": Space(
+        families=(SCRATCH,),
         reduce=(1,),
         depth=(4, 2, 3),
         width=(8, 16, 32),
@@ -166,6 +191,20 @@ def from_json(value: str | Mapping[str, Any] | object) -> Space:
     return genes.space_from_json(value, Space, PRESETS, examples="masks")
 
 
+def of(settings: SearchSettings) -> Space:
+    """Returns the space of a search; where weights are named, with their backbones, and the family that needs them.
+
+    Raises:
+        SpaceError: the space is none, or a named backbone cannot be the way down of a U-Net.
+        UnknownBackboneError: weights are named for a backbone that is not in the table.
+    """
+    space = from_json(settings.space)
+    if not settings.weights:
+        return space
+    names = tuple(map(backbones.named, settings.weights))
+    return dataclasses.replace(space, backbones=names, families=tuple(dict.fromkeys((*space.families, PRETRAINED))))
+
+
 def fitting_crops(space: Space, side: int) -> tuple[int, ...]:
     """Returns the crops that fit into pictures; the whole picture where none does.
 
@@ -182,16 +221,23 @@ def reductions(space: Space, side: int) -> list[int]:
     return [number for number in space.reduce if smallest // number >= 4 * _LEAST_BOTTOM] or [min(space.reduce)]
 
 
-def declare(space: Space, *, side: int, num_pictures: int) -> HyperParameters:
+def declare(
+    space: Space, *, side: int, num_pictures: int, alphas: Mapping[str, Sequence[float | None]] | None = None
+) -> HyperParameters:
     """Declares the genes of `space` that make sense for a data set.
 
     Args:
         space: The values that each gene may take.
         side: Side of the pictures, in pixels: larger crops and networks that are too deep are left out.
         num_pictures: Number of training pictures. Batches of more than a quarter of their crops are left out.
+        alphas: The backbones that can be had, each with its width multipliers, or `(None,)` where it comes in one width
+            only. `None` for none.
 
     Returns:
         Keras Tuner hyperparameters.
+
+    Raises:
+        SpaceError: no family is left.
 
     Example:
         >>> declare(preset("small"), side=96, num_pictures=20).get("unet/depth")
@@ -199,14 +245,27 @@ def declare(space: Space, *, side: int, num_pictures: int) -> HyperParameters:
     """
     from keras_tuner import HyperParameters
 
+    usable = {name: tuple(alphas[name]) for name in space.backbones if alphas and alphas.get(name)}
+    families = [family for family in space.families if family == SCRATCH or usable]
+    if not families:
+        raise SpaceError(
+            "Nothing is left to search: the space holds pretrained U-Nets only, and no backbone has usable weights. "
+            f"Give weights (`--weights NAME=PATH`), or add the family {SCRATCH!r} to the space."
+        )
     hp = HyperParameters()
+    genes.choice(hp, "family", families)
     crops = fitting_crops(space, side)
     halved = reductions(space, side)
     deepest = min(crops) // max(halved)
     genes.choice(hp, "crop", crops)
     genes.choice(hp, "reduce", halved)
-    depth = [number for number in space.depth if deepest >> number >= _LEAST_BOTTOM] or [min(space.depth)]
-    genes.choice(hp, "unet/depth", depth)
+    if SCRATCH in families:
+        depth = [number for number in space.depth if deepest >> number >= _LEAST_BOTTOM] or [min(space.depth)]
+        with hp.conditional_scope("family", [SCRATCH]):
+            genes.choice(hp, "unet/depth", depth)
+    if PRETRAINED in families:
+        with hp.conditional_scope("family", [PRETRAINED]):
+            _declare_encoder(hp, space, usable)
     genes.choice(hp, "unet/width", space.width)
     genes.choice(hp, "unet/growth", space.growth)
     genes.choice(hp, "unet/block", space.blocks)
@@ -224,12 +283,32 @@ def declare(space: Space, *, side: int, num_pictures: int) -> HyperParameters:
     return hp
 
 
-def seeds(space: Space) -> list[Genome]:
+def _declare_encoder(hp: HyperParameters, space: Space, usable: Mapping[str, Sequence[float | None]]) -> None:
+    genes.choice(hp, "backbone", tuple(usable))
+    for name, alphas in usable.items():
+        if widths := [alpha for alpha in alphas if alpha is not None]:
+            with hp.conditional_scope("backbone", [name]):
+                genes.choice(hp, f"{name}/alpha", widths)
+    genes.choice(hp, "encoder/depth", space.encoder_depth)
+
+
+def seeds(space: Space, *, has_backbone: bool = False) -> list[Genome]:
     """Returns genomes to begin a search with, each as those genes that differ from the defaults.
 
-    A small U-Net; a wider one; one with residual blocks; a small one of separable convolutions; and one that sees
-    pictures at half their size: as far as the space has them.
+    One on a pretrained backbone; a small U-Net; a wider one; one with residual blocks; one of separable convolutions;
+    and one that sees pictures at half their size: as far as the space has them, and a backbone can be had.
+
+    Args:
+        space: The values that each gene may take.
+        has_backbone: Whether a backbone can be had.
     """
+    found: list[Genome] = []
+    if has_backbone and PRETRAINED in space.families:
+        light = {"unet/width": genes.nearest(space.width, 16), "unet/growth": min(space.growth)}
+        block = {"unet/block": "separable"} if "separable" in space.blocks else {}
+        found.append({"family": PRETRAINED, **light, **block})
+    if SCRATCH not in space.families:
+        return found
     wanted: list[Genome] = [
         {},
         {"unet/width": genes.nearest(space.width, 16)},
@@ -237,20 +316,22 @@ def seeds(space: Space) -> list[Genome]:
         {"unet/block": "separable", "unet/width": genes.nearest(space.width, 16)},
         *([{"reduce": 2, "unet/width": genes.nearest(space.width, 16)}] if 2 in space.reduce else []),
     ]
-    found: list[Genome] = []
     for one in wanted:
-        if one.get("unet/block", space.blocks[0]) in space.blocks and one not in found:
-            found.append(one)
+        whole = {"family": SCRATCH, **one}
+        if one.get("unet/block", space.blocks[0]) in space.blocks and whole not in found:
+            found.append(whole)
     return found
 
 
 def narrowest(space: Space) -> list[Genome]:
     """Returns networks with few parameters, as genes that differ from the defaults: one for each kind of block."""
+    family = SCRATCH if SCRATCH in space.families else PRETRAINED
     return [
         {
+            "family": family,
             "unet/block": block,
             "unet/width": min(space.width),
-            "unet/depth": min(space.depth),
+            **({"unet/depth": min(space.depth)} if family == SCRATCH else {"encoder/depth": min(space.encoder_depth)}),
             "unet/growth": min(space.growth),
             "unet/kernel": min(space.kernels),
             "unet/skip": next(skip for skip in ("none", "add", "concat") if skip in space.skips),
@@ -285,13 +366,20 @@ def check_genome(genome: Genome) -> None:
         SpaceError: a gene is missing, or has a value that no network can be built with.
     """
     genes.check_genome(genome, _expected(genome), _WORDS)
+    if genome["family"] == PRETRAINED:
+        encoders.check(str(genome["backbone"]))
+        if not 2 <= int(genome["encoder/depth"]) <= encoders.NUM_LEVELS:
+            raise SpaceError(
+                f"The gene 'encoder/depth' must be from 2 to {encoders.NUM_LEVELS}. Received: "
+                f"{genome['encoder/depth']!r}."
+            )
 
 
 def describe(genome: Genome) -> str:
     """Returns a genome in words.
 
     Example:
-        >>> describe({"crop": 64, "reduce": 1, "unet/depth": 2, "unet/width": 8, "unet/growth": 2.0,
+        >>> describe({"family": "unet", "crop": 64, "reduce": 1, "unet/depth": 2, "unet/width": 8, "unet/growth": 2.0,
         ...           "unet/block": "conv", "unet/kernel": 3, "unet/dilation": 1, "unet/skip": "concat",
         ...           "unet/up": "smooth", "unet/norm": "batch", "unet/attention": False, "unet/activation": "relu",
         ...           "unet/dropout": 0.0, "augment": "turn", "loss": "bce_dice", "optimizer": "adam",
@@ -299,6 +387,9 @@ def describe(genome: Genome) -> str:
         'U-Net 8 > 16 > 32, conv 3x3, relu; crops of 64 px, turned; bce+dice, adam 0.003, cosine, batch 8'
     """
     levels = " > ".join(map(str, channels(genome)))
+    if genome["family"] == PRETRAINED:
+        name, alpha = variant(genome)
+        levels = f"on {name}{'' if alpha is None else f' {alpha:g}'}, {levels}"
     body = [f"U-Net {levels}", f"{genome['unet/block']} {genome['unet/kernel']}x{genome['unet/kernel']}"]
     body += [
         words
@@ -323,16 +414,29 @@ def channels(genome: Genome) -> list[int]:
     """Returns the channels of each level, the lowest last; each is even.
 
     Example:
-        >>> channels({"unet/depth": 3, "unet/width": 4, "unet/growth": 1.5})
+        >>> channels({"family": "unet", "unet/depth": 3, "unet/width": 4, "unet/growth": 1.5})
         [4, 6, 8, 14]
     """
     width, growth = int(genome["unet/width"]), float(genome["unet/growth"])
-    return [max(2, 2 * round(width * growth**level / 2)) for level in range(int(genome["unet/depth"]) + 1)]
+    return [max(2, 2 * round(width * growth**level / 2)) for level in range(depth(genome) + 1)]
+
+
+def depth(genome: Genome) -> int:
+    """Returns how often a genome's maps are halved."""
+    return int(genome["encoder/depth" if genome["family"] == PRETRAINED else "unet/depth"])
 
 
 def _expected(genome: Genome) -> Iterator[tuple[str, type]]:
     """Yields the genes that a genome must have, with their types."""
-    yield from (("crop", int), ("reduce", int), ("unet/depth", int), ("unet/width", int), ("unet/growth", float))
+    yield from (("family", str), ("crop", int), ("reduce", int))
+    if genome["family"] == PRETRAINED:
+        yield "backbone", str
+        if backbones.get(str(genome["backbone"])).alphas:
+            yield f"{genome['backbone']}/alpha", float
+        yield "encoder/depth", int
+    else:
+        yield "unet/depth", int
+    yield from (("unet/width", int), ("unet/growth", float))
     yield from (("unet/block", str), ("unet/kernel", int), ("unet/dilation", int), ("unet/skip", str))
     yield from (("unet/up", str), ("unet/norm", str), ("unet/attention", bool), ("unet/activation", str))
     yield from (("unet/dropout", float), ("augment", str), ("loss", str))

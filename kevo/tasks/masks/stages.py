@@ -12,7 +12,9 @@ from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.masks import crops, networks
 from kevo.tasks.masks.crops import Crops
+from kevo.tasks.masks.frozen_maps import FrozenMaps
 from kevo.tasks.masks.networks import Colors
+from kevo.tasks.masks.space import PRETRAINED
 from kevo.tasks.outputs.masks.answers import mask_answers
 from kevo.training.answers import Answers
 from tuners.genome import Genome
@@ -26,10 +28,12 @@ class PreparedMasks:
 
     Args:
         dataset: The pictures and their masks.
+        maps: The maps that frozen backbones make of them; `None` where there are none.
     """
 
-    def __init__(self, dataset: ImageDataset) -> None:
+    def __init__(self, dataset: ImageDataset, *, maps: FrozenMaps | None = None) -> None:
         self._dataset = dataset
+        self._maps = maps
         self._crops: dict[tuple[str, int, str], Crops] = {}
         self._colors: Colors | None = None
 
@@ -59,7 +63,10 @@ class PreparedMasks:
         """Returns the network of a genome with random weights."""
         if self._colors is None:
             self._colors = Colors.of(self._dataset.train.pictures)
-        return networks.network(genome, colors=self._colors, output=self._dataset.output)
+        encoder = None
+        if genome["family"] == PRETRAINED and self._maps is not None:
+            encoder = self._maps.encoder(genome)
+        return networks.network(genome, colors=self._colors, output=self._dataset.output, encoder=encoder)
 
     def deployable(self, genome: Genome, network: keras.Model) -> keras.Model:
         """Returns a network as it is saved: pictures of any size in, masks of their size out."""

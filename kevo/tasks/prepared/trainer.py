@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ import tensorflow as tf
 from kevo.tasks.prepared import costs
 from kevo.tasks.prepared.stages import TRAIN, Examples, split_to_learn
 from kevo.tasks.protocols.task import SearchSettings
+from kevo.training.answers import Answers
 from kevo.training.candidate_fit import CandidateFit
 from kevo.training.effort import CandidateError, Earlier, Effort, OutOfTimeError, Progress
 from kevo.training.loop import EpochLoop
@@ -153,15 +154,14 @@ class PreparedTrainer:
             progress=progress,
             keep=keep,
         )
-        (validation,) = self._examples.features(genome, "validation")
-        # After a pause the examples come in another order than from the start.
-        seed = self._seed + len(fit.history)
-        keras.utils.set_random_seed(seed)
         try:
             with contextlib.nullcontext() if self._strategy is None else self._strategy.scope():
+                self._prepare(fit, genome)
+                # After a pause the examples come in another order than from the start.
+                keras.utils.set_random_seed(self._seed + len(fit.history))
                 network = self._examples.network(genome)
                 fit.begin(network)
-                self._run(fit, network, genome, validation)
+                self._run(fit, network, genome)
         except OutOfTimeError as error:
             raise CandidateError(f"too slow: {error}") from error
         return TrainedNetwork(
@@ -182,19 +182,36 @@ class PreparedTrainer:
         """Returns the FLOPs of a genome's network where its layers do not tell; `None` counts them."""
         return None
 
-    def _run(self, fit: CandidateFit, network: keras.Model, genome: Genome, validation: npt.NDArray[Any]) -> None:
+    def _prepare(self, fit: CandidateFit, genome: Genome) -> None:
+        """Gets what a network is built from; nothing here."""
+
+    def _run(self, fit: CandidateFit, network: keras.Model, genome: Genome) -> None:
         split = split_to_learn(fit.effort)
+        (validation,) = self._examples.features(genome, "validation")
+        inputs, answers = self._examples.features(genome, split), self._examples.answers(genome, split)
+        self._run_stage(fit, network, genome, inputs, answers, validation, leader=self._leader)
+
+    def _run_stage(
+        self,
+        fit: CandidateFit,
+        network: keras.Model,
+        genome: Genome,
+        inputs: Sequence[npt.NDArray[Any]],
+        answers: Answers,
+        validation: npt.NDArray[Any],
+        *,
+        leader: LoopMaker | None = None,
+    ) -> None:
         spec = StageSpec(
             genome=genome,
-            split=split,
+            split=split_to_learn(fit.effort),
             num_epochs=fit.plans[TRAIN].num_epochs,
             num_done=fit.history.num_epochs(TRAIN),
             learning_rate=None,
         )
-        inputs, answers = self._examples.features(genome, split), self._examples.answers(genome, split)
         loop: EpochLoop
-        if self._leader is None:
+        if leader is None:
             loop = spec.loop(network, inputs, answers, seed=self._seed)
         else:
-            loop = self._leader.loop(network, inputs, answers, spec)
+            loop = leader.loop(network, inputs, answers, spec)
         fit.run_stage(TRAIN, network, loop, [validation], answers, batch_size=self._num_at_once)

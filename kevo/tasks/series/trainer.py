@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-import numpy.typing as npt
 import tensorflow as tf
 
 from kevo.tasks.prepared.stages import TRAIN, split_to_learn
@@ -39,9 +36,9 @@ class SeriesTrainer(PreparedTrainer):
         self._windows = PreparedWindows(dataset)
         super().__init__(self._windows, settings, strategy=strategy, leader=leader)
 
-    def _run(self, fit: CandidateFit, network: keras.Model, genome: Genome, validation: npt.NDArray[Any]) -> None:
+    def _run(self, fit: CandidateFit, network: keras.Model, genome: Genome) -> None:
         split = split_to_learn(fit.effort)
         if split != TRAIN and not len(fit.history):
             # What is newest says most of what comes next.
             self._windows.start(network, genome, split)
-        super()._run(fit, network, genome, validation)
+        super()._run(fit, network, genome)

@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks.support.results import ResultsFile
 from benchmarks.tasks import __main__ as tasks
-from benchmarks.tasks import measuring
+from benchmarks.tasks import families, measuring
+from benchmarks.tasks.families import Family
 from benchmarks.tasks.genes import Gains
 from benchmarks.tasks.measuring import HandNetwork, Measurement
 from benchmarks.tasks.rates import Rates
@@ -100,6 +101,37 @@ def test_networks_for_masks_are_shown_with_their_sizes(tmp_path: Path) -> None:
         f"| {title} | 1 | 0 | smaller U-Net by hand | 1,550,000 | 5.0 % | 900 | 0.750 |",
     ]
     assert "## Masks" not in report([measured(0.9)])
+
+
+def test_families_of_networks_for_masks_are_shown_with_their_front() -> None:
+    rows = [
+        Family(
+            name="shapes",
+            variant=variant,
+            minutes=2.0,
+            seed=0,
+            dice=0.75,
+            num_parameters=3_000,
+            num_candidates=4,
+            front=front,
+            machine="2 cores",
+        )
+        for variant, front in (("backbone", []), ("small", [[3000.0, 0.75], [900.0, 0.5]]))
+    ]
+    *_, first, second = families.report(rows).splitlines()
+    title = families.TITLES["shapes"]
+    assert first == f"| {title} | 2 | 0 | on MobileNetV2 0.35 | 3,000 | 4 | 0.750 | - |"
+    assert second.endswith("| from scratch, with few parameters | 3,000 | 4 | 0.750 | 900: 0.500; 3,000: 0.750 |")
+    assert families.report([]) == "" and "## Masks: U-Nets from scratch" in report([measured(0.9)], compared=rows)
+
+
+def test_made_shapes() -> None:
+    found = families.shapes_of(1)
+    assert [len(pictures) for pictures, _ in found.values()] == [16, 8, 64]
+    pictures, masks = found["train"]
+    assert all(0.005 < mask.mean() < 0.3 for mask in masks) and masks.max() == 1
+    again, _ = families.shapes_of(1)["train"]
+    np.testing.assert_array_equal(again, pictures)
 
 
 def test_boards_are_pictures_or_rows(tmp_path: Path) -> None:

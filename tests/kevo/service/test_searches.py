@@ -262,6 +262,21 @@ def test_only_backbones_whose_weights_are_there_can_be_named(tmp_path: Path, mon
         assert given[3:5] == ["--weights", "resnet50=imagenet"] and "vgg16=none" not in given
 
 
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [("images", ["vgg16=none", "Xception=none"]), ("segmentation", ["vgg16=none"]), ("tables", []), ("series", [])],
+)
+def test_the_weights_of_a_server_reach_the_searches_that_can_use_them(
+    served: Serving, task: str, expected: list[str]
+) -> None:
+    server, _ = served
+    job = put_search(server, state="queued")
+    job.settings = {"task": task, "max_time": 60.0}
+    given = jobs.command(job, server.searches.place(job), "data", weights={"vgg16": "none", "Xception": "none"})
+    context = search.make_context("search", given[1:])
+    assert [f"{name}={source}" for name, source in context.params["weights"]] == expected
+
+
 def test_data_of_the_machine_is_searched_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "pets").mkdir()
     with serving(tmp_path / "root", data={"pets": tmp_path / "pets"}) as (server, client):

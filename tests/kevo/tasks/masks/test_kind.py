@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 import kevo
-from kevo.errors import DataError, ExportError, SettingsError
+from kevo.errors import DataError, ExportError, SettingsError, SpaceError
 from kevo.tasks.masks.kind import KIND
 from kevo.tasks.masks.space import PRESETS
 from kevo.tasks.registry import choose, kind_of
-from tests.support.masks import GENOME, disks, write_folder
+from tests.support.masks import GENOME, ON_BACKBONE, disks, write_folder
 
 
 def test_loads_no_tensorflow(tmp_path: Path) -> None:
@@ -51,13 +51,13 @@ def test_sources(tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({"space": 7}, "a Space for masks. Received: 7"),
-        ({"weights": {"mobilenet_v2": "none"}}, "Networks for pictures have no backbones"),
+        ({"weights": {"xception": "none"}}, "The maps of xception have no halves"),
         ({"folds": 3}, "Leave --folds out"),
         ({"objective": "r3"}, "dice, iou, loss"),
     ],
 )
 def test_settings_that_masks_have_not(options: dict[str, Any], words: str) -> None:
-    with pytest.raises(SettingsError, match=words):
+    with pytest.raises((SettingsError, SpaceError), match=words):
         kevo.Settings(task="segmentation", **options)
 
 
@@ -67,6 +67,18 @@ def test_settings() -> None:
     assert KIND.varied(settings)["blocks"] == ("conv", "separable")
     names = [KIND.network_name({**GENOME, "unet/block": block}) for block in ("conv", "separable", "residual")]
     assert names == ["U-Net", "separable U-Net", "residual U-Net"]
+    assert KIND.network_name(ON_BACKBONE) == "mobilenet_v2"
+    assert KIND.network_kind(ON_BACKBONE).words == "pretrained U-Net"
+
+
+def test_backbones() -> None:
+    settings = kevo.Settings(task="segmentation", space="small", weights={"ResNet50": "none"})
+    varied = KIND.varied(settings)
+    assert varied["backbones"] == ("resnet50",) and varied["families"] == ("unet", "pretrained_unet")
+    assert KIND.varied(kevo.Settings(task="segmentation", space="small"))["families"] == ("unet",)
+    names = [one.name for one in KIND.pretrained()]
+    assert "mobilenet_v2" in names and "xception" not in names
+    assert KIND.absolute({"MobileNetV2": "none"}) == {"mobilenet_v2": "none"}
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

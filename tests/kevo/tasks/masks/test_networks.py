@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 
 from kevo.tasks.images.networks import resize
-from kevo.tasks.masks import networks
+from kevo.tasks.masks import encoders, networks
 from kevo.tasks.masks.networks import Colors, deployable, network, num_flops, num_parameters
 from kevo.tasks.outputs.masks.output import PixelClasses
 from kevo.tasks.prepared.combining import weighted_mean
-from tests.support.masks import GENOME
+from tests.support.masks import GENOME, ON_BACKBONE
 from tests.support.stranger import Stranger
 
 ONE, TWO = PixelClasses(("disk",), (0, 255)), PixelClasses(("a", "b"), (0, 1, 2))
@@ -46,8 +46,23 @@ def test_networks_take_crops_and_whole_pictures(genome: dict[str, Any]) -> None:
         np.testing.assert_allclose(found.sum(axis=-1), 1, atol=1e-5)
 
 
-def test_saved_models_answer_at_the_size_of_pictures(tmp_path: Path, stranger: Stranger) -> None:
-    inner = network(GENOME, colors=COLORS, output=ONE)
+@pytest.mark.parametrize("changes", [{}, {"reduce": 2, "encoder/depth": 4, "unet/skip": "add"}, {"unet/skip": "none"}])
+def test_networks_on_a_backbone(changes: dict[str, Any]) -> None:
+    encoder = encoders.build("mobilenet_v2", alpha=0.35, weights=None)
+    genome = {**ON_BACKBONE, "unet/block": "residual", "unet/attention": True, **changes}
+    model = network(genome, colors=COLORS, output=TWO, encoder=encoder)
+    assert model.count_params() == num_parameters(genome, num_outputs=3)
+    assert np.asarray(model(pictures(2, 32, 64), training=False)).shape == (2, 32, 64, 3)
+    trained = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+    assert trained < model.count_params() - encoders.facts("mobilenet_v2", 0.35).num_parameters[2]
+
+
+@pytest.mark.parametrize("genome", [GENOME, ON_BACKBONE], ids=["scratch", "on a backbone"])
+def test_saved_models_answer_at_the_size_of_pictures(
+    tmp_path: Path, stranger: Stranger, genome: dict[str, Any]
+) -> None:
+    encoder = None if genome is GENOME else encoders.build("mobilenet_v2", alpha=0.35, weights=None)
+    inner = network(genome, colors=COLORS, output=ONE, encoder=encoder)
     deployable(inner, side=32).save(tmp_path / "model.keras")
     sizes = ((50, 71), (32, 32), (9, 90))
     given = [pictures(2, *size) for size in sizes]

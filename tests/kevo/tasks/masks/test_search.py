@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -14,7 +15,7 @@ import kevo
 from kevo.cli import main
 from kevo.errors import DataError, SettingsError
 from kevo.result import SearchResult
-from kevo.runs import layout
+from kevo.runs import layout, reader
 from kevo.tasks.masks.predictor import MaskPredictor
 from tests.support.masks import disks, write_folder
 from tests.support.searches import Diary
@@ -120,6 +121,24 @@ def test_the_report_shows_masks_and_references(search: Search, tmp_path: Path) -
 def test_a_search_may_be_taken_up_again(search: Search) -> None:
     again = kevo.resume(search.result.run_folder)
     assert (again.test, again.genome) == (search.result.test, search.result.genome)
+
+
+@pytest.mark.long
+def test_small_networks_are_looked_for_at_the_same_time_by_the_command(tmp_path: Path) -> None:
+    data, run = write_folder(tmp_path / "disks"), tmp_path / "run"
+    sizes = ["--max-trials", "5", "--epochs", "6", "--population", "4", "--finalists", "1", "--workers", "0"]
+    chosen = ["--minimize", "params", "--weights", "mobilenet_v2=none", "--space", "small"]
+    done = CliRunner().invoke(main, ["search", str(data), "--out", str(run), *sizes, *chosen])
+    assert done.exit_code == 0, done.output
+    facts, front = reader.read(run), SearchResult.open(run).front
+    assert {record.genome["family"] for record in facts.records} == {"unet", "pretrained_unet"}
+    by_size = sorted(front, key=lambda member: member.metrics["params"])
+    assert [member.metrics["val_dice"] for member in by_size] == sorted(one.metrics["val_dice"] for one in front)
+    assert by_size[0].metrics["params"] < 20_000
+    for member in front:
+        model = keras.models.load_model(member.model_path)
+        assert model.count_params() == member.metrics["params"]
+        assert model.predict(disks(1, side=50)[0], verbose=0).shape == (1, 50, 50, 1)
 
 
 def test_commands(search: Search, tmp_path: Path) -> None:

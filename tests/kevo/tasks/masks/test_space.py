@@ -8,7 +8,7 @@ import pytest
 from kevo.errors import SettingsError, SpaceError
 from kevo.tasks.masks import space
 from kevo.tasks.masks.space import Space, declare, preset
-from tests.support.masks import GENOME
+from tests.support.masks import GENOME, ON_BACKBONE
 from tuners.genome import SearchSpace
 
 
@@ -16,17 +16,39 @@ from tuners.genome import SearchSpace
 @pytest.mark.parametrize("side", [32, 96, 512])
 def test_every_genome_is_one(name: str, side: int) -> None:
     found = preset(name)
-    genes = SearchSpace.from_hyperparameters(declare(found, side=side, num_pictures=20))
+    alphas = {"mobilenet_v2": (0.35, 0.5), "resnet50": (None,)}
+    genes = SearchSpace.from_hyperparameters(declare(found, side=side, num_pictures=20, alphas=alphas))
     rng = np.random.default_rng(0)
     sampled = [genes.sample(rng) for _ in range(20)]
-    for genome in (*sampled, *map(genes.default, (*space.seeds(found), *space.narrowest(found)))):
+    seeds = space.seeds(found, has_backbone=True)
+    for genome in (*sampled, *map(genes.default, (*seeds, *space.narrowest(found)))):
         space.check_genome(genome)
-        assert genome["crop"] <= side and genome["crop"] >> genome["unet/depth"] >= 2
+        assert genome["crop"] <= side and genome["crop"] >> space.depth(genome) >= 2
         assert space.describe(genome).startswith("U-Net ")
+
+
+def test_families() -> None:
+    alone = Space(families=("pretrained_unet",), backbones=("resnet50", "mobilenet_v2"))
+    genes = SearchSpace.from_hyperparameters(
+        declare(alone, side=64, num_pictures=20, alphas={"mobilenet_v2": (0.35,), "resnet50": ()})
+    )
+    (seed,) = map(genes.default, space.seeds(alone, has_backbone=True))
+    assert seed == genes.default() | {"unet/width": 16, "unet/growth": 1.5, "unet/block": "separable"}
+    assert (seed["backbone"], seed["mobilenet_v2/alpha"], seed["encoder/depth"]) == ("mobilenet_v2", 0.35, 4)
+    assert "unet/depth" not in seed
+    with pytest.raises(SpaceError, match="pretrained U-Nets only, and no backbone has usable weights"):
+        declare(alone, side=64, num_pictures=20)
+    scratch = SearchSpace.from_hyperparameters(declare(Space(), side=64, num_pictures=20))
+    assert scratch.default()["family"] == "unet" and "backbone" not in scratch.default()
+    assert all(one["family"] == "unet" for one in space.seeds(Space()))
+    assert space.describe(ON_BACKBONE).startswith("U-Net on mobilenet_v2 0.35, 8 > 16 > 32 > 64, separable 3x3, relu; ")
 
 
 def test_values_are_checked() -> None:
     for values, words in (
+        ({"families": ("conv",)}, "unet, pretrained_unet"),
+        ({"backbones": ("xception",)}, "The maps of xception have no halves"),
+        ({"encoder_depth": (5,)}, "from 2 to 4"),
         ({"crops": (50,)}, "multiples of 32"),
         ({"depth": (5,)}, "from 1 to 4"),
         ({"blocks": ("dense",)}, "conv, separable, residual"),
@@ -40,6 +62,9 @@ def test_values_are_checked() -> None:
     for name, value in (("loss", "huber"), ("crop", 3.5), ("unet/skip", None)):
         with pytest.raises(SpaceError, match=name):
             space.check_genome({**GENOME, name: value})
+    for name, value in (("backbone", "xception"), ("mobilenet_v2/alpha", "a"), ("encoder/depth", 5)):
+        with pytest.raises(SpaceError, match=str(value) if name == "backbone" else name):
+            space.check_genome({**ON_BACKBONE, name: value})
 
 
 def test_cheaper_networks() -> None:

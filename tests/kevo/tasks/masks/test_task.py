@@ -11,6 +11,8 @@ from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.tasks.images.contract import read_contract, read_known
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.pretrained_weights import Weights
+from kevo.tasks.masks import frozen_maps
 from kevo.tasks.masks.task import MaskTask
 from kevo.tasks.outputs import reference
 from kevo.tasks.outputs.masks.output import PixelClasses
@@ -18,7 +20,7 @@ from kevo.tasks.protocols.task import Member
 from kevo.tasks.registry import kind_of
 from kevo.training.effort import Effort
 from kevo.training.stage import StageSpec
-from tests.support.masks import GENOME, small_dataset
+from tests.support.masks import GENOME, ON_BACKBONE, small_dataset
 
 SETTINGS = kevo.Settings(task="segmentation", space="small", max_trials=2)
 
@@ -30,7 +32,7 @@ def dataset() -> ImageDataset:
 
 @pytest.fixture(scope="module")
 def task(dataset: ImageDataset) -> MaskTask:
-    return MaskTask(dataset, SETTINGS)
+    return MaskTask(dataset, SETTINGS, {})
 
 
 def test_a_candidate_learns(task: MaskTask, dataset: ImageDataset) -> None:
@@ -52,13 +54,56 @@ def test_a_candidate_learns(task: MaskTask, dataset: ImageDataset) -> None:
     np.testing.assert_allclose(task.predict(together, "validation"), expected, atol=1e-5)
 
 
+@pytest.mark.long
+def test_a_candidate_learns_on_a_backbone_whose_maps_are_made_once(dataset: ImageDataset, tmp_path: Path) -> None:
+    weights = {"mobilenet_v2": (Weights("mobilenet_v2", "none", alpha=0.35),)}
+    settings = kevo.Settings(
+        task="segmentation", space="small", max_trials=2, weights={"mobilenet_v2": "none"}, cache=str(tmp_path)
+    )
+    task = MaskTask(dataset, settings, weights)
+    assert task.identity == {"backbones": {"mobilenet_v2": [0.35]}}
+    assert [one["family"] for one in task.seeds[:3]] == ["pretrained_unet", "unet", "unet"]
+    run = Run.create(tmp_path / "run", {"search": settings.to_json()})
+    task.attach(run, work=None, note=print)
+    before = task.work(ON_BACKBONE)
+    trained = task.trainer().train(ON_BACKBONE, Effort(num_epochs=12))
+    assert trained.metrics["val_dice"] > 0.7
+    # Another decoder finds all maps there, also in another process.
+    after = MaskTask(dataset, settings, weights)
+    after.attach(run, work=None, note=print)
+    other = {**ON_BACKBONE, "unet/width": 4, "unet/skip": "add"}
+    assert before.shared > 0 == task.work(other).shared == after.work(other).shared
+    assert after.work({**other, "augment": "move"}).shared == pytest.approx(before.shared * 15 / 65)
+    model = trained.deployable()
+    assert trained.outputs is not None
+    np.testing.assert_allclose(task.predict(model, "validation"), trained.outputs, atol=0.01)
+    costs = task.costs(model, ON_BACKBONE, ("params", "flops"), seconds=1.0)
+    assert costs == trained.costs(("params", "flops"), seconds=1.0)
+    assert costs["params"] == task.num_parameters(ON_BACKBONE) == trained.num_parameters
+    assert task.scoring_seconds(ON_BACKBONE) > task.scoring_seconds(GENOME)
+    again = task.trainer().train(other, Effort(num_epochs=1, refit={"train": 1}))
+    assert again.metrics == {} and again.num_parameters < trained.num_parameters
+
+
+@pytest.mark.long
+def test_maps_that_take_too_much_memory_are_made_in_every_step(
+    dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frozen_maps, "_MOST_BYTES", 100_000)
+    settings = kevo.Settings(task="segmentation", space="small", max_trials=2, weights={"mobilenet_v2": "none"})
+    task = MaskTask(dataset, settings, {"mobilenet_v2": (Weights("mobilenet_v2", "none", alpha=0.35),)})
+    assert task.work(ON_BACKBONE).shared == 0
+    trained = task.trainer().train({**ON_BACKBONE, "augment": "none"}, Effort(num_epochs=1))
+    assert trained.outputs is not None and task.are_valid(trained.outputs)
+
+
 def test_large_networks_are_not_worth_training(dataset: ImageDataset) -> None:
-    small = MaskTask(dataset, kevo.Settings(task="segmentation", space="small", max_params=3000))
+    small = MaskTask(dataset, kevo.Settings(task="segmentation", space="small", max_params=3000), {})
     assert small.obstacle(GENOME) == ("too many parameters" if small.num_parameters(GENOME) > 3000 else None)
     assert small.obstacle({**GENOME, "unet/width": 32}) == "too many parameters"
     assert min(map(small.num_parameters, small.seeds[-1:])) <= 3000
     with pytest.raises(SettingsError, match="No network of this space has 5 parameters or fewer for these pictures"):
-        MaskTask(dataset, kevo.Settings(task="segmentation", max_params=5))
+        MaskTask(dataset, kevo.Settings(task="segmentation", max_params=5), {})
 
 
 def test_forecasts(task: MaskTask) -> None:
@@ -82,14 +127,14 @@ def test_references_stand_in_the_run_folder(task: MaskTask, tmp_path: Path) -> N
 
 
 def test_references_of_several_classes() -> None:
-    trees, background = MaskTask(small_dataset(classes=2), SETTINGS).references()
+    trees, background = MaskTask(small_dataset(classes=2), SETTINGS, {}).references()
     assert trees.validation.dice > 0.8 and set(trees.test.by_class) == {"class 1", "class 2"}
     assert background.test.dice == 0.0
 
 
 @pytest.mark.long
 def test_several_classes() -> None:
-    task = MaskTask(small_dataset(classes=2), SETTINGS)
+    task = MaskTask(small_dataset(classes=2), SETTINGS, {})
     assert isinstance(task.dataset.output, PixelClasses) and task.output_shape[-1] == 3
     trained = task.trainer().train({**GENOME, "reduce": 2}, Effort(num_epochs=1))
     assert trained.outputs is not None and task.are_valid(trained.outputs)
