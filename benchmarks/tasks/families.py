@@ -32,10 +32,11 @@ VARIANTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 _ABOUT = f"""\
 ## Masks: U-Nets from scratch, on a pretrained backbone, and small ones
 
-Searches of the same data for the same minutes, with one family of networks, with both, and with `--minimize params`.
-The backbone has ImageNet weights and stays frozen. The made shapes are disks, squares and triangles of any color on
-noise, {_SIDE} px, of which triangles are the class: {_NUM_TRAIN} pictures to learn from, {_NUM_VALIDATION} to choose
-by, {_NUM_TEST} to test. Measured by `python -m benchmarks.tasks --families`. Other work ran beside it."""
+Searches of the same data for the same minutes, with one family of networks, with both, or with `--minimize params`, as
+far as they were measured. The backbone has ImageNet weights and stays frozen. The made shapes are disks, squares and
+triangles of any color on noise, {_SIDE} px, of which triangles are the class: {_NUM_TRAIN} pictures to learn from,
+{_NUM_VALIDATION} to choose by, {_NUM_TEST} to test. Measured by `python -m benchmarks.tasks --families`. Other work ran
+beside it, so that searches trained few candidates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
