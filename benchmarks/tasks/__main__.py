@@ -6,6 +6,7 @@
     python -m benchmarks.tasks --data ../shared/data --seeds 0 --minutes 4 --sets chase_db1
     python -m benchmarks.tasks --data ../shared/data --seeds 0 --sets rt_polarity_few_vectors --vectors minilm.vec
     python -m benchmarks.tasks --data ../shared/data --seeds 0 --minutes 3 --sets chase_db1,shapes --families
+    python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --sets rt_polarity,titanic,telco_churn --evolved
     python -m benchmarks.tasks --write
 
 Each seed divides the examples anew, the same way for all. Each is measured once; the report is made of all measurements
@@ -22,7 +23,8 @@ from pathlib import Path
 from benchmarks.support import project
 from benchmarks.support.command_line import add_data_option, log, names_from, parser
 from benchmarks.support.results import ResultsFile, measure_missing
-from benchmarks.tasks import families, genes
+from benchmarks.tasks import evolving, families, genes
+from benchmarks.tasks.evolving import Evolved
 from benchmarks.tasks.families import TITLES, VARIANTS, Family, FamilyJob
 from benchmarks.tasks.genes import Gains
 from benchmarks.tasks.measuring import SETS, Job, Measurement, measure
@@ -32,6 +34,7 @@ from benchmarks.tasks.report import report
 
 RESULTS = project.RESULTS / "tasks.jsonl"
 RATES = project.RESULTS / "task_rates.jsonl"
+EVOLVED = project.RESULTS / "evolved_weights.jsonl"
 GENES = project.RESULTS / "table_genes.jsonl"
 FAMILIES = project.RESULTS / "mask_families.jsonl"
 REPORT = project.PAGES / "tasks.md"
@@ -74,6 +77,7 @@ def main(given: Sequence[str] | None = None) -> int:
     options.add_argument("--genes", action="store_true", help="measure what the genes of tables gain")
     options.add_argument("--families", action="store_true", help="measure the families of networks for masks")
     options.add_argument("--variants", type=names_from(VARIANTS), default=list(VARIANTS), help="of --families")
+    options.add_argument("--evolved", action="store_true", help="measure weights by gradients and by evolution")
     options.add_argument("--fresh", action="store_true", help="measure again what the file holds already")
     options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
     arguments = options.parse_args(given)
@@ -82,6 +86,7 @@ def main(given: Sequence[str] | None = None) -> int:
     results = ResultsFile(RESULTS, Measurement.from_json, key=_key)
     rates = ResultsFile(RATES, Rates.from_json, key=_key)
     compared = ResultsFile(FAMILIES, Family.from_json, key=_family_key)
+    evolved = ResultsFile(EVOLVED, Evolved.from_json, key=lambda one: (one.name, one.seed))
     gains = ResultsFile(GENES, Gains.from_json, key=lambda one: (one.name, one.seed))
 
     def title(job: Job) -> str:
@@ -112,6 +117,16 @@ def main(given: Sequence[str] | None = None) -> int:
             summary=lambda row: ", ".join(row.scores),
             fresh=fresh,
         )
+    elif arguments.evolved:
+        went_well = measure_missing(
+            evolved,
+            wanted,
+            key=lambda one: (one.name, one.seed),
+            title=title,
+            measure=evolving.measure,
+            summary=lambda row: f"{row.scores}, {row.seconds} s, {row.num_weights} weights, linear {row.reference:.4f}",
+            fresh=fresh,
+        )
     elif arguments.rates:
         went_well = measure_missing(
             rates,
@@ -135,7 +150,7 @@ def main(given: Sequence[str] | None = None) -> int:
     if not (found := results.read()):
         log(f"Nothing is measured in {results.path}. Name seeds: --seeds 0 1 2.")
         return 1
-    text = report(found, rates.read(), gains.read(), compared.read())
+    text = report(found, rates.read(), gains.read(), compared.read(), evolved.read())
     print(text)
     if arguments.write:
         REPORT.write_text(text, encoding="utf-8")

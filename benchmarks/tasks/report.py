@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from benchmarks.support.numbers import median
 from benchmarks.support.pages import table
-from benchmarks.tasks import families, genes
+from benchmarks.tasks import evolving, families, genes
+from benchmarks.tasks.evolving import Evolved
 from benchmarks.tasks.families import Family
 from benchmarks.tasks.genes import Gains
 from benchmarks.tasks.measuring import SETS, HandNetwork, Measurement
@@ -63,6 +64,7 @@ def report(
     rates: Sequence[Rates] = (),
     gains: Sequence[Gains] = (),
     compared: Sequence[Family] = (),
+    evolved: Sequence[Evolved] = (),
 ) -> str:
     """Returns the report as Markdown."""
     lines = []
@@ -90,7 +92,8 @@ def report(
     head = ("data", "score", "minutes", "seeds", "kevo", "its ensemble", "references", "by hand", "ahead by")
     machines = "; ".join(dict.fromkeys(row.machine for row in rows))
     masks = [_masks(rows), families.report(compared)]
-    parts = [_ABOUT, f"Machine: {machines}.", table(head, lines), *masks, _rates(rates), genes.report(gains)]
+    others = [_rates(rates), genes.report(gains), evolving.report(evolved)]
+    parts = [_ABOUT, f"Machine: {machines}.", table(head, lines), *masks, *others]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

@@ -19,7 +19,9 @@ import tensorflow as tf
 
 from kevo.training.answers import StepScore
 from kevo.training.batch_norm import UnbiasedStatistics
+from kevo.training.evolution import Evolution, num_passes
 from kevo.training.optimizers import Horizon
+from kevo.training.population import Population
 
 _PARTS_PER_EPOCH = 8
 """How often an epoch reports how far it is, at least."""
@@ -55,7 +57,8 @@ class Loop:
         weights: How much each example counts, shape (n,). `None` means equally.
         batch_size: Examples in a step; an epoch's last step takes what is left.
         num_copies: Of how many copies of the examples the inputs consist, one copy after the other. An epoch takes each
-            example once, in a copy that chance picks.
+            example once, in a copy that chance picks; where weights evolve, several times.
+        evolution: How weights evolve; `None` to train them by gradients.
         seed: Seed of the order of the examples, which is another one in each epoch.
     """
 
@@ -72,13 +75,15 @@ class Loop:
         weights: npt.NDArray[np.float32] | None,
         batch_size: int,
         num_copies: int = 1,
+        evolution: Evolution | None = None,
         seed: int,
     ) -> None:
         self._horizon = horizon
         self._num_copies = num_copies
         self._num_examples = len(targets) // num_copies
         self._score_name = None if score is None else score.name
-        self._num_steps = math.ceil(self._num_examples / batch_size)
+        self._num_passes = 1 if evolution is None else num_passes(self._num_examples, batch_size)
+        self._num_steps = math.ceil(self._num_passes * self._num_examples / batch_size)
         self._batch_size = batch_size
         self._seed = seed
         variables = model.trainable_variables
@@ -92,22 +97,29 @@ class Loop:
         strategy = tf.distribute.get_strategy()
         self._num_replicas = strategy.num_replicas_in_sync
         statistics = UnbiasedStatistics(model)
+        population = None if evolution is None else Population(model, loss=loss, how=evolution, seed=seed)
+        self._population = population
 
         def learn(x: tf.Tensor, true: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             num = tf.cast(tf.shape(true)[0], tf.float32)
             if self._num_replicas > 1:
                 replica = tf.distribute.get_replica_context().replica_id_in_sync_group
                 x, true, weight = (one[replica :: self._num_replicas] for one in (x, true, weight))
+            weight = None if weights is None else weight
             with tf.GradientTape() as tape, statistics.traced(optimizer.iterations):
                 predicted = model(x, training=True)
-                total = loss(true, predicted, sample_weight=None if weights is None else weight)
+                total = loss(true, predicted, sample_weight=weight)
                 if self._num_replicas > 1:
                     # Keras has divided by the replicas, as if all had as many examples.
                     total *= self._num_replicas * tf.cast(tf.shape(true)[0], tf.float32) / num
                 # Regularization: Keras collects it anew in every call.
                 for penalty in model.losses:
                     total += penalty / self._num_replicas
-            optimizer.apply(tape.gradient(total, variables), variables)
+            if population is None:
+                slopes = tape.gradient(total, variables)
+            else:
+                slopes = population.slopes(x, true, weight, step=optimizer.iterations)
+            optimizer.apply(slopes, variables)
             scores = tf.constant(0.0) if score is None else score.of_each(true, predicted)
             return total * num, tf.reduce_sum(tf.cast(scores, tf.float32))
 
@@ -172,8 +184,10 @@ class Loop:
         Yields:
             How much of the epoch is done, up to 1, and `loss` and the score on average over its examples so far.
         """
+        if self._population is not None and self._horizon is not None:
+            self._population.move(min(1.0, number * self._num_steps / float(self._horizon.step)))
         rng = np.random.default_rng((self._seed, number))
-        order = rng.permutation(self._num_examples)
+        order = np.concatenate([rng.permutation(self._num_examples) for _ in range(self._num_passes)])
         order += self._num_examples * rng.integers(self._num_copies, size=len(order))
         if (num_left := len(order) % self._batch_size) and num_left < self._num_replicas:
             # No replica may be without an example.
@@ -188,7 +202,7 @@ class Loop:
             # Only now does Python wait for what was computed.
             loss, score = loss + sum(float(one) for one, _ in sums), score + sum(float(one) for _, one in sums)
             sums.clear()
-            seen = min(done * self._batch_size, self._num_examples)
+            seen = min(done * self._batch_size, self._num_passes * self._num_examples)
             metrics = {"loss": loss / seen}
             share = parts[done] / num_parts
             yield share, metrics if self._score_name is None else {**metrics, self._score_name: score / seen}

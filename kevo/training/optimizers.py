@@ -173,7 +173,8 @@ def optimizer(genome: Genes, *, horizon: Horizon, num_done: int, fine_tune_rate:
         if (rise := _RISES.get(str(genome["schedule"]))) is not None:
             schedule = Cycle(schedule, horizon, rise=rise, num_done=num_done)
     decay = float(genome.get("weight_decay", 0.0))
-    if name == "adam":
+    if name in ("adam", "evolution"):
+        # What evolves weights estimates gradients.
         return Adam(schedule)
     if name == "adamw":
         return AdamW(schedule, weight_decay=decay)

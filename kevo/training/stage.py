@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from kevo.training import optimizers
 from kevo.training.answers import Answers
+from kevo.training.evolution import Evolution, num_passes
 from kevo.training.loop import EpochLoop, Loop
 
 
@@ -52,7 +53,7 @@ class StageSpec:
 
     Args:
         genome: The candidate. Of its genes `optimizer`, `learning_rate`, `sgd/learning_rate`, `schedule`,
-            `weight_decay` and `batch_size` count here.
+            `weight_decay`, `batch_size`, `evolution/spread` and `evolution/grow` count here.
         split: What is learned from, by a name of the task's own.
         num_epochs: The length of the stage: the learning rate falls over it.
         num_done: The epochs before a pause.
@@ -76,7 +77,11 @@ class StageSpec:
         """
         batch_size = int(self.genome["batch_size"])
         num_examples = len(answers.targets) // answers.num_copies
-        num_steps = math.ceil(num_examples / batch_size)
+        # Pretrained blocks have too many weights to evolve.
+        done = self.num_done / self.num_epochs
+        evolution = Evolution.of(self.genome, done=done) if self.learning_rate is None else None
+        passes = 1 if evolution is None else num_passes(num_examples, batch_size)
+        num_steps = math.ceil(passes * num_examples / batch_size)
         num_copies = sum(map(len, inputs)) // num_examples
         horizon = optimizers.Horizon(self.num_epochs * num_steps)
         return Loop(
@@ -95,6 +100,7 @@ class StageSpec:
             weights=None if answers.weights is None else np.concatenate([answers.weights] * num_copies),
             batch_size=batch_size,
             num_copies=num_copies,
+            evolution=evolution,
             seed=seed,
         )
 

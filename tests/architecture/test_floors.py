@@ -33,6 +33,8 @@ kevo.objective kevo.system
 kevo.scorers
 kevo.training.answers kevo.training.effort kevo.training.history kevo.training.early_stopping
 kevo.training.clock kevo.training.checkpoints kevo.training.optimizers kevo.training.batch_norm
+kevo.training.evolution kevo.training.growing
+kevo.training.population
 kevo.training.loop
 kevo.training.stage
 kevo.training

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kevo.tasks.images import backbones
 from kevo.tasks.images.genes import connected
+from kevo.training.evolution import EVOLUTION
 from tuners.genome import Genome
 
 
@@ -106,6 +107,8 @@ def _describe_training(genome: Genome) -> str:
     parts = [f"{genome['optimizer']} {rate:.2g}"]
     if genome.get("weight_decay"):
         parts.append(f"weight decay {genome['weight_decay']:g}")
+    if genome["optimizer"] == EVOLUTION:
+        parts.append(f"noise {genome['evolution/spread']:g}{', growing' if genome['evolution/grow'] else ''}")
     parts += [str(genome["schedule"]), f"batch {genome['batch_size']}"]
     if genome["label_smoothing"]:
         parts.append(f"label smoothing {genome['label_smoothing']:g}")

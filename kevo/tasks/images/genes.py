@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kevo.errors import SpaceError
 from kevo.tasks.images import backbones
 from kevo.tasks.images.space import Space
+from kevo.training.evolution import EVOLUTION
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -166,6 +167,10 @@ def _declare_training(hp: HyperParameters, space: Space, num_pictures: int) -> N
     if decaying:
         with hp.conditional_scope("optimizer", decaying):
             _choice(hp, "weight_decay", space.weight_decay)
+    if EVOLUTION in space.optimizers:
+        with hp.conditional_scope("optimizer", [EVOLUTION]):
+            _choice(hp, "evolution/spread", space.spreads)
+            _choice(hp, "evolution/grow", space.growing)
     _choice(hp, "schedule", space.schedules)
     fitting = [size for size in space.batch_sizes if 4 * size <= num_pictures]
     _choice(hp, "batch_size", fitting or [min(space.batch_sizes)])

@@ -9,6 +9,7 @@ from typing import cast
 from kevo.tasks.images import backbones
 from kevo.tasks.images.genes import connection
 from kevo.tasks.images.space import WORDS
+from kevo.training.evolution import EVOLUTION
 from tuners.genome import Genome
 
 _Kind = type | tuple[str, ...]
@@ -95,6 +96,7 @@ def check_genome(genome: Genome) -> None:
     check({"head/units": int} if genome["head/num_dense"] else {})
     check(_AUGMENTATION_GENES if genome["augment"] else {})
     check({"sgd/learning_rate" if genome["optimizer"] == "sgd" else "learning_rate": float})
+    check({"evolution/spread": float, "evolution/grow": bool} if genome["optimizer"] == EVOLUTION else {})
     check({"weight_decay": float} if genome["optimizer"] in ("adamw", "sgd") else {})
     if unknown := sorted(genome.keys() - known):
         raise ValueError(f"The gene {unknown[0]!r} is unknown, or not active here.")

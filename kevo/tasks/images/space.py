@@ -12,6 +12,7 @@ from typing import Any, cast
 from kevo.errors import SettingsError, SpaceError
 from kevo.tasks.images import backbones
 from kevo.tasks.protocols.task import SearchSettings
+from kevo.training.evolution import EVOLUTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,10 @@ class Space:
 
     Sizes are sides of square inputs in pixels. Augmentation strengths are Keras's factors: rotation as a fraction of a
     full turn, zoom, translation and contrast as fractions of the picture. `mirror` averages predictions over a picture
-    and its mirror image. Learning rates are (lowest, highest) bounds of a logarithmic range. Change a preset with
-    `dataclasses.replace(kevo.PRESETS["small"], filters=(8, 16))`.
+    and its mirror image. With the optimizer `evolution` weights evolve without gradients, with noise of `spreads` on
+    them; with `growing` hidden units join one after the other, see `kevo.training.evolution`. Learning rates are
+    (lowest, highest) bounds of a logarithmic range. Change a preset with `dataclasses.replace(kevo.PRESETS["small"],
+    filters=(8, 16))`.
 
     Raises:
         SpaceError: a gene has no value, or a value of the wrong kind.
@@ -73,6 +76,8 @@ class Space:
     schedules: tuple[str, ...] = ("cosine", "one_cycle", "constant")
     weight_decay: tuple[float, ...] = (1e-4, 0.0, 1e-5, 1e-3, 1e-2)
     batch_sizes: tuple[int, ...] = (32, 16, 64, 128)
+    spreads: tuple[float, ...] = (0.05, 0.02, 0.1)
+    growing: tuple[bool, ...] = (False, True)
     label_smoothing: tuple[float, ...] = (0.0, 0.05, 0.1)
 
     def __post_init__(self) -> None:
@@ -113,7 +118,7 @@ WORDS = {
     "conv_summaries": ("average", "max", "flatten"),
     "pretrained_summaries": ("average", "max", "flatten"),
     "flips": ("none", "horizontal", "vertical", "horizontal_and_vertical"),
-    "optimizers": ("adam", "adamw", "sgd", "rmsprop"),
+    "optimizers": ("adam", "adamw", "sgd", "rmsprop", EVOLUTION),
     "schedules": ("constant", "cosine", "one_cycle"),
 }
 
@@ -200,9 +205,26 @@ PRESETS: Mapping[str, Space] = {
         num_dense=(1, 2, 3, 4),
         dense_units=(64, 4, 8, 16, 32, 128),
     ),
+    "evolved": Space(
+        families=("pretrained",),
+        pretrained_image_sizes=(160, 96, 128, 192, 224),
+        tunings=("frozen",),
+        pretrained_summaries=("average",),
+        normalize_features=(True,),
+        num_dense=(0, 1),
+        dense_units=(2, 4, 8),
+        dropout=(0.0, 0.2),
+        head_l2=(0.0, 1e-3, 1e-2),
+        optimizers=(EVOLUTION,),
+        learning_rate=(3e-3, 1e-1),
+        schedules=("cosine",),
+        batch_sizes=(64, 32, 128),
+        label_smoothing=(0.0,),
+    ),
 }
 """How wide the search is: `small` for a quick look, `default`, and `wide` for a long night. `deepga`: small networks
-whose blocks are connected by a string of bits (Vargas-Hákim et al. 2021, doi:10.1145/3449726.3463133)."""
+whose blocks are connected by a string of bits (Vargas-Hákim et al. 2021, doi:10.1145/3449726.3463133). `evolved`: small
+heads on frozen backbones, whose weights evolve without gradients."""
 
 
 def preset(name: str) -> Space:

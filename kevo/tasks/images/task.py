@@ -46,6 +46,7 @@ from kevo.tasks.protocols.kind import AnyKind
 from kevo.tasks.protocols.scores import Calibration, Outputs, Scores
 from kevo.tasks.protocols.task import FirstAnswer, Member, SearchSettings, Work
 from kevo.tasks.registry import kind_of
+from kevo.training.evolution import EVOLUTION, too_many
 from tuners.genome import Genome
 
 _T = TypeVar("_T")
@@ -196,9 +197,14 @@ class ImageTask:
         return [path for path in paths if path is not None and path.is_file()]
 
     def obstacle(self, genome: Genome) -> str | None:
-        """Too many parameters, or frozen features that others are clearly better than."""
+        """Too many parameters, or weights to evolve, or frozen features that others are clearly better than."""
         if not is_small_enough(genome, self._settings, num_classes=self.dataset.num_classes):
             return "too many parameters"
+        if genome.get("optimizer") == EVOLUTION:
+            is_frozen = genome.get("pretrained/tuning") == "frozen"
+            count = costs.num_head_parameters if is_frozen else costs.num_parameters
+            if (reason := too_many(count(genome, num_classes=self.dataset.num_classes))) is not None:
+                return reason
         if self._probes.is_behind(genome):
             return "others' frozen features are better"
         return None

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from kevo.errors import SettingsError, SpaceError
+from kevo.training.evolution import EVOLUTION
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ TRAINING_WORDS: Words = {
     "optimizers": ("adam", "adamw", "sgd", "rmsprop"),
     "schedules": ("constant", "cosine"),
 }
+EVOLVING_WORDS: Words = {**TRAINING_WORDS, "optimizers": (*TRAINING_WORDS["optimizers"], EVOLUTION)}
+"""Those of spaces whose networks may be small enough for it."""
 _KIND_NAMES: Mapping[type, str] = {str: "a word", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -49,6 +52,15 @@ class TrainingSpace(OptimizerSpace, Protocol):
     def label_smoothing(self) -> tuple[float, ...]: ...
     @property
     def balance_classes(self) -> tuple[bool, ...]: ...
+
+
+class EvolvingSpace(OptimizerSpace, Protocol):
+    """The fields of a space for weights that evolve; see `declare_evolution`."""
+
+    @property
+    def spreads(self) -> tuple[float, ...]: ...
+    @property
+    def growing(self) -> tuple[bool, ...]: ...
 
 
 def preset(name: str, presets: Mapping[str, _S], *, examples: str) -> _S:
@@ -156,12 +168,24 @@ def declare_optimizer(hp: HyperParameters, space: OptimizerSpace, *, num_example
     choice(hp, "batch_size", fitting or [min(space.batch_sizes)])
 
 
+def declare_evolution(hp: HyperParameters, space: EvolvingSpace) -> None:
+    """Declares how weights evolve, in a space where they may: the noise on them, and whether networks grow."""
+    if EVOLUTION in space.optimizers:
+        with hp.conditional_scope("optimizer", [EVOLUTION]):
+            choice(hp, "evolution/spread", space.spreads)
+            choice(hp, "evolution/grow", space.growing)
+
+
 def describe_training(genome: Genome) -> str:
     """Returns the genes of training in words."""
     highest = float(genome["sgd/learning_rate" if genome["optimizer"] == "sgd" else "learning_rate"])
     training = [f"{genome['optimizer']} {highest:.2g}"]
     if genome.get("weight_decay"):
         training.append(f"weight decay {genome['weight_decay']:g}")
+    if genome["optimizer"] == EVOLUTION:
+        training.append(f"noise {genome['evolution/spread']:g}")
+        if genome["evolution/grow"]:
+            training.append("growing")
     training += [str(genome["schedule"]), f"batch {genome['batch_size']}"]
     if genome.get("label_smoothing"):
         training.append(f"label smoothing {genome['label_smoothing']:g}")
@@ -180,6 +204,8 @@ def optimizer_genes(genome: Genome) -> Iterator[tuple[str, type]]:
     """Yields those that mean something whatever is asked."""
     yield "optimizer", str
     yield "sgd/learning_rate" if genome["optimizer"] == "sgd" else "learning_rate", float
+    if genome["optimizer"] == EVOLUTION:
+        yield from (("evolution/spread", float), ("evolution/grow", bool))
     yield from (("schedule", str), ("batch_size", int))
 
 

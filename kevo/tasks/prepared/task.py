@@ -31,6 +31,7 @@ from kevo.tasks.protocols.kind import AnyKind
 from kevo.tasks.protocols.scores import Calibration, Outputs, Scores
 from kevo.tasks.protocols.task import FirstAnswer, Member, Savings, SearchSettings, Work
 from kevo.tasks.registry import kind_of
+from kevo.training import evolution
 from tuners.genome import Genome, SearchSpace
 
 
@@ -132,6 +133,10 @@ class PreparedTask(ABC):
     def num_parameters(self, genome: Genome) -> int:
         """The parameters of a genome's network."""
 
+    def num_evolved(self, genome: Genome) -> int:
+        """The weights that evolve where a genome's network is not trained by gradients: all."""
+        return self.num_parameters(genome)
+
     def worker_arguments(self) -> dict[str, Any]:
         """Nothing beside the data and the settings."""
         return {}
@@ -141,9 +146,11 @@ class PreparedTask(ABC):
         return []
 
     def obstacle(self, genome: Genome) -> str | None:
-        """Too many parameters."""
+        """Too many parameters, or too many weights to evolve."""
         limit = self._settings.max_params
-        return "too many parameters" if limit is not None and self.num_parameters(genome) > limit else None
+        if limit is not None and self.num_parameters(genome) > limit:
+            return "too many parameters"
+        return evolution.too_many(self.num_evolved(genome)) if genome.get("optimizer") == evolution.EVOLUTION else None
 
     def work(self, genome: Genome, *, tune_epochs: int | None = None) -> Work:
         """Forecast of a training in seconds."""
@@ -250,12 +257,21 @@ class PreparedTask(ABC):
             return None
 
     def _smallest(self, narrowest: Sequence[Genome]) -> list[Genome]:
-        """Returns the smallest network of the space where parameters are limited: chance alone might miss it."""
+        """Returns the smallest network of the space where its size is limited: chance alone might miss it."""
         limit = self._settings.max_params
-        if limit is None:
-            return []
         genes = SearchSpace.from_hyperparameters(self.hyperparameters)
+        are_evolved = all(gene.domain() == (evolution.EVOLUTION,) for gene in genes.genes if gene.name == "optimizer")
+        if limit is None and not are_evolved:
+            return []
         smallest = min(map(genes.default, narrowest), key=self.num_parameters)
+        if are_evolved and (fewest := self.num_evolved(smallest)) > evolution.MOST_WEIGHTS:
+            raise SettingsError(
+                f"At most {evolution.MOST_WEIGHTS:,} weights can be evolved. The smallest network of this space has "
+                f"{fewest:,} for these {self._kind.examples}. Choose another space, whose networks are trained by "
+                "gradients."
+            )
+        if limit is None:
+            return [smallest]
         if (fewest := self.num_parameters(smallest)) > limit:
             raise SettingsError(
                 f"No network of this space has {limit:,} parameters or fewer for these {self._kind.examples}: the "

@@ -25,7 +25,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "categories": ("one_hot", "embedding"),
     "bodies": _BODIES,
     "body": _BODIES,
-    **genes.TRAINING_WORDS,
+    **genes.EVOLVING_WORDS,
 }
 _BODY_NAMES = {"mlp": "dense", "residual": "residual", "wide_and_deep": "wide and deep"}
 _NUMBER_NAMES = {"standardize": "standardized", "quantile": "ranked", "piecewise": "piecewise", "bins": "binned"}
@@ -43,7 +43,9 @@ class Space:
     whether each category is an input of its own, or a vector that is learned, as long as `embedding_units` say. The
     layers of a `residual` body add to what comes in; beside those of a `wide_and_deep` one stands a linear model. No
     layer at all is a linear model. `balance_classes` has rare classes count as much as frequent ones in training:
-    that helps macro F1, and costs accuracy. Learning rates are (lowest, highest) bounds of a logarithmic range.
+    that helps macro F1, and costs accuracy. With the optimizer `evolution` weights evolve without gradients, with noise
+    of `spreads` on them; with `growing` hidden units join one after the other, see `kevo.training.evolution`. Learning
+    rates are (lowest, highest) bounds of a logarithmic range.
 
     Raises:
         SpaceError: a gene has no value, or a value of the wrong kind.
@@ -68,6 +70,8 @@ class Space:
     schedules: tuple[str, ...] = ("cosine", "constant")
     weight_decay: tuple[float, ...] = (1e-4, 0.0, 1e-5, 1e-3, 1e-2)
     batch_sizes: tuple[int, ...] = (32, 16, 64, 128, 256)
+    spreads: tuple[float, ...] = (0.05, 0.02, 0.1)
+    growing: tuple[bool, ...] = (False, True)
     label_smoothing: tuple[float, ...] = (0.0, 0.05, 0.1)
     balance_classes: tuple[bool, ...] = (False, True)
 
@@ -102,8 +106,28 @@ PRESETS: Mapping[str, Space] = {
         crosses=(False,),
     ),
     "wide": Space(),
+    "evolved": Space(
+        numbers=("standardize", "quantile"),
+        least_rows=(1,),
+        categories=("one_hot",),
+        crosses=(False,),
+        bodies=("mlp",),
+        num_layers=(1, 0, 2),
+        units=(16, 4, 8, 32),
+        activations=("relu", "silu"),
+        batch_norm=(False,),
+        dropout=(0.0, 0.1, 0.3),
+        l2=(0.0, 1e-4, 1e-3),
+        optimizers=("evolution",),
+        learning_rate=(1e-3, 3e-2),
+        schedules=("cosine",),
+        batch_sizes=(64, 32, 128),
+        label_smoothing=(0.0,),
+        balance_classes=(False,),
+    ),
 }
-"""How wide the search is: `small` for a quick look, `default`, and `wide` for what pays in few tables."""
+"""How wide the search is: `small` for a quick look, `default`, and `wide` for what pays in few tables. `evolved`: small
+networks whose weights evolve without gradients."""
 
 
 def preset(name: str) -> Space:
@@ -187,6 +211,7 @@ def declare(space: Space, *, num_rows: int, are_balanced: bool = True) -> HyperP
     genes.choice(hp, "dropout", space.dropout)
     genes.choice(hp, "l2", space.l2)
     genes.declare_training(hp, space, num_examples=num_rows, are_balanced=are_balanced)
+    genes.declare_evolution(hp, space)
     return hp
 
 

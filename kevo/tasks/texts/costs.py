@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from kevo.tasks.prepared.costs import Forecast
 from kevo.tasks.texts.genomes import are_tuned, has_vectors
+from kevo.training.evolution import EVOLUTION, NUM_PAIRS, num_passes
 from tuners.genome import Genome
 
 _SECONDS_PER_FLOP = 2e-11
@@ -27,7 +28,12 @@ SCORING_SECONDS = 2.0
 
 
 def forecast(
-    *, num_train: int, size: Callable[[Genome], tuple[int, int]], num_outputs: int, vector_size: int = 0
+    *,
+    num_train: int,
+    size: Callable[[Genome], tuple[int, int]],
+    num_outputs: int,
+    evolved: Callable[[Genome], int],
+    vector_size: int = 0,
 ) -> Forecast:
     """Tells how long trainings take.
 
@@ -35,6 +41,7 @@ def forecast(
         num_train: Number of training texts.
         size: Returns how many tokens a genome's network knows, and how many it reads of each text.
         num_outputs: Number of outputs.
+        evolved: Returns how many of a genome's weights would evolve.
         vector_size: Numbers of a pretrained word vector; 0 where there are none.
     """
 
@@ -55,6 +62,12 @@ def forecast(
             state = int(genome["recurrent/units"])
             per_text += _TRAINING_COST * 2 * length * 3 * state * (state + units) * _SECONDS_PER_FLOP
             per_step += length * _PLACE_SECONDS
+        if genome.get("optimizer") == EVOLUTION:
+            # Vectors of tokens are not updated, but looked up in every pass.
+            passes = num_passes(num_train, int(genome["batch_size"]))
+            num_flops = 2 * 2 * NUM_PAIRS * evolved(genome)
+            per_text = passes * (per_text + num_flops * _SECONDS_PER_FLOP)
+            per_step = passes * _STEP_SECONDS
         return _BUILDING_SECONDS[str(genome["family"])] + num_epochs * (num_train * per_text + steps * per_step)
 
     return Forecast(guess)

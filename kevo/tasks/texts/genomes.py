@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kevo.training.evolution import EVOLUTION
 from tuners.genome import Genome
 
 
@@ -24,6 +25,12 @@ def has_vectors(genome: Genome) -> bool:
     )
 
 
+def has_components(genome: Genome) -> bool:
+    """Tells whether the features of a bag are principal components."""
+    return bool(genome.get("bag/units")) and genome.get("bag/vectors") == "components"
+
+
 def are_tuned(genome: Genome) -> bool:
-    """Tells whether the vectors of its words are learned, pretrained or not."""
-    return "frozen" not in (genome.get("vectors/pretrained"), genome.get("sequence/pretrained"))
+    """Tells whether the vectors of its tokens are learned, pretrained or not: they are too many to evolve."""
+    is_frozen = "frozen" in (genome.get("vectors/pretrained"), genome.get("sequence/pretrained"))
+    return not (is_frozen or has_components(genome) or genome.get("optimizer") == EVOLUTION)

@@ -11,7 +11,8 @@ from keras import Input, Model, layers
 
 from kevo.errors import SpaceError
 from kevo.tasks.outputs.output import Output
-from kevo.tasks.texts.genomes import are_tuned, has_vectors, is_linear
+from kevo.tasks.texts.components import Components
+from kevo.tasks.texts.genomes import are_tuned, has_components, has_vectors, is_linear
 from tuners.genome import Genome
 
 NETWORK = "kevo_network"
@@ -42,8 +43,11 @@ def network(
     counts: Counts,
     output: Output,
     vectors: npt.NDArray[np.float32] | None = None,
+    components: Components | None = None,
 ) -> keras.Model:
     """Builds the network of a genome, with random weights, or those that counting gives.
+
+    Where weights evolve, the vectors of tokens stay what they are at first: they are too many.
 
     Args:
         genome: The genome.
@@ -51,6 +55,7 @@ def network(
         counts: What the training texts tell of the tokens.
         output: What is asked of each text.
         vectors: Pretrained vectors of the tokens, shape (num_tokens + 2, any), where the genome has them.
+        components: Those of the training texts; `None` where the genome has none.
 
     Returns:
         A model from numbers of tokens, shape (batch, length), to outputs, shape (batch, output.size).
@@ -59,7 +64,14 @@ def network(
     num_tokens = len(counts.weights)
     if genome["family"] == "bag":
         units = int(genome["bag/units"])
-        x = _bag(tokens, genome, num_tokens=num_tokens, units=units or output.size, is_hidden=bool(units))
+        x = _bag(
+            tokens,
+            genome,
+            num_tokens=num_tokens,
+            units=units or output.size,
+            is_hidden=bool(units),
+            components=components,
+        )
     elif genome["family"] == "vectors":
         x = _pooled(tokens, genome, num_tokens=num_tokens, size=_width(vectors))
     else:
@@ -73,15 +85,29 @@ def network(
             x = layers.Dropout(dropout)(x)
     model = Model(tokens, output.finish(x, regularizer=_regularizer(genome)), name=NETWORK)
     if genome["family"] == "bag":
-        is_weighed = genome["bag/weights"] == "tf_idf"
-        _weigh(model, counts.weights if is_weighed else _all_alike(counts))
+        _weigh(model, token_weights(genome, counts))
     elif genome["family"] == "vectors":
         _weigh(model, counts.rarities if genome["vectors/weights"] == "rarity" else _all_alike(counts))
     if has_vectors(genome):
         model.get_layer(_EMBEDDING).set_weights([vectors])
+    if components is not None:
+        model.get_layer(_EMBEDDING).set_weights([components.vectors])
     if is_linear(genome):
         _start(model, genome, counts, output)
     return model
+
+
+def token_weights(genome: Genome, counts: Counts) -> npt.NDArray[np.float32]:
+    """Returns how much each token counts in a bag, shape (num_tokens,).
+
+    Components are found among tokens that count as much as they speak for one of the outputs, too: those that are most
+    frequent say little (Wang and Manning 2012, "Baselines and bigrams: simple, good sentiment and topic
+    classification").
+    """
+    weights = counts.weights if genome["bag/weights"] == "tf_idf" else _all_alike(counts)
+    if has_components(genome):
+        weights = np.asarray(weights * np.linalg.norm(counts.evidence, axis=1), np.float32)
+    return weights
 
 
 def deployable(trained: keras.Model, reads: keras.layers.Layer) -> keras.Model:
@@ -112,15 +138,15 @@ def num_parameters(genome: Genome, *, num_tokens: int, num_outputs: int, vector_
         num_outputs: Number of outputs.
         vector_size: Numbers of a pretrained word vector; 0 where there are none.
     """
+    total = num_in_vectors(genome, num_tokens=num_tokens, num_outputs=num_outputs, vector_size=vector_size)
     if genome["family"] == "bag":
         width = int(genome["bag/units"]) or num_outputs
-        total = num_tokens * (1 + width)
     elif genome["family"] == "vectors":
         width = vector_size * (2 if genome["vectors/pooling"] == "both" else 1)
-        total = num_tokens * (vector_size + (genome["vectors/pooling"] != "max"))
     else:
         size = int(genome["sequence/units"])
-        total = num_tokens * vector_size + (vector_size + 1) * size if has_vectors(genome) else num_tokens * size
+        if has_vectors(genome):
+            total += (vector_size + 1) * size
         if genome["family"] == "conv":
             filters, num = int(genome["conv/filters"]), int(genome["conv/branches"])
             total += sum(
@@ -137,20 +163,37 @@ def num_parameters(genome: Genome, *, num_tokens: int, num_outputs: int, vector_
     return total + num_outputs * (width + 1)
 
 
+def num_in_vectors(genome: Genome, *, num_tokens: int, num_outputs: int, vector_size: int = 0) -> int:
+    """Counts those of a genome's parameters that stand for single tokens; arguments as for `num_parameters`."""
+    if genome["family"] == "bag":
+        return num_tokens * (1 + (int(genome["bag/units"]) or num_outputs))
+    if genome["family"] == "vectors":
+        return num_tokens * (vector_size + (genome["vectors/pooling"] != "max"))
+    return num_tokens * (vector_size if has_vectors(genome) else int(genome["sequence/units"]))
+
+
 def _bag(
-    tokens: keras.KerasTensor, genome: Genome, *, num_tokens: int, units: int, is_hidden: bool
+    tokens: keras.KerasTensor,
+    genome: Genome,
+    *,
+    num_tokens: int,
+    units: int,
+    is_hidden: bool,
+    components: Components | None,
 ) -> keras.KerasTensor:
     """The sum of the tokens' vectors, each with its weight; the squares of the weights in a text sum to 1."""
     weights = layers.Embedding(num_tokens, 1, trainable=False, name=_WEIGHTS)(tokens)
     if dropout := float(genome["token_dropout"]):
         weights = layers.Dropout(dropout)(weights)
     weights = layers.UnitNormalization(axis=1)(weights)
-    vectors = layers.Embedding(num_tokens, units, name=_EMBEDDING)(tokens)
+    vectors = layers.Embedding(num_tokens, units, trainable=are_tuned(genome), name=_EMBEDDING)(tokens)
     x = layers.Flatten()(layers.Dot(axes=1)([weights, vectors]))
-    if is_hidden:
+    if components is not None:
+        x = layers.Normalization(mean=components.mean, variance=components.variance)(x)
+    elif is_hidden:
         x = layers.Activation(str(genome["bag/activation"]))(x)
-        if dropout := float(genome["bag/dropout"]):
-            x = layers.Dropout(dropout)(x)
+    if is_hidden and (dropout := float(genome["bag/dropout"])):
+        x = layers.Dropout(dropout)(x)
     return x
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kevo.errors import SpaceError
 from kevo.tasks.prepared import genes
-from kevo.tasks.texts.genomes import tokens_of
+from kevo.tasks.texts.genomes import has_components, tokens_of
 from tuners.genome import Genome
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ _WORDS: genes.Words = {
     "bag/weights": ("tf_idf", "equal"),
     "bag_starts": ("counts", "random"),
     "bag/start": ("counts", "random"),
+    "bag_vectors": ("learned", "components"),
+    "bag/vectors": ("learned", "components"),
     "poolings": _POOLINGS,
     "conv/pooling": _POOLINGS,
     "pretrained": _PRETRAINED,
@@ -42,7 +44,7 @@ _WORDS: genes.Words = {
     "vectors_poolings": _POOLINGS,
     "vectors_weights": ("rarity", "equal"),
     "vectors/weights": ("rarity", "equal"),
-    **genes.TRAINING_WORDS,
+    **genes.EVOLVING_WORDS,
 }
 MOST_TOKENS = 100_000
 """The largest vocabulary."""
@@ -63,7 +65,10 @@ class Space:
     for sentence embeddings"). `pretrained` says whether they are learned further, and `none` that a conv or recurrent
     network learns its own. `lengths` are
     shares of the length that 95 of 100 texts do not exceed. `token_dropout` is the share of words that are left out
-    at random in training. Learning rates are (lowest, highest) bounds of a logarithmic range.
+    at random in training. With `bag_vectors` `components` the features of a bag are the first principal components of
+    the counts, which are not trained. With the optimizer `evolution` weights evolve without gradients, with noise of
+    `spreads` on them; with `growing` hidden units join one after the other, see `kevo.training.evolution`. What stands
+    for each word does not evolve. Learning rates are (lowest, highest) bounds of a logarithmic range.
 
     Raises:
         SpaceError: a gene has no value, or a value of the wrong kind.
@@ -79,6 +84,7 @@ class Space:
     bag_weights: tuple[str, ...] = ("equal", "tf_idf")
     bag_units: tuple[int, ...] = (0, 16, 32, 64)
     bag_starts: tuple[str, ...] = ("counts", "random")
+    bag_vectors: tuple[str, ...] = ("learned",)
 
     lengths: tuple[float, ...] = (1.0, 0.5)
     sequence_units: tuple[int, ...] = (32, 16, 64, 128)
@@ -103,6 +109,8 @@ class Space:
     schedules: tuple[str, ...] = ("cosine", "constant")
     weight_decay: tuple[float, ...] = (1e-4, 1e-3, 1e-2)
     batch_sizes: tuple[int, ...] = (64, 16, 32, 128)
+    spreads: tuple[float, ...] = (0.05, 0.02, 0.1)
+    growing: tuple[bool, ...] = (False, True)
     label_smoothing: tuple[float, ...] = (0.0, 0.05, 0.1)
     balance_classes: tuple[bool, ...] = (False, True)
 
@@ -141,8 +149,31 @@ PRESETS: Mapping[str, Space] = {
         balance_classes=(False,),
     ),
     "default": Space(),
+    "evolved": Space(
+        families=("bag",),
+        tokens=("words",),
+        vocabulary=(20_000, 10_000),
+        token_dropout=(0.0, 0.2),
+        bag_ngrams=(2, 1),
+        bag_weights=("tf_idf",),
+        bag_units=(128, 0, 64, 200),
+        bag_starts=("counts",),
+        bag_vectors=("components",),
+        num_layers=(1, 0),
+        units=(16, 4, 8),
+        activations=("relu", "silu"),
+        dropout=(0.0, 0.2),
+        l2=(0.0, 1e-4, 1e-3),
+        optimizers=("evolution",),
+        learning_rate=(1e-3, 1e-2),
+        schedules=("cosine",),
+        batch_sizes=(64, 32, 128),
+        label_smoothing=(0.0,),
+        balance_classes=(False,),
+    ),
 }
-"""How wide the search is: `small` for a quick look, and `default`."""
+"""How wide the search is: `small` for a quick look, and `default`. `evolved`: small networks on the principal
+components of counts, whose weights evolve without gradients."""
 
 
 def preset(name: str) -> Space:
@@ -227,8 +258,7 @@ def declare(space: Space, *, num_texts: int, are_balanced: bool = True) -> Hyper
                     genes.choice(hp, "bag/start", space.bag_starts)
             if hidden := [units for units in sorted(space.bag_units) if units]:
                 with hp.conditional_scope("bag/units", hidden):
-                    genes.choice(hp, "bag/activation", space.activations)
-                    genes.choice(hp, "bag/dropout", space.dropout)
+                    _declare_features(hp, space)
     if sequences := [name for name in space.families if name in _SEQUENCES]:
         with hp.conditional_scope("family", sequences):
             genes.choice(hp, "sequence/tokens", space.tokens)
@@ -267,7 +297,20 @@ def declare(space: Space, *, num_texts: int, are_balanced: bool = True) -> Hyper
             genes.choice(hp, "dropout", space.dropout)
     genes.choice(hp, "l2", space.l2)
     genes.declare_training(hp, space, num_examples=num_texts, are_balanced=are_balanced)
+    genes.declare_evolution(hp, space)
     return hp
+
+
+def _declare_features(hp: HyperParameters, space: Space) -> None:
+    """Declares the genes of the features of a bag."""
+    if "components" in space.bag_vectors:
+        genes.choice(hp, "bag/vectors", space.bag_vectors)
+        if "learned" in space.bag_vectors:
+            with hp.conditional_scope("bag/vectors", ["learned"]):
+                genes.choice(hp, "bag/activation", space.activations)
+    else:
+        genes.choice(hp, "bag/activation", space.activations)
+    genes.choice(hp, "bag/dropout", space.dropout)
 
 
 def seeds(space: Space) -> list[Genome]:
@@ -346,7 +389,8 @@ def describe(genome: Genome) -> str:
     if family == "bag":
         most = int(genome["bag/ngrams" if tokens == "words" else "bag/character_ngrams"])
         what = tokens if most == 1 else f"rows of 1 to {most} {tokens}"
-        kind = f"bag of {genome['bag/units']} features" if genome["bag/units"] else "linear model"
+        features = "principal components" if has_components(genome) else "features"
+        kind = f"bag of {genome['bag/units']} {features}" if genome["bag/units"] else "linear model"
         parts = [f"{kind} of {genome['vocabulary']:,} {what}"]
         if genome["bag/weights"] == "tf_idf":
             parts.append("TF-IDF")
@@ -392,7 +436,9 @@ def _expected(genome: Genome) -> Iterator[tuple[str, type]]:
         yield ("bag/ngrams" if genome["bag/tokens"] == "words" else "bag/character_ngrams"), int
         yield from (("bag/weights", str), ("bag/units", int))
         if genome["bag/units"]:
-            yield from (("bag/activation", str), ("bag/dropout", float))
+            if not has_components(genome):
+                yield "bag/activation", str
+            yield "bag/dropout", float
         else:
             yield "bag/start", str
     elif genome["family"] == "vectors":

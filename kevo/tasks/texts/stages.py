@@ -11,9 +11,10 @@ import numpy.typing as npt
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.output import Output
 from kevo.tasks.prepared import stages
-from kevo.tasks.texts import networks, tokens
+from kevo.tasks.texts import components, networks, tokens
+from kevo.tasks.texts.components import Components
 from kevo.tasks.texts.dataset import TextDataset
-from kevo.tasks.texts.genomes import has_vectors
+from kevo.tasks.texts.genomes import has_components, has_vectors
 from kevo.tasks.texts.networks import Counts
 from kevo.tasks.texts.tokens import NUM_RESERVED, PADDING, Reading, Vocabulary
 from kevo.training.answers import Answers
@@ -39,6 +40,7 @@ class PreparedTexts:
         self._vocabularies: dict[Reading, Vocabulary] = {}
         self._numbers: dict[Reading, dict[str, npt.NDArray[np.int32]]] = {}
         self._counts: dict[Reading, Counts] = {}
+        self._components: dict[tuple[Any, ...], Components] = {}
 
     def size(self, genome: Genome) -> tuple[int, int]:
         """Returns how many tokens a genome's network knows, the reserved ones included, and how many it reads."""
@@ -86,7 +88,12 @@ class PreparedTexts:
         whole = self._counts[how]
         known = Counts(*(one[:num_tokens] for one in (whole.weights, whole.rarities, whole.evidence)))
         return networks.network(
-            genome, length=length, counts=known, output=self._dataset.output, vectors=self._vectors(genome, num_tokens)
+            genome,
+            length=length,
+            counts=known,
+            output=self._dataset.output,
+            vectors=self._vectors(genome, num_tokens),
+            components=self._found(genome, known) if has_components(genome) else None,
         )
 
     def deployable(self, genome: Genome, network: keras.Model) -> keras.Model:
@@ -99,6 +106,21 @@ class PreparedTexts:
             return None
         known = self._dataset.vectors.table[: num_tokens - NUM_RESERVED]
         return np.concatenate([np.zeros((NUM_RESERVED, known.shape[1]), np.float32), known])
+
+    def _found(self, genome: Genome, known: Counts) -> Components:
+        """Returns the components for a genome; those that were used last are kept."""
+        how, num = Reading.of(genome), int(genome["bag/units"])
+        key = (how, genome["bag/weights"], len(known.weights), num)
+        found = self._components.pop(key, None)
+        if found is None:
+            numbers = tokens.limited(
+                self._all(how, "train"), num_tokens=len(known.weights) - NUM_RESERVED, length=self.size(genome)[1]
+            )
+            found = components.find(numbers, networks.token_weights(genome, known), num=num)
+        self._components[key] = found
+        while len(self._components) > _MOST_KEPT:
+            del self._components[next(iter(self._components))]
+        return found
 
     def _vocabulary(self, how: Reading) -> Vocabulary:
         if how not in self._vocabularies and how.are_pretrained and self._dataset.vectors is not None:

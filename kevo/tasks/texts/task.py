@@ -64,6 +64,7 @@ class TextTask(PreparedTask):
                 size=self._texts.size,
                 num_outputs=dataset.output.size,
                 vector_size=self._vector_size,
+                evolved=self.num_evolved,
             ),
         )
 
@@ -87,6 +88,13 @@ class TextTask(PreparedTask):
         """The parameters of a genome's network."""
         num_tokens, _ = self._texts.size(genome)
         return networks.num_parameters(
+            genome, num_tokens=num_tokens, num_outputs=self.dataset.output.size, vector_size=self._vector_size
+        )
+
+    def num_evolved(self, genome: Genome) -> int:
+        """All but those of single tokens."""
+        num_tokens, _ = self._texts.size(genome)
+        return self.num_parameters(genome) - networks.num_in_vectors(
             genome, num_tokens=num_tokens, num_outputs=self.dataset.output.size, vector_size=self._vector_size
         )
 

@@ -7,12 +7,14 @@ import pytest
 
 from benchmarks.support.results import ResultsFile
 from benchmarks.tasks import __main__ as tasks
-from benchmarks.tasks import families, measuring
+from benchmarks.tasks import evolving, families, measuring
+from benchmarks.tasks.evolving import Evolved
 from benchmarks.tasks.families import Family
 from benchmarks.tasks.genes import Gains
 from benchmarks.tasks.measuring import HandNetwork, Measurement
 from benchmarks.tasks.rates import Rates
 from benchmarks.tasks.report import report
+from tests.support.tables import write_csv
 
 
 def measured(kevo: float, seed: int = 0, **changes: object) -> Measurement:
@@ -162,3 +164,38 @@ def test_each_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert tasks.main(given) == tasks.main(given) == 0
     assert begun == [(name, 2.0, seed) for seed in (0, 1) for name in ("titanic", "auto_mpg")]
     assert (tmp_path / "tasks.md").read_text().count("| 2 | 2 | 0.500 (0.500 to 0.500) |") == 2
+
+
+def test_weights_by_evolution_stand_beside_those_by_gradients() -> None:
+    def row(seed: int, evolved: float) -> Evolved:
+        scores = {"gradients": 0.8, "evolution": evolved, "evolution, growing": 0.7}
+        return Evolved(
+            name="rt_polarity",
+            seed=seed,
+            scores=scores,
+            seconds={"gradients": 2.0, "evolution": 20.0 + seed, "evolution, growing": 10.0},
+            num_weights=2098,
+            reference=0.75,
+            by_hand=0.74,
+            hand_weights=8386,
+            machine="2 cores",
+        )
+
+    text = evolving.report([row(0, 0.79), row(1, 0.77), row(2, 0.81)])
+    title = measuring.SETS["rt_polarity"].title
+    assert f"| {title} | evolution | 3 | 2,098 | 0.790 (0.770 to 0.810) | -0.010 | 21.0 | 10.5 |" in text
+    assert f"| {title} | by hand | 3 | 8,386 | 0.740 (0.740 to 0.740) |" in text
+    assert f"| {title} | TF-IDF + logistic regression | 3 | - | 0.750" in text
+    assert evolving.report([]) == ""
+    assert text.strip() in report([measured(0.9)], evolved=[row(0, 0.79), row(1, 0.77), row(2, 0.81)])
+
+
+@pytest.mark.long
+def test_weights_are_measured_on_a_small_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "titanic").mkdir()
+    write_csv(tmp_path / "titanic" / "titanic.csv")
+    monkeypatch.setitem(measuring.SETS, "titanic", measuring.DataSet("T", "titanic/titanic.csv", "accuracy", "kind"))
+    found = evolving.measure_rows(measuring.Job(name="titanic", minutes=1, seed=0, data=tmp_path))
+    assert found["scores"].keys() == found["seconds"].keys() == evolving.WAYS.keys()
+    assert all(0.5 < score <= 1 for score in found["scores"].values())
+    assert found["num_weights"] < found["hand_weights"]

@@ -121,7 +121,10 @@ def test_quiet_prints_the_result_alone(folder: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["search", "nowhere"], "nowhere"),
-        (["search", "--space", "huge"], "'huge' is not one of 'small', 'default', 'wide', 'deepga', 'nasgp'"),
+        (
+            ["search", "--space", "huge"],
+            "'huge' is not one of 'small', 'default', 'wide', 'deepga', 'evolved', 'nasgp'",
+        ),
         (["search", "--weights", "mobilenet_v2"], "Expected NAME=PATH, NAME=imagenet or NAME=none"),
         (["search", "--weights", "mobilnet=none"], "Did you mean 'mobilenet'"),
         (["search", "--weights", "vgg16=absent.h5"], "absent.h5"),

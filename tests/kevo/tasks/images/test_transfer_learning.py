@@ -11,7 +11,9 @@ import pytest
 from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.describe import describe
 from kevo.tasks.images.features import augmented_copies
+from kevo.tasks.images.genome_check import check_genome
 from kevo.tasks.images.inference import predict
 from kevo.training import stage
 from kevo.training.effort import CandidateError, Effort
@@ -30,6 +32,24 @@ def test_a_backbone_too_slow_for_its_time_fails_with_the_reason(dataset: ImageDa
     genome = {**pretrained_genome("mobilenet", "conv_pw_13_relu"), "mobilenet/alpha": 0.25}
     with pytest.raises(CandidateError, match="too slow: one pass of the backbone"):
         trainer(dataset).train(genome, Effort(5, seconds=0.0))
+
+
+def test_the_weights_of_a_head_evolve(dataset: ImageDataset) -> None:
+    genome = {
+        **pretrained_genome("mobilenet", "conv_pw_3_relu"),
+        "mobilenet/alpha": 0.25,
+        "optimizer": "evolution",
+        "learning_rate": 0.05,
+        "evolution/spread": 0.05,
+        "evolution/grow": False,
+    }
+    check_genome(genome)
+    assert "evolution 0.05, noise 0.05" in describe(genome)
+    found = trainer(dataset).train(genome, Effort(4))
+    losses = [epoch["loss"] for epoch in found.history]
+    assert len(losses) == 4 and losses[-1] < losses[0]
+    with pytest.raises(CandidateError, match=r"it has .* weights, more than the 5,000"):
+        trainer(dataset).train({**genome, "head/num_dense": 1, "head/units": 1000}, Effort(1))
 
 
 def test_a_pass_that_takes_too_long_leaves_a_head_on_a_sample(

@@ -40,6 +40,11 @@ def test_what_is_more_work_takes_longer(forecast: Forecast) -> None:
     assert forecast.seconds({**small, "batch_size": 256}, num_epochs=10) < forecast.seconds(small, num_epochs=10)
 
 
+def test_weights_that_evolve_take_longer_than_by_gradients(forecast: Forecast) -> None:
+    evolved = {**GENOME, "optimizer": "evolution"}
+    assert forecast.seconds(GENOME, num_epochs=10) < forecast.seconds(evolved, num_epochs=10)
+
+
 def test_forecasts_learn_from_what_trainings_took(forecast: Forecast) -> None:
     expected = forecast.seconds(GENOME, num_epochs=10)
     for factor in (3.0, 3.0, 50.0):

@@ -1,6 +1,7 @@
 """Whole searches, from a CSV file to a model that takes its raw columns."""
 
 import csv
+import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_wine
 
 import kevo
+from kevo.errors import SettingsError
 from kevo.result import SearchResult
 from kevo.runs import layout
 from kevo.tasks.outputs import reference
@@ -109,3 +111,16 @@ def test_the_same_seed_finds_the_same(search: Search, tmp_path: Path) -> None:
         search.result.validation,
         search.result.test,
     )
+
+
+@pytest.mark.long
+def test_a_search_whose_weights_evolve(tmp_path: Path) -> None:
+    short = dataclasses.replace(SETTINGS, max_trials=1, epochs=5, final_epochs=5)
+    data = write_csv(tmp_path / "wine.csv", load_wine())
+    result = kevo.search(data, dataclasses.replace(short, space="evolved"), out=tmp_path / "run")
+    assert result.words.startswith("dense ") and "evolution" in result.words
+    assert result.test.accuracy > 0.8
+    wide = {"num_layers": [1], "units": [2000], "optimizers": ["evolution"]}
+    settings = kevo.Settings.from_json({**short.to_json(), "task": "tables", "space": wide})
+    with pytest.raises(SettingsError, match="At most 5,000 weights can be evolved. The smallest network"):
+        kevo.search(data, settings, out=tmp_path / "none")
