@@ -430,7 +430,7 @@ def build_for_all_cuts(backbone: Backbone, *, image_size: int, whole: keras.Mode
 
     pixels, x = _endpoint(backbone, image_size)
     ends = [_end_of(whole, backbone, cut).output for cut in backbone.cut_points]
-    maps = keras.Model(_start_of(whole, backbone), ends)(x)
+    maps = keras.Model(start_of(whole, backbone), ends)(x)
     return keras.Model(pixels, maps, name=f"{backbone.name}_cuts")
 
 
@@ -485,7 +485,7 @@ def truncated(backbone: Backbone, whole: keras.Model, *, cut: str) -> keras.Mode
     """
     import keras
 
-    return keras.Model(_start_of(whole, backbone), _end_of(whole, backbone, cut).output, name=backbone.name)
+    return keras.Model(start_of(whole, backbone), _end_of(whole, backbone, cut).output, name=backbone.name)
 
 
 def num_channels(backbone: Backbone, whole: keras.Model) -> dict[str, int]:
@@ -551,7 +551,7 @@ def split(model: keras.Model, backbone: Backbone, *, whole: keras.Model, cut: st
         return None
     end = _end_of(whole, backbone, backbone.cut_points[index]).output
     pixels, x = _endpoint(backbone, model.input.shape[1])
-    frozen = keras.Model(pixels, keras.Model(_start_of(whole, backbone), end)(x))
+    frozen = keras.Model(pixels, keras.Model(start_of(whole, backbone), end)(x))
     maps = keras.Input(end.shape[1:], name="maps")
     x = keras.Model(end, _end_of(whole, backbone, cut).output)(maps)
     names = [layer.name for layer in model.layers]
@@ -560,7 +560,7 @@ def split(model: keras.Model, backbone: Backbone, *, whole: keras.Model, cut: st
     return Parts(frozen, keras.Model(maps, x))
 
 
-def _start_of(whole: keras.Model, backbone: Backbone) -> keras.KerasTensor:
+def start_of(whole: keras.Model, backbone: Backbone) -> keras.KerasTensor:
     """Returns the input range of a network, behind the builder's own preprocessing."""
     return whole.input if backbone.stem is None else whole.get_layer(backbone.stem).input
 

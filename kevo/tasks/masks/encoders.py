@@ -88,7 +88,7 @@ def build(name: str, *, alpha: float | None, weights: backbones.LoadableWeights 
 
     row = backbones.get(name)
     whole = backbones.load(row, image_size=None, alpha=alpha, weights=weights)
-    start = backbones.truncated(row, whole, cut=row.cut_points[-1]).input
+    start = backbones.start_of(whole, row)
     maps = keras.Model(start, [whole.get_layer(layer).output for layer in LEVELS[name]], name=name)
     pixels = keras.Input((None, None, 3), name="pixels")
     model = keras.Model(pixels, maps(backbones.preprocessed(pixels, row.preprocess)), name="encoder")
@@ -120,7 +120,7 @@ def facts(name: str, alpha: float | None) -> Facts:
 
     row = backbones.get(name)
     whole = backbones.network(row, image_size=_FACTS_SIDE, alpha=alpha)
-    start = backbones.truncated(row, whole, cut=row.cut_points[-1]).input
+    start = backbones.start_of(whole, row)
     parts = [keras.Model(start, whole.get_layer(layer).output) for layer in LEVELS[name]]
     area = _FACTS_SIDE**2
     return Facts(
