@@ -73,7 +73,10 @@ def test_arrays_and_paths(tmp_path: Path) -> None:
     pictures, masks = np.zeros((3, 8, 9, 3), np.uint8), np.zeros((3, 8, 9), np.uint8)
     assert described((pictures, masks)) == "Arrays of pictures and of masks: segmentation"
     assert described({"train": (pictures, masks[..., np.newaxis])}) is not None
-    for other in ((pictures, np.zeros(3)), (pictures, masks[:, :4]), (pictures, pictures), tmp_path, "digits", None):
+    # Masks may be in colors, or have a number for each class.
+    assert described((pictures, pictures)) is not None
+    deeper = masks[..., np.newaxis, np.newaxis]
+    for other in ((pictures, np.zeros(3)), (pictures, masks[:, :4]), (pictures, deeper), tmp_path, "digits", None):
         assert described(other) is None
     with pytest.raises(DataError, match="holds no pictures with masks"), opened_pairs(tmp_path):
         pass
