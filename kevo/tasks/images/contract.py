@@ -14,7 +14,7 @@ from kevo.runs import layout
 from kevo.tasks.images.datasets import ImageDataset, Limits, Skipped, loose
 from kevo.tasks.images.datasets.dataset import digest
 from kevo.tasks.images.datasets.levels import Whites
-from kevo.tasks.images.datasets.pictures import SIZES, decode
+from kevo.tasks.images.datasets.pictures import SIZES, Size, decode
 from kevo.tasks.images.picture_arrays import Pictures
 from kevo.tasks.images.rows import ROWS
 from kevo.tasks.outputs import parsing
@@ -30,13 +30,13 @@ class Contract:
     """How pictures are read, and what is answered.
 
     Args:
-        image_size: The side of the squares that they become, in pixels.
+        image_size: The side of the squares that they become, in pixels; of what stays no square height and width.
         whites: The values that are white, in numbers that do not come as 0-255.
         crop: Whether the squares are the middle of the pictures, or all of them, squashed.
         output: What is answered; `None` for classes, which have a file of their own.
     """
 
-    image_size: int
+    image_size: Size
     whites: Whites
     crop: bool
     output: Output | None = None
@@ -50,7 +50,9 @@ class Contract:
     def of(cls, dataset: ImageDataset) -> Self:
         """Returns the contract of a data set's models."""
         output = None if isinstance(dataset.output, Classes) else dataset.output
-        return cls(dataset.image_size, dataset.whites, dataset.crop, output)
+        height, width = dataset.shape
+        size = height if height == width else dataset.shape
+        return cls(size, dataset.whites, dataset.crop, output)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values."""
@@ -79,7 +81,10 @@ def read_contract(model: Path) -> Contract | None:
         output = None if values["task"] == ROWS[CLASSIFICATION] else parsing.output(values)
         size, crop = values["image_size"], values.get("crop", False)
         whites = [values["whites"][kind] for kind in ("integers", "floats")]
-        if type(size) is not int or not SIZES[0] <= size <= _LARGEST_SIDE:
+        if isinstance(size, list):
+            size = tuple(size)
+        sides, least = (size, 1) if isinstance(size, tuple) and len(size) == 2 else ((size,), SIZES[0])
+        if not all(type(side) is int and least <= side <= _LARGEST_SIDE for side in sides):
             raise ValueError(f"its image_size is {size!r:.40}")
         if type(crop) is not bool:
             raise ValueError(f"its crop is {crop!r:.40}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from kevo.tasks.images.genes import connected, num_before_halving, squeezed
+from kevo.tasks.images.genes import connected, num_before_halving, num_halvings, squeezed
 from tuners.genome import Genome
 
 _MOMENTUM = 0.9
@@ -13,19 +13,20 @@ _MOMENTUM = 0.9
 
 
 def feature_map(x: keras.KerasTensor, genome: Genome) -> keras.KerasTensor:
-    """Puts the blocks of a genome of the family `conv` on pixels, shape (batch, size, size, 3).
+    """Puts the blocks of a genome of the family `conv` on pixels, shape (batch, height, width, 3).
 
     The blocks, one after the other: what earlier blocks found is put beside the last one's output where the genome
     connects them (Huang et al. 2017, arXiv:1608.06993; as a string of bits: Vargas-Hákim et al. 2021,
-    doi:10.1145/3449726.3463133). Then come the convolutions, and the map is halved once. A shortcut leads around all
-    but the first (He et al. 2016, arXiv:1512.03385), and in training what it leads around is left out by chance, for
-    each picture anew (Huang et al. 2016, arXiv:1603.09382). Channels are weighed by what the whole map holds (Hu et al.
-    2018, arXiv:1709.01507). Separable convolutions look at each channel for itself before they mix them (Chollet 2017,
-    arXiv:1610.02357); the very first has only three to look at, and stays full.
+    doi:10.1145/3449726.3463133). Then come the convolutions, and the map is halved once, unless nothing is pooled. A
+    shortcut leads around all but the first (He et al. 2016, arXiv:1512.03385), and in training what it leads around is
+    left out by chance, for each picture anew (Huang et al. 2016, arXiv:1603.09382). Channels are weighed by what the
+    whole map holds (Hu et al. 2018, arXiv:1709.01507). Separable convolutions look at each channel for itself before
+    they mix them (Chollet 2017, arXiv:1610.02357); the very first has only three to look at, and stays full.
     """
     outputs: list[keras.KerasTensor] = []
     for block in range(1, int(genome["conv/num_blocks"]) + 1):
-        seen = [_reduced(outputs[earlier - 1], times=block - 1 - earlier) for earlier in connected(genome, block)]
+        halvings = {earlier: num_halvings(genome, block - 1 - earlier) for earlier in connected(genome, block)}
+        seen = [_reduced(outputs[earlier - 1], times=times) for earlier, times in halvings.items()]
         x = _block(layers.Concatenate()([x, *seen]) if seen else x, genome, block)
         outputs.append(x)
     return x
@@ -91,7 +92,7 @@ def _pooled(x: keras.KerasTensor, pooling: str) -> keras.KerasTensor:
 
 def _reduced(x: keras.KerasTensor, *, times: int) -> keras.KerasTensor:
     """Halves a map some times, as the blocks between did."""
-    return layers.AveragePooling2D(2**times, padding="same")(x)
+    return x if not times else layers.AveragePooling2D(2**times, padding="same")(x)
 
 
 def _excited(x: keras.KerasTensor) -> keras.KerasTensor:

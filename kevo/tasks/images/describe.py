@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kevo.tasks.images import backbones
-from kevo.tasks.images.genes import connected
+from kevo.tasks.images.genes import connected, picture_shape
 from kevo.training.evolution import EVOLUTION
 from tuners.genome import Genome
 
@@ -54,7 +54,8 @@ def _describe_conv_stack(genome: Genome) -> str:
         seen = " and ".join(str(earlier) for earlier in connected(genome, block))
         sees = f" (sees block {seen} too)" if seen else ""
         blocks.append(f"{f'{convs} of ' if convs != 1 else ''}{filters}x{kernel}x{kernel}{sees}")
-    summary, size = _summary_words(genome["conv/summary"]), genome["conv/image_size"]
+    height, width = picture_shape(genome)
+    summary, size = _summary_words(genome["conv/summary"]), width if width == height else f"{width} x {height}"
     decay = [f"L2 {genome['conv/l2']:g}"] if genome["conv/l2"] else []
     if not blocks:
         return ", ".join([f"no convolution at {size} px", summary, *decay])
@@ -64,7 +65,8 @@ def _describe_conv_stack(genome: Genome) -> str:
         "batch norm": genome["conv/batch_norm"],
         "separable": genome["conv/convolution"] == "separable",
         "squeeze and excite": genome["conv/squeeze_excite"],
-        "pooled early": genome["conv/early_pooling"] and is_deep,
+        "pooled early": genome["conv/early_pooling"] and is_deep and genome["conv/pooling"] != "none",
+        "not pooled": genome["conv/pooling"] == "none",
         "shortcuts": genome["conv/shortcut"] and is_deep,
         f"drop path {genome.get('conv/drop_path', 0.0):g}": genome.get("conv/drop_path") and is_deep,
     }

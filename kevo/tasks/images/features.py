@@ -166,17 +166,19 @@ class FeatureCache:
     ) -> npt.NDArray[np.uint8]:
         """Returns the pictures of a split as (n, size, size, 3), resized as the deployed model resizes them.
 
+        Those that are stored as no squares are (n, height, width, 3) at their own size.
+
         Args:
             split: `train`, `validation` or `test`.
-            size: Side of the square, in pixels.
+            size: Side of the square, in pixels; of what is no square the longer one.
             copy: One of `augmented_copies` or `test_time_views` of them.
             rows: The positions of those that are wanted, which are not kept; `None` for all.
         """
         stored: npt.NDArray[np.uint8] = getattr(self._dataset, split).pictures
         if rows is not None:
             taken = picture_arrays.taken(stored, rows)
-            return _changed(taken if taken.shape[1] == size else _resize(taken, size), copy)
-        if stored.shape[1] != size:
+            return _changed(taken if max(taken.shape[1:3]) == size else _resize(taken, size), copy)
+        if max(stored.shape[1:3]) != size:
             stored = self._once(json.dumps(["pictures", split, size]), lambda: _resize(stored, size))
         return _changed(stored, copy)
 

@@ -18,9 +18,13 @@ def first_answer(dataset: ImageDataset) -> FirstAnswer:
     Args:
         dataset: The pictures.
     """
+    height, width = dataset.shape
+    # What is no square is small.
+    own = {} if height == width else {"conv/height": height, "conv/width": width}
     genome: Genome = {
         "family": "conv",
-        "conv/image_size": min(_IMAGE_SIZE, dataset.image_size),
+        "conv/image_size": dataset.image_size if own else min(_IMAGE_SIZE, dataset.image_size),
+        **own,
         "conv/num_blocks": 0,
         "conv/pooling": "max",
         "conv/early_pooling": False,

@@ -18,6 +18,8 @@ from tuners.genome import Genome
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
+_HEIGHT, _WIDTH = "conv/height", "conv/width"
+"""The genes of networks that see pictures which are no squares."""
 _SQUEEZE = 8
 """Squeeze-and-excite weighs channels by a layer of so many times fewer numbers."""
 
@@ -27,6 +29,7 @@ def declare(
     *,
     image_size: int,
     num_pictures: int,
+    shape: tuple[int, int] | None = None,
     alphas: Mapping[str, Sequence[float | None]],
 ) -> HyperParameters:
     """Declares the genes of `space` that make sense for a data set.
@@ -36,6 +39,8 @@ def declare(
         image_size: Side of the stored pictures, in pixels. Conv stacks are not offered larger inputs than that, since
             upsampling teaches them nothing; backbones are, since they were trained on larger pictures.
         num_pictures: Number of training pictures. Batches larger than a quarter of them are left out.
+        shape: Height and width of small pictures that are no squares, in pixels, which conv stacks see as they are,
+            also without any pooling; `None` for squares.
         alphas: The usable backbones, each with the width multipliers for which there are weights, or `(None,)` for a
             backbone without the notion. A backbone of the space that is missing here is left out.
 
@@ -64,7 +69,7 @@ def declare(
     _choice(hp, "family", families)
     if "conv" in families:
         with hp.conditional_scope("family", ["conv"]):
-            _declare_conv(hp, space, image_size)
+            _declare_conv(hp, space, image_size, shape)
     if "pretrained" in families:
         with hp.conditional_scope("family", ["pretrained"]):
             _declare_pretrained(hp, space, usable)
@@ -86,10 +91,14 @@ def _choice(hp: HyperParameters, name: str, values: Sequence[Any]) -> None:
         hp.Choice(name, sorted(values), default=values[0])
 
 
-def _declare_conv(hp: HyperParameters, space: Space, image_size: int) -> None:
-    _choice(hp, "conv/image_size", sizes_up_to(space.conv_image_sizes, image_size))
+def _declare_conv(hp: HyperParameters, space: Space, image_size: int, shape: tuple[int, int] | None) -> None:
+    _choice(hp, "conv/image_size", sizes_up_to(space.conv_image_sizes, image_size) if shape is None else [image_size])
+    if shape is not None:
+        _choice(hp, _HEIGHT, shape[:1])
+        _choice(hp, _WIDTH, shape[1:])
     # A kernel wider than half the picture sees little but padding, and costs the most of all.
-    kernel_sizes = [size for size in space.kernel_sizes if 2 * size <= image_size] or [min(space.kernel_sizes)]
+    widest = image_size // 2 if shape is None else min(shape)
+    kernel_sizes = [size for size in space.kernel_sizes if size <= widest] or [min(space.kernel_sizes)]
     _choice(hp, "conv/num_blocks", space.num_blocks)
     for block in range(1, max(space.num_blocks) + 1):
         with hp.conditional_scope("conv/num_blocks", [n for n in sorted(space.num_blocks) if n >= block]):
@@ -99,7 +108,8 @@ def _declare_conv(hp: HyperParameters, space: Space, image_size: int) -> None:
             if True in space.block_connections:
                 for earlier in range(1, block - 1):
                     _choice(hp, connection(earlier, block), space.block_connections)
-    _choice(hp, "conv/pooling", space.block_poolings)
+    unpooled = ("none",) if shape is not None and "none" not in space.block_poolings else ()
+    _choice(hp, "conv/pooling", (*unpooled, *space.block_poolings))
     _choice(hp, "conv/early_pooling", space.early_pooling)
     _choice(hp, "conv/convolution", space.convolutions)
     _choice(hp, "conv/squeeze_excite", space.squeeze_excite)
@@ -198,8 +208,14 @@ def sizes_up_to(sizes: Sequence[int], limit: int) -> list[int]:
 
 
 def image_size(genome: Genome) -> int:
-    """Returns the side of the square that a genome's network sees, in pixels."""
+    """Returns the side of the square that a genome's network sees, in pixels; of what is no square the longer one."""
     return int(genome[f"{genome['family']}/image_size"])
+
+
+def picture_shape(genome: Genome) -> tuple[int, int]:
+    """Returns the height and the width of what a genome's network sees, in pixels."""
+    size = image_size(genome)
+    return int(genome.get(_HEIGHT, size)), int(genome.get(_WIDTH, size))
 
 
 def connection(earlier: int, block: int) -> str:
@@ -215,6 +231,11 @@ def connected(genome: Genome, block: int) -> list[int]:
 def num_before_halving(genome: Genome, block: int) -> int:
     """Returns after how many of its convolutions a block's feature map is halved: the first, or all."""
     return 1 if genome["conv/early_pooling"] else int(genome[f"conv/block_{block}/num_convs"])
+
+
+def num_halvings(genome: Genome, num_blocks: int) -> int:
+    """Returns how often so many blocks of a genome halve a map."""
+    return 0 if genome["conv/pooling"] == "none" else num_blocks
 
 
 def squeezed(num_channels: int) -> int:

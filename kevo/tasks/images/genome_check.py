@@ -78,6 +78,8 @@ def check_genome(genome: Genome) -> None:
     check({"family": WORDS["families"]})
     if genome["family"] == "conv":
         check({**_CONV_GENES, "conv/num_blocks": int})
+        # Squares have none.
+        check({gene: int for gene in ("conv/height", "conv/width") if "conv/height" in genome})
         for block in range(1, int(genome["conv/num_blocks"]) + 1):
             # The first block that is missing ends this, however many there are said to be.
             check({f"conv/block_{block}/{name}": int for name in ("filters", "kernel_size", "num_convs")})

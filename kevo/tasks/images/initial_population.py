@@ -53,11 +53,14 @@ def declare(settings: SearchSettings, dataset: ImageDataset, usable: Mapping[str
     hyperparameters = declare_genes(
         searched,
         image_size=dataset.image_size,
+        shape=None if len({*dataset.shape}) == 1 else dataset.shape,
         num_pictures=len(dataset.train),
         alphas={name: [variant.alpha for variant in variants] for name, variants in usable.items()},
     )
     has_backbone = any(usable.get(name) for name in space.of(settings).backbones)
     seeds = recipes.seeds(space.of(settings), image_size=dataset.image_size, leading=[{}] if has_backbone else [])
+    if len({*dataset.shape}) == 2:
+        seeds = [*recipes.of_boards(space.of(settings)), *seeds]
     if settings.max_params is not None:
         small, smallest = _small(hyperparameters, enough=settings.max_params, num_classes=dataset.num_classes)
         if smallest > settings.max_params:

@@ -16,7 +16,7 @@ from keras import Input, Model, layers
 
 from kevo.tasks.images import backbones, conv_stack
 from kevo.tasks.images.conv_stack import regularizer
-from kevo.tasks.images.genes import image_size, variant
+from kevo.tasks.images.genes import image_size, picture_shape, variant
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.outputs.output import Output
 from tuners.genome import Genome
@@ -35,10 +35,9 @@ def conv_network(genome: Genome, *, output: Output) -> keras.Model:
         output: What is asked of each picture.
 
     Returns:
-        A model from pixels 0-255, shape (batch, size, size, 3), to outputs, shape (batch, output.size).
+        A model from pixels 0-255, shape (batch, height, width, 3), to outputs, shape (batch, output.size).
     """
-    size = image_size(genome)
-    pixels = Input((size, size, 3), name="pixels")
+    pixels = Input((*picture_shape(genome), 3), name="pixels")
     x = conv_stack.feature_map(layers.Rescaling(1 / 127.5, offset=-1.0)(pixels), genome)
     x = _summarize(x, str(genome["conv/summary"]))
     return Model(pixels, _head_layers(x, genome, output), name="conv_stack")

@@ -15,7 +15,7 @@ from PIL import Image
 from kevo.runs import layout
 from kevo.runs.atomic_files import loads
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.genes import image_size
+from kevo.tasks.images.genes import picture_shape
 from kevo.tasks.outputs.classes.output import CLASSIFICATION
 from kevo.tasks.outputs.classes.pages import ClassPages
 from kevo.tasks.outputs.labels.output import MULTILABEL
@@ -44,8 +44,9 @@ model = keras.models.load_model("{layout.MODEL}", safe_mode=True)
 
 def read_picture(path):
     size, whites = takes["image_size"], takes["whites"]
+    height, width = size if isinstance(size, list) else (size, size)
     image = Image.open(path)
-    image.draft(None, (2 * size, 2 * size))  # A JPEG far too large is not decoded in full.
+    image.draft(None, (2 * width, 2 * height))  # A JPEG far too large is not decoded in full.
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":  # More than 8 bits of grey.
         white = (whites["floats"] or 1) if image.mode == "F" else (whites["integers"] or 65535)
@@ -59,7 +60,7 @@ def read_picture(path):
         side = min(image.size)
         left, top = ((length - side) // 2 for length in image.size)
         image = image.crop((left, top, left + side, top + side))
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
 
 
 outputs = model.predict(read_picture("picture.jpg")[None], verbose=0)[0]
@@ -82,15 +83,18 @@ for name, probability in zip(takes["labels"], outputs):
 
 def _takes(dataset: ImageDataset, genome: Mapping[str, Any]) -> str:
     fit = "what is not square loses its ends" if dataset.crop else "the proportions of others are distorted"
+    height, width = picture_shape(genome)
+    form = f"a square of {width} pixels" if width == height else f"{width} x {height} pixels"
     return (
         "Takes raw RGB pixels 0-255 of shape (pictures, any height, any width, 3), and returns "
-        f"{dataset.output.returns}. It sees each picture as a square of {image_size(genome)} pixels: {fit}, "
-        "as in training."
+        f"{dataset.output.returns}. It sees each picture as {form}: {fit}, as in training."
     )
 
 
 def _stored(dataset: ImageDataset) -> str:
-    return f"They are kept as squares of {dataset.image_size} pixels. "
+    height, width = dataset.shape
+    form = f"squares of {width} pixels" if width == height else f"{width} x {height} pixels, as they are"
+    return f"They are kept as {form}. "
 
 
 def _use(run_folder: Path, model: Path, asks: str) -> tuple[list[str], list[list[str]]]:

@@ -23,7 +23,7 @@ from kevo.tasks.images.datasets import Limits, Skipped, Split, arrays, loose
 from kevo.tasks.images.datasets.dataset import digest, natural
 from kevo.tasks.images.datasets.held_out import choose
 from kevo.tasks.images.datasets.loading import divide
-from kevo.tasks.images.datasets.pictures import File, decode
+from kevo.tasks.images.datasets.pictures import File, Size, decode
 from kevo.tasks.images.datasets.reading import Found, read
 from kevo.tasks.images.datasets.targets import Targets
 from kevo.tasks.images.gradcam import Drawer
@@ -92,7 +92,9 @@ class PicturePredictor:
             )
         sides = inputs[0][1:3]
         self.model = model if None in sides or sides[0] == sides[1] else networks.deployable(model)
-        self.image_size = contract.image_size if contract else None if None in sides else max(filter(None, sides))
+        self.image_size: Size | None = None if None in sides else max(filter(None, sides))
+        if contract is not None:
+            self.image_size = contract.image_size
         self._known = known
         self._whites = None if contract is None else contract.whites
         self._crop = contract is not None and contract.crop

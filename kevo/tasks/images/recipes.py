@@ -22,6 +22,8 @@ _RECIPE_SIZE = 64
 """The same for the strong one."""
 _RECIPE_RATE = 4e-3
 """The highest learning rate of the strong one, for batches of 128."""
+_BOARD_RATE = 2e-3
+"""The same of networks for boards, for batches of 64."""
 _MANY_EPOCHS = 25
 """A network from scratch that sees each picture so often knows it by heart, unless it is never quite the same."""
 _TRANSLATION = 0.1
@@ -131,6 +133,38 @@ def recipe(space: Space, *, image_size: int) -> Genome:
         "schedule": "one_cycle",
         "batch_size": _nearest(space.batch_sizes, 128),
     }
+
+
+def of_boards(space: Space) -> list[Genome]:
+    """Returns genomes to begin a search with for small pictures that are no squares, such as boards.
+
+    Each field says something of its own, and where it is counts: so nothing is pooled, all places are kept, and a dense
+    layer looks at them. Nothing is turned over: whether that changes the answer is for the search to find out.
+
+    Args:
+        space: The values that each gene may take.
+    """
+    if "conv" not in space.families:
+        return []
+    rate = min(max(_BOARD_RATE, space.learning_rate[0]), space.learning_rate[1])
+    plain: Genome = {
+        "family": "conv",
+        "conv/num_blocks": _nearest(space.num_blocks, 2),
+        **{f"conv/block_{block}/filters": _nearest(space.filters, 64) for block in (1, 2)},
+        **{f"conv/block_{block}/num_convs": min(space.convs_per_block) for block in (1, 2)},
+        "conv/pooling": "none",
+        "conv/summary": "flatten" if "flatten" in space.conv_summaries else space.conv_summaries[0],
+        "head/num_dense": _nearest(space.num_dense, 1),
+        "head/units": _nearest(space.dense_units, 128),
+        "augment": False,
+        "mirror": False,
+        "optimizer": "adam",
+        "learning_rate": rate,
+        "schedule": "one_cycle",
+        "batch_size": _nearest(space.batch_sizes, 64),
+    }
+    deeper = {**plain, "conv/num_blocks": _nearest(space.num_blocks, 3)}
+    return [plain, deeper, {**deeper, "augment": True, "augment/flip": "horizontal", "mirror": True}]
 
 
 def fine_tuned(genome: Genome, space: Space) -> list[Genome]:

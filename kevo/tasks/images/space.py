@@ -19,12 +19,13 @@ from kevo.training.evolution import EVOLUTION
 class Space:
     """For every gene of an image classifier, the values that it may take; the first is the starting point.
 
-    Sizes are sides of square inputs in pixels. Augmentation strengths are Keras's factors: rotation as a fraction of a
-    full turn, zoom, translation and contrast as fractions of the picture. `mirror` averages predictions over a picture
-    and its mirror image. With the optimizer `evolution` weights evolve without gradients, with noise of `spreads` on
-    them; with `growing` hidden units join one after the other, see `kevo.training.evolution`. Learning rates are
-    (lowest, highest) bounds of a logarithmic range. Change a preset with `dataclasses.replace(kevo.PRESETS["small"],
-    filters=(8, 16))`.
+    Sizes are sides of square inputs in pixels. Small pictures of one size that are no squares, such as boards, are seen
+    as they are, and then also without pooling (`none`). Augmentation strengths are Keras's factors: rotation as a
+    fraction of a full turn, zoom, translation and contrast as fractions of the picture. `mirror` averages predictions
+    over a picture and its mirror image. With the optimizer `evolution` weights evolve without gradients, with noise of
+    `spreads` on them; with `growing` hidden units join one after the other, see `kevo.training.evolution`. Learning
+    rates are (lowest, highest) bounds of a logarithmic range. Change a preset with
+    `dataclasses.replace(kevo.PRESETS["small"], filters=(8, 16))`.
 
     Raises:
         SpaceError: a gene has no value, or a value of the wrong kind.
@@ -113,7 +114,7 @@ class Space:
 WORDS = {
     "families": ("conv", "pretrained"),
     "tunings": ("frozen", "fine_tune"),
-    "block_poolings": ("max", "average", "stride"),
+    "block_poolings": ("max", "average", "stride", "none"),
     "convolutions": ("full", "separable"),
     "conv_summaries": ("average", "max", "flatten"),
     "pretrained_summaries": ("average", "max", "flatten"),

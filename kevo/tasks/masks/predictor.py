@@ -68,7 +68,8 @@ class MaskPredictor:
             raise ModelError(f"The {layout.TASK} beside {name} does not say which classes pixels have. Restore it.")
         self.model = model
         self.output: PixelClasses = contract.output
-        self.image_size = contract.image_size
+        size = contract.image_size
+        self.image_size = size if isinstance(size, int) else max(size)
         self._whites = contract.whites
         self._run = run
         self._known = known

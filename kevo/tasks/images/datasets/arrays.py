@@ -21,7 +21,7 @@ from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS, Limits
 from kevo.tasks.images.datasets.files import open_archive
 from kevo.tasks.images.datasets.levels import UNKNOWN, Levels, Whites, describe, to_bytes
-from kevo.tasks.images.datasets.pictures import choose_crop, choose_size, for_each, resize
+from kevo.tasks.images.datasets.pictures import Size, choose_crop, choose_shape, for_each, resize
 from kevo.tasks.images.picture_arrays import Pictures
 
 Array = npt.NDArray[Any]
@@ -192,22 +192,22 @@ def _pictures_of(stored: Any, name: str) -> Array:
 
 
 def to_pictures(
-    splits: Mapping[str, Blocks], *, image_size: int | None, whites: Whites | None = None, crop: bool | None = False
+    splits: Mapping[str, Blocks], *, image_size: Size | None, whites: Whites | None = None, crop: bool | None = False
 ) -> tuple[dict[str, Pictures], Whites, bool, str | None]:
-    """Turns numbers into RGB squares of one size.
+    """Turns numbers into RGB pictures of one size: squares, unless small ones are of one size already.
 
     One value is white for all of them, see `levels`. What is transparent is put on white. The arrays themselves are
     left alone.
 
     Args:
         splits: The pictures of each split.
-        image_size: The side of the squares, in pixels; `None` chooses it from the pictures.
+        image_size: The side of the squares, in pixels, or the height and width; `None` chooses from the pictures.
         whites: Those of other pictures, whose model is to see these; `None` chooses them.
         crop: Whether to take the middle square of each picture, in place of squashing it; `None` chooses that from the
             pictures.
 
     Returns:
-        The squares of each split, what was white, whether they were cropped, and what there is to say of the white.
+        The pictures of each split, what was white, whether they were cropped, and what there is to say of the white.
 
     Raises:
         DataError: a value lies outside of these ranges, or the pictures fit neither into memory nor on the disk.
@@ -216,24 +216,25 @@ def to_pictures(
     blocks = [block for several in splits.values() for block in several]
     white, chosen, note = _white(blocks, whites or UNKNOWN)
     shapes = [block.shape[1:3] for block in blocks for _ in block]
-    size = choose_size(shapes, image_size=image_size)
+    shape = choose_shape(shapes, image_size=image_size)
     crop = choose_crop(shapes) if crop is None else crop
-    squares = {split: _squares(several, size, white, crop=crop) for split, several in splits.items()}
-    return squares, chosen, crop, note
+    found = {split: _brought(several, shape, white, crop=crop) for split, several in splits.items()}
+    return found, chosen, crop, note
 
 
-def _squares(blocks: Blocks, size: int, white: int, *, crop: bool) -> Pictures:
-    squares = picture_arrays.empty((sum(map(len, blocks)), size, size, 3))
+def _brought(blocks: Blocks, shape: tuple[int, int], white: int, *, crop: bool) -> Pictures:
+    """Brings pictures to one size."""
+    found = picture_arrays.empty((sum(map(len, blocks)), *shape, 3))
     start = 0
     for block in blocks:
         for chunk in (block[first : first + _CHUNK] for first in range(0, len(block), _CHUNK)):
             pictures = _rgb(to_bytes(chunk, white))
-            if pictures.shape[1:3] != (size, size):
-                square = functools.partial(resize, size=size, crop=crop)
-                pictures = np.stack(for_each(square, list(map(Image.fromarray, pictures)), size=size))
-            squares[start : start + len(chunk)] = pictures
+            if pictures.shape[1:3] != shape:
+                resized = functools.partial(resize, shape=shape, crop=crop)
+                pictures = np.stack(for_each(resized, list(map(Image.fromarray, pictures)), size=max(shape)))
+            found[start : start + len(chunk)] = pictures
             start += len(chunk)
-    return squares
+    return found
 
 
 def _rgb(pictures: Pictures) -> Pictures:

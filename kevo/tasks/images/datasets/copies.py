@@ -45,7 +45,7 @@ def near_pairs(parts: list[Pictures]) -> Pairs:
     Returns:
         Positions, shape (num_pairs, 2), the lower one first.
     """
-    side = parts[0].shape[1]
+    side = min(parts[0].shape[1:3])
     if side < _MIN_SIDE:
         return np.empty((0, 2), np.int64)
     small = [_small(part) for part in parts]

@@ -41,7 +41,7 @@ class Split:
     """Pictures with their answers.
 
     Args:
-        pictures: Raw RGB pixels 0-255 of shape (n, size, size, 3).
+        pictures: Raw RGB pixels 0-255 of shape (n, size, size, 3), or (n, height, width, 3) of small ones.
         labels: The answers: positions in the data set's class names, shape (n,); numbers, shape (n,); or 1 for each of
             several labels that a picture has, and else 0, shape (n, num_labels); or classes of pixels, shape (n, size,
             size, 1).
@@ -221,8 +221,14 @@ class ImageDataset:
 
     @property
     def image_size(self) -> int:
-        """The side of the stored squares, in pixels."""
-        return int(self.train.pictures.shape[1])
+        """The side of the stored squares, in pixels; of small pictures that are no squares the longer one."""
+        return max(self.shape)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the stored pictures, in pixels."""
+        _, height, width, _ = self.train.pictures.shape
+        return height, width
 
     def class_weights(self) -> dict[int, float] | None:
         """Weights with which each class counts the same in training; `None` where there is nothing to balance."""
@@ -250,8 +256,7 @@ class ImageDataset:
         total, sizes = describe_splits(self)
         skipped = f"; {len(self.skipped)} skipped" if self.skipped else ""
         return (
-            f"{self.name}: {total} pictures of {self.image_size} x {self.image_size} px{self._asked()} "
-            f"({sizes}){skipped}"
+            f"{self.name}: {total} pictures of {self.shape[1]} x {self.shape[0]} px{self._asked()} ({sizes}){skipped}"
         )
 
     def _asked(self) -> str:

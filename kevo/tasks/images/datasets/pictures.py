@@ -23,6 +23,8 @@ from kevo.tasks.images.datasets.levels import UNKNOWN, Levels, Whites, describe,
 from kevo.tasks.images.picture_arrays import Pictures
 
 _Answer = TypeVar("_Answer")
+Size = int | tuple[int, int]
+"""The side of squares, or height and width, in pixels."""
 
 SIZES = (8, 16, 24, 28, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224)
 """Sides of stored squares, in pixels."""
@@ -31,6 +33,10 @@ _LEAST_CROPPED, _MOST_CROPPED = 96, 1.5
 """Half of the pictures have as many pixels on their shorter sides, and nine tenths are at most so many times as long as
 wide, or as wide as long: then they are taken for photographs, whose middle is enough. Small pictures mostly hold one
 thing that fills them."""
+
+_LONGEST_AS_IT_IS = 16
+"""Pictures of one size that are no squares stay as they are up to this side, in pixels: in boards and other grids every
+pixel says something of its own, which a square would blur."""
 
 _WORTH_A_THREAD = 96
 """From this side on, in pixels, threads gain more than they cost (measured on two cores)."""
@@ -87,7 +93,7 @@ class Decoded:
 def decode(
     files: Sequence[File],
     *,
-    image_size: int | None,
+    image_size: Size | None,
     limits: Limits,
     whites: Whites | None = None,
     crop: bool | None = False,
@@ -96,7 +102,7 @@ def decode(
 
     Args:
         files: The files.
-        image_size: The side of the squares, in pixels; `None` chooses it from the pictures.
+        image_size: The side of the squares, in pixels, or the height and width; `None` chooses from the pictures.
         limits: What is too much.
         whites: Those of other pictures, whose model is to see these. What they lack is 65535 for whole numbers, and 1
             for floats. `None` chooses both.
@@ -117,9 +123,9 @@ def decode(
         ]
         whites, reason_beyond, notes = _whites(measured, UNKNOWN if whites is None else whites.filled())
         shapes = [one.shape for one in measured]
-        size = choose_size(shapes, image_size=image_size) if measured else SIZES[0]
+        shape = choose_shape([shape[::-1] for shape in shapes], image_size=image_size) if measured else (SIZES[0],) * 2
         is_cropped = choose_crop(shapes) if crop is None else crop
-        pictures = picture_arrays.empty((len(files), size, size, 3))
+        pictures = picture_arrays.empty((len(files), *shape, 3))
 
         def fill(position: int) -> str | None:
             found, reason = attempts[position]
@@ -133,7 +139,7 @@ def decode(
                 f"Of {plural(len(cut), 'file')} with 16 bits of each color only the upper 8 are read ({cut[0]}): save "
                 "them as PNG where their colors are too dark so.",
             )
-        return Decoded(pictures, for_each(fill, range(len(files)), size=size), whites, is_cropped, notes)
+        return Decoded(pictures, for_each(fill, range(len(files)), size=max(shape)), whites, is_cropped, notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,34 +183,39 @@ def _whites(
     return chosen, reason, tuple(notes)
 
 
-def choose_size(shapes: Sequence[tuple[int, int]], *, image_size: int | None) -> int:
-    """Chooses the side of the squares in which pictures are stored.
+def choose_shape(shapes: Sequence[tuple[int, int]], *, image_size: Size | None) -> tuple[int, int]:
+    """Chooses the height and the width in which pictures are stored: those of a square, with few exceptions.
 
-    Squares of one size stay as they are. Other pictures take the next of `SIZES` above the median of their longer
-    sides. 224 is the most.
+    Squares of one size stay as they are, and so do other pictures of one size with no side above 16 pixels. All others
+    take the next of `SIZES` above the median of their longer sides. 224 is the most.
 
     Args:
-        shapes: Two sides of each picture, in pixels.
-        image_size: The side that was asked for, or `None`.
+        shapes: Height and width of each picture, in pixels.
+        image_size: The side that was asked for, or height and width, or `None`.
 
     Returns:
-        The side, in pixels.
+        Height and width, in pixels.
 
     Raises:
         SettingsError: `image_size` is too small.
     """
     smallest, largest = SIZES[0], SIZES[-1]
+    if isinstance(image_size, tuple):
+        return image_size
     if image_size is not None:
         if not isinstance(image_size, int) or image_size < smallest:
             raise SettingsError(
                 f"`image_size` must be a whole number of pixels, at least {smallest}. Received: {image_size}."
             )
-        return image_size
+        return image_size, image_size
+    if len(set(shapes)) == 1 and shapes[0][0] != shapes[0][1] and max(shapes[0]) <= _LONGEST_AS_IT_IS:
+        return shapes[0]
     longer = np.array(shapes).max(axis=1)
     wanted = min(max(int(np.median(longer)), smallest), largest)
     if len(set(shapes)) == 1 and shapes[0] == (wanted, wanted):
-        return wanted
-    return next(size for size in SIZES if size >= wanted)
+        return wanted, wanted
+    size = next(size for size in SIZES if size >= wanted)
+    return size, size
 
 
 def choose_crop(shapes: Sequence[tuple[int, int]]) -> bool:
@@ -238,20 +249,20 @@ def for_each(function: Callable[[Any], _Answer], items: Sequence[Any], *, size: 
             raise
 
 
-def resize(image: Image.Image, size: int, *, crop: bool = False) -> Pictures:
-    """Makes a square of an RGB image, antialiased; one of that size keeps its pixels.
+def resize(image: Image.Image, shape: tuple[int, int], *, crop: bool = False) -> Pictures:
+    """Brings an RGB image to a size, antialiased; one of that size keeps its pixels.
 
     Args:
         image: The image.
-        size: Side of the square, in pixels.
-        crop: Whether the square is the middle of the image, or all of it, squashed.
+        shape: Height and width, in pixels.
+        crop: Whether what comes out is the middle square of the image, or all of it, squashed.
     """
     if crop:
         side = min(image.size)
         left, top = ((length - side) // 2 for length in image.size)
         image = image.crop((left, top, left + side, top + side))
-    square = image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(square, np.uint8)
+    found = image if image.size == shape[::-1] else image.resize(shape[::-1], Image.Resampling.BILINEAR)
+    return np.asarray(found, np.uint8)
 
 
 class UnusableError(Exception):
@@ -319,7 +330,7 @@ def _measure(file: File, limits: Limits) -> _Measured:
 
 
 def _decode(file: File, limits: Limits, whites: Whites, crop: bool, out: Pictures) -> None:
-    size = len(out)
+    shape = out.shape[:2]
     with opened(file, limits) as image:
         if deep.is_deep(image):
             values, opacity = deep.values(image, partial(opened, file, limits))
@@ -327,11 +338,11 @@ def _decode(file: File, limits: Limits, whites: Whites, crop: bool, out: Picture
             rgb = _on_white(Image.fromarray(to_bytes(values, white or 65535)).convert("RGB"), Image.fromarray(opacity))
         else:
             # A JPEG far larger than needed is decoded at an eighth, a quarter or half its size, at least twice `out`.
-            image.draft(None, (2 * size, 2 * size))
+            image.draft(None, (2 * shape[1], 2 * shape[0]))
             rgb = _rgb(image)
         # A PNG may say after its pixels how it was held.
         turn = _TURNS.get(orientation(image))
-        out[:] = resize(rgb if turn is None else rgb.transpose(turn), size, crop=crop)
+        out[:] = resize(rgb if turn is None else rgb.transpose(turn), shape, crop=crop)
 
 
 def orientation(image: Image.Image) -> int:

@@ -70,7 +70,7 @@ class Found:
 def read(
     source: Any = None,
     *,
-    image_size: int | None = None,
+    image_size: pictures.Size | None = None,
     limits: Limits | None = None,
     whites: Whites | None = None,
     groups: str | None = None,
@@ -151,7 +151,7 @@ def _length(source: Any) -> str:
 class _Reading:
     """How to read: see `read`."""
 
-    image_size: int | None
+    image_size: pictures.Size | None
     limits: Limits
     whites: Whites | None
     groups: str | None

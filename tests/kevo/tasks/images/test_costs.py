@@ -46,6 +46,17 @@ def test_parameters_of_conv_stacks(preset: str) -> None:
         assert costs.num_parameters(genome, num_classes=7) == built(genome, 7).count_params(), genome
 
 
+@pytest.mark.parametrize("preset", ["default", "wide", "deepga"])
+def test_parameters_of_conv_stacks_that_see_no_squares(preset: str) -> None:
+    space = dataclasses.replace(PRESETS[preset], families=("conv",))
+    declared = genes.declare(space, image_size=7, num_pictures=1000, shape=(6, 7), alphas={})
+    for seed in range(8):
+        genome = dict(SearchSpace.from_hyperparameters(declared).sample(np.random.default_rng(seed)))
+        network = built(genome, 7)
+        assert network.input.shape[1:] == (6, 7, 3)
+        assert costs.num_parameters(genome, num_classes=7) == network.count_params(), genome
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_parameters_of_pretrained_networks(preset: str) -> None:
     for seed in range(2):

@@ -72,6 +72,25 @@ def test_pictures_below_every_size_get_the_smallest() -> None:
     assert declared(image_size=4, alphas={}).default()["conv/image_size"] == 8
 
 
+def test_boards_are_seen_as_they_are() -> None:
+    declared = genes.declare(preset("default"), image_size=7, num_pictures=1000, shape=(6, 7), alphas={})
+    search_space = SearchSpace.from_hyperparameters(declared)
+    rng = np.random.default_rng(0)
+    for genome in [search_space.default(), *(search_space.sample(rng) for _ in range(50))]:
+        check_genome(genome)
+        assert genes.picture_shape(genome) == (6, 7)
+        assert " at 7 x 6 px" in describe(genome)
+    assert search_space.default()["conv/pooling"] == "none" and "not pooled" in describe(search_space.default())
+    assert {search_space.sample(rng)["conv/block_1/kernel_size"] for _ in range(100)} == {1, 3, 5}
+
+
+def test_squares_are_pooled() -> None:
+    search_space = declared(image_size=28, alphas={})
+    rng = np.random.default_rng(0)
+    assert genes.picture_shape(search_space.default()) == (24, 24)
+    assert "none" not in {search_space.sample(rng)["conv/pooling"] for _ in range(50)}
+
+
 def test_batches_fit_the_pictures() -> None:
     rng = np.random.default_rng(0)
     search_space = declared(num_pictures=150)

@@ -98,7 +98,7 @@ def test_a_deployed_model_crops_as_pictures_are_read(size: tuple[int, int], tmp_
     networks.deployable(network, crop=True).save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
-    read = resize(Image.fromarray(pixels), 16, crop=True)
+    read = resize(Image.fromarray(pixels), (16, 16), crop=True)
     # What is read is rounded.
     assert loaded.predict(pixels[None], verbose=0) == pytest.approx(loaded.predict(read[None], verbose=0), abs=0.01)
     squashed = networks.deployable(network).predict(pixels[None], verbose=0)

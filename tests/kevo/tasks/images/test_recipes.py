@@ -42,6 +42,19 @@ def test_seeds_of_small_pictures_and_of_one_family_are_genomes_too() -> None:
     assert len({search_space.key(one) for one in seeds}) == 4
 
 
+def test_boards_begin_without_pooling_and_with_a_dense_layer() -> None:
+    space = preset("default")
+    declared_ = genes.declare(space, image_size=7, num_pictures=1000, shape=(6, 7), alphas={})
+    search_space = SearchSpace.from_hyperparameters(declared_)
+    seeds = [search_space.default(seed) for seed in recipes.of_boards(space)]
+    assert [seed["conv/num_blocks"] for seed in seeds] == [2, 3, 3]
+    assert {(seed["conv/pooling"], seed["conv/summary"], seed["head/num_dense"]) for seed in seeds} == {
+        ("none", "flatten", 1)
+    }
+    assert [seed["augment"] for seed in seeds] == [False, False, True]
+    assert recipes.of_boards(dataclasses.replace(space, families=("pretrained",))) == []
+
+
 @pytest.mark.parametrize(
     ("name", "size", "filters"),
     [("default", 32, (32, 64, 128)), ("default", 160, (32, 64, 128, 128)), ("small", 32, (32, 64, 64))],

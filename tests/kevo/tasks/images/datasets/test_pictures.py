@@ -14,7 +14,7 @@ from PIL import Image
 from kevo.errors import SettingsError
 from kevo.tasks.images.datasets import Limits
 from kevo.tasks.images.datasets.levels import Whites
-from kevo.tasks.images.datasets.pictures import SIZES, File, choose_crop, choose_size, decode
+from kevo.tasks.images.datasets.pictures import SIZES, File, choose_crop, choose_shape, decode
 
 SIDE = 8
 RAMP = np.arange(SIDE * SIDE, dtype=np.uint8).reshape(SIDE, SIDE) * 4
@@ -335,7 +335,8 @@ def test_a_file_too_long_is_not_opened() -> None:
         ([(10, 10)] * 3, 10),
         ([(4, 4)] * 3, 8),
         ([(300, 300)] * 3, 224),
-        ([(10, 12)] * 3, 16),
+        ([(10, 17)] * 3, 24),
+        ([(10, 12), (10, 12), (10, 13)], 16),
         ([(28, 28), (28, 27), (20, 28)], 28),
         ([(100, 30), (30, 100), (10, 10)], 112),
         ([(4000, 3000)], 224),
@@ -343,13 +344,27 @@ def test_a_file_too_long_is_not_opened() -> None:
     ],
 )
 def test_size_comes_from_the_longer_sides(shapes: list[tuple[int, int]], expected: int) -> None:
-    assert choose_size(shapes, image_size=None) == expected
+    assert choose_shape(shapes, image_size=None) == (expected, expected)
+
+
+def test_small_pictures_of_one_size_stay_as_they_are() -> None:
+    assert choose_shape([(6, 7)] * 3, image_size=None) == (6, 7)
+    assert choose_shape([(16, 4)] * 3, image_size=None) == (16, 4)
+    # Unless a size is asked for, as by the model that is to see them.
+    assert choose_shape([(6, 7)] * 3, image_size=8) == (8, 8)
+    assert choose_shape([(60, 70)] * 3, image_size=(6, 7)) == (6, 7)
+
+
+def test_files_of_boards_keep_their_pixels() -> None:
+    boards = np.random.default_rng(0).integers(0, 256, (3, 6, 7, 3), np.uint8)
+    files = [file(encoded(Image.fromarray(board))) for board in boards]
+    np.testing.assert_array_equal(decode(files, image_size=None, limits=Limits()).pictures, boards)
 
 
 @pytest.mark.parametrize("image_size", [0, 7, -1, 16.0])
 def test_size_asked_for_must_make_sense(image_size: int) -> None:
     with pytest.raises(SettingsError, match=f"whole number of pixels, at least 8. Received: {image_size}"):
-        choose_size([(8, 8)], image_size=image_size)
+        choose_shape([(8, 8)], image_size=image_size)
 
 
 def test_sizes_rise() -> None:
