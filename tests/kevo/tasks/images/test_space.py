@@ -46,6 +46,7 @@ def test_every_backbone_has_a_place_in_the_default_space() -> None:
     assert set(preset("default").backbones) == set(backbones.BACKBONES)
 
 
+@pytest.mark.long
 def test_a_search_with_the_genes_of_deepga(tmp_path: Path) -> None:
     short = {"max_trials": 1, "epochs": 1, "final_epochs": 1, "num_finalists": 1, "population": 2, "workers": 0}
     settings = kevo.Settings(space="deepga", max_params=9000, minimize=("params",), **short)

@@ -48,6 +48,7 @@ def test_a_search_finds_a_good_network(search: Search) -> None:
     assert not any(note.startswith("No model card") for note in search.notes)
 
 
+@pytest.mark.long
 def test_a_search_with_the_genes_of_nasgp_net(tmp_path: Path) -> None:
     short = dataclasses.replace(SETTINGS, max_trials=2, epochs=1, final_epochs=1)
     settings = dataclasses.replace(short, space="nasgp", minimize=("params",))
