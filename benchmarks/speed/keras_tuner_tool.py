@@ -23,7 +23,7 @@ from benchmarks.speed.candidates import declared, given_genomes, measurement, tr
 from benchmarks.speed.clock import Clock
 from benchmarks.speed.measurements import Measurement, SearchSpec, Step, Trial
 from benchmarks.support.processes import memory
-from kevo.tasks.images import backbones, datasets, genes, networks, pretrained_weights
+from kevo.tasks.images import backbone_networks, backbones, datasets, genes, networks, pretrained_weights
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.outputs.classes import evaluation
 from kevo.training import optimizers
@@ -159,7 +159,7 @@ class Classifier(keras_tuner.HyperModel):  # type: ignore[misc]
     def _unfreeze(self, model: keras.Model, genome: Genome) -> None:
         name = str(genome["backbone"])
         num_blocks = int(genome["fine_tune/num_blocks"])
-        backbones.unfreeze(model, backbones.get(name), cut=str(genome[f"{name}/cut"]), num_blocks=num_blocks)
+        backbone_networks.unfreeze(model, backbones.get(name), cut=str(genome[f"{name}/cut"]), num_blocks=num_blocks)
         self._compile(model, genome, rate=float(genome["fine_tune/learning_rate"]))
 
     def _compile(self, model: keras.Model, genome: Genome, *, rate: float | None) -> None:

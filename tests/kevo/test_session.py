@@ -24,7 +24,7 @@ from kevo.runs import integrity, reader, trial_reader
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.system import memory
-from kevo.tasks.images import backbones
+from kevo.tasks.images import backbone_networks, backbones
 from tests.support.samples import stripes
 from tests.support.searches import SETTINGS, Diary
 
@@ -374,7 +374,7 @@ def test_weights_are_found_again_from_another_folder_and_missed_when_gone(
     space = dataclasses.replace(kevo.PRESETS["small"], pretrained_image_sizes=(32,))
     settings = kevo.Settings(max_time=1.0, space=space, weights={"mobilenet_v3_small": "own.weights.h5"})
     monkeypatch.chdir(tmp_path)
-    backbones.network(backbones.get("mobilenet_v3_small"), alpha=0.75).save_weights("own.weights.h5")
+    backbone_networks.network(backbones.get("mobilenet_v3_small"), alpha=0.75).save_weights("own.weights.h5")
     # The time is over when it begins: there is the plainest model all the same, and nothing else.
     past = time.monotonic() - 10
     result = kevo.search(stripes(60), settings, out="run", started=past)

@@ -104,10 +104,12 @@ def search_processes(lock: Path) -> set[int]:
     A child that was begun a moment ago has the lock, and the name, of its parent until it runs its own program.
     """
     parents = {}
-    for process in map(psutil.Process, launching.holders(lock)):
+    for number in launching.holders(lock):
+        # It may end at any moment.
         with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(number)
             if {"search", "resume"} & set(process.cmdline()):
-                parents[process.pid] = process.ppid()
+                parents[number] = process.ppid()
     return {process for process, parent in parents.items() if parent not in parents}
 
 

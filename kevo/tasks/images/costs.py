@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kevo.system import model_sizes
-from kevo.tasks.images import backbones, conv_costs
+from kevo.tasks.images import backbone_networks, backbones, conv_costs
 from kevo.tasks.images.genes import image_size, variant
 from tuners.genome import Genome
 
@@ -160,8 +160,8 @@ class _Extractor(NamedTuple):
 def _extractors(name: str, alpha: float | None, size: int) -> dict[str, _Extractor]:
     """Returns the parameters, output shape and pass cost of a backbone at each of its cuts, for one picture size."""
     row = backbones.get(name)
-    whole = backbones.network(row, image_size=size, alpha=alpha)
-    extractors = {cut: backbones.truncated(row, whole, cut=cut) for cut in row.cut_points}
+    whole = backbone_networks.network(row, image_size=size, alpha=alpha)
+    extractors = {cut: backbone_networks.truncated(row, whole, cut=cut) for cut in row.cut_points}
     return {
         cut: _Extractor(int(extractor.count_params()), tuple(extractor.output.shape[1:]), _cost(extractor))
         for cut, extractor in extractors.items()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import Input, Model, layers
 
-from kevo.tasks.images import backbones, conv_stack
+from kevo.tasks.images import backbone_networks, backbones, conv_stack
 from kevo.tasks.images.conv_stack import regularizer
 from kevo.tasks.images.genes import image_size, picture_shape, variant
 from kevo.tasks.images.pretrained_weights import Weights
@@ -51,7 +51,7 @@ def backbone(genome: Genome, *, weights: Weights | None) -> keras.Model:
         weights: Where the backbone's weights come from. `None` means random ones.
     """
     name, alpha = variant(genome)
-    return backbones.load(backbones.get(name), image_size=image_size(genome), alpha=alpha, weights=weights)
+    return backbone_networks.load(backbones.get(name), image_size=image_size(genome), alpha=alpha, weights=weights)
 
 
 def feature_extractor(genome: Genome, *, whole: keras.Model) -> keras.Model:
@@ -67,7 +67,7 @@ def feature_extractor(genome: Genome, *, whole: keras.Model) -> keras.Model:
         and the genome's pooling, to features, shape (batch, num_features).
     """
     name = str(genome["backbone"])
-    extractor = backbones.build(
+    extractor = backbone_networks.build(
         backbones.get(name), image_size=image_size(genome), cut=str(genome[f"{name}/cut"]), whole=whole
     )
     extractor.trainable = False
@@ -85,7 +85,7 @@ def all_features(genome: Genome, *, whole: keras.Model) -> keras.Model:
         A model from pixels 0-255 to the pooled features of all cut points side by side; `feature_columns` says where.
     """
     row = backbones.get(str(genome["backbone"]))
-    extractor = backbones.build_for_all_cuts(row, image_size=image_size(genome), whole=whole)
+    extractor = backbone_networks.build_for_all_cuts(row, image_size=image_size(genome), whole=whole)
     extractor.trainable = False
     pooled = [_summarize(one, summary) for one in extractor.outputs for summary in POOLINGS]
     return Model(extractor.input, layers.Concatenate()(pooled), name="all_features")
@@ -100,7 +100,7 @@ def feature_columns(genome: Genome, *, whole: keras.Model) -> slice:
     """
     name = str(genome["backbone"])
     start = 0
-    for cut, num_channels in backbones.num_channels(backbones.get(name), whole).items():
+    for cut, num_channels in backbone_networks.num_channels(backbones.get(name), whole).items():
         for summary in POOLINGS:
             if (cut, summary) == (genome[f"{name}/cut"], genome["pretrained/summary"]):
                 return slice(start, start + num_channels)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from kevo.errors import WeightsError, os_reason
-from kevo.tasks.images import backbones
+from kevo.tasks.images import backbone_networks, backbones
 from kevo.tasks.images.backbones import Backbone, Variant
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Weights:
         """Loads the weights into a bare network, after downloading them if need be.
 
         Args:
-            network: What `backbones.network` built.
+            network: What `backbone_networks.network` built.
             backbone: The name of the backbone that the network was built from.
             alpha: The width that it was built with.
 
@@ -334,13 +334,13 @@ def _from_file(row: Backbone, path: Path) -> Weights:
     found = shapes(path)
     for variant in row.variants:
         if variant.num_parameters == _num_parameters(found):
-            network = backbones.network(row, alpha=variant.alpha)
+            network = backbone_networks.network(row, alpha=variant.alpha)
             if _shapes_of(network) == found:
                 _load(network, path)
                 return Weights(row.name, "file", path, variant.alpha)
+    networks = {variant.alpha: backbone_networks.network(row, alpha=variant.alpha) for variant in row.variants}
     expected = "; ".join(
-        f"{_title(row.name, variant.alpha)} with {_describe(_shapes_of(backbones.network(row, alpha=variant.alpha)))}"
-        for variant in row.variants
+        f"{_title(row.name, alpha)} with {_describe(_shapes_of(network))}" for alpha, network in networks.items()
     )
     raise WeightsError(
         f"{path} does not fit {row.name}: it holds {_describe(found)}. Expected, without the ImageNet classifier: "

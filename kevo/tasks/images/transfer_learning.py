@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kevo.tasks.images import backbones, networks
+from kevo.tasks.images import backbone_networks, backbones, networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import (
     PASS_SHARE,
@@ -187,8 +187,8 @@ class TransferLearning:
         frozen = frozen_part(genome, num_pictures=len(self._dataset.train))
         halves = None
         if frozen is not None:
-            halves = backbones.split(extractor, row, whole=candidate.backbone, cut=cut, num_blocks=num_blocks)
-        backbones.unfreeze(extractor, row, cut=cut, num_blocks=num_blocks)
+            halves = backbone_networks.split(extractor, row, whole=candidate.backbone, cut=cut, num_blocks=num_blocks)
+        backbone_networks.unfreeze(extractor, row, cut=cut, num_blocks=num_blocks)
         rate = float(genome["fine_tune/learning_rate"])
         if frozen is None or halves is None:
             self._stages.on_pictures(fit, FINE_TUNE, candidate.network, genome, learning_rate=rate)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from kevo.errors import SpaceError
-from kevo.tasks.images import backbones
+from kevo.tasks.images import backbone_networks, backbones
 
 if TYPE_CHECKING:
     import keras
@@ -69,7 +69,7 @@ def check(name: str) -> None:
         )
 
 
-def build(name: str, *, alpha: float | None, weights: backbones.LoadableWeights | None) -> keras.Model:
+def build(name: str, *, alpha: float | None, weights: backbone_networks.LoadableWeights | None) -> keras.Model:
     """Builds a backbone down to its lowest level.
 
     Args:
@@ -87,11 +87,11 @@ def build(name: str, *, alpha: float | None, weights: backbones.LoadableWeights 
     import keras
 
     row = backbones.get(name)
-    whole = backbones.load(row, image_size=None, alpha=alpha, weights=weights)
-    start = backbones.start_of(whole, row)
+    whole = backbone_networks.load(row, image_size=None, alpha=alpha, weights=weights)
+    start = backbone_networks.start_of(whole, row)
     maps = keras.Model(start, [whole.get_layer(layer).output for layer in LEVELS[name]], name=name)
     pixels = keras.Input((None, None, 3), name="pixels")
-    model = keras.Model(pixels, maps(backbones.preprocessed(pixels, row.preprocess)), name="encoder")
+    model = keras.Model(pixels, maps(backbone_networks.preprocessed(pixels, row.preprocess)), name="encoder")
     model.trainable = False
     return model
 
@@ -119,8 +119,8 @@ def facts(name: str, alpha: float | None) -> Facts:
     from kevo.tasks.images.costs import flops
 
     row = backbones.get(name)
-    whole = backbones.network(row, image_size=_FACTS_SIDE, alpha=alpha)
-    start = backbones.start_of(whole, row)
+    whole = backbone_networks.network(row, image_size=_FACTS_SIDE, alpha=alpha)
+    start = backbone_networks.start_of(whole, row)
     parts = [keras.Model(start, whole.get_layer(layer).output) for layer in LEVELS[name]]
     area = _FACTS_SIDE**2
     return Facts(

@@ -9,7 +9,7 @@ import pytest
 
 import kevo
 from kevo.runs.folder import Run
-from kevo.tasks.images import backbones, costs, networks
+from kevo.tasks.images import backbone_networks, backbones, costs, networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.linear_probes import LinearProbes, Probe, linear_error, probe
 from kevo.tasks.images.pretrained_weights import Weights
@@ -100,7 +100,7 @@ def test_bodies_that_are_clearly_behind_are_told() -> None:
         "mobilenet_v2/alpha": 0.35,
     }
     whole = networks.backbone(genome, weights=None)
-    num_channels = backbones.num_channels(backbones.get("mobilenet_v2"), whole)
+    num_channels = backbone_networks.num_channels(backbones.get("mobilenet_v2"), whole)
     features = rng.normal(size=(400, 2 * sum(num_channels.values())))
     # Only the deepest cut sees anything, on average better than at its greatest.
     for summary, strength in (("average", 2.0), ("max", 1.0)):

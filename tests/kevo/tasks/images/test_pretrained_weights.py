@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from kevo.errors import UnknownBackboneError, WeightsError
-from kevo.tasks.images import backbones, pretrained_weights
+from kevo.tasks.images import backbone_networks, pretrained_weights
 from kevo.tasks.images.backbones import BACKBONES
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.pretrained_weights import Weights
@@ -109,7 +109,7 @@ CONTENT_MD5 = hashlib.md5(CONTENT).hexdigest()
 
 @functools.cache
 def network(name: str, alpha: float | None) -> keras.Model:
-    return backbones.network(BACKBONES[name], alpha=alpha)
+    return backbone_networks.network(BACKBONES[name], alpha=alpha)
 
 
 def save(path: Path, *, name: str = "mobilenet_v3_small", alpha: float | None = 0.75) -> Path:
@@ -145,7 +145,7 @@ def test_the_real_file_fits_alpha_035() -> None:
 @needs(REAL_WEIGHTS)
 @needs(REAL_PICTURES)
 def test_real_weights_give_the_features_that_keras_gives() -> None:
-    model = backbones.build(
+    model = backbone_networks.build(
         BACKBONES["mobilenet_v2"], image_size=128, weights=resolve_one("mobilenet_v2", REAL_WEIGHTS)
     )
     theirs = keras.applications.MobileNetV2(
@@ -175,7 +175,7 @@ def test_a_file_decides_which_width_it_fits(name: str, alpha: float | None, endi
     path = save(tmp_path / f"mine{ending}", name=name, alpha=alpha)
     found = resolve_one(name, path)
     assert found == Weights(name, "file", path, alpha)
-    loaded = backbones.network(BACKBONES[name], alpha=alpha)
+    loaded = backbone_networks.network(BACKBONES[name], alpha=alpha)
     found.load_into(loaded, backbone=name, alpha=alpha)
     for ours, expected in zip(loaded.get_weights(), network(name, alpha).get_weights(), strict=True):
         np.testing.assert_array_equal(ours, expected)
@@ -389,7 +389,7 @@ def test_what_lies_in_the_cache_needs_no_network(home: Path, connections: list[o
     save(cached, name="mobilenet", alpha=0.25)
     found = resolve_one("mobilenet", "imagenet")
     assert found == Weights("mobilenet", "imagenet", cached, 0.25)
-    model = backbones.build(BACKBONES["mobilenet"], image_size=32, weights=found)
+    model = backbone_networks.build(BACKBONES["mobilenet"], image_size=32, weights=found)
     np.testing.assert_array_equal(model.get_weights()[0], network("mobilenet", 0.25).get_weights()[0])
 
     cached.write_bytes(cached.read_bytes()[:100_000])
