@@ -39,6 +39,8 @@ def vectors(model: Path, file: Path, words: tuple[Path, ...]) -> None:
 
 
 def _read(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise DataError(f"{printable(str(path))} is no file. Expected a file of texts.")
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:

@@ -148,6 +148,9 @@ def _lines(path: str | os.PathLike[str]) -> Iterable[bytes]:
             f"{_name(path)} is a folder. Expected a file with a word and its numbers on each line. Of the folder of a "
             "sentence transformer `kevo vectors FOLDER FILE` makes one."
         )
+    if os.path.exists(path) and not os.path.isfile(path):
+        # A pipe might never say anything, and a device never end.
+        raise DataError(f"{_name(path)} is no file. Write what it holds to a file, and give that.")
     try:
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size > _MOST_BYTES:

@@ -1,6 +1,7 @@
 """Word vectors of a sentence transformer: a tiny one, made here."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,10 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {"file": str(tmp_path / "words.vec"), "num_words": 4}
     again = CliRunner().invoke(main, arguments)
     assert again.exit_code != 0 and "is there already" in again.stderr
+    (tmp_path / "words.vec").unlink()
+    os.mkfifo(tmp_path / "pipe")
+    waiting = CliRunner().invoke(main, [*arguments, "--words", str(tmp_path / "pipe")])
+    assert waiting.exit_code != 0 and "pipe is no file" in waiting.stderr
 
 
 @pytest.mark.parametrize(

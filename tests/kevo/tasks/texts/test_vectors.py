@@ -1,5 +1,6 @@
 """Files of word vectors."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,12 @@ def test_paths_without_word_vectors(tmp_path: Path) -> None:
         read(tmp_path, TEXTS)
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read(tmp_path / "none.vec", TEXTS)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="pipe is no file"):
+        read(tmp_path / "pipe", ["a"])
 
 
 def test_a_line_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
