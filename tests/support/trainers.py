@@ -46,7 +46,8 @@ class Clock:
         return self.now
 
     def progress(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
-        if stage not in ("features", "probe"):
+        # The word of what a validation has found comes when it is over.
+        if stage not in ("features", "probe") and not any(name.startswith("val_") for name in metrics):
             self._step = self._step or done
             self.now += self._seconds[not np.isclose(done - self._last, self._step)]
             self._last = done

@@ -34,8 +34,9 @@ def num_parameters(genome: Genome, *, num_classes: int) -> int:
     Example:
         >>> num_parameters({"family": "conv", "conv/image_size": 8, "conv/num_blocks": 1, "conv/block_1/filters": 16,
         ...                 "conv/block_1/kernel_size": 3, "conv/block_1/num_convs": 1, "conv/batch_norm": False,
-        ...                 "conv/early_pooling": False, "conv/convolution": "full", "conv/squeeze_excite": False,
-        ...                 "conv/summary": "average", "head/num_dense": 0}, num_classes=10)
+        ...                 "conv/pooling": "max", "conv/early_pooling": False, "conv/convolution": "full",
+        ...                 "conv/squeeze_excite": False, "conv/summary": "average", "head/num_dense": 0},
+        ...                num_classes=10)
         618
     """
     total, num_features = (
