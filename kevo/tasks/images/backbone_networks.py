@@ -88,6 +88,7 @@ def build(
         WeightsError: The weights belong to another backbone or width, cannot be had, or do not fit.
 
     Example:
+        >>> from kevo.tasks.images.backbones import get
         >>> build(get("mobilenet_v2"), image_size=96, cut="block_13_expand_relu", alpha=0.35).output.shape
         (None, 6, 6, 192)
     """
