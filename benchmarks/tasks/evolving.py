@@ -40,7 +40,7 @@ the highest. Seconds are those of a whole training, tracing included, on two cor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evolved:
-    """What was measured on one data set.
+    """The scores and times of one network on one data set, its weights found in several ways.
 
     Args:
         name: A name of `measuring.SETS`.

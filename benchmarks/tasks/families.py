@@ -28,7 +28,8 @@ VARIANTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "both": ("both", ("unet", "pretrained_unet")),
     "small": ("from scratch, with few parameters", ("unet",)),
 }
-"""The searches: what they search, in words, and the families; `small` minimizes the number of parameters too."""
+"""The searches by name: each with its title in the report, and the families of networks it may use. `small` also
+minimizes the number of parameters."""
 _ABOUT = f"""\
 ## Masks: U-Nets from scratch, on a pretrained backbone, and small ones
 

@@ -40,7 +40,7 @@ class Limits:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Reads what `dataclasses.asdict` made.
+        """Reads limits from their JSON values, as `dataclasses.asdict` gives them.
 
         Raises:
             Exception: one of `DAMAGE` where it is nothing of that.
@@ -62,7 +62,7 @@ class Limits:
 
 
 def replaced(values: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """Returns what `settings.json` holds once a search goes on with other settings.
+    """Returns the new content of `settings.json` for a search that is resumed with other settings.
 
     Args:
         values: What it holds so far.
@@ -88,7 +88,7 @@ def history(values: Mapping[str, Any], settings: Settings) -> tuple[Limits, ...]
 
 
 def _former(values: Mapping[str, Any]) -> Iterator[Limits]:
-    """Yields the limits of before; what is damaged is left out."""
+    """Yields the earlier limits, oldest first; damaged entries are left out."""
     found = values.get(_FORMER)
     for one in found if isinstance(found, list) else ():
         try:

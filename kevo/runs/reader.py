@@ -1,4 +1,4 @@
-"""Reads a run folder as plain data, and checks what it reads: only `trial_reader` parses one too, the trials.
+"""Reads a run folder as plain data and checks it. `trial_reader` does so for its trials; no other module parses one.
 
 The folder may be of a search at work or of one that was killed, and it may come from somebody else. `read` names what
 is missing or damaged and steps over it; only a folder without readable settings is refused. The other functions read

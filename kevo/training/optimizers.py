@@ -13,6 +13,8 @@ from typing import Any, Self
 import tensorflow as tf
 from keras import optimizers, saving
 
+from kevo.training.evolution import EVOLUTION
+
 Genes = Mapping[str, str | int | float | bool]
 """A candidate's genes, those included that only its network is made from."""
 
@@ -173,7 +175,7 @@ def optimizer(genome: Genes, *, horizon: Horizon, num_done: int, fine_tune_rate:
         if (rise := _RISES.get(str(genome["schedule"]))) is not None:
             schedule = Cycle(schedule, horizon, rise=rise, num_done=num_done)
     decay = float(genome.get("weight_decay", 0.0))
-    if name in ("adam", "evolution"):
+    if name in ("adam", EVOLUTION):
         # What evolves weights estimates gradients.
         return Adam(schedule)
     if name == "adamw":

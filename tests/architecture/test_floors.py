@@ -31,9 +31,9 @@ tuners
 kevo.errors
 kevo.objective kevo.system
 kevo.scorers
-kevo.training.answers kevo.training.effort kevo.training.history kevo.training.early_stopping
+kevo.training.answers kevo.training.effort kevo.training.history kevo.training.early_stopping kevo.training.evolution
 kevo.training.clock kevo.training.checkpoints kevo.training.optimizers kevo.training.batch_norm
-kevo.training.evolution kevo.training.growing
+kevo.training.growing
 kevo.training.population
 kevo.training.loop
 kevo.training.stage
