@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import itertools
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -192,7 +192,12 @@ def _pictures_of(stored: Any, name: str) -> Array:
 
 
 def to_pictures(
-    splits: Mapping[str, Blocks], *, image_size: Size | None, whites: Whites | None = None, crop: bool | None = False
+    splits: Mapping[str, Blocks],
+    *,
+    image_size: Size | None,
+    whites: Whites | None = None,
+    crop: bool | None = False,
+    are_own: bool = False,
 ) -> tuple[dict[str, Pictures], Whites, bool, str | None]:
     """Turns numbers into RGB pictures of one size: squares, unless small ones are of one size already.
 
@@ -205,6 +210,7 @@ def to_pictures(
         whites: Those of other pictures, whose model is to see these; `None` chooses them.
         crop: Whether to take the middle square of each picture, in place of squashing it; `None` chooses that from the
             pictures.
+        are_own: Whether nobody else holds the arrays, so that those that need no change are not copied.
 
     Returns:
         The pictures of each split, what was white, whether they were cropped, and what there is to say of the white.
@@ -218,7 +224,12 @@ def to_pictures(
     shapes = [block.shape[1:3] for block in blocks for _ in block]
     shape = choose_shape(shapes, image_size=image_size)
     crop = choose_crop(shapes) if crop is None else crop
-    found = {split: _brought(several, shape, white, crop=crop) for split, several in splits.items()}
+    found = {
+        split: several[0]
+        if are_own and white == 255 and len(several) == 1 and _is_rgb(several[0], shape)
+        else _brought(several, shape, white, crop=crop)
+        for split, several in splits.items()
+    }
     return found, chosen, crop, note
 
 
@@ -227,7 +238,7 @@ def _brought(blocks: Blocks, shape: tuple[int, int], white: int, *, crop: bool) 
     found = picture_arrays.empty((sum(map(len, blocks)), *shape, 3))
     start = 0
     for block in blocks:
-        for chunk in (block[first : first + _CHUNK] for first in range(0, len(block), _CHUNK)):
+        for chunk in _chunks(block):
             pictures = _rgb(to_bytes(chunk, white))
             if pictures.shape[1:3] != shape:
                 resized = functools.partial(resize, shape=shape, crop=crop)
@@ -235,6 +246,14 @@ def _brought(blocks: Blocks, shape: tuple[int, int], white: int, *, crop: bool) 
             found[start : start + len(chunk)] = pictures
             start += len(chunk)
     return found
+
+
+def _chunks(block: Array) -> Iterator[Array]:
+    return (block[first : first + _CHUNK] for first in range(0, len(block), _CHUNK))
+
+
+def _is_rgb(block: Array, shape: tuple[int, int]) -> bool:
+    return block.dtype == np.uint8 and block.shape[1:] == (*shape, 3)
 
 
 def _rgb(pictures: Pictures) -> Pictures:
@@ -255,10 +274,12 @@ def _white(blocks: Blocks, given: Whites) -> tuple[int, Whites, str | None]:
         )
     if kinds == {"b"}:
         return 1, UNKNOWN, None
+    if all(block.dtype == np.uint8 for block in blocks) and any(
+        chunk.max() > 1 for block in blocks for chunk in _chunks(block)
+    ):
+        return 255, Whites(integers=255), None
     is_float = kinds == {"f"}
-    found = Levels.joined(
-        Levels.of(block[first : first + _CHUNK]) for block in blocks for first in range(0, len(block), _CHUNK)
-    )
+    found = Levels.joined(Levels.of(chunk) for block in blocks for chunk in _chunks(block))
     try:
         white = found.white(is_float=is_float)
     except ValueError as error:

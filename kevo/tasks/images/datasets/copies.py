@@ -1,4 +1,4 @@
-"""Finds pictures that are near copies of others: saved anew, resized, a little brighter.
+"""Finds pictures that are copies of others, or nearly so: saved anew, resized, a little brighter.
 
 Each picture has a difference hash (Krawetz 2013, "Kind of like that"): 64 bits that say where it grows brighter from
 left to right. Pictures whose hashes differ in a few bits are compared by their pixels. Not every pair of pictures is
@@ -7,9 +7,13 @@ looked at, but those next to each other in several orders of the hashes, so that
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
+from kevo.tasks.images.datasets.dataset import digest
 from kevo.tasks.images.picture_arrays import Pictures
 
 _MIN_SIDE = 16
@@ -32,8 +36,33 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """The part of each color in the brightness, which JPEG keeps best (ITU-R BT.601)."""
 _TURN = 8
 _CHUNK = 1024
+_NUM_SAMPLED = 256
+"""Values of a picture that are compared first: most pictures differ there, and need not be hashed whole."""
 
 Pairs = npt.NDArray[np.int64]
+
+
+def content_keys(parts: Sequence[Pictures]) -> list[bytes]:
+    """Returns a key for the content of each picture, which only identical ones of all parts share.
+
+    Args:
+        parts: Arrays of pictures of one size.
+    """
+    sampled = [
+        row.tobytes()
+        for part in parts
+        for start in range(0, len(part), _CHUNK)
+        for row in _sampled(part[start:][:_CHUNK])
+    ]
+    counts = Counter(sampled)
+    pictures = (picture for part in parts for picture in part)
+    # No sample has the 16 bytes of a hash.
+    return [key if counts[key] == 1 else digest(picture) for key, picture in zip(sampled, pictures, strict=True)]
+
+
+def _sampled(pictures: Pictures) -> npt.NDArray[np.uint8]:
+    flat = pictures.reshape(len(pictures), -1)
+    return flat[:, :: max(1, flat.shape[1] // _NUM_SAMPLED)]
 
 
 def near_pairs(parts: list[Pictures]) -> Pairs:

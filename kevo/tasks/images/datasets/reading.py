@@ -177,11 +177,18 @@ def _read_path(path: Path, name: str, reading: _Reading) -> Found:
                 name, files.list_csv(path, groups=reading.groups, targets=reading.targets), path, reading
             )
         case ".npz":
-            return _from_arrays(name, *arrays.from_npz(path, reading.limits), reading)
+            return _from_arrays(name, *arrays.from_npz(path, reading.limits), reading, are_own=True)
     raise DataError(f"Cannot read {path}. Expected a folder, or a .zip, .csv or .npz file.")
 
 
-def _from_arrays(name: str, source: Mapping[Any, Any], class_names: Sequence[str] | None, reading: _Reading) -> Found:
+def _from_arrays(
+    name: str,
+    source: Mapping[Any, Any],
+    class_names: Sequence[str] | None,
+    reading: _Reading,
+    *,
+    are_own: bool = False,
+) -> Found:
     if reading.groups is not None:
         raise SettingsError(
             "`groups` needs pictures in files, in a folder, a .zip or a .csv: arrays have neither columns nor paths."
@@ -194,6 +201,7 @@ def _from_arrays(name: str, source: Mapping[Any, Any], class_names: Sequence[str
         image_size=reading.image_size,
         whites=reading.whites,
         crop=reading.crop,
+        are_own=are_own,
     )
     if class_names is None:
         class_names = next((one.class_names for one in splits.values() if one.class_names is not None), None)

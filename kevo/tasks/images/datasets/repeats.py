@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from kevo.tasks.images.datasets.copies import near_pairs
-from kevo.tasks.images.datasets.dataset import NOT_REPEATED, SPLITS, Repeated, Repeats, Split, digest
+from kevo.tasks.images.datasets.copies import content_keys, near_pairs
+from kevo.tasks.images.datasets.dataset import NOT_REPEATED, SPLITS, Repeated, Repeats, Split
 
 _LARGEST_SHARE = 0.1
 """Of all pictures: so many that are alike are one scene or an empty background, and no copies of each other."""
@@ -23,8 +23,10 @@ def count(splits: Mapping[str, Split], class_names: Sequence[str]) -> Repeats:
         class_names: The names of the classes; none where the answers are no classes, which may be any for a picture.
     """
     order = [split for split in SPLITS if split in splits]
-    keys = {split: list(map(digest, splits[split].pictures)) for split in order}
-    is_near = _near_others([splits[split].pictures for split in order])
+    parts = [splits[split].pictures for split in order]
+    all_keys = iter(content_keys(parts))
+    keys = {split: [next(all_keys) for _ in part] for split, part in zip(order, parts, strict=True)}
+    is_near = _near_others(parts)
     across: dict[str, Repeated] = {}
     known: set[bytes] = set()
     for place, split in enumerate(order):
@@ -51,7 +53,7 @@ def alike(pictures: npt.NDArray[np.uint8]) -> tuple[list[bytes | int], int]:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    keys: list[bytes | int] = list(map(digest, pictures))
+    keys: list[bytes | int] = [*content_keys([pictures])]
     pairs = near_pairs([pictures])
     num = len(pictures)
     links = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(num, num))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from kevo.errors import DataError
 from kevo.tasks import folds
 from kevo.tasks.images import picture_arrays
+from kevo.tasks.images.datasets.copies import content_keys
 from kevo.tasks.images.datasets.dataset import Split, digest
 from kevo.tasks.images.datasets.repeats import alike
 from kevo.tasks.outputs.classes.stratified import Positions, divide, divide_groups
@@ -147,7 +148,7 @@ def make_splits(
     except DataError:
         if not num_near:
             raise
-        positions = divided(list(map(digest, pool.pictures)))
+        positions = divided(content_keys([pool.pictures]))
         note = f"{num_near} pictures have near copies, which may be in several splits: there are few other pictures."
     return Made(_cut(pool, positions), positions, note)
 
@@ -196,7 +197,7 @@ def make_folds(
     except DataError:
         if not num_near:
             raise
-        return divided(list(map(digest, pool.pictures)))
+        return divided(content_keys([pool.pictures]))
 
 
 def _cut(pool: Split, positions: Mapping[str, Positions]) -> dict[str, Split]:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from kevo.tasks.images import datasets
-from kevo.tasks.images.datasets.copies import near_pairs
+from kevo.tasks.images.datasets.copies import content_keys, near_pairs
 from kevo.tasks.images.datasets.repeats import alike
 
 SPLITS = ("train", "validation", "test")
@@ -45,6 +45,18 @@ def test_near_copies_are_found_and_others_are_not(change: Callable[[np.ndarray],
     pictures = drawn(200, side=side)
     copies = np.stack([change(picture) for picture in pictures[:50]])
     assert near_pairs([pictures, copies]).tolist() == [[place, 200 + place] for place in range(50)]
+
+
+@pytest.mark.parametrize("side", [2, 8, 100])
+def test_only_identical_pictures_have_the_same_key(side: int) -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (30, side, side, 3), dtype=np.uint8)
+    # These differ in one value, which the sample that is compared first does not hold.
+    pictures[20:] = pictures[:10]
+    pictures[20:25, -1, -1, -1] ^= 1
+    keys = content_keys([pictures[:12], pictures[12:]])
+    assert len(set(keys)) == 25
+    assert keys[25:] == keys[5:10]
 
 
 def test_flat_and_tiny_pictures_are_no_copies() -> None:
