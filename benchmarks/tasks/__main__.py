@@ -6,6 +6,7 @@
     python -m benchmarks.tasks --data ../shared/data --seeds 0 --minutes 4 --sets chase_db1
     python -m benchmarks.tasks --data ../shared/data --seeds 0 --sets rt_polarity_few_vectors --vectors minilm.vec
     python -m benchmarks.tasks --data ../shared/data --seeds 0 --minutes 3 --sets chase_db1,shapes --families
+    python -m benchmarks.tasks --data ../shared/data --seeds 0 --minutes 60 --sets chase_db1 --unets full --work kept
     python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --sets rt_polarity,titanic,telco_churn --evolved
     python -m benchmarks.tasks --write
 
@@ -23,10 +24,11 @@ from pathlib import Path
 from benchmarks.support import project
 from benchmarks.support.command_line import add_data_option, log, names_from, parser
 from benchmarks.support.results import ResultsFile, measure_missing
-from benchmarks.tasks import evolving, families, genes
+from benchmarks.tasks import evolving, families, genes, long_unet
 from benchmarks.tasks.evolving import Evolved
 from benchmarks.tasks.families import TITLES, VARIANTS, Family, FamilyJob
 from benchmarks.tasks.genes import Gains
+from benchmarks.tasks.long_unet import WIDTHS, LongJob, LongTraining
 from benchmarks.tasks.measuring import SETS, Job, Measurement, measure
 from benchmarks.tasks.rates import Rates
 from benchmarks.tasks.rates import measure as measure_rates
@@ -37,6 +39,7 @@ RATES = project.RESULTS / "task_rates.jsonl"
 EVOLVED = project.RESULTS / "evolved_weights.jsonl"
 GENES = project.RESULTS / "table_genes.jsonl"
 FAMILIES = project.RESULTS / "mask_families.jsonl"
+LONG = project.RESULTS / "long_unet.jsonl"
 REPORT = project.PAGES / "tasks.md"
 
 
@@ -58,6 +61,10 @@ def _family_key(one: FamilyJob | Family) -> tuple[int, float, int, int]:
     return list(TITLES).index(one.name), one.minutes, one.seed, list(VARIANTS).index(one.variant)
 
 
+def _long_key(one: LongJob | LongTraining) -> tuple[int, float, int, int]:
+    return list(SETS).index(one.name), one.minutes, one.seed, list(WIDTHS).index(one.network)
+
+
 def main(given: Sequence[str] | None = None) -> int:
     """Runs the missing measurements and prints the report. Returns the exit code: 1 if one failed, else 0."""
     options = parser(__doc__)
@@ -77,15 +84,22 @@ def main(given: Sequence[str] | None = None) -> int:
     options.add_argument("--genes", action="store_true", help="measure what the genes of tables gain")
     options.add_argument("--families", action="store_true", help="measure the families of networks for masks")
     options.add_argument("--variants", type=names_from(VARIANTS), default=list(VARIANTS), help="of --families")
+    options.add_argument(
+        "--unets", type=names_from(WIDTHS), help=f"train U-Nets by hand for the minutes: {', '.join(WIDTHS)}"
+    )
+    options.add_argument("--work", type=Path, metavar="FOLDER", help="where --unets keeps a training, to go on with")
     options.add_argument("--evolved", action="store_true", help="measure weights by gradients and by evolution")
     options.add_argument("--fresh", action="store_true", help="measure again what the file holds already")
     options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
     arguments = options.parse_args(given)
     if arguments.seeds and arguments.vectors is None and any(SETS[name].has_vectors for name in arguments.sets):
         options.error("these sets need --vectors FILE; see kevo vectors")
+    if arguments.seeds and arguments.unets and arguments.work is None:
+        options.error("--unets takes long, and may be broken off: say with --work FOLDER where it is kept")
     results = ResultsFile(RESULTS, Measurement.from_json, key=_key)
     rates = ResultsFile(RATES, Rates.from_json, key=_key)
     compared = ResultsFile(FAMILIES, Family.from_json, key=_family_key)
+    long = ResultsFile(LONG, LongTraining.from_json, key=_long_key)
     evolved = ResultsFile(EVOLVED, Evolved.from_json, key=lambda one: (one.name, one.seed))
     gains = ResultsFile(GENES, Gains.from_json, key=lambda one: (one.name, one.seed))
 
@@ -105,6 +119,27 @@ def main(given: Sequence[str] | None = None) -> int:
             title=lambda job: f"{job.name}, {job.variant}, {job.minutes:g} minutes, seed {job.seed}",
             measure=families.measure,
             summary=lambda row: f"Dice {row.dice:.4f} with {row.num_parameters:,} parameters",
+            fresh=fresh,
+        )
+    elif arguments.unets:
+        went_well = measure_missing(
+            long,
+            [
+                LongJob(
+                    name=job.name,
+                    network=network,
+                    minutes=job.minutes,
+                    seed=job.seed,
+                    data=job.data,
+                    work=arguments.work,
+                )
+                for job in wanted
+                for network in arguments.unets
+            ],
+            key=_long_key,
+            title=lambda job: f"{job.name}, {job.network} U-Net, {job.minutes:g} minutes, seed {job.seed}",
+            measure=long_unet.measure,
+            summary=lambda row: f"Dice {row.dice:.4f} after {row.num_steps} steps",
             fresh=fresh,
         )
     elif arguments.genes:
@@ -150,7 +185,7 @@ def main(given: Sequence[str] | None = None) -> int:
     if not (found := results.read()):
         log(f"Nothing is measured in {results.path}. Name seeds: --seeds 0 1 2.")
         return 1
-    text = report(found, rates.read(), gains.read(), compared.read(), evolved.read())
+    text = report(found, rates.read(), gains.read(), compared.read(), long.read(), evolved.read())
     print(text)
     if arguments.write:
         REPORT.write_text(text, encoding="utf-8")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.support.processes import in_its_own_process, machine
 
+_T = TypeVar("_T")
 _EPOCHS, _PATIENCE, _BATCH_SIZE = 200, 20, 32
 """Of the training by hand."""
 _NUM_WORDS, _WORDS_PER_TEXT, _WORD_UNITS = 10_000, 60, 32
 """Of the network for texts by hand."""
-UNET = "U-Net by hand"
+SMALLER_UNET = "smaller U-Net by hand"
 _SMALLER = 4
 """A smaller U-Net by hand has a quarter of the channels."""
 
@@ -177,7 +180,7 @@ class Measurement:
         seconds: How long kevo took.
         machine: Describes the machine.
         num_parameters: Size of the best single model; 0 where it was not kept.
-        networks: Networks by hand by their names, the first of which is `by_hand`; only of masks.
+        networks: Networks by hand by their names; only of masks.
     """
 
     name: str
@@ -218,17 +221,17 @@ class Job:
 
 def measure(job: Job) -> Measurement:
     """Searches, and trains a network by hand on the same splits, each in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        values = in_its_own_process(_searched, job, Path(folder), time.monotonic())
     one = SETS[job.name]
     networks: dict[str, HandNetwork] = {}
-    if one.task == "segmentation":
-        references, networks = in_its_own_process(_beside_masks, job)
-        by_hand = networks[UNET].score
-    else:
-        other = _beside_boards if job.name == "connect4" else _beside_texts
-        beside = other if one.target is None else _beside_series if one.task == "series" else _beside
-        by_hand, references = in_its_own_process(beside, job)
+    with tempfile.TemporaryDirectory() as folder:
+        if one.task == "segmentation":
+            values, references, networks = _at_the_same_time(job, Path(folder))
+            by_hand = networks[SMALLER_UNET].score
+        else:
+            values = in_its_own_process(_searched, job, Path(folder), time.monotonic())
+            other = _beside_boards if job.name == "connect4" else _beside_texts
+            beside = other if one.target is None else _beside_series if one.task == "series" else _beside
+            by_hand, references = in_its_own_process(beside, job)
     return Measurement(
         name=job.name,
         minutes=job.minutes,
@@ -239,6 +242,25 @@ def measure(job: Job) -> Measurement:
         networks=networks,
         **values,
     )
+
+
+def _at_the_same_time(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, float], dict[str, HandNetwork]]:
+    """Searches while a U-Net by hand is trained, each on a core: whatever else the machine does is the same for both.
+
+    Returns:
+        What `_searched` and `_beside_masks` do.
+    """
+    with ThreadPoolExecutor() as threads:
+        beside = threads.submit(in_its_own_process, _on_a_core, -1, _beside_masks, job)
+        values = in_its_own_process(_on_a_core, 0, _searched, job, folder, time.monotonic())
+        return values, *beside.result()
+
+
+def _on_a_core(place: int, function: Callable[..., _T], *arguments: Any) -> _T:
+    """Calls a function on one core, by its place among those of this process."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[place]})
+    return function(*arguments)
 
 
 def _searched(job: Job, folder: Path, began: float) -> dict[str, Any]:
@@ -421,7 +443,7 @@ def _beside_boards(job: Job) -> tuple[float, dict[str, float]]:
 
 
 def _beside_masks(job: Job) -> tuple[dict[str, float], dict[str, HandNetwork]]:
-    """Trains U-Nets by hand, each for as long as kevo searches; and the references.
+    """Trains the smaller U-Net by hand for as long as kevo searches; and the references.
 
     Returns:
         The test score of each reference by its name, and the networks by theirs.
@@ -434,14 +456,12 @@ def _beside_masks(job: Job) -> tuple[dict[str, float], dict[str, HandNetwork]]:
 
     one = SETS[job.name]
     dataset = load(job.data / one.path, seed=job.seed)
-    networks = {}
-    for name, width in ((UNET, unets.WIDTH), (f"smaller {UNET}", unets.WIDTH // _SMALLER)):
-        trained = unets.train(dataset, width=width, seconds=60 * job.minutes, seed=job.seed)
-        outputs = np.asarray(trained.model.predict(dataset.test.pictures, batch_size=1, verbose=0))
-        networks[name] = HandNetwork(
-            score=float(dataset.output.score(outputs, dataset.test.labels).value(one.score)),
-            num_parameters=trained.model.count_params(),
-            num_steps=trained.num_steps,
-        )
+    trained = unets.train(dataset, width=unets.WIDTH // _SMALLER, seconds=60 * job.minutes, seed=job.seed)
+    outputs = np.asarray(trained.model.predict(dataset.test.pictures, batch_size=1, verbose=0))
+    network = HandNetwork(
+        score=float(dataset.output.score(outputs, dataset.test.labels).value(one.score)),
+        num_parameters=trained.model.count_params(),
+        num_steps=trained.num_steps,
+    )
     found = references.fit(dataset, seed=job.seed)
-    return {model.name: float(model.test.value(one.score)) for model in found}, networks
+    return {model.name: float(model.test.value(one.score)) for model in found}, {SMALLER_UNET: network}

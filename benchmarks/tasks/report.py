@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from benchmarks.support.numbers import median
 from benchmarks.support.pages import table
-from benchmarks.tasks import evolving, families, genes
+from benchmarks.tasks import evolving, families, genes, long_unet
 from benchmarks.tasks.evolving import Evolved
 from benchmarks.tasks.families import Family
 from benchmarks.tasks.genes import Gains
+from benchmarks.tasks.long_unet import LongTraining
 from benchmarks.tasks.measuring import SETS, HandNetwork, Measurement
 from benchmarks.tasks.rates import Rates
 
@@ -41,14 +42,15 @@ _ABOUT_MASKS = """\
 
 kevo's search, and then each U-Net by hand, had the same minutes on the same pictures, scored at the same size, that of
 the files; the test pictures are given. In the table above boosted trees of pixels, which every search of masks trains,
-stand as a reference, and the full U-Net as the network by hand; both U-Nets are in `benchmarks/tasks/unets.py`. The
-full one is that of Ronneberger et al. 2015 (arXiv:1505.04597) with batch norm (momentum 0.9, as kevo's networks have
-it) and padding; the smaller one has a quarter of its channels. Both learn from batches of 4 random crops of 128 px,
-mirrored at random, with cross-entropy and Dice and Keras's Adam, and keep the weights with the best validation Dice,
-judged after each pass over the training pictures' area and at the end; kevo's winner may learn from the validation
-pictures too at last. A step is a batch; a search trains several networks, so that its steps are not given. In CHASE_DB1
-the second observer, who drew the vessels of the same test pictures, has a Dice of 0.807 against the first, whom all
-learn from. So far this is one seed, and other work ran beside it."""
+stand as a reference, and the full U-Net as the network by hand; both U-Nets are in `benchmarks/tasks/unets.py`. A new
+measurement trains the smaller one, at the same time as kevo searches, each on a core; the full one is trained for
+longer with `--unets full`. The full one is that of Ronneberger et al. 2015 (arXiv:1505.04597) with batch norm (momentum
+0.9, as kevo's networks have it) and padding; the smaller one has a quarter of its channels. Both learn from batches of
+4 random crops of 128 px, mirrored at random, with cross-entropy and Dice and Keras's Adam, and keep the weights with
+the best validation Dice, judged after each pass over the training pictures' area and at the end; kevo's winner may
+learn from the validation pictures too at last. A step is a batch; a search trains several networks, so that its steps
+are not given. In CHASE_DB1 the second observer, who drew the vessels of the same test pictures, has a Dice of 0.807
+against the first, whom all learn from. So far this is one seed, and other work ran beside it."""
 
 _ABOUT_RATES = """\
 ## Candidates an hour
@@ -66,6 +68,7 @@ def report(
     rates: Sequence[Rates] = (),
     gains: Sequence[Gains] = (),
     compared: Sequence[Family] = (),
+    long: Sequence[LongTraining] = (),
     evolved: Sequence[Evolved] = (),
 ) -> str:
     """Returns the report as Markdown."""
@@ -93,7 +96,7 @@ def report(
         )
     head = ("data", "score", "minutes", "seeds", "kevo", "its ensemble", "references", "by hand", "ahead by")
     machines = "; ".join(dict.fromkeys(row.machine for row in rows))
-    masks = [_masks(rows), families.report(compared)]
+    masks = [_masks(rows), long_unet.report(long), families.report(compared)]
     others = [_rates(rates), genes.report(gains), evolving.report(evolved)]
     parts = [_ABOUT, f"Machine: {machines}.", table(head, lines), *masks, *others]
     return "\n\n".join(filter(None, parts)) + "\n"

@@ -83,7 +83,7 @@ def train(dataset: ImageDataset, *, width: int, seconds: float, seed: int) -> Tr
             self.model.stop_training = time.monotonic() >= ends
 
     model.fit(
-        _batches(dataset.train.pictures, dataset.train.labels, crop=crop, seed=seed),
+        batches(dataset.train.pictures, dataset.train.labels, crop=crop, seed=seed),
         steps_per_epoch=num_steps,
         shuffle=False,
         epochs=1_000_000,
@@ -98,20 +98,35 @@ def train(dataset: ImageDataset, *, width: int, seconds: float, seed: int) -> Tr
     return Trained(model, int(model.optimizer.iterations))
 
 
-def _batches(
-    pictures: npt.NDArray[np.uint8], masks: npt.NDArray[np.uint8], *, crop: int, seed: int
+def batches(
+    pictures: npt.NDArray[np.uint8],
+    masks: npt.NDArray[np.uint8],
+    *,
+    crop: int,
+    seed: int,
+    batch_size: int = _BATCH_SIZE,
+    turns: bool = False,
 ) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]:
-    """Yields random crops and their masks without end, half of them mirrored from left to right."""
+    """Yields random crops and their masks without end, half of them mirrored from left to right.
+
+    Args:
+        pictures: Shape (n, side, side, 3).
+        masks: Shape (n, side, side, 1).
+        crop: Side of the crops, in pixels.
+        seed: The same seed yields the same crops.
+        batch_size: Number of crops in a batch.
+        turns: Whether crops are turned by quarters too.
+    """
     rng = np.random.default_rng(seed)
     last = pictures.shape[1] - crop
     while True:
         chosen = []
-        for place in rng.integers(len(pictures), size=_BATCH_SIZE):
+        for place in rng.integers(len(pictures), size=batch_size):
             top, left = rng.integers(last + 1, size=2)
             step = rng.choice((1, -1))
-            chosen.append(
-                [one[place, top : top + crop, left : left + crop][:, ::step] for one in (pictures, masks)],
-            )
+            quarters = int(rng.integers(4)) if turns else 0
+            cut = (one[place, top : top + crop, left : left + crop][:, ::step] for one in (pictures, masks))
+            chosen.append([np.rot90(one, quarters) for one in cut])
         yield np.stack([one[0] for one in chosen]), np.stack([one[1] for one in chosen])
 
 

@@ -123,8 +123,8 @@ class Archive:
 
     @property
     def finalists(self) -> list[TrialRecord]:
-        """The best trials of the evolution, without their final trainings."""
-        return self._evolved[: self._settings.num_finalists]
+        """The best trials of the evolution, without their final trainings; those of a front come first."""
+        return self._finalists(self._evolved)
 
     @property
     def equals(self) -> list[TrialRecord]:
@@ -239,6 +239,12 @@ class Archive:
                 left.remove(record.trial_id)
                 yield record
 
+    def _finalists(self, evolved: Sequence[TrialRecord]) -> list[TrialRecord]:
+        front = self.front(evolved)
+        names = {record.trial_id for record in front}
+        others = (record for record in evolved if record.trial_id not in names)
+        return list(itertools.islice(itertools.chain(front, others), self._settings.num_finalists))
+
     def _joins(self, record: TrialRecord, front: list[TrialRecord]) -> bool:
         """Puts a candidate in the place of those that it beats, unless one of them is as good."""
         if any(self._matches(rival, record) for rival in front):
@@ -290,7 +296,7 @@ class Archive:
         num = self._settings.num_finalists
         needed = [*completed[:num], *self.front(completed), *self._library(completed)]
         # A finalist that has paused may go on when its turn comes.
-        needed += [one for one in evolved[:num] if full_length_id(one) not in records]
+        needed += [one for one in self._finalists(evolved) if full_length_id(one) not in records]
         if self._settings.num_rungs > 1 and not self._has_finals:
             taken_up = {record.continues for record in records.values()}
             paused: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)

@@ -30,6 +30,8 @@ _FLEXIBLE_SHARE = 1 / 16
 """The part of the training's time after which a candidate is stopped whose learning rate falls with its time."""
 _PROPER_SHARE = 0.6
 """The largest share of the training time that is kept for one proper training of such a candidate."""
+_FRONT_SHARE = 0.75
+"""The same for the proper trainings of a front."""
 _SCARCE_SHARE = 0.7
 """Where a proper training takes more than that part of the time, there is none for other candidates."""
 _CONTINUED_SHARE = 0.2
@@ -114,14 +116,14 @@ class Budget:
         return min(_before_refit(left, shared), left - kept)
 
     def left_for_evolution(
-        self, finals: Sequence[float], *, tunes: bool, best: Work | None = None, refit: float = 0.0
+        self, finals: Sequence[float], *, tunes: bool, best: Sequence[Work] = (), refit: float = 0.0
     ) -> float | None:
         """How long candidates may still be trained before the finalists' turn.
 
         Args:
             finals: How many seconds each finalist that is still to be trained would like to have.
             tunes: Whether a pretrained network is fine-tuned in them.
-            best: The forecast for the best candidate, if its final training is still to come.
+            best: The forecasts for the candidates whose proper final trainings are still to come, the best first.
             refit: How many seconds the training of the winner so far took, if it is still to be refit.
         """
         whole, left = self._training_seconds, self.left
@@ -129,8 +131,9 @@ class Budget:
             return None
         wanted = sum(finals) + _REFIT_COST * max(refit, *finals, 0.0)
         kept = min(wanted, (_TUNING_SHARE if tunes else _FINAL_SHARE) * whole)
-        proper = 0.0 if best is None else (1 + _REFIT_COST) * self.proper_seconds(best)
-        return left - max(kept, min(proper, _PROPER_SHARE * whole))
+        proper = [self.proper_seconds(work) for work in best]
+        share = _FRONT_SHARE if len(best) > 1 else _PROPER_SHARE
+        return left - max(kept, min(sum(proper) + _REFIT_COST * sum(proper[:1]), share * whole))
 
     def longest(self, work: Work) -> int:
         """How many epochs a final training has at most.
@@ -148,7 +151,7 @@ class Budget:
     def is_scarce(self, work: Work) -> bool:
         """Tells whether there is so little time that one network should have all of it.
 
-        That is so where a proper training takes most of it. A front takes many networks.
+        That is so where a proper training takes most of it. A front takes several networks, which share it at last.
         """
         whole = None if self._settings.minimize else self._training_seconds
         return whole is not None and _SCARCE_SHARE * whole < self.proper_seconds(work)

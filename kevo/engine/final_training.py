@@ -78,10 +78,10 @@ class FinalTrainings:
         for place, record in enumerate(self._archive.finalists):
             if full_length_id(record) in self._archive.records:
                 continue
-            gets_the_rest = place == 0 and self._gets_the_rest(record)
+            gets_the_rest = self._shares_the_rest(record) or (place == 0 and self._gets_the_rest(record))
             left = self._budget.left if gets_the_rest else self._budget.left_for_finalist(best_seconds)
             if gets_the_rest and left is not None:
-                left = self._budget.without_continuation(self._task.work(record.genome), left)
+                left = self._part(record) * self._budget.without_continuation(self._task.work(record.genome), left)
             if left is not None and left <= 0:
                 return
             final = self._broken_off(record, left) or self._anew(record, left, is_last=gets_the_rest)
@@ -157,8 +157,12 @@ class FinalTrainings:
             return None
         finalists = self._archive.finalists
         possible = {final.finalist.trial_id for final in self._possible()}
-        best = self._task.work(finalists[0].genome) if finalists and finalists[0].trial_id in possible else None
-        if best is not None and self._budget.is_scarce(best) and self._was_cut_short(finalists[0]):
+        best = [
+            self._task.work(record.genome)
+            for place, record in enumerate(finalists)
+            if record.trial_id in possible and (place == 0 or self._shares_the_rest(record))
+        ]
+        if best and self._budget.is_scarce(best[0]) and self._was_cut_short(finalists[0]):
             return 0.0
         seconds, tunes = list[float](), False
         for record in finalists:
@@ -186,6 +190,24 @@ class FinalTrainings:
         That is so where it was cut short, and a training and a refit of full length do not both fit.
         """
         return self._was_cut_short(record) and not self._budget.fits_a_refit(self._task.work(record.genome))
+
+    def _shares_the_rest(self, record: TrialRecord) -> bool:
+        """Tells whether a finalist is one of a front whose last trainings share all the time that there is."""
+        return bool(self._settings.minimize) and self._task.work(record.genome).per_epoch is not None
+
+    def _part(self, record: TrialRecord) -> float:
+        """Returns the part of the time that a finalist gets: all, or as much as others of the front for each epoch.
+
+        Of networks that have learned for as many epochs each, it can be said what their parameters are worth.
+        """
+        if not self._shares_the_rest(record):
+            return 1.0
+        mine = self._budget.proper_seconds(self._task.work(record.genome))
+        return mine / sum(
+            self._budget.proper_seconds(self._task.work(one.genome))
+            for one in self._archive.finalists
+            if full_length_id(one) not in self._archive.records
+        )
 
     @property
     def _best_seconds(self) -> float:

@@ -19,6 +19,14 @@ Genes = Mapping[str, str | int | float | bool]
 """A candidate's genes, those included that only its network is made from."""
 
 
+_RATES = ("learning_rate", "sgd/learning_rate", "fine_tune/learning_rate")
+
+
+def at_rate(genome: Genes, factor: float) -> Genes:
+    """Returns a genome with all of its learning rates multiplied by a factor."""
+    return {**genome, **{name: factor * float(genome[name]) for name in _RATES if name in genome}}
+
+
 class _Direct(optimizers.Optimizer):  # type: ignore[misc]
     """Updates variables one after the other, without a sum of gradients over replicas where there is but one.
 

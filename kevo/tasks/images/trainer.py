@@ -26,10 +26,9 @@ from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.transfer_learning import Backbones, TransferLearning
 from kevo.training.candidate_fit import NO_MEMORY, CandidateFit
 from kevo.training.effort import CandidateError, Earlier, Effort, Keep, OutOfTimeError, Progress
+from kevo.training.optimizers import at_rate
 from kevo.training.stage import LoopMaker
 from tuners.genome import Genome
-
-_RATES = ("learning_rate", "sgd/learning_rate", "fine_tune/learning_rate")
 
 
 @dataclass(slots=True)
@@ -168,7 +167,7 @@ class Trainer:
                 even with half the batch, or its time was up before there was anything to measure.
         """
         began = time.monotonic()
-        genome = _at_rate(genome, effort.rate)
+        genome = at_rate(genome, effort.rate)
         try:
             return self._attempt(genome, effort, earlier, progress, keep)
         except NO_MEMORY:
@@ -238,11 +237,7 @@ class Trainer:
 
 def _halved(genome: Genome) -> Genome:
     """Returns a genome with half the batch, and rates that fall with it (Goyal et al. 2017, arXiv:1706.02677)."""
-    return {**_at_rate(genome, 0.5), "batch_size": max(1, int(genome["batch_size"]) // 2)}
-
-
-def _at_rate(genome: Genome, factor: float) -> Genome:
-    return {**genome, **{name: factor * float(genome[name]) for name in _RATES if name in genome}}
+    return {**at_rate(genome, 0.5), "batch_size": max(1, int(genome["batch_size"]) // 2)}
 
 
 def _machine() -> str:

@@ -1,4 +1,4 @@
-"""The genes of a U-Net, declared on `HyperParameters` without building a model.
+"""What may be searched of U-Nets, with presets of it, and their genomes, checked and in words.
 
 A `Space` is plain data: for every gene, the values that it may take. The first value of each is the one the search
 starts from. The network is that of Ronneberger et al. 2015, "U-Net", arXiv:1505.04597; blocks and links are varied as
@@ -8,9 +8,9 @@ by Fuentes-Tomás et al. 2024, doi:10.1109/tevc.2024.3353182. Its way down may b
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kevo.errors import SpaceError
 from kevo.tasks.images import backbones
@@ -22,15 +22,10 @@ from kevo.tasks.protocols.task import SearchSettings
 from tuners.genome import Genome
 from tuners.settings import Settings as EvolutionSettings
 
-if TYPE_CHECKING:
-    from keras_tuner import HyperParameters
-
 SCRATCH, PRETRAINED = "unet", "pretrained_unet"
 """The families: a U-Net from scratch, and one whose way down is a pretrained backbone."""
 SIDES_BY = 32
 """Sides of pictures and crops are multiples of it, so that they can be halved four times, and once more before."""
-_LEAST_BOTTOM = 4
-"""The lowest level of a network keeps so many pixels of a crop at least."""
 _MAX_DEPTH = 4
 _WORDS: genes.Words = {
     "families": (SCRATCH, PRETRAINED),
@@ -203,160 +198,6 @@ def of(settings: SearchSettings) -> Space:
         return space
     names = tuple(map(backbones.named, settings.weights))
     return dataclasses.replace(space, backbones=names, families=tuple(dict.fromkeys((*space.families, PRETRAINED))))
-
-
-def fitting_crops(space: Space, side: int) -> tuple[int, ...]:
-    """Returns the crops that fit into pictures; the whole picture where none does.
-
-    Args:
-        space: The space.
-        side: Side of the pictures, in pixels.
-    """
-    return tuple(crop for crop in space.crops if crop <= side) or (side,)
-
-
-def reductions(space: Space, side: int) -> list[int]:
-    """Returns by how much pictures of a side, in pixels, may be reduced for a network."""
-    smallest = min(fitting_crops(space, side))
-    return [number for number in space.reduce if smallest // number >= 4 * _LEAST_BOTTOM] or [min(space.reduce)]
-
-
-def declare(
-    space: Space, *, side: int, num_pictures: int, alphas: Mapping[str, Sequence[float | None]] | None = None
-) -> HyperParameters:
-    """Declares the genes of `space` that make sense for a data set.
-
-    Args:
-        space: The values that each gene may take.
-        side: Side of the pictures, in pixels: larger crops and networks that are too deep are left out.
-        num_pictures: Number of training pictures. Batches of more than a quarter of their crops are left out.
-        alphas: The backbones that can be had, each with its width multipliers, or `(None,)` where it comes in one width
-            only. `None` for none.
-
-    Returns:
-        Keras Tuner hyperparameters.
-
-    Raises:
-        SpaceError: no family is left.
-
-    Example:
-        >>> declare(preset("small"), side=96, num_pictures=20).get("unet/depth")
-        2
-    """
-    from keras_tuner import HyperParameters
-
-    usable = {name: tuple(alphas[name]) for name in space.backbones if alphas and alphas.get(name)}
-    families = [family for family in space.families if family == SCRATCH or usable]
-    if not families:
-        raise SpaceError(
-            "Nothing is left to search: the space holds pretrained U-Nets only, and no backbone has usable weights. "
-            f"Give weights (`--weights NAME=PATH`), or add the family {SCRATCH!r} to the space."
-        )
-    hp = HyperParameters()
-    genes.choice(hp, "family", families)
-    crops = fitting_crops(space, side)
-    halved = reductions(space, side)
-    deepest = min(crops) // max(halved)
-    genes.choice(hp, "crop", crops)
-    genes.choice(hp, "reduce", halved)
-    if SCRATCH in families:
-        depth = [number for number in space.depth if deepest >> number >= _LEAST_BOTTOM] or [min(space.depth)]
-        with hp.conditional_scope("family", [SCRATCH]):
-            genes.choice(hp, "unet/depth", depth)
-    if PRETRAINED in families:
-        with hp.conditional_scope("family", [PRETRAINED]):
-            _declare_encoder(hp, space, usable)
-    genes.choice(hp, "unet/width", space.width)
-    genes.choice(hp, "unet/growth", space.growth)
-    genes.choice(hp, "unet/block", space.blocks)
-    genes.choice(hp, "unet/kernel", space.kernels)
-    genes.choice(hp, "unet/dilation", space.dilation)
-    genes.choice(hp, "unet/skip", space.skips)
-    genes.choice(hp, "unet/up", space.ups)
-    genes.choice(hp, "unet/norm", space.norms)
-    genes.choice(hp, "unet/attention", space.attention)
-    genes.choice(hp, "unet/activation", space.activations)
-    genes.choice(hp, "unet/dropout", space.dropout)
-    genes.choice(hp, "augment", space.augment)
-    genes.choice(hp, "loss", space.losses)
-    genes.declare_optimizer(hp, space, num_examples=num_pictures * -(-(side**2) // min(crops) ** 2))
-    return hp
-
-
-def _declare_encoder(hp: HyperParameters, space: Space, usable: Mapping[str, Sequence[float | None]]) -> None:
-    genes.choice(hp, "backbone", tuple(usable))
-    for name, alphas in usable.items():
-        if widths := [alpha for alpha in alphas if alpha is not None]:
-            with hp.conditional_scope("backbone", [name]):
-                genes.choice(hp, f"{name}/alpha", widths)
-    genes.choice(hp, "encoder/depth", space.encoder_depth)
-
-
-def seeds(space: Space, *, has_backbone: bool = False) -> list[Genome]:
-    """Returns genomes to begin a search with, each as those genes that differ from the defaults.
-
-    One on a pretrained backbone; a small U-Net; a wider one; one with residual blocks; one of separable convolutions;
-    and one that sees pictures at half their size: as far as the space has them, and a backbone can be had.
-
-    Args:
-        space: The values that each gene may take.
-        has_backbone: Whether a backbone can be had.
-    """
-    found: list[Genome] = []
-    if has_backbone and PRETRAINED in space.families:
-        light = {"unet/width": genes.nearest(space.width, 16), "unet/growth": min(space.growth)}
-        block = {"unet/block": "separable"} if "separable" in space.blocks else {}
-        found.append({"family": PRETRAINED, **light, **block})
-    if SCRATCH not in space.families:
-        return found
-    wanted: list[Genome] = [
-        {},
-        {"unet/width": genes.nearest(space.width, 16)},
-        {"unet/block": "residual"},
-        {"unet/block": "separable", "unet/width": genes.nearest(space.width, 16)},
-        *([{"reduce": 2, "unet/width": genes.nearest(space.width, 16)}] if 2 in space.reduce else []),
-    ]
-    for one in wanted:
-        whole = {"family": SCRATCH, **one}
-        if one.get("unet/block", space.blocks[0]) in space.blocks and whole not in found:
-            found.append(whole)
-    return found
-
-
-def narrowest(space: Space) -> list[Genome]:
-    """Returns networks with few parameters, as genes that differ from the defaults: one for each kind of block."""
-    family = SCRATCH if SCRATCH in space.families else PRETRAINED
-    return [
-        {
-            "family": family,
-            "unet/block": block,
-            "unet/width": min(space.width),
-            **({"unet/depth": min(space.depth)} if family == SCRATCH else {"encoder/depth": min(space.encoder_depth)}),
-            "unet/growth": min(space.growth),
-            "unet/kernel": min(space.kernels),
-            "unet/skip": next(skip for skip in ("none", "add", "concat") if skip in space.skips),
-            "unet/up": space.ups[0],
-            "unet/attention": min(space.attention),
-        }
-        for block in space.blocks
-    ]
-
-
-def cheaper(genome: Genome, space: Space, *, side: int) -> list[Genome]:
-    """Returns genomes like this one that cost less, the most expensive first.
-
-    Args:
-        genome: The genome.
-        space: The values that each gene may take.
-        side: Side of the pictures, in pixels.
-    """
-    found: list[Genome] = []
-    for width in sorted(space.width, reverse=True):
-        if width < int(genome["unet/width"]):
-            found.append({**genome, "unet/width": width})
-    if (most := max(reductions(space, side))) > int(genome["reduce"]):
-        found.append({**genome, "unet/width": min(space.width), "reduce": most})
-    return found
 
 
 def check_genome(genome: Genome) -> None:

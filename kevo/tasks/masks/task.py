@@ -21,7 +21,8 @@ from kevo.tasks.images.features import FeatureCache, lasting_store
 from kevo.tasks.images.inference import predict
 from kevo.tasks.images.rows import ROWS
 from kevo.tasks.images.usable_weights import Usable, by_width, to_json
-from kevo.tasks.masks import costs, networks, references, space
+from kevo.tasks.masks import costs, networks, recipes, references, space
+from kevo.tasks.masks.declaration import declare
 from kevo.tasks.masks.frozen_maps import FrozenMaps
 from kevo.tasks.masks.trainer import MaskTrainer
 from kevo.tasks.outputs.reference import Reference
@@ -60,14 +61,14 @@ class MaskTask(PreparedTask):
             dataset,
             settings,
             kind=ROWS[dataset.output.asks],
-            hyperparameters=space.declare(
+            hyperparameters=declare(
                 self._space,
                 side=self._side,
                 num_pictures=len(dataset.train),
                 alphas={name: [one.alpha for one in weights] for name, weights in usable.items()},
             ),
-            seeds=space.seeds(self._space, has_backbone=bool(usable)),
-            narrowest=space.narrowest(self._space),
+            seeds=recipes.seeds(self._space, has_backbone=bool(usable)),
+            narrowest=recipes.narrowest(self._space),
             forecast=costs.forecast(
                 side=self._side,
                 num_train=len(dataset.train),
@@ -147,7 +148,7 @@ class MaskTask(PreparedTask):
 
     def cheaper(self, genome: Genome) -> Sequence[Genome]:
         """Narrower networks, and at last one that sees pictures at half their size."""
-        return space.cheaper(genome, self._space, side=self._side)
+        return recipes.cheaper(genome, self._space, side=self._side)
 
     def scoring_seconds(self, genome: Genome) -> float:
         """How long it takes to load and to score a finished model."""

@@ -20,6 +20,7 @@ from kevo.training.answers import Answers
 from kevo.training.candidate_fit import CandidateFit
 from kevo.training.effort import CandidateError, Earlier, Effort, OutOfTimeError, Progress
 from kevo.training.loop import EpochLoop
+from kevo.training.optimizers import at_rate
 from kevo.training.stage import LoopMaker, StagePlan, StageSpec
 from tuners.genome import Genome
 
@@ -136,6 +137,7 @@ class PreparedTrainer:
             CandidateError: the network cannot be trained: its loss is no longer a number, or its time was up before
                 there was anything to measure.
         """
+        genome = at_rate(genome, effort.rate)
         # Keras keeps every graph of every model it ever built until told otherwise.
         keras.backend.clear_session()
         plan = StagePlan(

@@ -16,7 +16,7 @@ def test_the_network_is_as_large_as_that_of_the_paper() -> None:
 
 def test_crops_and_their_masks_are_cut_and_mirrored_together() -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
-    found = list(itertools.islice(unets._batches(pictures, pictures[..., :1], crop=16, seed=0), 8))
+    found = list(itertools.islice(unets.batches(pictures, pictures[..., :1], crop=16, seed=0), 8))
     crops, masks = (np.concatenate([batch[part] for batch in found]) for part in (0, 1))
     assert crops.shape == (32, 16, 16, 3)
     np.testing.assert_array_equal(crops[..., :1], masks)

@@ -119,6 +119,15 @@ def test_what_no_other_beats_in_everything_is_news_of_a_front(tmp_path: Path) ->
     assert nums == [0, 1, 0, 0, 1, 0]
 
 
+def test_the_front_is_trained_once_more_before_others(tmp_path: Path) -> None:
+    one = archive(tmp_path, dataclasses.replace(SETTINGS, minimize=("params",), num_finalists=3))
+    for name, accuracy, params in [("best", 0.6, 90), ("beaten", 0.5, 95), ("small", 0.4, 40), ("worst", 0.3, 99)]:
+        candidate = record(name, accuracy, is_paused=False)
+        metrics = {**candidate.metrics, "params": float(params)}
+        one.add(dataclasses.replace(candidate, metrics=metrics))
+    assert [finalist.trial_id for finalist in one.finalists] == ["best", "small", "beaten"]
+
+
 def test_what_has_paused_is_compared_with_its_like_and_counts_once(tmp_path: Path) -> None:
     one = archive(tmp_path, RUNGS)
     pretrained = pretrained_genome("mobilenet_v2", "out_relu")

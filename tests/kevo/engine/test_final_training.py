@@ -157,6 +157,39 @@ def test_one_head_on_each_frozen_network_is_fine_tuned(
     assert len(finals) == 3
 
 
+def test_the_last_trainings_of_a_front_share_the_time(tmp_path: Path, dataset: ImageDataset) -> None:
+    settings = dataclasses.replace(SETTINGS, max_trials=None, max_time=400.0, epochs=20, final_epochs=40)
+    settings = dataclasses.replace(settings, minimize=("params",), num_finalists=2)
+    narrow = {**CONV_GENOME, "conv/block_1/filters": 4}
+    records = []
+    for trial_id, accuracy, num_parameters, genome in (
+        ("large", 0.8, 300, CONV_GENOME),
+        ("beaten", 0.79, 400, CONV_GENOME),
+        ("small", 0.7, 100, narrow),
+    ):
+        ended = record(trial_id, accuracy, genome=genome, is_paused=False, seconds=20.0)
+        records.append(dataclasses.replace(ended, metrics={**ended.metrics, "params": float(num_parameters)}))
+    one = evolved(tmp_path, dataset, settings, *records, seconds=80.0)
+
+    def work(genome: object, *, tune_epochs: int | None = None) -> Work:
+        per_epoch = 5.0 if genome == narrow else 10.0
+        return Work(0.0, 1.0 + 20 * per_epoch, per_epoch=per_epoch)
+
+    one._task.work = work  # type: ignore[method-assign]
+    # Three quarters of 380 seconds are kept.
+    assert one._finals.left_for_evolution() == pytest.approx(15, abs=3)
+    large = one.next("a")
+    assert isinstance(large, TrialSpec) and large.trial_id == "large-full" and large.effort.num_epochs == 40
+    # A fifth of the 300 seconds that are left may be needed to go on with all examples.
+    assert large.effort.seconds == pytest.approx(0.8 * 300 * 10 / 15, abs=3)
+    one._budget._seconds_before = 160.0
+    better = {"metrics": {**METRICS, "params": 300.0}, "seconds": 160.0}
+    one.finish("a", dataclasses.replace(DONE, **better), save=lambda path: path.write_text("a model"))
+    small = one.next("a")
+    assert isinstance(small, TrialSpec) and small.trial_id == "small-full"
+    assert small.effort.seconds == pytest.approx(0.8 * 140, abs=3)
+
+
 def test_after_slow_candidates_quick_ones_use_what_is_left(tmp_path: Path, dataset: ImageDataset) -> None:
     """The first on each frozen network make its passes; a head on features that are there takes a second."""
     settings = dataclasses.replace(SETTINGS, max_trials=None, max_time=300.0, epochs=20, num_finalists=1)

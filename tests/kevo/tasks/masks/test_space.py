@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from kevo.errors import SettingsError, SpaceError
-from kevo.tasks.masks import space
-from kevo.tasks.masks.space import Space, declare, preset
+from kevo.tasks.masks import recipes, space
+from kevo.tasks.masks.declaration import declare
+from kevo.tasks.masks.space import Space, preset
 from tests.support.masks import GENOME, ON_BACKBONE
 from tuners.genome import SearchSpace
 
@@ -20,8 +21,8 @@ def test_every_genome_is_one(name: str, side: int) -> None:
     genes = SearchSpace.from_hyperparameters(declare(found, side=side, num_pictures=20, alphas=alphas))
     rng = np.random.default_rng(0)
     sampled = [genes.sample(rng) for _ in range(20)]
-    seeds = space.seeds(found, has_backbone=True)
-    for genome in (*sampled, *map(genes.default, (*seeds, *space.narrowest(found)))):
+    seeds = recipes.seeds(found, has_backbone=True)
+    for genome in (*sampled, *map(genes.default, (*seeds, *recipes.narrowest(found)))):
         space.check_genome(genome)
         assert genome["crop"] <= side and genome["crop"] >> space.depth(genome) >= 2
         assert space.describe(genome).startswith("U-Net ")
@@ -32,7 +33,7 @@ def test_families() -> None:
     genes = SearchSpace.from_hyperparameters(
         declare(alone, side=64, num_pictures=20, alphas={"mobilenet_v2": (0.35,), "resnet50": ()})
     )
-    (seed,) = map(genes.default, space.seeds(alone, has_backbone=True))
+    (seed,) = map(genes.default, recipes.seeds(alone, has_backbone=True))
     assert seed == genes.default() | {"unet/width": 16, "unet/growth": 1.5, "unet/block": "separable"}
     assert (seed["backbone"], seed["mobilenet_v2/alpha"], seed["encoder/depth"]) == ("mobilenet_v2", 0.35, 4)
     assert "unet/depth" not in seed
@@ -40,7 +41,7 @@ def test_families() -> None:
         declare(alone, side=64, num_pictures=20)
     scratch = SearchSpace.from_hyperparameters(declare(Space(), side=64, num_pictures=20))
     assert scratch.default()["family"] == "unet" and "backbone" not in scratch.default()
-    assert all(one["family"] == "unet" for one in space.seeds(Space()))
+    assert all(one["family"] == "unet" for one in recipes.seeds(Space()))
     assert space.describe(ON_BACKBONE).startswith("U-Net on mobilenet_v2 0.35, 8 > 16 > 32 > 64, separable 3x3, relu; ")
 
 
@@ -69,7 +70,7 @@ def test_values_are_checked() -> None:
 
 def test_cheaper_networks() -> None:
     genome = {**GENOME, "unet/width": 16}
-    found = space.cheaper(genome, Space(), side=128)
+    found = recipes.cheaper(genome, Space(), side=128)
     assert [(one["unet/width"], one["reduce"]) for one in found] == [(8, 1), (4, 1), (4, 2)]
-    assert [one["reduce"] for one in space.cheaper(genome, Space(), side=32)] == [1, 1, 2]
-    assert space.cheaper({**GENOME, "unet/width": 4}, preset("small"), side=128) == []
+    assert [one["reduce"] for one in recipes.cheaper(genome, Space(), side=32)] == [1, 1, 2]
+    assert recipes.cheaper({**GENOME, "unet/width": 4}, preset("small"), side=128) == []

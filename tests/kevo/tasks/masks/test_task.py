@@ -54,6 +54,16 @@ def test_a_candidate_learns(task: MaskTask, dataset: ImageDataset) -> None:
     np.testing.assert_allclose(task.predict(together, "validation"), expected, atol=1e-5)
 
 
+def test_a_network_goes_on_at_a_part_of_its_rate(task: MaskTask) -> None:
+    ended = [
+        task.trainer().train(GENOME, Effort(num_epochs=1, refit={"train": 1}, rate=rate)).network.trainable_weights
+        for rate in (0.0, 1e-9, 1.0)
+    ]
+    first, nearly, other = (np.concatenate([np.ravel(one) for one in weights]) for weights in ended)
+    np.testing.assert_allclose(nearly, first, atol=1e-6)
+    assert np.abs(other - first).max() > 1e-3
+
+
 @pytest.mark.long
 def test_a_candidate_learns_on_a_backbone_whose_maps_are_made_once(dataset: ImageDataset, tmp_path: Path) -> None:
     weights = {"mobilenet_v2": (Weights("mobilenet_v2", "none", alpha=0.35),)}
