@@ -49,6 +49,7 @@ kevo.runs.folder
 kevo.runs
 
 kevo.tasks.saved_model kevo.tasks.sampling kevo.tasks.options kevo.tasks.text_files kevo.tasks.folds
+kevo.tasks.splits
 kevo.tasks.folded_trainer
 kevo.tasks.outputs
 kevo.tasks.prepared

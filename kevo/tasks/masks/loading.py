@@ -16,10 +16,9 @@ from kevo.errors import DataError, SettingsError, os_reason
 from kevo.tasks.images import picture_arrays
 from kevo.tasks.images.datasets import ImageDataset, Limits, arrays
 from kevo.tasks.images.datasets import groups as grouping
-from kevo.tasks.images.datasets.dataset import SPLITS
 from kevo.tasks.images.datasets.files import Listed
 from kevo.tasks.images.datasets.levels import Whites
-from kevo.tasks.images.datasets.loading import TEST_FRACTION, VALIDATION_FRACTION, with_splits
+from kevo.tasks.images.datasets.loading import with_splits
 from kevo.tasks.images.datasets.loose import upright
 from kevo.tasks.images.datasets.pairs import Pair, Pairs, are_arrays, opened_pairs
 from kevo.tasks.images.datasets.pictures import UnusableError, decode, opened
@@ -30,6 +29,7 @@ from kevo.tasks.masks.space import SIDES_BY
 from kevo.tasks.outputs.masks.output import PixelClasses
 from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.sampling import EVERYTHING, Sampling, sample, sentence
+from kevo.tasks.splits import SPLITS, TEST_FRACTION, VALIDATION_FRACTION
 
 _LARGEST_SIDE = 512
 _MOST_PIXELS = 256_000_000

@@ -12,13 +12,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from kevo.errors import DataError, os_reason
-from kevo.tasks.images.datasets.dataset import SPLITS, Limits
+from kevo.tasks.images.datasets.dataset import Limits
 from kevo.tasks.images.datasets.pairs import Pair, opened_pairs
 from kevo.tasks.images.datasets.pictures import UnusableError, decode
 from kevo.tasks.masks import coding
 from kevo.tasks.masks.coding import Coding
 from kevo.tasks.outputs.masks.predictions import overlay
 from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.splits import SPLITS
 
 _MOST_READ = 500
 _MOST_PIXELS = 400_000_000

@@ -16,7 +16,7 @@ from kevo.runs import layout
 from kevo.runs.folder import Run
 from kevo.tasks.images.contract import Contract, read_contract, read_known
 from kevo.tasks.images.datasets import ImageDataset, Limits, loose
-from kevo.tasks.images.datasets.dataset import SPLITS, digest
+from kevo.tasks.images.datasets.dataset import digest
 from kevo.tasks.images.datasets.pictures import File, decode
 from kevo.tasks.images.inference import predict
 from kevo.tasks.images.predictor import run_of
@@ -30,6 +30,7 @@ from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.protocols.use import Prediction, Scored
 from kevo.tasks.sampling import Sampling
 from kevo.tasks.saved_model import load_model, model_file
+from kevo.tasks.splits import SPLITS
 
 _ALL = "all"
 """Every picture of a source."""

@@ -15,12 +15,11 @@ from kevo.tasks.folds import describe_splits
 from kevo.tasks.outputs import parsing
 from kevo.tasks.outputs.forecasts.evaluation import num_independent
 from kevo.tasks.outputs.forecasts.output import Forecasts
+from kevo.tasks.prepared.dataset import WORKER_SPLITS
 from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.series.clock import Clock
+from kevo.tasks.splits import SPLITS
 
-SPLITS = ("train", "validation", "test")
-_WORKER_SPLITS = ("train", "validation")
-"""Workers never see the test split."""
 _JSON, _ARRAYS, _VALUES = "series.json", "series.npz", "values"
 
 
@@ -160,7 +159,7 @@ class SeriesDataset:
         }
         (folder / _JSON).write_text(json.dumps(facts))
         known = int(self.validation.firsts[-1]) + self.output.horizon
-        arrays = {name: getattr(self, name).firsts for name in _WORKER_SPLITS}
+        arrays = {name: getattr(self, name).firsts for name in WORKER_SPLITS}
         np.savez(folder / _ARRAYS, allow_pickle=False, **{_VALUES: self.train.series[:known]}, **arrays)
 
 
@@ -172,7 +171,7 @@ def read(folder: Path) -> SeriesDataset:
         raise TypeError(f"{folder} holds no series, but {output.summary()}")
     with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
         series = arrays[_VALUES]
-        train, validation = (Windows(series, arrays[name], facts["window"], output.horizon) for name in _WORKER_SPLITS)
+        train, validation = (Windows(series, arrays[name], facts["window"], output.horizon) for name in WORKER_SPLITS)
     return SeriesDataset(
         name=facts["name"],
         times=tuple(facts["times"]),

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from kevo.errors import DataError
 from kevo.tasks.outputs.forecasts.output import Forecasts
 from kevo.tasks.series import seasons
-from kevo.tasks.series.dataset import SPLITS, SeriesDataset, Windows
+from kevo.tasks.series.dataset import SeriesDataset, Windows
 from kevo.tasks.series.reading import Series, read
+from kevo.tasks.splits import SPLITS
 from kevo.tasks.tables.reading import Limits
 
 VALIDATION_SHARE, TEST_SHARE = 0.2, 0.15

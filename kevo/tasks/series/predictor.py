@@ -19,10 +19,11 @@ from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.protocols.use import Prediction, Scored
 from kevo.tasks.series import contract, options
 from kevo.tasks.series.contract import Contract
-from kevo.tasks.series.dataset import SPLITS, SeriesDataset, Windows
+from kevo.tasks.series.dataset import SeriesDataset, Windows
 from kevo.tasks.series.loading import load
 from kevo.tasks.series.reading import Series, read
 from kevo.tasks.series.task import forward
+from kevo.tasks.splits import SPLITS
 from kevo.tasks.tables.reading import Limits
 
 _TOLERANCE = 0.01

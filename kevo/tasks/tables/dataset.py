@@ -17,16 +17,14 @@ import numpy.typing as npt
 from kevo.system.text import plural
 from kevo.tasks.folds import describe_splits
 from kevo.tasks.outputs import parsing
-from kevo.tasks.outputs.output import Output
+from kevo.tasks.prepared.dataset import WORKER_SPLITS, SplitDataset, folds_in
 from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.splits import SPLITS
 from kevo.tasks.tables.columns import Column, Kind
 
-SPLITS = ("train", "validation", "test")
 Inputs = dict[str, npt.NDArray[Any]]
 """Raw columns as a saved model takes them: for each its name and its values, of shape (n, 1)."""
-_WORKER_SPLITS = ("train", "validation")
-"""Workers never see the test split."""
-_JSON, _ARRAYS, _FOLDS = "table.json", "table.npz", "folds"
+_JSON, _ARRAYS = "table.json", "table.npz"
 _KIND_WORDS: dict[Kind, str] = {"number": "number", "code": "coded category", "category": "category"}
 
 
@@ -53,87 +51,22 @@ class Split:
         return Split(self.numbers[rows], self.categories[rows], self.labels[rows])
 
 
-@dataclass(frozen=True, slots=True)
-class TableDataset:
-    """Rows with their answers, for training, choosing and measuring.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableDataset(SplitDataset[Split]):
+    """Rows with their answers, for training, choosing and measuring; see `SplitDataset` for the other fields.
 
     Args:
-        name: A short name, fit for a file.
-        target: The name of the column that is predicted.
         columns: The columns that models learn from.
-        output: What is asked of each row.
-        train: What models learn from.
-        validation: What decides between them.
-        test: What is looked at once, at the end.
         unused: The names of the columns that models do not see.
-        notes: What was decided about the columns, in words.
-        made_splits: The splits that the source did not give and that were taken out of `train`.
-        max_examples: What reading was limited to; `None` where all rows are used.
-        repeats: What there is to say of rows that stand in several splits of the source.
-        folds: The fold in which each row of `train` is judged, shape (n,); `validation` is then the same as `train`.
-            `None` where the rows are divided once.
     """
 
-    name: str
-    target: str
     columns: tuple[Column, ...]
-    output: Output
-    train: Split
-    validation: Split
-    test: Split
     unused: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    made_splits: tuple[str, ...] = ()
-    max_examples: int | None = None
-    repeats: tuple[str, ...] = ()
-    folds: npt.NDArray[np.int64] | None = None
-
-    @property
-    def num_folds(self) -> int | None:
-        """Number of folds that the rows are divided into; `None` where they are divided once."""
-        return None if self.folds is None else int(self.folds.max()) + 1
-
-    def part(self, train: npt.NDArray[np.int64], validation: npt.NDArray[np.int64]) -> TableDataset:
-        """Returns some rows of `train`, by their positions, as a data set of its own.
-
-        Args:
-            train: What is learned from.
-            validation: What is judged by.
-        """
-        return dataclasses.replace(self, train=self.train[train], validation=self.train[validation], folds=None)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The classes, in the order of a model's outputs; of numbers, their name."""
-        return self.output.names
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes, or of numbers."""
-        return self.output.size
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
         """Always empty: a row that cannot be read ends the reading."""
         return ()
-
-    @property
-    def num_judged(self) -> int:
-        """Number of validation rows: none says what another does."""
-        return self.num_examples("validation")
-
-    def num_examples(self, split: str) -> int:
-        """Number of rows of a split."""
-        return len(getattr(self, split))
-
-    def labels(self, split: str) -> npt.NDArray[Any]:
-        """The answers of a split."""
-        labels: npt.NDArray[Any] = getattr(self, split).labels
-        return labels
-
-    def class_weights(self) -> dict[int, float] | None:
-        """Weights with which each class counts the same in training; `None` where there is nothing to balance."""
-        return self.output.class_weights(self.train.labels)
 
     def inputs(self, split: Split) -> Inputs:
         """Returns a split's raw columns as a saved model takes them: float32, or texts as objects."""
@@ -144,7 +77,7 @@ class TableDataset:
         facts = [self.target, list(map(dataclasses.astuple, self.columns)), self.output.names]
         digest = hashlib.blake2b(json.dumps(facts).encode(), digest_size=16)
         for name in SPLITS:
-            for array in _arrays(getattr(self, name)).values():
+            for array in _arrays(self.split(name)).values():
                 digest.update(repr(array.shape).encode())
                 digest.update(np.ascontiguousarray(array).data)
         if self.folds is not None:
@@ -174,11 +107,9 @@ class TableDataset:
         }
         (folder / _JSON).write_text(json.dumps(facts))
         arrays = {
-            f"{name}_{part}": array for name in _WORKER_SPLITS for part, array in _arrays(getattr(self, name)).items()
+            f"{name}_{part}": array for name in WORKER_SPLITS for part, array in _arrays(self.split(name)).items()
         }
-        if self.folds is not None:
-            arrays[_FOLDS] = self.folds
-        np.savez(folder / _ARRAYS, allow_pickle=False, **arrays)
+        np.savez(folder / _ARRAYS, allow_pickle=False, **arrays, **self.fold_arrays())
 
 
 def read(folder: Path) -> TableDataset:
@@ -186,9 +117,9 @@ def read(folder: Path) -> TableDataset:
     facts = json.loads((folder / _JSON).read_text())
     with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
         train, validation = (
-            Split(*(arrays[f"{name}_{field.name}"] for field in dataclasses.fields(Split))) for name in _WORKER_SPLITS
+            Split(*(arrays[f"{name}_{field.name}"] for field in dataclasses.fields(Split))) for name in WORKER_SPLITS
         )
-        folds = arrays.get(_FOLDS)
+        folds = folds_in(arrays)
     return TableDataset(
         name=facts["name"],
         target=facts["target"],

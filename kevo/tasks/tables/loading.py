@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,12 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kevo.errors import DataError, SettingsError
-from kevo.tasks.folds import divide as fold_numbers
-from kevo.tasks.outputs.classes.output import CLASSIFICATION, Classes
-from kevo.tasks.outputs.classes.stratified import divide, divide_groups, groups_in_several
+from kevo.errors import DataError
+from kevo.tasks.outputs.classes.output import CLASSIFICATION
+from kevo.tasks.outputs.classes.stratified import groups_in_several
 from kevo.tasks.outputs.numbers.output import Numbers
-from kevo.tasks.sampling import EVERYTHING, Sampling, sample, sentence
+from kevo.tasks.prepared import dividing
+from kevo.tasks.sampling import EVERYTHING, Sampling, sentence
+from kevo.tasks.splits import SPLIT_ALIASES, SPLITS, TEST_FRACTION, VALIDATION_FRACTION, fractions_of
 from kevo.tasks.tables import answers
 from kevo.tasks.tables.columns import (
     Column,
@@ -30,15 +32,13 @@ from kevo.tasks.tables.columns import (
     kind_of_values,
     typed,
 )
-from kevo.tasks.tables.dataset import SPLITS, Split, TableDataset
+from kevo.tasks.tables.dataset import Split, TableDataset
 from kevo.tasks.tables.reading import Limits, Table, as_text, from_array, is_table, listed, read_table
 
-VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
 ARRAY_TARGET = "target"
 """The name of the target where it came as an array."""
 _MAX_FEATURES = 500_000_000
 """Rows times network inputs: 2 GB."""
-_ALIASES = {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
 
 
 class _Found(NamedTuple):
@@ -106,17 +106,14 @@ def load(
         >>> load(load_wine(return_X_y=True)).summary()
         'table: 178 rows, 13 numbers, 3 classes (115 train, 36 validation*, 27 test*; * from train)'
     """
-    fractions = {"validation": validation_fraction, "test": test_fraction}
-    if not (min(fractions.values()) > 0 and sum(fractions.values()) < 1):
-        raise SettingsError(
-            "`validation_fraction` and `test_fraction` must be positive and leave something to train on. Received: "
-            f"{validation_fraction} and {test_fraction}."
-        )
+    fractions = fractions_of(validation=validation_fraction, test=test_fraction)
     name, target, found = _find(source, target, limits)
     total = sum(len(one.target) for one in found.values())
     max_examples = None if sampling.most is None or sampling.most >= total else sampling.most
     if max_examples is not None:
-        found = _part(found, max_examples, asks=asks, seed=sampling.seed)
+        answered = {split: one.target for split, one in found.items()}
+        chosen = dividing.sampled(answered, max_examples, asks=asks, seed=sampling.seed)
+        found = {split: _rows(found[split], places) for split, places in chosen.items()}
     output, labels = answers.read({split: one.target for split, one in found.items()}, target, asks)
     members = {} if groups is None else _groups(found, groups)
     kinds, unused, notes = _decide(found["train"].table, labels["train"], keep, groups)
@@ -125,13 +122,15 @@ def load(
     rows = {split: np.arange(len(labels[split])) for split in found}
     missing = {split: fraction for split, fraction in fractions.items() if split not in found}
     if missing:
-        strata, names = output.strata(labels["train"])
-        if groups is None:
-            keys = _row_keys(values["train"])
-            rows |= divide(keys, strata, missing, class_names=names, examples="rows", seed=seed)
-        else:
-            own = members["train"]
-            rows |= divide_groups(own, strata, missing, class_names=names, examples="rows", seed=seed)
+        rows |= dividing.made_splits(
+            labels["train"],
+            missing,
+            keys=_row_keys(values["train"]),
+            groups=members.get("train"),
+            output=output,
+            examples="rows",
+            seed=seed,
+        )
     repeats = tuple(_repeats(values, are_folded=num_folds is not None))
     notes += repeats
     origins = {split: split if split in found else "train" for split in SPLITS}
@@ -157,17 +156,13 @@ def load(
     if num_folds is not None:
         pool = _split(raw, columns, gathered(labels), np.arange(len(rows["train"]) + len(rows["validation"])))
         splits |= {"train": pool, "validation": pool}
-        strata, names = output.strata(pool.labels)
-        folds = fold_numbers(
-            _row_keys(raw)
-            if groups is None
-            else [members[origins[split]][row] for split in learned for row in rows[split].tolist()],
-            strata,
+        folds = dividing.folds_of(
+            pool.labels,
             num_folds,
-            names=names,
+            keys=_row_keys(raw) if groups is None else dividing.pooled(origins, rows, members),
+            output=output,
             examples="rows",
             seed=seed,
-            are_classes=isinstance(output, Classes),
             is_grouped=groups is not None,
         )
     return TableDataset(
@@ -183,17 +178,6 @@ def load(
         folds=folds,
         **splits,
     )
-
-
-def _part(found: Mapping[str, _Found], most: int, *, asks: str, seed: int) -> dict[str, _Found]:
-    """Leaves rows out: of classes the same part of each."""
-    places = [(split, place) for split, one in found.items() for place in range(len(one.target))]
-    strata = [(split, found[split].target[place] if asks == CLASSIFICATION else "") for split, place in places]
-    taken: dict[str, list[int]] = {split: [] for split in found}
-    for position in sample(strata, most, seed=seed):
-        split, place = places[position]
-        taken[split].append(place)
-    return {split: _rows(found[split], chosen) for split, chosen in taken.items()}
 
 
 def _rows(one: _Found, chosen: Sequence[int]) -> _Found:
@@ -253,7 +237,7 @@ def _find(source: Any, target: str | None, limits: Limits | None) -> tuple[str, 
         found = _Found(*separate(table, target, name=str(path)))
         return re.sub(r"[^\w.-]+", "_", path.resolve().stem) or "table", target, {"train": found}
     if isinstance(source, Mapping):
-        splits = {_ALIASES.get(str(name), str(name)): pair for name, pair in source.items()}
+        splits = {SPLIT_ALIASES.get(str(name), str(name)): pair for name, pair in source.items()}
         if "train" not in splits or not set(splits) <= set(SPLITS) or len(splits) < len(source):
             raise DataError(
                 f"Received the splits {listed(list(map(str, source)))}. Expected train, and optionally validation and "
@@ -296,10 +280,8 @@ def _groups(found: Mapping[str, _Found], groups: str) -> dict[str, list[str]]:
                 f"There is no column {groups!r} of groups in {split}. Expected one of: "
                 f"{listed(list(one.table.columns))}."
             )
-        texts = [str(value) for value in one.table.columns[groups]]
-        members[split] = [
-            f"alone {split} {row}" if is_missing(text) else f"group {text}" for row, text in enumerate(texts)
-        ]
+        texts = map(str, one.table.columns[groups])
+        members[split] = dividing.grouped([None if is_missing(text) else text for text in texts], split=split)
     return members
 
 
@@ -307,21 +289,15 @@ def _repeats(values: Mapping[str, Mapping[str, Typed]], *, are_folded: bool) -> 
     """Says how many rows of a split that the source gives stand in an earlier one too, whatever their answers."""
     order = [split for split in SPLITS if split in values]
     together = {name: np.concatenate([values[split][name] for split in order]) for name in values["train"]}
-    keys = _row_keys(together)
-    known: set[bytes] = set()
-    start = 0
-    for split in order:
-        num_rows = len(next(iter(values[split].values())))
-        own, start = keys[start : start + num_rows], start + num_rows
-        num = sum(key in known for key in own) if known else 0
-        known.update(own)
-        # The same rows are in the same fold.
-        if num and not (are_folded and split == "validation"):
-            others, so = "training", "candidates are chosen by rows that they know"
-            if split == "test":
-                others, so = "training or validation", "the scores on the test split may be too good"
-            same = f"the same as {others} rows in every column that is learned from"
-            yield f"{num:,} of {num_rows:,} {split} rows are {same}: {so}."
+    keys = iter(_row_keys(together))
+    sizes = {split: len(next(iter(values[split].values()))) for split in order}
+    return dividing.repeats(
+        {split: list(itertools.islice(keys, size)) for split, size in sizes.items()},
+        are_folded=are_folded,
+        examples="rows",
+        same="the same as",
+        behind=" in every column that is learned from",
+    )
 
 
 def _decide(table: Table, labels: npt.NDArray[Any], keep: Sequence[str], groups: str | None) -> _Kinds:

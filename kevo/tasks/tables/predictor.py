@@ -19,10 +19,11 @@ from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.protocols.use import Prediction, Scored
 from kevo.tasks.sampling import Sampling
+from kevo.tasks.splits import SPLITS
 from kevo.tasks.tables import contract
 from kevo.tasks.tables.columns import count_missing, encode, typed
 from kevo.tasks.tables.contract import Contract
-from kevo.tasks.tables.dataset import SPLITS, Inputs, TableDataset
+from kevo.tasks.tables.dataset import Inputs, TableDataset
 from kevo.tasks.tables.loading import load
 from kevo.tasks.tables.options import kept_columns
 from kevo.tasks.tables.preparing import forward

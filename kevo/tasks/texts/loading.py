@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from kevo.errors import DataError, SettingsError
-from kevo.tasks.folds import divide as fold_numbers
-from kevo.tasks.outputs.classes.output import CLASSIFICATION, Classes
-from kevo.tasks.outputs.classes.stratified import divide, divide_groups, groups_in_several
+from kevo.errors import DataError
+from kevo.tasks.outputs.classes.output import CLASSIFICATION
+from kevo.tasks.outputs.classes.stratified import groups_in_several
 from kevo.tasks.outputs.numbers.output import Numbers
-from kevo.tasks.sampling import EVERYTHING, Sampling, sample, sentence
+from kevo.tasks.prepared import dividing
+from kevo.tasks.sampling import EVERYTHING, Sampling, sentence
+from kevo.tasks.splits import SPLITS, TEST_FRACTION, VALIDATION_FRACTION, fractions_of
 from kevo.tasks.tables import answers
 from kevo.tasks.tables.columns import is_missing
 from kevo.tasks.tables.reading import Limits, is_table_file
 from kevo.tasks.text_files import is_zipped_table
 from kevo.tasks.texts import reading, twins, vectors
 from kevo.tasks.texts.dataset import Split, TextDataset
-from kevo.tasks.texts.reading import SPLITS, Found
-
-VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
+from kevo.tasks.texts.reading import Found
 
 
 def load(
@@ -79,18 +78,17 @@ def load(
         >>> load((texts, ["yes", "no"] * 12)).class_names
         ('no', 'yes')
     """
-    fractions = {"validation": validation_fraction, "test": test_fraction}
-    if not (min(fractions.values()) > 0 and sum(fractions.values()) < 1):
-        raise SettingsError(
-            "`validation_fraction` and `test_fraction` must be positive and leave something to train on. Received: "
-            f"{validation_fraction} and {test_fraction}."
-        )
+    fractions = fractions_of(validation=validation_fraction, test=test_fraction)
     found = reading.read(source, text=text, target=target, groups=groups, limits=limits)
     reading.drop_missing(found)
     total = sum(len(one.texts) for one in found.splits.values())
     max_examples = None if sampling.most is None or sampling.most >= total else sampling.most
     if max_examples is not None:
-        _keep_part(found.splits, max_examples, asks=asks, seed=sampling.seed)
+        answered = {split: one.answers for split, one in found.splits.items()}
+        for split, places in dividing.sampled(answered, max_examples, asks=asks, seed=sampling.seed).items():
+            one = found.splits[split]
+            parts = (one.texts, one.answers, one.groups)
+            found.splits[split] = Found(*([part[place] for place in places] if part else [] for part in parts))
         found.notes.append(sentence(sum(len(one.texts) for one in found.splits.values()), total, examples="texts"))
     if not found.splits["train"].texts:
         raise DataError("There are no texts to learn from. Expected some with words in them.")
@@ -98,19 +96,27 @@ def load(
     alike = _alike(found.splits)
     rows = {split: np.arange(len(labels[split])) for split in found.splits}
     keys: dict[str, list[Hashable]] = {split: list(one.tolist()) for split, one in alike.items()}
+    members: dict[str, list[str]] = {}
     missing = {split: fraction for split, fraction in fractions.items() if split not in found.splits}
     if groups is not None:
-        members = {split: list(_groups(one.groups, split)) for split, one in found.splits.items()}
+        for split, one in found.splits.items():
+            named = [None if is_missing(value) else value for value in one.groups]
+            members[split] = dividing.grouped(named, split=split)
         found.notes += filter(None, [groups_in_several(members)])
-        keys = {split: list(one) for split, one in members.items()}
     if missing:
-        strata, names = output.strata(labels["train"])
-        if groups is None:
-            own = alike["train"].tolist()
-            rows |= divide(own, strata, missing, class_names=names, examples="texts", seed=seed, across_classes=True)
-        else:
-            rows |= divide_groups(members["train"], strata, missing, class_names=names, examples="texts", seed=seed)
-    repeats = tuple(_repeats(alike, are_folded=num_folds is not None))
+        rows |= dividing.made_splits(
+            labels["train"],
+            missing,
+            keys=keys["train"],
+            groups=members.get("train"),
+            output=output,
+            examples="texts",
+            seed=seed,
+            across_classes=True,
+        )
+    repeats = tuple(
+        dividing.repeats(keys, are_folded=num_folds is not None, examples="texts", same="the same as, or nearly,")
+    )
     if (num := len(alike["train"]) - len(np.unique(alike["train"]))) and missing:
         found.notes.append(f"{num:,} of {len(alike['train']):,} texts are alike another one: they stay in one split.")
     origins = {split: split if split in found.splits else "train" for split in SPLITS}
@@ -120,21 +126,18 @@ def load(
     }
     folds = None
     if num_folds is not None:
-        learned = ("train", "validation")
+        learned = [splits["train"], splits["validation"]]
         pool = Split(
-            tuple(text for split in learned for text in splits[split].texts),
-            np.concatenate([splits[split].labels for split in learned]),
+            tuple(text for one in learned for text in one.texts), np.concatenate([one.labels for one in learned])
         )
         splits |= {"train": pool, "validation": pool}
-        strata, names = output.strata(pool.labels)
-        folds = fold_numbers(
-            [keys[origins[split]][row] for split in learned for row in rows[split].tolist()],
-            strata,
+        folds = dividing.folds_of(
+            pool.labels,
             num_folds,
-            names=names,
+            keys=dividing.pooled(origins, rows, members or keys),
+            output=output,
             examples="texts",
             seed=seed,
-            are_classes=isinstance(output, Classes),
             is_grouped=groups is not None,
         )
     if isinstance(output, Numbers):
@@ -173,42 +176,8 @@ def suggested(
     return answers.suggested_for(found.splits["train"].answers, found.target)
 
 
-def _keep_part(splits: dict[str, Found], most: int, *, asks: str, seed: int) -> None:
-    """Leaves texts out: of classes the same part of each."""
-    places = [(split, place) for split, one in splits.items() for place in range(len(one.texts))]
-    strata = [(split, splits[split].answers[place] if asks == CLASSIFICATION else "") for split, place in places]
-    taken: dict[str, list[int]] = {split: [] for split in splits}
-    for position in sample(strata, most, seed=seed):
-        split, place = places[position]
-        taken[split].append(place)
-    for split, one in splits.items():
-        parts = (one.texts, one.answers, one.groups)
-        splits[split] = Found(*([part[place] for place in taken[split]] if part else [] for part in parts))
-
-
 def _alike(splits: Mapping[str, Found]) -> dict[str, npt.NDArray[np.int64]]:
     """Returns for each split a number for each text, the same only for texts that are alike, in any split."""
     numbers = twins.groups([text for one in splits.values() for text in one.texts])
     ends = np.cumsum([len(one.texts) for one in splits.values()])
     return dict(zip(splits, np.split(numbers, ends[:-1]), strict=True))
-
-
-def _groups(values: list[str], split: str) -> Iterator[str]:
-    # The names cannot be each other's.
-    for row, value in enumerate(values):
-        yield f"alone {split} {row}" if is_missing(value) else f"group {value}"
-
-
-def _repeats(alike: Mapping[str, npt.NDArray[np.int64]], *, are_folded: bool) -> Iterator[str]:
-    """Says how many texts of a split that the source gives are like one of an earlier one."""
-    known: set[int] = set()
-    for split in (split for split in SPLITS if split in alike):
-        own = alike[split].tolist()
-        num = sum(number in known for number in own)
-        # Texts that are alike are in the same fold.
-        if num and not (are_folded and split == "validation"):
-            others, so = "training", "candidates are chosen by texts that they know"
-            if split == "test":
-                others, so = "training or validation", "the scores on the test split may be too good"
-            yield f"{num:,} of {len(own):,} {split} texts are the same as, or nearly, {others} texts: {so}."
-        known.update(own)

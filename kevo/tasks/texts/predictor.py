@@ -19,6 +19,7 @@ from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.protocols.task import SearchSettings
 from kevo.tasks.protocols.use import Prediction, Scored
 from kevo.tasks.sampling import Sampling
+from kevo.tasks.splits import SPLITS
 from kevo.tasks.tables.reading import Limits, is_table_file, read_table
 from kevo.tasks.text_files import TEXT_SUFFIX, is_zip
 from kevo.tasks.texts import contract, reading
@@ -26,7 +27,6 @@ from kevo.tasks.texts.contract import Contract
 from kevo.tasks.texts.dataset import TextDataset
 from kevo.tasks.texts.loading import load
 from kevo.tasks.texts.options import TEXT
-from kevo.tasks.texts.reading import SPLITS
 from kevo.tasks.texts.tokens import forward
 from kevo.tasks.texts.zipped import unpacked
 

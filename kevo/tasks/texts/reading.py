@@ -13,14 +13,13 @@ import numpy as np
 
 from kevo.errors import DataError, os_reason
 from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.splits import SPLIT_ALIASES, SPLITS
 from kevo.tasks.tables.columns import is_missing
 from kevo.tasks.tables.free_text import is_idle, text_columns
 from kevo.tasks.tables.loading import ARRAY_TARGET
 from kevo.tasks.tables.reading import Limits, Table, as_text, is_table_file, listed, read_table
 from kevo.tasks.text_files import TEXT_SUFFIX, class_files, decode, is_zip, read_bytes
 
-SPLITS = ("train", "validation", "test")
-ALIASES = {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
 ARRAY_TEXT = "text"
 """The name of the texts where they came as an array, or as files."""
 MOST_LETTERS = 50_000
@@ -194,7 +193,7 @@ def _from_folder(path: Path, target: str, limits: Limits) -> Source:
             f"{TEXT_SUFFIX} files for each class, or a .zip file of either."
         )
     source = Source(_short(path.resolve().name), ARRAY_TEXT, target, {})
-    parts = {ALIASES.get(entry.name, entry.name): Path(entry.path) for entry in _entries(path) if entry.is_dir()}
+    parts = {SPLIT_ALIASES.get(entry.name, entry.name): Path(entry.path) for entry in _entries(path) if entry.is_dir()}
     is_divided = "train" in parts and set(parts) <= set(SPLITS)
     left = limits.max_bytes
     for split, folder in parts.items() if is_divided else [("train", path)]:
@@ -271,7 +270,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 def _from_arrays(source: Any, target: str) -> Source:
     pairs = {"train": source}
     if isinstance(source, Mapping):
-        pairs = {ALIASES.get(str(name), str(name)): pair for name, pair in source.items()}
+        pairs = {SPLIT_ALIASES.get(str(name), str(name)): pair for name, pair in source.items()}
         if "train" not in pairs or not set(pairs) <= set(SPLITS) or len(pairs) < len(source):
             raise DataError(
                 f"Received the splits {listed(list(map(str, source)))}. Expected train, and optionally validation and "

@@ -48,9 +48,7 @@ _WORDS: genes.Words = {
 }
 MOST_TOKENS = 100_000
 """The largest vocabulary."""
-_SEQUENCES = ("conv", "recurrent")
-_BAG_UNITS = 32
-"""The width of the small network of a bag of words that a search begins with."""
+SEQUENCES = ("conv", "recurrent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +257,7 @@ def declare(space: Space, *, num_texts: int, are_balanced: bool = True) -> Hyper
             if hidden := [units for units in sorted(space.bag_units) if units]:
                 with hp.conditional_scope("bag/units", hidden):
                     _declare_features(hp, space)
-    if sequences := [name for name in space.families if name in _SEQUENCES]:
+    if sequences := [name for name in space.families if name in SEQUENCES]:
         with hp.conditional_scope("family", sequences):
             genes.choice(hp, "sequence/tokens", space.tokens)
             if "words" in space.tokens and space.pretrained != ("none",):
@@ -311,58 +309,6 @@ def _declare_features(hp: HyperParameters, space: Space) -> None:
     else:
         genes.choice(hp, "bag/activation", space.activations)
     genes.choice(hp, "bag/dropout", space.dropout)
-
-
-def seeds(space: Space) -> list[Genome]:
-    """Returns genomes to begin a search with, each as those genes that differ from the defaults.
-
-    A linear model of rows of words, a linear model of pretrained word vectors, that of rows of words weighed by TF-IDF,
-    a conv network, a small network of a bag of words, a linear model of characters, and a recurrent network: as far as
-    the space has them.
-
-    Example:
-        >>> [one["family"] for one in seeds(without_vectors(preset("default")))]
-        ['bag', 'bag', 'conv', 'bag', 'bag', 'recurrent']
-    """
-    found: list[Genome] = []
-    plain = {"num_layers": min(space.num_layers)}
-    small = genes.nearest(space.bag_units, _BAG_UNITS)
-    wanted: list[Genome] = [
-        {"family": "bag", **plain},
-        {"family": "vectors", **plain},
-        {"family": "bag", **plain, "bag/weights": space.bag_weights[-1]},
-        {"family": "conv", **plain},
-        {"family": "bag", **plain, "bag/units": small},
-        {"family": "bag", **plain, "bag/tokens": space.tokens[-1]},
-        {"family": "recurrent", **plain},
-    ]
-    for one in wanted:
-        if one["family"] in space.families and one not in found:
-            found.append(one)
-    return found
-
-
-def narrowest(space: Space) -> list[Genome]:
-    """Returns for each family a network with few parameters, as genes that differ from the defaults."""
-    small: Genome = {"vocabulary": min(space.vocabulary), "num_layers": min(space.num_layers)}
-    sequence: Genome = {**small, "sequence/units": min(space.sequence_units)}
-    by_family: dict[str, Genome] = {
-        "bag": {**small, "bag/units": min(space.bag_units)},
-        "conv": {
-            **sequence,
-            "conv/branches": min(space.branches),
-            "conv/branch_1/width": min(space.widths),
-            "conv/filters": min(space.filters),
-            "conv/pooling": "max" if "max" in space.poolings else space.poolings[0],
-        },
-        "recurrent": {**sequence, "recurrent/units": min(space.recurrent_units)},
-        "vectors": {**small, "vectors/pooling": space.vectors_poolings[0]},
-    }
-    if "none" in space.pretrained:
-        # Those that are learned are as short as the space allows, pretrained ones as long as they come.
-        for name in _SEQUENCES:
-            by_family[name] = {**by_family[name], "sequence/pretrained": "none"}
-    return [{"family": name, **by_family[name]} for name in space.families]
 
 
 def check_genome(genome: Genome) -> None:

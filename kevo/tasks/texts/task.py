@@ -16,7 +16,7 @@ from kevo.tasks.outputs.reference import Reference
 from kevo.tasks.prepared.combining import weighted_mean
 from kevo.tasks.prepared.task import PreparedTask
 from kevo.tasks.protocols.task import Member, SearchSettings
-from kevo.tasks.texts import contract, costs, networks, references, space
+from kevo.tasks.texts import contract, costs, initial_population, networks, references, space
 from kevo.tasks.texts.contract import ROWS, Contract
 from kevo.tasks.texts.dataset import TextDataset
 from kevo.tasks.texts.scripts import have_spaces
@@ -57,8 +57,8 @@ class TextTask(PreparedTask):
             hyperparameters=space.declare(
                 genes, num_texts=len(dataset.train), are_balanced=dataset.class_weights() is None
             ),
-            seeds=space.seeds(genes),
-            narrowest=space.narrowest(genes),
+            seeds=initial_population.seeds(genes),
+            narrowest=initial_population.narrowest(genes),
             forecast=costs.forecast(
                 num_train=len(dataset.train),
                 size=self._texts.size,

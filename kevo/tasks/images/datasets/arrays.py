@@ -18,11 +18,12 @@ from PIL import Image
 from kevo.errors import DataError
 from kevo.system import memory
 from kevo.tasks.images import picture_arrays
-from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS, Limits
+from kevo.tasks.images.datasets.dataset import Limits
 from kevo.tasks.images.datasets.files import open_archive
 from kevo.tasks.images.datasets.levels import UNKNOWN, Levels, Whites, describe, to_bytes
 from kevo.tasks.images.datasets.pictures import Size, choose_crop, choose_shape, for_each, resize
 from kevo.tasks.images.picture_arrays import Pictures
+from kevo.tasks.splits import SPLIT_ALIASES, SPLITS
 
 Array = npt.NDArray[Any]
 Blocks = list[Array]

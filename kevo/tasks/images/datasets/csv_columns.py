@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES
+from kevo.tasks.splits import SPLIT_ALIASES
 
 PATH, LABEL, SPLIT = "path", "label", "split"
 _LABELS = ("labels", "class", "class_name", "classname", "category", "target", "species", "y")

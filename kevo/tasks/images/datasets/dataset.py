@@ -20,20 +20,9 @@ from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.output import Output
 from kevo.tasks.protocols.dataset import Skipped
 
-SPLITS = ("train", "validation", "test")
 _HANDED_OVER = ("train", "validation")
-_FOLDS = "folds.npy"
 """Workers never see the test split."""
-SPLIT_ALIASES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "val": "validation",
-    "valid": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
+_FOLDS = "folds.npy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,13 @@ from typing import BinaryIO
 from kevo.errors import DataError, os_reason
 from kevo.system import archives
 from kevo.tasks.images.datasets import csv_columns
-from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS, Limits, natural
+from kevo.tasks.images.datasets.dataset import Limits, natural
 from kevo.tasks.images.datasets.folders import Folder
 from kevo.tasks.images.datasets.layouts import understand
 from kevo.tasks.images.datasets.pictures import File
 from kevo.tasks.images.datasets.targets import CLASS_LABELS, Targets
 from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.splits import SPLIT_ALIASES, SPLITS
 
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini", "icon\r"}
 """What file managers leave behind, besides names that begin with a dot; ignored in silence."""

@@ -8,10 +8,11 @@ import numpy as np
 
 from kevo.errors import DataError
 from kevo.tasks.images import picture_arrays
-from kevo.tasks.images.datasets.dataset import SPLITS, Split
+from kevo.tasks.images.datasets.dataset import Split
 from kevo.tasks.images.datasets.reading import Found
 from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.outputs.output import Output
+from kevo.tasks.splits import SPLITS
 
 ALL = "all"
 """Every picture that a source has, whatever its split."""

@@ -12,9 +12,9 @@ from pathlib import PurePosixPath
 
 from kevo.errors import DataError
 from kevo.tasks.images.datasets import masks
-from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, SPLITS
 from kevo.tasks.images.datasets.folders import Folder
 from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.splits import SPLIT_ALIASES, SPLITS
 
 _BESIDE = "stands beside the folders of the splits"
 

@@ -21,8 +21,8 @@ from kevo.tasks.outputs.numbers.output import REGRESSION, Numbers
 from kevo.tasks.outputs.numbers.output import parse as parse_numbers
 from kevo.tasks.outputs.output import Output
 from kevo.tasks.sampling import EVERYTHING, Sampling
+from kevo.tasks.splits import TEST_FRACTION, VALIDATION_FRACTION, fractions_of
 
-VALIDATION_FRACTION, TEST_FRACTION = 0.2, 0.15
 _MOST_VALIDATION = 5000
 """So many pictures tell accuracies apart to within a point: all others are better learned from."""
 
@@ -99,12 +99,7 @@ def load(
     """
     if seed < 0:
         raise SettingsError(f"`seed` must not be negative. Received: {seed}.")
-    fractions = {"validation": validation_fraction, "test": test_fraction}
-    if not (min(fractions.values()) > 0 and sum(fractions.values()) < 1):
-        raise SettingsError(
-            "`validation_fraction` and `test_fraction` must be positive and leave something to train on. Received: "
-            f"{validation_fraction} and {test_fraction}."
-        )
+    fractions_of(validation=validation_fraction, test=test_fraction)
     found = read(
         source, image_size=image_size, limits=limits, groups=groups, targets=targets, sampling=sampling, crop=crop
     )
@@ -131,7 +126,7 @@ def divide(
     if "train" not in found.pictures:
         raise DataError(f"{found.name} has no train split, only: {', '.join(found.pictures) or 'nothing'}. Add one.")
     output, labels = _answers(found, targets)
-    fractions = {"validation": validation_fraction, "test": test_fraction}
+    fractions = fractions_of(validation=validation_fraction, test=test_fraction)
     return with_splits(found, output, labels, fractions=fractions, seed=seed, num_folds=num_folds)
 
 

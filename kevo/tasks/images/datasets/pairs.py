@@ -12,7 +12,7 @@ from typing import Any
 from kevo.errors import DataError
 from kevo.tasks.images.datasets import files
 from kevo.tasks.images.datasets.arrays import shapes_in_npz, splits_of
-from kevo.tasks.images.datasets.dataset import SPLIT_ALIASES, Limits, natural
+from kevo.tasks.images.datasets.dataset import Limits, natural
 from kevo.tasks.images.datasets.folders import Folder
 from kevo.tasks.images.datasets.masks import (
     IMAGES,
@@ -27,6 +27,7 @@ from kevo.tasks.images.datasets.masks import (
 )
 from kevo.tasks.images.datasets.pictures import File
 from kevo.tasks.protocols.dataset import Skipped
+from kevo.tasks.splits import SPLIT_ALIASES
 
 
 @dataclass(frozen=True, slots=True)

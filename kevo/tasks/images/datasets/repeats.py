@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.tasks.images.datasets.copies import content_keys, near_pairs
-from kevo.tasks.images.datasets.dataset import NOT_REPEATED, SPLITS, Repeated, Repeats, Split
+from kevo.tasks.images.datasets.dataset import NOT_REPEATED, Repeated, Repeats, Split
+from kevo.tasks.splits import SPLITS
 
 _LARGEST_SHARE = 0.1
 """Of all pictures: so many that are alike are one scene or an empty background, and no copies of each other."""

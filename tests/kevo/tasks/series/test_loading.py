@@ -7,8 +7,8 @@ import pytest
 
 from kevo.errors import DataError
 from kevo.tasks.series import dataset
-from kevo.tasks.series.dataset import SPLITS
 from kevo.tasks.series.loading import load
+from kevo.tasks.splits import SPLITS
 from tests.support.series import small_dataset, values, write_csv
 
 

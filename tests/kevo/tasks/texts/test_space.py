@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kevo.errors import SettingsError, SpaceError
+from kevo.tasks.texts.initial_population import seeds
 from kevo.tasks.texts.space import (
     PRESETS,
     Space,
@@ -14,8 +15,6 @@ from kevo.tasks.texts.space import (
     declare,
     describe,
     from_json,
-    narrowest,
-    seeds,
     without_classes,
     without_vectors,
 )
@@ -74,8 +73,6 @@ def test_a_genome_has_the_genes_that_count_for_it_and_no_others() -> None:
 
 def test_small_spaces() -> None:
     one = Space(families=("conv",), tokens=("words",), bag_units=(8,))
-    assert [genome["family"] for genome in seeds(one)] == ["conv"]
-    assert [genome["family"] for genome in narrowest(Space())] == ["bag", "conv", "recurrent", "vectors"]
     assert SearchSpace.from_hyperparameters(declare(one, num_texts=100)).default()["family"] == "conv"
     assert without_classes(Space()).label_smoothing == (0.0,)
     assert characters_first(Space()).tokens[0] == "characters"
