@@ -55,6 +55,20 @@ def test_its_steps_are_those_of_keras(name: str, schedule: str) -> None:
     assert not np.allclose(ended, start)
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_what_is_the_same_for_all_variables_is_computed_once(name: str) -> None:
+    genome: dict[str, Any] = {"optimizer": name, "schedule": "cosine", "weight_decay": 0.1}
+    genome["sgd/learning_rate" if name == "sgd" else "learning_rate"] = 0.05
+    optimizer = optimizers.optimizer(genome, horizon=Horizon(20), num_done=0, fine_tune_rate=None)
+    variables = [keras.Variable(np.ones(3, np.float32)) for _ in range(4)]
+    optimizer.build(variables)
+    step = tf.function(lambda: optimizer.apply([tf.ones(3)] * 4, variables), autograph=False)
+    kinds = [one.type for one in step.get_concrete_function().graph.get_operations()]
+    # The schedule has one cosine; it is asked for by the update and by the decay of weights.
+    assert kinds.count("Cos") == (1 if name == "adam" else 2)
+    assert kinds.count("Pow") == (0 if name == "sgd" else 2)
+
+
 def rates(optimizer: keras.optimizers.Optimizer, *steps: int) -> list[float]:
     optimizer.build([keras.Variable(0.0)])
     found = []
