@@ -131,6 +131,15 @@ class Archive:
         """The best trials of the evolution, as far as one can tell them apart; see `kevo.runs.ranking`."""
         return self._evolved.equals
 
+    @property
+    def has_finals(self) -> bool:
+        """Whether a final training has come out."""
+        return self._has_finals
+
+    def is_clearly_behind(self, record: TrialRecord) -> bool:
+        """Tells whether a trial is behind the best of the evolution by more than chance; see `kevo.runs.ranking`."""
+        return self._evolved.is_clearly_behind(record)
+
     def front(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
         """Returns the candidates that no other beats in every objective, in their order; none if there is but one."""
         if not self._settings.minimize:
@@ -224,7 +233,7 @@ class Archive:
     def tidy(self) -> None:
         """Removes the models that are no longer needed."""
         for trial_id in self._kept - self._needed(self._records, self._ranking, self._evolved):
-            for name in (layout.checkpoint, layout.predictions, layout.refit_model):
+            for name in (layout.checkpoint, layout.predictions, layout.refit_model, layout.refit_predictions):
                 (self.folder.path / name(trial_id)).unlink(missing_ok=True)
             self._kept.remove(trial_id)
 

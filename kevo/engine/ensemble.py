@@ -43,8 +43,14 @@ class EnsembleLibrary:
 
     def kept_outputs(self, record: TrialRecord) -> Outputs | None:
         """Reads the outputs for the validation split that a trial left behind."""
-        path = self._run.path / layout.predictions(record.trial_id)
-        return read_predictions(path, shape=self._task.output_shape, are_valid=self._task.are_valid)
+        return self._read(layout.predictions(record.trial_id))
+
+    def refit_outputs(self, record: TrialRecord) -> Outputs | None:
+        """Reads the same of the model that has learned from the validation split too."""
+        return self._read(layout.refit_predictions(record.trial_id))
+
+    def _read(self, name: str) -> Outputs | None:
+        return read_predictions(self._run.path / name, shape=self._task.output_shape, are_valid=self._task.are_valid)
 
     def beats(self, ours: Scores, theirs: Scores) -> bool:
         """Tells whether scores are better than others, by the rule by which candidates win."""

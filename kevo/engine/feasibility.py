@@ -44,11 +44,29 @@ class Feasibility:
             record.fitness is not None and record.trial_id != FIRST for record in self._archive.records.values()
         )
 
+    @property
+    def _is_left_to_heads(self) -> bool:
+        """Whether a pretrained network leads after the final trainings.
+
+        What these leave over is enough for heads on features that are there, but not to learn as much from scratch. A
+        front may have room for small networks all the same.
+        """
+        winner = self._archive.winner
+        return (
+            self.left is not None
+            and len(self._archive.objectives) == 1
+            and self._archive.has_finals
+            and winner is not None
+            and self._task.work(winner.genome).per_epoch is None
+        )
+
     def _obstacle(self, genome: Genome) -> str | None:
         """Says why a candidate may not be trained; `None` if it may."""
         if (obstacle := self._task.obstacle(genome)) is not None:
             return obstacle
         work = self._task.work(genome)
+        if work.per_epoch is not None and self._is_left_to_heads:
+            return "too little time"
         # Of the very first nothing is known but a guess; if it was wrong, training is cut short.
         may_take_any_time = self.is_first and work.per_epoch is not None
         if self.left is None or not self._archive.records or may_take_any_time:

@@ -281,7 +281,7 @@ class FinalTrainings:
             record: The finalist.
             seconds: Returns how long it may take, by the seconds of its passes.
         """
-        if not self._leads_its_network(record):
+        if not self._leads_its_network(record) or self._is_clearly_behind(record):
             return None
         for tuned in self._task.deeper(record.genome):
             work = self._tuning_work(tuned)
@@ -299,6 +299,10 @@ class FinalTrainings:
             return True
         alike = (one for one in self._archive.finalists if self._settings.kind.extractor_key(one.genome) == key)
         return next(alike, record).trial_id == record.trial_id
+
+    def _is_clearly_behind(self, record: TrialRecord) -> bool:
+        """Tells whether time is limited, and better spent on others: fine-tuning gains less than a finalist lacks."""
+        return self._budget.left is not None and self._archive.is_clearly_behind(record)
 
     @property
     def _tune_epochs(self) -> int:

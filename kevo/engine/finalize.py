@@ -29,8 +29,9 @@ from kevo.system import model_files
 from kevo.tasks.protocols.scores import Outputs, Scores
 from kevo.tasks.protocols.task import Member, Task
 
-_MEMBER_COST = 1.5
-"""How much longer it takes with a member than with the best model alone: it is loaded twice, and saved once more."""
+_MEMBER_COST = 2.0
+"""How much longer it takes with a member than with the best model alone: it is loaded twice, saved once more, and also
+answers for the validation split."""
 
 
 class Finalizer:
@@ -209,7 +210,11 @@ class Finalizer:
             raise WrongScoreError(self._folder.path, name, reason)
         if refit not in self.unusable and (self._folder.path / refit).is_file():
             again = self._loaded(refit)
-            losses = (self._task.loss(one, "validation") for one in (self._task.predict(again, "validation"), outputs))
+            # Whoever trained it had the features of these pictures at hand.
+            learned = self._library.refit_outputs(winner) if self._refute is None else None
+            if learned is None:
+                learned = self._task.predict(again, "validation")
+            losses = (self._task.loss(one, "validation") for one in (learned, outputs))
             # What has seen the answers and still knows them no better has gone wrong.
             if operator.lt(*losses):
                 return refit, again, outputs

@@ -28,6 +28,7 @@ from kevo.engine.trial_records import last_record, record_of
 from kevo.progress import Listener
 from kevo.runs import layout, phases
 from kevo.runs.atomic_files import dumps, loads
+from kevo.runs.predictions import write_predictions
 from kevo.runs.records import FIRST, TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.protocols.scores import Outputs
@@ -225,7 +226,7 @@ class Scheduler:
         if running is None or self._is_stopped:
             return
         if running.refits is not None:
-            self._end_refit(running, running.refits, outcome, save)
+            self._end_refit(running, running.refits, outcome, save, outputs)
             return
         record = self._record(running, outcome)
         # A record that cannot be read again would end the search when it is taken up.
@@ -445,11 +446,20 @@ class Scheduler:
         return None if final is None or self._num_losses[final.trial_id] >= _MAX_LOSSES else final
 
     def _end_refit(
-        self, running: Running, winner: TrialRecord, outcome: TrialResult, save: Callable[[Path], object] | None
+        self,
+        running: Running,
+        winner: TrialRecord,
+        outcome: TrialResult,
+        save: Callable[[Path], object] | None,
+        outputs: Outputs | None,
     ) -> None:
         reason = outcome.reason or ("its model is missing" if save is None else None)
         if save is not None and reason is None:
             try:
+                if outputs is not None:
+                    with self._archive.folder.replacing(layout.refit_predictions(winner.trial_id)) as path:
+                        write_predictions(path, outputs)
+                # Last: a refit whose model is there is done.
                 with self._archive.folder.replacing(layout.refit_model(winner.trial_id)) as path:
                     save(path)
             except CandidateError as error:

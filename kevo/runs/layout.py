@@ -97,6 +97,11 @@ def refit_model(trial_id: str) -> str:
     return f"{CHECKPOINTS}/{trial_id}-refit.keras"
 
 
+def refit_predictions(trial_id: str) -> str:
+    """Returns the name of what that model predicts for the validation split."""
+    return f"{PREDICTIONS}/{trial_id}-refit.npy"
+
+
 def predictions(trial_id: str) -> str:
     """Returns the name of what a trial's model predicts for the validation split."""
     return f"{PREDICTIONS}/{trial_id}.npy"

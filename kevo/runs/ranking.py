@@ -20,6 +20,9 @@ from typing import overload
 from kevo.objective import Objective
 from kevo.runs.records import TrialRecord
 
+_CLEAR = 2
+"""A lead of more than so many standard errors is no chance: it would be one in a hundred times at most."""
+
 
 def rivals(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """Returns the trials that have a fitness. What was continued counts once, by its last training."""
@@ -87,6 +90,14 @@ class Ranking(Sequence[TrialRecord]):
         """The best, and those whose lead or lag is within the margin."""
         place = self._place()
         return list(takewhile(lambda record: place(record)[0] == 0, self._ordered))
+
+    def is_clearly_behind(self, record: TrialRecord) -> bool:
+        """Tells whether a trial is behind the best by more than two standard errors; never where these are unknown."""
+        if self._best is None:
+            return False
+        margin = _margin(self._best.metrics, self._objectives, self._num_judged)
+        (best, _), (score, _) = (self._objectives[0].rank(one.metrics) for one in (self._best, record))
+        return margin > 0 and best - score > _CLEAR * margin
 
     def with_one(self, record: TrialRecord) -> Ranking:
         """Returns the ranking with one more trial, which ended after the others."""

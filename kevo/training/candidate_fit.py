@@ -5,7 +5,6 @@ A training may pause and be taken up again later, as the rungs of successive hal
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -60,7 +59,8 @@ class CandidateFit:
         self.plans = {plan.name: plan for plan in plans}
         self.history = History(objective)
         self.outputs: npt.NDArray[np.float32] | None = None
-        """The best epoch's outputs for the validation examples; `None` as long as there are none."""
+        """The best epoch's outputs for the validation examples, or those after a refit; `None` as long as there are
+        none."""
         self.epoch_outputs: list[npt.NDArray[np.float32]] = []
         """Those of every epoch, where they are kept."""
         self.is_cut_short = False
@@ -144,10 +144,15 @@ class CandidateFit:
             OutOfTimeError: the time was up before there was anything to measure, or before the end of a refit.
         """
         plan = self.plans[stage]
+        forward = Forward(network, dtype=np.result_type(*views))
         if self.effort.refit is not None:
             self._refit(plan, network, loop, self.effort.refit.get(stage, 0))
+            if len(views[0]):
+                # Whoever judges the refit need not make these passes again, which may begin with pictures.
+                self.outputs = _outputs(
+                    forward, views, batch_size, lambda: self.tell(plan.name, self._total, max(1, self._total), {})
+                )
             return
-        forward = Forward(network, dtype=np.result_type(*views))
         first_weights = best_weights = network.get_weights()
         is_new = self.history.num_epochs(stage) == 0
         validation_seconds = 0.0
@@ -183,7 +188,7 @@ class CandidateFit:
         network.set_weights(best_weights)
         if self.outputs is None and not self.clock.is_up:
             # The best epoch was before a pause.
-            self.outputs = _mean([np.concatenate(list(forward.batches(view, batch_size))) for view in views])
+            self.outputs = _outputs(forward, views, batch_size)
 
     def _train(
         self, plan: StagePlan, loop: EpochLoop, epoch: int, pace: _Pace, *, reserve: float
@@ -225,16 +230,14 @@ class CandidateFit:
     ) -> npt.NDArray[np.float32]:
         """Returns the outputs for the validation examples, unless time is up and there is an epoch that counts."""
         began = self.clock.seconds
-        batches: list[list[npt.NDArray[np.float32]]] = [[] for _ in views]
-        for number, batch in itertools.chain.from_iterable(
-            zip(itertools.repeat(number), forward.batches(view, batch_size)) for number, view in enumerate(views)
-        ):
-            batches[number].append(batch)
+
+        def watch() -> None:
             self.tell(plan.name, epoch + 1.0, max(self._total, epoch + 1), learned)
             # Without a first measurement all training was for nothing: it may take as long again.
             if self.clock.is_up and (len(self.history) or self.clock.seconds > 2 * began):
                 raise self.clock.too_slow("its first steps and one pass over the validation examples take")
-        outputs = _mean([np.concatenate(one) for one in batches])
+
+        outputs = _outputs(forward, views, batch_size, watch)
         if not np.isfinite(outputs).all():
             raise CandidateError(f"it predicts what is no number after epoch {epoch + 1} of the stage '{plan.name}'")
         return outputs
@@ -248,11 +251,12 @@ class CandidateFit:
 
     def _train_again(self, plan: StagePlan, loop: EpochLoop, num_epochs: int) -> None:
         pace = _Pace(self.clock, first_epoch=0)
+        self._total = num_epochs
         for epoch in range(num_epochs):
             for done, learned in loop.epoch(epoch):
                 last = pace.last_epoch(epoch + done, reserve=0.0) if plan.fits_its_time else None
-                total = num_epochs if last is None else min(num_epochs, math.ceil(last))
-                self.tell(plan.name, epoch + done, total, learned)
+                self._total = num_epochs if last is None else min(num_epochs, math.ceil(last))
+                self.tell(plan.name, epoch + done, self._total, learned)
                 _check_loss(learned, plan.name, epoch)
                 if not plan.fits_its_time:
                     self.clock.check("to train once more on all examples takes")
@@ -298,5 +302,15 @@ def _middle(first: _Weights, last: _Weights) -> _Weights:
     return [(one + other) / 2 for one, other in zip(first, last, strict=True)]
 
 
-def _mean(views: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    return views[0] if len(views) == 1 else np.mean(views, axis=0, dtype=np.float32)
+def _outputs(
+    forward: Forward, views: Views, batch_size: int, watch: Callable[[], object] = lambda: None
+) -> npt.NDArray[np.float32]:
+    """Returns the outputs for the validation examples, the mean over views; `watch` is called after every batch."""
+    seen: list[npt.NDArray[np.float32]] = []
+    for view in views:
+        batches = []
+        for batch in forward.batches(view, batch_size):
+            batches.append(batch)
+            watch()
+        seen.append(np.concatenate(batches))
+    return seen[0] if len(seen) == 1 else np.mean(seen, axis=0, dtype=np.float32)

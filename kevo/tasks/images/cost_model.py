@@ -111,9 +111,13 @@ class Forecast:
         return Work(shared, max(own, (1 / PASS_SHARE - 1) * shared), work.error)
 
     def scoring_seconds(self, genome: Genome) -> float:
-        """Returns how long it takes to load and to score a finished network of a genome."""
-        num_pictures = len(test_time_views(genome)) * (self._num_validation + self._num_test)
-        return _LOADING_SECONDS + num_pictures * self.pass_seconds(genome)
+        """Returns how long it takes to load and to score a finished network of a genome.
+
+        The validation pictures pass what is not frozen only: their features are there.
+        """
+        seconds = self._num_test * self.pass_seconds(genome)
+        seconds += self._num_validation * self._seconds_above(genome, self._num_train + self._num_validation)
+        return _LOADING_SECONDS + len(test_time_views(genome)) * seconds
 
     def learn(self, genome: Genome, work: Work, seconds: float) -> None:
         """Takes down how long a candidate took.
@@ -142,12 +146,10 @@ class Forecast:
         own = _BUILDING_SECONDS + self._head_seconds(genome, self._num_train)
         shared = self._missing_seconds(genome, self._num_train)
         if genome["pretrained/tuning"] == "fine_tune":
-            frozen = frozen_part(genome, num_pictures=self._num_train)
-            above = self.pass_seconds(genome)
             # Where there is none, every picture goes all the way in every epoch, changed on its way.
-            if frozen is not None:
+            if (frozen := frozen_part(genome, num_pictures=self._num_train)) is not None:
                 shared += self._missing_seconds(frozen, self._num_train)
-                above -= self.pass_seconds(frozen)
+            above = self._seconds_above(genome, self._num_train)
             own += _BUILDING_SECONDS + self._training_seconds(genome, above, tune_epochs)
         return shared, own
 
@@ -185,6 +187,16 @@ class Forecast:
             return costs.pass_cost(genome) * _SECONDS_PER_FLOP
         share = costs.pass_cost(genome) / _whole_cost(*speed_key(genome))
         return float(share * self._whole_seconds(genome))
+
+    def _seconds_above(self, genome: Genome, num_pictures: int) -> float:
+        """Returns how long one picture takes through what is not frozen, where it is trained on so many pictures."""
+        whole = self.pass_seconds(genome)
+        if genome["family"] == "conv":
+            return whole
+        if genome["pretrained/tuning"] == "frozen":
+            return 0.0
+        frozen = frozen_part(genome, num_pictures=num_pictures)
+        return whole if frozen is None else whole - self.pass_seconds(frozen)
 
     def _whole_seconds(self, genome: Genome) -> float:
         """Returns how long one picture's way through the whole of a backbone takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -242,12 +243,25 @@ def _nearest(values: Sequence[int], wanted: int) -> int:
 
 
 def on_smaller_pictures(genome: Genome, hyperparameters: HyperParameters) -> list[Genome]:
-    """Returns genomes like another one, on smaller pictures, the largest first.
+    """Returns genomes like another one that cost less, on smaller pictures, the largest first.
+
+    One of a backbone that sees pictures from both sides may see them from one. It is not worth its price on much
+    smaller pictures than the search begins with: by then there are heads on such.
 
     Args:
         genome: The genome.
         hyperparameters: What `declare` returned.
     """
     gene = f"{genome['family']}/image_size"
-    sizes = {size for one in hyperparameters.space if one.name == gene for size in getattr(one, "values", ())}
-    return [{**genome, gene: size} for size in sorted(sizes, reverse=True) if size < genome[gene]]
+    declared = [one for one in hyperparameters.space if one.name == gene]
+    sizes = sorted({size for one in declared for size in getattr(one, "values", ())}, reverse=True)
+    smaller: list[Genome] = [{**genome, gene: size} for size in sizes if size < genome[gene]]
+    if genome["family"] != "pretrained" or not genome["mirror"]:
+        return smaller
+    default = min(one.default for one in declared)
+    least = default if int(genome[gene]) > default else _LEAST_OF_DEFAULT * default
+    one_sided: Genome = {**_without_changes(genome), "augment": False, "mirror": False}
+    found: list[Genome] = []
+    for larger, one in itertools.pairwise([genome, *(one for one in smaller if one[gene] >= least)]):
+        found += [one, {**one_sided, gene: larger[gene]}]
+    return found

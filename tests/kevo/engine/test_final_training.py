@@ -29,6 +29,7 @@ from tests.support.schedulers import (
     tasks,
 )
 from tests.support.searches import SETTINGS, record
+from tuners.genome import Genome
 
 
 def test_where_time_is_scarce_one_network_is_trained_once_and_goes_on_with_all_examples(
@@ -147,7 +148,7 @@ def test_one_head_on_each_frozen_network_is_fine_tuned(
     settings = dataclasses.replace(SETTINGS, num_finalists=3, max_time=max_time, space=kevo.PRESETS["default"])
     genomes = FROZEN, {**FROZEN, "head/dropout": 0.4}, {**FROZEN, "pretrained/image_size": 64}
     records = [
-        record(str(number), 0.9 - number / 10, genome=genome, stages=["head"], is_paused=False)
+        record(str(number), 0.9 - number / 100, genome=genome, stages=["head"], is_paused=False)
         for number, genome in enumerate(genomes, start=1)
     ]
     one = evolved(tmp_path, dataset, settings, *records, seconds=0.0)
@@ -188,6 +189,45 @@ def test_the_last_trainings_of_a_front_share_the_time(tmp_path: Path, dataset: I
     small = one.next("a")
     assert isinstance(small, TrialSpec) and small.trial_id == "small-full"
     assert small.effort.seconds == pytest.approx(0.8 * 140, abs=3)
+
+
+@pytest.mark.parametrize(("max_time", "tuned"), [(1e6, ["1", "2"]), (None, ["1", "2", "3"])])
+def test_a_clearly_worse_finalist_is_not_fine_tuned_where_time_is_limited(
+    tmp_path: Path, dataset: ImageDataset, max_time: float | None, tuned: list[str]
+) -> None:
+    settings = dataclasses.replace(SETTINGS, num_finalists=3, max_time=max_time, space=kevo.PRESETS["default"])
+    error = math.sqrt(0.9 * 0.1 / len(dataset.validation))
+    records = [
+        record(str(number), 0.9 - lag * error, genome=genome, stages=["head"], is_paused=False)
+        for number, lag, genome in (
+            (1, 0.0, FROZEN),
+            (2, 1.9, {**FROZEN, "pretrained/image_size": 64}),
+            (3, 2.1, {**FROZEN, "pretrained/image_size": 96}),
+        )
+    ]
+    one = evolved(tmp_path, dataset, settings, *records, seconds=0.0)
+    begun = [one.next(worker) for worker in "abc"]
+    finals = [task for task in begun if isinstance(task, TrialSpec)]
+    assert [task.trial_id[0] for task in finals if task.genome["pretrained/tuning"] == "fine_tune"] == tuned
+
+
+@pytest.mark.parametrize("leader", ["pretrained", "conv"])
+def test_what_is_left_after_the_final_trainings_goes_to_heads_where_one_leads(
+    tmp_path: Path, dataset: ImageDataset, leader: str
+) -> None:
+    """A network from scratch would not come near in that time, however small it is."""
+    one = in_time(tmp_path, dataset, per_epoch=0.01, seconds=370.0)
+    ended = {"is_paused": False, "seconds": 1.0, "genome": FROZEN if leader == "pretrained" else CONV_GENOME}
+    one._archive.add(record("0", 0.8, **ended), save=lambda path: path.write_text("a model"))
+
+    def work(genome: Genome, *, tune_epochs: int | None = None) -> Work:
+        return Work(0.0, 1.0, per_epoch=0.01 if genome["family"] == "conv" else None)
+
+    one._task.work = work  # type: ignore[method-assign]
+    one.is_feasible.left = 10.0
+    assert one.is_feasible(CONV_GENOME) and one.is_feasible(FROZEN)
+    one._archive.add(record("0-full", 0.8, full_length=True, **ended), save=lambda path: path.write_text("a model"))
+    assert one.is_feasible(CONV_GENOME) is (leader == "conv") and one.is_feasible(FROZEN)
 
 
 def test_after_slow_candidates_quick_ones_use_what_is_left(tmp_path: Path, dataset: ImageDataset) -> None:

@@ -162,6 +162,19 @@ def test_the_winner_in_an_ensemble_is_the_one_that_is_handed_over(tmp_path: Path
     assert evaluation.cross_entropy(seen, labels) < together.validation.cross_entropy - 0.1
 
 
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_refit_is_judged_by_what_it_answered_when_it_was_trained(
+    tmp_path: Path, dataset: ImageDataset, knows: bool
+) -> None:
+    one = ended(tmp_path, dataset)
+    refit(one, dataset, on="validation")
+    winner, labels = one._archive.winner, dataset.validation.labels
+    assert winner is not None
+    answers = np.eye(3)[labels if knows else (labels + 1) % 3]
+    np.save(one._folder.path / layout.refit_predictions(winner.trial_id), answers.astype(np.float16))
+    assert one._finish(interrupted=False).is_refit is knows
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -187,8 +187,10 @@ def test_the_winner_learns_from_all_pictures_at_last(tmp_path: Path, dataset: Im
     assert one.next("b") is Idle.WAIT and not one.is_over
     outcome = TrialResult(seconds=1.0)
     assert one.wants("a", outcome)
-    one.finish("a", outcome, save=lambda path: path.write_text("a better one"))
+    answers = np.full((len(dataset.validation), 3), 1 / 3)
+    one.finish("a", outcome, save=lambda path: path.write_text("a better one"), outputs=answers)
     assert (tmp_path / "run/checkpoints/1-refit.keras").read_text() == "a better one"
+    assert one._library.refit_outputs(winner) == pytest.approx(answers, abs=1e-3)
     assert one.is_over and one.next("b") is Idle.OVER and listener(one).records == []
 
 

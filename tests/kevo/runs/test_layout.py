@@ -59,7 +59,7 @@ def test_what_spells_a_name_is_found(tmp_path: Path) -> None:
 
 def test_every_name_is_another_and_leads_nowhere_else() -> None:
     made = [layout.checkpoint("7"), layout.refit_model("7"), layout.predictions("7"), layout.plot("fitness")]
-    made += [layout.partial_training("7"), layout.partial_model("7", 3)]
+    made += [layout.partial_training("7"), layout.partial_model("7", 3), layout.refit_predictions("7")]
     names = [*NAMES.values(), *made]
     assert len(set(names)) == len(names) and len(names) > 25
     assert not any(Path(name).is_absolute() or ".." in Path(name).parts for name in names)
@@ -69,6 +69,7 @@ def test_names_of_trials_lie_in_their_folders() -> None:
     assert layout.checkpoint("0007") == "checkpoints/0007.keras"
     assert layout.refit_model("0007") == "checkpoints/0007-refit.keras"
     assert layout.predictions("0007") == "predictions/0007.npy"
+    assert layout.refit_predictions("0007") == "predictions/0007-refit.npy"
     assert layout.plot("fitness") == "plots/fitness.png"
     assert layout.partial_training("0007") == "unfinished/0007.json"
     assert layout.partial_model("0007", 12) == "unfinished/0007-12.keras"

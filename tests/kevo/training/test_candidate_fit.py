@@ -184,12 +184,19 @@ def test_a_training_that_ends_before_its_length_has_no_mean(tmp_path: Path) -> N
     assert len(fitted(network(), stage=plan(4, averages=True), earlier=earlier).history) == 4
 
 
-def test_a_refit_measures_nothing() -> None:
+def test_a_refit_measures_nothing_and_answers_once() -> None:
     model = network()
     before = model.get_weights()
-    fit = fitted(model, effort=Effort(6, refit={"train": 2}))
-    assert not len(fit.history) and fit.outputs is None and not fit.is_paused
+    fit = fitted(model, effort=Effort(6, refit={"train": 2}), views=(VALIDATION, -VALIDATION))
+    assert not len(fit.history) and not fit.is_paused
     assert not np.allclose(model.get_weights()[0], before[0])
+    both = [model.predict(view, verbose=0) for view in (VALIDATION, -VALIDATION)]
+    np.testing.assert_allclose(fit.outputs, np.mean(both, axis=0), rtol=1e-5)
+
+
+def test_over_folds_a_refit_has_nothing_to_answer() -> None:
+    fit = fitted(network(), effort=Effort(6, refit={"train": 2}), views=(VALIDATION[:0],))
+    assert fit.outputs is None
 
 
 class Diverging:

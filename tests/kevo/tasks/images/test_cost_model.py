@@ -173,14 +173,17 @@ def test_what_candidates_take_that_began_together_is_not_multiplied(forecast: Fo
         assert forecast.work(CONV_GENOME).seconds == pytest.approx(factor * first)
 
 
-def test_scoring_takes_a_pass_over_what_was_not_trained_on(
-    dataset: ImageDataset, forecast: Forecast, cache: FeatureCache
-) -> None:
-    forecast.speeds["mobilenet_v2", 0.35, 64] = 0.02
-    quick = forecast.scoring_seconds(TUNED)
-    forecast.speeds["mobilenet_v2", 0.35, 64] = 0.04
-    passes = 0.02 * (len(dataset.validation) + len(dataset.test))
-    assert forecast.scoring_seconds(TUNED) == pytest.approx(quick + passes)
+def test_scoring_takes_a_pass_over_what_has_not_passed_yet(dataset: ImageDataset, forecast: Forecast) -> None:
+    num_test, num_both = len(dataset.test), len(dataset.validation) + len(dataset.test)
+    seconds = [dict[str, float]() for _ in range(2)]
+    for found, speed in zip(seconds, (0.02, 0.04), strict=True):
+        forecast.speeds["mobilenet_v2", 0.35, 64] = speed
+        whole = {**TUNED, "fine_tune/num_blocks": 5}
+        for name, genome in (("frozen", FROZEN), ("tuned", TUNED), ("whole", whole)):
+            found[name] = forecast.scoring_seconds(genome)
+    passes = {name: seconds[1][name] - seconds[0][name] for name in seconds[0]}
+    assert passes["frozen"] == pytest.approx(0.02 * num_test)
+    assert 0.02 * num_test < passes["tuned"] < passes["whole"] == pytest.approx(0.02 * num_both)
 
 
 def test_a_budget_begins_what_can_end() -> None:

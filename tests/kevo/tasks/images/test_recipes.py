@@ -143,6 +143,14 @@ def test_a_genome_has_others_on_smaller_pictures() -> None:
     smaller = recipes.on_smaller_pictures(frozen, hyperparameters)
     assert [one["pretrained/image_size"] for one in smaller] == [192, 160, 128, 96]
     assert all({**one, "pretrained/image_size": 224} == frozen for one in smaller)
+    both_sides = search_space.default({**frozen, "augment": True, "augment/flip": "horizontal", "mirror": True})
+    for size, expected in (
+        (288, [(256, True), (288, False), (224, True), (256, False)]),
+        (224, [(192, True), (224, False), (160, True), (192, False)]),
+    ):
+        found = recipes.on_smaller_pictures({**both_sides, "pretrained/image_size": size}, hyperparameters)
+        assert [(one["pretrained/image_size"], one["mirror"]) for one in found] == expected
+        assert all(one["augment"] is one["mirror"] for one in found)
     sizes = [one["conv/image_size"] for one in recipes.on_smaller_pictures(conv, hyperparameters)]
     assert conv["conv/image_size"] == 32 and sizes == [24, 16, 8]
     fixed = dataclasses.replace(preset("default"), pretrained_image_sizes=(224,))
