@@ -17,7 +17,7 @@ from kevo.tasks.registry import kind_of
 from kevo.tasks.tables import contract, references
 from kevo.tasks.tables.dataset import TableDataset
 from kevo.tasks.tables.preparing import forward
-from kevo.tasks.tables.space import check_genome
+from kevo.tasks.tables.space import Space, check_genome
 from kevo.tasks.tables.task import TableTask
 from kevo.training.effort import Effort
 from tests.support.outputs import classes
@@ -70,6 +70,16 @@ def test_the_smallest_network_may_have_a_narrow_layer(dataset: TableDataset) -> 
 def test_no_network_may_be_small_enough(dataset: TableDataset) -> None:
     with pytest.raises(SettingsError, match="No network of this space has 5 parameters or fewer for these rows"):
         TableTask(dataset, kevo.Settings(task="tables", max_params=5))
+
+
+def test_larger_batches_are_cheaper(dataset: TableDataset) -> None:
+    task = TableTask(dataset, kevo.Settings(task="tables", space=Space(batch_sizes=(8, 4, 16))))
+    genome = SearchSpace.from_hyperparameters(task.hyperparameters).default(task.seeds[0])
+    found = task.cheaper(genome)
+    assert [one["batch_size"] for one in found] == [16]
+    assert {**found[0], "batch_size": 8} == genome
+    assert task.work(found[0]).seconds < task.work(genome).seconds
+    assert task.cheaper(found[0]) == []
 
 
 def test_forecasts_learn(task: TableTask) -> None:
