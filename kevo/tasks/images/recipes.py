@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kevo.tasks.images.genes import middle, sizes_up_to
+from kevo.tasks.images.genes import image_size, middle, sizes_up_to
 from kevo.tasks.images.space import Space
 from tuners.genome import Genome
 
@@ -35,7 +34,7 @@ def seeds(space: Space, *, image_size: int, leading: Sequence[Genome] = ({},)) -
     """Returns genomes to begin a search with, each as those genes that differ from the defaults.
 
     For each family in its order. Backbones: the first on pictures of several sizes, the cheapest first, so that there
-    is something good soon and something better later, the larger ones also mirrored; then the others, and the first one
+    is something good soon and something better later, the largest also mirrored; then the others, and the first one
     fine-tuned. Their heads are linear and strongly regularized, as a linear probe's are (Kornblith et al. 2019,
     arXiv:1805.08974). Conv stacks: `recipe`, the same without augmentation, a small one that trains in seconds, and the
     default. Whoever completes them takes defaults for what `declare` left out, so that some may coincide.
@@ -49,7 +48,7 @@ def seeds(space: Space, *, image_size: int, leading: Sequence[Genome] = ({},)) -
     Example:
         >>> from kevo.tasks.images.space import preset
         >>> [(one["pretrained/image_size"], "mirror" in one) for one in seeds(preset("default"), image_size=224)[:4]]
-        [(160, False), (224, False), (224, True), (288, True)]
+        [(160, False), (224, False), (288, False), (288, True)]
     """
     reference: Genome = {
         "family": "conv",
@@ -61,7 +60,6 @@ def seeds(space: Space, *, image_size: int, leading: Sequence[Genome] = ({},)) -
     }
     strong = recipe(space, image_size=image_size)
     least = _LEAST_OF_DEFAULT * space.pretrained_image_sizes[0]
-    default = space.pretrained_image_sizes[0]
     sizes = [size for size in sorted(space.pretrained_image_sizes, reverse=True) if size >= least][::2]
     linear: Genome = {
         "family": "pretrained",
@@ -69,9 +67,11 @@ def seeds(space: Space, *, image_size: int, leading: Sequence[Genome] = ({},)) -
         "head/l2": min(space.head_l2, key=lambda strength: abs(strength - _LINEAR_L2)),
     }
     both_sides: Genome = {"augment": True, "augment/flip": "horizontal", "mirror": True}
-    # What is small is to be there soon; what is expensive is not done by halves.
-    steps: list[tuple[int, Genome]] = [(size, {}) for size in reversed(sizes) if size <= default]
-    steps += [(size, both_sides) for size in reversed(sizes) if size >= default]
+    # What is small is to be there soon. Larger pictures gain more than both sides of smaller ones, in fewer passes.
+    steps: list[tuple[int, Genome]] = [
+        *((size, {}) for size in reversed(sizes)),
+        *((size, both_sides) for size in sizes[:1]),
+    ]
     ladder = [
         {**linear, "pretrained/image_size": size, **sides, **genes} for genes in leading[:1] for size, sides in steps
     ]
@@ -245,23 +245,27 @@ def _nearest(values: Sequence[int], wanted: int) -> int:
 def on_smaller_pictures(genome: Genome, hyperparameters: HyperParameters) -> list[Genome]:
     """Returns genomes like another one that cost less, on smaller pictures, the largest first.
 
-    One of a backbone that sees pictures from both sides may see them from one. It is not worth its price on much
-    smaller pictures than the search begins with: by then there are heads on such.
+    One of a backbone that sees pictures from both sides may see them from one. Large pictures and both sides are not
+    replaced by much smaller pictures than the default ones: by then there are heads on such.
 
     Args:
         genome: The genome.
         hyperparameters: What `declare` returned.
     """
-    gene = f"{genome['family']}/image_size"
+    gene, size = f"{genome['family']}/image_size", image_size(genome)
     declared = [one for one in hyperparameters.space if one.name == gene]
-    sizes = sorted({size for one in declared for size in getattr(one, "values", ())}, reverse=True)
-    smaller: list[Genome] = [{**genome, gene: size} for size in sizes if size < genome[gene]]
-    if genome["family"] != "pretrained" or not genome["mirror"]:
+    sizes = sorted(
+        {int(other) for one in declared for other in getattr(one, "values", ()) if other < size}, reverse=True
+    )
+    is_pretrained, least = genome["family"] == "pretrained", 0.0
+    if is_pretrained and (size > (default := int(declared[0].default)) or genome["mirror"]):
+        least = default if size > default else _LEAST_OF_DEFAULT * default
+    sizes = [other for other in sizes if other >= least]
+    smaller: list[Genome] = [{**genome, gene: other} for other in sizes]
+    if not is_pretrained or not genome["mirror"]:
         return smaller
-    default = min(one.default for one in declared)
-    least = default if int(genome[gene]) > default else _LEAST_OF_DEFAULT * default
-    one_sided: Genome = {**_without_changes(genome), "augment": False, "mirror": False}
+    one_sided = {**_without_changes(genome), "augment": False, "mirror": False}
     found: list[Genome] = []
-    for larger, one in itertools.pairwise([genome, *(one for one in smaller if one[gene] >= least)]):
-        found += [one, {**one_sided, gene: larger[gene]}]
+    for larger, one in zip([size, *sizes], smaller, strict=False):
+        found += [one, {**one_sided, gene: larger}]
     return found

@@ -14,8 +14,8 @@ from tuners.genome import SearchSpace
     ("name", "ladder"),
     [
         ("small", [(160, False), (160, True)]),
-        ("default", [(160, False), (224, False), (224, True), (288, True)]),
-        ("wide", [(192, False), (256, True), (320, True)]),
+        ("default", [(160, False), (224, False), (288, False), (288, True)]),
+        ("wide", [(192, False), (256, False), (320, False), (320, True)]),
     ],
 )
 def test_seeds_climb_from_cheap_to_expensive(name: str, ladder: list[tuple[int, bool]]) -> None:
@@ -143,6 +143,8 @@ def test_a_genome_has_others_on_smaller_pictures() -> None:
     smaller = recipes.on_smaller_pictures(frozen, hyperparameters)
     assert [one["pretrained/image_size"] for one in smaller] == [192, 160, 128, 96]
     assert all({**one, "pretrained/image_size": 224} == frozen for one in smaller)
+    large = recipes.on_smaller_pictures({**frozen, "pretrained/image_size": 288}, hyperparameters)
+    assert [one["pretrained/image_size"] for one in large] == [256, 224]
     both_sides = search_space.default({**frozen, "augment": True, "augment/flip": "horizontal", "mirror": True})
     for size, expected in (
         (288, [(256, True), (288, False), (224, True), (256, False)]),
