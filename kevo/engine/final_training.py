@@ -104,7 +104,7 @@ class FinalTrainings:
         if self._was_cut_short(winner):
             # The learning rate fell with the time that there was, and does so again.
             num_epochs = num_last_epochs(winner)
-            nums = {winner.stages[-1]: num_epochs}
+            nums[winner.stages[-1]] = num_epochs
             if self._budget.num_refit_epochs(self._task.work(winner.genome)) < num_epochs:
                 return self._continuation(winner, left)
         elif left is not None and left <= self._best_seconds:

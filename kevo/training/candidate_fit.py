@@ -101,7 +101,7 @@ class CandidateFit:
         if not len(self.history):
             return False
         plan = self.plans[self.history.stages[-1]]
-        is_at_pause = self.history.num_epochs(plan.name) == plan.last_epoch < plan.num_epochs
+        is_at_pause = plan.num_trained(self.history.num_epochs(plan.name)) == plan.last_epoch < plan.num_epochs
         return is_at_pause and not self._stopping.is_due(plan.patience)
 
     def tell(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None:
@@ -155,10 +155,15 @@ class CandidateFit:
             return
         first_weights = best_weights = network.get_weights()
         is_new = self.history.num_epochs(stage) == 0
+        if plan.begins_before and is_new and self.history.best and self.outputs is not None:
+            self.record_epoch(stage, self.history.best)
+            if self.effort.keeps_outputs:
+                self.epoch_outputs.append(self.outputs)
         validation_seconds = 0.0
-        pace = _Pace(self.clock, first_epoch=self.history.num_epochs(stage))
+        num_before = plan.num_trained(self.history.num_epochs(stage))
+        pace = _Pace(self.clock, first_epoch=num_before)
         try:
-            for epoch in range(self.history.num_epochs(stage), plan.last_epoch):
+            for epoch in range(num_before, plan.last_epoch):
                 learned, is_last = self._train(plan, loop, epoch, pace, reserve=2 * validation_seconds)
                 began = self.clock.seconds
                 outputs = self._validate(plan, forward, views, batch_size, epoch, learned)
@@ -206,6 +211,7 @@ class CandidateFit:
             The training's own metrics, and whether the epoch ended because time ran out.
         """
         learned: dict[str, float] = {}
+        reserve += self._kept(plan)
         for done, learned in loop.epoch(epoch):
             last = pace.last_epoch(epoch + done, reserve=reserve)
             self._total = plan.last_epoch if last is None else min(plan.last_epoch, math.ceil(last))
@@ -243,18 +249,24 @@ class CandidateFit:
         return outputs
 
     def _refit(self, plan: StagePlan, network: keras.Model, loop: EpochLoop, num_epochs: int) -> None:
+        num_epochs = plan.num_trained(num_epochs)
         # The epoch behind the last is the mean.
         averages, first_weights = plan.averages and num_epochs > plan.num_epochs, network.get_weights()
         self._train_again(plan, loop, plan.num_epochs if averages else num_epochs)
         if averages:
             network.set_weights(_middle(first_weights, network.get_weights()))
 
+    def _kept(self, plan: StagePlan) -> float:
+        """Returns how many seconds of the candidate's time are the next stage's."""
+        return (1 - plan.share) * (self.effort.seconds or 0.0)
+
     def _train_again(self, plan: StagePlan, loop: EpochLoop, num_epochs: int) -> None:
+        kept = self._kept(plan)
         pace = _Pace(self.clock, first_epoch=0)
         self._total = num_epochs
         for epoch in range(num_epochs):
             for done, learned in loop.epoch(epoch):
-                last = pace.last_epoch(epoch + done, reserve=0.0) if plan.fits_its_time else None
+                last = pace.last_epoch(epoch + done, reserve=kept) if plan.fits_its_time else None
                 self._total = num_epochs if last is None else min(num_epochs, math.ceil(last))
                 self.tell(plan.name, epoch + done, self._total, learned)
                 _check_loss(learned, plan.name, epoch)
@@ -262,7 +274,7 @@ class CandidateFit:
                     self.clock.check("to train once more on all examples takes")
                 elif last is not None:
                     loop.end_after(last)
-                    if self.clock.is_up:
+                    if self.clock.is_up_in(kept):
                         return
 
 

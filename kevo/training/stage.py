@@ -29,6 +29,9 @@ class StagePlan:
         is_kept: Whether copies are kept while it runs.
         fits_its_time: Whether a refit may end when its time is up, with a learning rate that has fallen by then; else
             one that does not end in time has failed.
+        share: The part of the candidate's time after which it ends.
+        begins_before: Whether the network as it was before is the first of its epochs, so that it stays that where the
+            stage makes it worse.
         averages: Whether after its whole length the mean of the first and the last weights is looked at too, as if it
             were one more epoch (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", arXiv:2109.01903).
     """
@@ -39,12 +42,18 @@ class StagePlan:
     patience: int | None
     is_kept: bool = True
     fits_its_time: bool = False
+    share: float = 1.0
+    begins_before: bool = False
     averages: bool = False
 
     @property
     def last_epoch(self) -> int:
         """The number of epochs after which it ends or pauses."""
         return self.pause_after or self.num_epochs
+
+    def num_trained(self, num_epochs: int) -> int:
+        """Returns in how many of its first epochs it trains."""
+        return max(0, num_epochs - self.begins_before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kevo.tasks.images.genes import variant
 from kevo.tasks.masks import encoders, networks
-from kevo.tasks.masks.space import PRETRAINED, channels
+from kevo.tasks.masks.space import PRETRAINED, channels, depth, fine_tunes
 from kevo.tasks.prepared.costs import Forecast
 from tuners.genome import Genome
 
@@ -46,6 +46,15 @@ def pass_seconds_per_pixel(genome: Genome) -> float:
     return facts.multiplications[-1] * _SECONDS_PER_MULTIPLICATION + facts.values[-1] * _SECONDS_PER_VALUE
 
 
+def tuning_seconds_per_pixel(genome: Genome) -> float:
+    """Returns how much longer a pixel of a crop takes where the lowest levels of a genome's backbone are trained."""
+    work = encoders.facts(*variant(genome)).multiplications
+    lowest = depth(genome)
+    above = lowest - int(genome["fine_tune/num_levels"])
+    tuned = work[lowest - 1] - (work[above - 1] if above > 0 else 0.0)
+    return pass_seconds_per_pixel(genome) + (_TRAINING_COST - 1) * tuned * _SECONDS_PER_MULTIPLICATION
+
+
 def forecast(*, side: int, num_train: int, num_validation: int, num_outputs: int) -> Forecast:
     """Tells how long trainings take.
 
@@ -59,8 +68,13 @@ def forecast(*, side: int, num_train: int, num_validation: int, num_outputs: int
     def guess(genome: Genome, num_epochs: int) -> float:
         pixel = seconds_per_pixel(genome, num_outputs=num_outputs)
         crop = int(genome["crop"])
-        learned = num_train * -(-(side**2) // crop**2) * crop**2
-        return _BUILDING_SECONDS + num_epochs * pixel * (_TRAINING_COST * learned + num_validation * side**2)
+        learned, judged = num_train * -(-(side**2) // crop**2) * crop**2, num_validation * side**2
+        seconds = pixel * (_TRAINING_COST * learned + judged)
+        if fine_tunes(genome):
+            # The way up is trained before, for as many epochs.
+            seconds = 2 * seconds + learned * tuning_seconds_per_pixel(genome)
+            seconds += judged * pass_seconds_per_pixel(genome)
+        return _BUILDING_SECONDS + num_epochs * seconds
 
     return Forecast(guess)
 

@@ -102,3 +102,8 @@ def _declare_encoder(hp: HyperParameters, space: Space, usable: Mapping[str, Seq
             with hp.conditional_scope("backbone", [name]):
                 genes.choice(hp, f"{name}/alpha", widths)
     genes.choice(hp, "encoder/depth", space.encoder_depth)
+    if "fine_tune" in space.tunings:
+        genes.choice(hp, "encoder/tuning", space.tunings)
+        with hp.conditional_scope("encoder/tuning", ["fine_tune"]):
+            genes.choice(hp, "fine_tune/num_levels", space.fine_tune_levels)
+            genes.rate(hp, "fine_tune/learning_rate", space.fine_tune_learning_rate)

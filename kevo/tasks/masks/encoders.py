@@ -32,6 +32,8 @@ LEVELS: Mapping[str, tuple[str, ...]] = {
 }
 """Of each backbone that can serve, the last layers before its maps are halved: those with a half, a quarter, an eighth
 and a sixteenth of a picture's sides, the widest there are of that size."""
+ENCODER = "encoder"
+"""The name of a backbone with its preprocessing, as a layer of a network."""
 NUM_LEVELS = 4
 GRID = 2**NUM_LEVELS
 """A pixel of the lowest map stands for so many of a picture's, on each side."""
@@ -91,7 +93,7 @@ def build(name: str, *, alpha: float | None, weights: backbone_networks.Loadable
     start = backbone_networks.start_of(whole, row)
     maps = keras.Model(start, [whole.get_layer(layer).output for layer in LEVELS[name]], name=name)
     pixels = keras.Input((None, None, 3), name="pixels")
-    model = keras.Model(pixels, maps(backbone_networks.preprocessed(pixels, row.preprocess)), name="encoder")
+    model = keras.Model(pixels, maps(backbone_networks.preprocessed(pixels, row.preprocess)), name=ENCODER)
     model.trainable = False
     return model
 
@@ -108,6 +110,26 @@ def down_to(encoder: keras.Model, level: int) -> keras.Model:
     *_, before, inner = encoder.layers
     maps = keras.Model(inner.input, inner.outputs[:level], name=inner.name)
     return keras.Model(encoder.input, maps(before.output), name=encoder.name)
+
+
+def unfreeze(encoder: keras.Model, *, num_levels: int) -> None:
+    """Makes the lowest levels of what `down_to` returned trainable.
+
+    Layers of batch norm keep their statistics: those of a few small crops are no better.
+
+    Args:
+        encoder: The encoder, whose weights nobody else shares.
+        num_levels: How many levels are trained; all where there are no more.
+    """
+    import keras
+
+    *_, inner = encoder.layers
+    above = LEVELS[inner.name][: max(0, len(inner.outputs) - num_levels)]
+    encoder.trainable = True
+    names = [layer.name for layer in inner.layers]
+    first = 1 + names.index(above[-1]) if above else 0
+    for place, layer in enumerate(inner.layers):
+        layer.trainable = place >= first and not isinstance(layer, keras.layers.BatchNormalization)
 
 
 @functools.cache

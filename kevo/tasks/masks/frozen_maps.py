@@ -78,14 +78,18 @@ class FrozenMaps:
         """Builds a genome's encoder, or returns the one that an earlier candidate built; it is never trained."""
         key = variant(genome)
         if key not in self._encoders:
-            # Random weights are the same in every process that makes maps of them.
-            keras.utils.set_random_seed(self._seed)
-            name, alpha = key
-            self._encoders[key] = encoders.build(name, alpha=alpha, weights=self._weights[key])
+            self._encoders[key] = self.new_encoder(genome)
         self._encoders.move_to_end(key)
         while len(self._encoders) > _MOST_ENCODERS:
             self._encoders.popitem(last=False)
         return self._encoders[key]
+
+    def new_encoder(self, genome: Genome) -> keras.Model:
+        """Builds a genome's encoder for its own candidate alone."""
+        # Random weights are the same in every process that makes maps of them.
+        keras.utils.set_random_seed(self._seed)
+        name, alpha = variant(genome)
+        return encoders.build(name, alpha=alpha, weights=self._weights[name, alpha])
 
     def copies(self, genome: Genome, *, num_pictures: int) -> Sequence[Copy]:
         """Returns the copies of pictures that a genome learns from; none where the maps of one take too much memory.

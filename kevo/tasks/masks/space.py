@@ -36,6 +36,8 @@ _WORDS: genes.Words = {
     "norms": ("batch", "group"),
     "losses": LOSSES,
     "loss": LOSSES,
+    "tunings": ("frozen", "fine_tune"),
+    "encoder/tuning": ("frozen", "fine_tune"),
     "augment": ("none", "mirror", "turn", "move"),
     "activations": ("relu", "elu", "gelu", "silu"),
     **{"unet/block": ("conv", "separable", "residual"), "unet/skip": ("concat", "add", "none")},
@@ -50,7 +52,9 @@ class Space:
     """For every gene of a U-Net, the values that it may take; the first is the starting point.
 
     The way down of a `pretrained_unet` is one of the `backbones`, as deep as `encoder_depth` says: 4 reaches maps with
-    a sixteenth of a picture's sides. With `reduce` 2 it has no level of its own at the picture's size.
+    a sixteenth of a picture's sides. With `reduce` 2 it has no level of its own at the picture's size. With the tuning
+    `fine_tune` so many of its lowest levels as `fine_tune_levels` says are trained after the way up was, at a rate of
+    their own.
 
     A network learns from `crops`, squares of so many pixels; a picture that is smaller is one as a whole. With `reduce`
     2 it sees pictures at half their size. `depth` is how often maps are halved, `width` the channels of the first
@@ -66,6 +70,9 @@ class Space:
     families: tuple[str, ...] = (SCRATCH, PRETRAINED)
     backbones: tuple[str, ...] = ("mobilenet_v2",)
     encoder_depth: tuple[int, ...] = (4, 3, 2)
+    tunings: tuple[str, ...] = ("frozen",)
+    fine_tune_levels: tuple[int, ...] = (2, 1)
+    fine_tune_learning_rate: tuple[float, float] = (1e-4, 1e-3)
     crops: tuple[int, ...] = (128, 64, 96, 192, 256)
     reduce: tuple[int, ...] = (1, 2)
     depth: tuple[int, ...] = (3, 2, 4)
@@ -98,6 +105,11 @@ class Space:
             raise SpaceError(
                 f"The space's `depth` must be from 1 to {_MAX_DEPTH}, and its `reduce` 1 or 2. Received: "
                 f"{self.depth!r} and {self.reduce!r}."
+            )
+        if not all(1 <= number <= encoders.NUM_LEVELS for number in self.fine_tune_levels):
+            raise SpaceError(
+                f"The space's `fine_tune_levels` must be from 1 to {encoders.NUM_LEVELS}. Received: "
+                f"{self.fine_tune_levels!r}."
             )
         if not all(2 <= number <= encoders.NUM_LEVELS for number in self.encoder_depth):
             raise SpaceError(
@@ -214,6 +226,16 @@ def check_genome(genome: Genome) -> None:
                 f"The gene 'encoder/depth' must be from 2 to {encoders.NUM_LEVELS}. Received: "
                 f"{genome['encoder/depth']!r}."
             )
+        if fine_tunes(genome) and not 1 <= int(genome["fine_tune/num_levels"]) <= encoders.NUM_LEVELS:
+            raise SpaceError(
+                f"The gene 'fine_tune/num_levels' must be from 1 to {encoders.NUM_LEVELS}. Received: "
+                f"{genome['fine_tune/num_levels']!r}."
+            )
+
+
+def fine_tunes(genome: Genome) -> bool:
+    """Returns whether a genome's backbone is trained too."""
+    return genome["family"] == PRETRAINED and genome.get("encoder/tuning") == "fine_tune"
 
 
 def describe(genome: Genome) -> str:
@@ -230,7 +252,8 @@ def describe(genome: Genome) -> str:
     levels = " > ".join(map(str, channels(genome)))
     if genome["family"] == PRETRAINED:
         name, alpha = variant(genome)
-        levels = f"on {name}{'' if alpha is None else f' {alpha:g}'}, {levels}"
+        tuned = f", levels tuned: {genome['fine_tune/num_levels']}" if fine_tunes(genome) else ""
+        levels = f"on {name}{'' if alpha is None else f' {alpha:g}'}{tuned}, {levels}"
     body = [f"U-Net {levels}", f"{genome['unet/block']} {genome['unet/kernel']}x{genome['unet/kernel']}"]
     body += [
         words
@@ -275,6 +298,11 @@ def _expected(genome: Genome) -> Iterator[tuple[str, type]]:
         if backbones.get(str(genome["backbone"])).alphas:
             yield f"{genome['backbone']}/alpha", float
         yield "encoder/depth", int
+        # Genomes of before that gene have none.
+        if "encoder/tuning" in genome:
+            yield "encoder/tuning", str
+        if fine_tunes(genome):
+            yield from (("fine_tune/num_levels", int), ("fine_tune/learning_rate", float))
     else:
         yield "unet/depth", int
     yield from (("unet/width", int), ("unet/growth", float))

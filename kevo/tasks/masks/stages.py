@@ -14,7 +14,7 @@ from kevo.tasks.masks import crops, networks
 from kevo.tasks.masks.crops import Crops
 from kevo.tasks.masks.frozen_maps import FrozenMaps
 from kevo.tasks.masks.networks import Colors
-from kevo.tasks.masks.space import PRETRAINED
+from kevo.tasks.masks.space import PRETRAINED, fine_tunes
 from kevo.tasks.outputs.masks.answers import mask_answers
 from kevo.training.answers import Answers
 from tuners.genome import Genome
@@ -65,7 +65,8 @@ class PreparedMasks:
             self._colors = Colors.of(self._dataset.train.pictures)
         encoder = None
         if genome["family"] == PRETRAINED and self._maps is not None:
-            encoder = self._maps.encoder(genome)
+            # What is trained is nobody else's.
+            encoder = self._maps.new_encoder(genome) if fine_tunes(genome) else self._maps.encoder(genome)
         return networks.network(genome, colors=self._colors, output=self._dataset.output, encoder=encoder)
 
     def deployable(self, genome: Genome, network: keras.Model) -> keras.Model:

@@ -1,9 +1,10 @@
-"""Trains the U-Nets of genomes: on crops, or on squares of the maps that a frozen backbone has made."""
+"""Trains the U-Nets of genomes: on crops, or on squares of the maps that a frozen backbone has made, and then both."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -14,18 +15,25 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import PLAIN, Copy, FeatureCache
 from kevo.tasks.images.inference import num_at_once
 from kevo.tasks.images.usable_weights import Usable, by_width
-from kevo.tasks.masks import networks
+from kevo.tasks.masks import encoders, networks
+from kevo.tasks.masks.encoders import ENCODER
 from kevo.tasks.masks.frozen_maps import FrozenMaps
 from kevo.tasks.masks.networks import DECODER
-from kevo.tasks.masks.space import PRETRAINED
+from kevo.tasks.masks.space import PRETRAINED, fine_tunes
 from kevo.tasks.masks.stages import PreparedMasks
 from kevo.tasks.outputs.masks.answers import mask_answers
-from kevo.tasks.prepared.stages import split_to_learn
+from kevo.tasks.prepared.stages import TRAIN, split_to_learn
 from kevo.tasks.prepared.trainer import PreparedTrainer
 from kevo.tasks.protocols.task import SearchSettings
 from kevo.training.candidate_fit import CandidateFit
-from kevo.training.stage import LoopMaker
+from kevo.training.effort import Effort
+from kevo.training.stage import LoopMaker, StagePlan
 from tuners.genome import Genome
+
+FINE_TUNE = "fine-tune"
+"""The stage in which the lowest levels of a backbone are trained with all that follows them."""
+_FROZEN_SHARE = 0.5
+"""The part of a candidate's time in which the way up is trained before that."""
 
 
 class MaskTrainer(PreparedTrainer):
@@ -73,6 +81,44 @@ class MaskTrainer(PreparedTrainer):
             self._maps.encoder(genome)
 
     def _run(self, fit: CandidateFit, network: keras.Model, genome: Genome) -> None:
+        if fine_tunes(genome):
+            if not fit.history.num_epochs(FINE_TUNE) and (fit.effort.refit is None or fit.effort.refit.get(TRAIN)):
+                self._decode(fit, network, genome)
+            self._fine_tune(fit, network, genome)
+        else:
+            self._decode(fit, network, genome)
+
+    def _plans(self, genome: Genome, effort: Effort) -> Sequence[StagePlan]:
+        (plan,) = super()._plans(genome, effort)
+        if not fine_tunes(genome):
+            return [plan]
+        decoder = dataclasses.replace(plan, pause_after=None, share=_FROZEN_SHARE)
+        return [decoder, dataclasses.replace(plan, name=FINE_TUNE, begins_before=True)]
+
+    def _fine_tune(self, fit: CandidateFit, network: keras.Model, genome: Genome) -> None:
+        """Trains the lowest levels of a backbone, and what follows them, on crops.
+
+        The way up is trained before: the gradients of a random one would wreck the pretrained weights (Kumar et al.
+        2022, arXiv:2202.10054).
+        """
+        fit.is_cut_short = False
+        encoders.unfreeze(network.get_layer(ENCODER), num_levels=int(genome["fine_tune/num_levels"]))
+        split = split_to_learn(fit.effort)
+        (validation,) = self._examples.features(genome, "validation")
+        self._run_stage(
+            fit,
+            network,
+            genome,
+            self._examples.features(genome, split),
+            self._examples.answers(genome, split),
+            validation,
+            leader=self._leader,
+            stage=FINE_TUNE,
+            learning_rate=float(genome["fine_tune/learning_rate"]),
+        )
+
+    def _decode(self, fit: CandidateFit, network: keras.Model, genome: Genome) -> None:
+        """Trains a network from scratch, or the way up from the maps of a frozen backbone."""
         splits = split_to_learn(fit.effort).split("+")
         num_pictures = sum(len(getattr(self._dataset, split)) for split in splits)
         if genome["family"] != PRETRAINED or not self._maps.copies(genome, num_pictures=num_pictures):

@@ -140,17 +140,10 @@ class PreparedTrainer:
         genome = at_rate(genome, effort.rate)
         # Keras keeps every graph of every model it ever built until told otherwise.
         keras.backend.clear_session()
-        plan = StagePlan(
-            name=TRAIN,
-            num_epochs=effort.num_epochs,
-            pause_after=effort.pause_after,
-            patience=effort.patience,
-            fits_its_time=self._fits_its_time,
-        )
         fit = CandidateFit(
             self._objective,
             effort,
-            plans=[plan],
+            plans=self._plans(genome, effort),
             deployable=lambda network: self._examples.deployable(genome, network),
             earlier=earlier,
             progress=progress,
@@ -184,6 +177,17 @@ class PreparedTrainer:
         """Returns the FLOPs of a genome's network where its layers do not tell; `None` counts them."""
         return None
 
+    def _plans(self, genome: Genome, effort: Effort) -> Sequence[StagePlan]:
+        """Returns the stages of a genome's training; here there is one."""
+        plan = StagePlan(
+            name=TRAIN,
+            num_epochs=effort.num_epochs,
+            pause_after=effort.pause_after,
+            patience=effort.patience,
+            fits_its_time=self._fits_its_time,
+        )
+        return [plan]
+
     def _prepare(self, fit: CandidateFit, genome: Genome) -> None:
         """Gets what a network is built from; nothing here."""
 
@@ -203,17 +207,20 @@ class PreparedTrainer:
         validation: npt.NDArray[Any],
         *,
         leader: LoopMaker | None = None,
+        stage: str = TRAIN,
+        learning_rate: float | None = None,
     ) -> None:
+        plan = fit.plans[stage]
         spec = StageSpec(
             genome=genome,
             split=split_to_learn(fit.effort),
-            num_epochs=fit.plans[TRAIN].num_epochs,
-            num_done=fit.history.num_epochs(TRAIN),
-            learning_rate=None,
+            num_epochs=plan.num_epochs,
+            num_done=plan.num_trained(fit.history.num_epochs(stage)),
+            learning_rate=learning_rate,
         )
         loop: EpochLoop
         if leader is None:
             loop = spec.loop(network, inputs, answers, seed=self._seed)
         else:
             loop = leader.loop(network, inputs, answers, spec)
-        fit.run_stage(TRAIN, network, loop, [validation], answers, batch_size=self._num_at_once)
+        fit.run_stage(stage, network, loop, [validation], answers, batch_size=self._num_at_once)

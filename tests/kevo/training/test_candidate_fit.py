@@ -172,6 +172,47 @@ def test_the_mean_of_the_first_and_the_last_weights_is_one_more_epoch() -> None:
                 np.testing.assert_allclose(fit.outputs, model.predict(VALIDATION, verbose=0), rtol=1e-4)
 
 
+def test_a_stage_may_begin_with_what_was_before() -> None:
+    """Where it is the worse the better, what has learned less wins."""
+    model, stages = network(), [plan(1), plan(3, name="tune", begins_before=True)]
+    for effort in (Effort(3), Effort(3, refit={"tune": 1})):
+        fit = CandidateFit(Objective("val_mse", "max"), effort, plans=stages, deployable=deployable)
+        fit.begin(model)
+        for stage in stages:
+            if effort.refit is not None or stage.name == "tune":
+                before, outputs = model.get_weights(), fit.outputs
+            spec = StageSpec(genome=GENOME, split="train", num_epochs=stage.num_epochs, num_done=0, learning_rate=None)
+            loop = spec.loop(model, [INPUTS], REGRESSION, seed=0)
+            fit.run_stage(stage.name, model, loop, [VALIDATION], REGRESSION, batch_size=8)
+        for found, expected in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(found, expected)
+        if effort.refit is None:
+            assert fit.outputs is outputs
+            assert fit.history.stages == ["train", "tune", "tune", "tune", "tune"]
+            assert fit.history.best == fit.history.epochs[0] == fit.history.epochs[1]
+    # The first epoch counts for no pause.
+    pausing = plan(3, name="tune", begins_before=True, pause_after=2)
+    paused = CandidateFit(LOSS, Effort(3), plans=[stages[0], pausing], deployable=deployable)
+    for stage in (stages[0], pausing):
+        loop = spec.loop(model, [INPUTS], REGRESSION, seed=0)
+        paused.run_stage(stage.name, model, loop, [VALIDATION], REGRESSION, batch_size=8)
+    assert paused.is_paused and paused.history.stages == ["train", "tune", "tune", "tune"]
+    model.set_weights(before)
+    # Where learning helps, it is learned.
+    after = CandidateFit(LOSS, Effort(3, refit={"tune": 2}), plans=stages, deployable=deployable)
+    loop = spec.loop(model, [INPUTS], REGRESSION, seed=0)
+    after.run_stage("tune", model, loop, [VALIDATION], REGRESSION, batch_size=8)
+    assert not np.allclose(model.get_weights()[0], before[0])
+
+
+def test_a_stage_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = Time(1.0)
+    monkeypatch.setattr(clock, "time", time)
+    stage = plan(50, share=0.4)
+    fit = fitted(network(), effort=Effort(50, seconds=100.0), stage=stage, progress=time.progress)
+    assert fit.is_cut_short and 30 < time.now <= 41
+
+
 def test_a_training_that_ends_before_its_length_has_no_mean(tmp_path: Path) -> None:
     worst = Objective("val_mse", "max")
     assert len(fitted(network(), objective=worst, stage=plan(6, averages=True, patience=1)).history) == 2

@@ -1,5 +1,6 @@
 """Backbones as the way down of U-Nets."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -26,6 +27,22 @@ def test_maps_are_halved_from_level_to_level(name: str) -> None:
     assert part.count_params() == facts.num_parameters[1]
     for one, expected in zip(part(given), maps, strict=False):
         np.testing.assert_array_equal(one, expected)
+
+
+def test_the_lowest_levels_are_trained_but_for_their_batch_norm() -> None:
+    for depth, num_levels, first in ((3, 1, "block_3_expand_relu"), (2, 4, None)):
+        encoder = encoders.down_to(encoders.build("mobilenet_v2", alpha=0.35, weights=None), depth)
+        encoders.unfreeze(encoder, num_levels=num_levels)
+        inner = encoder.layers[-1]
+        names = [layer.name for layer in inner.layers]
+        above = names[: 1 + names.index(first)] if first else []
+        trained = {layer.name for layer in inner.layers if layer.trainable_weights}
+        norms = {layer.name for layer in inner.layers if isinstance(layer, keras.layers.BatchNormalization)}
+        assert trained == {layer.name for layer in inner.layers if layer.weights} - norms - {*above}
+        before = encoder.get_weights()
+        encoder(np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32), training=True)
+        for found, expected in zip(encoder.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_multiplications_of_a_picture_are_those_of_the_paper() -> None:

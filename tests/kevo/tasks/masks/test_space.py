@@ -12,6 +12,8 @@ from kevo.tasks.masks.space import Space, preset
 from tests.support.masks import GENOME, ON_BACKBONE
 from tuners.genome import SearchSpace
 
+TUNED = {**ON_BACKBONE, "encoder/tuning": "fine_tune", "fine_tune/num_levels": 1, "fine_tune/learning_rate": 1e-3}
+
 
 @pytest.mark.parametrize("name", space.PRESETS)
 @pytest.mark.parametrize("side", [32, 96, 512])
@@ -50,6 +52,8 @@ def test_values_are_checked() -> None:
         ({"families": ("conv",)}, "unet, pretrained_unet"),
         ({"backbones": ("xception",)}, "The maps of xception have no halves"),
         ({"encoder_depth": (5,)}, "from 2 to 4"),
+        ({"fine_tune_levels": (0,)}, "`fine_tune_levels` must be from 1 to 4"),
+        ({"tunings": ("thawed",)}, "frozen, fine_tune"),
         ({"crops": (50,)}, "multiples of 32"),
         ({"depth": (5,)}, "from 1 to 4"),
         ({"blocks": ("dense",)}, "conv, separable, residual"),
@@ -66,6 +70,19 @@ def test_values_are_checked() -> None:
     for name, value in (("backbone", "xception"), ("mobilenet_v2/alpha", "a"), ("encoder/depth", 5)):
         with pytest.raises(SpaceError, match=str(value) if name == "backbone" else name):
             space.check_genome({**ON_BACKBONE, name: value})
+    for name, value in (("encoder/tuning", "thawed"), ("fine_tune/num_levels", 5), ("fine_tune/learning_rate", "a")):
+        with pytest.raises(SpaceError, match=name):
+            space.check_genome({**TUNED, name: value})
+
+
+def test_a_backbone_may_be_tuned() -> None:
+    found = Space(families=(space.PRETRAINED,), tunings=("fine_tune",), fine_tune_levels=(2, 1))
+    genes = SearchSpace.from_hyperparameters(declare(found, side=96, num_pictures=20, alphas={"mobilenet_v2": (0.35,)}))
+    genome = genes.default()
+    space.check_genome(genome)
+    assert space.fine_tunes(genome) and genome["fine_tune/num_levels"] == 2
+    assert not space.fine_tunes(ON_BACKBONE) and not space.fine_tunes(GENOME)
+    assert space.describe(TUNED).startswith("U-Net on mobilenet_v2 0.35, levels tuned: 1, 8 > ")
 
 
 def test_cheaper_networks() -> None:

@@ -96,6 +96,34 @@ def test_a_candidate_learns_on_a_backbone_whose_maps_are_made_once(dataset: Imag
 
 
 @pytest.mark.long
+def test_the_lowest_levels_of_a_backbone_are_trained_after_the_way_up(dataset: ImageDataset) -> None:
+    settings = kevo.Settings(task="segmentation", space="small", max_trials=2, weights={"mobilenet_v2": "none"})
+    task = MaskTask(dataset, settings, {"mobilenet_v2": (Weights("mobilenet_v2", "none", alpha=0.35),)})
+    tuned = {
+        **ON_BACKBONE,
+        "encoder/tuning": "fine_tune",
+        "fine_tune/num_levels": 1,
+        "fine_tune/learning_rate": 1e-3,
+    }
+    assert task.work(tuned).seconds > 2 * task.work(ON_BACKBONE).seconds - 7
+    assert task.num_parameters(tuned) == task.num_parameters(ON_BACKBONE)
+    trainer = task.trainer()
+    frozen = trainer.train(ON_BACKBONE, Effort(num_epochs=3))
+    trained = trainer.train(tuned, Effort(num_epochs=3))
+    # It goes on from the best epoch before, and ends no worse.
+    assert trained.stages == ["train"] * 3 + ["fine-tune"] * 4
+    assert trained.history[3] == max(trained.history[:3], key=lambda one: one["val_dice"])
+    assert trained.metrics["val_dice"] >= trained.history[3]["val_dice"]
+    assert trained.outputs is not None
+    np.testing.assert_allclose(task.predict(trained.deployable(), "validation"), trained.outputs, atol=0.01)
+    # Those of other candidates are still what they were.
+    again = trainer.train(ON_BACKBONE, Effort(num_epochs=3))
+    assert again.history == frozen.history
+    refit = trainer.train(tuned, Effort(num_epochs=3, refit={"train": 1, "fine-tune": 2}))
+    assert refit.metrics == {} and task.are_valid(task.predict(refit.deployable(), "validation"))
+
+
+@pytest.mark.long
 def test_maps_that_take_too_much_memory_are_made_in_every_step(
     dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
