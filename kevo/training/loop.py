@@ -27,7 +27,7 @@ _PARTS_PER_EPOCH = 8
 """How often an epoch reports how far it is, at least."""
 _STEPS_PER_PART = 16
 """After so many steps it reports at the latest, so that a long epoch can end when its time is up."""
-_MAX_BYTES = 256 * 1024**2
+_MAX_BYTES = 128 * 1024**2
 """Inputs up to that are copied into TensorFlow's memory; larger ones are fetched batch by batch from where they are,
 while the batch before trains."""
 
@@ -133,7 +133,9 @@ class Loop:
         if self._is_streamed:
             step = tf.function(learn_together, input_signature=self._signature(), autograph=False)
         else:
-            held = [tf.constant(one) for one in (np.concatenate(inputs), *self._answers)]
+            # One that is alone is not copied: it may be a file that is mapped.
+            together = np.concatenate(inputs) if len(inputs) > 1 else inputs[0]
+            held = [tf.constant(one) for one in (together, *self._answers)]
             step = tf.function(
                 lambda rows: learn_together(*(tf.gather(one, rows) for one in held)),
                 input_signature=[tf.TensorSpec([None], tf.int64)],

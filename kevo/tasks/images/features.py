@@ -47,8 +47,9 @@ FLIPS: Mapping[str, tuple[slice, slice]] = {
     "horizontal_and_vertical": (slice(None, None, -1), slice(None, None, -1)),
 }
 """How rows and columns of a picture are turned."""
-_MAX_BYTES = 2 * 1024**3
-"""How much memory the arrays of one process take at most, unless it is told."""
+_MAX_BYTES = 1024**3
+"""How much memory the arrays of one process take at most, unless it is told. What is in the store is there again at
+once."""
 _MAX_MAP_BYTES = 1024**3
 """How much the feature maps that one candidate learns from may take; larger ones are computed anew in every epoch."""
 _SUMMARY = "pretrained/summary"
@@ -146,7 +147,7 @@ class FeatureCache:
         dataset: The data set.
         store: Keeps features for other workers and later runs. `None`: they are kept in memory only.
         seed: What random weights are made from, as a part of the features' key.
-        max_bytes: How much memory the arrays may take together, in bytes. `None` for 2 GiB, or a quarter of the memory
+        max_bytes: How much memory the arrays may take together, in bytes. `None` for 1 GiB, or a quarter of the memory
             that may be used where that is less.
     """
 
@@ -281,7 +282,7 @@ class FeatureCache:
         """Returns the features of a sample in the order of its pictures."""
         blocks = self._blocks(one, num_rows)
         places = np.argsort(np.argsort(_order(one.num_pictures)[:num_rows]))
-        gathered = np.empty((num_rows, *blocks[0].shape[1:]), np.result_type(*blocks))
+        gathered = picture_arrays.for_features((num_rows, *blocks[0].shape[1:]), np.result_type(*blocks))
         start = 0
         for block in blocks:
             gathered[places[start : start + len(block)]] = block
@@ -307,19 +308,23 @@ class FeatureCache:
         pictures = self._block_of_pictures(one, size, start, stop)
         forward = one.network()
         began, num_seen = time.monotonic(), 0
-        batches: list[npt.NDArray[Any]] = []
+        features: npt.NDArray[Any] = np.empty(0, np.float16)
         try:
             for batch in forward.batches(pictures, num_at_once(size)):
-                num_seen += len(batch)
                 # Once float16 could not hold a batch, it is not trusted with others.
-                is_wide = bool(batches) and batches[-1].dtype == np.float32
-                batches.append(batch if is_wide else _rounded(batch))
+                seen = batch if features.dtype == np.float32 else _rounded(batch)
+                if not num_seen:
+                    features = picture_arrays.for_features((stop - start, *seen.shape[1:]), seen.dtype)
+                elif seen.dtype != features.dtype:
+                    features = features.astype(seen.dtype)
+                features[num_seen : num_seen + len(seen)] = seen
+                num_seen += len(batch)
                 one.watch((start + num_seen) / one.num_pictures)
         finally:
             # A pass that was too slow tells how slow.
             if num_seen and one.genome[_SUMMARY] in networks.POOLINGS:
                 self.seconds_per_picture[speed_key(one.genome)] = (time.monotonic() - began) / num_seen
-        return np.concatenate(batches)
+        return features
 
     def _block_of_pictures(self, one: _Pass, size: int, start: int, stop: int) -> npt.NDArray[np.uint8]:
         """Returns the pictures of one block of a pass, in the order of the pass, at a size and as a copy."""

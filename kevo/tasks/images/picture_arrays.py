@@ -1,15 +1,17 @@
-"""Room for pictures: in memory while they take little of it, and else in a file that is mapped into memory.
+"""Room for pictures and features: in memory while they take little, and else in a file that is mapped into memory.
 
 The file has no name: it is gone with the last process that uses it, however that ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -49,16 +51,7 @@ def empty(shape: tuple[int, ...]) -> Pictures:
         return np.empty(shape, np.uint8)
     folder = cache_folder()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if shutil.disk_usage(folder).free < num_bytes:
-            raise OSError("No space left on device")
-        # In the folder for temporary files it would often be in memory after all.
-        with tempfile.TemporaryFile(dir=folder) as file:
-            # A file with holes would kill whoever writes to it when the disk is full.
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, num_bytes)
-            file.truncate(num_bytes)
-            return np.ndarray(shape, np.uint8, buffer=mmap.mmap(file.fileno(), num_bytes))
+        return np.ndarray(shape, np.uint8, buffer=_on_disk(folder, num_bytes))
     except OSError as error:
         if limit is None or fits:
             return np.empty(shape, np.uint8)
@@ -68,6 +61,34 @@ def empty(shape: tuple[int, ...]) -> Pictures:
             f"of the {byte_size(limit)} of memory, and cannot be kept in {folder}: {os_reason(error)}. Use a "
             "smaller `image_size` or fewer pictures, make room, or name another folder in XDG_CACHE_HOME."
         ) from error
+
+
+def for_features(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Returns an uninitialized array for features: on disk where it is large and there is room, or else in memory.
+
+    Args:
+        shape: Its shape, (n, ...).
+        dtype: The type of its numbers.
+    """
+    num_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if num_bytes > _MOST_BYTES:
+        with contextlib.suppress(OSError):
+            return np.ndarray(shape, dtype, buffer=_on_disk(cache_folder(), num_bytes))
+    return np.empty(shape, dtype)
+
+
+def _on_disk(folder: Path, num_bytes: int) -> mmap.mmap:
+    """Returns a new file in a folder, without a name, as it is mapped into memory."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if shutil.disk_usage(folder).free < num_bytes:
+        raise OSError("No space left on device")
+    # In the folder for temporary files it would often be in memory after all.
+    with tempfile.TemporaryFile(dir=folder) as file:
+        # A file with holes would kill whoever writes to it when the disk is full.
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, num_bytes)
+        file.truncate(num_bytes)
+        return mmap.mmap(file.fileno(), num_bytes)
 
 
 def from_npy(file: IO[bytes]) -> npt.NDArray[Any] | None:

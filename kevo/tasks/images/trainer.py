@@ -192,6 +192,7 @@ class Trainer:
     ) -> Trained:
         # Keras keeps every graph of every model it ever built until told otherwise.
         keras.backend.clear_session()
+        memory.release()
         mirror = bool(genome["mirror"])
         fit = CandidateFit(
             self._objective,

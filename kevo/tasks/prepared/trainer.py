@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from kevo.system import memory
 from kevo.tasks.prepared import costs
 from kevo.tasks.prepared.stages import TRAIN, Examples, split_to_learn
 from kevo.tasks.protocols.task import SearchSettings
@@ -140,6 +141,7 @@ class PreparedTrainer:
         genome = at_rate(genome, effort.rate)
         # Keras keeps every graph of every model it ever built until told otherwise.
         keras.backend.clear_session()
+        memory.release()
         fit = CandidateFit(
             self._objective,
             effort,

@@ -1,5 +1,6 @@
 """How much memory there is, and what a process takes of it."""
 
+import ctypes
 import os
 import resource
 import subprocess
@@ -112,3 +113,14 @@ def test_the_limit_of_a_real_control_group_is_seen() -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=True, preexec_fn=lambda: join(made))
     # The kernel rounds to whole pages.
     assert done.stdout.split(" ", 1) == ["1200005120", "the limit of its job or container, a control group\n"]
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only the C library of GNU keeps memory so")
+def test_what_was_freed_goes_back_to_the_system() -> None:
+    held = [bytes(2000) for _ in range(100_000)]
+    # One that stays at the end keeps the library from giving all back by itself.
+    last = held[-1]
+    del held
+    before = memory.resident() or 0
+    memory.release()
+    assert before - (memory.resident() or 0) > 100_000_000 and len(last) == 2000

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+import mmap
 import subprocess
 import sys
 import textwrap
@@ -317,6 +318,38 @@ def test_what_float16_cannot_hold_is_kept_in_float32(
         assert found == pytest.approx(expected, rel=1e-3, abs=0)
     (path,) = tmp_path.glob("*.npy")
     assert np.load(path, mmap_mode="r").dtype == kind
+
+
+def test_once_float16_cannot_hold_features_all_are_in_float32(dataset: ImageDataset) -> None:
+    """Also those that passed before."""
+    bright = dataset.validation.pictures.copy()
+    bright[-1] = 255
+    changed = dataclasses.replace(dataset, validation=Split(bright, dataset.validation.labels))
+    cache = FeatureCache(changed)
+    scale = 1.001 * float(np.finfo(np.float16).max)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kevo.tasks.images.features.num_at_once", lambda size: 10)
+        found = cache.features("validation", GENOME, network=lambda: mean_color(scale), weights=None)
+    assert found.dtype == np.float32
+    assert found == pytest.approx(cache.pictures("validation", 32).mean(axis=(1, 2)) / 255 * scale, rel=1e-3)
+
+
+@pytest.mark.parametrize("is_large", [True, False])
+def test_large_features_lie_in_files_while_they_are_put_together(
+    dataset: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_large: bool
+) -> None:
+    small_blocks(monkeypatch)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    expected = FeatureCache(dataset).features("train", GENOME, network=CountingSmall(), weights=None)
+    if is_large:
+        monkeypatch.setattr("kevo.tasks.images.picture_arrays._MOST_BYTES", 100)
+    cache = FeatureCache(dataset)
+    found = cache.features("train", GENOME, network=CountingSmall(), weights=None)
+    assert np.array_equal(found, expected)
+    base: Any = found
+    while isinstance(base, np.ndarray):
+        base = base.base
+    assert isinstance(base, mmap.mmap) is is_large
 
 
 def test_nothing_is_kept_of_a_pass_that_was_ended(dataset: ImageDataset, tmp_path: Path) -> None:
