@@ -122,7 +122,7 @@ class Budget:
 
         Args:
             finals: How many seconds each finalist that is still to be trained would like to have.
-            tunes: Whether a pretrained network is fine-tuned in them.
+            tunes: Whether a pretrained network is fine-tuned in them, or more examples pass it.
             best: The forecasts for the candidates whose proper final trainings are still to come, the best first.
             refit: How many seconds the training of the winner so far took, if it is still to be refit.
         """
@@ -180,7 +180,7 @@ class Budget:
         """For how many epochs, up to those of a final training, a candidate can be trained in so many seconds."""
         if seconds is None or not work.per_epoch:
             return self.longest(work)
-        return min(self.longest(work), seconds / (max(1.0, self.slowness or 0.0) * work.per_epoch))
+        return min(self.longest(work), seconds / (self._slower * work.per_epoch))
 
     def full_length_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
         """How long the final training of a candidate would take, without a limit of time."""
@@ -204,9 +204,11 @@ class Budget:
             return num_epochs, None
         share = _LARGEST_SHARE
         if work.per_epoch is not None:
+            work = self.at_this_speed(work) if is_first else work
             if is_first and self.is_scarce(work):
                 return self.longest(work), max(1.0, self.without_continuation(work, left))
-            share = _FLEXIBLE_SHARE
+            # On a slow machine a sixteenth is gone before the first network has learned anything.
+            share = min(share, (self._slower if is_first else 1.0) * _FLEXIBLE_SHARE)
         return num_epochs, max(1.0, min(left, share * whole))
 
     def expected_seconds(self, work: Work) -> float:
@@ -221,6 +223,11 @@ class Budget:
         """Tells whether the task may still look at its data before the first candidate."""
         whole = self._training_seconds
         return whole is None or self.seconds < _PROBING_SHARE * whole
+
+    def at_this_speed(self, work: Work) -> Work:
+        """Returns the forecast for a first candidate: how slow the machine is, only the first model has shown."""
+        per_epoch = None if work.per_epoch is None else self._slower * work.per_epoch
+        return work._replace(shared=self._slower * work.shared, own=self._slower * work.own, per_epoch=per_epoch)
 
     def allows(self, work: Work, left: float | None, *, scoring_seconds: float = 0.0) -> bool:
         """Tells whether a candidate is to be begun.
@@ -262,6 +269,11 @@ class Budget:
             # In a short training most of the time may be that in which the network was built.
             seconds_per_epoch = min(seconds_per_epoch, work.per_epoch)
         return min(longest, int(_CERTAIN_SHARE * left / max(1e-6, seconds_per_epoch)))
+
+    @property
+    def _slower(self) -> float:
+        """How many times as long as on two ordinary cores trainings take, as far as that is known."""
+        return max(1.0, self.slowness or 0.0)
 
     @property
     def _training_seconds(self) -> float | None:

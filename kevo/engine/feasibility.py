@@ -1,4 +1,9 @@
-"""Which candidates may be trained at all: they are small enough, and there is time for them."""
+"""Which candidates may be trained at all, and on how many examples: data is a fidelity, as epochs are.
+
+Where the passes of all examples through a frozen network take too long, a candidate learns from a sample; only on the
+network of the best one more examples pass. That is successive halving over the data set (Klein et al. 2017,
+arXiv:1605.07079; Jamieson and Talwalkar 2016, arXiv:1502.07943).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,12 @@ from collections import Counter
 from kevo.engine.archive import Archive
 from kevo.engine.budget import Budget
 from kevo.runs.records import FIRST
+from kevo.tasks.protocols.kind import AnyKind
 from kevo.tasks.protocols.task import Task
 from tuners.genome import Genome
+
+_SAMPLE = 2048
+"""So many examples tell what a frozen network is worth."""
 
 
 class Feasibility:
@@ -17,12 +26,14 @@ class Feasibility:
 
     Args:
         task: What is learned.
+        kind: Its kind, which tells whether candidates share a frozen network.
         archive: The candidates so far.
         budget: The time of the search.
     """
 
-    def __init__(self, task: Task, archive: Archive, budget: Budget) -> None:
+    def __init__(self, task: Task, kind: AnyKind, archive: Archive, budget: Budget) -> None:
         self._task = task
+        self._kind = kind
         self._archive = archive
         self._budget = budget
         self.left: float | None = None
@@ -60,6 +71,31 @@ class Feasibility:
             and self._task.work(winner.genome).per_epoch is None
         )
 
+    def num_examples(self, genome: Genome) -> int | None:
+        """Returns how many examples a candidate learns from, a sample; `None` for as many as there is time for.
+
+        What has passed its frozen network already is learned from in any case.
+        """
+        work = self._task.work(genome)
+        if self.left is None or self._task.sampled_work(genome, _SAMPLE).seconds >= work.seconds:
+            return None
+        if self.is_first:
+            work = self._budget.at_this_speed(work)
+        return None if self._budget.allows(work, self.left) or self._leads(genome) else _SAMPLE
+
+    def expected_seconds(self, genome: Genome) -> float:
+        """Returns how long a candidate is going to take, without passes that make the features of more examples."""
+        work = self._task.work(genome)
+        if self.left is not None and not self._budget.allows(work, self.left):
+            work = self._task.sampled_work(genome, _SAMPLE)
+        return self._budget.expected_seconds(work)
+
+    def _leads(self, genome: Genome) -> bool:
+        """Tells whether a candidate stands on the same frozen network as the best one."""
+        best = next(iter(self._archive.finalists), None)
+        key = self._kind.extractor_key(genome)
+        return best is not None and key is not None and key == self._kind.extractor_key(best.genome)
+
     def _obstacle(self, genome: Genome) -> str | None:
         """Says why a candidate may not be trained; `None` if it may."""
         if (obstacle := self._task.obstacle(genome)) is not None:
@@ -76,7 +112,7 @@ class Feasibility:
         )
         if allows(work):
             return None
-        # A sample of the examples is better than nothing.
-        if self.is_first and allows(self._task.sampled_work(genome)):
+        # A sample of the examples tells what a network is worth, and any is better than no model at all.
+        if allows(self._task.sampled_work(genome, None if self.is_first else _SAMPLE)):
             return None
         return "too little time"

@@ -79,7 +79,9 @@ class FinalTrainings:
             if full_length_id(record) in self._archive.records:
                 continue
             gets_the_rest = self._shares_the_rest(record) or (place == 0 and self._gets_the_rest(record))
-            left = self._budget.left if gets_the_rest else self._budget.left_for_finalist(best_seconds)
+            # Passes that its final training makes are not made again by a refit.
+            shared = self._task.work(record.genome).shared
+            left = self._budget.left if gets_the_rest else self._budget.left_for_finalist(best_seconds, shared=shared)
             if gets_the_rest and left is not None:
                 left = self._part(record) * self._budget.without_continuation(self._task.work(record.genome), left)
             if left is not None and left <= 0:
@@ -110,8 +112,19 @@ class FinalTrainings:
         elif left is not None and left <= self._best_seconds:
             # It takes as long as before at least: what cannot end is not begun.
             return self._continuation(winner, left)
-        effort = Effort(num_epochs, left, tune_epochs=winner.tune_epochs, refit=nums)
+        effort = Effort(
+            num_epochs, left, tune_epochs=winner.tune_epochs, refit=nums, num_examples=self._num_again(winner, left)
+        )
         return FinalTraining(f"{winner.trial_id}-refit", winner.genome, effort, winner)
+
+    def _num_again(self, winner: TrialRecord, left: float | None) -> int | None:
+        """Returns how many training examples a refit learns from at least: those that have passed its frozen network.
+
+        Returns:
+            `None` for all, where there is time for their passes or there are none to make.
+        """
+        work = self._task.work(winner.genome, tune_epochs=winner.tune_epochs)
+        return None if left is None or not work.shared or work.seconds <= left else 1
 
     def _continuation(self, winner: TrialRecord, left: float | None) -> FinalTraining | None:
         """Returns the training in which the winner goes on with all examples, at rates that rise and fall once more.
@@ -173,6 +186,10 @@ class FinalTrainings:
                 tunes = True
             else:
                 seconds.append(self._budget.full_length_seconds(record, self._archive.records))
+                # Where a sample of the examples has passed its frozen network, the others are to pass.
+                if (work := self._task.work(record.genome)).shared:
+                    seconds[-1] = max(seconds[-1], work.seconds)
+                    tunes = True
         refit = 0.0 if self.refit() is None else self._best_seconds
         return self._budget.left_for_evolution(seconds, tunes=tunes, best=best, refit=refit)
 

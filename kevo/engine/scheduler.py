@@ -80,7 +80,7 @@ class Scheduler:
         self.running = RunningTrials()
         self._numbers = {record.trial_id: record.number for record in archive.records.values()}
         self._next_number = 1 + max(self._numbers.values(), default=-1)
-        self.is_feasible = Feasibility(task, archive, budget)
+        self.is_feasible = Feasibility(task, self._kind, archive, budget)
         self._exhausted_with: float | None = None
         """So many seconds were left for the evolution when the oracle had nothing more; `None` before."""
         self._is_stopped = False
@@ -94,7 +94,7 @@ class Scheduler:
             task,
             max_retries=_MAX_LOSSES - 1,
             feasible=self.is_feasible,
-            cost=lambda genome: budget.expected_seconds(task.work(genome)),
+            cost=self.is_feasible.expected_seconds,
             note=listener.note,
         )
         # Whoever was killed may have written an end down without that.
@@ -350,7 +350,12 @@ class Scheduler:
         )
         if num_epochs > self._settings.epochs:
             genome = self._finals.as_only_one(trial.trial_id, genome, seconds)
-        effort = Effort(num_epochs, seconds, pause_after=values.get("tuner/epochs"))
+        effort = Effort(
+            num_epochs,
+            seconds,
+            pause_after=values.get("tuner/epochs"),
+            num_examples=self.is_feasible.num_examples(genome),
+        )
         generation = self.oracle.generation_of(trial.trial_id)
         return self._begin(worker, trial.trial_id, genome, effort, generation, paused, trial=trial)
 

@@ -93,6 +93,7 @@ def in_time(path: Path, dataset: ImageDataset, *, per_epoch: float, seconds: flo
         return Work(0.0, 1.0 + 20 * per_epoch, per_epoch=per_epoch)
 
     one._task.work = work  # type: ignore[method-assign]
+    one._task.sampled_work = lambda genome, num_examples=None: work(genome)  # type: ignore[method-assign]
     # What it began with is no candidate.
     one._archive.add(record(FIRST, 0.1, is_paused=False, origin=FIRST))
     return one

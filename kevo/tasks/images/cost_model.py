@@ -17,8 +17,8 @@ from kevo.tasks.images.features import (
     PASS_SHARE,
     Inputs,
     augmented_copies,
-    block_edges,
     frozen_part,
+    sample_size,
     test_time_views,
 )
 from kevo.tasks.images.genes import speed_key
@@ -97,15 +97,23 @@ class Forecast:
             if name in backbones.BACKBONES and seconds > 0:
                 self.speeds[name, alpha, size] = seconds
 
-    def sampled_work(self, genome: Genome) -> Work:
-        """Forecast of a genome's training on the first block of pictures that pass its frozen backbone.
+    def sampled_work(self, genome: Genome, num_examples: int | None = None) -> Work:
+        """Forecast of a genome's training on a sample of the pictures: those that pass its frozen backbone first.
 
         A genome that needs all pictures is trained on them, and so is every one over folds.
+
+        Args:
+            genome: The genome.
+            num_examples: As for `Task.sampled_work`.
         """
         work = self.work(genome)
-        if genome["family"] != "pretrained" or self._num_trainings > 1:
+        needs_all = genome["family"] != "pretrained" or self._num_trainings > 1
+        # On a few pictures a network would be judged by its head alone.
+        if needs_all or (num_examples is not None and genome["pretrained/tuning"] == "fine_tune"):
             return work
-        _, num_rows, *_ = block_edges(self._num_train)
+        weights = self._weights(genome)
+        kept = [self._cache.num_kept("train", genome, weights, copy) for copy in augmented_copies(genome)]
+        num_rows = sample_size(self._num_train, num_examples, num_ready=min(kept))
         shared = self._missing_seconds(genome, num_rows)
         own = work.error * (_BUILDING_SECONDS + self._head_seconds(genome, num_rows))
         return Work(shared, max(own, (1 / PASS_SHARE - 1) * shared), work.error)

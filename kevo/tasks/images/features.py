@@ -417,6 +417,22 @@ def sample(num_pictures: int, num_rows: int) -> npt.NDArray[np.int64]:
     return np.sort(_order(num_pictures)[:num_rows])
 
 
+def sample_size(num_pictures: int, num_examples: int | None, *, num_ready: int) -> int:
+    """Returns how many pictures are learned from in a sample: whole blocks of a pass.
+
+    Args:
+        num_pictures: How many pictures there are.
+        num_examples: So many at least, where there are as many; `None` for the first block.
+        num_ready: So many have passed already, and cost nothing.
+
+    Example:
+        >>> sample_size(6000, 1000, num_ready=0), sample_size(6000, 1000, num_ready=4096)
+        (1024, 4096)
+    """
+    least = max(1, num_examples or 1, num_ready)
+    return next((edge for edge in block_edges(num_pictures) if edge >= least), num_pictures)
+
+
 def parts(split: str) -> tuple[str, ...]:
     """Returns the splits of a data set that are learned from: `TRAIN_AND_VALIDATION` is more than one."""
     return ("train", "validation") if split == TRAIN_AND_VALIDATION else (split,)

@@ -215,11 +215,15 @@ class ImageTask:
 
     def repeat_seconds(self, genome: Genome, *, tune_epochs: int | None = None) -> float | None:
         """A head on features that are there already costs next to nothing, and fine-tuning on maps only its epochs."""
-        return self.work(genome, tune_epochs=tune_epochs).seconds if genome["family"] == "pretrained" else None
+        if genome["family"] != "pretrained":
+            return None
+        # What has not passed for a head need not pass for the same head once more.
+        is_head = genome["pretrained/tuning"] == "frozen"
+        return (self.sampled_work(genome) if is_head else self.work(genome, tune_epochs=tune_epochs)).seconds
 
-    def sampled_work(self, genome: Genome) -> Work:
-        """Forecast of a training on the first block of pictures that pass its frozen backbone."""
-        return self.forecast.sampled_work(genome)
+    def sampled_work(self, genome: Genome, num_examples: int | None = None) -> Work:
+        """Forecast of a training on the pictures that pass its frozen backbone first."""
+        return self.forecast.sampled_work(genome, num_examples)
 
     def scoring_seconds(self, genome: Genome) -> float:
         """How long it takes to load and to score a finished model."""

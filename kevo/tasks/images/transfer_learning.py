@@ -28,6 +28,7 @@ from kevo.tasks.images.features import (
     frozen_part,
     parts,
     sample,
+    sample_size,
     test_time_views,
 )
 from kevo.tasks.images.genes import speed_key
@@ -169,15 +170,16 @@ class TransferLearning:
             columns=networks.feature_columns(genome, whole=backbone) if is_pooled else slice(None),
         )
         validation = self._validation_arrays(candidate, genome, features_of)
-        copies, rows = self._passed(candidate, genome, network)
-        train = self._train_arrays(candidate, features_of, copies, rows)
-        if self._probes is not None and is_pooled and fit.effort.refit is None and rows is None:
+        copies, num_rows = self._passed(candidate, genome, network)
+        train = self._train_arrays(candidate, features_of, copies, num_rows)
+        if self._probes is not None and is_pooled and fit.effort.refit is None and num_rows is None:
             self._probes.learn(
                 genome,
                 features_of("train", columns=slice(None)),
                 whole=backbone,
                 watch=lambda: fit.check("probe", 0.0, "the features and a look at them take"),
             )
+        rows = self._rows(fit, num_rows)
         self._stages.on_arrays(fit, HEAD, candidate.head, genome, train, validation, rows=rows)
 
     def _fine_tune(self, candidate: _Candidate) -> None:
@@ -197,21 +199,31 @@ class TransferLearning:
         network = functools.cache(lambda: forward_pass(halves.frozen))
         features_of = functools.partial(self._features, candidate, frozen, network=network)
         validation = self._validation_arrays(candidate, frozen, features_of)
-        copies, rows = self._passed(candidate, frozen, network)
-        train = self._train_arrays(candidate, features_of, copies, rows)
+        copies, num_rows = self._passed(candidate, frozen, network)
+        train = self._train_arrays(candidate, features_of, copies, num_rows)
+        rows = self._rows(fit, num_rows)
         tuned = networks.join(halves.trained, candidate.head)
         self._stages.on_arrays(fit, FINE_TUNE, tuned, genome, train, validation, learning_rate=rate, rows=rows)
 
     def _train_arrays(
-        self,
-        candidate: _Candidate,
-        features_of: _FeaturesOf,
-        copies: Sequence[Copy],
-        rows: npt.NDArray[np.int64] | None,
+        self, candidate: _Candidate, features_of: _FeaturesOf, copies: Sequence[Copy], num_rows: int | None
     ) -> list[npt.NDArray[np.floating]]:
-        """Returns the features to learn from: of `copies`, and of the pictures at `rows` where not all have passed."""
-        split, num_rows = split_to_learn(candidate.fit.effort), None if rows is None else len(rows)
-        return [features_of(part, copy, num_rows=num_rows) for copy in copies for part in parts(split)]
+        """Returns the features to learn from: of `copies`, and of `num_rows` training pictures; `None` for all."""
+        split, wanted = split_to_learn(candidate.fit.effort), {"train": num_rows}
+        return [features_of(part, copy, num_rows=wanted.get(part)) for copy in copies for part in parts(split)]
+
+    def _rows(self, fit: CandidateFit, num_rows: int | None) -> npt.NDArray[np.int64] | None:
+        """Returns the positions that a candidate learns from in its split; `None` for all.
+
+        Args:
+            fit: Its training.
+            num_rows: How many training pictures are in its sample; `None` for all.
+        """
+        if num_rows is None:
+            return None
+        num_pictures = len(self._dataset.train)
+        num_more = 0 if fit.effort.refit is None else len(self._dataset.validation)
+        return np.concatenate([sample(num_pictures, num_rows), num_pictures + np.arange(num_more)])
 
     def _validation_arrays(
         self, candidate: _Candidate, genome: Genome, features_of: _FeaturesOf
@@ -228,7 +240,7 @@ class TransferLearning:
 
     def _passed(
         self, candidate: _Candidate, genome: Genome, network: Callable[[], Forward]
-    ) -> tuple[list[Copy], npt.NDArray[np.int64] | None]:
+    ) -> tuple[list[Copy], int | None]:
         """Makes the passes of the pictures to learn from, one copy after the other, for as long as there is time.
 
         Args:
@@ -237,35 +249,50 @@ class TransferLearning:
             network: Builds its forward pass.
 
         Returns:
-            The copies that have passed, the pictures themselves first, and `None`. Where there was no time even for all
-            of those, the pictures themselves and the positions of those that have passed.
+            The copies that have passed, the pictures themselves first, and how many training pictures are in the sample
+            of each; `None` for all. Where there was no time even for the pictures themselves, the sample is of those
+            that have passed.
 
         Raises:
-            OutOfTimeError: not even the first block has passed, or the candidate needs all pictures.
+            OutOfTimeError: not even the first block has passed, or a refit needs more than has.
         """
         fit, copies, passed, seconds = candidate.fit, augmented_copies(genome), list[Copy](), 0.0
-        needs_all = fit.effort.refit is not None
+        is_refit, num_wanted = fit.effort.refit is not None, self._num_wanted(candidate, genome)
         for copy in copies:
             # What will not end is not begun.
             if passed and fit.clock.is_up_in(seconds, share=PASS_SHARE):
                 break
             began = fit.clock.seconds
-            share = 1.0 if needs_all and not passed else PASS_SHARE
+            share = 1.0 if is_refit and not passed else PASS_SHARE
             try:
                 for part in parts(split_to_learn(fit.effort)):
                     num_rows = len(getattr(self._dataset, part))
+                    if part == "train" and num_wanted is not None:
+                        num_rows = num_wanted
                     options = self._pass_options(candidate, network, copy, share=share)
                     self._cache.extend(part, genome, num_rows=num_rows, **options)
             except OutOfTimeError:
-                num_kept = 0 if needs_all else self._cache.num_kept("train", genome, candidate.weights, copy)
+                num_kept = 0 if is_refit else self._cache.num_kept("train", genome, candidate.weights, copy)
                 if not passed and not num_kept:
                     raise
                 fit.is_cut_short = True
-                return (passed, None) if passed else ([copy], sample(len(self._dataset.train), num_kept))
+                return (passed, num_wanted) if passed else ([copy], num_kept)
             seconds = fit.clock.seconds - began
             passed.append(copy)
-        fit.is_cut_short |= len(passed) < len(copies)
-        return passed, None
+        fit.is_cut_short |= num_wanted is not None or len(passed) < len(copies)
+        return passed, num_wanted
+
+    def _num_wanted(self, candidate: _Candidate, genome: Genome) -> int | None:
+        """Returns how many training pictures are in the sample that a candidate is to learn from; `None` for all.
+
+        Pictures that have passed already are in it: the sample only grows.
+        """
+        num_examples, num_pictures = candidate.fit.effort.num_examples, len(self._dataset.train)
+        if num_examples is None:
+            return None
+        kept = [self._cache.num_kept("train", genome, candidate.weights, copy) for copy in augmented_copies(genome)]
+        num_rows = sample_size(num_pictures, num_examples, num_ready=min(kept))
+        return None if num_rows == num_pictures else num_rows
 
     def _features(
         self,

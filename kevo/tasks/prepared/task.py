@@ -162,7 +162,7 @@ class PreparedTask(ABC):
         """As long as at first."""
         return None
 
-    def sampled_work(self, genome: Genome) -> Work:
+    def sampled_work(self, genome: Genome, num_examples: int | None = None) -> Work:
         """Forecast of the whole training: there is no shorter one."""
         return self.work(genome)
 

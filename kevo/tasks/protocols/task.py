@@ -180,8 +180,12 @@ class Task(Protocol):
     def repeat_seconds(self, genome: Genome, *, tune_epochs: int | None = None) -> float | None:
         """How long the same training takes once more, where much less than at first; `None` where as long."""
 
-    def sampled_work(self, genome: Genome) -> Work:
-        """Forecast of the shortest training that has a result, in seconds: on a sample of the examples where it can."""
+    def sampled_work(self, genome: Genome, num_examples: int | None = None) -> Work:
+        """Forecast of a training on a sample of the examples, in seconds; on all where it needs all.
+
+        `num_examples` are in the sample, or as many as are ready for its frozen network where these are more. `None`
+        for the shortest training that has a result.
+        """
 
     def scoring_seconds(self, genome: Genome) -> float:
         """How long it takes to load and to score a finished model of a genome."""

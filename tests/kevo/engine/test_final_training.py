@@ -14,6 +14,8 @@ from kevo.engine.budget import Budget
 from kevo.engine.messages import TrialResult, TrialSpec
 from kevo.engine.scheduler import Idle, Scheduler
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.features import FeatureCache
+from kevo.tasks.images.genes import speed_key
 from kevo.tasks.protocols.task import Work
 from tests.support.samples import CONV_GENOME
 from tests.support.schedulers import (
@@ -228,6 +230,33 @@ def test_what_is_left_after_the_final_trainings_goes_to_heads_where_one_leads(
     assert one.is_feasible(CONV_GENOME) and one.is_feasible(FROZEN)
     one._archive.add(record("0-full", 0.8, full_length=True, **ended), save=lambda path: path.write_text("a model"))
     assert one.is_feasible(CONV_GENOME) is (leader == "conv") and one.is_feasible(FROZEN)
+
+
+@pytest.mark.parametrize(("left", "num_examples"), [(200.0, 1), (500.0, None)])
+def test_a_head_on_a_sample_learns_from_more_where_there_is_time(
+    tmp_path: Path, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch, left: float, num_examples: int | None
+) -> None:
+    monkeypatch.setattr("kevo.tasks.images.features._FIRST_BLOCK", 20)
+    num_kept = {"train": 20, "validation": len(dataset.validation)}
+    monkeypatch.setattr(FeatureCache, "num_kept", lambda self, split, *rest: num_kept[split])
+    settings = dataclasses.replace(SETTINGS, max_time=1000.0, num_finalists=1)
+    head = {"genome": FROZEN, "stages": ["head"] * 3, "history": [METRICS] * 3, "is_paused": False, "seconds": 20.0}
+    one = scheduler(tmp_path, dataset, settings, seconds=0.0)
+    one._archive.add(record("1", 0.8, **head), save=lambda path: path.write_text("a model"))
+    # To pass the 136 others takes 204 seconds, which are kept for the final training.
+    one._task.learn({"errors": {}, "speeds": [[*speed_key(FROZEN), 1.5]]})
+    kept = (one._budget.left or 0) - (one._finals.left_for_evolution() or 0)
+    assert kept >= 204
+    one._exhausted_with = math.inf
+    one._budget._seconds_before = (one._budget.left or 0) - left
+    final = one.next("a")
+    assert isinstance(final, TrialSpec) and final.trial_id == "1-full" and final.effort.num_examples is None
+    # Its passes need not be made again: only what else it takes is kept for a refit.
+    assert (final.effort.seconds or 0) > min(0.9 * left, 204)
+    one.finish("a", DONE, save=lambda path: path.write_text("a model"))
+    refit = one.next("a")
+    assert isinstance(refit, TrialSpec) and refit.effort.refit is not None
+    assert refit.effort.num_examples == num_examples
 
 
 def test_after_slow_candidates_quick_ones_use_what_is_left(tmp_path: Path, dataset: ImageDataset) -> None:

@@ -645,6 +645,35 @@ def test_a_pass_that_broke_off_tells_what_is_too_expensive(tmp_path: Path, datas
     assert list(map(one.is_feasible, genomes)) == [True, False, False]
 
 
+def test_where_not_all_would_pass_a_sample_tells_what_a_network_is_worth(
+    tmp_path: Path, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kevo.engine.feasibility._SAMPLE", 30)
+    monkeypatch.setattr("kevo.tasks.images.features._FIRST_BLOCK", 20)
+    small, large = ({**FROZEN, "pretrained/image_size": size} for size in (96, 128))
+    best = record("best", 0.8, genome=large, stages=["head"], is_paused=False)
+    one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_time=1000.0), best)
+    assert isinstance(one.next("worker"), TrialSpec)
+    feasible = one.is_feasible
+    # A tenth of a second for each picture: all may pass.
+    one._task.learn({"errors": {}, "speeds": [["mobilenet_v2", 0.35, 96, 0.1]]})
+    assert feasible(small) and feasible.num_examples(small) is None
+    # At 1.5 seconds a quarter of the time does not suffice for all.
+    one._task.learn({"errors": {}, "speeds": [["mobilenet_v2", 0.35, 96, 1.5], ["mobilenet_v2", 0.35, 128, 1.5]]})
+    assert feasible(small) and feasible.num_examples(small) == 30
+    assert feasible.expected_seconds(small) == one._task.sampled_work(small, 30).seconds < one._task.work(small).seconds
+    # On the best network as many more pass as there is time for.
+    assert feasible(large) and feasible.num_examples(large) is None
+    assert feasible.num_examples({**large, "mobilenet_v2/cut": "block_3_expand_relu"}) == 30
+    tuned = {**small, "pretrained/tuning": "fine_tune", "fine_tune/num_blocks": 1, "fine_tune/learning_rate": 1e-3}
+    assert not feasible(tuned) and feasible.num_examples(tuned) is None and feasible.num_examples(CONV_GENOME) is None
+    # Nor does it for a sample at 15 seconds.
+    one._task.learn({"errors": {}, "speeds": [["mobilenet_v2", 0.35, 96, 15.0]]})
+    assert not feasible(small)
+    unlimited = scheduler(tmp_path / "unlimited", dataset, SETTINGS, best)
+    assert isinstance(unlimited.next("worker"), TrialSpec) and unlimited.is_feasible.num_examples(small) is None
+
+
 def test_a_search_under_a_time_limit_begins_with_a_linear_model(tmp_path: Path, dataset: ImageDataset) -> None:
     one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_time=1000.0, max_trials=2))
     first = one.next("a")

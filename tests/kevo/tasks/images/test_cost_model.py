@@ -120,6 +120,9 @@ def test_a_sample_costs_its_own_pass_only(
     # The head is trained in what is left of the candidate's time.
     assert work.own == pytest.approx(work.shared * 0.3 / 0.7)
     assert forecast.sampled_work(CONV_GENOME) == forecast.work(CONV_GENOME)
+    # A larger sample is of whole blocks; a network that is to be fine-tuned is not judged by one.
+    assert forecast.sampled_work(FROZEN, 30).shared == pytest.approx(0.1 * (40 + len(dataset.validation)))
+    assert forecast.sampled_work(TUNED, 30) == forecast.work(TUNED)
     # What has passed needs not pass again.
     forecast.speeds["mobilenet_v2", 0.35, 64] = 1.0
     cache.extend("train", FROZEN, network=colors, weights=RANDOM, num_rows=40)
@@ -222,9 +225,9 @@ def test_where_few_trainings_fit_one_network_gets_nearly_all_the_time() -> None:
     ):
         found, seconds = budget.for_a_candidate(work, budget.left, is_first=is_first)
         assert found == num_epochs and seconds == pytest.approx(share * whole, abs=1.0)
-    left = budget.left_for_evolution([], tunes=False, best=from_scratch(2.0))
+    left = budget.left_for_evolution([], tunes=False, best=[from_scratch(2.0)])
     assert left == pytest.approx(whole - 180, abs=1.0), "80 seconds for a full training, 100 for one on all examples"
-    assert budget.left_for_evolution([], tunes=False, best=scarce) == pytest.approx(0.4 * whole, abs=1.0)
+    assert budget.left_for_evolution([], tunes=False, best=[scarce]) == pytest.approx(0.4 * whole, abs=1.0)
     assert budget.fits_a_refit(from_scratch(4.0)) and not budget.fits_a_refit(from_scratch(4.4))
     # As many epochs as fit into its share of the time: two of them must.
     assert budget.allows(from_scratch(11.0), 300.0) and not budget.allows(from_scratch(13.0), 300.0)
@@ -233,12 +236,28 @@ def test_where_few_trainings_fit_one_network_gets_nearly_all_the_time() -> None:
     assert not Budget(Settings(max_time=400.0, minimize=("params",)), started=time.monotonic()).is_scarce(scarce)
 
 
+def test_a_slow_machine_gives_its_first_network_more_time() -> None:
+    budget = Budget(Settings(max_time=400.0, final_epochs=40), started=time.monotonic())
+    work = from_scratch(1.0)
+    shares = []
+    for slowness in (0.5, 2.0, 5.0, 8.0):
+        budget.slowness = slowness
+        left = budget.left or 0.0
+        _, seconds = budget.for_a_candidate(work, left, is_first=True)
+        shares.append((seconds or 0.0) / left)
+        # Its own forecast has learned how slow the machine is by then.
+        _, later = budget.for_a_candidate(work, left, is_first=False)
+        assert later == pytest.approx(left / 16, rel=0.01)
+    # At eight times 40 seconds there is time for one network only.
+    assert shares == pytest.approx([1 / 16, 2 / 16, 1 / 4, 0.8], rel=0.02)
+
+
 def test_without_a_limit_of_time_none_is_scarce() -> None:
     budget = Budget(Settings(max_trials=3), started=time.monotonic())
     work = from_scratch(1e6)
     assert not budget.is_scarce(work) and budget.expected_seconds(work) == work.seconds
     assert budget.for_a_candidate(work, None, is_first=True) == (20, None)
-    assert budget.left_for_evolution([], tunes=False, best=work) is None
+    assert budget.left_for_evolution([], tunes=False, best=[work]) is None
 
 
 def test_conv_stacks_may_be_trained_for_any_time(forecast: Forecast) -> None:

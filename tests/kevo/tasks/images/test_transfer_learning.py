@@ -1,11 +1,12 @@
 """Training on pretrained backbones: a head on frozen features, and fine-tuning."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from kevo.system.array_store import ArrayStore
@@ -17,7 +18,7 @@ from kevo.tasks.images.genome_check import check_genome
 from kevo.tasks.images.inference import predict
 from kevo.training import stage
 from kevo.training.effort import CandidateError, Effort
-from kevo.training.loop import Loop
+from kevo.training.loop import Forward, Loop
 from tests.support.samples import FINE_TUNED, pretrained_genome
 from tests.support.trainers import RANDOM, Clock, paused, trainer
 
@@ -83,6 +84,57 @@ def test_a_pass_that_takes_too_long_leaves_a_head_on_a_sample(
     assert second.history[2] != first.history[2]
 
 
+class CountedForward(Forward):
+    """A forward pass that counts the pictures that pass."""
+
+    num_pictures = 0
+
+    def batches(self, inputs: npt.NDArray[np.uint8], batch_size: int) -> Iterator[npt.NDArray[np.float32]]:
+        for batch in super().batches(inputs, batch_size):
+            CountedForward.num_pictures += len(batch)
+            yield batch
+
+
+def watched_loops(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Returns a list that grows by how many examples and copies of them each stage learns from."""
+    seen, original = list[int](), stage.Loop
+
+    def watched(model: keras.Model, **options: Any) -> Loop:
+        seen.append(sum(map(len, options["inputs"])))
+        return original(model, **options)
+
+    monkeypatch.setattr(stage, "Loop", watched)
+    return seen
+
+
+def test_a_sample_is_passed_once_and_extended_by_later_candidates(
+    dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kevo.tasks.images.features._FIRST_BLOCK", 20)
+    monkeypatch.setattr("kevo.tasks.images.features._LARGEST_BLOCK", 40)
+    monkeypatch.setattr(CountedForward, "num_pictures", 0)
+    monkeypatch.setattr(
+        "kevo.tasks.images.transfer_learning.forward_pass", lambda network: CountedForward(network, dtype=np.uint8)
+    )
+    genome = {**pretrained_genome("mobilenet", "conv_pw_3_relu"), "mobilenet/alpha": 0.25}
+    seen, teacher, num_validation = watched_loops(monkeypatch), trainer(dataset), len(dataset.validation)
+    # A sample of 30 ends with the block in which the 30th is.
+    sampled = teacher.train(genome, Effort(3, num_examples=30))
+    assert sampled.is_cut_short and sampled.stages == ["head"] * 3
+    assert sampled.outputs is not None and len(sampled.outputs) == num_validation
+    assert CountedForward.num_pictures == num_validation + 40
+    # What is there is learned from, also by those who asked for less.
+    again = teacher.train(genome, Effort(3, num_examples=20))
+    assert again.history == sampled.history and CountedForward.num_pictures == num_validation + 40
+    # At last its head learns from the validation pictures too, whose features are there.
+    teacher.train(genome, Effort(3, refit={"head": 2}, num_examples=1))
+    assert seen == [40, 40, 40 + num_validation] and CountedForward.num_pictures == num_validation + 40
+    whole = teacher.train(genome, Effort(3))
+    assert not whole.is_cut_short and whole.history != sampled.history
+    assert CountedForward.num_pictures == num_validation + len(dataset.train)
+    assert not teacher.train(genome, Effort(3, num_examples=20)).is_cut_short, "all are there"
+
+
 def slow_maps(clock: Clock) -> Callable[[str, float, int, Mapping[str, float]], None]:
     """Returns what is told of a training whose passes take ten seconds a batch, once its head is trained."""
     stages = set[str]()
@@ -104,15 +156,8 @@ def test_fine_tuning_learns_from_what_has_passed_in_its_time(
 ) -> None:
     monkeypatch.setattr("kevo.tasks.images.features._FIRST_BLOCK", 20)
     monkeypatch.setattr("kevo.tasks.images.features._LARGEST_BLOCK", 40)
-    clock, seen = Clock(), list[int]()
+    clock, seen = Clock(), watched_loops(monkeypatch)
     monkeypatch.setattr("kevo.training.clock.time", clock)
-    original = stage.Loop
-
-    def watched(model: keras.Model, **options: Any) -> Loop:
-        seen.append(sum(map(len, options["inputs"])))
-        return original(model, **options)
-
-    monkeypatch.setattr(stage, "Loop", watched)
     genome = {**pretrained_genome("mobilenet", "conv_pw_3_relu", **FINE_TUNED), "mobilenet/alpha": 0.25, **FLIPPED}
     genome["mobilenet/cut"] = "conv_pw_5_relu"
     trained = trainer(dataset).train(genome, Effort(2, seconds=seconds, tune_epochs=2), progress=slow_maps(clock))
