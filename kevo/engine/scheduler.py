@@ -461,8 +461,11 @@ class Scheduler:
         reason = outcome.reason or ("its model is missing" if save is None else None)
         if save is not None and reason is None:
             try:
+                answered = layout.refit_predictions(winner.trial_id)
+                # An earlier refit may have lost its model since.
+                (self._archive.folder.path / answered).unlink(missing_ok=True)
                 if outputs is not None:
-                    with self._archive.folder.replacing(layout.refit_predictions(winner.trial_id)) as path:
+                    with self._archive.folder.replacing(answered) as path:
                         write_predictions(path, outputs)
                 # Last: a refit whose model is there is done.
                 with self._archive.folder.replacing(layout.refit_model(winner.trial_id)) as path:

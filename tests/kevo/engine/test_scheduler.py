@@ -191,6 +191,12 @@ def test_the_winner_learns_from_all_pictures_at_last(tmp_path: Path, dataset: Im
     one.finish("a", outcome, save=lambda path: path.write_text("a better one"), outputs=answers)
     assert (tmp_path / "run/checkpoints/1-refit.keras").read_text() == "a better one"
     assert one._library.refit_outputs(winner) == pytest.approx(answers, abs=1e-3)
+    assert one.is_over
+    # If its model is lost, what that answered counts no more.
+    (tmp_path / "run/checkpoints/1-refit.keras").unlink()
+    assert isinstance(one.next("a"), TrialSpec)
+    one.finish("a", outcome, save=lambda path: path.write_text("another"))
+    assert one._library.refit_outputs(winner) is None
     assert one.is_over and one.next("b") is Idle.OVER and listener(one).records == []
 
 
