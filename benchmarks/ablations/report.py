@@ -19,7 +19,7 @@ search under a time limit is never the same twice. Measured by `python -m benchm
 rungs`: candidates pause after a ninth and a third of their epochs, and the best go on (successive halving). The first
 candidate is the linear model that a search begins with. Where three or so were trained, as on a busy machine, rungs had
 nothing to compare, and their rows tell nothing of them; nor does a search that the linear model has won. There, too, a
-part of the pictures is read only."""
+part of the pictures may be read only, and not the same in both searches."""
 
 
 def report(rows: Sequence[Measurement]) -> str:
