@@ -89,6 +89,7 @@ def _plain(value: Any) -> Any:
 
 
 _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "bool": (lambda value: isinstance(value, bool), "True or False"),
     "int": (_is_int, "a whole number"),
     "int | None": (lambda value: value is None or _is_int(value), "a whole number or None"),
     "float | None": (lambda value: value is None or _is_number(value), "a finite number or None"),
@@ -126,6 +127,8 @@ class Settings:
         num_finalists: How many of the best candidates are trained at full length.
         num_rungs: Candidates pause after a third of their epochs, with 3 rungs after a ninth already, and only the best
             of their kind go on. 1 trains every candidate at once. Each part of a training counts for `max_trials`.
+        inherit: Whether children begin with the weights of their parent, changed so that they fit, and then train for
+            less long; every fourth candidate begins from scratch. Only conv stacks do. See `kevo.engine.inheritance`.
         population: How many candidates make a generation.
         task: What is learned: `classification`, `regression`, the name of one task of `kevo.tasks.registry.TASKS`, such
             as `images`, or `auto`: what the data tell of.
@@ -169,6 +172,7 @@ class Settings:
     final_epochs: int | None = None
     num_finalists: int = 3
     num_rungs: int = 1
+    inherit: bool = False
     population: int = 8
     task: str = AUTO
     options: Mapping[str, str] = field(default_factory=dict)
@@ -189,6 +193,8 @@ class Settings:
             value, (is_one, words) = getattr(self, item.name), _KINDS[str(item.type)]
             if not is_one(value):
                 raise SettingsError(f"`{item.name}` must be {words}. Received: {value!r}.")
+            if isinstance(value, bool):
+                continue
             if isinstance(value, int | float) and item.name not in ("seed", "workers") and not value > 0:
                 raise SettingsError(f"`{item.name}` must be positive. Received: {value!r}.")
             if (
@@ -201,6 +207,8 @@ class Settings:
             raise SettingsError(f"`num_rungs` must be {_MAX_RUNGS} at most. Received: {self.num_rungs}.")
         if self.folds is not None:
             self._check_folds(self.folds)
+        if self.inherit:
+            self._check_inherit()
         if self.population < 2:
             raise SettingsError(
                 f"`population` must be at least 2, so that there is a pair. Received: {self.population}."
@@ -248,6 +256,23 @@ class Settings:
             )
         if self.strategy == "multiworker":
             raise SettingsError("Over folds a candidate is trained by one process. Received the strategy multiworker.")
+
+    def _check_inherit(self) -> None:
+        if not self.kind.inherits:
+            raise SettingsError(
+                f"Of the task {self.kind.name} nothing is inherited: only conv stacks for pictures begin with their "
+                "parent's weights. Leave `inherit` out."
+            )
+        for name, is_set in (
+            ("num_rungs", self.num_rungs > 1),
+            ("folds", self.folds is not None),
+            ("strategy multiworker", self.strategy == "multiworker"),
+        ):
+            if is_set:
+                raise SettingsError(
+                    f"Children that inherit train for less long, by one process and in one go. Received `inherit` with "
+                    f"`{name}`. Leave one of them out."
+                )
 
     def _check_objective(self) -> None:
         kinds = [self.kind]

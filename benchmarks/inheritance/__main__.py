@@ -1,10 +1,12 @@
 """Measures what a child is worth that begins with its parent's weights, and whether such children rank as from scratch.
 
     python -m benchmarks.inheritance --data ../shared/data --seeds 0 1 2
+    python -m benchmarks.inheritance --data ../shared/data --searches cifar10_subset digits --seeds 0 1 2
     python -m benchmarks.inheritance --write
 
 Of each seed one parent and its mutants are trained by kevo's own trainer on pictures of `cifar10_subset.zip`. Lengths
-are counted in epochs, so that other work on the machine changes nothing.
+are counted in epochs, so that other work on the machine changes nothing. With `--searches` whole searches are compared,
+with and without inheritance.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ from collections.abc import Sequence
 
 from benchmarks.inheritance.measuring import Job, Measurement, measure
 from benchmarks.inheritance.report import report
+from benchmarks.inheritance.searching import SECONDS, SearchJob, SearchMeasurement, measure_searches
 from benchmarks.support import project
 from benchmarks.support.command_line import add_data_option, log, parser
 from benchmarks.support.results import ResultsFile, measure_missing
 
 RESULTS = project.RESULTS / "inheritance.jsonl"
+SEARCHES = project.RESULTS / "inheritance_searches.jsonl"
 REPORT = project.PAGES / "inheritance.md"
 
 
@@ -29,27 +33,47 @@ def main(given: Sequence[str] | None = None) -> int:
     add_data_option(options)
     options.add_argument("--seeds", type=int, nargs="*", default=(), help="seeds to measure; none: only report")
     options.add_argument("--children", type=int, default=20, help="how many mutants of the parent")
+    options.add_argument(
+        "--searches", nargs="*", choices=[*SECONDS], default=(), help="compare whole searches on these"
+    )
     options.add_argument("--fresh", action="store_true", help="measure again what the file holds already")
     options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
     arguments: argparse.Namespace = options.parse_args(given)
     results = ResultsFile(RESULTS, Measurement.from_json, key=_key)
+    searches = ResultsFile(SEARCHES, SearchMeasurement.from_json, key=_search_key)
+    data = arguments.data.resolve()
     went_well = measure_missing(
+        searches,
+        [SearchJob(data=name, seed=seed, folder=data) for name in arguments.searches for seed in arguments.seeds],
+        key=_search_key,
+        title=lambda job: f"searches of {job.data}, seed {job.seed}",
+        measure=measure_searches,
+        summary=lambda row: ", ".join(f"{way} {row.best[way]:.3f}" for way in row.best),
+        fresh=arguments.fresh,
+    )
+    seeds = () if arguments.searches else arguments.seeds
+    went_well &= measure_missing(
         results,
-        [Job(seed=seed, children=arguments.children, data=arguments.data.resolve()) for seed in arguments.seeds],
+        [Job(seed=seed, children=arguments.children, data=data) for seed in seeds],
         key=_key,
         title=lambda job: f"{job.children} children, seed {job.seed}",
         measure=measure,
         summary=lambda row: f"rank correlation {row.tau('inherited'):.2f}, from scratch {row.tau('short'):.2f}",
         fresh=arguments.fresh,
     )
-    if not (found := results.read()):
+    found, compared = results.read(), searches.read()
+    if not found and not compared:
         log(f"Nothing is measured in {results.path}. Name seeds: --seeds 0 1 2.")
         return 1
-    text = report(found)
+    text = report(found, compared)
     print(text)
     if arguments.write:
         REPORT.write_text(text, encoding="utf-8")
     return 0 if went_well else 1
+
+
+def _search_key(one: SearchJob | SearchMeasurement) -> tuple[str, int]:
+    return one.data, one.seed
 
 
 def _key(one: Job | Measurement) -> tuple[int, int]:

@@ -76,8 +76,7 @@ def _trained(job: Job) -> Measurement:
     import keras
     import numpy as np
 
-    from benchmarks.inheritance import morphing
-    from kevo.tasks.images import datasets, genes, networks
+    from kevo.tasks.images import datasets, genes, morphing, networks
     from kevo.tasks.images.space import PRESETS
     from kevo.tasks.images.trainer import Trainer
     from kevo.training.effort import Earlier, Effort

@@ -113,6 +113,12 @@ def _task_options(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="2 pauses candidates after a third of their epochs, 3 after a ninth too; only the best of a kind go on.",
 )
+@click.option(
+    "--inherit",
+    is_flag=True,
+    help="Children of conv stacks begin with their parent's weights and train for less long; every fourth candidate "
+    "begins from scratch.",
+)
 @click.option("--population", type=click.IntRange(min=2), default=8, show_default=True, help="Size of a generation.")
 @click.option(
     "--space",

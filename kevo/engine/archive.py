@@ -306,6 +306,11 @@ class Archive:
         needed = [*completed[:num], *self.front(completed), *self._library(completed)]
         # A finalist that has paused may go on when its turn comes.
         needed += [one for one in self._finalists(evolved) if full_length_id(one) not in records]
+        if self._settings.inherit and not self._has_finals:
+            # Those that breed: their children begin with their weights.
+            needed += [
+                one for one in evolved[: self._settings.population] if self._kind.can_inherit(one.genome, one.genome)
+            ]
         if self._settings.num_rungs > 1 and not self._has_finals:
             taken_up = {record.continues for record in records.values()}
             paused: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)

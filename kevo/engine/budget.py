@@ -296,8 +296,10 @@ class Budget:
         return max(least, min(with_ensemble, _LARGEST_ENSEMBLE_SHARE * whole))
 
     def _whole_seconds(self, record: TrialRecord, records: Mapping[str, TrialRecord]) -> float:
-        """Seconds that a candidate takes, or would take without pauses."""
+        """Seconds that a candidate takes, or would take without pauses and from scratch."""
         share = num_last_epochs(record) / self._settings.epochs if record.is_paused else 1.0
+        if record.inherits is not None:
+            share = min(1.0, record.planned_epochs / self._settings.epochs)
         return seconds_spent(record, records) / share
 
 

@@ -101,6 +101,9 @@ class FinalTrainings:
             return None
         if winner is None or (self._archive.folder.path / layout.refit_model(winner.trial_id)).is_file():
             return None
+        if winner.inherits is not None:
+            # For as few epochs it would learn little from scratch.
+            return self._continuation(winner, left)
         num_epochs = winner.planned_epochs
         nums = num_best_epochs(winner.history, winner.stages, self._archive.objective)
         if self._was_cut_short(winner):
@@ -204,9 +207,10 @@ class FinalTrainings:
     def _gets_the_rest(self, record: TrialRecord) -> bool:
         """Tells whether a finalist's last training gets all the time, and no refit any.
 
-        That is so where it was cut short, and a training and a refit of full length do not both fit.
+        That is so where it was cut short or inherited, and a training and a refit of full length do not both fit.
         """
-        return self._was_cut_short(record) and not self._budget.fits_a_refit(self._task.work(record.genome))
+        is_short = self._was_cut_short(record) or (self._budget.left is not None and record.inherits is not None)
+        return is_short and not self._budget.fits_a_refit(self._task.work(record.genome))
 
     def _shares_the_rest(self, record: TrialRecord) -> bool:
         """Tells whether a finalist is one of a front whose last trainings share all the time that there is."""

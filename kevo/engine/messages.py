@@ -26,6 +26,8 @@ class TrialSpec:
         stages: The training stage of each of them. Where there are any, the scheduler has the model.
         seconds_before: How long it took before it broke off.
         learned: What earlier trainings have taught; see `Task.learned`.
+        inherits: The trial with whose weights it begins; `None` for new ones.
+        parent: The genome of that trial.
     """
 
     trial_id: str
@@ -37,11 +39,14 @@ class TrialSpec:
     stages: tuple[str, ...] = ()
     seconds_before: float = 0.0
     learned: Mapping[str, Any] = field(default_factory=dict)
+    inherits: str | None = None
+    parent: Genome | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns a mapping of JSON values, from which `from_json` makes the same task."""
         values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        return {**values, "genome": dict(self.genome), "effort": dataclasses.asdict(self.effort)}
+        parent = None if self.parent is None else dict(self.parent)
+        return {**values, "genome": dict(self.genome), "effort": dataclasses.asdict(self.effort), "parent": parent}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -65,6 +70,7 @@ class TrialResult:
         is_cut_short: Whether its time was up before its end.
         share: How much of its last stage it has trained by then, up to 1.
         learned: What it has taught beside its scores; see `Trainer.news`.
+        inherited: The share of its weights that came from a parent.
     """
 
     seconds: float
@@ -77,6 +83,7 @@ class TrialResult:
     is_cut_short: bool = False
     share: float = 1.0
     learned: Mapping[str, Any] = field(default_factory=dict)
+    inherited: float = 0.0
 
     def failed(self, reason: str) -> TrialResult:
         """Returns the result of the same trial as a failure."""
@@ -104,7 +111,7 @@ class TrialResult:
                     "learned": dict(values["learned"]),
                 }
             )
-            numbers = [outcome.seconds, outcome.share, outcome.num_parameters or 0]
+            numbers = [outcome.seconds, outcome.share, outcome.num_parameters or 0, outcome.inherited]
             if not all(math.isfinite(number) and number >= 0 for number in numbers):
                 raise ValueError(f"a number is none from 0 on: {numbers}")
             if not all(map(math.isfinite, outcome.metrics.values())):

@@ -105,6 +105,7 @@ def breeding(settings: Settings) -> EvolutionSettings:
         rungs=settings.rungs if settings.num_rungs > 1 else (),
         kinds=settings.kind.rung_genes,
         weights=usual.weights if settings.minimize == ("params",) else (),
+        inherit=settings.inherit,
     )
 
 

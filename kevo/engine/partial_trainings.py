@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kevo.errors import RunError
 from kevo.runs import layout
@@ -25,6 +26,7 @@ class PartialTraining:
         stages: The training stage of every epoch.
         seconds: How long it took so far.
         continues: The trial that it continues after a pause; `None` for none.
+        inherits: The trial with whose weights it began; `None` for new ones.
     """
 
     model: Path
@@ -32,6 +34,7 @@ class PartialTraining:
     stages: tuple[str, ...]
     seconds: float
     continues: str | None
+    inherits: str | None = None
 
 
 def keep(
@@ -44,6 +47,7 @@ def keep(
     stages: Sequence[str],
     seconds: float,
     continues: str | None = None,
+    inherits: str | None = None,
 ) -> None:
     """Keeps a copy of a training, in place of its earlier one.
 
@@ -56,12 +60,14 @@ def keep(
         stages: The training stage of every epoch.
         seconds: How long it took so far.
         continues: The trial that it continues after a pause; `None` for none.
+        inherits: The trial with whose weights it began; `None` for new ones.
     """
     with run.replacing(layout.partial_model(trial_id, len(history))) as path:
         save(path)
     # Until this is written, the model of before counts.
-    known = {"genome": dict(genome), "history": list(history), "stages": list(stages)}
-    run.write_json(layout.partial_training(trial_id), {**known, "seconds": seconds, "continues": continues})
+    known: dict[str, Any] = {"genome": dict(genome), "history": list(history), "stages": list(stages)}
+    known |= {"seconds": seconds, "continues": continues, "inherits": inherits}
+    run.write_json(layout.partial_training(trial_id), known)
     _remove(run, trial_id, but=len(history))
 
 
@@ -73,12 +79,13 @@ def find(run: Run, trial_id: str, genome: Genome) -> PartialTraining | None:
         known = run.read_json(layout.partial_training(trial_id))
         history = tuple({str(name): float(value) for name, value in epoch.items()} for epoch in known["history"])
         stages, seconds = tuple(map(str, known["stages"])), float(known["seconds"])
-        is_same, continues = known["genome"] == dict(genome), known["continues"]
+        is_same, continues, inherits = known["genome"] == dict(genome), known["continues"], known.get("inherits")
     except (RunError, AttributeError, LookupError, TypeError, ValueError):
         return None
     model = run.path / layout.partial_model(trial_id, len(history))
     is_whole = len(history) == len(stages) > 0 and seconds >= 0 and model.is_file()
-    return PartialTraining(model, history, stages, seconds, continues) if is_same and is_whole else None
+    found = PartialTraining(model, history, stages, seconds, continues, inherits)
+    return found if is_same and is_whole else None
 
 
 def forget(run: Run, trial_id: str) -> None:

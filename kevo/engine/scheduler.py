@@ -16,7 +16,7 @@ from pathlib import Path
 
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from kevo.engine import oracle, partial_trainings
+from kevo.engine import inheritance, oracle, partial_trainings
 from kevo.engine.archive import Archive
 from kevo.engine.budget import Budget
 from kevo.engine.ensemble import EnsembleLibrary
@@ -85,6 +85,7 @@ class Scheduler:
         """So many seconds were left for the evolution when the oracle had nothing more; `None` before."""
         self._is_stopped = False
         self._phase: tuple[str, str] | None = None
+        self._has_told_of_inheritance = False
         self._finals = FinalTrainings(archive, settings, budget, task)
         self._library = EnsembleLibrary(archive.folder, task, settings)
         self._weighed = list[str]()
@@ -150,6 +151,9 @@ class Scheduler:
             return Idle.WAIT
         if self._is_stopped:
             return Idle.OVER
+        if self._settings.inherit and not self._has_told_of_inheritance:
+            self._has_told_of_inheritance = True
+            self._listener.note(inheritance.summary(self._archive.records.values()))
         if (final := self._next_final()) is not None:
             effort, finalist = final.effort, final.finalist
             return self._begin(
@@ -303,6 +307,7 @@ class Scheduler:
                 stages=stages,
                 seconds=task.seconds_before + seconds,
                 continues=task.continues,
+                inherits=task.inherits,
             )
 
     @property
@@ -356,8 +361,15 @@ class Scheduler:
             pause_after=values.get("tuner/epochs"),
             num_examples=self.is_feasible.num_examples(genome),
         )
+        parent = None
+        if self._settings.inherit:
+            parent = inheritance.parent_of(
+                trial, genome, archive=self._archive, settings=self._settings, oracle=self.oracle
+            )
+        if parent is not None:
+            effort = inheritance.shortened(effort)
         generation = self.oracle.generation_of(trial.trial_id)
-        return self._begin(worker, trial.trial_id, genome, effort, generation, paused, trial=trial)
+        return self._begin(worker, trial.trial_id, genome, effort, generation, paused, trial=trial, parent=parent)
 
     def _first_answer(self) -> FirstAnswer | None:
         """Returns what is trained first, also when the time is up by then; `None` where that is done or under way."""
@@ -378,12 +390,14 @@ class Scheduler:
         full_length: bool = False,
         trial: Trial | None = None,
         refits: TrialRecord | None = None,
+        parent: TrialRecord | None = None,
     ) -> TrialSpec:
         folder = self._archive.folder
         kept = partial_trainings.find(folder, trial_id, genome)
         # A refit goes on from the weights alone: its learning rate rises and falls anew.
         earlier = None if refits else continues
-        model = kept.model if kept else folder.path / layout.checkpoint(continues.trial_id) if continues else None
+        source = continues or parent
+        model = kept.model if kept else folder.path / layout.checkpoint(source.trial_id) if source else None
         # Without its model a candidate begins again.
         if model is not None and not model.is_file():
             model, continues = None, None
@@ -399,6 +413,8 @@ class Scheduler:
             stages=kept.stages if kept else tuple(earlier.stages) if earlier else (),
             seconds_before=kept.seconds if kept else 0.0,
             learned=self._task.learned,
+            inherits=parent.trial_id if parent else None,
+            parent=parent.genome if parent else None,
         )
         self.running.begin(
             Running(
@@ -414,9 +430,10 @@ class Scheduler:
             )
         )
         self._tell_phase(trial_id, is_evolved=trial is not None, full_length=full_length)
-        self._listener.trial_started(
-            number, self._kind.describe(genome), self.is_feasible.left if trial else self._budget.left, worker
-        )
+        words = self._kind.describe(genome)
+        if parent is not None:
+            words += f", with the weights of candidate {parent.number + 1}"
+        self._listener.trial_started(number, words, self.is_feasible.left if trial else self._budget.left, worker)
         self._pin()
         return task
 
@@ -440,8 +457,8 @@ class Scheduler:
 
     def _pin(self) -> None:
         """Keeps the models that are just gone on from."""
-        continued = (running.task.continues for running in self.running)
-        self._archive.pinned = {trial_id for trial_id in continued if trial_id is not None}
+        sources = (name for running in self.running for name in (running.task.continues, running.task.inherits))
+        self._archive.pinned = {trial_id for trial_id in sources if trial_id is not None}
 
     def _next_final(self) -> FinalTraining | None:
         return self._finals.next(self.running.names)

@@ -50,6 +50,9 @@ def record_of(
         tune_epochs=task.effort.tune_epochs,
         origin=origin,
         parents=parents,
+        inherits=task.inherits,
+        inherited_share=outcome.inherited,
+        inherited_epochs=0 if task.inherits is None else archive.records[task.inherits].lineage_epochs,
     )
 
 

@@ -80,7 +80,7 @@ class TrialRunner:
 
         Args:
             spec: What to train.
-            earlier: The model that it goes on from after a pause; `None` to begin from the start.
+            earlier: The model that it goes on from after a pause, or its parent's; `None` to begin from the start.
             progress: Is told how far it is.
             keep: Is lent the deployable model of a long training now and then.
 
@@ -90,7 +90,7 @@ class TrialRunner:
         trained: Trained | None = None
         reason, metrics = None, {}
         self._trainer.learn(spec.learned)
-        before = None if earlier is None else Earlier(earlier, spec.history, spec.stages)
+        before = None if earlier is None else Earlier(earlier, spec.history, spec.stages, spec.parent)
         started = time.monotonic()
         try:
             done = self._trainer.train(spec.genome, spec.effort, earlier=before, progress=progress, keep=keep)
@@ -112,6 +112,7 @@ class TrialRunner:
                 is_paused=trained.is_paused,
                 is_cut_short=trained.is_cut_short,
                 share=trained.share,
+                inherited=trained.inherited,
             )
         return FinishedTrial(outcome, trained)
 

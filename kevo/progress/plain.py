@@ -60,4 +60,8 @@ def _describe_trial(record: TrialRecord, best: TrialRecord | None, objective: Ob
     marker = "  best so far" if best is record else f"  best {best.fitness:.4f}" if best else ""
     size = f"{count(record.num_parameters or 0)} parameters"
     cost = f"{record.num_epochs} epochs  {duration(record.seconds)}"
+    if record.inherits is not None:
+        cost += (
+            f" after {record.inherited_epochs} of its parents, {record.inherited_share:.0%} of its weights inherited"
+        )
     return f"{number}  {metric_name(objective.metric)} {record.fitness:.4f}  {size}  {cost}{marker}"

@@ -50,6 +50,9 @@ def _command(data: str, changes: dict[str, Any]) -> Iterator[str]:
         if name == "options":
             yield from (word for option, one in value.items() for word in (f"--{option}", one))
             continue
+        if value is True:
+            yield flag
+            continue
         if name == "weights":
             values = [f"{weights}={source}" for weights, source in value.items()]
         elif name == "minimize":

@@ -96,6 +96,8 @@ def candidates(facts: Facts) -> Html:
     done = [record for record in facts.records if record.fitness is not None]
     done.sort(key=lambda record: objective.rank(record.metrics), reverse=True)
     ordered = [*done, *facts.failed]
+    by_id = {record.trial_id: record for record in facts.records}
+    inherits = any(record.inherits is not None for record in facts.records)
     rows = [
         [
             f"{record.number + 1}{' full' if record.full_length else ''}",
@@ -104,11 +106,14 @@ def candidates(facts: Facts) -> Html:
             str(record.num_epochs),
             duration(record.seconds),
             record.origin or "",
+            *([_inherited(record, by_id)] if inherits else []),
             facts.describe(record.genome),
         ]
         for record in ordered[:_MOST_CANDIDATES]
     ]
     head = ["Candidate", _metric(objective.metric), "Parameters", "Epochs", "Took", "Made by", "What it is"]
+    if inherits:
+        head.insert(-1, "Weights of")
     listed = ordered[: len(rows)]
     orders = [
         ("the best first", range(len(rows))),
@@ -121,9 +126,17 @@ def candidates(facts: Facts) -> Html:
     return tag(
         "details",
         tag("summary", f"{plural(len(ordered), 'training')}, the best first"),
-        table(head, rows, label="All candidates", numbers=range(1, 5), sentences=[6], orders=orders),
+        table(head, rows, label="All candidates", numbers=range(1, 5), sentences=[len(head) - 1], orders=orders),
         _note(f"And {left_out:,} more: result.trials and {layout.TRIALS} have all of them.") if left_out else None,
     )
+
+
+def _inherited(record: TrialRecord, by_id: Mapping[str, TrialRecord]) -> str:
+    """Returns with whose weights a candidate began, how many of its own they are, and for how long they had learned."""
+    parent = by_id.get(record.inherits or "")
+    if parent is None:
+        return ""
+    return f"{parent.number + 1}: {record.inherited_share:.0%} after {plural(record.inherited_epochs, 'epoch')}"
 
 
 def _places(values: Sequence[float]) -> list[int]:

@@ -52,6 +52,9 @@ class TrialRecord:
         origin: How its genome was made: `seed`, `random`, `crossover`, `mutation`, `promotion`, `final` for a
             finalist's last training, or `first` for the model that a search begins with. Empty where that is unknown.
         parents: The trials that its genome was made from; a promoted trial or a finalist has one.
+        inherits: The trial with whose weights it began; `None` for new ones.
+        inherited_share: The share of its weights that came from there, from 0 to 1.
+        inherited_epochs: For how many epochs these had learned by then, in all of its ancestors together.
 
     Raises:
         ValueError: a trial_id that could be mistaken for a path, a status and fitness that contradict each other, a
@@ -79,6 +82,14 @@ class TrialRecord:
     tune_epochs: int | None = None
     origin: str = ""
     parents: tuple[str, ...] = ()
+    inherits: str | None = None
+    inherited_share: float = 0.0
+    inherited_epochs: int = 0
+
+    @property
+    def lineage_epochs(self) -> int:
+        """How many epochs its weights have learned for, those of its ancestors included."""
+        return self.inherited_epochs + self.num_epochs
 
     @property
     def is_evolved(self) -> bool:
@@ -141,6 +152,9 @@ class TrialRecord:
                 tune_epochs=None if values["tune_epochs"] is None else _whole(values, "tune_epochs", _MOST_EPOCHS),
                 origin=str(values.get("origin", "")),
                 parents=tuple(str(parent) for parent in values.get("parents", ())),
+                inherits=None if values.get("inherits") is None else str(values["inherits"]),
+                inherited_share=_number(values.get("inherited_share", 0.0), "inherited_share"),
+                inherited_epochs=_whole({"inherited_epochs": 0, **values}, "inherited_epochs", _MOST_EPOCHS),
             )
         except KeyError as error:
             raise ValueError(f"{error} is missing") from error

@@ -324,6 +324,9 @@ def _options(settings: Mapping[str, Any]) -> list[str]:
     found: list[str] = []
     for name, value in settings.items():
         option = f"--{name.removeprefix('num_').replace('_', '-')}"
+        if isinstance(value, bool):
+            found += [option] if value else []
+            continue
         for one in value if isinstance(value, list) else [value]:
             found += [option, f"{one}s" if name == "max_time" else str(one)]
     return found

@@ -73,6 +73,7 @@ class SearchSettings(BaseModel):
     num_finalists: Annotated[int, Field(ge=1, le=MAX_FINALISTS, strict=True), _READ] | None = None
     folds: Annotated[int, Field(ge=2, le=20, strict=True), _READ] | None = None
     num_rungs: Annotated[int, Field(ge=1, le=3, strict=True), _READ] | None = None
+    inherit: bool | None = None
     population: Annotated[int, Field(ge=2, le=10_000, strict=True), _READ] | None = None
     space: Literal["small", "default", "wide"] | None = None
     objective: Objective | None = None

@@ -64,6 +64,7 @@ class FoldedTraining:
     share: float
     is_paused: bool = False
     epoch_outputs: Sequence[Outputs] = field(default_factory=list)
+    inherited: float = 0.0
 
     @property
     def num_parameters(self) -> int:

@@ -68,14 +68,22 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A training of the same genome that paused or was broken off.
+    """What a training goes on from: one of the same genome that paused or was broken off, or its parent.
 
     Args:
-        model_path: The model that it saved, with the weights of its best epoch.
-        history: The metrics of all its epochs.
+        model_path: The model that was saved, with the weights of the best epoch.
+        history: The metrics of all epochs of the same genome.
         stages: The stage of each of them.
+        parent: The genome whose weights this one began with; `None` for new weights. As long as there is no history, it
+            is the parent's model.
     """
 
     model_path: Path
     history: Sequence[dict[str, float]]
     stages: Sequence[str]
+    parent: Mapping[str, str | int | float | bool] | None = None
+
+    @property
+    def own(self) -> Earlier | None:
+        """The training of the same genome; `None` where this is the parent's."""
+        return self if self.parent is None or self.history else None

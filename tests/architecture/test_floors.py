@@ -63,6 +63,7 @@ kevo.report
 kevo.engine.messages kevo.engine.budget kevo.engine.archive kevo.engine.partial_trainings
 kevo.engine.oracle kevo.engine.final_training kevo.engine.default_recipe kevo.engine.ensemble kevo.engine.running
 kevo.engine.feasibility kevo.engine.trial_records
+kevo.engine.inheritance
 kevo.engine.finalize kevo.engine.scheduler
 kevo.engine
 

@@ -78,4 +78,6 @@ def _suiting(settings: Any) -> Any:
     without = {"target", "backbones", "task", "horizon", "window", "season"}
     without |= set() if given.objective in allowed.objectives("classification") else {"objective"}
     without |= {"folds"} if given.num_rungs is not None else set()
+    # Children that inherit go neither with rungs nor with folds.
+    without |= {"inherit"} if given.num_rungs is not None or given.folds is not None else set()
     return {name: value for name, value in settings.items() if name not in without}

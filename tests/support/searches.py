@@ -30,6 +30,9 @@ SETTINGS = kevo.Settings(
     max_trials=3, epochs=3, final_epochs=6, num_finalists=2, population=2, space=TINY, workers=0, seed=0
 )
 RUNGS = dataclasses.replace(SETTINGS, max_trials=6, num_finalists=1, num_rungs=2)
+HEIRS = dataclasses.replace(
+    SETTINGS, max_trials=9, epochs=6, final_epochs=8, num_finalists=1, population=3, inherit=True
+)
 
 PAUSED = TrialRecord(
     number=0,
@@ -106,11 +109,14 @@ class Diary:
     def closed(self) -> None: ...
 
 
-def killed(run: Path, settings: str, *, number: int, after: int) -> None:
-    """Searches and is killed when candidate `number` has trained that many epochs: from within, to hit the instant."""
+def killed(run: Path, settings: str, *, number: int, after: int, data: str = "") -> None:
+    """Searches and is killed when candidate `number` has trained that many epochs: from within, to hit the instant.
+
+    What is searched are stripes, where no data are named.
+    """
     script = """
         import os, signal, sys
-        run, root, settings, number, after = sys.argv[1:]
+        run, root, settings, number, after, data = sys.argv[1:]
         sys.path.insert(0, root)
         import kevo
         from tests.support import searches
@@ -119,8 +125,8 @@ def killed(run: Path, settings: str, *, number: int, after: int) -> None:
             def progress(self, candidate, stage, done, total, metrics):
                 if len(self.started) == int(number) and done > int(after):
                     os.kill(os.getpid(), signal.SIGKILL)
-        kevo.search(stripes(240), getattr(searches, settings), out=run, listener=Killer())
+        kevo.search(data or stripes(240), getattr(searches, settings), out=run, listener=Killer())
     """
-    arguments = [str(run), str(ROOT), settings, str(number), str(after)]
+    arguments = [str(run), str(ROOT), settings, str(number), str(after), data]
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script), *arguments], check=False)
     assert done.returncode == -signal.SIGKILL

@@ -16,6 +16,7 @@ from kevo.tasks.images import describe as descriptions
 from kevo.tasks.images import space as spaces
 from kevo.tasks.images.genes import shared_extractor
 from kevo.tasks.images.genome_check import check_genome
+from kevo.tasks.images.inheritance import can_inherit
 from kevo.tasks.images.rows import ROWS
 from kevo.tasks.images.space import Space
 from kevo.tasks.options import FIT, GROUPS, TARGET, is_crop
@@ -61,6 +62,7 @@ class Images:
     space_name = "kevo.Space"
     rung_genes: tuple[str, ...] = ("family", "pretrained/tuning")
     are_small = False
+    inherits = True
     network_kinds: tuple[NetworkKind, ...] = (_CONV, _FROZEN, _TUNED)
 
     def __init__(self, asked: Asked) -> None:
@@ -122,7 +124,12 @@ class Images:
     def check(self, settings: SearchSettings) -> None:
         """Raises a `KevoError` for an unknown preset, backbone, or way to make pictures square."""
         is_crop(settings.options.get(FIT.name))
-        spaces.of(settings)
+        families = spaces.of(settings).families
+        if settings.inherit and "conv" not in families:
+            raise SettingsError(
+                "Only conv stacks inherit their parent's weights, and the space has none: nothing would be inherited. "
+                "Leave `inherit` out, or add the family 'conv' to the space."
+            )
 
     def absolute(self, weights: Mapping[str, str]) -> dict[str, str]:
         """The same weights with absolute paths."""
@@ -280,6 +287,10 @@ class Images:
     def extractor_key(self, genome: Genome) -> Hashable | None:
         """The frozen backbone with its cut, size and pooling."""
         return shared_extractor(genome)
+
+    def can_inherit(self, parent: Genome, child: Genome) -> bool:
+        """Conv stacks of the same kinds of layers; heads on frozen features cost nothing to begin anew."""
+        return can_inherit(parent, child)
 
     def parse_scores(self, values: Mapping[str, Any]) -> Scores:
         """Reads the scores of what is asked."""

@@ -9,6 +9,7 @@ import gc
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,7 +18,7 @@ import tensorflow as tf
 
 from kevo.system import memory
 from kevo.system.array_store import ArrayStore
-from kevo.tasks.images import costs, networks, stages
+from kevo.tasks.images import costs, morphing, networks, stages
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import FeatureCache, Inputs
 from kevo.tasks.images.genes import variant
@@ -50,6 +51,7 @@ class Trained:
             time left.
         epoch_outputs: The same after every epoch, where the effort asks for them.
         mirror: Whether predictions are the mean over a picture and its mirror image.
+        inherited: The share of the weights that came from a parent.
     """
 
     network: keras.Model
@@ -65,6 +67,7 @@ class Trained:
     epoch_outputs: list[npt.NDArray[np.float32]] = field(default_factory=list)
     mirror: bool = False
     crop: bool = False
+    inherited: float = 0.0
 
     def deployable(self) -> keras.Model:
         """Returns the model as it is saved: from pictures of any size to class probabilities."""
@@ -153,7 +156,8 @@ class Trainer:
         Args:
             genome: The genome.
             effort: How long to train. Epochs count from the very first, seconds from now.
-            earlier: What to go on from, with the weights of its best epoch. `None` for a fresh network.
+            earlier: What to go on from, with the weights of its best epoch, or the parent whose weights a conv stack
+                begins with. `None` for a fresh network.
             progress: Is called eight times in every epoch, and for every batch of a pass.
             keep: Is lent the deployable model after an epoch, about three times a minute, so that a training that
                 breaks off can be taken up again. A head on frozen features is trained sooner than that.
@@ -199,16 +203,17 @@ class Trainer:
             effort,
             plans=stages.plans(effort, genome),
             deployable=functools.partial(networks.deployable, mirror=mirror, crop=self._crop),
-            earlier=earlier,
+            earlier=None if earlier is None else earlier.own,
             progress=progress,
             keep=keep,
         )
+        inherited = 0.0
         # After a pause the pictures come in another order than from the start.
         keras.utils.set_random_seed(self._seed + len(fit.history))
         try:
             with contextlib.nullcontext() if self._strategy is None else self._strategy.scope():
                 if genome["family"] == "conv":
-                    network = self._train_conv(genome, fit)
+                    network, inherited = self._train_conv(genome, fit, earlier)
                 else:
                     network = self._transfer.train(genome, self._weights[variant(genome)], fit)
         except OutOfTimeError as error:
@@ -227,13 +232,32 @@ class Trainer:
             epoch_outputs=fit.epoch_outputs,
             mirror=mirror,
             crop=self._crop,
+            inherited=inherited,
         )
 
-    def _train_conv(self, genome: Genome, fit: CandidateFit) -> keras.Model:
+    def _train_conv(self, genome: Genome, fit: CandidateFit, earlier: Earlier | None) -> tuple[keras.Model, float]:
+        """Trains a conv stack, and returns it with the share of its weights that came from a parent."""
         network = networks.conv_network(genome, output=self._output)
+        inherited = 0.0
+        if earlier is not None and earlier.parent is not None:
+            inherited = self._inherit(network, genome, earlier.parent, None if earlier.history else earlier.model_path)
         fit.begin(network)
         self._stages.on_pictures(fit, stages.TRAIN, network, genome)
-        return network
+        return network, inherited
+
+    def _inherit(self, network: keras.Model, genome: Genome, parent: Genome, model: Path | None) -> float:
+        """Begins with a parent's weights, and returns the share of the network that they are.
+
+        Args:
+            network: The child.
+            genome: Its genome.
+            parent: The parent's.
+            model: The parent's model; `None` where only the share is still to be known.
+        """
+        trained = networks.conv_network(parent, output=self._output)
+        if model is not None:
+            networks.deployable(trained, mirror=bool(parent["mirror"]), crop=self._crop).load_weights(model)
+        return morphing.inherit(parent, trained, genome, network, rng=np.random.default_rng(self._seed))
 
 
 def _halved(genome: Genome) -> Genome:

@@ -31,6 +31,7 @@ class PreparedKind:
     examples: str
     rung_genes: tuple[str, ...] = ()
     are_small = False
+    inherits = False
 
     def __init__(self, asked: Asked, *, name: str, spaces: ModuleType) -> None:
         self._asked = asked
@@ -93,6 +94,10 @@ class PreparedKind:
     def check_genome(self, genome: Genome) -> None:
         """Raises an error where it is no genome of the task's."""
         self._spaces.check_genome(genome)
+
+    def can_inherit(self, parent: Genome, child: Genome) -> bool:
+        """No: such networks train in seconds."""
+        return False
 
     def extractor_key(self, genome: Genome) -> Hashable | None:
         """Returns `None`: no network has a frozen part."""

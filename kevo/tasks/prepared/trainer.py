@@ -42,6 +42,7 @@ class TrainedNetwork:
         outputs: Those for the validation examples, shape (n, any); `None` where there was no time.
         epoch_outputs: The same after every epoch, where the effort asks for them.
         num_flops: See `costs.measure`.
+        inherited: The share of the weights that came from a parent: nothing is inherited here.
     """
 
     network: keras.Model
@@ -55,6 +56,7 @@ class TrainedNetwork:
     outputs: npt.NDArray[np.float32] | None = None
     epoch_outputs: list[npt.NDArray[np.float32]] = field(default_factory=list)
     num_flops: float | None = None
+    inherited: float = 0.0
 
     @property
     def num_parameters(self) -> int:

@@ -119,6 +119,9 @@ class TaskKind(Protocol[D]):
     are_small: bool
     """Whether networks are so small that one core trains a network about as fast as several do."""
 
+    inherits: bool
+    """Whether candidates may begin with the weights of others; see `can_inherit`."""
+
     def recognizes(self, data: Any) -> bool:
         """Whether a source is clearly what this task is given; asked where no task is named."""
 
@@ -278,6 +281,9 @@ class TaskKind(Protocol[D]):
 
     def extractor_key(self, genome: Genome) -> Hashable | None:
         """Key of the frozen network that candidates may share; `None` for a network of its own."""
+
+    def can_inherit(self, parent: Genome, child: Genome) -> bool:
+        """Whether a candidate may begin with another one's weights, changed so that they fit."""
 
     def parse_scores(self, values: Mapping[str, Any]) -> Scores:
         """Reads scores of `Scores.to_json`'s, and refuses inconsistent ones.

@@ -21,7 +21,8 @@ class Trained(Protocol):
 
     `metrics` are that epoch's. `history` and `stages` hold every epoch, those before a pause included. `outputs` are
     for the validation split; `None` where there was no time left. `epoch_outputs` are those of every epoch, where the
-    effort asks for them. `share` is the part of the last stage's epochs that it has trained.
+    effort asks for them. `share` is the part of the last stage's epochs that it has trained, `inherited` that of the
+    weights that came from a parent.
     """
 
     @property
@@ -42,6 +43,8 @@ class Trained(Protocol):
     def outputs(self) -> Outputs | None: ...
     @property
     def epoch_outputs(self) -> Sequence[Outputs]: ...
+    @property
+    def inherited(self) -> float: ...
 
     def deployable(self) -> keras.Model:
         """The model as it is saved: raw examples in, answers out."""

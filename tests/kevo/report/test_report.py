@@ -413,7 +413,7 @@ def test_skipped_files_are_listed(run: Run) -> None:
         {},
         {"max_trials": 5, "objective": "macro_f1", "minimize": ("params", "flops"), "seed": 7},
         {"max_time": 5400.5, "num_rungs": 3, "weights": {"vgg16": "none", "mobilenet_v2": "/a b/$x.h5"}, "workers": 0},
-        {"final_epochs": 3, "num_finalists": 1},
+        {"final_epochs": 3, "num_finalists": 1, "inherit": True},
         {"max_time": 1e-7, "population": 4, "patience": 3, "cache": "none", "max_params": 10**9, "strategy": "none"},
     ],
 )

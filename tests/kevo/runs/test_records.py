@@ -11,7 +11,16 @@ from kevo.runs.records import TrialRecord
 from tests.support.records import FAILED, RECORD
 
 
-@pytest.mark.parametrize("record", [RECORD, FAILED, replace(RECORD, continues="0001", parents=("0001", "0002"))])
+@pytest.mark.parametrize(
+    "record",
+    [
+        RECORD,
+        FAILED,
+        replace(
+            RECORD, continues="0001", parents=("0001", "0002"), inherits="0001", inherited_share=0.5, inherited_epochs=7
+        ),
+    ],
+)
 def test_it_comes_back_from_json(record: TrialRecord) -> None:
     assert TrialRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
 

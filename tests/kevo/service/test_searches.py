@@ -97,7 +97,7 @@ def test_the_schema_says_what_may_be_set(served: Serving) -> None:
     assert fields["epochs"]["anyOf"][0] == {"type": "integer", "minimum": 1, "maximum": 10**6}
     assert set(fields) == {
         "max_time", "max_trials", "patience", "epochs", "final_epochs", "num_finalists", "backbones", "num_rungs",
-        "population", "space", "objective", "minimize",
+        "inherit", "population", "space", "objective", "minimize",
         "max_params", "max_examples", "folds", "seed", "target", "task", "horizon", "window", "season",
     }  # fmt: skip
 

@@ -289,6 +289,23 @@ def test_a_refit_goes_on_from_weights_with_the_share_of_the_rate_that_it_is_give
         np.testing.assert_array_equal(begun, ended)
 
 
+def test_a_child_begins_with_what_its_parent_computes(small: ImageDataset, tmp_path: Path) -> None:
+    # Without batch norm's statistics, a rate of next to nothing changes nothing.
+    parent = {**CONV_GENOME, "conv/batch_norm": False, "mirror": True}
+    first = trainer(small).train(parent, Effort(2))
+    first.deployable().save(tmp_path / "parent.keras")
+    child = {**parent, "conv/block_2/kernel_size": 5, "conv/block_1/num_convs": 2}
+    begun = Earlier(tmp_path / "parent.keras", (), (), parent)
+    heir = trainer(small).train(child, Effort(1, rate=1e-9), earlier=begun)
+    assert heir.inherited == pytest.approx(1.0) and first.inherited == 0.0 and len(heir.history) == 1
+    np.testing.assert_allclose(heir.outputs, first.outputs, atol=1e-5)
+    # What broke off goes on from its own model, and knows what it has inherited.
+    heir.deployable().save(tmp_path / "heir.keras")
+    kept = Earlier(tmp_path / "heir.keras", heir.history, heir.stages, parent)
+    again = trainer(small).train(child, Effort(2, rate=1e-9), earlier=kept)
+    assert again.inherited == heir.inherited and again.history[:1] == heir.history and len(again.history) == 2
+
+
 @pytest.mark.parametrize(("fits", "words"), [(8, ""), (1, "out of memory, also with half the batch")])
 def test_without_memory_half_a_batch_is_tried_once(
     small: ImageDataset, fits: int, words: str, monkeypatch: pytest.MonkeyPatch

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks.inheritance.morphing import can_inherit, inherit
 from kevo.tasks.images import networks
+from kevo.tasks.images.inheritance import can_inherit
+from kevo.tasks.images.morphing import inherit
 from tests.support.outputs import classes
 from tests.support.samples import CONV_GENOME, stripes
 
@@ -73,10 +74,10 @@ def test_copies_get_noise_so_that_they_learn_to_differ() -> None:
         ({"conv/block_1/filters": 4}, 1.0),
         ({"conv/block_1/kernel_size": 1}, 1.0),
         ({"conv/block_1/num_convs": 1}, 1.0),
+        ({"conv/activation": "elu", "conv/early_pooling": True, "conv/block_1/filters": 16}, 1.0),
         ({"head/units": 4}, 1.0),
-        ({"conv/num_blocks": 1}, 1.0),
+        ({"conv/num_blocks": 1}, 0.5),
         ({"head/num_dense": 0}, 0.5),
-        ({"conv/summary": "flatten"}, 0.4),
     ],
 )
 def test_a_smaller_child_keeps_what_fits(change: dict[str, Any], least: float) -> None:
@@ -97,17 +98,56 @@ def test_the_strongest_channels_are_kept() -> None:
     assert float(np.min(taken.kernel)) == 1.0
 
 
+@pytest.mark.parametrize("shape", [{}, {"conv/convolution": "separable", "conv/pooling": "average"}])
+@pytest.mark.parametrize("has_norm", [True, False])
+def test_batch_norm_is_folded_into_kernels_or_begins_neutral(shape: dict[str, Any], has_norm: bool) -> None:
+    parent = {**PARENT, **shape, "conv/batch_norm": has_norm}
+    share, difference = inherited(parent, {**parent, "conv/batch_norm": not has_norm})
+    assert share == pytest.approx(1.0) and difference < 1e-5
+
+
+def test_a_further_dense_layer_passes_on_what_comes() -> None:
+    share, difference = inherited(PARENT, {**PARENT, "head/num_dense": 2, "head/units": 11})
+    assert share == pytest.approx(1.0) and difference < 1e-5
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        {"conv/summary": "flatten"},
+        {"conv/squeeze_excite": True, "conv/shortcut": True, "conv/drop_path": 0.1},
+        {"conv/num_blocks": 3, "conv/block_3/filters": 4, "conv/block_3/kernel_size": 3, "conv/block_3/num_convs": 1}
+        | {"conv/block_3/from_1": True},
+    ],
+)
+def test_where_only_training_differs_all_is_copied(layers: dict[str, Any]) -> None:
+    parent = {**PARENT, **layers}
+    child = {**parent, "learning_rate": 0.5, "conv/l2": 0.01, "head/dropout": 0.4, "augment": True}
+    assert can_inherit(parent, child) and inherited(parent, child, noise=0.01) == (1.0, 0.0)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"family": "pretrained"},
-        {"conv/batch_norm": False},
         {"conv/convolution": "separable"},
-        {"conv/activation": "elu"},
-        {"conv/pooling": "stride"},
+        {"conv/summary": "flatten"},
+        {"conv/summary": "max"},
         {"conv/squeeze_excite": True},
         {"conv/block_3/from_1": True},
     ],
 )
 def test_what_means_something_else_is_not_inherited(change: dict[str, Any]) -> None:
     assert can_inherit(PARENT, PARENT) and not can_inherit(PARENT, {**PARENT, **change})
+
+
+def test_pictures_of_another_size_find_the_weights_as_they_are() -> None:
+    child = {**PARENT, "conv/image_size": 8}
+    old, new = network(PARENT), networks.conv_network(child, output=classes(3))
+    assert can_inherit(PARENT, child) and inherit(PARENT, old, child, new, rng=np.random.default_rng(0)) == 1.0
+    assert all(map(np.array_equal, old.get_weights(), new.get_weights()))
+
+
+def test_weights_behind_a_flattened_map_belong_to_its_size() -> None:
+    flat = {**PARENT, "conv/summary": "flatten"}
+    assert can_inherit(flat, {**flat, "batch_size": 8}) and not can_inherit(flat, {**flat, "conv/image_size": 8})
