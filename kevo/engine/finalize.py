@@ -218,10 +218,8 @@ class Finalizer:
             # What has seen the answers and still knows them no better has gone wrong.
             if operator.lt(*losses):
                 return refit, again, outputs
-        if model is None:
-            model = self._loaded(name)
-            outputs = self._task.predict(model, "validation")
-        return name, model, outputs
+        # What it answered when it was trained need not be made once more: that would be another pass of all pictures.
+        return name, model or self._loaded(name), outputs
 
     def _loaded(self, name: str) -> keras.Model:
         """Loads a model of the run folder."""

@@ -48,8 +48,8 @@ def parent_of(
     """
     kept = partial_trainings.find(archive.folder, trial.trial_id, genome)
     if kept is not None:
-        # What broke off goes on as it began.
-        return None if kept.inherits is None else archive.records[kept.inherits]
+        # What broke off goes on as it began, unless the record of its parent is lost.
+        return None if kept.inherits is None else archive.records.get(kept.inherits)
     if oracle.individual_of(trial.trial_id).number % CONTROL_EVERY == 0:
         return None
     parent = last_record(trial.hyperparameters.values.get("tuner/parent_id"), archive, oracle)

@@ -83,7 +83,8 @@ def find(run: Run, trial_id: str, genome: Genome) -> PartialTraining | None:
     except (RunError, AttributeError, LookupError, TypeError, ValueError):
         return None
     model = run.path / layout.partial_model(trial_id, len(history))
-    is_whole = len(history) == len(stages) > 0 and seconds >= 0 and model.is_file()
+    is_named = inherits is None or isinstance(inherits, str)
+    is_whole = len(history) == len(stages) > 0 and seconds >= 0 and is_named and model.is_file()
     found = PartialTraining(model, history, stages, seconds, continues, inherits)
     return found if is_same and is_whole else None
 

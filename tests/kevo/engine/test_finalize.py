@@ -175,6 +175,18 @@ def test_a_refit_is_judged_by_what_it_answered_when_it_was_trained(
     assert one._finish(interrupted=False).is_refit is knows
 
 
+def test_a_winner_without_refit_is_judged_by_what_it_answered_when_it_was_trained(
+    tmp_path: Path, dataset: ImageDataset
+) -> None:
+    one = ended(tmp_path, dataset)
+    winner, labels = one._archive.winner, dataset.validation.labels
+    assert winner is not None
+    np.save(one._folder.path / layout.predictions(winner.trial_id), np.eye(3)[labels].astype(np.float16))
+    result = one._finish(interrupted=False)
+    assert (result.validation.accuracy, result.is_refit) == (1.0, False)
+    assert result.test.accuracy < 1.0
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

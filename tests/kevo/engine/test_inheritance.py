@@ -92,6 +92,18 @@ def test_what_broke_off_goes_on_as_it_began(tmp_path: Path, dataset: ImageDatase
     assert model is not None and model.parent.name == "unfinished"
 
 
+def test_what_broke_off_goes_on_without_the_record_of_its_parent(tmp_path: Path, dataset: ImageDataset) -> None:
+    one = scheduler(tmp_path, dataset, INHERIT)
+    task = until_one_inherits(one)
+    one.keep("a", save=SAVE, history=[METRICS], stages=["train"], seconds=3.0)
+    kept = one._archive.folder.path / "unfinished" / f"{task.trial_id}.json"
+    kept.write_text(kept.read_text().replace(f'"inherits": "{task.inherits}"', '"inherits": "lost"'))
+    again = taken_up(one)
+    found = again.next("a")
+    assert isinstance(found, TrialSpec)
+    assert (found.trial_id, found.inherits, len(found.history)) == (task.trial_id, None, 1)
+
+
 def test_a_winner_that_inherited_goes_on_with_all_examples_and_begins_no_short_training_anew(
     tmp_path: Path, dataset: ImageDataset
 ) -> None:
