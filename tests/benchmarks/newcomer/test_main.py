@@ -21,10 +21,10 @@ def test_three_commands_lead_to_a_prediction(
     (new,) = (tmp_path / "pictures" / "down").glob("1.png")
     new = new.rename(tmp_path / "1.png")
     monkeypatch.setattr(newcomer, "REPORT", written)
-    newcomer.main([str(tmp_path / "pictures"), str(new), "--max-time", "25s", "--write"])
+    newcomer.main([str(tmp_path / "pictures"), str(new), "--max-time", "60s", "--write"])
     table = capsys.readouterr().out.strip()
     search, report, predict, whole = table.splitlines()[2:]
-    assert search.startswith("| `kevo search pictures/ --max-time 25s --out runs/pictures` |")
+    assert search.startswith("| `kevo search pictures/ --max-time 60s --out runs/pictures` |")
     assert "report.html, " in report and report.endswith(" kB |") and "`down " in predict and "new.jpg` |" in predict
     seconds = [float(line.split("|")[2]) for line in (search, report, predict, whole)]
     assert abs(sum(seconds[:3]) - seconds[3]) <= 2
