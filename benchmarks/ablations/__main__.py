@@ -1,4 +1,4 @@
-"""Measures what a part of a search is worth: whole searches as they are and with one change, at the same time.
+"""Measures what one change does to a whole search: a search as it is and one with the change run side by side.
 
     python -m benchmarks.ablations --data ../shared/data --seeds 0 1 2
     python -m benchmarks.ablations --write

@@ -1,4 +1,4 @@
-"""The report: what whole searches lose or gain by one change, beside the same search at the same time."""
+"""The report: test scores and candidates of each search as it is, and of the same search with one change."""
 
 from __future__ import annotations
 

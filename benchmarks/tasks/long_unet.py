@@ -1,4 +1,4 @@
-"""U-Nets by hand, trained for as long as there is time: what small networks for masks are measured by.
+"""Trains U-Nets by hand for as long as one likes, as a yardstick for the small networks that kevo finds for masks.
 
 It may be broken off and taken up again. Its recipe is that of kevo's own trainings where these have a time limit: crops
 in any of the eight ways in which a square can lie, cross-entropy and Dice, and a rate that falls to nothing with the

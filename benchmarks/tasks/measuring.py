@@ -245,7 +245,7 @@ def measure(job: Job) -> Measurement:
 
 
 def _at_the_same_time(job: Job, folder: Path) -> tuple[dict[str, Any], dict[str, float], dict[str, HandNetwork]]:
-    """Searches while a U-Net by hand is trained, each on a core: whatever else the machine does is the same for both.
+    """Runs a search and trains a U-Net by hand at the same time, each on one core, so that load slows both alike.
 
     Returns:
         What `_searched` and `_beside_masks` do.

@@ -29,7 +29,7 @@ from tuners.oracle import GeneticOracle
 SHARE_OF_EPOCHS = 0.3
 """The part of a full training, and of its time, that a child takes that begins with its parent's weights."""
 _RATE = 1 / 3
-"""The part of its highest learning rate: at the full one it would unlearn first what it has inherited."""
+"""The child's highest learning rate is this part of the usual one: a higher rate would destroy inherited weights."""
 CONTROL_EVERY = 4
 """One of so many candidates begins from scratch, whatever its parents are."""
 
