@@ -502,14 +502,15 @@ class Scheduler:
         if outcome.learned:
             self._task.learn(outcome.learned)
         work, seconds = running.work, outcome.seconds
-        is_telling = outcome.reason is None and not outcome.is_cut_short and not running.full_length
+        is_whole = not running.full_length and running.task.effort.num_examples is None
+        is_telling = outcome.reason is None and not outcome.is_cut_short and is_whole
         if work.per_epoch is not None and outcome.reason is None and outcome.share > 0:
             # It may have any length, so that it is compared with what its own was expected to take.
             num_epochs = outcome.share * running.task.effort.num_epochs
             expected = work.seconds + work.per_epoch * (num_epochs - self._settings.rungs[0])
             seconds, is_telling = work.seconds * outcome.seconds / expected, True
         elif not running.full_length:
-            # What ended early or failed would have taken longer still.
+            # What ended early or failed, or learned from a sample, would have taken longer still.
             is_telling |= seconds > work.seconds
         if is_telling and running.goes_on_from is None:
             self._task.note_duration(running.task.genome, work, seconds)

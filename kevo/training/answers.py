@@ -6,6 +6,7 @@ knows none of them.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -55,6 +56,11 @@ class Answers:
     score: StepScore | None = None
     validation_targets: npt.NDArray[Any]
     measure: Measure
+
+    def of(self, rows: npt.NDArray[np.int64]) -> Answers:
+        """Returns the answers for some of the examples, by their positions, where there is one copy of each."""
+        weights = None if self.weights is None else self.weights[rows]
+        return dataclasses.replace(self, targets=self.targets[rows], weights=weights)
 
     def measured(self, outputs: npt.NDArray[np.float32], objective: Objective) -> dict[str, float]:
         """Returns the metrics of outputs for the validation examples, shape (n, ...), an objective's among them."""

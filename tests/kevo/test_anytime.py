@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,11 @@ import numpy.typing as npt
 import pytest
 from click.testing import CliRunner
 
+import kevo
 from kevo.cli import main
 from kevo.result import SearchResult
 from kevo.training.loop import Forward
+from tests.support import series, tables, texts
 from tests.support.project import ROOT
 from tests.support.samples import stripes
 from tests.support.stranger import Stranger
@@ -74,6 +76,25 @@ def test_a_machine_too_slow_for_any_backbone_finds_a_model(tmp_path: Path, monke
     assert all(size is None or size < sizes[place] for place in late for size in sizes[place + 1 :])
     assert records[0]["origin"] == "first" and records[0]["status"] == "completed"
     assert any(record["status"] == "completed" for record in records[1:])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("task", "write", "options"),
+    [
+        ("tables", tables.write_csv, {"target": "kind"}),
+        ("texts", texts.write_csv, {"target": "kind"}),
+        ("series", series.write_csv, {"target": "sales", "horizon": "4", "window": "12"}),
+    ],
+)
+def test_there_is_a_model_where_reading_took_all_the_time(
+    tmp_path: Path, task: str, write: Callable[[Path], Path], options: dict[str, str]
+) -> None:
+    settings = kevo.Settings(task=task, options=options, max_time=0.1, workers=0)
+    result = kevo.search(write(tmp_path / "data.csv"), settings, out=tmp_path / "run")
+    (record,) = [json.loads(line) for line in (result.run_folder / "trials.jsonl").read_text().splitlines()]
+    assert record["origin"] == "first" and result.trials_completed == 1
+    assert result.best_model.count_params() > 0
 
 
 @pytest.mark.long

@@ -29,7 +29,7 @@ from kevo.tasks.outputs.reference import Reference
 from kevo.tasks.prepared.combining import weighted_mean
 from kevo.tasks.prepared.costs import measure
 from kevo.tasks.prepared.task import PreparedTask
-from kevo.tasks.protocols.task import Member, SearchSettings, Work
+from kevo.tasks.protocols.task import FirstAnswer, Member, SearchSettings, Work
 from tuners.genome import Genome
 
 
@@ -89,6 +89,11 @@ class MaskTask(PreparedTask):
     def identity(self) -> dict[str, Any]:
         """The widths of the backbones that are searched."""
         return {"backbones": {name: [one.alpha for one in weights] for name, weights in self._usable.items()}}
+
+    @property
+    def first_answer(self) -> FirstAnswer | None:
+        """None: a network for masks may be trained for any time, and is judged when its time is up."""
+        return None
 
     def attach(self, run: Run, *, work: Path | None, note: Callable[[str], object]) -> None:
         """Chooses where maps of frozen backbones are kept, too."""

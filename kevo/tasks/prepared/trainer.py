@@ -199,7 +199,12 @@ class PreparedTrainer:
         split = split_to_learn(fit.effort)
         (validation,) = self._examples.features(genome, "validation")
         inputs, answers = self._examples.features(genome, split), self._examples.answers(genome, split)
-        self._run_stage(fit, network, genome, inputs, answers, validation, leader=self._leader)
+        num, leader = fit.effort.num_examples, self._leader
+        if num is not None and num < len(answers.targets):
+            rows = np.sort(np.random.default_rng(self._seed).permutation(len(answers.targets))[:num])
+            # What takes seconds is not spread over processes, which have no sample.
+            inputs, answers, leader = [np.concatenate(inputs)[rows]], answers.of(rows), None
+        self._run_stage(fit, network, genome, inputs, answers, validation, leader=leader)
 
     def _run_stage(
         self,

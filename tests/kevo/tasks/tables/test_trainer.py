@@ -18,6 +18,8 @@ from kevo.tasks.tables.networks import network
 from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.trainer import TableTrainer
 from kevo.training.effort import CandidateError, Earlier, Effort
+from kevo.training.loop import Loop
+from kevo.training.stage import StageSpec
 from tests.support.outputs import classes
 from tests.support.tables import GENOME, small_dataset
 
@@ -60,6 +62,23 @@ def test_the_seed_decides(dataset: TableDataset) -> None:
     ]
     np.testing.assert_array_equal(found[0], found[1])
     assert not np.array_equal(found[0], found[2])
+
+
+def test_a_sample_of_the_rows(dataset: TableDataset, trainer: TableTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned = []
+
+    def loop(self: StageSpec, network: Any, inputs: Any, answers: Any, *, seed: int) -> Loop:
+        learned.append((inputs[0], answers.targets))
+        return own(self, network, inputs, answers, seed=seed)
+
+    own = StageSpec.loop
+    monkeypatch.setattr(StageSpec, "loop", loop)
+    for num in (None, 100, 10_000):
+        trainer.train(GENOME, Effort(num_epochs=1, num_examples=num))
+    whole, part, all_the_same = learned
+    assert len(part[0]) == len(part[1]) == 100 < len(whole[0]) == len(all_the_same[0])
+    answers = {(row.tobytes(), int(label)) for row, label in zip(*whole, strict=True)}
+    assert {(row.tobytes(), int(label)) for row, label in zip(*part, strict=True)} < answers
 
 
 def test_what_was_trained_before_does_not_matter(dataset: TableDataset, trainer: TableTrainer) -> None:
