@@ -253,7 +253,8 @@ def read(path: str | Path) -> Status:
 class StatusReader:
     """Reads again and again how one search is doing; what was read once is not read anew.
 
-    While a search runs this takes milliseconds however many candidates there were: it says itself what has ended.
+    This takes milliseconds however many candidates there were: a search at work says itself what has ended, and
+    one that is over has said it.
 
     Args:
         path: The run folder.
@@ -282,7 +283,8 @@ class StatusReader:
             seconds, ended = live.seconds, self._counted(live.ended)
         else:
             outcome = None if state == "running" else reader.read_outcome(run)
-            seconds, ended = self._read_records(outcome)
+            told = None if outcome is None or outcome.interrupted else self._read_winner(outcome)
+            seconds, ended = (0.0, told) if told else self._read_records(outcome)
             if live is not None:
                 seconds = live.seconds
             elif outcome is not None and not outcome.interrupted:
@@ -314,6 +316,22 @@ class StatusReader:
         new = trial_reader.TrialReader(self._run, check=self._check, start=ended.num_bytes).update()
         completed, failed = _num_ended(new)
         return dataclasses.replace(ended, completed=ended.completed + completed, failed=ended.failed + failed)
+
+    def _read_winner(self, outcome: Outcome) -> Ended | None:
+        """Returns what a search that is over tells of its trials; `None` where records may have come since."""
+        result, trials = self._run.path / layout.RESULT, self._run.path / layout.TRIALS
+        if not trials.is_file() or trials.stat().st_mtime_ns > result.stat().st_mtime_ns:
+            return None
+        if (winner := trial_reader.find(self._run, outcome.trial_id)) is None:
+            return None
+        with damage(trials):
+            self._check(winner)
+            return Ended(
+                num_bytes=self._run.num_trial_bytes,
+                completed=outcome.trials_completed,
+                failed=outcome.trials_failed,
+                best=best(winner, self._settings),
+            )
 
     def _read_records(self, outcome: Outcome | None) -> tuple[float, Ended]:
         """Returns when the last trial ended, and all that have, by their records."""

@@ -39,6 +39,24 @@ def read_trials(run: Run, *, check: Check | None = None) -> list[TrialRecord]:
     return TrialReader(run, check=check).update()
 
 
+def find(run: Run, trial_id: str) -> TrialRecord | None:
+    """Returns one finished trial, without reading what all others did; `None` where it is not there.
+
+    Args:
+        run: The run folder.
+        trial_id: Its name.
+
+    Raises:
+        RunError: the file cannot be read, or a line that names the trial is damaged.
+    """
+    found = None
+    with damage(run.path / layout.TRIALS):
+        for line in run.each_trial_line():
+            if trial_id.encode() in line and (record := TrialRecord.from_json(loads(line))).trial_id == trial_id:
+                found = record
+    return found
+
+
 class TrialReader:
     """The finished trials of a run folder, read on from where they were read last.
 
