@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from benchmarks.ablations.measuring import CHANGES, SETS, Job, Measurement, measure
 from benchmarks.ablations.report import report
 from benchmarks.support import project
-from benchmarks.support.command_line import add_data_option, log, names_from, parser
+from benchmarks.support.command_line import add_data_option, add_seeds_options, names_from, parser, show
 from benchmarks.support.results import ResultsFile, measure_missing
 
 RESULTS = project.RESULTS / "ablations.jsonl"
@@ -26,11 +26,9 @@ def main(given: Sequence[str] | None = None) -> int:
     """Runs the missing measurements and prints the report. Returns the exit code: 1 if one failed, else 0."""
     options = parser(__doc__)
     add_data_option(options)
-    options.add_argument("--seeds", type=int, nargs="*", default=(), help="seeds to measure; none: only report")
+    add_seeds_options(options)
     options.add_argument("--sets", type=names_from(SETS), default=list(SETS), help="with commas between")
     options.add_argument("--changes", type=names_from(CHANGES), default=list(CHANGES), help="with commas between")
-    options.add_argument("--fresh", action="store_true", help="measure again what the file holds already")
-    options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
     arguments: argparse.Namespace = options.parse_args(given)
     results = ResultsFile(RESULTS, Measurement.from_json, key=_key)
     jobs = [
@@ -48,14 +46,9 @@ def main(given: Sequence[str] | None = None) -> int:
         summary=lambda row: f"test accuracy {row.usual.test:.3f} as it is, {row.changed.test:.3f} changed",
         fresh=arguments.fresh,
     )
-    if not (found := results.read()):
-        log(f"Nothing is measured in {results.path}. Name seeds: --seeds 0 1 2.")
-        return 1
-    text = report(found)
-    print(text)
-    if arguments.write:
-        REPORT.write_text(text, encoding="utf-8")
-    return 0 if went_well else 1
+    found = results.read()
+    text = report(found) if found else None
+    return show(text, results=results.path, page=REPORT if arguments.write else None, went_well=went_well)
 
 
 def _key(one: Job | Measurement) -> tuple[int, int, int]:

@@ -19,7 +19,7 @@ from benchmarks.inheritance.measuring import Job, Measurement, measure
 from benchmarks.inheritance.report import report
 from benchmarks.inheritance.searching import SECONDS, SearchJob, SearchMeasurement, measure_searches
 from benchmarks.support import project
-from benchmarks.support.command_line import add_data_option, log, parser
+from benchmarks.support.command_line import add_data_option, add_seeds_options, parser, show
 from benchmarks.support.results import ResultsFile, measure_missing
 
 RESULTS = project.RESULTS / "inheritance.jsonl"
@@ -31,13 +31,11 @@ def main(given: Sequence[str] | None = None) -> int:
     """Runs the missing measurements and prints the report. Returns the exit code: 1 if one failed, else 0."""
     options = parser(__doc__)
     add_data_option(options)
-    options.add_argument("--seeds", type=int, nargs="*", default=(), help="seeds to measure; none: only report")
+    add_seeds_options(options)
     options.add_argument("--children", type=int, default=20, help="how many mutants of the parent")
     options.add_argument(
         "--searches", nargs="*", choices=[*SECONDS], default=(), help="compare whole searches on these"
     )
-    options.add_argument("--fresh", action="store_true", help="measure again what the file holds already")
-    options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
     arguments: argparse.Namespace = options.parse_args(given)
     results = ResultsFile(RESULTS, Measurement.from_json, key=_key)
     searches = ResultsFile(SEARCHES, SearchMeasurement.from_json, key=_search_key)
@@ -62,14 +60,8 @@ def main(given: Sequence[str] | None = None) -> int:
         fresh=arguments.fresh,
     )
     found, compared = results.read(), searches.read()
-    if not found and not compared:
-        log(f"Nothing is measured in {results.path}. Name seeds: --seeds 0 1 2.")
-        return 1
-    text = report(found, compared)
-    print(text)
-    if arguments.write:
-        REPORT.write_text(text, encoding="utf-8")
-    return 0 if went_well else 1
+    text = report(found, compared) if found or compared else None
+    return show(text, results=results.path, page=REPORT if arguments.write else None, went_well=went_well)
 
 
 def _search_key(one: SearchJob | SearchMeasurement) -> tuple[str, int]:

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.support import project
-from benchmarks.support.command_line import add_data_option, log, names_from, parser
+from benchmarks.support.command_line import add_data_option, add_seeds_options, names_from, parser, show
 from benchmarks.support.results import ResultsFile, measure_missing
 from benchmarks.tasks import evolving, families, genes, long_unet
 from benchmarks.tasks.evolving import Evolved
@@ -69,7 +69,7 @@ def main(given: Sequence[str] | None = None) -> int:
     """Runs the missing measurements and prints the report. Returns the exit code: 1 if one failed, else 0."""
     options = parser(__doc__)
     add_data_option(options)
-    options.add_argument("--seeds", type=int, nargs="*", default=(), help="seeds to measure; none: only report")
+    add_seeds_options(options)
     options.add_argument("--minutes", type=float, nargs="*", default=(1,), help="how long kevo may search")
     options.add_argument(
         "--sets",
@@ -89,8 +89,6 @@ def main(given: Sequence[str] | None = None) -> int:
     )
     options.add_argument("--work", type=Path, metavar="FOLDER", help="where --unets keeps a training, to go on with")
     options.add_argument("--evolved", action="store_true", help="measure weights by gradients and by evolution")
-    options.add_argument("--fresh", action="store_true", help="measure again what the file holds already")
-    options.add_argument("--write", action="store_true", help="write the report to docs/benchmarks")
     arguments = options.parse_args(given)
     if arguments.seeds and arguments.vectors is None and any(SETS[name].has_vectors for name in arguments.sets):
         options.error("these sets need --vectors FILE; see kevo vectors")
@@ -182,14 +180,9 @@ def main(given: Sequence[str] | None = None) -> int:
             summary=lambda row: f"{SETS[row.name].score} {row.kevo:.4f}, references {row.references}",
             fresh=fresh,
         )
-    if not (found := results.read()):
-        log(f"Nothing is measured in {results.path}. Name seeds: --seeds 0 1 2.")
-        return 1
-    text = report(found, rates.read(), gains.read(), compared.read(), long.read(), evolved.read())
-    print(text)
-    if arguments.write:
-        REPORT.write_text(text, encoding="utf-8")
-    return 0 if went_well else 1
+    found = results.read()
+    text = report(found, rates.read(), gains.read(), compared.read(), long.read(), evolved.read()) if found else None
+    return show(text, results=results.path, page=REPORT if arguments.write else None, went_well=went_well)
 
 
 if __name__ == "__main__":
