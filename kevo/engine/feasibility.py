@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from itertools import islice
 
 from kevo.engine.archive import Archive
 from kevo.engine.budget import Budget
-from kevo.runs.records import FIRST
+from kevo.runs.records import FIRST, TrialRecord
 from kevo.tasks.protocols.kind import AnyKind
 from kevo.tasks.protocols.task import Task
 from tuners.genome import Genome
 
 _SAMPLE = 2048
 """Size of the sample: heads trained on so many examples are good enough to compare frozen networks."""
+_SHARE_OF_THOSE_BEHIND = 1 / 8
+"""The part of the time that networks from scratch have together while a pretrained one is clearly better."""
 
 
 class Feasibility:
@@ -40,6 +43,9 @@ class Feasibility:
         """How many seconds are left for the evolution; `None` for no limit."""
         self.num_skipped: Counter[str] = Counter()
         """How many genomes may not be trained, by the reason in words."""
+        self._num_seen = 0
+        self._best_from_scratch: TrialRecord | None = None
+        self._seconds_from_scratch = 0.0
 
     def __call__(self, genome: Genome) -> bool:
         """Tells whether a candidate may be trained."""
@@ -70,6 +76,33 @@ class Feasibility:
             and winner is not None
             and self._task.work(winner.genome).per_epoch is None
         )
+
+    @property
+    def _has_scratch_had_its_share(self) -> bool:
+        """Whether networks from scratch are clearly behind a pretrained one, and have had their share of the time.
+
+        A front may have room for small networks all the same.
+        """
+        self._look_at_new_records()
+        best = self._best_from_scratch
+        if self.left is None or best is None or len(self._archive.objectives) > 1:
+            return False
+        if self._seconds_from_scratch <= _SHARE_OF_THOSE_BEHIND * self._budget.seconds:
+            return False
+        leader = next(iter(self._archive.finalists))
+        return self._task.work(leader.genome).per_epoch is None and self._archive.is_clearly_behind(best)
+
+    def _look_at_new_records(self) -> None:
+        records = self._archive.records
+        rank = self._archive.objectives[0].rank
+        for record in islice(records.values(), self._num_seen, None):
+            if not record.is_evolved or self._task.work(record.genome).per_epoch is None:
+                continue
+            self._seconds_from_scratch += record.seconds
+            best = self._best_from_scratch
+            if record.fitness is not None and (best is None or rank(record.metrics) > rank(best.metrics)):
+                self._best_from_scratch = record
+        self._num_seen = len(records)
 
     def num_examples(self, genome: Genome) -> int | None:
         """Returns how many examples a candidate learns from, a sample; `None` for as many as there is time for.
@@ -103,6 +136,8 @@ class Feasibility:
         work = self._task.work(genome)
         if work.per_epoch is not None and self._is_left_to_heads:
             return "too little time"
+        if work.per_epoch is not None and self._has_scratch_had_its_share:
+            return "pretrained networks are clearly better"
         # Of the very first nothing is known but a guess; if it was wrong, training is cut short.
         may_take_any_time = self.is_first and work.per_epoch is not None
         if self.left is None or not self._archive.records or may_take_any_time:
