@@ -17,7 +17,8 @@ from kevo.runs.atomic_files import damage
 from kevo.runs.folder import Run
 from kevo.runs.records import TrialRecord
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import frozen_part, test_time_views
+from kevo.tasks.images.features import frozen_part
+from kevo.tasks.images.picture_copies import test_time_views
 from kevo.tasks.images.stages import FINE_TUNE, HEAD
 from tuners.genome import Genome
 

@@ -13,16 +13,11 @@ from typing import Any
 
 from kevo.tasks.images import backbones, costs
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import (
-    PASS_SHARE,
-    Inputs,
-    augmented_copies,
-    frozen_part,
-    sample_size,
-    test_time_views,
-)
+from kevo.tasks.images.features import PASS_SHARE, Inputs, frozen_part
 from kevo.tasks.images.genes import speed_key
 from kevo.tasks.images.networks import POOLINGS
+from kevo.tasks.images.passes import sample_size
+from kevo.tasks.images.picture_copies import augmented_copies, test_time_views
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.protocols.task import Work
 from tuners.genome import Genome

@@ -14,7 +14,7 @@ import itertools
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,22 +31,14 @@ from kevo.tasks.images import backbones, costs, networks, picture_arrays
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.genes import image_size, speed_key
 from kevo.tasks.images.inference import num_at_once
+from kevo.tasks.images.passes import block_edges, pass_order, sample
+from kevo.tasks.images.picture_copies import PLAIN, Copy, augmented_copies, changed, resized
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.training.loop import Forward
 from tuners.genome import Genome
 
-Copy = tuple[str, str | float]
-"""A copy of all pictures: the kind of change and its strength."""
-
 TRAIN_AND_VALIDATION = "train and validation"
 """All pictures that a last training may learn from, when nothing is left to decide."""
-PLAIN: Copy = ("plain", 0.0)
-FLIPS: Mapping[str, tuple[slice, slice]] = {
-    "horizontal": (slice(None), slice(None, None, -1)),
-    "vertical": (slice(None, None, -1), slice(None)),
-    "horizontal_and_vertical": (slice(None, None, -1), slice(None, None, -1)),
-}
-"""How rows and columns of a picture are turned."""
 _MAX_BYTES = 1024**3
 """How much memory the arrays of one process take at most, unless it is told. What is in the store is there again at
 once."""
@@ -54,9 +46,6 @@ _MAX_MAP_BYTES = 1024**3
 """How much the feature maps that one candidate learns from may take; larger ones are computed anew in every epoch."""
 _SUMMARY = "pretrained/summary"
 _BACKBONE_GENES = ("backbone", "pretrained/image_size", _SUMMARY)
-_BATCH_SIZE = 64
-_FIRST_BLOCK, _LARGEST_BLOCK = 256, 2048
-"""Pictures in the first and in the largest block of a pass; blocks double from one to the other."""
 PASS_SHARE = 0.7
 """The share of a candidate's time after which it makes do with the training pictures that have passed."""
 _LAYOUT = 2
@@ -178,10 +167,10 @@ class FeatureCache:
         stored: npt.NDArray[np.uint8] = getattr(self._dataset, split).pictures
         if rows is not None:
             taken = picture_arrays.taken(stored, rows)
-            return _changed(taken if max(taken.shape[1:3]) == size else _resize(taken, size), copy)
+            return changed(taken if max(taken.shape[1:3]) == size else resized(taken, size), copy)
         if max(stored.shape[1:3]) != size:
-            stored = self._once(json.dumps(["pictures", split, size]), lambda: _resize(stored, size))
-        return _changed(stored, copy)
+            stored = self._once(json.dumps(["pictures", split, size]), lambda: resized(stored, size))
+        return changed(stored, copy)
 
     def features(
         self,
@@ -281,7 +270,7 @@ class FeatureCache:
     def _gathered(self, one: _Pass, num_rows: int) -> npt.NDArray[Any]:
         """Returns the features of a sample in the order of its pictures."""
         blocks = self._blocks(one, num_rows)
-        places = np.argsort(np.argsort(_order(one.num_pictures)[:num_rows]))
+        places = np.argsort(np.argsort(pass_order(one.num_pictures)[:num_rows]))
         gathered = picture_arrays.for_features((num_rows, *blocks[0].shape[1:]), np.result_type(*blocks))
         start = 0
         for block in blocks:
@@ -331,11 +320,11 @@ class FeatureCache:
         if stop - start == one.num_pictures:
             return self.pictures(one.split, size, copy=one.copy)
         stored: npt.NDArray[np.uint8] = getattr(self._dataset, one.split).pictures
-        rows = _order(one.num_pictures)[start:stop]
+        rows = pass_order(one.num_pictures)[start:stop]
         if stored.shape[1] == size:
-            return _changed(picture_arrays.taken(stored, rows), one.copy)
+            return changed(picture_arrays.taken(stored, rows), one.copy)
         name = json.dumps(["pictures", one.split, size, start, stop])
-        return _changed(self._once(name, lambda: _resize(picture_arrays.taken(stored, rows), size)), one.copy)
+        return changed(self._once(name, lambda: resized(picture_arrays.taken(stored, rows), size)), one.copy)
 
     def _shared(self, one: _Pass, key: str, num_rows: int, compute: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """Returns an array that all processes share, where there is a store."""
@@ -394,66 +383,9 @@ def _max_bytes() -> int:
     return _MAX_BYTES if usable is None else min(_MAX_BYTES, usable // 4)
 
 
-def block_edges(num_pictures: int) -> list[int]:
-    """Returns after how many pictures the blocks of a pass end, 0 first and all pictures last.
-
-    Example:
-        >>> block_edges(300), block_edges(6000)
-        ([0, 300], [0, 256, 512, 1024, 2048, 4096, 6000])
-    """
-    edges = [0]
-    while num_pictures - edges[-1] >= 2 * _FIRST_BLOCK:
-        edges.append(edges[-1] + min(max(edges[-1], _FIRST_BLOCK), _LARGEST_BLOCK, num_pictures - edges[-1]))
-    return [*edges, num_pictures] if edges[-1] < num_pictures else edges
-
-
-def sample(num_pictures: int, num_rows: int) -> npt.NDArray[np.int64]:
-    """Returns the positions of the pictures that come first in a pass, in ascending order: a random sample.
-
-    Args:
-        num_pictures: How many pictures there are.
-        num_rows: How many of them.
-    """
-    return np.sort(_order(num_pictures)[:num_rows])
-
-
-def sample_size(num_pictures: int, num_examples: int | None, *, num_ready: int) -> int:
-    """Returns how many pictures are learned from in a sample: whole blocks of a pass.
-
-    Args:
-        num_pictures: How many pictures there are.
-        num_examples: So many at least, where there are as many; `None` for the first block.
-        num_ready: So many have passed already, and cost nothing.
-
-    Example:
-        >>> sample_size(6000, 1000, num_ready=0), sample_size(6000, 1000, num_ready=4096)
-        (1024, 4096)
-    """
-    least = max(1, num_examples or 1, num_ready)
-    return next((edge for edge in block_edges(num_pictures) if edge >= least), num_pictures)
-
-
 def parts(split: str) -> tuple[str, ...]:
     """Returns the splits of a data set that are learned from: `TRAIN_AND_VALIDATION` is more than one."""
     return ("train", "validation") if split == TRAIN_AND_VALIDATION else (split,)
-
-
-def augmented_copies(genome: Genome) -> list[Copy]:
-    """Returns the copies of the training pictures that a head learns from, the pictures themselves first.
-
-    In each epoch it sees every picture once, in one of the copies.
-
-    Each kind of change makes one copy, so that genomes share them: what costs is the pass through the backbone.
-    """
-    if not genome["augment"]:
-        return [PLAIN]
-    changes = {kind: genome[f"augment/{kind}"] for kind in ("flip", "rotation", "zoom", "translation", "contrast")}
-    return [PLAIN, *((kind, value) for kind, value in changes.items() if value not in ("none", 0.0))]
-
-
-def test_time_views(genome: Genome) -> list[Copy]:
-    """Returns the copies of a picture that a prediction is the mean over, the picture itself first."""
-    return [PLAIN, ("flip", "horizontal")] if genome["mirror"] else [PLAIN]
 
 
 def frozen_part(genome: Genome, *, num_pictures: int) -> Genome | None:
@@ -477,28 +409,8 @@ def frozen_part(genome: Genome, *, num_pictures: int) -> Genome | None:
     return part if num_bytes <= _MAX_MAP_BYTES else None
 
 
-@functools.cache
-def _order(num_pictures: int) -> npt.NDArray[np.int64]:
-    """Returns the order in which a pass takes its pictures: those of a class often stand together."""
-    return np.random.default_rng(0).permutation(num_pictures)
-
-
 def _block_key(key: str, start: int, stop: int) -> str:
     return f"{key} from {start} to {stop}"
-
-
-def _changed(pictures: npt.NDArray[np.uint8], copy: Copy) -> npt.NDArray[np.uint8]:
-    """Returns a copy of pictures. Flips turn all of them: chance would leave half of them as they are."""
-    kind, value = copy
-    if kind == "plain":
-        return pictures
-    if kind == "flip":
-        return pictures[:, FLIPS[str(value)][0], FLIPS[str(value)][1]]
-    genes = dict.fromkeys(("rotation", "zoom", "translation", "contrast"), 0.0) | {"flip": "none", kind: value}
-    changes = networks.augmentation(
-        {"augment": True, **{f"augment/{gene}": one for gene, one in genes.items()}}, seed=1
-    )
-    return pictures if changes is None else _augment(pictures, changes)
 
 
 def _rounded(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float16 | np.float32]:
@@ -509,19 +421,3 @@ def _rounded(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float16 | np.f
         tolerance = _TOLERANCE * max(abs(float(features.max())), abs(float(features.min())))
         rows = zip(features, halved, strict=True)
         return halved if all(np.abs(row - short).max() <= tolerance for row, short in rows) else features
-
-
-def _resize(pictures: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-    result = picture_arrays.empty((len(pictures), size, size, 3))
-    for start in range(0, len(pictures), _BATCH_SIZE):
-        batch = networks.resize(pictures[start : start + _BATCH_SIZE].astype(np.float32), (size, size))
-        result[start : start + _BATCH_SIZE] = np.rint(np.clip(batch, 0, 255))
-    return result
-
-
-def _augment(pictures: npt.NDArray[np.uint8], changes: keras.Sequential) -> npt.NDArray[np.uint8]:
-    result = picture_arrays.empty(pictures.shape)
-    for start in range(0, len(pictures), _BATCH_SIZE):
-        batch = changes(pictures[start : start + _BATCH_SIZE].astype(np.float32), training=True)
-        result[start : start + _BATCH_SIZE] = np.rint(np.clip(batch, 0, 255))
-    return result

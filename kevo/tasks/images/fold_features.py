@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kevo.tasks.images.features import Copy, FeatureCache
+from kevo.tasks.images.features import FeatureCache
+from kevo.tasks.images.picture_copies import Copy
 from kevo.tasks.images.pretrained_weights import Weights
 from tuners.genome import Genome
 

@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import TRAIN_AND_VALIDATION, FeatureCache, Inputs, parts, sample, test_time_views
+from kevo.tasks.images.features import TRAIN_AND_VALIDATION, FeatureCache, Inputs, parts
 from kevo.tasks.images.genes import image_size
 from kevo.tasks.images.inference import num_at_once
+from kevo.tasks.images.passes import sample
+from kevo.tasks.images.picture_copies import test_time_views
 from kevo.tasks.protocols.training import StageData
 from kevo.training.answers import Answers
 from kevo.training.candidate_fit import CandidateFit

@@ -19,21 +19,12 @@ import numpy.typing as npt
 
 from kevo.tasks.images import backbone_networks, backbones, networks
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import (
-    PASS_SHARE,
-    Copy,
-    Inputs,
-    augmented_copies,
-    block_edges,
-    frozen_part,
-    parts,
-    sample,
-    sample_size,
-    test_time_views,
-)
+from kevo.tasks.images.features import PASS_SHARE, Inputs, frozen_part, parts
 from kevo.tasks.images.genes import speed_key
 from kevo.tasks.images.inference import forward_pass
 from kevo.tasks.images.linear_probes import LinearProbes
+from kevo.tasks.images.passes import block_edges, sample, sample_size
+from kevo.tasks.images.picture_copies import Copy, augmented_copies, test_time_views
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.stages import FINE_TUNE, HEAD, StageRunner, split_to_learn
 from kevo.training.candidate_fit import CandidateFit

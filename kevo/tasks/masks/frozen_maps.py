@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import FLIPS, PLAIN, Copy, FeatureCache
+from kevo.tasks.images.features import FeatureCache
 from kevo.tasks.images.genes import variant
 from kevo.tasks.images.inference import forward_pass
+from kevo.tasks.images.picture_copies import FLIPS, PLAIN, Copy
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.masks import encoders, packed_maps
 from kevo.tasks.masks.encoders import GRID

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from kevo.tasks.images.datasets import ImageDataset
-from kevo.tasks.images.features import PLAIN, Copy, FeatureCache
+from kevo.tasks.images.features import FeatureCache
 from kevo.tasks.images.inference import num_at_once
+from kevo.tasks.images.picture_copies import PLAIN, Copy
 from kevo.tasks.images.usable_weights import Usable, by_width
 from kevo.tasks.masks import encoders, networks
 from kevo.tasks.masks.encoders import ENCODER

@@ -236,7 +236,7 @@ def test_what_is_left_after_the_final_trainings_goes_to_heads_where_one_leads(
 def test_a_head_on_a_sample_learns_from_more_where_there_is_time(
     tmp_path: Path, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch, left: float, num_examples: int | None
 ) -> None:
-    monkeypatch.setattr("kevo.tasks.images.features._FIRST_BLOCK", 20)
+    monkeypatch.setattr("kevo.tasks.images.passes._FIRST_BLOCK", 20)
     num_kept = {"train": 20, "validation": len(dataset.validation)}
     monkeypatch.setattr(FeatureCache, "num_kept", lambda self, split, *rest: num_kept[split])
     settings = dataclasses.replace(SETTINGS, max_time=1000.0, num_finalists=1)

@@ -113,7 +113,7 @@ def test_a_large_head_and_small_batches_cost_more(forecast: Forecast) -> None:
 def test_a_sample_costs_its_own_pass_only(
     dataset: ImageDataset, forecast: Forecast, cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kevo.tasks.images.features._FIRST_BLOCK", 20)
+    monkeypatch.setattr("kevo.tasks.images.passes._FIRST_BLOCK", 20)
     forecast.speeds["mobilenet_v2", 0.35, 64] = 0.1
     work = forecast.sampled_work(FROZEN)
     assert work.shared == pytest.approx(0.1 * (20 + len(dataset.validation)))

@@ -17,15 +17,9 @@ import pytest
 from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import backbones, networks
 from kevo.tasks.images.datasets import ImageDataset, Split
-from kevo.tasks.images.features import (
-    Copy,
-    FeatureCache,
-    _changed,
-    augmented_copies,
-    block_edges,
-    default_folder,
-    sample,
-)
+from kevo.tasks.images.features import FeatureCache, default_folder
+from kevo.tasks.images.passes import block_edges, sample
+from kevo.tasks.images.picture_copies import Copy, augmented_copies, changed
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.training.loop import Forward
 from tests.support.samples import pretrained_genome
@@ -136,9 +130,9 @@ def test_each_kind_of_change_makes_a_copy_that_others_share(dataset: ImageDatase
 
 def test_flips_turn_every_picture(dataset: ImageDataset) -> None:
     pictures = dataset.train.pictures
-    assert np.array_equal(_changed(pictures, ("flip", "horizontal")), pictures[:, :, ::-1])
-    assert np.array_equal(_changed(pictures, ("flip", "vertical")), pictures[:, ::-1])
-    assert np.array_equal(_changed(pictures, ("flip", "horizontal_and_vertical")), pictures[:, ::-1, ::-1])
+    assert np.array_equal(changed(pictures, ("flip", "horizontal")), pictures[:, :, ::-1])
+    assert np.array_equal(changed(pictures, ("flip", "vertical")), pictures[:, ::-1])
+    assert np.array_equal(changed(pictures, ("flip", "horizontal_and_vertical")), pictures[:, ::-1, ::-1])
 
 
 def test_the_least_recently_used_goes_first(dataset: ImageDataset) -> None:
@@ -362,8 +356,8 @@ def test_nothing_is_kept_of_a_pass_that_was_ended(dataset: ImageDataset, tmp_pat
 
 
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    monkeypatch.setattr("kevo.tasks.images.features._FIRST_BLOCK", 20)
-    monkeypatch.setattr("kevo.tasks.images.features._LARGEST_BLOCK", 40)
+    monkeypatch.setattr("kevo.tasks.images.passes._FIRST_BLOCK", 20)
+    monkeypatch.setattr("kevo.tasks.images.passes._LARGEST_BLOCK", 40)
     return block_edges(156)
 
 

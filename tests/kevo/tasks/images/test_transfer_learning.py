@@ -13,9 +13,9 @@ from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import networks
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.describe import describe
-from kevo.tasks.images.features import augmented_copies
 from kevo.tasks.images.genome_check import check_genome
 from kevo.tasks.images.inference import predict
+from kevo.tasks.images.picture_copies import augmented_copies
 from kevo.training import stage
 from kevo.training.effort import CandidateError, Effort
 from kevo.training.loop import Forward, Loop
@@ -56,8 +56,8 @@ def test_the_weights_of_a_head_evolve(dataset: ImageDataset) -> None:
 def test_a_pass_that_takes_too_long_leaves_a_head_on_a_sample(
     dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kevo.tasks.images.features._FIRST_BLOCK", 20)
-    monkeypatch.setattr("kevo.tasks.images.features._LARGEST_BLOCK", 40)
+    monkeypatch.setattr("kevo.tasks.images.passes._FIRST_BLOCK", 20)
+    monkeypatch.setattr("kevo.tasks.images.passes._LARGEST_BLOCK", 40)
     genome = {
         **pretrained_genome("mobilenet", "conv_pw_3_relu", **FINE_TUNED),
         "mobilenet/alpha": 0.25,
@@ -110,8 +110,8 @@ def watched_loops(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_sample_is_passed_once_and_extended_by_later_candidates(
     dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kevo.tasks.images.features._FIRST_BLOCK", 20)
-    monkeypatch.setattr("kevo.tasks.images.features._LARGEST_BLOCK", 40)
+    monkeypatch.setattr("kevo.tasks.images.passes._FIRST_BLOCK", 20)
+    monkeypatch.setattr("kevo.tasks.images.passes._LARGEST_BLOCK", 40)
     monkeypatch.setattr(CountedForward, "num_pictures", 0)
     monkeypatch.setattr(
         "kevo.tasks.images.transfer_learning.forward_pass", lambda network: CountedForward(network, dtype=np.uint8)
@@ -154,8 +154,8 @@ def slow_maps(clock: Clock) -> Callable[[str, float, int, Mapping[str, float]], 
 def test_fine_tuning_learns_from_what_has_passed_in_its_time(
     dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch, seconds: float, num_rows: int
 ) -> None:
-    monkeypatch.setattr("kevo.tasks.images.features._FIRST_BLOCK", 20)
-    monkeypatch.setattr("kevo.tasks.images.features._LARGEST_BLOCK", 40)
+    monkeypatch.setattr("kevo.tasks.images.passes._FIRST_BLOCK", 20)
+    monkeypatch.setattr("kevo.tasks.images.passes._LARGEST_BLOCK", 40)
     clock, seen = Clock(), watched_loops(monkeypatch)
     monkeypatch.setattr("kevo.training.clock.time", clock)
     genome = {**pretrained_genome("mobilenet", "conv_pw_3_relu", **FINE_TUNED), "mobilenet/alpha": 0.25, **FLIPPED}
