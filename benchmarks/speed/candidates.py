@@ -57,11 +57,12 @@ def measurement(
     steps: Sequence[Step],
     seconds: float,
     peak: float,
+    own_peak: float | None = None,
     test: float | None = None,
     ensemble: float | None = None,
 ) -> Measurement:
     """Returns the measurement of a search; `test` is that of the last step by default."""
     if test is None and steps:
         test = steps[-1].test
-    rest = (tuple(trials), tuple(steps), seconds, test, ensemble, peak, machine())
+    rest = (tuple(trials), tuple(steps), seconds, test, ensemble, peak, machine(), own_peak)
     return Measurement(tool, spec.seed, spec.setting, spec.seconds, *rest)

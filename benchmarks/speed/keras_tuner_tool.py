@@ -22,7 +22,7 @@ import numpy.typing as npt
 from benchmarks.speed.candidates import declared, given_genomes, measurement, trial
 from benchmarks.speed.clock import Clock
 from benchmarks.speed.measurements import Measurement, SearchSpec, Step, Trial
-from benchmarks.support.processes import memory
+from benchmarks.support.processes import OwnMemory, memory
 from kevo.tasks.images import backbone_networks, backbones, datasets, genes, networks, pretrained_weights
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.outputs.classes import evaluation
@@ -241,7 +241,7 @@ def _tuner(
 def run(tool: str, spec: SearchSpec) -> Measurement:
     """Searches with a tuner: `random` or `bayesian`."""
     with tempfile.TemporaryDirectory() as name:
-        folder, clock = Path(name), Clock()
+        folder, clock, own = Path(name), Clock(), OwnMemory()
         keras.utils.set_random_seed(spec.seed)
         notes = _Notes(clock, folder, spec.seconds)
         dataset = datasets.load(spec.data, seed=spec.seed)
@@ -259,7 +259,7 @@ def run(tool: str, spec: SearchSpec) -> Measurement:
                 callbacks=[] if spec.is_given else [stopping],
                 verbose=0,
             )
-        seconds, peak = clock.seconds, memory(peak=True)
+        seconds, peak, own_peak = clock.seconds, memory(peak=True), own.peak
         steps = []
         for ended, accuracy, genome, path in notes.bests:
             keras.backend.clear_session()
@@ -268,4 +268,4 @@ def run(tool: str, spec: SearchSpec) -> Measurement:
             pictures = resized(dataset.test.pictures, genes.image_size(genome))
             probabilities = model.predict(pictures, batch_size=_BATCH_SIZE, verbose=0)
             steps.append(Step(ended, accuracy, evaluation.accuracy(probabilities, dataset.test.labels)))
-    return measurement(tool, spec, trials=notes.trials, steps=steps, seconds=seconds, peak=peak)
+    return measurement(tool, spec, trials=notes.trials, steps=steps, seconds=seconds, peak=peak, own_peak=own_peak)

@@ -13,7 +13,7 @@ import kevo
 from benchmarks.speed.candidates import declared, given_genomes, measurement, trial
 from benchmarks.speed.clock import Clock
 from benchmarks.speed.measurements import Measurement, SearchSpec, Step, Trial
-from benchmarks.support.processes import memory
+from benchmarks.support.processes import OwnMemory, memory
 from kevo.api import search
 from kevo.errors import KevoError
 from kevo.progress import NullListener
@@ -59,7 +59,7 @@ def run(spec: SearchSpec) -> Measurement:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "copies").mkdir()
-        clock = Clock()
+        clock, own = Clock(), OwnMemory()
         listener = _Listener(clock, folder / "run", folder / "copies")
         settings = kevo.Settings(
             max_time=spec.seconds,
@@ -75,7 +75,7 @@ def run(spec: SearchSpec) -> Measurement:
             seed=spec.seed,
         )
         result = search(spec.data, settings, out=folder / "run", listener=listener, started=clock.started)
-        seconds, peak = clock.seconds, memory(peak=True)
+        seconds, peak, own_peak = clock.seconds, memory(peak=True), own.peak
         dataset = datasets.load(spec.data, seed=spec.seed)
         steps = [Step(ended, accuracy, _test_accuracy(path, dataset)) for ended, accuracy, path in listener.bests]
         steps.append(Step(seconds, result.validation.accuracy, result.test.accuracy))
@@ -86,6 +86,7 @@ def run(spec: SearchSpec) -> Measurement:
             steps=steps,
             seconds=seconds,
             peak=peak,
+            own_peak=own_peak,
             test=result.test.accuracy,
             ensemble=result.ensemble.test.accuracy if result.ensemble else None,
         )

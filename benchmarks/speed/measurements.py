@@ -98,6 +98,7 @@ class Measurement:
         ensemble: Test accuracy of the ensemble, if there is one.
         peak: Peak memory of the process, in MB.
         machine: Describes the machine.
+        own_peak: Its peak memory without files that are mapped; `None` where that was not measured.
     """
 
     tool: str
@@ -111,6 +112,7 @@ class Measurement:
     ensemble: float | None
     peak: float
     machine: str
+    own_peak: float | None = None
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Measurement:

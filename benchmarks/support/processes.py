@@ -11,6 +11,8 @@ import platform
 import resource
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
@@ -47,6 +49,32 @@ def memory(*, peak: bool = False) -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     # The peak of `getrusage` may be that of the parent process.
     return found[1] if peak else found[0]
+
+
+class OwnMemory:
+    """The peak of what this process holds beside files that are mapped into it, which the system may drop at any time.
+
+    It is looked at five times a second from now on: a peak that is shorter may be missed.
+    """
+
+    def __init__(self) -> None:
+        self.peak: float | None = None
+        """In MB; `None` if `/proc` does not tell."""
+        threading.Thread(target=self._watch, name="own memory", daemon=True).start()
+
+    def _watch(self) -> None:
+        while (held := _own_memory()) is not None:
+            self.peak = max(held, self.peak or 0.0)
+            time.sleep(0.2)
+
+
+def _own_memory() -> float | None:
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    own = [int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "RssShmem:"))]
+    return 1.024e-3 * sum(own) if own else None
 
 
 def machine(*packages: str) -> str:
