@@ -90,7 +90,7 @@ def test_gains_are_means_over_networks_and_seeds() -> None:
 
 def test_networks_for_masks_are_shown_with_their_sizes(tmp_path: Path) -> None:
     networks = {
-        "U-Net by hand": HandNetwork(score=0.5, num_parameters=31_000_000, num_steps=70),
+        "U-Net by hand": HandNetwork(score=0.5, num_parameters=31_049_409, num_steps=70),
         "smaller U-Net by hand": HandNetwork(score=0.75, num_parameters=1_550_000, num_steps=900),
     }
     results = ResultsFile(tmp_path / "results.jsonl", Measurement.from_json, key=lambda row: row.seed)
@@ -99,7 +99,7 @@ def test_networks_for_masks_are_shown_with_their_sizes(tmp_path: Path) -> None:
     title = measuring.SETS["chase_db1"].title
     assert lines[-3:] == [
         f"| {title} | 1 | 0 | kevo | 310,000 | 1.0 % | - | 0.700 |",
-        f"| {title} | 1 | 0 | U-Net by hand | 31,000,000 | 100.0 % | 70 | 0.500 |",
+        f"| {title} | 1 | 0 | U-Net by hand | 31,049,409 | 100.0 % | 70 | 0.500 |",
         f"| {title} | 1 | 0 | smaller U-Net by hand | 1,550,000 | 5.0 % | 900 | 0.750 |",
     ]
     assert "## Masks" not in report([measured(0.9)])
