@@ -191,18 +191,21 @@ class Budget:
         """Tells whether there is time to fine-tune a finalist's pretrained network."""
         return left is None or work.seconds <= left
 
-    def for_a_candidate(self, work: Work, left: float | None, *, is_first: bool) -> tuple[int, float | None]:
+    def for_a_candidate(
+        self, work: Work, left: float | None, *, is_first: bool, takes_all: bool = False
+    ) -> tuple[int, float | None]:
         """Epochs and seconds that the next candidate may take at most.
 
         Args:
             work: The forecast for it.
             left: How much is left for the evolution.
             is_first: Whether no other candidate has come out.
+            takes_all: Whether it may take all that is left; see `allows`.
         """
         whole, num_epochs = self._training_seconds, self._settings.epochs
         if left is None or whole is None:
             return num_epochs, None
-        share = _LARGEST_SHARE
+        share = 1.0 if takes_all else _LARGEST_SHARE
         if work.per_epoch is not None:
             work = self.at_this_speed(work) if is_first else work
             if is_first and self.is_scarce(work):
@@ -229,13 +232,14 @@ class Budget:
         per_epoch = None if work.per_epoch is None else self._slower * work.per_epoch
         return work._replace(shared=self._slower * work.shared, own=self._slower * work.own, per_epoch=per_epoch)
 
-    def allows(self, work: Work, left: float | None, *, scoring_seconds: float = 0.0) -> bool:
+    def allows(self, work: Work, left: float | None, *, scoring_seconds: float = 0.0, takes_all: bool = False) -> bool:
         """Tells whether a candidate is to be begun.
 
         Args:
             work: Its forecast.
             left: How many seconds are left for the evolution.
             scoring_seconds: How long it would take to score it at the end.
+            takes_all: Whether it may take all that is left, since nothing cheaper is left to be tried.
         """
         whole, max_time = self._training_seconds, self._settings.resolved_max_time
         if left is None or whole is None or max_time is None:
@@ -247,6 +251,8 @@ class Budget:
             least = work.seconds + (LEAST_EPOCHS - self._settings.rungs[0]) * work.per_epoch
             return min(work.seconds, least) <= min(left, _FLEXIBLE_SHARE * whole)
         # What would be stopped before its end is not begun.
+        if takes_all:
+            return work.seconds <= left
         can_end = work.seconds <= min(left, _LARGEST_SHARE * whole)
         return can_end and work.own + _SHARED_COST * work.shared <= _EXPECTED_SHARE * whole
 

@@ -43,6 +43,8 @@ class Feasibility:
         """How many seconds are left for the evolution; `None` for no limit."""
         self.num_skipped: Counter[str] = Counter()
         """How many genomes may not be trained, by the reason in words."""
+        self.takes_all = False
+        """Whether a candidate may take all the time that is left, since nothing cheaper is left to be tried."""
         self._num_seen = 0
         self._best_from_scratch: TrialRecord | None = None
         self._seconds_from_scratch = 0.0
@@ -89,8 +91,10 @@ class Feasibility:
             return False
         if self._seconds_from_scratch <= _SHARE_OF_THOSE_BEHIND * self._budget.seconds:
             return False
-        leader = next(iter(self._archive.finalists))
-        return self._task.work(leader.genome).per_epoch is None and self._archive.is_clearly_behind(best)
+        leader = next(iter(self._archive.finalists), None)
+        if leader is None or self._task.work(leader.genome).per_epoch is not None:
+            return False
+        return self._archive.is_clearly_behind(best)
 
     def _look_at_new_records(self) -> None:
         records = self._archive.records
@@ -143,7 +147,10 @@ class Feasibility:
         if self.left is None or not self._archive.records or may_take_any_time:
             return None
         allows = functools.partial(
-            self._budget.allows, left=self.left, scoring_seconds=self._task.scoring_seconds(genome)
+            self._budget.allows,
+            left=self.left,
+            scoring_seconds=self._task.scoring_seconds(genome),
+            takes_all=self.takes_all,
         )
         if allows(work):
             return None

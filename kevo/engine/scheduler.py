@@ -143,6 +143,10 @@ class Scheduler:
                 # What runs may be lost, and is then to be run again.
                 if self.running:
                     return Idle.WAIT
+                if self.is_feasible.left is not None and not self.is_feasible.takes_all:
+                    # What is dear may use the time that nothing else can.
+                    self.is_feasible.takes_all = True
+                    continue
                 self._exhausted_with = math.inf if self.is_feasible.left is None else self.is_feasible.left
                 break
             if (task := self._begun(trial, worker)) is not None:
@@ -351,7 +355,10 @@ class Scheduler:
         genome: Genome = {name: value for name, value in values.items() if not name.startswith("tuner/")}
         others = [running for running in self.running if running.task.trial_id != FIRST]
         num_epochs, seconds = self._budget.for_a_candidate(
-            self._task.work(genome), self.is_feasible.left, is_first=self.is_feasible.is_first and not others
+            self._task.work(genome),
+            self.is_feasible.left,
+            is_first=self.is_feasible.is_first and not others,
+            takes_all=self.is_feasible.takes_all,
         )
         if num_epochs > self._settings.epochs:
             genome = self._finals.as_only_one(trial.trial_id, genome, seconds)

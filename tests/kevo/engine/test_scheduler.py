@@ -712,6 +712,24 @@ def test_what_is_clearly_behind_from_scratch_has_an_eighth_of_the_time(
     assert one.is_feasible(CONV_GENOME) is may_be_trained
 
 
+@pytest.mark.parametrize(("own", "is_begun"), [(200.0, True), (390.0, False)])
+def test_what_is_dear_uses_the_time_that_nothing_else_can(
+    tmp_path: Path, dataset: ImageDataset, own: float, is_begun: bool
+) -> None:
+    """As of a small table over five folds in a minute on one core: two candidates, and half of the time unused."""
+    settings = dataclasses.replace(SETTINGS, max_trials=None, max_time=400.0)
+    one = scheduler(tmp_path, dataset, settings, record("1", 0.8, is_paused=False, seconds=1.0))
+    one._task.work = lambda genome, **options: Work(0.0, own)  # type: ignore[method-assign]
+    one._task.sampled_work = lambda genome, num_examples=None: Work(0.0, own)  # type: ignore[method-assign]
+    task = one.next("a")
+    assert isinstance(task, TrialSpec)
+    is_evolved = next(iter(one.running)).trial is not None
+    assert is_evolved is is_begun
+    if is_begun:
+        # It is not stopped after a quarter of the time.
+        assert task.effort.seconds == pytest.approx(one.is_feasible.left, abs=1) and task.effort.seconds > own
+
+
 def test_a_search_under_a_time_limit_begins_with_a_linear_model(tmp_path: Path, dataset: ImageDataset) -> None:
     one = scheduler(tmp_path, dataset, dataclasses.replace(SETTINGS, max_time=1000.0, max_trials=2))
     first = one.next("a")
