@@ -253,8 +253,8 @@ def read(path: str | Path) -> Status:
 class StatusReader:
     """Reads again and again how one search is doing; what was read once is not read anew.
 
-    This takes milliseconds however many candidates there were: a search at work says itself what has ended, and
-    one that is over has said it.
+    This takes milliseconds however many candidates there were: a search at work says itself what has ended, and a
+    session that is over has said it.
 
     Args:
         path: The run folder.
@@ -283,8 +283,8 @@ class StatusReader:
             seconds, ended = live.seconds, self._counted(live.ended)
         else:
             outcome = None if state == "running" else reader.read_outcome(run)
-            told = None if outcome is None or outcome.interrupted else self._read_winner(outcome)
-            seconds, ended = (0.0, told) if told else self._read_records(outcome)
+            told = None if outcome is None else self._read_winner(outcome)
+            seconds, ended = told or self._read_records(outcome)
             if live is not None:
                 seconds = live.seconds
             elif outcome is not None and not outcome.interrupted:
@@ -317,21 +317,26 @@ class StatusReader:
         completed, failed = _num_ended(new)
         return dataclasses.replace(ended, completed=ended.completed + completed, failed=ended.failed + failed)
 
-    def _read_winner(self, outcome: Outcome) -> Ended | None:
-        """Returns what a search that is over tells of its trials; `None` where records may have come since."""
+    def _read_winner(self, outcome: Outcome) -> tuple[float, Ended] | None:
+        """Returns when the last trial ended, and what a session that is over tells of all.
+
+        Only two records are read for that. `None` where some may have come since.
+        """
         result, trials = self._run.path / layout.RESULT, self._run.path / layout.TRIALS
         if not trials.is_file() or trials.stat().st_mtime_ns > result.stat().st_mtime_ns:
             return None
-        if (winner := trial_reader.find(self._run, outcome.trial_id)) is None:
+        winner, last = trial_reader.find(self._run, outcome.trial_id), trial_reader.find_last(self._run)
+        if winner is None or last is None:
             return None
         with damage(trials):
             self._check(winner)
-            return Ended(
+            ended = Ended(
                 num_bytes=self._run.num_trial_bytes,
                 completed=outcome.trials_completed,
                 failed=outcome.trials_failed,
                 best=best(winner, self._settings),
             )
+        return last.finished_at, ended
 
     def _read_records(self, outcome: Outcome | None) -> tuple[float, Ended]:
         """Returns when the last trial ended, and all that have, by their records."""

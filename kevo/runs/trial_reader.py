@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import math
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -55,6 +56,20 @@ def find(run: Run, trial_id: str) -> TrialRecord | None:
             if trial_id.encode() in line and (record := TrialRecord.from_json(loads(line))).trial_id == trial_id:
                 found = record
     return found
+
+
+def find_last(run: Run) -> TrialRecord | None:
+    """Returns the finished trial that was written down last; `None` where there is none.
+
+    Args:
+        run: The run folder.
+
+    Raises:
+        RunError: the file cannot be read, or its last line is damaged.
+    """
+    lines = deque(run.each_trial_line(), maxlen=1)
+    with damage(run.path / layout.TRIALS):
+        return TrialRecord.from_json(loads(lines[0])) if lines else None
 
 
 class TrialReader:

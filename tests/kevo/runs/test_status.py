@@ -59,11 +59,12 @@ def test_a_whole_search_as_others_see_it(tmp_path: Path) -> None:
     text = command("status", result.run_folder).stdout
     assert text.splitlines()[0] == f"{result.run_folder}: finished"
     assert f"{result.trials_completed} completed, {result.trials_failed} failed, of 3 at most" in text
-    # Of a search that is over only the winner's record is read, where none was added since.
+    # Of a search that is over only the records of the winner and of the last trial are read, where none came since.
     trials, told = result.run_folder / "trials.jsonl", result.run_folder / "result.json"
     over = status.read(result.run_folder)
     lines = trials.read_bytes().splitlines(keepends=True)
-    others = [line if result.trial_id.encode() in line else b"?" * (len(line) - 1) + b"\n" for line in lines]
+    read = [result.trial_id.encode() in line or line is lines[-1] for line in lines]
+    others = [line if is_read else b"?" * (len(line) - 1) + b"\n" for line, is_read in zip(lines, read, strict=True)]
     trials.write_bytes(b"".join(others))
     os.utime(trials, ns=(told.stat().st_mtime_ns,) * 2)
     assert b"?" in trials.read_bytes() and status.read(result.run_folder) == over
@@ -75,7 +76,11 @@ def test_a_whole_search_as_others_see_it(tmp_path: Path) -> None:
     # An interrupted search may have a result too.
     rewritten = {**json.loads((result.run_folder / "result.json").read_text()), "interrupted": True}
     (result.run_folder / "result.json").write_text(json.dumps(rewritten))
-    assert status.read(result.run_folder).state == "interrupted"
+    interrupted = status.read(result.run_folder)
+    assert interrupted.state == "interrupted" and interrupted.seconds == diary.records[-1].finished_at
+    # The same by all records.
+    os.utime(told, ns=(0, 0))
+    assert status.read(result.run_folder) == interrupted
 
 
 @pytest.mark.parametrize(
