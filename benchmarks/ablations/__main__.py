@@ -1,4 +1,4 @@
-"""Measures what one change does to a whole search: a search as it is and one with the change run side by side.
+"""Compares whole searches with and without one change; both run at the same time, each on a core.
 
     python -m benchmarks.ablations --data ../shared/data --seeds 0 1 2
     python -m benchmarks.ablations --write
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from benchmarks.ablations.measuring import CHANGES, SETS, Job, Measurement, measure
 from benchmarks.ablations.report import report
 from benchmarks.support import project
-from benchmarks.support.command_line import add_data_option, add_seeds_options, names_from, parser, show
+from benchmarks.support.command_line import add_data_option, add_seeds_options, names_from, parser, show_report
 from benchmarks.support.results import ResultsFile, measure_missing
 
 RESULTS = project.RESULTS / "ablations.jsonl"
@@ -48,7 +48,7 @@ def main(given: Sequence[str] | None = None) -> int:
     )
     found = results.read()
     text = report(found) if found else None
-    return show(text, results=results.path, page=REPORT if arguments.write else None, went_well=went_well)
+    return show_report(text, results=results.path, page=REPORT if arguments.write else None, went_well=went_well)
 
 
 def _key(one: Job | Measurement) -> tuple[int, int, int]:

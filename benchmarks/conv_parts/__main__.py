@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from benchmarks.conv_parts.measuring import CHANGES, Job, Measurement, measure
 from benchmarks.conv_parts.report import report
 from benchmarks.support import project
-from benchmarks.support.command_line import add_data_option, add_seeds_options, names_from, parser, show
+from benchmarks.support.command_line import add_data_option, add_seeds_options, names_from, parser, show_report
 from benchmarks.support.results import ResultsFile, measure_missing
 
 RESULTS = project.RESULTS / "conv_parts.jsonl"
@@ -48,7 +48,7 @@ def main(given: Sequence[str] | None = None) -> int:
     )
     found = results.read()
     text = report(found) if found else None
-    return show(text, results=results.path, page=REPORT if arguments.write else None, went_well=went_well)
+    return show_report(text, results=results.path, page=REPORT if arguments.write else None, went_well=went_well)
 
 
 def _key(one: Job | Measurement) -> tuple[int, int, int]:

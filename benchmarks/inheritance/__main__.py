@@ -19,7 +19,7 @@ from benchmarks.inheritance.measuring import Job, Measurement, measure
 from benchmarks.inheritance.report import report
 from benchmarks.inheritance.searching import SECONDS, SearchJob, SearchMeasurement, measure_searches
 from benchmarks.support import project
-from benchmarks.support.command_line import add_data_option, add_seeds_options, parser, show
+from benchmarks.support.command_line import add_data_option, add_seeds_options, parser, show_report
 from benchmarks.support.results import ResultsFile, measure_missing
 
 RESULTS = project.RESULTS / "inheritance.jsonl"
@@ -61,7 +61,7 @@ def main(given: Sequence[str] | None = None) -> int:
     )
     found, compared = results.read(), searches.read()
     text = report(found, compared) if found or compared else None
-    return show(text, results=results.path, page=REPORT if arguments.write else None, went_well=went_well)
+    return show_report(text, results=results.path, page=REPORT if arguments.write else None, went_well=went_well)
 
 
 def _search_key(one: SearchJob | SearchMeasurement) -> tuple[str, int]:

@@ -57,7 +57,7 @@ def names_from(known: Iterable[str]) -> Callable[[str], list[str]]:
     return parse
 
 
-def show(text: str | None, *, results: Path, page: Path | None, went_well: bool) -> int:
+def show_report(text: str | None, *, results: Path, page: Path | None, went_well: bool) -> int:
     """Prints a report, and returns the exit code: 1 where something failed or nothing is measured, else 0.
 
     Args:

@@ -52,9 +52,9 @@ def memory(*, peak: bool = False) -> float:
 
 
 class OwnMemory:
-    """The peak of what this process holds beside files that are mapped into it, which the system may drop at any time.
+    """The peak memory of this process without mapped files, which the system may drop at any time.
 
-    It is looked at five times a second from now on: a peak that is shorter may be missed.
+    It is sampled five times a second: shorter peaks may be missed.
     """
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.support import project
-from benchmarks.support.command_line import add_data_option, add_seeds_options, names_from, parser, show
+from benchmarks.support.command_line import add_data_option, add_seeds_options, names_from, parser, show_report
 from benchmarks.support.results import ResultsFile, measure_missing
 from benchmarks.tasks import evolving, families, genes, long_unet
 from benchmarks.tasks.evolving import Evolved
@@ -182,7 +182,7 @@ def main(given: Sequence[str] | None = None) -> int:
         )
     found = results.read()
     text = report(found, rates.read(), gains.read(), compared.read(), long.read(), evolved.read()) if found else None
-    return show(text, results=results.path, page=REPORT if arguments.write else None, went_well=went_well)
+    return show_report(text, results=results.path, page=REPORT if arguments.write else None, went_well=went_well)
 
 
 if __name__ == "__main__":

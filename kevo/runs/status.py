@@ -283,7 +283,7 @@ class StatusReader:
             seconds, ended = live.seconds, self._counted(live.ended)
         else:
             outcome = None if state == "running" else reader.read_outcome(run)
-            told = None if outcome is None else self._read_winner(outcome)
+            told = None if outcome is None else self._read_result(outcome)
             seconds, ended = told or self._read_records(outcome)
             if live is not None:
                 seconds = live.seconds
@@ -317,10 +317,10 @@ class StatusReader:
         completed, failed = _num_ended(new)
         return dataclasses.replace(ended, completed=ended.completed + completed, failed=ended.failed + failed)
 
-    def _read_winner(self, outcome: Outcome) -> tuple[float, Ended] | None:
-        """Returns when the last trial ended, and what a session that is over tells of all.
+    def _read_result(self, outcome: Outcome) -> tuple[float, Ended] | None:
+        """Returns when the last trial ended, and the numbers of trials and the best one, as the result names them.
 
-        Only two records are read for that. `None` where some may have come since.
+        Only the records of the winner and of the last trial are read. `None` where records are newer than the result.
         """
         result, trials = self._run.path / layout.RESULT, self._run.path / layout.TRIALS
         if not trials.is_file() or trials.stat().st_mtime_ns > result.stat().st_mtime_ns:

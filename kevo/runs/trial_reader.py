@@ -41,7 +41,7 @@ def read_trials(run: Run, *, check: Check | None = None) -> list[TrialRecord]:
 
 
 def find(run: Run, trial_id: str) -> TrialRecord | None:
-    """Returns one finished trial, without reading what all others did; `None` where it is not there.
+    """Returns a finished trial by its name; `None` where it is not there. The lines of others are not parsed.
 
     Args:
         run: The run folder.
@@ -59,7 +59,7 @@ def find(run: Run, trial_id: str) -> TrialRecord | None:
 
 
 def find_last(run: Run) -> TrialRecord | None:
-    """Returns the finished trial that was written down last; `None` where there is none.
+    """Returns the trial that finished last; `None` where none has.
 
     Args:
         run: The run folder.
