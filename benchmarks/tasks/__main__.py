@@ -3,6 +3,7 @@
     python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --minutes 1 --sets titanic,auto_mpg
     python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --minutes 2 --sets rt_polarity --rates
     python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --sets titanic,telco_churn,auto_mpg --genes
+    python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --sets titanic,telco_churn,auto_mpg --refits
     python -m benchmarks.tasks --data ../shared/data --seeds 0 --minutes 4 --sets chase_db1
     python -m benchmarks.tasks --data ../shared/data --seeds 0 --sets rt_polarity_few_vectors --vectors minilm.vec
     python -m benchmarks.tasks --data ../shared/data --seeds 0 --minutes 3 --sets chase_db1,shapes --families
@@ -24,7 +25,7 @@ from pathlib import Path
 from benchmarks.support import project
 from benchmarks.support.command_line import add_data_option, add_seeds_options, names_from, parser, show_report
 from benchmarks.support.results import ResultsFile, measure_missing
-from benchmarks.tasks import evolving, families, genes, long_unet
+from benchmarks.tasks import evolving, families, genes, long_unet, refits
 from benchmarks.tasks.evolving import Evolved
 from benchmarks.tasks.families import TITLES, VARIANTS, Family, FamilyJob
 from benchmarks.tasks.genes import Gains
@@ -32,12 +33,14 @@ from benchmarks.tasks.long_unet import WIDTHS, LongJob, LongTraining
 from benchmarks.tasks.measuring import SETS, Job, Measurement, measure
 from benchmarks.tasks.rates import Rates
 from benchmarks.tasks.rates import measure as measure_rates
+from benchmarks.tasks.refits import Refits
 from benchmarks.tasks.report import report
 
 RESULTS = project.RESULTS / "tasks.jsonl"
 RATES = project.RESULTS / "task_rates.jsonl"
 EVOLVED = project.RESULTS / "evolved_weights.jsonl"
 GENES = project.RESULTS / "table_genes.jsonl"
+REFITS = project.RESULTS / "table_refits.jsonl"
 FAMILIES = project.RESULTS / "mask_families.jsonl"
 LONG = project.RESULTS / "long_unet.jsonl"
 REPORT = project.PAGES / "tasks.md"
@@ -82,6 +85,7 @@ def main(given: Sequence[str] | None = None) -> int:
     )
     options.add_argument("--rates", action="store_true", help="measure candidates an hour, beside Keras Tuner")
     options.add_argument("--genes", action="store_true", help="measure what the genes of tables gain")
+    options.add_argument("--refits", action="store_true", help="measure what several passes and several refits gain")
     options.add_argument("--families", action="store_true", help="measure the families of networks for masks")
     options.add_argument("--variants", type=names_from(VARIANTS), default=list(VARIANTS), help="of --families")
     options.add_argument(
@@ -100,6 +104,7 @@ def main(given: Sequence[str] | None = None) -> int:
     long = ResultsFile(LONG, LongTraining.from_json, key=_long_key)
     evolved = ResultsFile(EVOLVED, Evolved.from_json, key=lambda one: (one.name, one.seed))
     gains = ResultsFile(GENES, Gains.from_json, key=lambda one: (one.name, one.seed))
+    refitted = ResultsFile(REFITS, Refits.from_json, key=lambda one: (one.name, one.seed))
 
     def title(job: Job) -> str:
         return f"{job.name}, {job.minutes:g} minutes, seed {job.seed}"
@@ -150,6 +155,16 @@ def main(given: Sequence[str] | None = None) -> int:
             summary=lambda row: ", ".join(row.scores),
             fresh=fresh,
         )
+    elif arguments.refits:
+        went_well = measure_missing(
+            refitted,
+            wanted,
+            key=lambda one: (one.name, one.seed),
+            title=title,
+            measure=refits.measure,
+            summary=lambda row: f"{row.scores}",
+            fresh=fresh,
+        )
     elif arguments.evolved:
         went_well = measure_missing(
             evolved,
@@ -181,7 +196,8 @@ def main(given: Sequence[str] | None = None) -> int:
             fresh=fresh,
         )
     found = results.read()
-    text = report(found, rates.read(), gains.read(), compared.read(), long.read(), evolved.read()) if found else None
+    others = rates.read(), gains.read(), compared.read(), long.read(), evolved.read(), refitted.read()
+    text = report(found, *others) if found else None
     return show_report(text, results=results.path, page=REPORT if arguments.write else None, went_well=went_well)
 
 

@@ -24,6 +24,8 @@ _TUNING_SHARE = 0.4
 """The same where a pretrained network is fine-tuned, which gains more than another head on it."""
 _REFIT_COST = 1.25
 """How much longer than its final training the refit of the winner takes, which learns from the validation split too."""
+_NETWORKS_SHARE = 0.1
+"""The part of the training's time in which the winner is refit several times, to be the mean of these networks."""
 _CERTAIN_SHARE = 0.9
 """The part of the time that is left for a final training that its epochs are laid out for: no two take the same."""
 _FLEXIBLE_SHARE = 1 / 16
@@ -134,6 +136,17 @@ class Budget:
         proper = [self.proper_seconds(work) for work in best]
         share = _FRONT_SHARE if len(best) > 1 else _PROPER_SHARE
         return left - max(kept, min(sum(proper) + _REFIT_COST * sum(proper[:1]), share * whole))
+
+    def num_networks(self, seconds: float, *, most: int) -> int:
+        """Of how many networks the refit of the winner is the mean.
+
+        Args:
+            seconds: How long one of them takes.
+            most: So many at most.
+        """
+        whole = self.seconds if self._training_seconds is None else self._training_seconds
+        fitting = _NETWORKS_SHARE * whole / max(_REFIT_COST * seconds, 1e-9)
+        return max(1, int(min(most, fitting)))
 
     def longest(self, work: Work) -> int:
         """How many epochs a final training has at most.

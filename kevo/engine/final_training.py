@@ -74,14 +74,14 @@ class FinalTrainings:
 
     def _possible(self) -> Iterator[FinalTraining]:
         """Yields the final trainings that are still to be done, as far as there is time for them now."""
-        best_seconds = self._best_seconds
+        refit_seconds = self._refit_seconds
         for place, record in enumerate(self._archive.finalists):
             if full_length_id(record) in self._archive.records:
                 continue
             gets_the_rest = self._shares_the_rest(record) or (place == 0 and self._gets_the_rest(record))
             # Passes that its final training makes are not made again by a refit.
             shared = self._task.work(record.genome).shared
-            left = self._budget.left if gets_the_rest else self._budget.left_for_finalist(best_seconds, shared=shared)
+            left = self._budget.left if gets_the_rest else self._budget.left_for_finalist(refit_seconds, shared=shared)
             if gets_the_rest and left is not None:
                 left = self._part(record) * self._budget.without_continuation(self._task.work(record.genome), left)
             if left is not None and left <= 0:
@@ -116,9 +116,23 @@ class FinalTrainings:
             # It takes as long as before at least: what cannot end is not begun.
             return self._continuation(winner, left)
         effort = Effort(
-            num_epochs, left, tune_epochs=winner.tune_epochs, refit=nums, num_examples=self._num_again(winner, left)
+            num_epochs,
+            left,
+            tune_epochs=winner.tune_epochs,
+            refit=nums,
+            num_examples=self._num_again(winner, left),
+            num_networks=self._num_networks(winner),
         )
         return FinalTraining(f"{winner.trial_id}-refit", winner.genome, effort, winner)
+
+    def _num_networks(self, winner: TrialRecord) -> int:
+        """Returns of how many networks a refit is the mean: of one where small networks are asked for."""
+        most, limit = self._task.num_networks(winner.genome), self._settings.max_params
+        if self._settings.minimize:
+            return 1
+        if limit is not None:
+            most = min(most, limit // max(winner.num_parameters or 1, 1))
+        return self._budget.num_networks(self._best_seconds, most=most)
 
     def _num_again(self, winner: TrialRecord, left: float | None) -> int | None:
         """Returns how many training examples a refit learns from at least: those that have passed its frozen network.
@@ -193,7 +207,7 @@ class FinalTrainings:
                 if (work := self._task.work(record.genome)).shared:
                     seconds[-1] = max(seconds[-1], work.seconds)
                     tunes = True
-        refit = 0.0 if self.refit() is None else self._best_seconds
+        refit = 0.0 if self.refit() is None else self._refit_seconds
         return self._budget.left_for_evolution(seconds, tunes=tunes, best=best, refit=refit)
 
     def _was_cut_short(self, record: TrialRecord) -> bool:
@@ -238,6 +252,12 @@ class FinalTrainings:
             return 0.0
         again = self._task.repeat_seconds(winner.genome, tune_epochs=winner.tune_epochs)
         return seconds_spent(winner, self._archive.records) if again is None else again
+
+    @property
+    def _refit_seconds(self) -> float:
+        """How long the refit of the winner so far is expected to take."""
+        winner = self._archive.best_saved
+        return 0.0 if winner is None else self._num_networks(winner) * self._best_seconds
 
     def _broken_off(self, record: TrialRecord, left: float | None) -> FinalTraining | None:
         """Returns a finalist's last training that was kept before it broke off: with less time left it is the same."""
@@ -290,7 +310,7 @@ class FinalTrainings:
         return Effort(self._settings.epochs, left, tune_epochs=self._tune_epochs)
 
     def _left_for_tuning(self, shared: float) -> float | None:
-        return self._budget.left_for_finalist(self._best_seconds, shared=shared)
+        return self._budget.left_for_finalist(self._refit_seconds, shared=shared)
 
     def _tuning_work(self, tuned: Genome) -> Work:
         return self._task.work(tuned, tune_epochs=self._tune_epochs)

@@ -28,6 +28,7 @@ from kevo.settings import Settings
 from kevo.system import model_files
 from kevo.tasks.protocols.scores import Outputs, Scores
 from kevo.tasks.protocols.task import Member, Task
+from kevo.training.mean_network import num_networks
 
 _MEMBER_COST = 2.0
 """How much longer it takes with a member than with the best model alone: it is loaded twice, saved once more, and also
@@ -134,7 +135,7 @@ class Finalizer:
             run_folder=folder,
             model_path=folder / layout.MODEL,
             genome=winner.genome,
-            words=self._kind.describe(winner.genome),
+            words=_words(self._kind.describe(winner.genome), num_networks(model)),
             num_parameters=model.count_params(),
             validation=validation,
             test=test,
@@ -178,7 +179,7 @@ class Finalizer:
         )
         if front:
             plots.save_front(folder, records, front=front, objectives=self._objectives)
-        if (recipe := result.default_recipe) is not None and recipe.words != result.words:
+        if (recipe := result.default_recipe) is not None and recipe.words != self._kind.describe(winner.genome):
             self._listener.note(f"The default recipe alone: {recipe}.")
         # What is found so far is safe: an ensemble may only add to it.
         if not interrupted:
@@ -456,6 +457,10 @@ class WrongScoreError(Exception):
     def __init__(self, folder: Path, name: str, reason: str) -> None:
         super().__init__(f"{folder / name} is passed over: {reason}")
         self.name = name
+
+
+def _words(network: str, num: int) -> str:
+    return network if num == 1 else f"the mean of {num} networks: {network}"
 
 
 def _num_ended(records: Sequence[TrialRecord], status: str) -> int:

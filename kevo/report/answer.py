@@ -39,7 +39,7 @@ def _of_outcome(facts: Facts, outcome: Outcome) -> Iterator[Html | None]:
         yield tag("p", reference)
     if facts.state != "finished":
         yield tag("p", "That is how it stood when the search was interrupted. ", _going_on(facts), class_="notice")
-    yield tag("p", tag("strong", "The model: "), f"{facts.describe(outcome.genome)}.")
+    yield tag("p", tag("strong", "The model: "), f"{outcome.words}.")
     yield definitions(
         [
             *pages.details(outcome.test, outcome.validation),

@@ -132,7 +132,7 @@ class Outcome:
         run_folder: The run folder.
         model_path: The best model's file in it.
         genome: The best model's genes.
-        words: The same in words.
+        words: The same in words, and of how many networks the model is the mean.
         num_parameters: The best model's size.
         validation: Its scores on the validation split, after it was loaded again: the task's own `Scores`.
         test: Its scores on the test split, of the same type.

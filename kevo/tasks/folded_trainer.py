@@ -20,7 +20,7 @@ from kevo.objective import Objective
 from kevo.tasks.protocols.scores import Outputs
 from kevo.tasks.protocols.training import Trained, Trainer
 from kevo.training.answers import Answers
-from kevo.training.effort import Effort, Keep, Progress
+from kevo.training.effort import Effort, Keep, Progress, named
 from kevo.training.history import History, num_best_epochs
 from tuners.genome import Genome
 
@@ -158,7 +158,7 @@ class FoldedTrainer:
             one = trainer.train(
                 genome,
                 dataclasses.replace(effort, seconds=seconds, keeps_outputs=True),
-                progress=_named(progress, f"fold {place + 1}/{num}"),
+                progress=named(progress, f"fold {place + 1}/{num}"),
             )
             folds.append(_Fold(one.history, one.stages, one.epoch_outputs, one.is_cut_short, one.share))
         history, outputs = self._joined(folds)
@@ -175,7 +175,7 @@ class FoldedTrainer:
             dataclasses.replace(
                 effort, num_epochs=num_epochs, seconds=_left(ends, 1), pause_after=None, num_examples=None, refit=refit
             ),
-            progress=_named(progress, WHOLE),
+            progress=named(progress, WHOLE),
         )
         return FoldedTraining(
             whole=whole,
@@ -217,10 +217,3 @@ class FoldedTrainer:
 def _left(ends: float | None, num: int) -> float | None:
     """Returns the seconds that each of so many trainings may take until the end; `None` for no limit."""
     return None if ends is None else max(0.0, ends - time.monotonic()) / num
-
-
-def _named(progress: Progress | None, name: str) -> Progress | None:
-    """Returns a listener that is told which of the trainings is under way."""
-    if progress is None:
-        return None
-    return lambda stage, done, total, metrics: progress(name, done, total, metrics)

@@ -30,6 +30,13 @@ class Progress(Protocol):
     def __call__(self, stage: str, done: float, total: int, metrics: Mapping[str, float]) -> None: ...
 
 
+def named(progress: Progress | None, name: str) -> Progress | None:
+    """Returns a listener that is told of one of several trainings, by its name in place of the stage's."""
+    if progress is None:
+        return None
+    return lambda stage, done, total, metrics: progress(name, done, total, metrics)
+
+
 Keep = Callable[["keras.Model", Sequence[dict[str, float]], Sequence[str], float], None]
 """Is lent the model of a training under way, as it would be saved, with the weights of its best epoch so far; and told
 the metrics of all epochs, their stages, and how many seconds the training took."""
@@ -53,6 +60,8 @@ class Effort:
             measured; `None` for an ordinary training.
         rate: Learning rates are multiplied by it.
         keeps_outputs: Whether the outputs for the validation examples are kept of every epoch.
+        num_networks: So many networks are trained alike, from other random weights, as far as there is time, and the
+            model is their mean; only of rows of tables.
     """
 
     num_epochs: int
@@ -64,6 +73,7 @@ class Effort:
     refit: Mapping[str, int] | None = None
     rate: float = 1.0
     keeps_outputs: bool = False
+    num_networks: int = 1
 
 
 @dataclass(frozen=True, slots=True)

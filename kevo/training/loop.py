@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from kevo.training.answers import StepScore
 from kevo.training.batch_norm import UnbiasedStatistics
-from kevo.training.evolution import Evolution, num_passes
+from kevo.training.evolution import Evolution
 from kevo.training.optimizers import Horizon
 from kevo.training.population import Population
 
@@ -56,8 +56,9 @@ class Loop:
         targets: What to answer, shape (n, ...).
         weights: How much each example counts, shape (n,). `None` means equally.
         batch_size: Examples in a step; an epoch's last step takes what is left.
-        num_copies: Of how many copies of the examples the inputs consist, one copy after the other. An epoch takes each
-            example once, in a copy that chance picks; where weights evolve, several times.
+        num_passes: How often an epoch goes through the examples.
+        num_copies: Of how many copies of the examples the inputs consist, one copy after the other. Each time an
+            example is taken in a copy that chance picks.
         evolution: How weights evolve; `None` to train them by gradients.
         seed: Seed of the order of the examples, which is another one in each epoch.
     """
@@ -74,6 +75,7 @@ class Loop:
         targets: npt.NDArray[Any],
         weights: npt.NDArray[np.float32] | None,
         batch_size: int,
+        num_passes: int = 1,
         num_copies: int = 1,
         evolution: Evolution | None = None,
         seed: int,
@@ -82,8 +84,8 @@ class Loop:
         self._num_copies = num_copies
         self._num_examples = len(targets) // num_copies
         self._score_name = None if score is None else score.name
-        self._num_passes = 1 if evolution is None else num_passes(self._num_examples, batch_size)
-        self._num_steps = math.ceil(self._num_passes * self._num_examples / batch_size)
+        self._num_passes = num_passes
+        self._num_steps = math.ceil(num_passes * self._num_examples / batch_size)
         self._batch_size = batch_size
         self._seed = seed
         variables = model.trainable_variables

@@ -65,6 +65,7 @@ class StageSpec:
             `weight_decay`, `batch_size`, `evolution/spread` and `evolution/grow` count here.
         split: What is learned from, by a name of the task's own.
         num_epochs: The length of the stage: the learning rate falls over it.
+        num_passes: How often an epoch goes through the examples, where weights are trained by gradients.
         num_done: The epochs before a pause.
         learning_rate: The highest rate where pretrained blocks are trained; `None` elsewhere.
     """
@@ -74,6 +75,7 @@ class StageSpec:
     num_epochs: int
     num_done: int
     learning_rate: float | None
+    num_passes: int = 1
 
     def loop(self, network: keras.Model, inputs: Sequence[npt.NDArray[Any]], answers: Answers, *, seed: int) -> Loop:
         """Returns the loop that trains a network.
@@ -89,7 +91,7 @@ class StageSpec:
         # Pretrained blocks have too many weights to evolve.
         done = self.num_done / self.num_epochs
         evolution = Evolution.of(self.genome, done=done) if self.learning_rate is None else None
-        passes = 1 if evolution is None else num_passes(num_examples, batch_size)
+        passes = self.num_passes if evolution is None else num_passes(num_examples, batch_size)
         num_steps = math.ceil(passes * num_examples / batch_size)
         num_copies = sum(map(len, inputs)) // num_examples
         horizon = optimizers.Horizon(self.num_epochs * num_steps)
@@ -108,6 +110,7 @@ class StageSpec:
             targets=np.concatenate([answers.targets] * (num_copies // answers.num_copies)),
             weights=None if answers.weights is None else np.concatenate([answers.weights] * num_copies),
             batch_size=batch_size,
+            num_passes=passes,
             num_copies=num_copies,
             evolution=evolution,
             seed=seed,

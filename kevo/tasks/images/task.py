@@ -246,6 +246,10 @@ class ImageTask:
             return genome
         return recipes.lengthened(genome, space.of(self._settings), num_epochs=num_epochs, equals=equals)
 
+    def num_networks(self, genome: Genome) -> int:
+        """One: several would take as many times as long to answer."""
+        return 1
+
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
         """Learns how far a forecast was off."""
         self.forecast.learn(genome, work, seconds)

@@ -192,6 +192,10 @@ class PreparedTask(ABC):
         """The same: early stopping ends what has learned all there is."""
         return genome
 
+    def num_networks(self, genome: Genome) -> int:
+        """One: it has not been measured what several gain."""
+        return 1
+
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
         """Learns how far a forecast was off."""
         self._forecast.learn(genome, num_epochs=self._settings.rungs[0], seconds=seconds / self._num_trainings)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
 import gc
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -19,11 +22,16 @@ from kevo.tasks.prepared.stages import TRAIN, Examples, split_to_learn
 from kevo.tasks.protocols.task import SearchSettings
 from kevo.training.answers import Answers
 from kevo.training.candidate_fit import CandidateFit
-from kevo.training.effort import CandidateError, Earlier, Effort, OutOfTimeError, Progress
+from kevo.training.effort import CandidateError, Earlier, Effort, OutOfTimeError, Progress, named
+from kevo.training.epochs import num_passes
 from kevo.training.loop import EpochLoop
+from kevo.training.mean_network import mean_of
 from kevo.training.optimizers import at_rate
 from kevo.training.stage import LoopMaker, StagePlan, StageSpec
 from tuners.genome import Genome
+
+_ROOM = 1.5
+"""Another network is begun where there is time for so many like the first: no two take the same."""
 
 
 @dataclass(slots=True)
@@ -83,6 +91,7 @@ class PreparedTrainer:
         leader: Spreads each candidate over several processes; `None` for this one only.
         num_at_once: So many validation examples pass a network at once.
         fits_its_time: See `StagePlan.fits_its_time`.
+        repeats_few: Whether an epoch goes through few examples several times; see `epochs.num_passes`.
     """
 
     def __init__(
@@ -94,9 +103,11 @@ class PreparedTrainer:
         leader: LoopMaker | None = None,
         num_at_once: int = 1024,
         fits_its_time: bool = False,
+        repeats_few: bool = False,
     ) -> None:
         self._num_at_once = num_at_once
         self._fits_its_time = fits_its_time
+        self._repeats_few = repeats_few
         self._examples = examples
         self._objective = settings.objectives[0]
         self._seed = settings.seed
@@ -140,6 +151,51 @@ class PreparedTrainer:
             CandidateError: the network cannot be trained: its loss is no longer a number, or its time was up before
                 there was anything to measure.
         """
+        began = time.monotonic()
+        first = self._train(genome, effort, earlier=earlier, progress=progress, keep=keep)
+        if effort.num_networks == 1 or self._leader is not None:
+            return first
+        seconds, trained = time.monotonic() - began, [first]
+        for number in range(2, effort.num_networks + 1):
+            left = None if effort.seconds is None else effort.seconds - (time.monotonic() - began)
+            if left is not None and left < _ROOM * seconds:
+                break
+            told = named(progress, f"network {number}/{effort.num_networks}")
+            # What the first has come to stands, whatever becomes of others.
+            with contextlib.suppress(CandidateError):
+                other = dataclasses.replace(effort, seconds=left)
+                trained.append(self._with_seed(self._seed + number)._train(genome, other, progress=told))
+        return self._mean(genome, trained)
+
+    def _with_seed(self, seed: int) -> Self:
+        """Returns a trainer on the same examples whose random weights are others."""
+        other = copy.copy(self)
+        other._seed = seed
+        return other
+
+    def _mean(self, genome: Genome, trained: Sequence[TrainedNetwork]) -> TrainedNetwork:
+        """Returns networks as one; with the metrics of the first."""
+        if len(trained) == 1:
+            return trained[0]
+        network = mean_of([one.network for one in trained])
+        outputs = [one.outputs for one in trained if one.outputs is not None]
+        return dataclasses.replace(
+            trained[0],
+            network=network,
+            deployed=lambda: self._examples.deployable(genome, network),
+            outputs=np.mean(outputs, axis=0, dtype=np.float32) if len(outputs) == len(trained) else None,
+        )
+
+    def _train(
+        self,
+        genome: Genome,
+        effort: Effort,
+        *,
+        earlier: Earlier | None = None,
+        progress: Progress | None = None,
+        keep: Callable[..., None] | None = None,
+    ) -> TrainedNetwork:
+        """Trains one network; see `train`."""
         genome = at_rate(genome, effort.rate)
         # Keras keeps every graph of every model it ever built until told otherwise.
         keras.backend.clear_session()
@@ -226,6 +282,7 @@ class PreparedTrainer:
             num_epochs=plan.num_epochs,
             num_done=plan.num_trained(fit.history.num_epochs(stage)),
             learning_rate=learning_rate,
+            num_passes=num_passes(len(answers.targets)) if self._repeats_few else 1,
         )
         loop: EpochLoop
         if leader is None:

@@ -204,6 +204,9 @@ class Task(Protocol):
         `equals` are genomes that short trainings could not tell from it.
         """
 
+    def num_networks(self, genome: Genome) -> int:
+        """Of how many networks of a genome a mean is better than one, at little cost; 1 for none."""
+
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
         """Learns how far a forecast was off."""
 

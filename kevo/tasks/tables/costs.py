@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from kevo.tasks.prepared.costs import Forecast
 from kevo.tasks.tables.encoding import NUM_HASHES, Features
-from kevo.training.evolution import EVOLUTION, NUM_PAIRS, num_passes
+from kevo.training import epochs, evolution
+from kevo.training.evolution import EVOLUTION, NUM_PAIRS
 from tuners.genome import Genome
 
 _NORM = 4
@@ -55,12 +56,11 @@ def forecast(*, num_train: int, features: Callable[[Genome], Features], num_outp
 
     def guess(genome: Genome, num_epochs: int) -> float:
         num_flops = 2 * num_parameters(genome, features=features(genome), num_outputs=num_outputs)
-        steps = num_train / int(genome["batch_size"])
-        cost = _TRAINING_COST
+        passes, cost = epochs.num_passes(num_train), _TRAINING_COST
         if genome.get("optimizer") == EVOLUTION:
-            passes = num_passes(num_train, int(genome["batch_size"]))
-            steps, cost = steps * passes, 2 * NUM_PAIRS * passes
-        epoch = num_train * cost * num_flops * _SECONDS_PER_FLOP + steps * _STEP_SECONDS
+            passes, cost = evolution.num_passes(num_train, int(genome["batch_size"])), 2 * NUM_PAIRS
+        arithmetic = num_train * cost * num_flops * _SECONDS_PER_FLOP
+        epoch = passes * (arithmetic + num_train / int(genome["batch_size"]) * _STEP_SECONDS)
         return _BUILDING_SECONDS + num_epochs * epoch
 
     return Forecast(guess)

@@ -32,7 +32,7 @@ class TableTrainer(PreparedTrainer):
         strategy: tf.distribute.Strategy | None = None,
         leader: LoopMaker | None = None,
     ) -> None:
-        super().__init__(PreparedRows(dataset), settings, strategy=strategy, leader=leader)
+        super().__init__(PreparedRows(dataset), settings, strategy=strategy, leader=leader, repeats_few=True)
 
 
 def for_dataset(

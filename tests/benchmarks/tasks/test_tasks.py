@@ -7,12 +7,13 @@ import pytest
 
 from benchmarks.support.results import ResultsFile
 from benchmarks.tasks import __main__ as tasks
-from benchmarks.tasks import evolving, families, measuring
+from benchmarks.tasks import evolving, families, measuring, refits
 from benchmarks.tasks.evolving import Evolved
 from benchmarks.tasks.families import Family
 from benchmarks.tasks.genes import Gains
 from benchmarks.tasks.measuring import HandNetwork, Measurement
 from benchmarks.tasks.rates import Rates
+from benchmarks.tasks.refits import Refits
 from benchmarks.tasks.report import report
 from tests.support.tables import write_csv
 
@@ -199,3 +200,46 @@ def test_weights_are_measured_on_a_small_table(tmp_path: Path, monkeypatch: pyte
     assert found["scores"].keys() == found["seconds"].keys() == evolving.WAYS.keys()
     assert all(0.5 < score <= 1 for score in found["scores"].values())
     assert found["num_weights"] < found["hand_weights"]
+
+
+def test_each_way_to_refit_is_compared_with_its_like() -> None:
+    def row(seed: int, gain: float) -> Refits:
+        scores = {
+            refits.ONCE: [0.5, 0.6],
+            refits.SEVERAL: [0.5 + gain, 0.7],
+            "refit": [0.8],
+            "the mean of four": [0.8 + gain],
+            "the mean of eight": [0.9],
+        }
+        seconds = {way: 1.0 + place for place, way in enumerate(scores)}
+        return Refits(name="auto_mpg", seed=seed, scores=scores, seconds=seconds)
+
+    rows = [row(0, 0.1), row(1, -0.1)]
+    title = measuring.SETS["auto_mpg"].title
+    assert refits.report(rows).splitlines()[-5:] == [
+        f"| {title} | 2 | rows pass once in an epoch | 0.550 |  |  | 1.0 |",
+        f"| {title} | 2 | several times | 0.600 | +0.050 | 3 of 4 | 2.0 |",
+        f"| {title} | 2 | refit | 0.800 |  |  | 1.0 |",
+        f"| {title} | 2 | the mean of four | 0.800 | +0.000 | 1 of 2 | 1.3 |",
+        f"| {title} | 2 | the mean of eight | 0.900 | +0.100 | 2 of 2 | 1.7 |",
+    ]
+    assert refits.report([]) == "" and refits.report(rows) in report([measured(0.9)], refitted=rows)
+
+
+@pytest.mark.long
+def test_refits_are_measured_on_a_small_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "titanic").mkdir()
+    write_csv(tmp_path / "titanic" / "titanic.csv")
+    monkeypatch.setitem(measuring.SETS, "titanic", measuring.DataSet("T", "titanic/titanic.csv", "accuracy", "kind"))
+    monkeypatch.setattr(refits, "_NUM_NETWORKS", 5)
+    monkeypatch.setattr(refits, "_NUM_REFIT", 1)
+    scores, seconds = refits.measure_rows(measuring.Job(name="titanic", minutes=1, seed=0, data=tmp_path))
+    assert {way: len(found) for way, found in scores.items()} == {
+        refits.ONCE: 5,
+        refits.SEVERAL: 5,
+        "refit": 1,
+        "the mean of four": 1,
+        "the mean of eight": 1,
+    }
+    assert seconds["the mean of eight"] == pytest.approx(8 * seconds["refit"])
+    assert all(0 <= score <= 1 for found in scores.values() for score in found)

@@ -5,6 +5,7 @@ import itertools
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -293,6 +294,34 @@ def test_the_winner_is_refit_before_the_time_is_up(tmp_path: Path, dataset: Imag
     one._budget._seconds_before = 13.0
     refit = one.next("a")
     assert isinstance(refit, TrialSpec) and refit.effort.refit is not None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "changes", "num"),
+    [
+        (2.0, {}, 4),
+        # A tenth of 380 seconds has room for three of ten, which learn from the validation split too.
+        (10.0, {}, 3),
+        (100.0, {}, 1),
+        (2.0, {"max_params": 250}, 2),
+        (2.0, {"minimize": ("params",)}, 1),
+    ],
+)
+def test_the_winner_is_refit_as_the_mean_of_several_networks(
+    tmp_path: Path, dataset: ImageDataset, seconds: float, changes: dict[str, Any], num: int
+) -> None:
+    settings = dataclasses.replace(SETTINGS, max_trials=None, max_time=400.0, num_finalists=1, **changes)
+    one = scheduler(tmp_path, dataset, settings, seconds=200.0)
+    one._task.num_networks = lambda genome: 4  # type: ignore[method-assign]
+    ended = {"is_paused": False, "seconds": seconds}
+    for found in (record("0", 0.8, origin="seed", **ended), record("0-full", 0.9, full_length=True, **ended)):
+        known = dataclasses.replace(found, num_parameters=100, metrics={**found.metrics, "params": 100.0})
+        one._archive.add(known, save=lambda path: path.write_text("a model"))
+    refit = one._finals.refit()
+    assert refit is not None and refit.effort.num_networks == num
+    # Time is kept for all of them: what is left of 180 seconds, of which a refit takes a quarter longer.
+    kept = 180 - (one._finals.left_for_evolution() or 0)
+    assert kept == pytest.approx(min(1.25 * num * seconds, 0.25 * 380), abs=2)
 
 
 def test_a_machine_that_took_long_for_the_first_model_gets_more_time_for_the_end(

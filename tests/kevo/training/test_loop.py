@@ -1,5 +1,6 @@
 """Compiled epochs, against Keras's own training and against arithmetic."""
 
+import math
 from typing import Any
 
 import keras
@@ -171,3 +172,16 @@ def test_what_is_too_large_is_streamed_and_learned_from_alike(monkeypatch: pytes
     assert streamed[1] == pytest.approx(held[1], rel=1e-5)
     for one, other in zip(held[0], streamed[0], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [4, 23, 40])
+def test_an_epoch_may_go_through_the_examples_several_times(batch_size: int) -> None:
+    optimizer = keras.optimizers.Adam(0.0)
+    loop = looped(network(), optimizer=optimizer, batch_size=batch_size, num_passes=3)
+    *_, (share, metrics) = loop.epoch(0)
+    assert share == 1.0
+    assert int(optimizer.iterations) == math.ceil(3 * 23 / batch_size)
+    *_, (_, once) = looped(network(), batch_size=23, optimizer=keras.optimizers.Adam(0.0)).epoch(0)
+    if batch_size == 23:
+        # Each example counts as often as any other.
+        assert metrics["loss"] == pytest.approx(once["loss"], rel=1e-4)

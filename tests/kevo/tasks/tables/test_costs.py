@@ -51,3 +51,16 @@ def test_forecasts_learn_from_what_trainings_took(forecast: Forecast) -> None:
         forecast.learn(GENOME, num_epochs=10, seconds=factor * expected)
     assert forecast.seconds(GENOME, num_epochs=10) == pytest.approx(3 * expected)
     assert forecast.error == pytest.approx(3)
+
+
+def test_an_epoch_of_few_rows_takes_as_long_as_one_of_a_thousand() -> None:
+    def seconds(num_train: int, num_epochs: int) -> float:
+        return costs.forecast(num_train=num_train, features=lambda genome: Features(10), num_outputs=2).seconds(
+            GENOME, num_epochs=num_epochs
+        )
+
+    def epoch(num_train: int) -> float:
+        return seconds(num_train, 11) - seconds(num_train, 10)
+
+    assert epoch(128) == pytest.approx(epoch(1024))
+    assert epoch(4096) == pytest.approx(4 * epoch(1024))

@@ -1,10 +1,12 @@
 """Whole searches for a number, from a CSV file to a model that takes its raw columns."""
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -15,8 +17,11 @@ from kevo.errors import ExportError, SettingsError
 from kevo.export import export
 from kevo.result import SearchResult
 from kevo.runs import layout
+from kevo.tasks.registry import kind_of
 from kevo.tasks.tables.contract import read
 from kevo.tasks.tables.predictor import TablePredictor
+from kevo.tasks.tables.space import PRESETS
+from kevo.training.mean_network import num_networks
 from tests.support.searches import Diary
 from tests.support.stranger import Stranger
 
@@ -113,3 +118,33 @@ def test_what_is_missing_is_refused(search: Search) -> None:
 def test_a_search_may_be_taken_up_again(search: Search) -> None:
     again = kevo.resume(search.result.run_folder)
     assert again.test == search.result.test
+
+
+def test_the_model_may_be_the_mean_of_several_networks(
+    search: Search, stranger: Stranger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kevo.engine.budget._NETWORKS_SHARE", 1e6)
+    space = dataclasses.replace(PRESETS["small"], num_layers=(1,))
+    # After so few epochs more rows teach more, whatever chance says.
+    settings = dataclasses.replace(SETTINGS, space=space, max_trials=1, epochs=2, final_epochs=2)
+    result = kevo.search(search.data, settings, out=tmp_path / "run")
+    assert result.is_refit and result.words.startswith("the mean of 4 networks: dense ")
+    model = keras.models.load_model(result.model_path)
+    assert num_networks(model) == 4 and model.count_params() == result.num_parameters
+    assert "the mean of 4 networks" in (result.run_folder / layout.MODEL_CARD).read_text(encoding="utf-8")
+    assert "the mean of 4 networks" in result.report().read_text(encoding="utf-8")
+    # Where kevo is not installed it answers the same.
+    code = (
+        "import keras, tensorflow as tf; model = keras.models.load_model('best.keras'); "
+        "print(float(model({'length': tf.constant([[12.0]]), 'kind': tf.constant([['sail']])})[0, 0]))"
+    )
+    printed = float(stranger.run(code, folder=result.run_folder).splitlines()[-1])
+    (tmp_path / "one.csv").write_text("length,kind\n12,sail\n", encoding="utf-8")
+    (found,) = TablePredictor.open(result.run_folder).predict(tmp_path / "one.csv")
+    assert found.value == pytest.approx(printed, rel=1e-4)
+
+
+def test_means_are_of_networks_with_layers(search: Search) -> None:
+    kind, settings = kind_of("table-regression"), dataclasses.replace(SETTINGS, task="table-regression")
+    task = kind.open(kind.load(search.data, settings), settings)
+    assert [task.num_networks({"num_layers": num}) for num in (0, 1, 3)] == [1, 4, 4]

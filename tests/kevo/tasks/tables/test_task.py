@@ -157,3 +157,7 @@ def test_without_time_there_is_no_reference(task: TableTask, run: Run) -> None:
     task.attach(run, work=None, note=pytest.fail)
     task.prepare(may_go_on=lambda: False)
     assert not (run.path / layout.BASELINE).exists()
+
+
+def test_of_classes_one_network_is_as_good_as_a_mean(task: TableTask) -> None:
+    assert task.num_networks(GENOME) == 1

@@ -1,6 +1,7 @@
 """Training on prepared columns."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.trainer import TableTrainer
 from kevo.training.effort import CandidateError, Earlier, Effort
 from kevo.training.loop import Loop
+from kevo.training.mean_network import num_networks
 from kevo.training.stage import StageSpec
 from tests.support.outputs import classes
 from tests.support.tables import GENOME, small_dataset
@@ -156,7 +158,7 @@ def test_balancing_finds_more_of_a_rare_class(dataset: TableDataset) -> None:
     unbalanced = dataclasses.replace(dataset, train=dataset.train[rows])
     trainer, found = TableTrainer(unbalanced, SETTINGS), []
     for balance in (False, True):
-        trained = trainer.train({**GENOME, "balance_classes": balance}, Effort(num_epochs=15))
+        trained = trainer.train({**GENOME, "balance_classes": balance}, Effort(num_epochs=3))
         assert trained.outputs is not None
         found.append((trained.outputs.argmax(axis=1)[dataset.validation.labels == 0] == 0).mean())
     assert found[0] + 0.1 < found[1]
@@ -167,3 +169,65 @@ def test_keras_is_tidied(trainer: TableTrainer) -> None:
     name = keras.layers.Dense(1).name
     trainer.train(GENOME, Effort(num_epochs=1))
     assert keras.layers.Dense(1).name == name
+
+
+REFIT = Effort(num_epochs=4, refit={TRAIN: 3}, num_networks=3)
+
+
+def test_a_refit_may_be_the_mean_of_several_networks(dataset: TableDataset, trainer: TableTrainer) -> None:
+    told = []
+    mean = trainer.train(GENOME, REFIT, progress=lambda stage, done, total, metrics: told.append(stage))
+    assert num_networks(mean.deployable()) == 3
+    assert list(dict.fromkeys(told)) == [TRAIN, "network 2/3", "network 3/3"]
+    first = trainer.train(GENOME, dataclasses.replace(REFIT, num_networks=1))
+    assert num_networks(first.deployable()) == 1 and mean.num_parameters == 3 * first.num_parameters
+    parts = [layer for layer in mean.network.layers if isinstance(layer, keras.Model)]
+    weights = [np.concatenate([one.ravel() for one in part.get_weights()]) for part in parts]
+    # The first is the network that there would be without the others, and no two are the same.
+    np.testing.assert_allclose(weights[0], np.concatenate([one.ravel() for one in first.network.get_weights()]))
+    assert all(not np.allclose(weights[0], other, atol=0.01) for other in weights[1:])
+    assert mean.outputs is not None and first.outputs is not None
+    found = forward(mean.deployable(), dataset.inputs(dataset.validation))
+    np.testing.assert_allclose(found, mean.outputs, atol=1e-5)
+    assert not np.allclose(found, first.outputs, atol=1e-3)
+
+
+def test_further_networks_are_trained_only_where_there_is_time(
+    trainer: TableTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kevo.tasks.prepared.trainer._ROOM", 1e6)
+    assert num_networks(trainer.train(GENOME, dataclasses.replace(REFIT, seconds=600.0)).network) == 1
+    assert num_networks(trainer.train(GENOME, REFIT).network) == 3
+
+
+def test_a_network_that_fails_leaves_the_others(trainer: TableTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(self: TableTrainer, *arguments: Any, **options: Any) -> Any:
+        if len(seeds) == 1:
+            seeds.append(self._seed)
+            raise CandidateError("the loss is no longer a number")
+        seeds.append(self._seed)
+        return own(self, *arguments, **options)
+
+    seeds: list[int] = []
+    own = TableTrainer._train
+    monkeypatch.setattr(TableTrainer, "_train", train)
+    assert num_networks(trainer.train(GENOME, REFIT).network) == 2
+    assert len(set(seeds)) == 3 and seeds[0] == SETTINGS.seed
+
+
+@pytest.mark.parametrize(("num_rows", "num_examples"), [(480, None), (480, 100), (2000, None)])
+def test_an_epoch_goes_through_few_rows_several_times(
+    num_rows: int, num_examples: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loop(self: StageSpec, network: Any, inputs: Any, answers: Any, *, seed: int) -> Loop:
+        seen.append((self.num_passes, len(answers.targets)))
+        return own(self, network, inputs, answers, seed=seed)
+
+    seen: list[tuple[int, int]] = []
+    own = StageSpec.loop
+    monkeypatch.setattr(StageSpec, "loop", loop)
+    few = TableTrainer(small_dataset(tmp_path, num_rows), SETTINGS)
+    few.train(GENOME, Effort(num_epochs=1, num_examples=num_examples))
+    ((num_passes, num),) = seen
+    assert num == (num_examples or len(few._examples.answers(GENOME, TRAIN).targets))
+    assert num_passes == (1 if num > 1024 else math.ceil(1024 / num))
