@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from kevo.training.effort import CandidateError
-from kevo.training.evolution import Evolution
+from kevo.training.evolution import Evolution, num_passes
 from kevo.training.loop import Loop
 from kevo.training.optimizers import Adam, Horizon
 from kevo.training.population import Population
@@ -40,6 +40,7 @@ def trained(model: keras.Model, how: Evolution, *, num_epochs: int) -> list[floa
         targets=TARGETS,
         weights=None,
         batch_size=30,
+        num_passes=num_passes(len(TARGETS), 30),
         evolution=how,
         seed=0,
     )
