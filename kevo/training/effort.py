@@ -61,7 +61,7 @@ class Effort:
         rate: Learning rates are multiplied by it.
         keeps_outputs: Whether the outputs for the validation examples are kept of every epoch.
         num_networks: So many networks are trained alike, from other random weights, as far as there is time, and the
-            model is their mean; only of rows of tables.
+            model is their mean; only of numbers from tables.
     """
 
     num_epochs: int

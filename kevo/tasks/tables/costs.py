@@ -45,18 +45,21 @@ def scoring_seconds(*, num_columns: int) -> float:
     return _LOADING_SECONDS + num_columns * _COLUMN_SECONDS
 
 
-def forecast(*, num_train: int, features: Callable[[Genome], Features], num_outputs: int) -> Forecast:
+def forecast(
+    *, num_train: int, features: Callable[[Genome], Features], num_outputs: int, repeats_few: bool = False
+) -> Forecast:
     """Tells how long trainings take.
 
     Args:
         num_train: Number of training rows.
         features: Returns the prepared inputs of a genome's network.
         num_outputs: Number of outputs.
+        repeats_few: Whether an epoch goes through few rows several times.
     """
 
     def guess(genome: Genome, num_epochs: int) -> float:
         num_flops = 2 * num_parameters(genome, features=features(genome), num_outputs=num_outputs)
-        passes, cost = epochs.num_passes(num_train), _TRAINING_COST
+        passes, cost = epochs.num_passes(num_train) if repeats_few else 1, _TRAINING_COST
         if genome.get("optimizer") == EVOLUTION:
             passes, cost = evolution.num_passes(num_train, int(genome["batch_size"])), 2 * NUM_PAIRS
         arithmetic = num_train * cost * num_flops * _SECONDS_PER_FLOP

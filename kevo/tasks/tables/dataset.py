@@ -17,6 +17,7 @@ import numpy.typing as npt
 from kevo.system.text import plural
 from kevo.tasks.folds import describe_splits
 from kevo.tasks.outputs import parsing
+from kevo.tasks.outputs.classes.output import Classes
 from kevo.tasks.prepared.dataset import WORKER_SPLITS, SplitDataset, folds_in
 from kevo.tasks.protocols.dataset import Skipped
 from kevo.tasks.splits import SPLITS
@@ -67,6 +68,11 @@ class TableDataset(SplitDataset[Split]):
     def skipped(self) -> tuple[Skipped, ...]:
         """Always empty: a row that cannot be read ends the reading."""
         return ()
+
+    @property
+    def repeats_few(self) -> bool:
+        """Whether an epoch goes through few rows several times: where classes are asked, winners were worse with it."""
+        return not isinstance(self.output, Classes)
 
     def inputs(self, split: Split) -> Inputs:
         """Returns a split's raw columns as a saved model takes them: float32, or texts as objects."""

@@ -56,7 +56,10 @@ class TableTask(PreparedTask):
             seeds=space.seeds(self._space),
             narrowest=space.narrowest(self._space),
             forecast=costs.forecast(
-                num_train=len(dataset.train), features=self.features, num_outputs=dataset.output.size
+                num_train=len(dataset.train),
+                features=self.features,
+                num_outputs=dataset.output.size,
+                repeats_few=dataset.repeats_few,
             ),
         )
 

@@ -32,7 +32,9 @@ class TableTrainer(PreparedTrainer):
         strategy: tf.distribute.Strategy | None = None,
         leader: LoopMaker | None = None,
     ) -> None:
-        super().__init__(PreparedRows(dataset), settings, strategy=strategy, leader=leader, repeats_few=True)
+        super().__init__(
+            PreparedRows(dataset), settings, strategy=strategy, leader=leader, repeats_few=dataset.repeats_few
+        )
 
 
 def for_dataset(

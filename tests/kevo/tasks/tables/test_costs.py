@@ -55,9 +55,10 @@ def test_forecasts_learn_from_what_trainings_took(forecast: Forecast) -> None:
 
 def test_an_epoch_of_few_rows_takes_as_long_as_one_of_a_thousand() -> None:
     def seconds(num_train: int, num_epochs: int) -> float:
-        return costs.forecast(num_train=num_train, features=lambda genome: Features(10), num_outputs=2).seconds(
-            GENOME, num_epochs=num_epochs
+        found = costs.forecast(
+            num_train=num_train, features=lambda genome: Features(10), num_outputs=1, repeats_few=True
         )
+        return found.seconds(GENOME, num_epochs=num_epochs)
 
     def epoch(num_train: int) -> float:
         return seconds(num_train, 11) - seconds(num_train, 10)

@@ -3,8 +3,9 @@
 import csv
 import dataclasses
 import json
+import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -21,9 +22,14 @@ from kevo.tasks.registry import kind_of
 from kevo.tasks.tables.contract import read
 from kevo.tasks.tables.predictor import TablePredictor
 from kevo.tasks.tables.space import PRESETS
+from kevo.tasks.tables.trainer import TableTrainer
+from kevo.training.effort import Effort
+from kevo.training.loop import Loop
 from kevo.training.mean_network import num_networks
+from kevo.training.stage import StageSpec
 from tests.support.searches import Diary
 from tests.support.stranger import Stranger
+from tests.support.tables import GENOME
 
 SETTINGS = kevo.Settings(
     options={"target": "price"}, max_trials=2, epochs=15, num_finalists=1, population=2, space="small", workers=0
@@ -148,3 +154,25 @@ def test_means_are_of_networks_with_layers(search: Search) -> None:
     kind, settings = kind_of("table-regression"), dataclasses.replace(SETTINGS, task="table-regression")
     task = kind.open(kind.load(search.data, settings), settings)
     assert [task.num_networks({"num_layers": num}) for num in (0, 1, 3)] == [1, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("task", "num_examples"), [("table-regression", None), ("table-regression", 100), ("tables", None)]
+)
+def test_an_epoch_goes_through_few_rows_several_times(
+    task: str, num_examples: int | None, search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loop(self: StageSpec, network: Any, inputs: Any, answers: Any, *, seed: int) -> Loop:
+        seen.append((self.num_passes, len(answers.targets)))
+        return own(self, network, inputs, answers, seed=seed)
+
+    seen: list[tuple[int, int]] = []
+    own = StageSpec.loop
+    monkeypatch.setattr(StageSpec, "loop", loop)
+    target = "kind" if task == "tables" else "price"
+    settings = dataclasses.replace(SETTINGS, task=task, options={"target": target})
+    dataset = kind_of(task).load(search.data, settings)
+    TableTrainer(dataset, settings).train(GENOME, Effort(num_epochs=1, num_examples=num_examples))
+    ((num_passes, num),) = seen
+    assert num == (num_examples or len(dataset.train))
+    assert num_passes == (1 if task == "tables" else math.ceil(1024 / num))
