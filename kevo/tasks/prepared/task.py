@@ -193,7 +193,7 @@ class PreparedTask(ABC):
         return genome
 
     def num_networks(self, genome: Genome) -> int:
-        """One: it has not been measured what several gain."""
+        """One, unless a task says otherwise: what a mean gains was measured on tables only."""
         return 1
 
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:

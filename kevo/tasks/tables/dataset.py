@@ -71,7 +71,7 @@ class TableDataset(SplitDataset[Split]):
 
     @property
     def repeats_few(self) -> bool:
-        """Whether an epoch goes through few rows several times: where classes are asked, winners were worse with it."""
+        """Whether an epoch goes through few rows several times: not for classes, whose searches gained nothing."""
         return not isinstance(self.output, Classes)
 
     def inputs(self, split: Split) -> Inputs:

@@ -91,9 +91,9 @@ class TableTask(PreparedTask):
         return self._features[how]
 
     def num_networks(self, genome: Genome) -> int:
-        """Several where a number is asked, but of a linear model, which is the same whatever it begins with.
+        """Four where a number is predicted; one for classes, where a mean gained nothing, and for linear models.
 
-        Of classes the mean was right as often as one network.
+        A linear model comes out the same whatever weights it begins with.
         """
         return _NUM_NETWORKS if genome["num_layers"] and not isinstance(self.dataset.output, Classes) else 1
 
