@@ -132,6 +132,11 @@ class Archive:
         return self._evolved.equals
 
     @property
+    def equals_of_winner(self) -> list[TrialRecord]:
+        """The trials, final trainings among them, that cannot be told from the one that would win now; that first."""
+        return self._ranking.equals
+
+    @property
     def has_finals(self) -> bool:
         """Whether a final training has come out."""
         return self._has_finals

@@ -16,7 +16,7 @@ from kevo.runs import layout
 from kevo.runs.records import TrialRecord
 from kevo.settings import Settings
 from kevo.tasks.protocols.task import Task, Work
-from kevo.training.effort import PATIENCE, Effort
+from kevo.training.effort import PATIENCE, Effort, MeanMember
 from kevo.training.history import num_best_epochs
 from tuners.genome import Genome
 
@@ -104,12 +104,8 @@ class FinalTrainings:
         if winner.inherits is not None:
             # For as few epochs it would learn little from scratch.
             return self._continuation(winner, left)
-        num_epochs = winner.planned_epochs
-        nums = num_best_epochs(winner.history, winner.stages, self._archive.objective)
+        num_epochs, nums = self._refit_epochs(winner)
         if self._was_cut_short(winner):
-            # The learning rate fell with the time that there was, and does so again.
-            num_epochs = num_last_epochs(winner)
-            nums[winner.stages[-1]] = num_epochs
             if self._budget.num_refit_epochs(self._task.work(winner.genome)) < num_epochs:
                 return self._continuation(winner, left)
         elif left is not None and left <= self._best_seconds:
@@ -121,18 +117,35 @@ class FinalTrainings:
             tune_epochs=winner.tune_epochs,
             refit=nums,
             num_examples=self._num_again(winner, left),
-            num_networks=self._num_networks(winner),
+            members=self._members(winner),
         )
         return FinalTraining(f"{winner.trial_id}-refit", winner.genome, effort, winner)
 
-    def _num_networks(self, winner: TrialRecord) -> int:
-        """Returns of how many networks a refit is the mean: of one where small networks are asked for."""
-        most, limit = self._task.num_networks(winner.genome), self._settings.max_params
+    def _members(self, winner: TrialRecord) -> tuple[MeanMember, ...]:
+        """Returns the networks that are averaged with the winner's in its refit: none where small ones are asked for.
+
+        Which of those that scores cannot tell apart is best is chance, and their mean is better than most of them.
+        """
         if self._settings.minimize:
-            return 1
-        if limit is not None:
+            return ()
+        others = [one for one in self._archive.equals_of_winner if one.trial_id != winner.trial_id]
+        alike = [winner, *others]
+        positions = self._task.mean_members([one.genome for one in alike])
+        most = 1 + len(positions)
+        if (limit := self._settings.max_params) is not None:
             most = min(most, limit // max(winner.num_parameters or 1, 1))
-        return self._budget.num_networks(self._best_seconds, most=most)
+        num = self._budget.num_networks(self._best_seconds, most=most)
+        chosen = [alike[position] for position in positions[: num - 1]]
+        return tuple(MeanMember(one.genome, *self._refit_epochs(one)) for one in chosen)
+
+    def _refit_epochs(self, record: TrialRecord) -> tuple[int, dict[str, int]]:
+        """Returns over how many epochs learning rates fall in a trial's refit, and how many of each stage it has."""
+        nums = num_best_epochs(record.history, record.stages, self._archive.objective)
+        if not self._was_cut_short(record):
+            return record.planned_epochs, nums
+        # The learning rate fell with the time that there was, and does so again.
+        num_epochs = num_last_epochs(record)
+        return num_epochs, {**nums, record.stages[-1]: num_epochs}
 
     def _num_again(self, winner: TrialRecord, left: float | None) -> int | None:
         """Returns how many training examples a refit learns from at least: those that have passed its frozen network.
@@ -257,7 +270,7 @@ class FinalTrainings:
     def _refit_seconds(self) -> float:
         """How long the refit of the winner so far is expected to take."""
         winner = self._archive.best_saved
-        return 0.0 if winner is None else self._num_networks(winner) * self._best_seconds
+        return 0.0 if winner is None else (1 + len(self._members(winner))) * self._best_seconds
 
     def _broken_off(self, record: TrialRecord, left: float | None) -> FinalTraining | None:
         """Returns a finalist's last training that was kept before it broke off: with less time left it is the same."""

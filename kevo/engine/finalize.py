@@ -29,6 +29,7 @@ from kevo.system import model_files
 from kevo.tasks.protocols.scores import Outputs, Scores
 from kevo.tasks.protocols.task import Member, Task
 from kevo.training.mean_network import num_networks
+from tuners.genome import Genome
 
 _MEMBER_COST = 2.0
 """How much longer it takes with a member than with the best model alone: it is loaded twice, saved once more, and also
@@ -135,7 +136,7 @@ class Finalizer:
             run_folder=folder,
             model_path=folder / layout.MODEL,
             genome=winner.genome,
-            words=_words(self._kind.describe(winner.genome), num_networks(model)),
+            words=self._words(winner.genome, num_networks(model)),
             num_parameters=model.count_params(),
             validation=validation,
             test=test,
@@ -221,6 +222,14 @@ class Finalizer:
                 return refit, again, outputs
         # What it answered when it was trained need not be made once more: that would be another pass of all pictures.
         return name, model or self._loaded(name), outputs
+
+    def _words(self, genome: Genome, num: int) -> str:
+        """Returns a genome in words, and of how many the winner is the mean."""
+        words = self._kind.describe(genome)
+        if num == 1:
+            return words
+        parts = "networks" if self._kind.extractor_key(genome) is None else "heads on one network"
+        return f"the mean of {num} {parts}: {words}"
 
     def _loaded(self, name: str) -> keras.Model:
         """Loads a model of the run folder."""
@@ -457,10 +466,6 @@ class WrongScoreError(Exception):
     def __init__(self, folder: Path, name: str, reason: str) -> None:
         super().__init__(f"{folder / name} is passed over: {reason}")
         self.name = name
-
-
-def _words(network: str, num: int) -> str:
-    return network if num == 1 else f"the mean of {num} networks: {network}"
 
 
 def _num_ended(records: Sequence[TrialRecord], status: str) -> int:

@@ -52,7 +52,7 @@ class TrialSpec:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Reads what `to_json` wrote."""
         history, stages = tuple(values["history"]), tuple(values["stages"])
-        return cls(**{**values, "effort": Effort(**values["effort"]), "history": history, "stages": stages})
+        return cls(**{**values, "effort": Effort.from_json(values["effort"]), "history": history, "stages": stages})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

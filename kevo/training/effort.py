@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kevo.errors import KevoError
+from tuners.genome import Genome
 
 if TYPE_CHECKING:
     import keras
@@ -43,6 +44,21 @@ the metrics of all epochs, their stages, and how many seconds the training took.
 
 
 @dataclass(frozen=True, slots=True)
+class MeanMember:
+    """A further network whose outputs are averaged with those of the first.
+
+    Args:
+        genome: What is trained.
+        num_epochs: As for `Effort`.
+        refit: As for `Effort`.
+    """
+
+    genome: Genome
+    num_epochs: int
+    refit: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Effort:
     """How much one candidate may cost.
 
@@ -60,8 +76,8 @@ class Effort:
             measured; `None` for an ordinary training.
         rate: Learning rates are multiplied by it.
         keeps_outputs: Whether the outputs for the validation examples are kept of every epoch.
-        num_networks: So many networks are trained alike, from other random weights, as far as there is time, and the
-            model is their mean; only of numbers from tables.
+        members: Further networks that a refit trains, as far as there is time; the model is the mean of all. Those of
+            numbers from tables begin with other random weights; those of pictures are heads on one frozen network.
     """
 
     num_epochs: int
@@ -73,7 +89,12 @@ class Effort:
     refit: Mapping[str, int] | None = None
     rate: float = 1.0
     keeps_outputs: bool = False
-    num_networks: int = 1
+    members: Sequence[MeanMember] = ()
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Effort:
+        """Reads what `dataclasses.asdict` returned, also after it was JSON."""
+        return cls(**{**values, "members": tuple(MeanMember(**member) for member in values["members"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Averages the outputs of several networks of one genome within one model.
+"""Averages the outputs of several networks within one model.
 
 Networks that began with other random weights err in other ways, and their mean errs less (Lakshminarayanan, Pritzel and
 Blundell 2017, "Simple and scalable predictive uncertainty estimation using deep ensembles", arXiv:1612.01474).

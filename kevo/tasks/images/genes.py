@@ -257,6 +257,16 @@ def shared_extractor(genome: Genome) -> tuple[Any, ...] | None:
     return (*speed_key(genome), genome[f"{genome['backbone']}/cut"], genome["pretrained/summary"])
 
 
+def with_inputs_of(genome: Genome, other: Genome) -> Genome:
+    """Returns a genome that learns from the copies of pictures that another one learns from, and sees what it sees."""
+    own = {name: value for name, value in genome.items() if not _is_of_inputs(name)}
+    return own | {name: value for name, value in other.items() if _is_of_inputs(name)}
+
+
+def _is_of_inputs(name: str) -> bool:
+    return name in ("augment", "mirror") or name.startswith("augment/")
+
+
 def speed_key(genome: Genome) -> tuple[Any, ...]:
     """Key of the time that a picture's pass takes: backbone, width and size."""
     return *variant(genome), image_size(genome)

@@ -19,6 +19,7 @@ from kevo.tasks.images.conv_stack import regularizer
 from kevo.tasks.images.genes import image_size, picture_shape, variant
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.outputs.output import Output
+from kevo.training.mean_network import mean_of
 from tuners.genome import Genome
 
 _PRETRAINED, _HEAD = "pretrained", "head"
@@ -153,6 +154,14 @@ def _summarize(x: keras.KerasTensor, summary: str) -> keras.KerasTensor:
 def join(extractor: keras.Model, classifier: keras.Model) -> keras.Model:
     """Puts a head on a feature extractor; both keep their weights and share them with the result."""
     return Model(extractor.input, classifier(extractor.output), name=_PRETRAINED)
+
+
+def mean_of_heads(classifiers: Sequence[keras.Model]) -> keras.Model:
+    """Returns classifiers that `join` made on the same extractor as one, which averages what their heads answer."""
+    first = classifiers[0]
+    mean = mean_of([one.get_layer(_HEAD) for one in classifiers])
+    # The head is the last layer.
+    return Model(first.input, mean(first.layers[-2].output), name=_PRETRAINED)
 
 
 def augmentation(genome: Genome, *, seed: int) -> keras.Sequential | None:

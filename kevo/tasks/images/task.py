@@ -52,6 +52,8 @@ from tuners.genome import Genome
 _T = TypeVar("_T")
 _NUM_LEADING = 3
 """So many of the best backbones are tried first."""
+_NUM_MORE_HEADS = 5
+"""So many heads are averaged with the winner's; the mean of more is no better."""
 
 
 class ImageTask:
@@ -246,9 +248,21 @@ class ImageTask:
             return genome
         return recipes.lengthened(genome, space.of(self._settings), num_epochs=num_epochs, equals=equals)
 
-    def num_networks(self, genome: Genome) -> int:
-        """One: several would take as many times as long to answer."""
-        return 1
+    def mean_members(self, genomes: Sequence[Genome]) -> Sequence[int]:
+        """Other heads on the same frozen network, which pictures pass once for all of them.
+
+        Heads that learn from softer labels are left out: they would make the mean less sure than it should be.
+        """
+        first, *others = genomes
+        if (key := shared_extractor(first)) is None:
+            return ()
+        most = float(first["label_smoothing"])
+        fitting = [
+            place
+            for place, one in enumerate(others, start=1)
+            if shared_extractor(one) == key and float(one["label_smoothing"]) <= most
+        ]
+        return fitting[:_NUM_MORE_HEADS]
 
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
         """Learns how far a forecast was off."""

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import gc
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,12 +21,13 @@ from kevo.system.array_store import ArrayStore
 from kevo.tasks.images import costs, morphing, networks, stages
 from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.features import FeatureCache, Inputs
-from kevo.tasks.images.genes import variant
+from kevo.tasks.images.genes import variant, with_inputs_of
 from kevo.tasks.images.linear_probes import LinearProbes
 from kevo.tasks.images.pretrained_weights import Weights
 from kevo.tasks.images.transfer_learning import Backbones, TransferLearning
 from kevo.training.candidate_fit import NO_MEMORY, CandidateFit
 from kevo.training.effort import CandidateError, Earlier, Effort, Keep, OutOfTimeError, Progress
+from kevo.training.mean_training import train_members
 from kevo.training.optimizers import at_rate
 from kevo.training.stage import LoopMaker
 from tuners.genome import Genome
@@ -170,6 +171,25 @@ class Trainer:
             CandidateError: the network cannot be trained: its loss is no longer a number, it does not fit into memory
                 even with half the batch, or its time was up before there was anything to measure.
         """
+
+        def train(genome: Genome, effort: Effort, progress: Progress | None, number: int) -> Trained:
+            if number:
+                # What the first learns from has passed the frozen network already.
+                return self._train(with_inputs_of(genome, first), effort, None, progress, None)
+            return self._train(genome, effort, earlier, progress, keep)
+
+        first = genome
+        return _mean(train_members(train, genome, effort, progress))
+
+    def _train(
+        self,
+        genome: Genome,
+        effort: Effort,
+        earlier: Earlier | None,
+        progress: Progress | None,
+        keep: Keep | None,
+    ) -> Trained:
+        """Trains one network; see `train`."""
         began = time.monotonic()
         genome = at_rate(genome, effort.rate)
         try:
@@ -258,6 +278,21 @@ class Trainer:
         if model is not None:
             networks.deployable(trained, mirror=bool(parent["mirror"]), crop=self._crop).load_weights(model)
         return morphing.inherit(parent, trained, genome, network, rng=np.random.default_rng(self._seed))
+
+
+def _mean(trained: Sequence[Trained]) -> Trained:
+    """Returns heads on one frozen network as one candidate, with the metrics of the first."""
+    if len(trained) == 1:
+        return trained[0]
+    network = networks.mean_of_heads([one.network for one in trained])
+    outputs = [one.outputs for one in trained if one.outputs is not None]
+    return dataclasses.replace(
+        trained[0],
+        network=network,
+        num_parameters=int(network.count_params()),
+        seconds=sum(one.seconds for one in trained),
+        outputs=np.mean(outputs, axis=0, dtype=np.float32) if len(outputs) == len(trained) else None,
+    )
 
 
 def _halved(genome: Genome) -> Genome:

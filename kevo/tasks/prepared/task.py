@@ -192,9 +192,9 @@ class PreparedTask(ABC):
         """The same: early stopping ends what has learned all there is."""
         return genome
 
-    def num_networks(self, genome: Genome) -> int:
-        """One, unless a task says otherwise: what a mean gains was measured on tables only."""
-        return 1
+    def mean_members(self, genomes: Sequence[Genome]) -> Sequence[int]:
+        """None, unless a task says otherwise: what a mean gains was not measured on texts, series and masks."""
+        return ()
 
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
         """Learns how far a forecast was off."""

@@ -6,7 +6,6 @@ import contextlib
 import copy
 import dataclasses
 import gc
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -22,16 +21,14 @@ from kevo.tasks.prepared.stages import TRAIN, Examples, split_to_learn
 from kevo.tasks.protocols.task import SearchSettings
 from kevo.training.answers import Answers
 from kevo.training.candidate_fit import CandidateFit
-from kevo.training.effort import CandidateError, Earlier, Effort, OutOfTimeError, Progress, named
+from kevo.training.effort import CandidateError, Earlier, Effort, OutOfTimeError, Progress
 from kevo.training.epochs import num_passes
 from kevo.training.loop import EpochLoop
 from kevo.training.mean_network import mean_of
+from kevo.training.mean_training import train_members
 from kevo.training.optimizers import at_rate
 from kevo.training.stage import LoopMaker, StagePlan, StageSpec
 from tuners.genome import Genome
-
-_ROOM = 1.5
-"""Another network is begun where there is time for so many like the first: no two take the same."""
 
 
 @dataclass(slots=True)
@@ -151,21 +148,15 @@ class PreparedTrainer:
             CandidateError: the network cannot be trained: its loss is no longer a number, or its time was up before
                 there was anything to measure.
         """
-        began = time.monotonic()
-        first = self._train(genome, effort, earlier=earlier, progress=progress, keep=keep)
-        if effort.num_networks == 1 or self._leader is not None:
-            return first
-        seconds, trained = time.monotonic() - began, [first]
-        for number in range(2, effort.num_networks + 1):
-            left = None if effort.seconds is None else effort.seconds - (time.monotonic() - began)
-            if left is not None and left < _ROOM * seconds:
-                break
-            told = named(progress, f"network {number}/{effort.num_networks}")
-            # What the first has come to stands, whatever becomes of others.
-            with contextlib.suppress(CandidateError):
-                other = dataclasses.replace(effort, seconds=left)
-                trained.append(self._with_seed(self._seed + number)._train(genome, other, progress=told))
-        return self._mean(genome, trained)
+
+        def train(genome: Genome, effort: Effort, progress: Progress | None, number: int) -> TrainedNetwork:
+            if number:
+                return self._with_seed(self._seed + number)._train(genome, effort, progress=progress)
+            return self._train(genome, effort, earlier=earlier, progress=progress, keep=keep)
+
+        if self._leader is not None:
+            effort = dataclasses.replace(effort, members=())
+        return self._mean(genome, train_members(train, genome, effort, progress))
 
     def _with_seed(self, seed: int) -> Self:
         """Returns a trainer on the same examples whose random weights are others."""

@@ -204,8 +204,12 @@ class Task(Protocol):
         `equals` are genomes that short trainings could not tell from it.
         """
 
-    def num_networks(self, genome: Genome) -> int:
-        """Of how many networks of a genome a mean is better than one, at little cost; 1 for none."""
+    def mean_members(self, genomes: Sequence[Genome]) -> Sequence[int]:
+        """Which networks make a better mean with the first genome's than that is alone, at little cost.
+
+        `genomes` are those that scores cannot tell apart, best first. Returns positions in them, best first; one that
+        is named several times is trained from other random weights each time. Empty where no mean gains.
+        """
 
     def note_duration(self, genome: Genome, work: Work, seconds: float) -> None:
         """Learns how far a forecast was off."""

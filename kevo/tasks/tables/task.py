@@ -23,8 +23,8 @@ from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.trainer import TableTrainer, for_dataset
 from tuners.genome import Genome
 
-_NUM_NETWORKS = 4
-"""The mean of twice as many is hardly better."""
+_NUM_MORE = 3
+"""So many networks are averaged with the first; the mean of twice as many is hardly better."""
 
 
 class TableTask(PreparedTask):
@@ -90,12 +90,13 @@ class TableTask(PreparedTask):
             self._features[how] = encoding.plan(self.dataset, how).features
         return self._features[how]
 
-    def num_networks(self, genome: Genome) -> int:
-        """Four where a number is predicted; one for classes, where a mean gained nothing, and for linear models.
+    def mean_members(self, genomes: Sequence[Genome]) -> Sequence[int]:
+        """Three more of the first where a number is predicted; none for classes, where a mean gained nothing.
 
-        A linear model comes out the same whatever weights it begins with.
+        Nor for linear models, which come out the same whatever weights they begin with.
         """
-        return _NUM_NETWORKS if genome["num_layers"] and not isinstance(self.dataset.output, Classes) else 1
+        gains = genomes[0]["num_layers"] and not isinstance(self.dataset.output, Classes)
+        return (0,) * _NUM_MORE if gains else ()
 
     def scoring_seconds(self, genome: Genome) -> float:
         """How long it takes to score a finished model, and an ensemble."""

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -312,16 +313,41 @@ def test_the_winner_is_refit_as_the_mean_of_several_networks(
 ) -> None:
     settings = dataclasses.replace(SETTINGS, max_trials=None, max_time=400.0, num_finalists=1, **changes)
     one = scheduler(tmp_path, dataset, settings, seconds=200.0)
-    one._task.num_networks = lambda genome: 4  # type: ignore[method-assign]
+    one._task.mean_members = lambda genomes: (0, 0, 0)  # type: ignore[method-assign]
     ended = {"is_paused": False, "seconds": seconds}
     for found in (record("0", 0.8, origin="seed", **ended), record("0-full", 0.9, full_length=True, **ended)):
         known = dataclasses.replace(found, num_parameters=100, metrics={**found.metrics, "params": 100.0})
         one._archive.add(known, save=lambda path: path.write_text("a model"))
     refit = one._finals.refit()
-    assert refit is not None and refit.effort.num_networks == num
+    assert refit is not None and 1 + len(refit.effort.members) == num
+    assert all(one.genome == refit.genome and one.refit == refit.effort.refit for one in refit.effort.members)
     # Time is kept for all of them: what is left of 180 seconds, of which a refit takes a quarter longer.
     kept = 180 - (one._finals.left_for_evolution() or 0)
     assert kept == pytest.approx(min(1.25 * num * seconds, 0.25 * 380), abs=2)
+
+
+def test_the_winner_is_averaged_with_others_that_scores_cannot_tell_from_it(
+    tmp_path: Path, dataset: ImageDataset
+) -> None:
+    settings = dataclasses.replace(SETTINGS, max_trials=None, max_time=400.0, num_finalists=1)
+    one = scheduler(tmp_path, dataset, settings, seconds=200.0)
+    given: list[float] = []
+
+    def mean_members(genomes: Sequence[Genome]) -> Sequence[int]:
+        given.extend(float(genome["learning_rate"]) for genome in genomes)
+        return (2, 1)
+
+    one._task.mean_members = mean_members  # type: ignore[method-assign]
+    # Three leads are smaller than a standard error; the last one is far behind.
+    for place, (accuracy, loss) in enumerate([(0.90, 0.3), (0.91, 0.2), (0.90, 0.25), (0.5, 0.1)]):
+        genome = {**CONV_GENOME, "learning_rate": 0.001 * (1 + place)}
+        metrics = {"val_accuracy": accuracy, "val_cross_entropy": loss}
+        found = record(str(place), accuracy, genome=genome, metrics=metrics, is_paused=False, seconds=2.0)
+        one._archive.add(found, save=lambda path: path.write_text("a model"))
+    refit = one._finals.refit()
+    assert refit is not None and refit.genome["learning_rate"] == 0.002
+    assert given[:3] == [0.002, 0.003, 0.001] and 0.004 not in given
+    assert [member.genome["learning_rate"] for member in refit.effort.members] == [0.001, 0.003]
 
 
 def test_a_machine_that_took_long_for_the_first_model_gets_more_time_for_the_end(

@@ -35,7 +35,7 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.task_trainer import ImageTrainer
 from kevo.tasks.outputs.classes.objectives import OBJECTIVES
 from kevo.tasks.protocols.task import Work
-from kevo.training.effort import CandidateError, Effort
+from kevo.training.effort import CandidateError, Effort, MeanMember
 from tests.support.samples import CONV_GENOME, stripes
 from tests.support.schedulers import (
     DONE,
@@ -106,6 +106,9 @@ def test_tasks_and_outcomes_survive_json(tmp_path: Path, dataset: ImageDataset) 
     one = scheduler(tmp_path, dataset, RUNGS, errors={"a": 0.5})
     task = one.next("worker")
     assert isinstance(task, TrialSpec) and task.effort.pause_after == 1 and task.learned == {"errors": {"a": 0.5}}
+    assert TrialSpec.from_json(json.loads(json.dumps(task.to_json()))) == task
+    members = (MeanMember(CONV_GENOME, 4, {"train": 3}),) * 2
+    task = dataclasses.replace(task, effort=Effort(4, refit={"train": 2}, members=members))
     assert TrialSpec.from_json(json.loads(json.dumps(task.to_json()))) == task
     outcome = dataclasses.replace(DONE, learned={"errors": {"b": 0.1}, "speeds": [["vgg16", None, 64, 0.5]]})
     assert TrialResult.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome

@@ -119,3 +119,10 @@ def test_single_values_are_fixed_and_never_vary() -> None:
     for _ in range(30):
         genome = search_space.sample(rng)
         assert (genome["conv/batch_norm"], genome["optimizer"], genome["conv/image_size"]) == (True, "sgd", 8)
+
+
+def test_a_head_may_learn_from_what_another_learns_from() -> None:
+    plain = {"family": "pretrained", "head/l2": 0.1, "augment": False, "mirror": False}
+    turned = {"family": "pretrained", "head/l2": 0.0, "augment": True, "augment/flip": "horizontal", "mirror": True}
+    assert genes.with_inputs_of(plain, turned) == {**turned, "head/l2": 0.1}
+    assert genes.with_inputs_of(turned, plain) == {**plain, "head/l2": 0.0}

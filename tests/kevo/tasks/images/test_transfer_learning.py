@@ -1,5 +1,6 @@
 """Training on pretrained backbones: a head on frozen features, and fine-tuning."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from kevo.tasks.images.genome_check import check_genome
 from kevo.tasks.images.inference import predict
 from kevo.tasks.images.picture_copies import augmented_copies
 from kevo.training import stage
-from kevo.training.effort import CandidateError, Effort
+from kevo.training.effort import CandidateError, Effort, MeanMember
 from kevo.training.loop import Forward, Loop
+from kevo.training.mean_network import num_networks
 from tests.support.samples import FINE_TUNED, pretrained_genome
 from tests.support.trainers import RANDOM, Clock, paused, trainer
 
@@ -312,3 +314,25 @@ def test_augmented_views_of_a_frozen_backbone_are_learned_from_too(small: ImageD
     changed = {**pretrained_genome("mobilenet", "conv_pw_3_relu", **genes), "mobilenet/alpha": 0.25}
     teacher = trainer(small)
     assert teacher.train(plain, Effort(1)).history != teacher.train(changed, Effort(1)).history
+
+
+def test_a_refit_may_be_the_mean_of_heads_that_share_their_network(small: ImageDataset, tmp_path: Path) -> None:
+    genome = {**pretrained_genome("mobilenet", "conv_pw_5_relu"), "mobilenet/alpha": 0.25, **FLIPPED, "mirror": True}
+    deep = {**genome, "head/num_dense": 1, "head/units": 8, "augment": False, "mirror": False}
+    deep = {name: value for name, value in deep.items() if not name.startswith("augment/")}
+    teacher, told = trainer(small), list[str]()
+    refit = Effort(6, refit={"head": 3}, members=(MeanMember(deep, 4, {"head": 4}),))
+    mean = teacher.train(genome, refit, progress=lambda stage, *rest: told.append(stage))
+    first = teacher.train(genome, dataclasses.replace(refit, members=()))
+    # What the second head learns from has passed the frozen network.
+    second = teacher.train({**deep, **FLIPPED, "mirror": True}, Effort(4, refit={"head": 4}))
+    assert list(dict.fromkeys(told)) == ["features", "head", "network 2/2"]
+    assert num_networks(mean.network) == 2 and num_networks(first.network) == 1
+    size = second.network.get_layer("head").count_params()
+    assert mean.num_parameters == mean.network.count_params() == first.num_parameters + size
+    assert mean.outputs is not None and first.outputs is not None and second.outputs is not None
+    np.testing.assert_allclose(mean.outputs, (first.outputs + second.outputs) / 2, atol=1e-5)
+    assert not np.allclose(first.outputs, second.outputs, atol=1e-3)
+    mean.deployable().save(tmp_path / "mean.keras")
+    loaded = keras.models.load_model(tmp_path / "mean.keras", safe_mode=True)
+    np.testing.assert_allclose(predict(loaded, small.validation.pictures), mean.outputs, atol=1e-2)

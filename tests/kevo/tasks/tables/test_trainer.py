@@ -17,7 +17,7 @@ from kevo.tasks.tables.encoding import Features
 from kevo.tasks.tables.networks import network
 from kevo.tasks.tables.preparing import forward
 from kevo.tasks.tables.trainer import TableTrainer
-from kevo.training.effort import CandidateError, Earlier, Effort
+from kevo.training.effort import CandidateError, Earlier, Effort, MeanMember
 from kevo.training.loop import Loop
 from kevo.training.mean_network import num_networks
 from kevo.training.stage import StageSpec
@@ -170,7 +170,7 @@ def test_keras_is_tidied(trainer: TableTrainer) -> None:
     assert keras.layers.Dense(1).name == name
 
 
-REFIT = Effort(num_epochs=4, refit={TRAIN: 3}, num_networks=3)
+REFIT = Effort(num_epochs=4, refit={TRAIN: 3}, members=(MeanMember(GENOME, 4, {TRAIN: 3}),) * 2)
 
 
 def test_a_refit_may_be_the_mean_of_several_networks(dataset: TableDataset, trainer: TableTrainer) -> None:
@@ -178,7 +178,7 @@ def test_a_refit_may_be_the_mean_of_several_networks(dataset: TableDataset, trai
     mean = trainer.train(GENOME, REFIT, progress=lambda stage, done, total, metrics: told.append(stage))
     assert num_networks(mean.deployable()) == 3
     assert list(dict.fromkeys(told)) == [TRAIN, "network 2/3", "network 3/3"]
-    first = trainer.train(GENOME, dataclasses.replace(REFIT, num_networks=1))
+    first = trainer.train(GENOME, dataclasses.replace(REFIT, members=()))
     assert num_networks(first.deployable()) == 1 and mean.num_parameters == 3 * first.num_parameters
     parts = [layer for layer in mean.network.layers if isinstance(layer, keras.Model)]
     weights = [np.concatenate([one.ravel() for one in part.get_weights()]) for part in parts]
@@ -189,26 +189,3 @@ def test_a_refit_may_be_the_mean_of_several_networks(dataset: TableDataset, trai
     found = forward(mean.deployable(), dataset.inputs(dataset.validation))
     np.testing.assert_allclose(found, mean.outputs, atol=1e-5)
     assert not np.allclose(found, first.outputs, atol=1e-3)
-
-
-def test_further_networks_are_trained_only_where_there_is_time(
-    trainer: TableTrainer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kevo.tasks.prepared.trainer._ROOM", 1e6)
-    assert num_networks(trainer.train(GENOME, dataclasses.replace(REFIT, seconds=600.0)).network) == 1
-    assert num_networks(trainer.train(GENOME, REFIT).network) == 3
-
-
-def test_a_network_that_fails_leaves_the_others(trainer: TableTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(self: TableTrainer, *arguments: Any, **options: Any) -> Any:
-        if len(seeds) == 1:
-            seeds.append(self._seed)
-            raise CandidateError("the loss is no longer a number")
-        seeds.append(self._seed)
-        return own(self, *arguments, **options)
-
-    seeds: list[int] = []
-    own = TableTrainer._train
-    monkeypatch.setattr(TableTrainer, "_train", train)
-    assert num_networks(trainer.train(GENOME, REFIT).network) == 2
-    assert len(set(seeds)) == 3 and seeds[0] == SETTINGS.seed
