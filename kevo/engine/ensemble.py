@@ -54,11 +54,16 @@ class EnsembleLibrary:
 
     def beats(self, ours: Scores, theirs: Scores) -> bool:
         """Tells whether scores are better than others, by the rule by which candidates win."""
-        mine, other = (
-            {name: scores.value(name.removeprefix("val_")) for name in self._objectives[0].metrics}
-            for scores in (ours, theirs)
+        return ranking.beats(self._metrics(ours), self._metrics(theirs), self._objectives, num_judged=theirs.num_judged)
+
+    def is_level(self, ours: Scores, theirs: Scores) -> bool:
+        """Tells whether scores are better than others, or no further behind than chance may account for."""
+        return ranking.is_level(
+            self._metrics(ours), self._metrics(theirs), self._objectives, num_judged=theirs.num_judged
         )
-        return ranking.beats(mine, other, self._objectives, num_judged=theirs.num_judged)
+
+    def _metrics(self, scores: Scores) -> dict[str, float]:
+        return {name: scores.value(name.removeprefix("val_")) for name in self._objectives[0].metrics}
 
     def gains(self, saved: Sequence[TrialRecord]) -> bool:
         """Tells whether an ensemble is worth the time that it takes, as far as can be told.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import operator
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -216,12 +215,25 @@ class Finalizer:
             learned = self._library.refit_outputs(winner) if self._refute is None else None
             if learned is None:
                 learned = self._task.predict(again, "validation")
-            losses = (self._task.loss(one, "validation") for one in (learned, outputs))
-            # What has seen the answers and still knows them no better has gone wrong.
-            if operator.lt(*losses):
+            if self._has_learned(again, learned, outputs):
                 return refit, again, outputs
         # What it answered when it was trained need not be made once more: that would be another pass of all pictures.
         return name, model or self._loaded(name), outputs
+
+    def _has_learned(self, refit: keras.Model, learned: Outputs, outputs: Outputs) -> bool:
+        """Tells whether a refit, which has seen the answers, knows them better: else it has gone wrong.
+
+        Args:
+            refit: The model.
+            learned: What it answers for the validation split.
+            outputs: The same of the winner, which has not seen the answers.
+        """
+        if self._task.loss(learned, "validation") < self._task.loss(outputs, "validation"):
+            return True
+        # Others in a mean may be less sure than the winner, and just as good.
+        return num_networks(refit) > 1 and self._library.is_level(
+            self._task.score(learned, "validation"), self._task.score(outputs, "validation")
+        )
 
     def _words(self, genome: Genome, num: int) -> str:
         """Returns a genome in words, and of how many the winner is the mean."""

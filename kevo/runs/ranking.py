@@ -194,6 +194,14 @@ def beats(
     return (our_tie, our_score) > (their_tie, their_score)
 
 
+def is_level(
+    ours: Mapping[str, float], theirs: Mapping[str, float], objectives: Sequence[Objective], *, num_judged: int | None
+) -> bool:
+    """Tells whether metrics are better than others, or no further behind than chance may account for."""
+    rank = objectives[0].rank
+    return rank(ours)[0] >= rank(theirs)[0] - _margin(theirs, objectives, num_judged)
+
+
 def _equals(
     ordered: Sequence[TrialRecord], objectives: Sequence[Objective], num_judged: int | None
 ) -> list[TrialRecord]:

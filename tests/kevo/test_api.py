@@ -6,6 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -16,9 +17,12 @@ from kevo.result import SearchResult
 from kevo.runs import reader
 from kevo.runs.folder import Run
 from kevo.runs.phases import PHASES
+from kevo.runs.ranking import Ranking
 from kevo.runs.trial_reader import read_trials
 from kevo.tasks.images.datasets import ImageDataset
+from kevo.tasks.images.genes import shared_extractor
 from kevo.tasks.registry import kind_of
+from kevo.training.mean_network import num_networks
 from tests.support.samples import stripes
 from tests.support.searches import SETTINGS, TINY, Diary
 from tests.support.stranger import Stranger
@@ -204,6 +208,33 @@ def test_time_spent_before_the_search_counts(tmp_path: Path) -> None:
     kevo.search(stripes(60), settings, out=tmp_path / "run", listener=diary, started=time.monotonic() - 60)
     # The plainest model is there all the same.
     assert [record.trial_id for record in diary.records] == ["first"]
+
+
+def test_the_winner_is_the_mean_of_heads_that_scores_cannot_tell_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kevo.engine.budget._NETWORKS_SHARE", 1e6)
+    heads = dataclasses.replace(
+        kevo.PRESETS["small"],
+        families=("pretrained",),
+        pretrained_image_sizes=(32,),
+        tunings=("frozen",),
+        augment=(False,),
+        label_smoothing=(0.0,),
+    )
+    settings = dataclasses.replace(
+        SETTINGS, space=heads, weights={"vgg16": "none"}, max_trials=6, num_finalists=1, epochs=3, final_epochs=3
+    )
+    diary = Diary()
+    result = kevo.search(stripes(120), settings, out=tmp_path / "run", listener=diary)
+    ranking = Ranking(settings.objectives, num_judged=result.validation.num_judged, records=diary.records)
+    keys = [shared_extractor(record.genome) for record in ranking.equals]
+    num = min(6, keys.count(keys[0]))
+    assert num > 1 and result.genome == ranking[0].genome and result.is_refit
+    model = keras.models.load_model(result.model_path, safe_mode=True)
+    assert num_networks(model) == num and model.count_params() == result.num_parameters
+    assert result.words.startswith(f"the mean of {num} heads on one network: ")
+    assert kevo.resume(result.run_folder, stripes(120)).test == result.test
 
 
 def test_a_search_goes_on_without_a_cache_and_says_so_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

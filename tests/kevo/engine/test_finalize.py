@@ -30,6 +30,7 @@ from kevo.tasks.images.datasets import ImageDataset
 from kevo.tasks.images.task import ImageTask
 from kevo.tasks.outputs.classes import evaluation
 from kevo.tasks.outputs.classes.evaluation import are_probabilities
+from kevo.training.mean_network import mean_of
 from tests.support.outputs import classes
 from tests.support.samples import CONV_GENOME, pretrained_genome
 from tests.support.searches import SETTINGS, Diary
@@ -45,7 +46,7 @@ def softmax(biases: Sequence[float]) -> np.ndarray:
 def ended(path: Path, dataset: ImageDataset, *, seconds: float = 0.0, **changes: object) -> Session:
     """A search whose candidates are trained and written down, and that has only to finish."""
     run = Run.create(path / "run", {})
-    settings = dataclasses.replace(SETTINGS, objective="loss", **changes)
+    settings = dataclasses.replace(SETTINGS, **{"objective": "loss", **changes})
     one = Session(run, ImageTask(dataset, settings, {}), settings, Diary(), started=time.monotonic() - seconds)
     labels = dataset.validation.labels
     for number, biases in enumerate(BIASES):
@@ -173,6 +174,23 @@ def test_a_refit_is_judged_by_what_it_answered_when_it_was_trained(
     answers = np.eye(3)[labels if knows else (labels + 1) % 3]
     np.save(one._folder.path / layout.refit_predictions(winner.trial_id), answers.astype(np.float16))
     assert one._finish(interrupted=False).is_refit is knows
+
+
+@pytest.mark.parametrize(("num", "num_wrong", "counts"), [(1, 0, False), (2, 0, True), (2, 30, False)])
+def test_a_refit_that_is_a_mean_may_be_less_sure_than_the_winner(
+    tmp_path: Path, dataset: ImageDataset, num: int, num_wrong: int, counts: bool
+) -> None:
+    one = ended(tmp_path, dataset, objective="accuracy")
+    models = [refit(one, dataset, on="validation") for _ in range(num)]
+    winner, labels = one._archive.winner, dataset.validation.labels
+    assert winner is not None
+    if num > 1:
+        mean_of(models).save(one._folder.path / layout.refit_model(winner.trial_id))
+    np.save(one._folder.path / layout.predictions(winner.trial_id), np.eye(3)[labels].astype(np.float16))
+    answers = np.where(np.arange(len(labels)) < num_wrong, (labels + 1) % 3, labels)
+    unsure = 0.1 + 0.7 * np.eye(3)[answers]
+    np.save(one._folder.path / layout.refit_predictions(winner.trial_id), unsure.astype(np.float16))
+    assert one._finish(interrupted=False).is_refit is counts
 
 
 def test_a_winner_without_refit_is_judged_by_what_it_answered_when_it_was_trained(

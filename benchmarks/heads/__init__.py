@@ -1,0 +1,1 @@
+"""Which of many heads on one frozen network to hand over."""
