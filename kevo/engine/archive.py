@@ -129,10 +129,10 @@ class Archive:
     @property
     def equals(self) -> list[TrialRecord]:
         """The best trials of the evolution, as far as one can tell them apart; see `kevo.runs.ranking`."""
-        return self._evolved.equals
+        return list(self._evolved.equals)
 
     @property
-    def equals_of_winner(self) -> list[TrialRecord]:
+    def equals_of_winner(self) -> Iterator[TrialRecord]:
         """The trials, final trainings among them, that cannot be told from the one that would win now; that first."""
         return self._ranking.equals
 

@@ -5,6 +5,7 @@ They compete with all other models. No state is kept here: what there is to do f
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from tuners.genome import Genome
 
 _DOUBT = 2
 """So many times as fast as forecast a network may learn from all examples, and its time is used."""
+_MOST_ALIKE = 100
+"""So many of the trials that are as good as the winner are looked at, to be averaged with it."""
 _RESTARTED_RATE = 0.5
 """The part of its learning rate with which the winner goes on with all examples."""
 
@@ -128,8 +131,8 @@ class FinalTrainings:
         """
         if self._settings.minimize:
             return ()
-        others = [one for one in self._archive.equals_of_winner if one.trial_id != winner.trial_id]
-        alike = [winner, *others]
+        equals = itertools.islice(self._archive.equals_of_winner, _MOST_ALIKE)
+        alike = [winner, *(one for one in equals if one.trial_id != winner.trial_id)]
         positions = self._task.mean_members([one.genome for one in alike])
         most = 1 + len(positions)
         if (limit := self._settings.max_params) is not None:

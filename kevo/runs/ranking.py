@@ -86,10 +86,10 @@ class Ranking(Sequence[TrialRecord]):
         return len(self._ordered)
 
     @property
-    def equals(self) -> list[TrialRecord]:
-        """The best, and those whose lead or lag is within the margin."""
+    def equals(self) -> Iterator[TrialRecord]:
+        """The best, and those whose lead or lag is within the margin; found as they are asked for."""
         place = self._place()
-        return list(takewhile(lambda record: place(record)[0] == 0, self._ordered))
+        return takewhile(lambda record: place(record)[0] == 0, self._ordered)
 
     def is_clearly_behind(self, record: TrialRecord) -> bool:
         """Tells whether a trial is behind the best by more than two standard errors; never where these are unknown."""

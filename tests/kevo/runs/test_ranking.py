@@ -36,9 +36,9 @@ def test_equals_are_within_a_standard_error_of_the_best() -> None:
     # With 100 examples that is 0.03.
     records = [scored("1", 0.88, 1.0), scored("2", 0.9, 2.0), scored("3", 0.7, 0.5)]
     found = ranking.Ranking(ACCURACY, num_judged=100, records=records)
-    assert names(found.equals) == ["1", "2"]
-    assert names(ranking.Ranking(ACCURACY, num_judged=None, records=records).equals) == ["2"]
-    assert ranking.Ranking(ACCURACY, num_judged=100).equals == []
+    assert names(list(found.equals)) == ["1", "2"]
+    assert names(list(ranking.Ranking(ACCURACY, num_judged=None, records=records).equals)) == ["2"]
+    assert list(ranking.Ranking(ACCURACY, num_judged=100).equals) == []
 
 
 def test_of_equals_a_simple_one_wins() -> None:
