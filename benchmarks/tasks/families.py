@@ -37,8 +37,8 @@ Searches of the same data for the same minutes, with one family of networks, wit
 far as they were measured. The backbone has ImageNet weights and stays frozen. The made shapes are disks, squares and
 triangles of any color on noise, {_SIDE} px, of which triangles are the class: {_NUM_TRAIN} pictures to learn from,
 {_NUM_VALIDATION} to choose by, {_NUM_TEST} to test. Measured by `python -m benchmarks.tasks --families`. Other work ran
-beside it, so that searches trained few candidates. The front was found before its networks shared the time of the last
-trainings: the largest had all of it."""
+beside searches of up to three minutes, so that they trained few candidates. The front was found before its networks
+shared the time of the last trainings: the largest had all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
