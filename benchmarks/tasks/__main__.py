@@ -9,6 +9,7 @@
     python -m benchmarks.tasks --data ../shared/data --seeds 0 --minutes 3 --sets chase_db1,shapes --families
     python -m benchmarks.tasks --data ../shared/data --seeds 0 --minutes 60 --sets chase_db1 --unets full --work kept
     python -m benchmarks.tasks --data ../shared/data --seeds 0 1 2 --sets rt_polarity,titanic,telco_churn --evolved
+    python -m benchmarks.tasks --data ../shared/data --seeds 0 --sets rt_polarity,titanic --autokeras FOLDER
     python -m benchmarks.tasks --write
 
 Each seed divides the examples anew, the same way for all. Each is measured once; the report is made of all measurements
@@ -25,7 +26,8 @@ from pathlib import Path
 from benchmarks.support import project
 from benchmarks.support.command_line import add_data_option, add_seeds_options, names_from, parser, show_report
 from benchmarks.support.results import ResultsFile, measure_missing
-from benchmarks.tasks import evolving, families, genes, long_unet, refits
+from benchmarks.tasks import autokeras_peer, evolving, families, genes, long_unet, refits
+from benchmarks.tasks.autokeras_peer import AutoKerasResult
 from benchmarks.tasks.evolving import Evolved
 from benchmarks.tasks.families import TITLES, VARIANTS, Family, FamilyJob
 from benchmarks.tasks.genes import Gains
@@ -43,6 +45,7 @@ GENES = project.RESULTS / "table_genes.jsonl"
 REFITS = project.RESULTS / "table_refits.jsonl"
 FAMILIES = project.RESULTS / "mask_families.jsonl"
 LONG = project.RESULTS / "long_unet.jsonl"
+AUTOKERAS = project.RESULTS / "autokeras.jsonl"
 REPORT = project.PAGES / "tasks.md"
 
 
@@ -93,6 +96,7 @@ def main(given: Sequence[str] | None = None) -> int:
     )
     options.add_argument("--work", type=Path, metavar="FOLDER", help="where --unets keeps a training, to go on with")
     options.add_argument("--evolved", action="store_true", help="measure weights by gradients and by evolution")
+    options.add_argument("--autokeras", type=Path, metavar="FOLDER", help="measure AutoKeras, which is installed there")
     arguments = options.parse_args(given)
     if arguments.seeds and arguments.vectors is None and any(SETS[name].has_vectors for name in arguments.sets):
         options.error("these sets need --vectors FILE; see kevo vectors")
@@ -104,6 +108,7 @@ def main(given: Sequence[str] | None = None) -> int:
     long = ResultsFile(LONG, LongTraining.from_json, key=_long_key)
     evolved = ResultsFile(EVOLVED, Evolved.from_json, key=lambda one: (one.name, one.seed))
     gains = ResultsFile(GENES, Gains.from_json, key=lambda one: (one.name, one.seed))
+    others = ResultsFile(AUTOKERAS, AutoKerasResult.from_json, key=lambda one: (one.name, one.seed))
     refitted = ResultsFile(REFITS, Refits.from_json, key=lambda one: (one.name, one.seed))
 
     def title(job: Job) -> str:
@@ -175,6 +180,16 @@ def main(given: Sequence[str] | None = None) -> int:
             summary=lambda row: f"{row.scores}, {row.seconds} s, {row.num_weights} weights, linear {row.reference:.4f}",
             fresh=fresh,
         )
+    elif arguments.autokeras:
+        went_well = measure_missing(
+            others,
+            wanted,
+            key=lambda one: (one.name, one.seed),
+            title=title,
+            measure=lambda job: autokeras_peer.measure(job, arguments.autokeras.resolve()),
+            summary=lambda row: f"{SETS[row.name].score} {row.score:.4f} after {row.seconds:.0f} s",
+            fresh=fresh,
+        )
     elif arguments.rates:
         went_well = measure_missing(
             rates,
@@ -196,8 +211,8 @@ def main(given: Sequence[str] | None = None) -> int:
             fresh=fresh,
         )
     found = results.read()
-    others = rates.read(), gains.read(), compared.read(), long.read(), evolved.read(), refitted.read()
-    text = report(found, *others) if found else None
+    beside = rates.read(), gains.read(), compared.read(), long.read(), evolved.read(), refitted.read(), others.read()
+    text = report(found, *beside) if found else None
     return show_report(text, results=results.path, page=REPORT if arguments.write else None, went_well=went_well)
 
 

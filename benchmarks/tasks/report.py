@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from benchmarks.support.numbers import median
 from benchmarks.support.pages import table
-from benchmarks.tasks import evolving, families, genes, long_unet, refits
+from benchmarks.tasks import autokeras_peer, evolving, families, genes, long_unet, refits
+from benchmarks.tasks.autokeras_peer import AutoKerasResult
 from benchmarks.tasks.evolving import Evolved
 from benchmarks.tasks.families import Family
 from benchmarks.tasks.genes import Gains
@@ -81,6 +82,7 @@ def report(
     long: Sequence[LongTraining] = (),
     evolved: Sequence[Evolved] = (),
     refitted: Sequence[Refits] = (),
+    autokeras: Sequence[AutoKerasResult] = (),
 ) -> str:
     """Returns the report as Markdown."""
     lines = []
@@ -108,7 +110,13 @@ def report(
     head = ("data", "score", "minutes", "seeds", "kevo", "its ensemble", "references", "by hand", "ahead by")
     machines = "; ".join(dict.fromkeys(row.machine for row in rows))
     masks = [_masks(rows), long_unet.report(long), families.report(compared)]
-    others = [_rates(rates), genes.report(gains), refits.report(refitted), evolving.report(evolved)]
+    others = [
+        autokeras_peer.report(autokeras),
+        _rates(rates),
+        genes.report(gains),
+        refits.report(refitted),
+        evolving.report(evolved),
+    ]
     parts = [_ABOUT, f"Machine: {machines}.", table(head, lines), *masks, *others]
     return "\n\n".join(filter(None, parts)) + "\n"
 
