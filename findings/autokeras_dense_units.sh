@@ -4,7 +4,7 @@
 # AutoKeras asks for Keras 3.0 or newer, so that `pip install autokeras` brings the newest. Each of its searches ends with
 # a head whose size it takes from the shape of the answers, as a NumPy integer, and hands to `keras.layers.Dense`. From
 # Keras 3.13 on, `Dense` wants a Python integer there. What was seen:
-# - With Keras 3.15.1 no task of these can be learned: a classifier of pictures, one of texts and a regressor of pictures
+# - With Keras 3.15.1 no task of these can be learned: a classifier and a regressor of texts and a classifier of tables
 #   all end before their first candidate with a ValueError, "Received an invalid value for `units`, expected a positive
 #   integer. Received: units=3", which shows a number that looks right.
 # - With Keras 3.12.0, and all else the same, the same three are trained.
@@ -26,14 +26,14 @@ import numpy as np
 
 refused = sys.argv[1] == "refused"
 print("autokeras", autokeras.__version__, "keras", keras.__version__)
-pictures = np.random.default_rng(0).random((30, 8, 8, 1)).astype("float32")
+rows = np.random.default_rng(0).random((30, 4)).astype("float32")
 classes = np.arange(30) % 3
 texts = np.array(["good film", "bad film", "no film"])[classes]
 changed = []
 for search, examples, answers, units in (
-    (autokeras.ImageClassifier, pictures, classes, 3),
     (autokeras.TextClassifier, texts, classes, 3),
-    (autokeras.ImageRegressor, pictures, pictures.mean(axis=(1, 2, 3)), 1),
+    (autokeras.TextRegressor, texts, rows[:, 0], 1),
+    (autokeras.StructuredDataClassifier, rows, classes, 3),
 ):
     said = "is trained"
     try:
