@@ -26,6 +26,7 @@ from kevo.tasks.images.datasets import Limits, loose
 from kevo.tasks.images.datasets.pictures import File, decode
 from kevo.tasks.images.picture_arrays import Pictures
 from kevo.tasks.outputs.located import free_name
+from kevo.training.mean_network import num_networks
 
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 _POOLINGS = (layers.MaxPooling2D, layers.AveragePooling2D)
@@ -41,7 +42,8 @@ class GradCam:
     """Finds which regions of pictures speak for a class, in one network.
 
     The maps are those of the last layer that has any, not counting pooling at its end: that is where a network still
-    knows where something is. A model that takes the mean over a picture and its mirror image is asked about both.
+    knows where something is. A model that takes the mean over a picture and its mirror image is asked about both, and
+    one with several heads on one network about all of them.
 
     Args:
         model: A classifier with one input and one output: raw pixels in, class probabilities out. Networks may lie
@@ -54,13 +56,12 @@ class GradCam:
     def __init__(self, model: keras.Model) -> None:
         self._model = model
         inside = list(_layers_of(model))
-        ends = [layer for layer in inside if _is_softmax(layer)]
-        if len(ends) > 1:
+        self._ends = [layer for layer in inside if _is_softmax(layer)]
+        if len(self._ends) > num_networks(model):
             raise ModelError(
-                f"The model is an ensemble of {len(ends)} networks, which look at different things: Grad-CAM explains "
-                f"one network. Give a single model, such as {layout.MODEL}."
+                f"The model is an ensemble of {len(self._ends)} networks, which look at different things: Grad-CAM "
+                f"explains one network. Give a single model, such as {layout.MODEL}."
             )
-        self._end = ends[0] if ends else None
         first = next((place for place, layer in enumerate(inside) if isinstance(layer, _CONVOLUTIONS)), len(inside))
         maps = [layer for layer in inside[first:] if _has_map(layer) and not isinstance(layer, _POOLINGS)]
         if not maps:
@@ -87,7 +88,7 @@ class GradCam:
             Values 0-1 at the size of the feature maps, shape (n, height, width); 0 everywhere for a picture in which
             nothing speaks for the class.
         """
-        maps: list[tf.Tensor] = []
+        maps, scores = list[tf.Tensor](), list[tf.Tensor]()
         # Nothing but what follows the maps is remembered, so that memory does not grow with the network's depth.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
 
@@ -95,9 +96,15 @@ class GradCam:
                 tape.watch(outputs)
                 maps.append(outputs)
 
-            with _overheard(self._last, keep), _without_softmax(self._end):
-                scores = self._model(tf.cast(pictures, tf.float32), training=False)
-            chosen = tf.reduce_sum(tf.gather(scores, classes, axis=1, batch_dims=1))
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(_overheard(self._last, keep))
+                for end in self._ends:
+                    # What stands behind, such as a temperature, takes probabilities.
+                    stack.enter_context(_overheard(end, scores.append))
+                    stack.enter_context(_without_softmax(end))
+                outputs = self._model(tf.cast(pictures, tf.float32), training=False)
+            asked = tf.add_n(scores) if scores else outputs
+            chosen = tf.reduce_sum(tf.gather(asked, classes, axis=1, batch_dims=1))
         if len(maps) != 1 + self._is_mirrored:
             raise ModelError(
                 f"The model sends each picture through the layer {self.layer!r} {len(maps)} times, and Grad-CAM does "
@@ -218,11 +225,8 @@ def _overheard(layer: layers.Layer, listener: Callable[[tf.Tensor], None]) -> It
 
 
 @contextlib.contextmanager
-def _without_softmax(layer: layers.Layer | None) -> Iterator[None]:
-    """Returns a classifier of scores in place of probabilities, which have vanishing gradients where it is sure."""
-    if layer is None:
-        yield
-        return
+def _without_softmax(layer: layers.Layer) -> Iterator[None]:
+    """Has a layer answer with scores in place of probabilities, which have vanishing gradients where it is sure."""
     activation = layer.activation
     layer.activation = keras.activations.linear
     try:

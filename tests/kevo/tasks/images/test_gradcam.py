@@ -11,6 +11,7 @@ from keras import layers
 from kevo.errors import ModelError
 from kevo.tasks.images import networks
 from kevo.tasks.images.gradcam import GradCam, overlay
+from kevo.tasks.outputs.classes.calibration import tempered
 from tests.support.outputs import classes
 from tests.support.samples import CONV_GENOME, pretrained_genome
 
@@ -129,6 +130,40 @@ def test_a_sequential_model_is_explained_too() -> None:
     )
     heat = GradCam(model).heat(spot(size=16)[None], np.array([2]))
     assert heat.shape == (1, 14, 14)
+
+
+def test_heads_on_one_network_are_asked_together(tmp_path: Path) -> None:
+    genome = {**pretrained_genome("mobilenet_v2", "block_6_expand_relu"), "mobilenet_v2/alpha": 0.35}
+    extractor = networks.feature_extractor(genome, whole=networks.backbone(genome, weights=None))
+    heads = []
+    for seed in (0, 1):
+        keras.utils.set_random_seed(seed)
+        head = networks.head(genome, num_features=extractor.output.shape[-1], output=classes(2))
+        heads.append(networks.join(extractor, head))
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 70, 90, 3)).astype(np.uint8)
+    networks.deployable(networks.mean_of_heads(heads), mirror=True).save(tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    together = GradCam(model).heat(pictures, np.array([0, 1]))
+    # Scores are linear in the kernels of the heads, so that both together are as one with the sum of these.
+    (kernel, bias), (other, _) = (one.get_layer("head").layers[-1].get_weights() for one in heads)
+    heads[0].get_layer("head").layers[-1].set_weights([kernel + other, bias])
+    alone = GradCam(networks.deployable(heads[0], mirror=True)).heat(pictures, np.array([0, 1]))
+    assert together == pytest.approx(alone, abs=1e-4) and together.max() == 1.0
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_temperature_changes_nothing(mirror: bool) -> None:
+    pictures = np.stack([spot(), spot(row=20, column=22)])
+    heats = []
+    for temperature in (None, 2.0):
+        network = brightness_network()
+        kernel, _ = network.layers[-1].get_weights()
+        # Brightness speaks for class 1, whose score is below 0 all the same.
+        network.layers[-1].set_weights([kernel, np.array([0.0, -10.0])])
+        model = networks.deployable(network, mirror=mirror)
+        model = model if temperature is None else tempered(model, temperature)
+        heats.append(GradCam(model).heat(pictures, np.array([1, 1])))
+    assert heats[0] == pytest.approx(heats[1], abs=1e-6) and heats[0].max() == 1.0
 
 
 def test_an_ensemble_is_refused() -> None:
