@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kevo.errors import KevoError
-from tuners.genome import Genome
 
 if TYPE_CHECKING:
     import keras
@@ -53,7 +52,7 @@ class MeanMember:
         refit: As for `Effort`.
     """
 
-    genome: Genome
+    genome: Mapping[str, str | int | float | bool]
     num_epochs: int
     refit: Mapping[str, int]
 

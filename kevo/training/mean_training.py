@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from kevo.training.effort import CandidateError, Effort, Progress, named
-from tuners.genome import Genome
+from kevo.training.optimizers import Genes
 
 _T = TypeVar("_T")
 _ROOM = 1.5
@@ -17,8 +17,8 @@ _ROOM = 1.5
 
 
 def train_members(
-    train: Callable[[Genome, Effort, Progress | None, int], _T],
-    genome: Genome,
+    train: Callable[[Genes, Effort, Progress | None, int], _T],
+    genome: Genes,
     effort: Effort,
     progress: Progress | None,
 ) -> list[_T]:
