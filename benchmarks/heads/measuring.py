@@ -18,7 +18,7 @@ _MOST = (2, 4, 6, 8)
 ALIKE: Mapping[int, str] = {num: f"the mean of {num} at most, labels no softer than the winner's" for num in _MOST}
 ANY: Mapping[int, str] = {num: f"the mean of {num} at most" for num in _MOST}
 WAYS = (BEST, FIRST, *ALIKE.values(), *ANY.values())
-"""What is handed over."""
+"""The names of all models that are compared: single heads, and means of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ SETS: Mapping[str, DataSet] = {
     "cats_vs_dogs": DataSet("cats and dogs, 288 px from both sides", "cats_vs_dogs", 288, True),
     "cifar10_subset": DataSet("5,000 pictures of CIFAR-10, 128 px", "cifar10_subset.zip", 128, False),
 }
-"""What is measured."""
+"""The data sets by their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What heads are worth on pictures that were kept out.
+    """Accuracy and cross-entropy of single heads and of means, on pictures that were kept out of their choice.
 
     Args:
         name: A name of `SETS`.
@@ -194,7 +194,7 @@ def compare(whole: Any, one: DataSet, *, weights: Any, name: str, seed: int, num
 
 
 def _head(genome: Genome) -> Genome:
-    """Returns the genes of a genome that are not about what its head sees."""
+    """Returns a genome without the genes that decide which features its head sees."""
     return {gene: genome[gene] for gene in genome if not gene.startswith(("augment", "fine_tune/", "mobilenet_v2/"))}
 
 

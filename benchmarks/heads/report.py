@@ -1,4 +1,4 @@
-"""The report: what the winner, the first head and means of several are worth on pictures that were kept out."""
+"""The report: accuracy and cross-entropy of the winner, the first head and means of several."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ that it works with; how it is made stands in `benchmarks/tasks/autokeras_peer.py
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutoKerasResult:
-    """What AutoKeras came to.
+    """The score of the best model of one AutoKeras search.
 
     Args:
         name: A name of `measuring.SETS`.

@@ -1,7 +1,4 @@
-"""Has AutoKeras learn texts or a table. It runs where AutoKeras is installed, and knows nothing of kevo.
-
-python benchmarks/tasks/autokeras_training.py TEXTS.npz RESULT.json SEED NUM_TRIALS
-"""
+"""Has AutoKeras learn texts or a table. It runs where AutoKeras is installed, and knows nothing of kevo."""
 
 from __future__ import annotations
 
